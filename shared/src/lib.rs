@@ -1,1 +1,37 @@
-//! Scaffold.
+//! What `qdrant-backup` and its exporter have in common: the names, the files and the directory.
+//!
+//! The backup directory is the only interface between the two programs, so everything that either
+//! reads or writes there is defined here once. This crate knows no HTTP, no async, no command line,
+//! no logging and no clock: whoever needs the time passes it in.
+
+pub mod atomic;
+pub mod backup_id;
+pub mod catalog;
+pub mod collection_name;
+pub mod digest;
+pub mod failure;
+pub mod json_file;
+pub mod last_skipped;
+pub mod layout;
+pub mod lock_holder;
+pub mod manifest;
+mod open_enum;
+pub mod operation;
+pub mod repository;
+pub mod run_report;
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod status;
+pub mod text;
+pub mod verification;
+
+pub use backup_id::BackupId;
+pub use collection_name::CollectionName;
+pub use digest::Sha256Digest;
+pub use failure::{Failure, FailureKind};
+pub use layout::Layout;
+pub use manifest::Manifest;
+pub use operation::Operation;
+pub use repository::Repository;
+pub use status::Status;
+pub use verification::VerificationRecord;

@@ -1,0 +1,232 @@
+//! Files that are there whole or not at all.
+//!
+//! Every write goes to a temporary name in the same directory, is synced, renamed over the final name,
+//! and the directory is synced. A temporary name begins with a dot and ends in [`TEMPORARY_SUFFIX`], which no
+//! final name does, so that what a killed run left can be told from everything else.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// What every temporary name ends in.
+pub const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Mode of directories: the group's members may look, and files inherit the group, so that the
+/// exporter's user can read what the runner's user wrote.
+pub const DIRECTORY_MODE: u32 = 0o2750;
+
+/// Mode of JSON files: owner and group.
+pub const JSON_MODE: u32 = 0o640;
+
+/// Mode of archives: they hold the data itself, so the owner only.
+pub const ARCHIVE_MODE: u32 = 0o600;
+
+/// Whether `file_name` is a temporary name of [`AtomicFile`].
+pub fn is_temporary(file_name: &str) -> bool {
+    file_name.starts_with('.') && file_name.ends_with(TEMPORARY_SUFFIX)
+}
+
+/// A file under a temporary name, which is removed on drop unless it was committed.
+#[derive(Debug)]
+#[must_use]
+pub struct AtomicFile {
+    temporary: NamedTempFile,
+    target: PathBuf,
+    mode: u32,
+}
+
+impl AtomicFile {
+    /// Begins the file that will be called `target`, with exactly `mode` whatever the umask is.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be made.
+    pub fn create(target: &Path, mode: u32) -> io::Result<Self> {
+        let (directory, name) = split(target)?;
+        let temporary = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(TEMPORARY_SUFFIX)
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(directory)?;
+        Ok(Self { temporary, target: target.to_owned(), mode })
+    }
+
+    /// The file, for writing.
+    pub fn file(&mut self) -> &mut File {
+        self.temporary.as_file_mut()
+    }
+
+    /// Makes the file durable under its final name, replacing what was there.
+    ///
+    /// # Crash safety
+    /// After `Ok` the whole file survives a power failure. After an error, or a crash before the return,
+    /// the final name holds either what it held before or the whole new file.
+    ///
+    /// # Errors
+    /// When a write, sync or rename fails; the temporary file is then removed.
+    pub fn commit(self) -> io::Result<()> {
+        self.finish(|temporary, target| temporary.persist(target).map(drop).map_err(|error| error.error))
+    }
+
+    /// As [`AtomicFile::commit`], but never replaces a file.
+    ///
+    /// # Errors
+    /// Also with [`io::ErrorKind::AlreadyExists`], when the final name is taken.
+    pub fn commit_new(self) -> io::Result<()> {
+        self.finish(|temporary, target| {
+            temporary.persist_noclobber(target).map(drop).map_err(|error| error.error)
+        })
+    }
+
+    fn finish(self, persist: impl FnOnce(NamedTempFile, &Path) -> io::Result<()>) -> io::Result<()> {
+        let Self { mut temporary, target, mode } = self;
+        temporary.flush()?;
+        temporary.as_file().set_permissions(Permissions::from_mode(mode))?;
+        temporary.as_file().sync_all()?;
+        persist(temporary, &target)?;
+        let (directory, _) = split(&target)?;
+        sync_directory(directory)
+    }
+}
+
+/// Writes `contents` to `target` as [`AtomicFile`] does.
+///
+/// # Errors
+/// When a write, sync or rename fails; what was at `target` is then untouched.
+pub fn write(target: &Path, mode: u32, contents: &[u8]) -> io::Result<()> {
+    let mut file = AtomicFile::create(target, mode)?;
+    file.file().write_all(contents)?;
+    file.commit()
+}
+
+/// Renames `from` to `to` within one directory, never over a file, and syncs the directory.
+///
+/// # Errors
+/// When the new name is taken or the file system refuses.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let (directory, _) = split(to)?;
+    rustix::fs::renameat_with(
+        rustix::fs::CWD,
+        from,
+        rustix::fs::CWD,
+        to,
+        rustix::fs::RenameFlags::NOREPLACE,
+    )?;
+    sync_directory(directory)
+}
+
+/// Makes `directory` with exactly [`DIRECTORY_MODE`] unless it is there, and syncs its parent.
+/// Missing parents are not made: a missing parent may be a disk that is not mounted.
+///
+/// # Errors
+/// When it cannot be made, or something else has that name.
+pub fn create_directory(directory: &Path) -> io::Result<()> {
+    match fs::create_dir(directory) {
+        Ok(()) => {
+            // mkdir's mode passes through the umask and cannot carry the set-group-id bit.
+            fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))?;
+            match directory.parent() {
+                Some(parent) if parent != Path::new("") => sync_directory(parent),
+                Some(_) => sync_directory(Path::new(".")),
+                None => Ok(()),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::metadata(directory)?.is_dir() {
+                Ok(())
+            } else {
+                Err(io::Error::new(io::ErrorKind::NotADirectory, "exists and is not a directory"))
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the names in `directory` durable.
+///
+/// # Errors
+/// When the directory cannot be opened or synced.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn split(target: &Path) -> io::Result<(&Path, &str)> {
+    let name = target
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
+    let directory = match target.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) | None => Path::new("."),
+    };
+    Ok((directory, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_committed_file_has_its_content_and_exact_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("status.json");
+        write(&target, JSON_MODE, b"one").unwrap();
+        write(&target, JSON_MODE, b"two").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"two");
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, JSON_MODE);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing temporary stays");
+    }
+
+    #[test]
+    fn a_dropped_file_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut file = AtomicFile::create(&directory.path().join("a"), ARCHIVE_MODE).unwrap();
+        file.file().write_all(b"half").unwrap();
+        let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(is_temporary(names[0].to_str().unwrap()), "{names:?}");
+        drop(file);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn commit_new_never_replaces_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a");
+        write(&target, JSON_MODE, b"first").unwrap();
+        let file = AtomicFile::create(&target, JSON_MODE).unwrap();
+        assert_eq!(file.commit_new().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&target).unwrap(), b"first");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn rename_new_never_replaces_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (a, b) = (directory.path().join("a"), directory.path().join("b"));
+        write(&a, JSON_MODE, b"a").unwrap();
+        write(&b, JSON_MODE, b"b").unwrap();
+        assert!(rename_new(&a, &b).is_err());
+        fs::remove_file(&b).unwrap();
+        rename_new(&a, &b).unwrap();
+        assert_eq!(fs::read(&b).unwrap(), b"a");
+    }
+
+    #[test]
+    fn directories_get_their_mode_and_parents_are_not_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let made = directory.path().join("d");
+        create_directory(&made).unwrap();
+        create_directory(&made).unwrap();
+        assert_eq!(fs::metadata(&made).unwrap().mode() & 0o7777, DIRECTORY_MODE);
+        assert!(create_directory(&directory.path().join("x/y")).is_err());
+        write(&directory.path().join("f"), JSON_MODE, b"").unwrap();
+        assert_eq!(
+            create_directory(&directory.path().join("f")).unwrap_err().kind(),
+            io::ErrorKind::NotADirectory
+        );
+    }
+}

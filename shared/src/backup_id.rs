@@ -1,0 +1,129 @@
+//! Backup ids: when a backup began, to the second, in UTC.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+const FORMAT: &str = "%Y-%m-%d-%H-%M-%S";
+
+/// How long every id's text is, in bytes.
+pub const BACKUP_ID_BYTES: usize = 19;
+
+/// Names one backup within its collection, as `2025-07-15-14-30-00`: the UTC second in which it began
+/// (or a later one, where that was taken).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackupId(DateTime<Utc>);
+
+/// A text is not a backup id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a backup id such as 2025-07-15-14-30-00: {text:?}")]
+pub struct InvalidBackupId {
+    text: String,
+}
+
+impl BackupId {
+    /// The id of a backup that began at `time`.
+    pub fn at(time: DateTime<Utc>) -> Self {
+        Self(time.trunc_subsecs(0))
+    }
+
+    /// The second that the id names.
+    pub fn time(&self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// The id one second later, for when this one is taken.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self(self.0 + TimeDelta::seconds(1))
+    }
+}
+
+impl fmt::Display for BackupId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0.format(FORMAT).to_string())
+    }
+}
+
+impl fmt::Debug for BackupId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "BackupId({self})")
+    }
+}
+
+impl FromStr for BackupId {
+    type Err = InvalidBackupId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidBackupId { text: crate::text::shortened(text, 40) };
+        let time = NaiveDateTime::parse_from_str(text, FORMAT).map_err(|_| invalid())?.and_utc();
+        // Only the one spelling: chrono also takes missing zeros, signs and a 60th second.
+        let id = Self(DateTime::from_timestamp(time.timestamp(), 0).ok_or_else(invalid)?);
+        if id.to_string() == text { Ok(id) } else { Err(invalid()) }
+    }
+}
+
+impl Serialize for BackupId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for BackupId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for BackupId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "BackupId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9]{4}(-[0-9]{2}){5}$" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_the_one_spelling_is_read() {
+        for text in [
+            "2025-7-15-14-30-00",
+            "2025-07-15-14-30-60",
+            "2025-02-30-00-00-00",
+            "2025-07-15T14:30:00",
+            "",
+            "+025-07-15-14-30-00",
+        ] {
+            assert!(text.parse::<BackupId>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ids_parse_and_print_both_ways(seconds in 0_i64..253_402_300_799) {
+            let id = BackupId::at(DateTime::from_timestamp(seconds, 987_654_321).unwrap());
+            let text = id.to_string();
+            prop_assert_eq!(text.len(), BACKUP_ID_BYTES);
+            prop_assert_eq!(text.parse::<BackupId>().unwrap(), id);
+            prop_assert_eq!(id.time().timestamp(), seconds);
+        }
+
+        #[test]
+        fn ids_sort_as_their_texts_do(a in 0_i64..253_402_300_799, b in 0_i64..253_402_300_799) {
+            let (a, b) = (DateTime::from_timestamp(a, 0).unwrap(), DateTime::from_timestamp(b, 0).unwrap());
+            let (a, b) = (BackupId::at(a), BackupId::at(b));
+            prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Collection names, and how any name becomes one safe path component.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The longest path component made of a collection name, in bytes.
+pub const COMPONENT_MAX_BYTES: usize = 120;
+
+/// Hexadecimal digits of the name's SHA-256 that end a shortened component.
+const HASH_DIGITS: usize = 16;
+
+/// A Qdrant collection's name, as the server gave it.
+///
+/// Names are untrusted: they may hold spaces, dots, control characters and any script, and Qdrant's own
+/// rules have changed over time. Only [`CollectionName::component`] may become part of a path, and
+/// only percent-encoded may it become part of a URL.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct CollectionName(String);
+
+/// A text cannot be a collection's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a collection name cannot be empty")]
+pub struct EmptyCollectionName;
+
+impl CollectionName {
+    /// The collection called `name`.
+    ///
+    /// # Errors
+    /// When `name` is empty.
+    pub fn new(name: impl Into<String>) -> Result<Self, EmptyCollectionName> {
+        let name = name.into();
+        if name.is_empty() { Err(EmptyCollectionName) } else { Ok(Self(name)) }
+    }
+
+    /// The name as the server knows it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as one path component of at most [`COMPONENT_MAX_BYTES`] bytes, different for
+    /// different names: bytes outside `[A-Za-z0-9._-]` and a leading dot are percent-encoded; what is
+    /// longer is cut and ends in `~` and 16 hexadecimal digits of the name's SHA-256.
+    pub fn component(&self) -> String {
+        let mut encoded = String::with_capacity(self.0.len());
+        // Where each encoded byte begins, so that a cut never splits an escape.
+        let mut starts = Vec::with_capacity(self.0.len());
+        for (index, byte) in self.0.bytes().enumerate() {
+            starts.push(encoded.len());
+            let plain =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || (byte == b'.' && index > 0);
+            if plain {
+                encoded.push(char::from(byte));
+            } else {
+                encoded.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        if encoded.len() <= COMPONENT_MAX_BYTES {
+            return encoded;
+        }
+        let room = COMPONENT_MAX_BYTES - HASH_DIGITS - 1;
+        let cut = starts.into_iter().take_while(|start| *start <= room).last().unwrap_or(0);
+        encoded.truncate(cut);
+        let hash = hex::encode(Sha256::digest(self.0.as_bytes()));
+        encoded.push('~');
+        encoded.push_str(&hash[..HASH_DIGITS]);
+        encoded
+    }
+}
+
+/// For messages: control characters escaped, so that a name cannot forge a line.
+impl fmt::Display for CollectionName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&crate::text::one_line(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for CollectionName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn component(name: &str) -> String {
+        CollectionName::new(name).unwrap().component()
+    }
+
+    #[test]
+    fn ordinary_names_stay_as_they_are() {
+        assert_eq!(component("mixtral_embeddings"), "mixtral_embeddings");
+        assert_eq!(component("a.b-c_D9"), "a.b-c_D9");
+    }
+
+    #[test]
+    fn hostile_names_become_harmless() {
+        assert_eq!(component(".."), "%2E.");
+        assert_eq!(component(".hidden"), "%2Ehidden");
+        assert_eq!(component("a/b"), "a%2Fb");
+        assert_eq!(component("mein Käse~%"), "mein%20K%C3%A4se%7E%25");
+    }
+
+    #[test]
+    fn long_names_are_cut_and_told_apart_by_their_hash() {
+        let one = component(&"ä".repeat(200));
+        let other = component(&format!("{}b", "ä".repeat(200)));
+        assert!(one.len() <= COMPONENT_MAX_BYTES && other.len() <= COMPONENT_MAX_BYTES);
+        assert_ne!(one, other);
+        assert_eq!(one.matches('~').count(), 1);
+        let (prefix, hash) = one.split_once('~').unwrap();
+        assert_eq!(prefix.len() % 3, 0, "no escape is split: {prefix}");
+        assert_eq!(hash.len(), HASH_DIGITS);
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_maps_to_a_safe_component(name in ".{1,300}") {
+            let component = component(&name);
+            prop_assert!(!component.is_empty() && component.len() <= COMPONENT_MAX_BYTES);
+            prop_assert!(!component.starts_with('.'));
+            prop_assert!(component.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-%~".contains(&b)));
+        }
+
+        #[test]
+        fn different_names_map_to_different_components(a in ".{1,200}", b in ".{1,200}") {
+            prop_assert_eq!(a == b, component(&a) == component(&b));
+        }
+
+        #[test]
+        fn near_names_map_to_different_components(stem in "[a-z%~.]{100,130}", a in "[a-z%~./ ]{0,3}", b in "[a-z%~./ ]{0,3}") {
+            let (a, b) = (format!("{stem}{a}"), format!("{stem}{b}"));
+            prop_assert_eq!(a == b, component(&a) == component(&b));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Reading and writing the JSON files: version first, one clear error each, atomic.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::atomic;
+
+/// The version of every file format of this release.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// No file of ours is larger; a larger one is not read into memory.
+const SIZE_MAX_BYTES: u64 = 64 << 20;
+
+/// A JSON file could not be read. "Not there" is its own case, for it often means something else.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no such file.
+    #[error("{}: no such file", path.display())]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is there and cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what it should be: torn, edited by hand, or another program's.
+    #[error("{}:{line}: not a valid {what}: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What the file should have been, as in "backup manifest".
+        what: &'static str,
+        /// The line on which reading ended, from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// The file was written by a program of another generation.
+    #[error("{}: schema_version {version} is not one that this program reads (it reads {SCHEMA_VERSION}); use the newer qdrant-backup that wrote it", path.display())]
+    UnsupportedVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version found.
+        version: u64,
+    },
+}
+
+impl ReadError {
+    /// Whether the file is simply not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+}
+
+/// A JSON file format of ours.
+pub trait JsonFile: Serialize + DeserializeOwned {
+    /// What a person calls such a file, as in "backup manifest".
+    const WHAT: &'static str;
+
+    /// What is wrong with the values beyond their types, if anything.
+    ///
+    /// # Errors
+    /// One line that names the field.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Head {
+    schema_version: u64,
+}
+
+/// Reads a file of type `T`.
+///
+/// # Errors
+/// As [`ReadError`] lists them; an unknown version is one, and never read as if it were known.
+pub fn read<T: JsonFile>(path: &Path) -> Result<T, ReadError> {
+    let io_error = |source: io::Error| {
+        let path = path.to_owned();
+        if source.kind() == io::ErrorKind::NotFound {
+            ReadError::NotFound { path }
+        } else {
+            ReadError::Io { path, source }
+        }
+    };
+    let file = File::open(path).map_err(io_error)?;
+    let mut contents = Vec::new();
+    file.take(SIZE_MAX_BYTES + 1).read_to_end(&mut contents).map_err(io_error)?;
+    parse(path, &contents)
+}
+
+/// Reads a file of type `T` whose bytes were already fetched from `path`.
+///
+/// # Errors
+/// As [`read`], except those of the file system.
+pub fn parse<T: JsonFile>(path: &Path, contents: &[u8]) -> Result<T, ReadError> {
+    let malformed = |line: usize, problem: String| ReadError::Malformed {
+        path: path.to_owned(),
+        what: T::WHAT,
+        line,
+        problem,
+    };
+    if contents.len() as u64 > SIZE_MAX_BYTES {
+        return Err(malformed(1, format!("larger than {SIZE_MAX_BYTES} bytes")));
+    }
+    let json_error = |error: serde_json::Error| malformed(error.line().max(1), plain_message(&error));
+    let head: Head = serde_json::from_slice(contents).map_err(json_error)?;
+    if head.schema_version != u64::from(SCHEMA_VERSION) {
+        return Err(ReadError::UnsupportedVersion { path: path.to_owned(), version: head.schema_version });
+    }
+    let value: T = serde_json::from_slice(contents).map_err(json_error)?;
+    value.check().map_err(|problem| malformed(1, problem))?;
+    Ok(value)
+}
+
+/// The bytes that [`write`] writes: indented, for people read these files too, and ended by a newline.
+///
+/// # Errors
+/// When the value cannot be written as JSON.
+pub fn to_bytes<T: JsonFile>(value: &T) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Writes `value` to `path` atomically, mode 0640.
+///
+/// # Errors
+/// When the file system refuses; what was there is then untouched.
+pub fn write<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
+    atomic::write(path, atomic::JSON_MODE, &to_bytes(value)?)
+}
+
+/// As [`write`], but never replaces a file.
+///
+/// # Errors
+/// Also when the file exists.
+pub fn write_new<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
+    let mut file = atomic::AtomicFile::create(path, atomic::JSON_MODE)?;
+    io::Write::write_all(file.file(), &to_bytes(value)?)?;
+    file.commit_new()
+}
+
+/// The message without serde_json's own "at line … column …", which the error gives as its line.
+fn plain_message(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let plain = text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before);
+    crate::text::shortened(plain, 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::repository::Repository;
+
+    fn message(contents: &str) -> String {
+        parse::<Repository>(Path::new("/r/repository.json"), contents.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_torn_file_is_named_with_its_line() {
+        assert_eq!(
+            message("{\n  \"schema_version\": 1,\n  \"repo"),
+            "/r/repository.json:3: not a valid repository description: EOF while parsing a string"
+        );
+        assert_eq!(
+            message(""),
+            "/r/repository.json:1: not a valid repository description: EOF while parsing a value"
+        );
+    }
+
+    #[test]
+    fn another_version_is_never_read_as_ours() {
+        let text = message("{\"schema_version\": 2, \"everything\": \"else\"}");
+        assert!(
+            text.starts_with("/r/repository.json: schema_version 2 is not one that this program reads"),
+            "{text}"
+        );
+        assert!(message("{}").contains("missing field `schema_version`"));
+    }
+
+    #[test]
+    fn absent_is_not_unreadable() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(read::<Repository>(&directory.path().join("repository.json")).unwrap_err().is_not_found());
+        fs::create_dir(directory.path().join("d")).unwrap();
+        assert!(!read::<Repository>(&directory.path().join("d")).unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,217 @@
+//! Where everything lies in the backup directory, and what a file's name says it is.
+
+use std::path::{Path, PathBuf};
+
+use crate::atomic::is_temporary;
+use crate::backup_id::{BACKUP_ID_BYTES, BackupId};
+use crate::collection_name::CollectionName;
+use crate::manifest::Encoding;
+
+const MANIFEST_SUFFIX: &str = ".manifest.json";
+const VERIFICATION_SUFFIX: &str = ".verification.json";
+const SNAPSHOT_SUFFIX: &str = ".snapshot";
+
+/// The paths of a backup directory and of its state directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+    state: PathBuf,
+}
+
+/// What a file in a collection's directory is, by its name alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileRole {
+    /// A stored snapshot.
+    Archive {
+        /// The backup it belongs to.
+        id: BackupId,
+    },
+    /// A backup's manifest.
+    Manifest {
+        /// The backup it describes.
+        id: BackupId,
+    },
+    /// A backup's verification record.
+    Verification {
+        /// The backup it is about.
+        id: BackupId,
+    },
+    /// An unfinished file of a run, or what a killed run left.
+    Temporary,
+    /// Not one of our names.
+    Foreign,
+}
+
+impl Layout {
+    /// The layout of the backup directory `root`, with the status in `state` (often `root` itself).
+    pub fn new(root: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), state: state.into() }
+    }
+
+    /// The backup directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of the status files.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The file that makes the directory a repository.
+    pub fn repository_file(&self) -> PathBuf {
+        self.root.join("repository.json")
+    }
+
+    /// The lock of writers.
+    pub fn lock_file(&self) -> PathBuf {
+        self.root.join(".lock")
+    }
+
+    /// The status file.
+    pub fn status_file(&self) -> PathBuf {
+        self.state.join("status.json")
+    }
+
+    /// The record of the last skipped run.
+    pub fn last_skipped_file(&self) -> PathBuf {
+        self.state.join("last_skipped.json")
+    }
+
+    /// The directory of all collections' directories.
+    pub fn collections(&self) -> PathBuf {
+        self.root.join("collections")
+    }
+
+    /// The directory of one collection's backups.
+    pub fn collection(&self, collection: &CollectionName) -> PathBuf {
+        self.collections().join(collection.component())
+    }
+
+    /// The archive of one backup, stored with `encoding` (in order of application).
+    pub fn archive(&self, collection: &CollectionName, id: BackupId, encoding: &[Encoding]) -> PathBuf {
+        self.file(collection, id, &format!("{SNAPSHOT_SUFFIX}{}", encoding_suffix(encoding)))
+    }
+
+    /// The manifest of one backup.
+    pub fn manifest(&self, collection: &CollectionName, id: BackupId) -> PathBuf {
+        self.file(collection, id, MANIFEST_SUFFIX)
+    }
+
+    /// The verification record of one backup.
+    pub fn verification(&self, collection: &CollectionName, id: BackupId) -> PathBuf {
+        self.file(collection, id, VERIFICATION_SUFFIX)
+    }
+
+    fn file(&self, collection: &CollectionName, id: BackupId, suffix: &str) -> PathBuf {
+        self.collection(collection).join(format!("{}{suffix}", stem(&collection.component(), id)))
+    }
+}
+
+/// What all files of one backup begin with: `<collection>-<backup id>`.
+pub fn stem(component: &str, id: BackupId) -> String {
+    format!("{component}-{id}")
+}
+
+/// What `file_name` is in the directory of the collection whose path component is `component`.
+pub fn role(component: &str, file_name: &str) -> FileRole {
+    if is_temporary(file_name) {
+        return FileRole::Temporary;
+    }
+    parse(component, file_name).unwrap_or(FileRole::Foreign)
+}
+
+fn parse(component: &str, file_name: &str) -> Option<FileRole> {
+    let rest = file_name.strip_prefix(component)?.strip_prefix('-')?;
+    let (id, suffix) = rest.split_at_checked(BACKUP_ID_BYTES)?;
+    let id: BackupId = id.parse().ok()?;
+    match suffix {
+        MANIFEST_SUFFIX => Some(FileRole::Manifest { id }),
+        VERIFICATION_SUFFIX => Some(FileRole::Verification { id }),
+        _ => is_archive_suffix(suffix).then_some(FileRole::Archive { id }),
+    }
+}
+
+/// `.snapshot`, `.snapshot.gz`, `.snapshot.zst`, each perhaps after `.<peer id>`.
+fn is_archive_suffix(suffix: &str) -> bool {
+    let suffix = match suffix.strip_prefix('.').and_then(|rest| rest.split_once('.')) {
+        Some((peer, _)) if !peer.is_empty() && peer.bytes().all(|byte| byte.is_ascii_digit()) => {
+            &suffix[1 + peer.len()..]
+        }
+        _ => suffix,
+    };
+    matches!(suffix, ".snapshot" | ".snapshot.gz" | ".snapshot.zst")
+}
+
+fn encoding_suffix(encoding: &[Encoding]) -> &'static str {
+    match encoding.last() {
+        Some(Encoding::Gzip) => ".gz",
+        Some(Encoding::Zstd) => ".zst",
+        Some(Encoding::Other(_)) | None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> BackupId {
+        "2025-07-15-14-30-00".parse().unwrap()
+    }
+
+    #[test]
+    fn names_are_the_documented_ones() {
+        let layout = Layout::new("/b", "/s");
+        let name = CollectionName::new("mixtral_embeddings").unwrap();
+        assert_eq!(
+            layout.archive(&name, id(), &[Encoding::Gzip]),
+            Path::new("/b/collections/mixtral_embeddings/mixtral_embeddings-2025-07-15-14-30-00.snapshot.gz")
+        );
+        assert_eq!(
+            layout.manifest(&name, id()),
+            Path::new(
+                "/b/collections/mixtral_embeddings/mixtral_embeddings-2025-07-15-14-30-00.manifest.json"
+            )
+        );
+        assert_eq!(layout.status_file(), Path::new("/s/status.json"));
+    }
+
+    #[test]
+    fn every_name_that_is_made_is_recognised() {
+        let layout = Layout::new("/b", "/b");
+        for name in ["a", "a-2025-07-15-14-30-00", "x.snapshot", "..", "ä ö"] {
+            let name = CollectionName::new(name).unwrap();
+            let role_of =
+                |path: PathBuf| role(&name.component(), path.file_name().unwrap().to_str().unwrap());
+            for encoding in [vec![], vec![Encoding::Gzip], vec![Encoding::Zstd]] {
+                assert_eq!(role_of(layout.archive(&name, id(), &encoding)), FileRole::Archive { id: id() });
+            }
+            assert_eq!(role_of(layout.manifest(&name, id())), FileRole::Manifest { id: id() });
+            assert_eq!(role_of(layout.verification(&name, id())), FileRole::Verification { id: id() });
+        }
+    }
+
+    #[test]
+    fn one_archive_per_node_is_recognised() {
+        assert_eq!(
+            role("a", "a-2025-07-15-14-30-00.8372720498335175.snapshot.gz"),
+            FileRole::Archive { id: id() }
+        );
+        assert_eq!(role("a", "a-2025-07-15-14-30-00.837x.snapshot.gz"), FileRole::Foreign);
+    }
+
+    #[test]
+    fn other_names_are_foreign_or_temporary() {
+        assert_eq!(role("a", ".a-2025-07-15-14-30-00.snapshot.gz.x7Yz.tmp"), FileRole::Temporary);
+        for name in [
+            "a-2025-07-15-14-30.snapshot",
+            "b-2025-07-15-14-30-00.snapshot",
+            "a-2025-07-15-14-30-00.snapshot.bz2",
+            "a",
+            "",
+            "a-ä25-07-15-14-30-0",
+        ] {
+            assert_eq!(role("a", name), FileRole::Foreign, "{name}");
+        }
+    }
+}

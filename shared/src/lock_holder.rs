@@ -1,0 +1,35 @@
+//! What the holder of `.lock` writes into it, for the one who finds it held.
+//!
+//! Only a courtesy: the lock itself is the operating system's, and nothing is decided by this text.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Who holds the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LockHolder {
+    /// The command, as in `backup`.
+    pub command: String,
+    /// Its process id on `hostname`.
+    pub pid: u32,
+    /// The machine it runs on.
+    pub hostname: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} (process {} on {}) since {} UTC",
+            crate::text::shortened(&self.command, 40),
+            self.pid,
+            crate::text::shortened(&self.hostname, 80),
+            self.since.format("%Y-%m-%d %H:%M:%S")
+        )
+    }
+}

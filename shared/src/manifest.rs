@@ -1,0 +1,241 @@
+//! The manifest: what a backup is. Its existence *is* the backup; it is written last and never changed.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::backup_id::BackupId;
+use crate::collection_name::CollectionName;
+use crate::digest::Sha256Digest;
+use crate::json_file::{JsonFile, SCHEMA_VERSION};
+use crate::open_enum::open_enum;
+
+open_enum! {
+    /// Where a backup came from.
+    pub enum Origin {
+        /// A snapshot that this program had Qdrant make.
+        Snapshot = "snapshot",
+        /// An archive that another tool made and `import` adopted.
+        Imported = "imported",
+    }
+}
+
+open_enum! {
+    /// One step that turned a snapshot into the stored archive.
+    pub enum Encoding {
+        /// gzip (RFC 1952), one or more members.
+        Gzip = "gzip",
+        /// Zstandard (RFC 8878).
+        Zstd = "zstd",
+    }
+}
+
+open_enum! {
+    /// What an archive is a snapshot of.
+    pub enum Scope {
+        /// A collection, as far as it lies on one node.
+        Collection = "collection",
+        /// One shard.
+        Shard = "shard",
+    }
+}
+
+open_enum! {
+    /// How the server's own checksum of the snapshot was used.
+    pub enum ServerChecksum {
+        /// The server gave one and the downloaded bytes have it.
+        Matched = "matched",
+        /// The server gave none, as servers with snapshots in S3 do.
+        Absent = "absent",
+        /// It was not compared.
+        NotChecked = "not_checked",
+    }
+}
+
+/// One backup of one collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Manifest {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Abilities needed to use this backup; a program that does not know an entry must neither
+    /// restore nor prune it.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// The backup's id, unique within the collection.
+    pub backup_id: BackupId,
+    /// The collection's name on the server.
+    pub collection: CollectionName,
+    /// Where the backup came from.
+    pub origin: Origin,
+    /// The run that made it.
+    pub run_id: String,
+    /// When the backup began. The data is at least this new, so a backup's age counts from here.
+    pub started_at: DateTime<Utc>,
+    /// When the archive was complete.
+    pub completed_at: DateTime<Utc>,
+    /// Backups without which this one cannot be restored.
+    #[serde(default)]
+    pub depends_on: Vec<BackupId>,
+    /// What the server said of the collection.
+    #[serde(default)]
+    pub source: Source,
+    /// The stored files.
+    pub archives: Vec<Archive>,
+    /// The version of the program that made the backup.
+    pub runner_version: String,
+}
+
+/// What the server said of a collection when it was backed up. Each part may be unknown.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Source {
+    /// The Qdrant server's version, as in `1.18.3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qdrant_version: Option<String>,
+    /// Exact number of points before the snapshot was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points_count_before: Option<u64>,
+    /// Exact number of points after the snapshot was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points_count_after: Option<u64>,
+    /// The collection's configuration, as `GET /collections/{c}` gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<serde_json::Value>,
+    /// Aliases of the collection. They are server state and in no snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aliases: Option<Vec<String>>,
+    /// How many shards the collection has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard_count: Option<u32>,
+}
+
+/// One stored file of a backup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Archive {
+    /// Its name, in the manifest's own directory.
+    pub file_name: String,
+    /// The node it came from, without credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_url: Option<String>,
+    /// The peer id of that node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_id: Option<u64>,
+    /// The shards whose data it holds.
+    #[serde(default)]
+    pub shard_ids: Vec<u32>,
+    /// What it is a snapshot of.
+    pub scope: Scope,
+    /// The name of the snapshot on the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_name: Option<String>,
+    /// The steps from snapshot to stored file, in order of application; none for a plain snapshot.
+    #[serde(default)]
+    pub encoding: Vec<Encoding>,
+    /// The snapshot, before any encoding: what Qdrant's checksum is of.
+    pub snapshot: SizeAndDigest,
+    /// The bytes on disk.
+    pub stored: SizeAndDigest,
+    /// How the server's own checksum was used.
+    pub server_checksum: ServerChecksum,
+}
+
+/// A length and the digest of exactly that many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SizeAndDigest {
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// SHA-256.
+    pub sha256: Sha256Digest,
+}
+
+impl Manifest {
+    /// The first entry of `requires` that this version does not know, if any.
+    pub fn unknown_requirement(&self) -> Option<&str> {
+        // Version 1 knows none.
+        self.requires.first().map(String::as_str)
+    }
+
+    /// All archives' length on disk, in bytes.
+    pub fn stored_size_bytes(&self) -> u64 {
+        self.archives.iter().map(|archive| archive.stored.size_bytes).sum()
+    }
+
+    /// All snapshots' length before encoding, in bytes.
+    pub fn snapshot_size_bytes(&self) -> u64 {
+        self.archives.iter().map(|archive| archive.snapshot.size_bytes).sum()
+    }
+
+    /// The points that the backup certainly held: the smaller of the counts before and after.
+    pub fn points_count(&self) -> Option<u64> {
+        match (self.source.points_count_before, self.source.points_count_after) {
+            (Some(before), Some(after)) => Some(before.min(after)),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+impl JsonFile for Manifest {
+    const WHAT: &'static str = "backup manifest";
+
+    fn check(&self) -> Result<(), String> {
+        if self.archives.is_empty() {
+            return Err("archives: is empty".to_owned());
+        }
+        for archive in &self.archives {
+            let name = &archive.file_name;
+            // The name becomes part of a path: only a plain name in the manifest's own directory will do.
+            if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
+                return Err(format!(
+                    "archives: file_name {:?} is not a plain file name",
+                    crate::text::shortened(name, 80)
+                ));
+            }
+        }
+        debug_assert_eq!(self.schema_version, SCHEMA_VERSION);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::json_file;
+
+    const VERSION_1: &str = include_str!("../testdata/manifest-v1.json");
+
+    #[test]
+    fn the_first_version_is_read_for_ever_and_written_back_alike() {
+        let manifest: Manifest = json_file::parse(Path::new("m.json"), VERSION_1.as_bytes()).unwrap();
+        assert_eq!(manifest.collection.as_str(), "mixtral_embeddings");
+        assert_eq!(manifest.points_count(), Some(250));
+        assert_eq!(manifest.archives[0].server_checksum, ServerChecksum::Matched);
+        let written = String::from_utf8(json_file::to_bytes(&manifest).unwrap()).unwrap();
+        assert_eq!(written, VERSION_1);
+    }
+
+    #[test]
+    fn unknown_fields_and_values_survive_being_read() {
+        let newer = VERSION_1
+            .replace("\"origin\": \"snapshot\"", "\"origin\": \"teleported\", \"colour\": {\"deep\": [1]}")
+            .replace("\"gzip\"", "\"lzma\"");
+        let manifest: Manifest = json_file::parse(Path::new("m.json"), newer.as_bytes()).unwrap();
+        assert_eq!(manifest.origin, Origin::Other("teleported".to_owned()));
+        assert_eq!(manifest.archives[0].encoding, [Encoding::Other("lzma".to_owned())]);
+        let again: Manifest =
+            json_file::parse(Path::new("m.json"), &json_file::to_bytes(&manifest).unwrap()).unwrap();
+        assert_eq!(again, manifest);
+    }
+
+    #[test]
+    fn archive_names_that_leave_the_directory_are_refused() {
+        for name in ["../other/x.snapshot", "/etc/passwd", "", ".hidden", "a/b"] {
+            let text = VERSION_1.replace("mixtral_embeddings-2025-07-15-14-30-00.snapshot.gz", name);
+            let error = json_file::parse::<Manifest>(Path::new("m.json"), text.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("not a plain file name"), "{name}: {error}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Enumerations that are written as strings and keep the strings they do not know.
+//!
+//! Adding a value to an enumeration is no new schema version (docs/formats.md), so an older program
+//! must read a newer one's files and, when it writes them again, give back what it found.
+
+/// Declares an enumeration with a fixed spelling per value and `Other` for every other string.
+macro_rules! open_enum {
+    ($(#[$outer:meta])* pub enum $name:ident { $($(#[$inner:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$inner])* $variant,)+
+            /// A value written by a newer program, kept as it was found.
+            Other(String),
+        }
+
+        impl $name {
+            /// The values that this version knows, in the order of their declaration.
+            pub const KNOWN: &[Self] = &[$(Self::$variant,)+];
+
+            /// The spelling used in files, labels and messages.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $text,)+
+                    Self::Other(text) => text,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                match text {
+                    $($text => Self::$variant,)+
+                    other => Self::Other(other.to_owned()),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.pad(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                Ok(Self::from(text.as_ref()))
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": "Known values are given as examples; readers keep values that they do not know.",
+                    "examples": [$($text),+],
+                })
+            }
+        }
+    };
+}
+
+pub(crate) use open_enum;

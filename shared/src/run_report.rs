@@ -1,0 +1,100 @@
+//! The report of one run: what `--json` prints and what the status keeps of the last run.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::backup_id::BackupId;
+use crate::collection_name::CollectionName;
+use crate::failure::{Failure, FailureKind};
+use crate::operation::{Operation, Outcome, Stage};
+
+/// One run, from its start to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RunReport {
+    /// A random UUID; the manifests of the run's backups carry it too.
+    pub run_id: String,
+    /// What was called, as in `backup`.
+    pub command: String,
+    /// What it did.
+    pub operation: Operation,
+    /// The version of the server, where it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qdrant_version: Option<String>,
+    /// When the run began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub completed_at: DateTime<Utc>,
+    /// How long it took, by a clock that does not jump.
+    pub duration_seconds: f64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why the run as a whole failed; failures of single collections are theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// What happened to each collection, in the order in which they were worked on.
+    #[serde(default)]
+    pub collections: Vec<CollectionReport>,
+    /// Warnings of the run, one line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// What a run did with one collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CollectionReport {
+    /// The collection.
+    pub collection: CollectionName,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When work on it began.
+    pub started_at: DateTime<Utc>,
+    /// How long it took.
+    pub duration_seconds: f64,
+    /// The backup that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_id: Option<BackupId>,
+    /// Points that the backup certainly holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<u64>,
+    /// The snapshot's length in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_size_bytes: Option<u64>,
+    /// The archive's length in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_size_bytes: Option<u64>,
+    /// Where the time went.
+    #[serde(default)]
+    pub stages: Vec<StageReport>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// One stage of the work on one collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StageReport {
+    /// Which stage.
+    pub stage: Stage,
+    /// How long it took, attempts that failed included.
+    pub duration_seconds: f64,
+    /// Bytes received from the server, where the stage is a transfer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+impl RunReport {
+    /// How many collections failed, by kind of failure; a failure of the whole run counts as one.
+    pub fn failures(&self) -> BTreeMap<FailureKind, u64> {
+        let mut failures = BTreeMap::new();
+        let of_collections = self.collections.iter().filter_map(|collection| collection.failure.as_ref());
+        for failure in self.failure.iter().chain(of_collections) {
+            *failures.entry(failure.kind.clone()).or_insert(0) += 1;
+        }
+        failures
+    }
+}

@@ -1,0 +1,27 @@
+//! JSON Schemas of the files, generated from the types.
+
+use schemars::generate::SchemaSettings;
+
+use crate::last_skipped::LastSkipped;
+use crate::manifest::Manifest;
+use crate::repository::Repository;
+use crate::run_report::RunReport;
+use crate::status::Status;
+use crate::verification::VerificationRecord;
+
+/// Every schema: the file's name in `docs/schema/`, and its contents.
+pub fn all() -> Vec<(&'static str, String)> {
+    vec![
+        ("last_skipped.schema.json", text::<LastSkipped>()),
+        ("manifest.schema.json", text::<Manifest>()),
+        ("repository.schema.json", text::<Repository>()),
+        ("run_report.schema.json", text::<RunReport>()),
+        ("status.schema.json", text::<Status>()),
+        ("verification.schema.json", text::<VerificationRecord>()),
+    ]
+}
+
+fn text<T: schemars::JsonSchema>() -> String {
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    format!("{:#}\n", schema.as_value())
+}

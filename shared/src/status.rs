@@ -1,0 +1,313 @@
+//! The status file: what the runner last did, for people and for the exporter.
+//!
+//! Replaced whole whenever something changes. A failure never erases a last success: attempts,
+//! outcomes and successes are separate fields.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::backup_id::BackupId;
+use crate::collection_name::CollectionName;
+use crate::digest::Sha256Digest;
+use crate::failure::{Failure, FailureKind};
+use crate::json_file::{JsonFile, SCHEMA_VERSION};
+use crate::operation::{Operation, Outcome, Stage};
+use crate::run_report::{CollectionReport, RunReport};
+
+/// The whole status file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Status {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The version of the program that wrote the file.
+    pub runner_version: String,
+    /// The machine it ran on.
+    pub hostname: String,
+    /// The run that is going on, or that died without saying so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_run: Option<CurrentRun>,
+    /// Each operation's history.
+    #[serde(default)]
+    pub operations: BTreeMap<Operation, OperationStatus>,
+    /// Each collection's history.
+    #[serde(default)]
+    pub collections: BTreeMap<CollectionName, CollectionStatus>,
+    /// The report of the last completed run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<RunReport>,
+    /// The server is not the one that these backups came from.
+    #[serde(default)]
+    pub source_changed: bool,
+    /// Snapshots of ours that are still on the server.
+    #[serde(default)]
+    pub undeleted_snapshots: Vec<ServerSnapshot>,
+    /// Snapshots on the server that appeared while a creation of ours had no answer. Perhaps ours.
+    #[serde(default)]
+    pub suspected_leftovers: Vec<ServerSnapshot>,
+    /// Creations that had no answer when their run ended, and of which nothing was seen yet.
+    #[serde(default)]
+    pub unanswered_creations: Vec<Creating>,
+    /// The configured retention by age, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_seconds: Option<u64>,
+}
+
+/// A run that is going on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CurrentRun {
+    /// Its random UUID.
+    pub run_id: String,
+    /// What was called, as in `backup`.
+    pub command: String,
+    /// Its process id. Never used to judge whether it lives.
+    pub pid: u32,
+    /// What it is doing.
+    pub operation: Operation,
+    /// Where in that it is.
+    pub stage: Stage,
+    /// The collection it works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<CollectionName>,
+    /// The snapshot creation that it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creating: Option<Creating>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it last made progress; written at most every 30 s.
+    pub heartbeat_at: DateTime<Utc>,
+}
+
+/// A snapshot that the server was asked for and has not answered about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Creating {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The node that was asked, without credentials.
+    pub node_url: String,
+    /// When it was asked, by our clock.
+    pub requested_at: DateTime<Utc>,
+    /// The same moment by the server's clock, from its `Date`, where it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at_server: Option<DateTime<Utc>>,
+    /// What was on the server before.
+    #[serde(default)]
+    pub listed_before: Vec<ListedSnapshot>,
+}
+
+/// An entry of the server's list of snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ListedSnapshot {
+    /// Its name.
+    pub name: String,
+    /// Its checksum. Two snapshots of one second share a name, so the name alone tells little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Sha256Digest>,
+}
+
+/// A snapshot on a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ServerSnapshot {
+    /// The collection it is of.
+    pub collection: CollectionName,
+    /// The node that holds it, without credentials.
+    pub node_url: String,
+    /// Its name there.
+    pub name: String,
+    /// Its checksum, where the server gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Sha256Digest>,
+}
+
+/// One operation's history. Counters only grow, also across runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OperationStatus {
+    /// When it was last begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempt_at: Option<DateTime<Utc>>,
+    /// When it last ended in success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success_at: Option<DateTime<Utc>>,
+    /// How it last ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_outcome: Option<Outcome>,
+    /// How long it last took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_duration_seconds: Option<f64>,
+    /// How often it has ended.
+    #[serde(default)]
+    pub runs_total: u64,
+    /// How often it has ended in anything but success.
+    #[serde(default)]
+    pub failures_total: u64,
+    /// How often it has failed since the last success.
+    #[serde(default)]
+    pub consecutive_failures: u64,
+    /// How many collections failed in the last run, by kind of failure.
+    #[serde(default)]
+    pub failures: BTreeMap<FailureKind, u64>,
+    /// The longest gap that its schedule allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_interval_seconds: Option<f64>,
+}
+
+/// One collection's history.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CollectionStatus {
+    /// Whether the last completed unfiltered backup run saw it on the server; unknown before one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_server: Option<bool>,
+    /// When a backup of it was last begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempt_at: Option<DateTime<Utc>>,
+    /// How that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_outcome: Option<Outcome>,
+    /// When the last successful backup of it began: the age of its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success_at: Option<DateTime<Utc>>,
+    /// The last successful backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup_id: Option<BackupId>,
+    /// How long the last attempt took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_duration_seconds: Option<f64>,
+    /// Points in the last successful backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<u64>,
+    /// Why the last attempt failed; gone after a success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl Status {
+    /// A status without any history.
+    pub fn new(runner_version: String, hostname: String) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            runner_version,
+            hostname,
+            current_run: None,
+            operations: BTreeMap::new(),
+            collections: BTreeMap::new(),
+            last_run: None,
+            source_changed: false,
+            undeleted_snapshots: Vec::new(),
+            suspected_leftovers: Vec::new(),
+            unanswered_creations: Vec::new(),
+            retention_seconds: None,
+        }
+    }
+}
+
+impl OperationStatus {
+    /// Enters a run that has ended.
+    pub fn enter(&mut self, report: &RunReport) {
+        self.last_attempt_at = Some(report.started_at);
+        self.last_outcome = Some(report.outcome.clone());
+        self.last_duration_seconds = Some(report.duration_seconds);
+        self.runs_total += 1;
+        self.failures = report.failures();
+        if report.outcome == Outcome::Success {
+            self.last_success_at = Some(report.completed_at);
+            self.consecutive_failures = 0;
+        } else {
+            self.failures_total += 1;
+            self.consecutive_failures += 1;
+        }
+    }
+}
+
+impl CollectionStatus {
+    /// Enters a backup that has ended.
+    pub fn enter(&mut self, report: &CollectionReport) {
+        self.last_attempt_at = Some(report.started_at);
+        self.last_outcome = Some(report.outcome.clone());
+        self.last_duration_seconds = Some(report.duration_seconds);
+        self.failure = report.failure.clone();
+        if report.outcome == Outcome::Success {
+            self.last_success_at = Some(report.started_at);
+            self.last_backup_id = report.backup_id;
+            self.points = report.points;
+        }
+    }
+}
+
+impl JsonFile for Status {
+    const WHAT: &'static str = "status file";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::json_file;
+
+    fn report(minute: u32, outcome: Outcome) -> RunReport {
+        let failure = (outcome != Outcome::Success)
+            .then(|| Failure { kind: FailureKind::Unreachable, message: "no answer".to_owned() });
+        RunReport {
+            run_id: "r".to_owned(),
+            command: "backup".to_owned(),
+            operation: Operation::Backup,
+            qdrant_version: None,
+            started_at: format!("2025-07-15T14:{minute:02}:00Z").parse().unwrap(),
+            completed_at: format!("2025-07-15T14:{minute:02}:30Z").parse().unwrap(),
+            duration_seconds: 30.0,
+            outcome,
+            failure,
+            collections: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_failure_never_erases_the_last_success() {
+        let mut operation = OperationStatus::default();
+        operation.enter(&report(0, Outcome::Success));
+        let success = operation.last_success_at;
+        operation.enter(&report(1, Outcome::Failed));
+        operation.enter(&report(2, Outcome::Interrupted));
+        assert_eq!(operation.last_success_at, success);
+        assert_eq!(
+            (operation.runs_total, operation.failures_total, operation.consecutive_failures),
+            (3, 2, 2)
+        );
+        assert_eq!(operation.failures[&FailureKind::Unreachable], 1);
+        operation.enter(&report(3, Outcome::Success));
+        assert_eq!(
+            (operation.runs_total, operation.failures_total, operation.consecutive_failures),
+            (4, 2, 0)
+        );
+        assert!(operation.failures.is_empty());
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_alike_and_unknown_things_survive() {
+        let mut status = Status::new("0.1.0".to_owned(), "host".to_owned());
+        status.operations.entry(Operation::Backup).or_default().enter(&report(0, Outcome::Failed));
+        status.collections.insert(CollectionName::new("a\nb").unwrap(), CollectionStatus::default());
+        status.last_run = Some(report(0, Outcome::Failed));
+        let text = String::from_utf8(json_file::to_bytes(&status).unwrap()).unwrap();
+        let read: Status = json_file::parse(Path::new("s"), text.as_bytes()).unwrap();
+        assert_eq!(read, status);
+
+        let newer = text
+            .replace("\"failed\"", "\"half-hearted\"")
+            .replace("\"source_changed\"", "\"new\": 1, \"source_changed\"");
+        let read: Status = json_file::parse(Path::new("s"), newer.as_bytes()).unwrap();
+        assert_eq!(
+            read.operations[&Operation::Backup].last_outcome,
+            Some(Outcome::Other("half-hearted".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! The verification record: what checking a backup found, for each level of checking.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::backup_id::BackupId;
+use crate::json_file::{JsonFile, SCHEMA_VERSION};
+use crate::open_enum::open_enum;
+
+open_enum! {
+    /// How deep a check went, from shallow to deep.
+    pub enum Level {
+        /// The stored bytes have the digest of the manifest.
+        Checksum = "checksum",
+        /// Decompressed, the snapshot has its digest and is whole inside.
+        Archive = "archive",
+        /// It was restored and the points are there.
+        Restore = "restore",
+    }
+}
+
+open_enum! {
+    /// What a check found.
+    pub enum CheckOutcome {
+        /// Everything was as it must be.
+        Passed = "passed",
+        /// The backup is bad.
+        Failed = "failed",
+        /// It could not be found out: a disk or a server failed, not the backup.
+        Inconclusive = "inconclusive",
+        /// This program cannot check such a backup.
+        Unsupported = "unsupported",
+    }
+}
+
+/// What is known about one backup's soundness.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct VerificationRecord {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The backup.
+    pub backup_id: BackupId,
+    /// What the last check at each level found.
+    #[serde(default)]
+    pub levels: BTreeMap<Level, LevelRecord>,
+}
+
+/// The checks at one level.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LevelRecord {
+    /// When the last check ended.
+    pub last_at: DateTime<Utc>,
+    /// What it found.
+    pub outcome: CheckOutcome,
+    /// When a check last passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_passed_at: Option<DateTime<Utc>>,
+    /// When a check last failed. It stands, through inconclusive checks, until a later pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failed_at: Option<DateTime<Utc>>,
+    /// How long the last check took.
+    pub duration_seconds: f64,
+    /// What was wrong; empty unless the last check failed or was inconclusive.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Finding {
+    /// A short name of the defect.
+    pub kind: String,
+    /// One line for a person.
+    pub message: String,
+}
+
+impl VerificationRecord {
+    /// An empty record: nothing was checked yet.
+    pub fn new(backup_id: BackupId) -> Self {
+        Self { schema_version: SCHEMA_VERSION, backup_id, levels: BTreeMap::new() }
+    }
+
+    /// Enters a check that ended at `at`.
+    pub fn enter(
+        &mut self,
+        level: Level,
+        at: DateTime<Utc>,
+        outcome: CheckOutcome,
+        duration_seconds: f64,
+        findings: Vec<Finding>,
+    ) {
+        let before = self.levels.get(&level);
+        let last_passed_at =
+            if outcome == CheckOutcome::Passed { Some(at) } else { before.and_then(|b| b.last_passed_at) };
+        let last_failed_at =
+            if outcome == CheckOutcome::Failed { Some(at) } else { before.and_then(LevelRecord::failed_at) };
+        let record =
+            LevelRecord { last_at: at, outcome, last_passed_at, last_failed_at, duration_seconds, findings };
+        self.levels.insert(level, record);
+    }
+
+    /// Whether the backup is known to be bad: a check failed, and no check at that level or a deeper
+    /// one has passed since.
+    pub fn failed(&self) -> bool {
+        self.levels.iter().any(|(level, record)| {
+            record.failed_at().is_some_and(|failed_at| {
+                !self
+                    .levels
+                    .range(level..)
+                    .any(|(_, deeper)| deeper.last_passed_at.is_some_and(|passed_at| passed_at > failed_at))
+            })
+        })
+    }
+
+    /// The deepest known level at which the backup passed, and when; nothing if it stands as failed.
+    pub fn deepest_pass(&self) -> Option<(&Level, DateTime<Utc>)> {
+        if self.failed() {
+            return None;
+        }
+        self.levels
+            .iter()
+            .rev()
+            .filter(|(level, _)| Level::KNOWN.contains(level))
+            .find_map(|(level, record)| Some((level, record.last_passed_at?)))
+    }
+}
+
+impl LevelRecord {
+    fn failed_at(&self) -> Option<DateTime<Utc>> {
+        match (&self.outcome, self.last_failed_at) {
+            (_, Some(at)) => Some(at),
+            // Written by hand or by a program that does not know the field.
+            (CheckOutcome::Failed, None) => Some(self.last_at),
+            (
+                CheckOutcome::Passed
+                | CheckOutcome::Inconclusive
+                | CheckOutcome::Unsupported
+                | CheckOutcome::Other(_),
+                None,
+            ) => None,
+        }
+    }
+}
+
+impl JsonFile for VerificationRecord {
+    const WHAT: &'static str = "verification record";
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn record(checks: &[(Level, CheckOutcome)]) -> VerificationRecord {
+        let start: DateTime<Utc> = "2025-07-15T14:30:00Z".parse().unwrap();
+        let id = BackupId::at(start);
+        let mut record = VerificationRecord::new(id);
+        for (minutes, (level, outcome)) in (0..).zip(checks) {
+            record.enter(
+                level.clone(),
+                start + TimeDelta::minutes(minutes),
+                outcome.clone(),
+                1.0,
+                Vec::new(),
+            );
+        }
+        record
+    }
+
+    #[test]
+    fn a_failure_stands_until_a_pass_at_the_same_or_a_deeper_level() {
+        use CheckOutcome::{Failed, Inconclusive, Passed, Unsupported};
+        use Level::{Archive, Checksum, Restore};
+        assert!(!record(&[]).failed());
+        assert!(record(&[(Archive, Failed)]).failed());
+        assert!(record(&[(Archive, Failed), (Checksum, Passed)]).failed(), "a shallower pass proves nothing");
+        assert!(!record(&[(Archive, Failed), (Archive, Passed)]).failed());
+        assert!(!record(&[(Archive, Failed), (Restore, Passed)]).failed());
+        assert!(record(&[(Restore, Passed), (Archive, Failed)]).failed(), "an earlier pass proves nothing");
+        assert!(
+            record(&[(Archive, Failed), (Archive, Inconclusive)]).failed(),
+            "a disk fault clears nothing"
+        );
+        assert!(record(&[(Archive, Failed), (Archive, Unsupported), (Archive, Inconclusive)]).failed());
+        assert!(!record(&[(Archive, Inconclusive)]).failed(), "unknown is not bad");
+    }
+
+    #[test]
+    fn the_deepest_pass_is_none_for_a_failed_backup() {
+        use CheckOutcome::{Failed, Passed};
+        let good = record(&[(Level::Restore, Passed), (Level::Checksum, Passed)]);
+        assert_eq!(good.deepest_pass().unwrap().0, &Level::Restore);
+        assert_eq!(record(&[(Level::Checksum, Passed), (Level::Archive, Failed)]).deepest_pass(), None);
+    }
+}
