@@ -1,1 +1,2 @@
-//! Scaffold.
+//! The runner: scaffold.
+pub mod qdrant;

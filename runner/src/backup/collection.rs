@@ -1,0 +1,299 @@
+//! The backup of one collection, from the first question to the manifest.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use indicatif::HumanBytes;
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::json_file::SCHEMA_VERSION;
+use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope, ServerChecksum, Source};
+use qdrant_backup_shared::operation::{Outcome, Stage};
+use qdrant_backup_shared::run_report::CollectionReport;
+use qdrant_backup_shared::{CollectionName, FailureKind};
+
+use super::error::BackupError;
+use super::run::Run;
+use super::stages::Stages;
+use super::{creation, guards, leftovers};
+use crate::qdrant::{CollectionCluster, CollectionInfo, Snapshot};
+use crate::store;
+use crate::stream::{Compression, Received, StreamError, receive};
+
+/// How long tidying up on the server may take after an interruption.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// What the server says of a collection before its snapshot is made.
+struct Before {
+    info: CollectionInfo,
+    cluster: CollectionCluster,
+    points: u64,
+}
+
+/// A snapshot on the server, and the count taken right after it was made.
+struct Made {
+    snapshot: Snapshot,
+    points_after: u64,
+}
+
+/// Backs up `collection`, whatever it takes, and reports how that ended. Never stops the run.
+pub async fn back_up(run: &mut Run<'_>, collection: &CollectionName) -> CollectionReport {
+    let started_at = run.context.clock.now();
+    let begun = Instant::now();
+    let mut stages = Stages::begin(Stage::Inspect);
+    run.enter_stage(Stage::Inspect, collection);
+
+    let result = attempt(run, collection, started_at, &mut stages).await;
+
+    let interrupted = matches!(&result, Err(error) if error.kind() == FailureKind::Interrupted);
+    stages.enter(Stage::Cleanup);
+    run.enter_stage(Stage::Cleanup, collection);
+    tidy_server(run, collection, interrupted).await;
+
+    let mut report = CollectionReport {
+        collection: collection.clone(),
+        outcome: Outcome::Success,
+        started_at,
+        duration_seconds: begun.elapsed().as_secs_f64(),
+        backup_id: None,
+        points: None,
+        snapshot_size_bytes: None,
+        stored_size_bytes: None,
+        stages: stages.finish(),
+        failure: None,
+    };
+    match result {
+        Ok(manifest) => {
+            report.backup_id = Some(manifest.backup_id);
+            report.points = manifest.points_count();
+            report.snapshot_size_bytes = Some(manifest.snapshot_size_bytes());
+            report.stored_size_bytes = Some(manifest.stored_size_bytes());
+            tracing::info!(
+                "Backed up {collection}: {} points, {} stored of {}, {}",
+                manifest.points_count().map_or_else(|| "?".to_owned(), |points| points.to_string()),
+                HumanBytes(manifest.stored_size_bytes()),
+                HumanBytes(manifest.snapshot_size_bytes()),
+                checksum_words(&manifest)
+            );
+        }
+        Err(error) => {
+            tracing::error!("Backup of {collection} failed: {}", error.to_failure().message);
+            report.outcome = if interrupted { Outcome::Interrupted } else { Outcome::Failed };
+            report.failure = Some(error.to_failure());
+        }
+    }
+    run.write_status(|status| {
+        let entry = status.collections.entry(collection.clone()).or_default();
+        entry.enter(&report);
+        entry.on_server = Some(true);
+    });
+    report
+}
+
+fn checksum_words(manifest: &Manifest) -> &'static str {
+    let matched = manifest.archives.iter().all(|archive| archive.server_checksum == ServerChecksum::Matched);
+    if matched { "checksum as the server's" } else { "the server gave no checksum" }
+}
+
+async fn attempt(
+    run: &mut Run<'_>,
+    collection: &CollectionName,
+    started_at: DateTime<Utc>,
+    stages: &mut Stages,
+) -> Result<Manifest, BackupError> {
+    let before = inspect(run, collection).await?;
+    let id = store::prepare(&run.context.layout, collection, started_at)
+        .map_err(BackupError::io("making the collection's directory"))?;
+    let mut made = make_snapshot(run, collection, stages).await?;
+    let received = match fetch(run, collection, id, &made, stages).await {
+        Err(error) if error.calls_for_a_fresh_snapshot() => {
+            run.warn(format!("\"{collection}\": {error}; trying once more with a fresh snapshot"));
+            let client = run.context.client.clone();
+            leftovers::clean_up(run, &client, collection).await;
+            made = make_snapshot(run, collection, stages).await?;
+            fetch(run, collection, id, &made, stages).await?
+        }
+        other => other?,
+    };
+    guards::check_contents(&received.inspection, &before.cluster, before.points.min(made.points_after))?;
+    for oddity in received.inspection.findings.iter().take(3) {
+        run.warn(format!("\"{collection}\": unusual snapshot: {oddity}"));
+    }
+    stages.enter(Stage::Commit);
+    run.enter_stage(Stage::Commit, collection);
+    let manifest = describe(run, collection, id, started_at, before, &made, &received);
+    store::commit(&run.context.layout, received.file, &manifest)
+        .map_err(BackupError::io("putting the archive in its place"))?;
+    Ok(manifest)
+}
+
+async fn inspect(run: &mut Run<'_>, collection: &CollectionName) -> Result<Before, BackupError> {
+    let client = run.context.client.clone();
+    let cluster = match client.collection_cluster(collection).await {
+        // It was listed a moment ago.
+        Err(error) if error.is_not_found() => return Err(BackupError::NoSuchCollection),
+        other => other?,
+    };
+    run.see_peers(cluster.peer_ids());
+    let shards = cluster.uncovered_shards();
+    if !shards.is_empty() {
+        return Err(BackupError::ShardsUncovered { shards });
+    }
+    let info = client.collection_info(collection).await?;
+    let points = client.count(collection).await?;
+    Ok(Before { info, cluster, points })
+}
+
+async fn make_snapshot(
+    run: &mut Run<'_>,
+    collection: &CollectionName,
+    stages: &mut Stages,
+) -> Result<Made, BackupError> {
+    stages.enter(Stage::Create);
+    run.enter_stage(Stage::Create, collection);
+    let snapshot = creation::create(run, collection).await?;
+    tracing::info!("Created snapshot for {collection} ({})", HumanBytes(snapshot.size_bytes));
+    let points_after = run.context.client.count(collection).await?;
+    Ok(Made { snapshot, points_after })
+}
+
+/// Downloads the snapshot, beginning again when the connection fails in passing.
+async fn fetch(
+    run: &mut Run<'_>,
+    collection: &CollectionName,
+    id: BackupId,
+    made: &Made,
+    stages: &mut Stages,
+) -> Result<Received, BackupError> {
+    check_room(run, collection, made.snapshot.size_bytes)?;
+    stages.enter(Stage::Download);
+    run.enter_stage(Stage::Download, collection);
+    let mut retries = 0;
+    loop {
+        match fetch_once(run, collection, id, &made.snapshot, stages).await {
+            Err(BackupError::Qdrant(error) | BackupError::Stream(StreamError::Download(error)))
+                if error.is_transient() && retries < run.context.options.retries =>
+            {
+                run.warn(format!("{error}; beginning the download again"));
+                run.context.client.pause_before_retry(retries).await?;
+                retries += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn fetch_once(
+    run: &mut Run<'_>,
+    collection: &CollectionName,
+    id: BackupId,
+    snapshot: &Snapshot,
+    stages: &mut Stages,
+) -> Result<Received, BackupError> {
+    let compression = run.context.options.compression;
+    let download = run.context.client.download(collection, &snapshot.name).await?;
+    let expected = snapshot.size_bytes;
+    if let Some(got) = download.content_length().filter(|got| *got != expected) {
+        return Err(BackupError::SizeMismatch { expected, got });
+    }
+    let file = store::begin_archive(&run.context.layout, collection, id, &compression.encoding())
+        .map_err(BackupError::io("making the archive"))?;
+    let bar = run.context.console.transfer(collection, expected);
+    let mut progress = |count: u64| {
+        stages.add_bytes(count);
+        bar.inc(count);
+        run.heartbeat();
+    };
+    let received = receive(download, file, compression, &mut progress).await;
+    bar.finish_and_clear();
+    let received = received?;
+    let got = received.snapshot.size_bytes;
+    if got != expected {
+        return Err(BackupError::SizeMismatch { expected, got });
+    }
+    match snapshot.checksum {
+        Some(expected) if expected != received.snapshot.sha256 => {
+            Err(BackupError::ChecksumMismatch { expected, got: received.snapshot.sha256 })
+        }
+        Some(_) | None => Ok(received),
+    }
+}
+
+fn check_room(run: &Run<'_>, collection: &CollectionName, snapshot_bytes: u64) -> Result<(), BackupError> {
+    let compressed = run.context.options.compression != Compression::None;
+    let expected = guards::expected_archive_bytes(&run.catalog, collection, snapshot_bytes, compressed);
+    let needed = expected.saturating_add(store::RESERVE_BYTES);
+    let available = store::available_bytes(run.context.layout.root())
+        .map_err(BackupError::io("asking how much room the disk has"))?;
+    if available < needed { Err(BackupError::NoRoom { needed, available }) } else { Ok(()) }
+}
+
+fn describe(
+    run: &Run<'_>,
+    collection: &CollectionName,
+    id: BackupId,
+    started_at: DateTime<Utc>,
+    before: Before,
+    made: &Made,
+    received: &Received,
+) -> Manifest {
+    let compression = run.context.options.compression;
+    let layout = &run.context.layout;
+    let path = layout.archive(collection, id, &compression.encoding());
+    let aliases = run
+        .aliases
+        .iter()
+        .filter(|alias| alias.collection_name == collection.as_str())
+        .map(|alias| alias.alias_name.clone())
+        .collect();
+    Manifest {
+        schema_version: SCHEMA_VERSION,
+        requires: Vec::new(),
+        backup_id: id,
+        collection: collection.clone(),
+        origin: Origin::Snapshot,
+        run_id: run.run_id.clone(),
+        started_at,
+        completed_at: run.context.clock.now(),
+        depends_on: Vec::new(),
+        source: Source {
+            qdrant_version: run.qdrant_version.clone(),
+            points_count_before: Some(before.points),
+            points_count_after: Some(made.points_after),
+            config: Some(before.info.config),
+            aliases: Some(aliases),
+            shard_count: Some(before.cluster.shard_count),
+        },
+        archives: vec![Archive {
+            file_name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            node_url: Some(run.context.client.url().to_owned()),
+            peer_id: Some(before.cluster.peer_id),
+            shard_ids: received.inspection.shards_with_segments(),
+            scope: Scope::Collection,
+            snapshot_name: Some(made.snapshot.name.as_str().to_owned()),
+            encoding: compression.encoding(),
+            snapshot: received.snapshot,
+            stored: received.stored,
+            server_checksum: if made.snapshot.checksum.is_some() {
+                ServerChecksum::Matched
+            } else {
+                ServerChecksum::Absent
+            },
+        }],
+        runner_version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Removes our snapshot from the server, whether the backup succeeded or not: without its archive it is of no
+/// use to us, and it fills the server's disk.
+async fn tidy_server(run: &mut Run<'_>, collection: &CollectionName, interrupted: bool) {
+    if run.context.options.keep_server_snapshots {
+        let url = run.context.client.url().to_owned();
+        run.amend_status(|status| {
+            status.undeleted_snapshots.retain(|entry| entry.collection != *collection || entry.node_url != url);
+        });
+        return;
+    }
+    let client = &run.context.client;
+    let client = if interrupted { client.for_cleanup(LAST_REQUESTS) } else { client.clone() };
+    leftovers::clean_up(run, &client, collection).await;
+}

@@ -1,0 +1,116 @@
+//! Why the backup of a collection failed.
+
+use std::io;
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::digest::Sha256Digest;
+use qdrant_backup_shared::{Failure, FailureKind};
+
+use crate::qdrant;
+use crate::stream::{StreamError, io_kind};
+
+/// The backup of one collection failed. Nothing of it is called a backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Qdrant, or the way to it.
+    #[error(transparent)]
+    Qdrant(#[from] qdrant::Error),
+    /// The stream from Qdrant to the archive.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The collection is not there.
+    #[error("the server has no such collection; `--collection` takes the exact name")]
+    NoSuchCollection,
+    /// The asked node cannot snapshot the whole collection.
+    #[error("this node cannot snapshot the whole collection: {}; back up each node, or move the shards here", shards.join(", "))]
+    ShardsUncovered {
+        /// Which shards, each with the reason.
+        shards: Vec<String>,
+    },
+    /// What arrived has another length.
+    #[error("snapshot size mismatch: Qdrant said {expected} bytes, got {got}; does another tool make snapshots in the same second?")]
+    SizeMismatch {
+        /// Bytes that the create response promised.
+        expected: u64,
+        /// Bytes that came.
+        got: u64,
+    },
+    /// What arrived has another digest.
+    #[error("snapshot checksum mismatch: Qdrant said {}…, got {}…; does another tool make snapshots in the same second, or does a proxy change data?", expected.short(), got.short())]
+    ChecksumMismatch {
+        /// The digest that the create response promised.
+        expected: Sha256Digest,
+        /// The digest of what came.
+        got: Sha256Digest,
+    },
+    /// Points in the collection, none in the snapshot.
+    #[error("the collection has {points} points and the snapshot holds none; look at Qdrant's log")]
+    EmptySnapshot {
+        /// Points counted, before and after at least this many.
+        points: u64,
+    },
+    /// The snapshot is not whole inside.
+    #[error("the snapshot is not whole: {problem}; look at Qdrant's log and try again")]
+    Contents {
+        /// What is wrong, with the member's name.
+        problem: String,
+    },
+    /// The archive would not fit.
+    #[error("the snapshot needs up to {} and {} are free; free some space or lower the retention", HumanBytes(*needed), HumanBytes(*available))]
+    NoRoom {
+        /// Bytes that the archive may take.
+        needed: u64,
+        /// Bytes that are free.
+        available: u64,
+    },
+    /// No creation response came, and the list never showed the snapshot.
+    #[error("no answer to the creation of a snapshot, and none appeared within {}: {cause}", humantime::format_duration(*.limit))]
+    NeverAppeared {
+        /// How long it was looked for.
+        limit: std::time::Duration,
+        /// Why there was no answer.
+        cause: String,
+    },
+    /// A file of the backup directory.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl BackupError {
+    /// For `map_err`: a file operation that was `what`.
+    pub fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+
+    /// The kind for the status file and the metrics.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Qdrant(error) => error.kind(),
+            Self::Stream(error) => error.kind(),
+            Self::NoSuchCollection => FailureKind::HttpStatus,
+            Self::ShardsUncovered { .. } => FailureKind::ShardsUncovered,
+            Self::SizeMismatch { .. } => FailureKind::SizeMismatch,
+            Self::ChecksumMismatch { .. } => FailureKind::ChecksumMismatch,
+            Self::EmptySnapshot { .. } => FailureKind::EmptySnapshot,
+            Self::Contents { .. } => FailureKind::ArchiveCorrupt,
+            Self::NoRoom { .. } => FailureKind::NoSpace,
+            Self::NeverAppeared { .. } => FailureKind::Timeout,
+            Self::Io { source, .. } => io_kind(source),
+        }
+    }
+
+    /// Whether a fresh snapshot may do better: what came is not what was made.
+    pub fn calls_for_a_fresh_snapshot(&self) -> bool {
+        matches!(self, Self::SizeMismatch { .. } | Self::ChecksumMismatch { .. })
+    }
+
+    /// As the status file keeps it.
+    pub fn to_failure(&self) -> Failure {
+        Failure { kind: self.kind(), message: qdrant_backup_shared::text::one_line(&self.to_string()) }
+    }
+}

@@ -1,0 +1,100 @@
+//! The questions that decide whether this is the server and the collection we think it is. All pure.
+
+use std::collections::BTreeSet;
+
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::catalog::Catalog;
+
+use super::error::BackupError;
+use crate::inspect::{Inspection, Severity};
+use crate::qdrant::CollectionCluster;
+
+/// Whether none of the peers that the server shows is one whose backups these are.
+pub fn source_changed(known: &[u64], shown: &BTreeSet<u64>) -> bool {
+    !known.is_empty() && !shown.is_empty() && !known.iter().any(|peer| shown.contains(peer))
+}
+
+/// The peers to remember: those known, and those that the same cluster has gained.
+pub fn grown(known: &[u64], shown: &BTreeSet<u64>) -> Vec<u64> {
+    let mut all = known.to_vec();
+    all.extend(shown.iter().filter(|peer| !known.contains(peer)));
+    all
+}
+
+/// What to say when a server that lists nothing is asked for backups of what used to be there; nothing when that is
+/// all right.
+pub fn emptied_server(url: &str, catalog: &Catalog) -> Option<String> {
+    let names: Vec<String> = catalog.newest_good().map(|(name, _)| name.to_string()).collect();
+    let shown = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if names.len() > 5 { ", …" } else { "" };
+    (!names.is_empty()).then(|| {
+        format!(
+            "Qdrant at {url} has no collections at all, but there are good backups of {} ({shown}{more}); \
+             is this the right server, or was its storage emptied? Nothing was changed; restore, or use another directory",
+            names.len()
+        )
+    })
+}
+
+/// Whether the snapshot holds what the server said that the collection holds.
+///
+/// # Errors
+/// When it certainly does not.
+pub fn check_contents(
+    inspection: &Inspection,
+    cluster: &CollectionCluster,
+    points_certain: u64,
+) -> Result<(), BackupError> {
+    let contents = |problem: String| Err(BackupError::Contents { problem });
+    // That a whole shard is missing says more than the finding that comes with it.
+    let with_segments = inspection.shards_with_segments();
+    let missing: Vec<String> = cluster
+        .active_local_shards()
+        .into_iter()
+        .filter(|shard| !with_segments.contains(shard))
+        .map(|shard| format!("shard {shard}"))
+        .collect();
+    if !missing.is_empty() {
+        return contents(format!("no segments of {}", missing.join(", ")));
+    }
+    if let Some(finding) = inspection.findings.iter().find(|finding| finding.kind.severity() == Severity::Fatal) {
+        return contents(finding.to_string());
+    }
+    if points_certain > 0 && inspection.holds_no_points() {
+        return Err(BackupError::EmptySnapshot { points: points_certain });
+    }
+    Ok(())
+}
+
+/// Bytes that an archive may take: the whole snapshot where nothing better is known, else what the last backup of the
+/// collection makes one expect, and a tenth more.
+pub fn expected_archive_bytes(
+    catalog: &Catalog,
+    collection: &CollectionName,
+    snapshot_bytes: u64,
+    compressed: bool,
+) -> u64 {
+    let last = catalog.newest_good().find(|(name, _)| *name == collection).map(|(_, backup)| &backup.manifest);
+    let Some(last) = last.filter(|last| compressed && last.archives.iter().all(|archive| !archive.encoding.is_empty()))
+    else {
+        return snapshot_bytes;
+    };
+    let (stored, snapshot) = (u128::from(last.stored_size_bytes()), u128::from(last.snapshot_size_bytes().max(1)));
+    let expected = u128::from(snapshot_bytes) * stored * 11 / (snapshot * 10);
+    u64::try_from(expected).unwrap_or(u64::MAX).min(snapshot_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_server_is_one_that_shows_no_known_peer() {
+        let shown = BTreeSet::from([3, 4]);
+        assert!(!source_changed(&[], &shown), "the first backup knows none");
+        assert!(!source_changed(&[1, 3], &shown), "a cluster may lose and gain peers");
+        assert!(source_changed(&[1, 2], &shown));
+        assert!(!source_changed(&[1], &BTreeSet::new()), "nothing shown, nothing known");
+        assert_eq!(grown(&[1, 3], &shown), [1, 3, 4]);
+    }
+}

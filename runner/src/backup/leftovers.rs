@@ -1,0 +1,141 @@
+//! Snapshots that runs leave on the server: deleted when they are provably ours, reported when they may be.
+
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::status::{Creating, ServerSnapshot};
+
+use super::creation::candidates;
+use super::run::Run;
+use crate::qdrant::{Client, Error, SnapshotName};
+
+/// What became of a snapshot that was to be deleted.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is deleted.
+    Deleted,
+    /// It was not there any more.
+    Gone,
+    /// Another one has its name now, so it is not ours to delete.
+    Replaced,
+}
+
+/// Deletes `snapshot`, but only while the list shows that name with that checksum.
+pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<Deletion, Error> {
+    let Ok(name) = SnapshotName::new(&snapshot.name) else { return Ok(Deletion::Gone) };
+    let list = match client.snapshots(&snapshot.collection).await {
+        Ok(list) => list,
+        // Without its collection a snapshot cannot be reached, so it cannot be deleted either.
+        Err(error) if error.is_not_found() => return Ok(Deletion::Gone),
+        Err(error) => return Err(error),
+    };
+    let Some(listed) = list.snapshots.iter().find(|listed| listed.name == name) else { return Ok(Deletion::Gone) };
+    if listed.checksum != snapshot.checksum {
+        return Ok(Deletion::Replaced);
+    }
+    match client.delete_snapshot(&snapshot.collection, &name).await {
+        Ok(()) => Ok(Deletion::Deleted),
+        Err(error) if error.is_not_found() => Ok(Deletion::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes every recorded snapshot of `collection` on this server, and takes from the record what is dealt with. Does not write
+/// the status: the caller has more to write.
+pub async fn clean_up(run: &mut Run<'_>, client: &Client, collection: &CollectionName) {
+    let recorded: Vec<ServerSnapshot> = run
+        .status()
+        .undeleted_snapshots
+        .iter()
+        .filter(|snapshot| snapshot.collection == *collection && snapshot.node_url == client.url())
+        .cloned()
+        .collect();
+    for snapshot in recorded {
+        match delete_ours(client, &snapshot).await {
+            Ok(deletion) => {
+                tracing::debug!("Snapshot {} on the server: {deletion:?}", snapshot.name);
+                if deletion == Deletion::Replaced {
+                    run.warn(format!(
+                        "snapshot {} of \"{collection}\" on the server is another one than was made for this backup; left alone",
+                        snapshot.name
+                    ));
+                }
+                run.amend_status(|status| status.undeleted_snapshots.retain(|entry| *entry != snapshot));
+            }
+            Err(error) => run.warn(format!("{error}; the snapshot stays on the server until the next run deletes it")),
+        }
+    }
+}
+
+/// Deals with what earlier runs left: deletes what is recorded as ours, and reports what appeared in place of an
+/// answer that never came.
+pub async fn settle_earlier(run: &mut Run<'_>) {
+    let client = run.context.client.clone();
+    let mut collections: Vec<CollectionName> =
+        run.status().undeleted_snapshots.iter().map(|snapshot| snapshot.collection.clone()).collect();
+    collections.sort();
+    collections.dedup();
+    for collection in &collections {
+        tracing::info!("Deleting what an earlier run left on the server for {collection}");
+        clean_up(run, &client, collection).await;
+    }
+    let unanswered = run.status().unanswered_creations.clone();
+    for creating in unanswered.iter().filter(|creating| creating.node_url == client.url()) {
+        settle_unanswered(run, &client, creating).await;
+    }
+    forget_vanished(run, &client).await;
+}
+
+async fn settle_unanswered(run: &mut Run<'_>, client: &Client, creating: &Creating) {
+    let list = match client.snapshots(&creating.collection).await {
+        Ok(list) => list,
+        Err(error) if error.is_not_found() => {
+            run.amend_status(|status| status.unanswered_creations.retain(|entry| entry != creating));
+            return;
+        }
+        Err(error) => {
+            run.warn(format!("{error}; cannot tell yet what an interrupted creation left on the server"));
+            return;
+        }
+    };
+    let found: Vec<ServerSnapshot> = candidates(creating, &list)
+        .into_iter()
+        .map(|snapshot| ServerSnapshot {
+            collection: creating.collection.clone(),
+            node_url: client.url().to_owned(),
+            name: snapshot.name.as_str().to_owned(),
+            checksum: snapshot.checksum,
+        })
+        .filter(|snapshot| !run.status().suspected_leftovers.contains(snapshot))
+        .collect();
+    for snapshot in &found {
+        run.warn(format!(
+            "snapshot {} of \"{}\" on the server is probably left by an interrupted run; not deleted, because that is not certain",
+            snapshot.name, snapshot.collection
+        ));
+    }
+    let age = run.context.clock.now() - creating.requested_at;
+    let expired = age.to_std().is_ok_and(|age| age > client.create_timeout());
+    let settled = !found.is_empty() || expired;
+    run.amend_status(|status| {
+        status.suspected_leftovers.extend(found);
+        if settled {
+            status.unanswered_creations.retain(|entry| entry != creating);
+        }
+    });
+}
+
+/// Takes suspects off the record once the server no longer lists them.
+async fn forget_vanished(run: &mut Run<'_>, client: &Client) {
+    let suspects = run.status().suspected_leftovers.clone();
+    for suspect in suspects.iter().filter(|suspect| suspect.node_url == client.url()) {
+        let vanished = match client.snapshots(&suspect.collection).await {
+            Ok(list) => !list
+                .snapshots
+                .iter()
+                .any(|listed| listed.name.as_str() == suspect.name && listed.checksum == suspect.checksum),
+            Err(error) => error.is_not_found(),
+        };
+        if vanished {
+            run.amend_status(|status| status.suspected_leftovers.retain(|entry| entry != suspect));
+        }
+    }
+}

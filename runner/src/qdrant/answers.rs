@@ -1,0 +1,224 @@
+//! The parts of Qdrant's answers that backups need. Shapes as recorded from Qdrant 1.18.3 and 1.14.1.
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::digest::Sha256Digest;
+use serde::Deserialize;
+
+use super::snapshot_name::SnapshotName;
+
+/// What every JSON answer is wrapped in.
+#[derive(Debug, Deserialize)]
+pub(super) struct Envelope<T> {
+    pub result: T,
+}
+
+/// `GET /`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Root {
+    pub version: String,
+}
+
+/// `GET /collections`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Collections {
+    pub collections: Vec<CollectionEntry>,
+}
+
+/// One entry of `GET /collections`.
+#[derive(Debug, Deserialize)]
+pub(super) struct CollectionEntry {
+    pub name: String,
+}
+
+/// `GET /aliases`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Aliases {
+    pub aliases: Vec<Alias>,
+}
+
+/// An alias and the collection that it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Alias {
+    /// The alias.
+    pub alias_name: String,
+    /// The collection.
+    pub collection_name: String,
+}
+
+/// `GET /collections/{c}`, as far as needed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CollectionInfo {
+    /// The configuration, kept as the server gave it.
+    pub config: serde_json::Value,
+}
+
+/// `POST /collections/{c}/points/count`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Count {
+    pub count: u64,
+}
+
+/// `GET /collections/{c}/cluster`: which shards lie where, seen from the asked node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CollectionCluster {
+    /// The asked node.
+    pub peer_id: u64,
+    /// How many shards the collection has.
+    pub shard_count: u32,
+    /// Replicas on the asked node.
+    #[serde(default)]
+    pub local_shards: Vec<Shard>,
+    /// Replicas on other nodes.
+    #[serde(default)]
+    pub remote_shards: Vec<RemoteShard>,
+}
+
+/// A replica on the asked node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Shard {
+    /// The shard.
+    pub shard_id: u32,
+    /// The replica's state, `Active` when it serves.
+    pub state: String,
+}
+
+/// A replica on another node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RemoteShard {
+    /// The shard.
+    pub shard_id: u32,
+    /// That node.
+    pub peer_id: u64,
+    /// The replica's state.
+    pub state: String,
+}
+
+/// A snapshot as the create request and the list describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its name on the server.
+    pub name: SnapshotName,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// Its SHA-256, unless the server keeps snapshots in S3.
+    pub checksum: Option<Sha256Digest>,
+}
+
+/// The snapshots of one collection, and what time it was for the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotList {
+    /// The list. Entries with impossible names are left out: they cannot be ours.
+    pub snapshots: Vec<Snapshot>,
+    /// The answer's `Date`, to the second.
+    pub server_time: Option<DateTime<Utc>>,
+}
+
+/// A snapshot's description as JSON.
+#[derive(Debug, Deserialize)]
+pub(super) struct RawSnapshot {
+    pub name: String,
+    pub size: u64,
+    #[serde(default)]
+    pub checksum: Option<String>,
+}
+
+impl RawSnapshot {
+    /// The checked description.
+    pub fn check(self) -> Result<Snapshot, String> {
+        let name = SnapshotName::new(&self.name).map_err(|error| error.to_string())?;
+        let checksum = match self.checksum.as_deref() {
+            None | Some("") => None,
+            Some(text) => Some(text.parse::<Sha256Digest>().map_err(|error| format!("checksum: {error}"))?),
+        };
+        Ok(Snapshot { name, size_bytes: self.size, checksum })
+    }
+}
+
+impl CollectionCluster {
+    /// All peers that hold a part of the collection, and the asked one.
+    pub fn peer_ids(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.peer_id).chain(self.remote_shards.iter().map(|shard| shard.peer_id))
+    }
+
+    /// The shards whose data lies on the asked node in an active replica.
+    pub fn active_local_shards(&self) -> Vec<u32> {
+        let mut shards: Vec<u32> =
+            self.local_shards.iter().filter(|shard| shard.state == "Active").map(|shard| shard.shard_id).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        shards
+    }
+
+    /// The shards that a snapshot made by the asked node would lack, each with the reason; empty
+    /// when it would hold them all.
+    pub fn uncovered_shards(&self) -> Vec<String> {
+        let mut ids: Vec<u32> = self.local_shards.iter().map(|shard| shard.shard_id).collect();
+        ids.extend(self.remote_shards.iter().map(|shard| shard.shard_id));
+        ids.sort_unstable();
+        ids.dedup();
+        let active = self.active_local_shards();
+        let mut uncovered: Vec<String> = ids
+            .iter()
+            .filter(|id| !active.contains(id))
+            .map(|id| {
+                if let Some(local) = self.local_shards.iter().find(|shard| shard.shard_id == *id) {
+                    return format!("shard {id} ({} here)", qdrant_backup_shared::text::shortened(&local.state, 30));
+                }
+                let peers: Vec<String> = self
+                    .remote_shards
+                    .iter()
+                    .filter(|shard| shard.shard_id == *id)
+                    .map(|shard| shard.peer_id.to_string())
+                    .collect();
+                format!("shard {id} (only on peer {})", peers.join(", "))
+            })
+            .collect();
+        let known = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        if known < self.shard_count {
+            uncovered.push(format!("{} of {} shards (on no node)", self.shard_count - known, self.shard_count));
+        }
+        uncovered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(json: &str) -> CollectionCluster {
+        serde_json::from_str(json).unwrap()
+    }
+
+    // The three nodes as recorded.
+    const NODE_1: &str = r#"{"peer_id":5269863909012892,"shard_count":2,"local_shards":[{"shard_id":0,"points_count":161,"state":"Active"}],"remote_shards":[{"shard_id":1,"peer_id":5657630203459650,"state":"Active"}],"shard_transfers":[]}"#;
+    const NODE_2: &str = r#"{"peer_id":6399145023181557,"shard_count":2,"local_shards":[],"remote_shards":[{"shard_id":0,"peer_id":5269863909012892,"state":"Active"},{"shard_id":1,"peer_id":5657630203459650,"state":"Active"}],"shard_transfers":[]}"#;
+    const SINGLE: &str = r#"{"peer_id":8372720498335175,"shard_count":1,"local_shards":[{"shard_id":0,"points_count":4000,"state":"Active"}],"remote_shards":[],"shard_transfers":[]}"#;
+
+    #[test]
+    fn shards_that_lie_elsewhere_are_uncovered() {
+        assert_eq!(cluster(NODE_1).uncovered_shards(), ["shard 1 (only on peer 5657630203459650)"]);
+        assert_eq!(cluster(NODE_2).uncovered_shards().len(), 2);
+        assert_eq!(cluster(SINGLE).uncovered_shards(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_local_replica_that_is_not_active_does_not_count() {
+        let text = SINGLE.replace("Active", "Partial");
+        assert_eq!(cluster(&text).uncovered_shards(), ["shard 0 (Partial here)"]);
+    }
+
+    #[test]
+    fn shards_that_nobody_names_are_uncovered() {
+        let text = SINGLE.replace("\"shard_count\":1", "\"shard_count\":3");
+        assert_eq!(cluster(&text).uncovered_shards(), ["2 of 3 shards (on no node)"]);
+    }
+
+    #[test]
+    fn checksums_may_be_absent_but_not_wrong() {
+        let check = |json: &str| serde_json::from_str::<RawSnapshot>(json).unwrap().check();
+        assert_eq!(check(r#"{"name":"a.snapshot","size":1}"#).unwrap().checksum, None);
+        assert_eq!(check(r#"{"name":"a.snapshot","size":1,"checksum":null}"#).unwrap().checksum, None);
+        assert!(check(r#"{"name":"a.snapshot","size":1,"checksum":"xyz"}"#).is_err());
+        assert!(check(r#"{"name":"../a","size":1}"#).is_err());
+    }
+}

@@ -1,0 +1,503 @@
+//! One node's REST API, as far as backups need it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::text::shortened;
+use reqwest::header::{CONTENT_ENCODING, DATE, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::answers::{
+    Alias, Aliases, CollectionCluster, CollectionInfo, Collections, Count, Envelope, RawSnapshot, Root, Snapshot,
+    SnapshotList,
+};
+use super::download::Download;
+use super::error::Error;
+use super::retry;
+use super::snapshot_name::SnapshotName;
+use super::transport::{ClientOptions, TransportError, build, root_cause, without_credentials};
+
+/// No answer of Qdrant that we read whole is larger.
+const ANSWER_MAX_BYTES: usize = 64 << 20;
+/// As much of an error's text as is of use.
+const ERROR_TEXT_MAX_BYTES: usize = 16 << 10;
+
+/// A client for one Qdrant node. Cheap to clone; clones share connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    display_url: String,
+    basic_auth: Option<(String, SecretString)>,
+    limits: Limits,
+    interrupt: CancellationToken,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    stall: Duration,
+    request: Duration,
+    create: Duration,
+    retries: u32,
+}
+
+/// Why a snapshot creation gave no snapshot.
+#[derive(Debug)]
+pub enum CreateError {
+    /// The server did not make one: it said so, or it was never asked.
+    Failed(Error),
+    /// The request was on its way and no answer came; the server may still be making the snapshot.
+    Cut(Error),
+}
+
+/// An answer read whole.
+struct Answer {
+    body: Vec<u8>,
+    server_time: Option<DateTime<Utc>>,
+}
+
+/// A request that failed, and how long the server wants to be left alone.
+struct Refusal {
+    error: Error,
+    retry_after: Option<Duration>,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+impl Client {
+    /// A client whose requests all end when `interrupt` is cancelled.
+    ///
+    /// # Errors
+    /// When the options cannot be used, as [`TransportError`] says.
+    pub fn new(options: &ClientOptions, interrupt: CancellationToken) -> Result<Self, TransportError> {
+        let limits = Limits {
+            stall: options.stall_timeout,
+            request: options.request_timeout,
+            create: options.create_timeout,
+            retries: options.retries,
+        };
+        let http = build(options)?;
+        Ok(Self {
+            http,
+            base: options.url.clone(),
+            display_url: without_credentials(&options.url),
+            basic_auth: options.basic_auth.clone(),
+            limits,
+            interrupt,
+        })
+    }
+
+    /// The same client for tidying up after an interruption: it is not interrupted, asks once and waits at most `limit`.
+    #[must_use]
+    pub fn for_cleanup(&self, limit: Duration) -> Self {
+        let limits = Limits { request: limit.min(self.limits.request), retries: 0, ..self.limits };
+        Self { limits, interrupt: CancellationToken::new(), ..self.clone() }
+    }
+
+    /// The node's URL, without credentials.
+    pub fn url(&self) -> &str {
+        &self.display_url
+    }
+
+    /// Longest wait for a snapshot to be made.
+    pub fn create_timeout(&self) -> Duration {
+        self.limits.create
+    }
+
+    /// Waits, but not beyond an interruption.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub async fn pause(&self, duration: Duration) -> Result<(), Error> {
+        self.interrupt.run_until_cancelled(sleep(duration)).await.ok_or(Error::Interrupted)
+    }
+
+    /// Waits as long as is right before the retry with number `retry`, from 0.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub async fn pause_before_retry(&self, retry: u32) -> Result<(), Error> {
+        self.pause(retry::delay(retry, None, fastrand::f64())).await
+    }
+
+    /// The server's version, as in `1.18.3`. Needs no API key.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn version(&self) -> Result<String, Error> {
+        let what = "asking for the version";
+        let root: Root = decode(what, &self.get(what, &[]).await?.body)?;
+        Ok(shortened(&root.version, 40))
+    }
+
+    /// All collections, by name.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn collections(&self) -> Result<Vec<CollectionName>, Error> {
+        let what = "listing collections";
+        let answer: Envelope<Collections> = decode(what, &self.get(what, &["collections"]).await?.body)?;
+        let mut names = Vec::with_capacity(answer.result.collections.len());
+        for entry in answer.result.collections {
+            let name = CollectionName::new(entry.name)
+                .map_err(|error| Error::Unexpected { what: what.to_owned(), problem: error.to_string() })?;
+            names.push(name);
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// All aliases of all collections.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn aliases(&self) -> Result<Vec<Alias>, Error> {
+        let what = "listing aliases";
+        let answer: Envelope<Aliases> = decode(what, &self.get(what, &["aliases"]).await?.body)?;
+        Ok(answer.result.aliases)
+    }
+
+    /// A collection's configuration.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn collection_info(&self, collection: &CollectionName) -> Result<CollectionInfo, Error> {
+        let what = format!("reading the configuration of \"{collection}\"");
+        let answer: Envelope<CollectionInfo> =
+            decode(&what, &self.get(&what, &["collections", collection.as_str()]).await?.body)?;
+        Ok(answer.result)
+    }
+
+    /// Where a collection's shards lie.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn collection_cluster(&self, collection: &CollectionName) -> Result<CollectionCluster, Error> {
+        let what = format!("asking where the shards of \"{collection}\" lie");
+        let answer: Envelope<CollectionCluster> =
+            decode(&what, &self.get(&what, &["collections", collection.as_str(), "cluster"]).await?.body)?;
+        Ok(answer.result)
+    }
+
+    /// The exact number of points in a collection.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn count(&self, collection: &CollectionName) -> Result<u64, Error> {
+        let what = format!("counting the points of \"{collection}\"");
+        let body = serde_json::json!({ "exact": true });
+        let path = ["collections", collection.as_str(), "points", "count"];
+        let answer = self.with_retries(&what, Method::POST, &path, Some(&body)).await?;
+        let answer: Envelope<Count> = decode(&what, &answer.body)?;
+        Ok(answer.result.count)
+    }
+
+    /// The snapshots of a collection that lie on the server.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn snapshots(&self, collection: &CollectionName) -> Result<SnapshotList, Error> {
+        let what = format!("listing the snapshots of \"{collection}\"");
+        let answer = self.get(&what, &["collections", collection.as_str(), "snapshots"]).await?;
+        let list: Envelope<Vec<RawSnapshot>> = decode(&what, &answer.body)?;
+        // Whatever cannot be a name we would be given is not ours to judge.
+        let snapshots = list.result.into_iter().filter_map(|raw| raw.check().ok()).collect();
+        Ok(SnapshotList { snapshots, server_time: answer.server_time })
+    }
+
+    /// Has the server make a snapshot, and waits until it is written.
+    ///
+    /// # Errors
+    /// [`CreateError::Cut`] when it is unknown whether the server is making one.
+    pub async fn create_snapshot(&self, collection: &CollectionName) -> Result<Snapshot, CreateError> {
+        let what = format!("creating a snapshot of \"{collection}\"");
+        let path = ["collections", collection.as_str(), "snapshots"];
+        let mut retries = 0;
+        loop {
+            let refusal = match self.send(&what, Method::POST, &path, None, self.limits.create).await {
+                Ok(answer) => {
+                    let decoded = decode::<Envelope<RawSnapshot>>(&what, &answer.body).and_then(|raw| {
+                        raw.result.check().map_err(|problem| Error::Unexpected { what: what.clone(), problem })
+                    });
+                    return decoded.map_err(CreateError::Failed);
+                }
+                Err(refusal) => refusal,
+            };
+            match refusal.error {
+                // It never arrived, or was turned away before anything was done: ask again.
+                Error::Unreachable { .. } | Error::Status { status: 429, .. } if retries < self.limits.retries => {
+                    self.pause(retry::delay(retries, refusal.retry_after, fastrand::f64()))
+                        .await
+                        .map_err(CreateError::Failed)?;
+                    retries += 1;
+                }
+                error @ (Error::Broken { .. }
+                | Error::Interrupted
+                | Error::Timeout { .. }
+                | Error::Status { status: 408 | 502..=504, .. }) => return Err(CreateError::Cut(error)),
+                error @ (Error::Unreachable { .. }
+                | Error::Stalled { .. }
+                | Error::Unauthorized { .. }
+                | Error::Status { .. }
+                | Error::Unexpected { .. }) => return Err(CreateError::Failed(error)),
+            }
+        }
+    }
+
+    /// Begins the download of a snapshot.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn download(&self, collection: &CollectionName, name: &SnapshotName) -> Result<Download, Error> {
+        let what = format!("downloading the snapshot of \"{collection}\"");
+        let path = ["collections", collection.as_str(), "snapshots", name.as_str()];
+        let request = self.request(Method::GET, self.path(&what, &path)?);
+        // Only the wait for the headers is limited: a server may first have to fetch the file from S3.
+        let send = timeout(self.limits.stall, request.send());
+        let response = match self.interrupt.run_until_cancelled(send).await {
+            None => return Err(Error::Interrupted),
+            Some(Err(_)) => return Err(Error::Stalled { what, limit: self.limits.stall }),
+            Some(Ok(response)) => response.map_err(|error| self.send_error(&what, &error, self.limits.stall))?,
+        };
+        if response.status() != StatusCode::OK {
+            return Err(self.refusal(&what, response).await.error);
+        }
+        if let Some(encoding) = response.headers().get(CONTENT_ENCODING) {
+            let problem = format!("the download is encoded as {encoding:?}, which was not asked for");
+            return Err(Error::Unexpected { what, problem });
+        }
+        Ok(Download { response, what, stall_timeout: self.limits.stall, interrupt: self.interrupt.clone() })
+    }
+
+    /// Deletes a snapshot on the server. Not repeated: the caller looks at the list first, and a second
+    /// look-and-delete is the caller's to decide.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn delete_snapshot(&self, collection: &CollectionName, name: &SnapshotName) -> Result<(), Error> {
+        let what = format!("deleting snapshot {name} of \"{collection}\" on the server");
+        let path = ["collections", collection.as_str(), "snapshots", name.as_str()];
+        self.send(&what, Method::DELETE, &path, None, self.limits.request).await.map_err(|refusal| refusal.error)?;
+        Ok(())
+    }
+
+    async fn get(&self, what: &str, path: &[&str]) -> Result<Answer, Error> {
+        self.with_retries(what, Method::GET, path, None).await
+    }
+
+    /// A request that changes nothing, repeated while it fails in passing.
+    async fn with_retries(
+        &self,
+        what: &str,
+        method: Method,
+        path: &[&str],
+        body: Option<&serde_json::Value>,
+    ) -> Result<Answer, Error> {
+        let mut retries = 0;
+        loop {
+            match self.send(what, method.clone(), path, body, self.limits.request).await {
+                Ok(answer) => return Ok(answer),
+                Err(refusal) if refusal.error.is_transient() && retries < self.limits.retries => {
+                    let delay = retry::delay(retries, refusal.retry_after, fastrand::f64());
+                    tracing::debug!("{}; trying again in {:.1} s", refusal.error, delay.as_secs_f64());
+                    self.pause(delay).await?;
+                    retries += 1;
+                }
+                Err(refusal) => return Err(refusal.error),
+            }
+        }
+    }
+
+    /// One request and its whole answer, within `limit`.
+    async fn send(
+        &self,
+        what: &str,
+        method: Method,
+        path: &[&str],
+        body: Option<&serde_json::Value>,
+        limit: Duration,
+    ) -> Result<Answer, Refusal> {
+        let url = self.path(what, path)?;
+        tracing::debug!("{method} {}", url.path());
+        let mut request = self.request(method, url);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let exchange = async {
+            let response = request.send().await.map_err(|error| self.send_error(what, &error, limit))?;
+            if !response.status().is_success() {
+                return Err(self.refusal(what, response).await);
+            }
+            let server_time = server_time(&response);
+            let body = read_body(what, response, ANSWER_MAX_BYTES).await?;
+            Ok(Answer { body, server_time })
+        };
+        match self.interrupt.run_until_cancelled(timeout(limit, exchange)).await {
+            None => Err(Error::Interrupted.into()),
+            Some(Err(_)) => Err(Error::Timeout { what: what.to_owned(), limit }.into()),
+            Some(Ok(answer)) => answer,
+        }
+    }
+
+    fn request(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, url);
+        match &self.basic_auth {
+            Some((user, password)) => request.basic_auth(user, Some(password.expose_secret())),
+            None => request,
+        }
+    }
+
+    fn send_error(&self, what: &str, error: &reqwest::Error, limit: Duration) -> Error {
+        let what = what.to_owned();
+        if error.is_connect() {
+            Error::Unreachable { what, url: self.display_url.clone(), cause: root_cause(error) }
+        } else if error.is_timeout() {
+            Error::Timeout { what, limit }
+        } else {
+            Error::Broken { what, cause: root_cause(error) }
+        }
+    }
+
+    /// What an answer that is no success says, on one line.
+    async fn refusal(&self, what: &str, response: reqwest::Response) -> Refusal {
+        let status = response.status();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| retry::retry_after(value, server_time(&response)));
+        let what = what.to_owned();
+        if status.is_redirection() {
+            let problem = format!("it redirects ({status}), and a redirect would carry the API key to another place");
+            return Error::Unexpected { what, problem }.into();
+        }
+        // A body that breaks off still tells something; the status tells the most.
+        let text = read_some(response, ERROR_TEXT_MAX_BYTES).await;
+        let message = error_message(&text, status);
+        let status = status.as_u16();
+        let error = match status {
+            401 | 403 => Error::Unauthorized { what, status, message },
+            _ => Error::Status { what, status, message },
+        };
+        Refusal { error, retry_after }
+    }
+
+    fn path(&self, what: &str, segments: &[&str]) -> Result<Url, Error> {
+        let impossible = |problem: &str| Error::Unexpected { what: what.to_owned(), problem: problem.to_owned() };
+        // `.` and `..` are not kept as segments, so the request would ask for something else.
+        if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
+            return Err(impossible("a collection cannot be called . or .."));
+        }
+        let mut url = self.base.clone();
+        url.path_segments_mut().map_err(|()| impossible("the URL has no path"))?.pop_if_empty().extend(segments);
+        Ok(url)
+    }
+}
+
+fn server_time(response: &reqwest::Response) -> Option<DateTime<Utc>> {
+    let date = response.headers().get(DATE)?.to_str().ok()?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
+}
+
+async fn read_body(what: &str, mut response: reqwest::Response, most: usize) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    let broken = |error: reqwest::Error| Error::Broken { what: what.to_owned(), cause: root_cause(&error) };
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > most {
+            let problem = format!("the answer is longer than {most} bytes");
+            return Err(Error::Unexpected { what: what.to_owned(), problem });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+async fn read_some(mut response: reqwest::Response, most: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() >= most {
+            body.truncate(most);
+            break;
+        }
+    }
+    body
+}
+
+fn decode<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| Error::Unexpected {
+        what: what.to_owned(),
+        problem: shortened(&error.to_string(), 200),
+    })
+}
+
+/// Qdrant's errors are JSON almost everywhere, plain text for 401 and for downloads; proxies send HTML.
+fn error_message(body: &[u8], status: StatusCode) -> String {
+    #[derive(serde::Deserialize)]
+    struct JsonError {
+        status: Inner,
+    }
+    #[derive(serde::Deserialize)]
+    struct Inner {
+        error: String,
+    }
+    let text = match serde_json::from_slice::<JsonError>(body) {
+        Ok(json) => json.status.error,
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
+    let text = shortened(&text, 300);
+    if text.is_empty() { status.canonical_reason().unwrap_or("no explanation").to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_and_plain_errors_become_one_line() {
+        let json = br#"{"status":{"error":"Not found: Collection `nope` doesn't exist!"},"time":0.0}"#;
+        assert_eq!(error_message(json, StatusCode::NOT_FOUND), "Not found: Collection `nope` doesn't exist!");
+        let plain = b"Must provide an API key\nor \x1b[31man Authorization bearer token";
+        assert_eq!(
+            error_message(plain, StatusCode::UNAUTHORIZED),
+            "Must provide an API key\\nor \\u{1b}[31man Authorization bearer token"
+        );
+        assert_eq!(error_message(b"", StatusCode::BAD_GATEWAY), "Bad Gateway");
+        assert_eq!(error_message(&[b'x'; 1000], StatusCode::BAD_GATEWAY).chars().count(), 300);
+    }
+
+    fn client(url: &str) -> Client {
+        let options = ClientOptions {
+            url: Url::parse(url).unwrap(),
+            basic_auth: None,
+            api_key: None,
+            ca_file: None,
+            proxy: None,
+            connect_timeout: Duration::from_secs(1),
+            stall_timeout: Duration::from_secs(1),
+            request_timeout: Duration::from_secs(1),
+            create_timeout: Duration::from_secs(1),
+            retries: 0,
+        };
+        Client::new(&options, CancellationToken::new()).unwrap()
+    }
+
+    #[test]
+    fn names_are_encoded_and_a_prefix_is_kept() {
+        let prefixed = client("https://host/qdrant/");
+        let path = |name: &str| prefixed.path("x", &["collections", name, "snapshots"]).map(|url| url.to_string());
+        assert_eq!(path("a b/ü%?#").unwrap(), "https://host/qdrant/collections/a%20b%2F%C3%BC%25%3F%23/snapshots");
+        assert!(path("..").is_err());
+        assert_eq!(client("http://host:6333").path("x", &[]).unwrap().as_str(), "http://host:6333/");
+    }
+}

@@ -1,0 +1,104 @@
+//! How a request fails, and what kind of failure that is.
+
+use std::time::Duration;
+
+use qdrant_backup_shared::FailureKind;
+
+/// A request to Qdrant failed. `what` is what was being done, as in `listing collections`; no text holds
+/// a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection came about, so nothing was asked.
+    #[error("{what}: cannot reach Qdrant at {url}: {cause}; is it running, and is the URL right?")]
+    Unreachable {
+        /// What was being done.
+        what: String,
+        /// The server, without credentials.
+        url: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The connection broke after the request was on its way.
+    #[error("{what}: the connection to Qdrant broke: {cause}")]
+    Broken {
+        /// What was being done.
+        what: String,
+        /// How.
+        cause: String,
+    },
+    /// The whole answer took too long.
+    #[error("{what}: no answer from Qdrant within {}", humantime::format_duration(*.limit))]
+    Timeout {
+        /// What was being done.
+        what: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// A transfer stood still.
+    #[error("{what}: Qdrant sent nothing for {}", humantime::format_duration(*.limit))]
+    Stalled {
+        /// What was being done.
+        what: String,
+        /// The stall time-out.
+        limit: Duration,
+    },
+    /// The server wants another API key.
+    #[error("{what}: Qdrant refused access ({status}): {message}; check QDRANT_API_KEY or QDRANT_API_KEY_FILE, and that the key may write")]
+    Unauthorized {
+        /// What was being done.
+        what: String,
+        /// 401 or 403.
+        status: u16,
+        /// What the server said, on one line.
+        message: String,
+    },
+    /// The server answered with another error.
+    #[error("{what}: Qdrant answered {status}: {message}")]
+    Status {
+        /// What was being done.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the server said, on one line.
+        message: String,
+    },
+    /// The answer is not one that Qdrant gives.
+    #[error("{what}: this does not look like Qdrant's answer: {problem}; does the URL point at Qdrant's REST port?")]
+    Unexpected {
+        /// What was being done.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A signal ended the run.
+    #[error("interrupted by a signal")]
+    Interrupted,
+}
+
+impl Error {
+    /// The kind for the status file and the metrics.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } => FailureKind::Unreachable,
+            Self::Timeout { .. } => FailureKind::Timeout,
+            Self::Stalled { .. } => FailureKind::Stalled,
+            Self::Unauthorized { .. } => FailureKind::Unauthorized,
+            Self::Status { .. } | Self::Unexpected { .. } => FailureKind::HttpStatus,
+            Self::Interrupted => FailureKind::Interrupted,
+        }
+    }
+
+    /// Whether asking again may help, for a request that changes nothing on the server.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } | Self::Stalled { .. } => true,
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => false,
+        }
+    }
+
+    /// Whether the server said that what was asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status { status: 404, .. })
+    }
+}

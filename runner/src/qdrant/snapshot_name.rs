@@ -1,0 +1,80 @@
+//! Names of snapshots on the server, checked before they become part of a URL.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::text::shortened;
+
+/// The name of a snapshot on the server: one path segment, as in
+/// `mixtral_embeddings-8372720498335175-2025-07-15-14-30-00.snapshot`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SnapshotName(String);
+
+/// The server sent something that is no snapshot's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the server sent an impossible snapshot name: {name:?}")]
+pub struct InvalidSnapshotName {
+    name: String,
+}
+
+impl SnapshotName {
+    /// The snapshot called `name`.
+    ///
+    /// # Errors
+    /// When the name is empty, too long, or could leave its place in a path.
+    pub fn new(name: &str) -> Result<Self, InvalidSnapshotName> {
+        let plain = !name.is_empty()
+            && name.len() <= 1024
+            && !name.starts_with('.')
+            && !name.contains(|character: char| matches!(character, '/' | '\\') || character.is_control());
+        if plain { Ok(Self(name.to_owned())) } else { Err(InvalidSnapshotName { name: shortened(name, 80) }) }
+    }
+
+    /// The name as the server knows it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// When the server began to make the snapshot, by its own clock, to the second; nothing when this
+    /// is not a name that Qdrant gives to a snapshot of `collection`.
+    pub fn stamped_at(&self, collection: &CollectionName) -> Option<DateTime<Utc>> {
+        let rest = self.0.strip_prefix(collection.as_str())?.strip_prefix('-')?;
+        let (peer, stamp) = rest.strip_suffix(".snapshot")?.split_once('-')?;
+        if peer.is_empty() || !peer.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        NaiveDateTime::parse_from_str(stamp, "%Y-%m-%d-%H-%M-%S").ok().map(|time| time.and_utc())
+    }
+}
+
+impl fmt::Display for SnapshotName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stamp_is_read_only_from_names_of_this_collection() {
+        let collection = CollectionName::new("a-1").unwrap();
+        let stamp = |name: &str| SnapshotName::new(name).unwrap().stamped_at(&collection).map(|time| time.to_rfc3339());
+        assert_eq!(
+            stamp("a-1-8372720498335175-2026-11-23-00-53-52.snapshot").as_deref(),
+            Some("2026-11-23T00:53:52+00:00")
+        );
+        assert_eq!(stamp("a-8372720498335175-2026-11-23-00-53-52.snapshot"), None);
+        assert_eq!(stamp("a-1-2026-11-23-00-53-52.snapshot"), None);
+        assert_eq!(stamp("nightly.snapshot"), None);
+    }
+
+    #[test]
+    fn names_that_leave_their_place_are_refused() {
+        for name in ["", ".", "..", "../x", "a/b", "a\\b", "a\nb", ".hidden"] {
+            assert!(SnapshotName::new(name).is_err(), "{name:?}");
+        }
+    }
+}

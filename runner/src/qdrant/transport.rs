@@ -1,0 +1,161 @@
+//! The HTTP client underneath: TLS, proxies, time-outs, and the headers that carry secrets.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+/// How to reach one Qdrant node.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Where it is, path prefix included, credentials not.
+    pub url: Url,
+    /// User and password for a proxy in front of Qdrant that asks for basic authentication.
+    pub basic_auth: Option<(String, SecretString)>,
+    /// Qdrant's API key.
+    pub api_key: Option<SecretString>,
+    /// Certificates of further certificate authorities, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// An HTTP proxy; without it none is used, whatever the environment says.
+    pub proxy: Option<Url>,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest silence in a download.
+    pub stall_timeout: Duration,
+    /// Longest wait for a whole small answer.
+    pub request_timeout: Duration,
+    /// Longest wait for a snapshot to be made.
+    pub create_timeout: Duration,
+    /// How often a request that failed in passing is repeated.
+    pub retries: u32,
+}
+
+/// The HTTP client cannot be made from the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The file of certificates is unusable.
+    #[error("CA file {}: {problem}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The proxy's address is unusable.
+    #[error("proxy {url}: {problem}")]
+    Proxy {
+        /// The address, without credentials.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A secret cannot be sent as a header.
+    #[error("the API key has characters that an HTTP header cannot carry")]
+    Header,
+    /// The TLS library or the HTTP library refused.
+    #[error("cannot set up HTTP: {problem}")]
+    Setup {
+        /// Why.
+        problem: String,
+    },
+}
+
+/// Makes the client. Redirects stay off, because one would carry the key along; so do decompression,
+/// cookies and proxies that nobody configured.
+pub(super) fn build(options: &ClientOptions) -> Result<reqwest::Client, TransportError> {
+    let mut builder = reqwest::Client::builder()
+        .default_headers(secret_headers(options)?)
+        .user_agent(concat!("qdrant-backup/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .http1_only()
+        .connect_timeout(options.connect_timeout)
+        // A creation may be silent for hours: keep routers from forgetting the connection.
+        .tcp_keepalive(Duration::from_secs(30));
+    if let Some(proxy) = &options.proxy {
+        let problem = |error: reqwest::Error| TransportError::Proxy {
+            url: without_credentials(proxy),
+            problem: root_cause(&error),
+        };
+        builder = builder.proxy(reqwest::Proxy::all(proxy.as_str()).map_err(problem)?);
+    }
+    builder = builder.tls_backend_preconfigured(tls(options)?);
+    builder.build().map_err(|error| TransportError::Setup { problem: root_cause(&error) })
+}
+
+fn secret_headers(options: &ClientOptions) -> Result<HeaderMap, TransportError> {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = &options.api_key {
+        let mut value = HeaderValue::from_str(key.expose_secret()).map_err(|_| TransportError::Header)?;
+        value.set_sensitive(true);
+        headers.insert("api-key", value);
+    }
+    Ok(headers)
+}
+
+fn tls(options: &ClientOptions) -> Result<rustls::ClientConfig, TransportError> {
+    let mut roots = rustls::RootCertStore::empty();
+    if options.url.scheme() == "https" {
+        // Certificates of the system that cannot be read leave others that can; none at all shows as an
+        // unknown issuer when connecting.
+        let native = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(native.certs);
+    }
+    if let Some(path) = &options.ca_file {
+        let problem = |problem: String| TransportError::CaFile { path: path.clone(), problem };
+        let pem = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
+        let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+            .collect::<Result<_, _>>()
+            .map_err(|error| problem(format!("not PEM: {error}")))?;
+        if certificates.is_empty() {
+            return Err(problem("holds no certificate in PEM".to_owned()));
+        }
+        for certificate in certificates {
+            roots.add(certificate).map_err(|error| problem(error.to_string()))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TransportError::Setup { problem: error.to_string() })?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+/// `url` for messages.
+pub(super) fn without_credentials(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for URLs that cannot have credentials.
+    if url.set_password(None).and(url.set_username("")).is_err() {
+        return url.scheme().to_owned();
+    }
+    url.to_string()
+}
+
+/// The innermost reason of an error, without URLs.
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    qdrant_backup_shared::text::shortened(&cause.to_string(), 300)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let url = Url::parse("http://user:secret@proxy:3128/").unwrap();
+        assert_eq!(without_credentials(&url), "http://proxy:3128/");
+    }
+}

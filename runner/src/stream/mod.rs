@@ -1,0 +1,16 @@
+//! The backup stream: from the response's body to a finished, still nameless archive, in one pass.
+//!
+//! ```text
+//! body ─┬─► count, SHA-256, look inside   (one thread)
+//!       └─► compress, count, SHA-256, write   (another)
+//! ```
+//! Both threads work on the same reference-counted pieces; the bounded queues between them are all the
+//! memory that a snapshot of any size takes.
+
+mod encoder;
+mod feed;
+mod hashing;
+mod receive;
+
+pub use encoder::Compression;
+pub use receive::{Received, StreamError, receive};

@@ -1,0 +1,151 @@
+//! One download into one temporary file, hashed, looked into and compressed on the way.
+
+use std::io::{self, BufWriter, Write};
+
+use qdrant_backup_shared::FailureKind;
+use qdrant_backup_shared::atomic::AtomicFile;
+use qdrant_backup_shared::manifest::SizeAndDigest;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, spawn_blocking};
+
+use super::encoder::{Compression, Encoder};
+use super::feed::{self, Feed, FeedReader, Piece};
+use super::hashing::TallyWriter;
+use crate::inspect::{Inspection, Limits, inspect};
+use crate::qdrant::{self, Download};
+
+/// Bytes that are written to the file at once.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// A download that arrived whole, as far as the connection can tell. Nothing is durable yet.
+#[derive(Debug)]
+pub struct Received {
+    /// The snapshot as it came.
+    pub snapshot: SizeAndDigest,
+    /// What was written.
+    pub stored: SizeAndDigest,
+    /// What is in it.
+    pub inspection: Inspection,
+    /// The file, still under its temporary name.
+    pub file: AtomicFile,
+}
+
+/// A download failed on its way to the file. The temporary file is gone.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The server or the connection failed.
+    #[error(transparent)]
+    Download(#[from] qdrant::Error),
+    /// The file could not be written.
+    #[error("writing the archive: {0}")]
+    Write(#[source] io::Error),
+    /// One of our threads failed.
+    #[error("the backup stream failed: {0}; this is a fault in qdrant-backup")]
+    Internal(String),
+}
+
+impl StreamError {
+    /// The kind for the status file and the metrics.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Download(error) => error.kind(),
+            Self::Write(error) => io_kind(error),
+            Self::Internal(_) => FailureKind::Internal,
+        }
+    }
+}
+
+/// The kind of a failure to read or write a file.
+pub fn io_kind(error: &io::Error) -> FailureKind {
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        FailureKind::NoSpace
+    } else {
+        FailureKind::Io
+    }
+}
+
+/// Receives `download` into `file`, and reports each arrival of bytes to `progress`.
+///
+/// # Crash safety
+/// Writes only under the temporary name. On an error, an interruption, or when the future is dropped, the
+/// temporary file is removed; after a kill the next run removes it.
+///
+/// # Errors
+/// As [`StreamError`] says.
+pub async fn receive(
+    mut download: Download,
+    file: AtomicFile,
+    compression: Compression,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Received, StreamError> {
+    let (feed, for_inspection, for_storage) = feed::feed();
+    let looking = spawn_blocking(move || look(for_inspection));
+    let storing = spawn_blocking(move || store(for_storage, file, compression));
+
+    let transfer = transfer(&mut download, feed, progress).await;
+
+    // Both threads end now: their feed has ended or was dropped.
+    let looked = looking.await.map_err(|error| internal(&error))?;
+    let stored = storing.await.map_err(|error| internal(&error))?;
+    // A broken connection explains the threads' complaints; a refused piece is explained by theirs.
+    transfer?;
+    let (file, stored) = stored.map_err(StreamError::Write)?;
+    let (inspection, snapshot) = looked.map_err(|error| StreamError::Internal(error.to_string()))?;
+    Ok(Received { snapshot, stored: stored.unwrap_or(snapshot), inspection, file })
+}
+
+async fn transfer(
+    download: &mut Download,
+    feed: Feed,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), qdrant::Error> {
+    while let Some(bytes) = download.next_chunk().await? {
+        let count = bytes.len() as u64;
+        if feed.send(Piece::Data(bytes)).await.is_err() {
+            return Ok(());
+        }
+        progress(count);
+    }
+    // Refused: a thread has failed, and its result says so.
+    drop(feed.send(Piece::End).await);
+    Ok(())
+}
+
+fn look(pieces: mpsc::Receiver<Piece>) -> io::Result<(Inspection, SizeAndDigest)> {
+    let mut reader = FeedReader::new(pieces);
+    let inspection = inspect(&mut reader, &Limits::default())?;
+    Ok((inspection, reader.finish()?))
+}
+
+/// Writes the archive. Without compression its digest is the snapshot's, which the other thread computes.
+fn store(
+    mut pieces: mpsc::Receiver<Piece>,
+    mut file: AtomicFile,
+    compression: Compression,
+) -> io::Result<(AtomicFile, Option<SizeAndDigest>)> {
+    let writer = BufWriter::with_capacity(WRITE_BYTES, file.file());
+    let stored = match compression {
+        Compression::None => {
+            write_all(&mut pieces, writer)?.flush()?;
+            None
+        }
+        Compression::Gzip => {
+            let encoder = Encoder::new(compression, TallyWriter::new(writer));
+            let (mut writer, stored) = write_all(&mut pieces, encoder)?.finish()?.finish();
+            writer.flush()?;
+            Some(stored)
+        }
+    };
+    Ok((file, stored))
+}
+
+fn write_all<W: Write>(pieces: &mut mpsc::Receiver<Piece>, mut writer: W) -> io::Result<W> {
+    while let Some(bytes) = feed::next(pieces)? {
+        writer.write_all(&bytes)?;
+    }
+    Ok(writer)
+}
+
+fn internal(error: &JoinError) -> StreamError {
+    StreamError::Internal(error.to_string())
+}
