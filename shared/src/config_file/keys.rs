@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::tree::Node;
-use super::values::{self, Compression, Located, LogLevel, Reading, UrlText};
+use super::types::{Compression, LogLevel, UrlText};
+use super::values::{self, Located, Reading};
 
 macro_rules! sections {
     ($(

@@ -9,6 +9,7 @@ mod keys;
 mod problem;
 mod suggest;
 mod tree;
+mod types;
 mod values;
 
 pub use file::InvalidConfigFile;
@@ -17,4 +18,5 @@ pub use keys::{
 };
 pub use problem::{Problem, escape_controls};
 pub use suggest::closest;
-pub use values::{BadValue, Compression, Located, LogLevel, UrlText, parse_duration, parse_size};
+pub use types::{BadValue, Compression, LogLevel, UrlText, parse_duration, parse_size};
+pub use values::Located;
