@@ -8,6 +8,7 @@ pub mod atomic;
 pub mod backup_id;
 pub mod catalog;
 pub mod collection_name;
+pub mod config_file;
 pub mod digest;
 pub mod failure;
 pub mod json_file;

@@ -1,0 +1,289 @@
+//! The env file: `KEY=VALUE` lines as systemd's `EnvironmentFile` and docker's `.env` read them.
+//!
+//! Files like this are shared, so foreign names are none of its business. Where the readers of such files
+//! disagree about one of our values (comments after a value, backslashes), it is refused instead of guessed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use qdrant_backup_shared::config_file::{closest, escape_controls};
+
+/// Every environment variable that is read, from the process environment and from the env file.
+pub const ENVIRONMENT: &[&str] = &[
+    "QDRANT_URL",
+    "QDRANT_API_KEY",
+    "QDRANT_API_KEY_FILE",
+    "QDRANT_CA_FILE",
+    "QDRANT_BACKUP_PATH",
+    "QDRANT_BACKUP_STATE_DIR",
+    "BACKUP_RETENTION_DAYS",
+    "BACKUP_SCHEDULE",
+    "BACKUP_COMPRESSION",
+];
+
+/// The variables of ours that a file sets. Has no `Debug`: the key may be among them.
+#[derive(Default)]
+pub(super) struct EnvFile {
+    values: BTreeMap<&'static str, (usize, String)>,
+}
+
+impl EnvFile {
+    /// Reads a file's text; problems are complete lines that name file and line, never a value.
+    pub(super) fn parse(file: &Path, text: &str) -> (Self, Vec<String>) {
+        let mut parsed = Self::default();
+        let mut problems = Vec::new();
+        let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut line = 1;
+        while !rest.is_empty() {
+            let entry = Entry::split(rest);
+            if let Err(problem) = parsed.take(&entry, line) {
+                problems.push(escape_controls(&format!("{}:{line}: {problem}", file.display())));
+            }
+            line += entry.whole.matches('\n').count();
+            rest = &rest[entry.whole.len()..];
+        }
+        (parsed, problems)
+    }
+
+    /// A variable's line and value.
+    pub(super) fn get(&self, name: &str) -> Option<(usize, &str)> {
+        self.values.get(name).map(|(line, value)| (*line, value.as_str()))
+    }
+
+    fn take(&mut self, entry: &Entry<'_>, line: usize) -> Result<(), String> {
+        let written = entry.name;
+        let Some(name) = ENVIRONMENT.iter().copied().find(|known| *known == written) else {
+            swallowed(entry.whole, line)?;
+            return unknown(written);
+        };
+        let value = match entry.value {
+            Some(value) => unquote(value).map_err(|problem| format!("{name}: {problem}"))?,
+            None => return Err(format!("{name}: expected {name}=VALUE")),
+        };
+        if let Some((first, _)) = self.values.get(name) {
+            return Err(format!("{name}: repeated; it is already on line {first}"));
+        }
+        self.values.insert(name, (line, value));
+        Ok(())
+    }
+}
+
+/// A stray quote must not hide a variable of ours in what then looks like a long foreign value.
+fn swallowed(entry: &str, first_line: usize) -> Result<(), String> {
+    for (number, line) in entry.lines().enumerate().skip(1) {
+        let name = Entry::split(line).name;
+        if ENVIRONMENT.contains(&name) {
+            let line = first_line + number;
+            return Err(format!("the quote that begins here goes on over {name} on line {line}; close it"));
+        }
+    }
+    Ok(())
+}
+
+/// Judges a name that is not ours: an error when it looks like ours. Qdrant's own have a double underscore.
+fn unknown(name: &str) -> Result<(), String> {
+    let upper = name.to_ascii_uppercase();
+    let ours = upper.starts_with("QDRANT_") || upper.starts_with("BACKUP_");
+    if !ours || upper.starts_with("QDRANT__") {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(60).collect();
+    Err(match closest(name, ENVIRONMENT.iter().copied()) {
+        Some(meant) => format!("{shown}: unknown variable; did you mean {meant}?"),
+        None => format!("{shown}: unknown variable; known are {}", ENVIRONMENT.join(", ")),
+    })
+}
+
+/// One assignment as it stands in the file, over several lines if its quotes are.
+struct Entry<'a> {
+    whole: &'a str,
+    name: &'a str,
+    /// Quotes included, blanks around it not.
+    value: Option<&'a str>,
+}
+
+impl<'a> Entry<'a> {
+    /// Takes the first entry off a text that is not empty.
+    fn split(text: &'a str) -> Self {
+        let line_end = text.find('\n').map_or(text.len(), |end| end + 1);
+        let line = &text[..line_end];
+        if line.trim_start().starts_with(['#', ';']) {
+            return Self { whole: line, name: "", value: None };
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            // Also `NAME: value`, the mistake of those who come from YAML.
+            let name = line.split([':', ' ', '\t']).find(|word| !word.trim().is_empty() && *word != "export");
+            return Self { whole: line, name: name.unwrap_or_default().trim(), value: None };
+        };
+        let name = name.trim();
+        let name =
+            name.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).unwrap_or(name).trim();
+        // A quote that does not close on this line closes on a later one, or else belongs to this line only.
+        let start = line_end - value.trim_start().len();
+        let close = if start < line_end { closing_quote(&text[start..]) } else { None };
+        let whole = match close {
+            Some(close) if start + close >= line_end => {
+                let after = start + close;
+                &text[..text[after..].find('\n').map_or(text.len(), |end| after + end + 1)]
+            }
+            Some(_) | None => line,
+        };
+        Self { whole, name, value: Some(whole.get(start..).unwrap_or_default().trim()) }
+    }
+}
+
+/// Where the quote that a value begins with is closed.
+fn closing_quote(value: &str) -> Option<usize> {
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    let mut escaped = false;
+    for (position, character) in value.char_indices().skip(1) {
+        if escaped {
+            escaped = false;
+        } else if character == '\\' && quote == '"' {
+            escaped = true;
+        } else if character == quote {
+            return Some(position);
+        }
+    }
+    None
+}
+
+/// The value without its quotes, or why it is not clear what it would be.
+fn unquote(value: &str) -> Result<String, &'static str> {
+    if !value.starts_with(['"', '\'']) {
+        let unclear = value.contains(['"', '\'', '\\']) || value.contains(" #") || value.contains("\t#");
+        if unclear {
+            return Err(
+                "programs disagree about quotes, backslashes and # in a bare value; put it in single quotes",
+            );
+        }
+        return Ok(value.to_owned());
+    }
+    let Some(close) = closing_quote(value) else { return Err("the quote is not closed") };
+    if close + 1 != value.len() {
+        return Err("there is text after the closing quote");
+    }
+    let inner = &value[1..close];
+    if inner.contains('\n') {
+        return Err("the value goes over several lines");
+    }
+    if value.starts_with('\'') {
+        return Ok(inner.to_owned());
+    }
+    let mut plain = String::with_capacity(inner.len());
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        match (character, characters.as_str().chars().next()) {
+            ('\\', Some(next @ ('"' | '\\' | '$' | '`'))) => {
+                plain.push(next);
+                characters.next();
+            }
+            ('\\', _) => {
+                return Err("programs disagree about this backslash; put the value in single quotes");
+            }
+            (other, _) => plain.push(other),
+        }
+    }
+    Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> (EnvFile, Vec<String>) {
+        EnvFile::parse(Path::new(".env"), text)
+    }
+
+    fn value(line: &str) -> Result<String, String> {
+        let (file, mut problems) = parse(line);
+        match problems.pop() {
+            Some(problem) => Err(problem),
+            None => Ok(file.get("BACKUP_SCHEDULE").map(|(_, value)| value.to_owned()).unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn values_are_read_as_systemd_and_docker_read_them() {
+        for line in [
+            "BACKUP_SCHEDULE=0 2 * * *",
+            "BACKUP_SCHEDULE=\"0 2 * * *\"",
+            "BACKUP_SCHEDULE='0 2 * * *'  ",
+            "  export BACKUP_SCHEDULE = 0 2 * * * \r\n",
+            "# comment\n; comment\n\nBACKUP_SCHEDULE=0 2 * * *\n",
+        ] {
+            assert_eq!(value(line), Ok("0 2 * * *".to_owned()), "{line}");
+        }
+        assert_eq!(value("BACKUP_SCHEDULE=a=b#c"), Ok("a=b#c".to_owned()));
+        assert_eq!(value("BACKUP_SCHEDULE='a\\b\"c #d'"), Ok("a\\b\"c #d".to_owned()));
+        assert_eq!(value(r#"BACKUP_SCHEDULE="a\"b\\c\$d""#), Ok("a\"b\\c$d".to_owned()));
+        assert_eq!(value("BACKUP_SCHEDULE="), Ok(String::new()));
+        assert_eq!(value("BACKUP_SCHEDULE=\"\""), Ok(String::new()));
+    }
+
+    #[test]
+    fn what_readers_disagree_about_is_refused_without_repeating_it() {
+        for line in [
+            "BACKUP_SCHEDULE=s3cret # comment",
+            "BACKUP_SCHEDULE=s3\\cret",
+            "BACKUP_SCHEDULE=s3\"cret",
+            "BACKUP_SCHEDULE=\"s3\\cret\"",
+            "BACKUP_SCHEDULE=\"s3cret\" # comment",
+            "BACKUP_SCHEDULE=\"s3cret",
+            "BACKUP_SCHEDULE='s3cret\nmore'",
+            "BACKUP_SCHEDULE: s3cret",
+            "BACKUP_SCHEDULE",
+        ] {
+            let problem = value(line).unwrap_err();
+            assert!(problem.starts_with(".env:1: BACKUP_SCHEDULE: "), "{problem}");
+            assert!(!problem.contains("s3"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn foreign_variables_are_ignored_even_over_several_lines() {
+        let text = "POSTGRES_PASSWORD=x y \"z\nQDRANT__SERVICE__API_KEY=abc\nCERT=\"-----BEGIN\nQDRANT_URI=inside the certificate\n\
+                    -----END\"\nplain words\nQDRANT_URL=http://h\n";
+        let (file, problems) = parse(text);
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(file.get("QDRANT_URL"), Some((7, "http://h")));
+    }
+
+    #[test]
+    fn a_stray_quote_does_not_hide_our_variables() {
+        let (file, problems) =
+            parse("A=1\nMOTD='tis late\nQDRANT_URL=http://h\nB='x'\nBACKUP_COMPRESSION=none\n");
+        assert_eq!(
+            problems,
+            [".env:2: the quote that begins here goes on over QDRANT_URL on line 3; close it"]
+        );
+        assert_eq!(file.get("BACKUP_COMPRESSION"), Some((5, "none")));
+        assert_eq!(parse("A=\n\"\nQDRANT_URL=http://h\nB=\"\n").0.get("QDRANT_URL"), Some((3, "http://h")));
+    }
+
+    #[test]
+    fn unknown_names_like_ours_are_errors_with_lines() {
+        let (_, problems) =
+            parse("\nQDRANT_URI=x\nA=1\nBACKUP_RETENTION=7\nqdrant_url=x\nQDRANT_URL=a\nQDRANT_URL=b\n");
+        assert_eq!(problems[0], ".env:2: QDRANT_URI: unknown variable; did you mean QDRANT_URL?");
+        assert!(
+            problems[1].starts_with(".env:4: BACKUP_RETENTION: unknown variable; known are QDRANT_URL, ")
+        );
+        assert_eq!(problems[2], ".env:5: qdrant_url: unknown variable; did you mean QDRANT_URL?");
+        assert_eq!(problems[3], ".env:7: QDRANT_URL: repeated; it is already on line 6");
+        assert_eq!(problems.len(), 4);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_any_text_never_panics(text in any::<String>(), likely in "(QDRANT_URL|BACKUP_X|export|=|\"|'|\\\\|\n|\r| |#|é){0,30}") {
+            for text in [text, likely] {
+                for problem in parse(&text).1 {
+                    prop_assert_eq!(problem.lines().count(), 1);
+                }
+            }
+        }
+    }
+}

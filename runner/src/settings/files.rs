@@ -1,0 +1,105 @@
+//! Reads the files that settings come from.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use qdrant_backup_shared::config_file::{ConfigFile, escape_controls};
+
+use super::env_file::EnvFile;
+use super::layers::Layers;
+
+/// Where `backup.yaml` is looked for when `--config` is not given; the first that exists is read.
+pub const DEFAULT_CONFIG_FILES: [&str; 2] =
+    ["/etc/qdrant-backup/backup.yaml", "/opt/qdrant/config/backup.yaml"];
+
+/// Larger files are neither configuration nor keys.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A small text file as it was read.
+pub(super) struct TextFile {
+    /// What it holds.
+    pub(super) text: String,
+    /// Whether users outside the file's group may read it.
+    pub(super) readable_by_others: bool,
+}
+
+impl TextFile {
+    /// Reads a file. The size limit comes before the reading, the permissions from the file that was opened.
+    ///
+    /// # Errors
+    /// Not there, not readable, too large, or not UTF-8.
+    pub(super) fn read(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let readable_by_others = file.metadata()?.permissions().mode() & 0o004 != 0;
+        let mut text = String::new();
+        if file.take(MAX_BYTES + 1).read_to_string(&mut text)? as u64 > MAX_BYTES {
+            let message = format!("larger than {MAX_BYTES} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        Ok(Self { text, readable_by_others })
+    }
+}
+
+/// Reads the env file into the layers, if there is one.
+pub(super) fn read_env_file(layers: &mut Layers<'_>, path: Option<&Path>, warnings: &mut Vec<String>) {
+    let Some(path) = path else { return };
+    let file = match TextFile::read(path) {
+        Ok(file) => file,
+        Err(error) => return layers.problems.push(unreadable("--env-file", path, &error)),
+    };
+    let (env_file, problems) = EnvFile::parse(path, &file.text);
+    if file.readable_by_others && env_file.get("QDRANT_API_KEY").is_some() {
+        warnings.push(others_can_read("env file with an API key", path));
+    }
+    layers.problems.extend(problems);
+    layers.env_file = env_file;
+    layers.env_file_path = Some(path.to_owned());
+}
+
+/// Reads `backup.yaml`: the one asked for, which must exist, or the first default that does.
+pub(super) fn read_config_file(
+    layers: &mut Layers<'_>,
+    asked: Option<&Path>,
+    defaults: &[PathBuf],
+) -> ConfigFile {
+    let paths = match asked {
+        Some(path) => vec![path],
+        None => defaults.iter().map(PathBuf::as_path).collect(),
+    };
+    for path in paths {
+        match TextFile::read(path) {
+            Ok(file) => {
+                layers.config_path = Some(path.to_owned());
+                return ConfigFile::parse(path, &file.text).unwrap_or_else(|invalid| {
+                    layers.problems.extend(invalid.problems.iter().map(ToString::to_string));
+                    *invalid.readable
+                });
+            }
+            Err(error) if asked.is_none() && is_absent(&error) => {}
+            Err(error) => {
+                let place = if asked.is_some() { "--config" } else { "configuration" };
+                layers.problems.push(unreadable(place, path, &error));
+                break;
+            }
+        }
+    }
+    ConfigFile::default()
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn unreadable(place: &str, path: &Path, error: &io::Error) -> String {
+    escape_controls(&format!("{place}: cannot read {}: {error}", path.display()))
+}
+
+/// The warning about a secret that is none.
+pub(super) fn others_can_read(what: &str, path: &Path) -> String {
+    let path = path.display();
+    escape_controls(&format!(
+        "the {what} can be read by every user of this machine: {path}; chmod o-r {path}"
+    ))
+}

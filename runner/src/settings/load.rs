@@ -1,0 +1,125 @@
+//! All settings, and how they are built: every place is read, every key chosen, every problem reported at once.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use qdrant_backup_shared::config_file::{ConfigFile, LogLevel};
+
+use super::backup::BackupSettings;
+use super::env_file::EnvFile;
+use super::files::{DEFAULT_CONFIG_FILES, read_config_file, read_env_file};
+use super::layers::{Layers, as_is, option, optional};
+use super::opts::Opts;
+use super::qdrant::QdrantSettings;
+use super::retention::RetentionSettings;
+use super::schedule::{Schedule, TimeZone};
+use super::setting::Setting;
+
+/// All settings of a run. Built once, passed down by reference, in whole or in part.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The server and how patient to be with it.
+    pub qdrant: QdrantSettings,
+    /// Where backups go and what they contain.
+    pub backup: BackupSettings,
+    /// When backups are expected, if anybody said so.
+    pub schedule: Setting<Option<Schedule>>,
+    /// The time zone of schedules.
+    pub timezone: Setting<TimeZone>,
+    /// Which backups stay.
+    pub retention: RetentionSettings,
+    /// How much is logged.
+    pub log_level: Setting<LogLevel>,
+    /// The `backup.yaml` that was read, if there was one.
+    pub config_file: Option<PathBuf>,
+    /// The env file that was read, if one was given.
+    pub env_file: Option<PathBuf>,
+    /// What works but should be changed, a line each; to be logged once logging works.
+    pub warnings: Vec<String>,
+}
+
+/// Everything that is wrong with the configuration, from all places. Displayed as one line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
+pub struct SettingsError {
+    /// One line each, with the place it is about. Never empty, never a secret.
+    pub problems: Vec<String>,
+}
+
+impl SettingsError {
+    /// The exit code of a program that cannot be configured (`EX_CONFIG`).
+    pub const EXIT_CODE: u8 = 78;
+}
+
+impl Settings {
+    /// Builds the settings. Precedence: command line, environment, env file, `backup.yaml`, default.
+    ///
+    /// # Errors
+    /// Files that cannot be read, and every bad value in any of the places, also where a better place hides it.
+    pub fn load(opts: &Opts, environment: &BTreeMap<OsString, OsString>) -> Result<Self, SettingsError> {
+        Self::load_with(opts, environment, &DEFAULT_CONFIG_FILES.map(PathBuf::from))
+    }
+
+    /// As [`Settings::load`], with other places to look for `backup.yaml`.
+    pub(super) fn load_with(
+        opts: &Opts,
+        environment: &BTreeMap<OsString, OsString>,
+        default_config_files: &[PathBuf],
+    ) -> Result<Self, SettingsError> {
+        let mut layers = Layers {
+            environment,
+            env_file: EnvFile::default(),
+            env_file_path: None,
+            config_path: None,
+            problems: Vec::new(),
+        };
+        let mut warnings = Vec::new();
+        read_env_file(&mut layers, opts.env_file.as_deref(), &mut warnings);
+        let config = read_config_file(&mut layers, opts.config.as_deref(), default_config_files);
+
+        let qdrant = QdrantSettings::choose(&mut layers, opts, &config, &mut warnings);
+        let backup = BackupSettings::choose(&mut layers, opts, &config);
+        let (schedule, timezone) = choose_schedule(&mut layers, &config);
+        let retention = RetentionSettings::choose(&mut layers, &config);
+        let log_level = layers.choose_or(
+            [
+                option("--log-level", &opts.log_level, |text| LogLevel::parse(&text)),
+                layers.config("log.level", &config.log.level, as_is),
+            ],
+            LogLevel::Info,
+        );
+        match qdrant {
+            Some(qdrant) if layers.problems.is_empty() => Ok(Self {
+                qdrant,
+                backup,
+                schedule,
+                timezone,
+                retention,
+                log_level,
+                config_file: layers.config_path,
+                env_file: layers.env_file_path,
+                warnings,
+            }),
+            Some(_) | None => Err(SettingsError { problems: layers.problems }),
+        }
+    }
+}
+
+fn choose_schedule(
+    layers: &mut Layers<'_>,
+    config: &ConfigFile,
+) -> (Setting<Option<Schedule>>, Setting<TimeZone>) {
+    let file = &config.schedule;
+    let timezone = layers.choose_or(
+        [layers.config("schedule.timezone", &file.timezone, |text| TimeZone::parse(&text))],
+        TimeZone::Local,
+    );
+    let parse = |text: &str| Schedule::parse(text, timezone.value);
+    let schedule = layers.choose([
+        layers.environment("BACKUP_SCHEDULE", parse),
+        layers.env_file("BACKUP_SCHEDULE", parse),
+        layers.config("schedule.cron", &file.cron, |text| parse(&text)),
+    ]);
+    (optional(schedule), timezone)
+}

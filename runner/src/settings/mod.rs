@@ -1,0 +1,36 @@
+//! Settings: command line, environment, env file and `backup.yaml` become one `Settings`, once, at the start.
+//!
+//! Owns precedence, defaults, the names of environment variables, and the checks that need more than a type
+//! (URLs, schedules, globs, key files). Below it nobody sees clap, YAML or the environment. It asks no server
+//! and touches no backup directory: `config check` does.
+
+mod api_key;
+mod backup;
+mod env_file;
+mod files;
+mod layers;
+mod load;
+mod opts;
+mod qdrant;
+mod retention;
+mod schedule;
+mod selection;
+mod server_url;
+mod setting;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub use api_key::{ApiKey, ApiKeyError};
+pub use backup::BackupSettings;
+pub use env_file::ENVIRONMENT;
+pub use files::DEFAULT_CONFIG_FILES;
+pub use load::{Settings, SettingsError};
+pub use opts::Opts;
+pub use qdrant::QdrantSettings;
+pub use retention::RetentionSettings;
+pub use schedule::{Schedule, ScheduleError, TimeZone};
+pub use selection::{Globs, Selection};
+pub use server_url::{BasicAuth, ProxyUrl, QdrantUrl, UrlError};
+pub use setting::{Setting, Source};
+pub use show::{render_settings, settings_json};

@@ -1,0 +1,30 @@
+//! What the command line may override.
+
+use std::path::PathBuf;
+
+/// Command-line overrides as given; nothing is checked yet, so that all problems can be reported together.
+#[derive(Clone, Default)]
+pub struct Opts {
+    /// `--config`: must exist when given.
+    pub config: Option<PathBuf>,
+    /// `--env-file`: must exist when given.
+    pub env_file: Option<PathBuf>,
+    /// `--url`.
+    pub url: Option<String>,
+    /// `--api-key-file`.
+    pub api_key_file: Option<PathBuf>,
+    /// `--ca-file`.
+    pub ca_file: Option<PathBuf>,
+    /// `--backup-path`.
+    pub backup_path: Option<PathBuf>,
+    /// `--state-dir`.
+    pub state_dir: Option<PathBuf>,
+    /// `--compression`: true, false, gzip or none.
+    pub compression: Option<String>,
+    /// `--keep-server-snapshots`: a switch, so it can only turn this on.
+    pub keep_server_snapshots: bool,
+    /// `--lock-wait`: a duration such as `90m`.
+    pub lock_wait: Option<String>,
+    /// `--log-level`.
+    pub log_level: Option<String>,
+}

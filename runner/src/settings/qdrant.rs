@@ -1,0 +1,165 @@
+//! The settings about the server and how patient to be with it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use qdrant_backup_shared::config_file::{ConfigFile, Located};
+
+use super::api_key::ApiKey;
+use super::files::{TextFile, others_can_read};
+use super::layers::{Candidate, Layers, absolute, as_is, option, optional};
+use super::opts::Opts;
+use super::server_url::{ProxyUrl, QdrantUrl};
+use super::setting::{Setting, Source};
+
+const DEFAULT_URL: &str = "http://localhost:6333";
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const DEFAULT_CREATE_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
+const DEFAULT_RETRIES: u32 = 4;
+
+/// The server and how patient to be with it.
+#[derive(Debug, Clone)]
+pub struct QdrantSettings {
+    /// Where Qdrant answers, with the credentials for basic authentication that the URL held.
+    pub url: Setting<QdrantUrl>,
+    /// The API key.
+    pub api_key: Setting<Option<ApiKey>>,
+    /// The file the API key was read from, if it was.
+    pub api_key_file: Setting<Option<PathBuf>>,
+    /// PEM file with certificate authorities to trust besides the system's.
+    pub ca_file: Setting<Option<PathBuf>>,
+    /// HTTP proxy to reach Qdrant through.
+    pub proxy: Setting<Option<ProxyUrl>>,
+    /// How long a connection may take to be made; not zero.
+    pub connect_timeout: Setting<Duration>,
+    /// How long a transfer may stand still; not zero.
+    pub stall_timeout: Setting<Duration>,
+    /// How long a small request may take; not zero.
+    pub request_timeout: Setting<Duration>,
+    /// How long Qdrant may take to create a snapshot; not zero.
+    pub create_timeout: Setting<Duration>,
+    /// How often a failed request that changes nothing is tried again, after the first try.
+    pub retries: Setting<u32>,
+}
+
+impl QdrantSettings {
+    /// Chooses each value. `None` when the URL, for which there is no stand-in, is a reported problem.
+    pub(super) fn choose(
+        layers: &mut Layers<'_>,
+        opts: &Opts,
+        config: &ConfigFile,
+        warnings: &mut Vec<String>,
+    ) -> Option<Self> {
+        let file = &config.qdrant;
+        let url = choose_url(layers, opts, config);
+        let (api_key, api_key_file) = choose_api_key(layers, opts, config, warnings);
+        let ca_file = layers.choose([
+            option("--ca-file", &opts.ca_file, as_is),
+            layers.environment("QDRANT_CA_FILE", |path| absolute(path)),
+            layers.env_file("QDRANT_CA_FILE", |path| absolute(path)),
+            layers.config("qdrant.ca_file", &file.ca_file, absolute),
+        ]);
+        let proxy = layers
+            .choose([layers.config("qdrant.proxy", &file.proxy, |text| ProxyUrl::parse(text.expose()))]);
+        let mut timeout = |key, located: &Option<Located<Duration>>, default| {
+            layers.choose_or([layers.config(key, located, as_is)], default)
+        };
+        Some(Self {
+            url: url?,
+            api_key,
+            api_key_file,
+            ca_file: optional(ca_file),
+            proxy: optional(proxy),
+            connect_timeout: timeout(
+                "qdrant.connect_timeout",
+                &file.connect_timeout,
+                DEFAULT_CONNECT_TIMEOUT,
+            ),
+            stall_timeout: timeout("qdrant.stall_timeout", &file.stall_timeout, DEFAULT_STALL_TIMEOUT),
+            request_timeout: timeout(
+                "qdrant.request_timeout",
+                &file.request_timeout,
+                DEFAULT_REQUEST_TIMEOUT,
+            ),
+            create_timeout: timeout("qdrant.create_timeout", &file.create_timeout, DEFAULT_CREATE_TIMEOUT),
+            retries: layers
+                .choose_or([layers.config("qdrant.retries", &file.retries, as_is)], DEFAULT_RETRIES),
+        })
+    }
+}
+
+fn choose_url(layers: &mut Layers<'_>, opts: &Opts, config: &ConfigFile) -> Option<Setting<QdrantUrl>> {
+    let without_credentials = |text: String| {
+        match QdrantUrl::parse(&text) {
+        Ok(url) if url.basic_auth().is_some() => Err(
+            "every user of this machine can read the command line; put a URL with a password into QDRANT_URL or backup.yaml"
+                .to_owned(),
+        ),
+        Ok(url) => Ok(url),
+        Err(error) => Err(error.to_string()),
+    }
+    };
+    let default =
+        || Some((Source::Default, QdrantUrl::parse(DEFAULT_URL).map_err(|error| error.to_string())));
+    layers.choose([
+        option("--url", &opts.url, without_credentials),
+        layers.environment("QDRANT_URL", QdrantUrl::parse),
+        layers.env_file("QDRANT_URL", QdrantUrl::parse),
+        layers.config("qdrant.url", &config.qdrant.url, |text| QdrantUrl::parse(text.expose())),
+        default(),
+    ])
+}
+
+enum KeyFrom {
+    Value(ApiKey),
+    File(PathBuf),
+}
+
+/// The key, and the file it came from. Only the file of the place that wins is opened.
+fn choose_api_key(
+    layers: &mut Layers<'_>,
+    opts: &Opts,
+    config: &ConfigFile,
+    warnings: &mut Vec<String>,
+) -> (Setting<Option<ApiKey>>, Setting<Option<PathBuf>>) {
+    let value = |text: &str| ApiKey::new(text).map(KeyFrom::Value);
+    let file = |path: &str| absolute(path).map(KeyFrom::File);
+    let none: Candidate<KeyFrom> = None;
+    let levels = [
+        [none, option("--api-key-file", &opts.api_key_file, |path| as_is(KeyFrom::File(path)))],
+        [layers.environment("QDRANT_API_KEY", value), layers.environment("QDRANT_API_KEY_FILE", file)],
+        [layers.env_file("QDRANT_API_KEY", value), layers.env_file("QDRANT_API_KEY_FILE", file)],
+        [
+            None,
+            layers.config("qdrant.api_key_file", &config.qdrant.api_key_file, |path| {
+                absolute(path).map(KeyFrom::File)
+            }),
+        ],
+    ];
+    for level in &levels {
+        if let [Some(_), Some((source, _))] = level {
+            layers.problems.push(source.problem("QDRANT_API_KEY is given as well; give one of the two"));
+        }
+    }
+    let Some(chosen) = layers.choose(levels.into_iter().flatten()) else {
+        return (Setting::default_value(None), Setting::default_value(None));
+    };
+    let source = chosen.source;
+    let path = match chosen.value {
+        KeyFrom::Value(key) => return (Setting { value: Some(key), source }, Setting::default_value(None)),
+        KeyFrom::File(path) => path,
+    };
+    let read = TextFile::read(&path).map_err(|error| error.to_string()).and_then(|file| {
+        if file.readable_by_others {
+            warnings.push(others_can_read("API key file", &path));
+        }
+        ApiKey::from_file_content(&file.text).map_err(|error| error.to_string())
+    });
+    let key = read.map_err(|error| {
+        let message = format!("cannot use the API key file {}: {error}", path.display());
+        layers.problems.push(source.problem(message));
+    });
+    (Setting { value: key.ok(), source: source.clone() }, Setting { value: Some(path), source })
+}

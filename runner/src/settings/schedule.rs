@@ -1,0 +1,281 @@
+//! When backups are expected: a cron expression in a time zone.
+//!
+//! Cron or a timer starts the program; this only tells how long the wait between two starts may be. Around
+//! changes of the clock a daily job runs once: in the hour that is skipped, at the first moment after it; in the
+//! hour that comes twice, the first time. Between 02:00 and the next 02:00 are then 23 to 25 hours.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Days, Local, NaiveTime, TimeDelta, Utc};
+use croner::Cron;
+use croner::errors::CronError;
+use croner::parser::{CronParser, Seconds, Year};
+use qdrant_backup_shared::config_file::closest;
+
+/// Whose clock the schedule is read by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeZone {
+    /// The machine's, which is cron's too.
+    Local,
+    /// One of the IANA database.
+    Named(chrono_tz::Tz),
+}
+
+/// Why a schedule or its time zone was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// Too few or too many fields.
+    #[error(
+        "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has {fields}{}",
+        if *fields == 6 { "; seconds are not supported" } else { "" }
+    )]
+    FieldCount {
+        /// How many there are.
+        fields: usize,
+    },
+    /// A field that cannot be read.
+    #[error("not a cron expression: {reason}")]
+    Invalid {
+        /// What the parser says.
+        reason: String,
+    },
+    /// For example 30 February.
+    #[error("this cron expression never matches any time")]
+    Never,
+    /// Not in the IANA database.
+    #[error("unknown time zone; expected local or an IANA name such as Europe/Berlin{}", .meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
+    UnknownTimeZone {
+        /// A name that is near.
+        meant: Option<&'static str>,
+    },
+}
+
+impl TimeZone {
+    /// Reads `local` or an IANA name.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(text: &str) -> Result<Self, ScheduleError> {
+        if text.eq_ignore_ascii_case("local") {
+            return Ok(Self::Local);
+        }
+        text.parse().map(Self::Named).map_err(|_| ScheduleError::UnknownTimeZone {
+            meant: closest(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())),
+        })
+    }
+}
+
+impl fmt::Display for TimeZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Named(zone) => f.write_str(zone.name()),
+        }
+    }
+}
+
+/// A cron expression in a time zone.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    expression: String,
+    cron: Cron,
+    zone: TimeZone,
+}
+
+impl Schedule {
+    /// Reads a cron expression of five fields, or one of `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
+    ///
+    /// # Errors
+    /// Another number of fields (so, seconds), a field out of range, or a date that never comes.
+    pub fn parse(expression: &str, zone: TimeZone) -> Result<Self, ScheduleError> {
+        let fields = expression.split_whitespace().count();
+        if fields != 5 && !expression.trim_start().starts_with('@') {
+            return Err(ScheduleError::FieldCount { fields });
+        }
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let invalid = |error: CronError| ScheduleError::Invalid { reason: error.to_string() };
+        let cron = parser.parse(expression).map_err(invalid)?;
+        // Any start will do: what comes at all comes again within 40 years of it.
+        cron.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, true).map_err(|_| ScheduleError::Never)?;
+        Ok(Self { expression: expression.trim().to_owned(), cron, zone })
+    }
+
+    /// The expression as written.
+    pub fn expression(&self) -> &str {
+        &self.expression
+    }
+
+    /// The time zone it is read in.
+    pub fn zone(&self) -> TimeZone {
+        self.zone
+    }
+
+    /// The first start after a moment; none when no calendar reaches that far.
+    pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self.zone {
+            TimeZone::Local => next_after(&self.cron, &after.with_timezone(&Local)).map(|next| next.to_utc()),
+            TimeZone::Named(zone) => {
+                next_after(&self.cron, &after.with_timezone(&zone)).map(|next| next.to_utc())
+            }
+        }
+    }
+
+    /// The longest time between two consecutive starts of which the first is within five years of `from`.
+    pub fn longest_gap(&self, from: DateTime<Utc>) -> Duration {
+        let gap = match self.zone {
+            TimeZone::Local => longest_gap(&self.cron, from.with_timezone(&Local)),
+            TimeZone::Named(zone) => longest_gap(&self.cron, from.with_timezone(&zone)),
+        };
+        gap.to_std().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.expression, self.zone)
+    }
+}
+
+fn next_after<Z: chrono::TimeZone>(cron: &Cron, after: &DateTime<Z>) -> Option<DateTime<Z>> {
+    cron.find_next_occurrence(after, false).ok()
+}
+
+fn longest_gap<Z: chrono::TimeZone>(cron: &Cron, from: DateTime<Z>) -> TimeDelta {
+    const HORIZON: TimeDelta = TimeDelta::days(5 * 366);
+    // After so many starts every distance within a day has been seen; only those between days remain.
+    const EVERY_START: usize = 20_000;
+    let mut longest = TimeDelta::zero();
+    let Some(mut at) = next_after(cron, &from) else { return longest };
+    let mut starts = 0;
+    while at.clone() - from.clone() <= HORIZON {
+        starts += 1;
+        if starts > EVERY_START {
+            at = last_of_its_day(cron, &at).unwrap_or(at);
+        }
+        let Some(next) = next_after(cron, &at) else { break };
+        longest = longest.max(next.clone() - at);
+        at = next;
+    }
+    longest
+}
+
+/// The last start on the local day of `at`.
+fn last_of_its_day<Z: chrono::TimeZone>(cron: &Cron, at: &DateTime<Z>) -> Option<DateTime<Z>> {
+    let tomorrow = at.date_naive().checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN);
+    let midnight = at.timezone().from_local_datetime(&tomorrow).earliest()?;
+    cron.find_previous_occurrence(&midnight, false).ok().filter(|last| last >= at)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Timelike;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: u64 = 3600;
+    const DAY: u64 = 24 * HOUR;
+
+    fn schedule(expression: &str, zone: &str) -> Schedule {
+        Schedule::parse(expression, TimeZone::parse(zone).unwrap()).unwrap()
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn gap(expression: &str, zone: &str) -> u64 {
+        schedule(expression, zone).longest_gap(at("2025-07-15T14:30:00Z")).as_secs()
+    }
+
+    #[test]
+    fn a_daily_start_may_be_25_hours_after_the_last_where_clocks_change() {
+        assert_eq!(gap("0 2 * * *", "UTC"), DAY);
+        assert_eq!(gap("0 2 * * *", "Europe/Berlin"), 25 * HOUR);
+        assert_eq!(gap("30 2 * * *", "Europe/Berlin"), 25 * HOUR);
+        assert_eq!(gap("0 12 * * *", "America/New_York"), 25 * HOUR);
+        assert_eq!(gap("0 2 * * *", "Australia/Lord_Howe"), DAY + HOUR / 2);
+    }
+
+    #[test]
+    fn a_start_in_the_skipped_hour_comes_right_after_it() {
+        let berlin = schedule("30 2 * * *", "Europe/Berlin");
+        // On 30 March 2025 the clock went from 02:00 to 03:00, which was 01:00 UTC.
+        assert_eq!(berlin.next_after(at("2025-03-29T12:00:00Z")), Some(at("2025-03-30T01:00:00Z")));
+        assert_eq!(berlin.next_after(at("2025-03-30T01:00:00Z")), Some(at("2025-03-31T00:30:00Z")));
+    }
+
+    #[test]
+    fn a_start_in_the_repeated_hour_comes_once_at_its_first_time() {
+        let berlin = schedule("30 2 * * *", "Europe/Berlin");
+        // On 26 October 2025 02:30 came at 00:30 and at 01:30 UTC.
+        assert_eq!(berlin.next_after(at("2025-10-25T12:00:00Z")), Some(at("2025-10-26T00:30:00Z")));
+        assert_eq!(berlin.next_after(at("2025-10-26T00:30:00Z")), Some(at("2025-10-27T01:30:00Z")));
+    }
+
+    #[test]
+    fn rare_schedules_have_their_full_length() {
+        assert_eq!(gap("0 0 * * 0", "UTC"), 7 * DAY);
+        assert_eq!(gap("@weekly", "Europe/Berlin"), 7 * DAY + HOUR);
+        assert_eq!(gap("0 0 1 * *", "UTC"), 31 * DAY);
+        assert_eq!(gap("0 0 1 1 *", "UTC"), 366 * DAY);
+        assert_eq!(gap("0 0 29 2 *", "UTC"), (4 * 365 + 1) * DAY);
+        assert_eq!(gap("0 3 * * 1-5", "UTC"), 3 * DAY);
+    }
+
+    #[test]
+    fn dense_schedules_do_not_hide_their_long_pauses() {
+        assert_eq!(gap("*/15 * * * *", "UTC"), 15 * 60);
+        assert_eq!(gap("* 8-17 * * 1-5", "UTC"), 2 * DAY + 14 * HOUR + 60);
+        assert_eq!(gap("* * * 1 *", "UTC"), 334 * DAY + DAY + 60);
+        assert_eq!(gap("0 */6 * * *", "Europe/Berlin"), 7 * HOUR);
+    }
+
+    #[test]
+    fn next_after_is_strictly_later() {
+        let daily = schedule("0 2 * * *", "UTC");
+        assert_eq!(daily.next_after(at("2025-07-15T02:00:00Z")), Some(at("2025-07-16T02:00:00Z")));
+        assert_eq!(daily.next_after(at("2025-07-15T01:59:59.9Z")), Some(at("2025-07-15T02:00:00Z")));
+        let local = schedule("30 * * * *", "local");
+        assert_eq!(local.next_after(at("2025-07-15T02:00:00Z")).unwrap().second(), 0);
+        assert!(local.longest_gap(at("2025-07-15T02:00:00Z")).as_secs() >= HOUR);
+    }
+
+    #[test]
+    fn what_is_no_schedule_is_refused_with_the_reason() {
+        let refused = |text: &str| Schedule::parse(text, TimeZone::Local).unwrap_err().to_string();
+        assert_eq!(
+            refused("0 0 2 * * *"),
+            "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has 6; seconds are not supported"
+        );
+        assert!(refused("").ends_with("this has 0"));
+        assert!(refused("daily").ends_with("this has 1"));
+        assert!(refused("0 25 * * *").starts_with("not a cron expression: "));
+        assert!(refused("0 2 * * MUN").starts_with("not a cron expression: "));
+        assert!(refused("@reboot").starts_with("not a cron expression: "));
+        assert!(refused("*/0 * * * *").starts_with("not a cron expression: "));
+        assert_eq!(refused("0 0 30 2 *"), "this cron expression never matches any time");
+    }
+
+    #[test]
+    fn a_misspelt_time_zone_is_recognised() {
+        assert_eq!(TimeZone::parse("LOCAL"), Ok(TimeZone::Local));
+        assert_eq!(
+            TimeZone::parse("Europe/Berln").unwrap_err().to_string(),
+            "unknown time zone; expected local or an IANA name such as Europe/Berlin; did you mean Europe/Berlin?"
+        );
+        assert!(TimeZone::parse("").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_any_expression_never_panics(text in "[-0-9*/,LW#?+@a-z é]{0,20}", fields in "([0-9*/,L#+-]{1,4} ){4}[0-9*/,L#+?-]{1,4}") {
+            for text in [text, fields] {
+                if let Ok(schedule) = Schedule::parse(&text, TimeZone::Named(chrono_tz::Europe::Berlin)) {
+                    prop_assert!(schedule.next_after(at("2025-07-15T14:30:00Z")).is_some());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A value together with where it came from.
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::PathBuf;
+
+use qdrant_backup_shared::config_file::escape_controls;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An option such as `--url`.
+    CommandLine(&'static str),
+    /// A variable of the process environment.
+    Environment(&'static str),
+    /// A line of the `--env-file`.
+    EnvFile {
+        /// The file as the user named it.
+        file: PathBuf,
+        /// Line number, counted from 1.
+        line: usize,
+        /// The variable.
+        name: &'static str,
+    },
+    /// A line of `backup.yaml`.
+    ConfigFile {
+        /// The file as the user named it.
+        file: PathBuf,
+        /// Line number, counted from 1.
+        line: usize,
+        /// Dotted key, as in `retention.keep_days`.
+        key: &'static str,
+    },
+    /// Nobody said anything.
+    Default,
+}
+
+impl Source {
+    /// One line that says what is wrong with the value from here.
+    pub(super) fn problem(&self, message: impl fmt::Display) -> String {
+        let place = match self {
+            Self::CommandLine(option) => (*option).to_owned(),
+            Self::Environment(name) => format!("environment variable {name}"),
+            Self::EnvFile { file, line, name } => format!("{}:{line}: {name}", file.display()),
+            Self::ConfigFile { file, line, key } => format!("{}:{line}: {key}", file.display()),
+            Self::Default => "default".to_owned(),
+        };
+        escape_controls(&format!("{place}: {message}"))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::CommandLine(option) => format!("command line {option}"),
+            Self::Environment(name) => format!("environment {name}"),
+            Self::EnvFile { file, line, name } => format!("env file {}:{line} {name}", file.display()),
+            Self::ConfigFile { file, line, key } => format!("{}:{line} {key}", file.display()),
+            Self::Default => "default".to_owned(),
+        };
+        f.write_str(&escape_controls(&text))
+    }
+}
+
+/// A value and its source. Reads like the value itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it came from.
+    pub source: Source,
+}
+
+impl<T> Setting<T> {
+    /// A value that nobody asked for.
+    pub fn default_value(value: T) -> Self {
+        Self { value, source: Source::Default }
+    }
+}
+
+impl<T> Deref for Setting<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_one_line_whatever_the_file_is_called() {
+        let source = Source::EnvFile { file: PathBuf::from("a\nb\u{1b}"), line: 3, name: "QDRANT_URL" };
+        assert_eq!(source.to_string(), r"env file a\nb\u{1b}:3 QDRANT_URL");
+        assert_eq!(source.problem("bad\nvalue"), r"a\nb\u{1b}:3: QDRANT_URL: bad\nvalue");
+    }
+}

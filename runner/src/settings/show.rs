@@ -1,0 +1,137 @@
+//! `config show`: every setting with its value and where it came from, secrets masked.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use qdrant_backup_shared::config_file::escape_controls;
+use serde_json::{Map, Value, json};
+
+use super::load::Settings;
+use super::selection::Globs;
+use super::server_url::BasicAuth;
+use super::setting::Setting;
+
+const MASK: &str = "********";
+
+/// A table for people: key, value, source; above it the files that were read, below it the warnings.
+pub fn render_settings(settings: &Settings) -> String {
+    let file = |path: &Option<PathBuf>| path.as_deref().map_or_else(|| "none".to_owned(), shown_path);
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["KEY", "VALUE", "SOURCE"]);
+    for row in rows(settings) {
+        table.add_row([row.key.to_owned(), row.as_text(), row.source]);
+    }
+    let mut lines = vec![
+        format!("configuration file: {}", file(&settings.config_file)),
+        format!("env file: {}", file(&settings.env_file)),
+        String::new(),
+    ];
+    lines.extend(table.lines().map(|line| line.trim().to_owned()));
+    lines.extend(settings.warnings.iter().map(|warning| format!("warning: {warning}")));
+    lines.join("\n") + "\n"
+}
+
+/// The same for programs: `settings` maps each key to `value` (null when unset) and `source`.
+pub fn settings_json(settings: &Settings) -> Value {
+    let all: Map<String, Value> = rows(settings)
+        .into_iter()
+        .map(|row| (row.key.to_owned(), json!({ "value": row.value, "source": row.source })))
+        .collect();
+    json!({
+        "config_file": settings.config_file.as_deref().map(shown_path),
+        "env_file": settings.env_file.as_deref().map(shown_path),
+        "settings": all,
+        "warnings": settings.warnings,
+    })
+}
+
+struct Row {
+    key: &'static str,
+    value: Value,
+    source: String,
+}
+
+impl Row {
+    fn new<T>(key: &'static str, setting: &Setting<T>, show: impl FnOnce(&T) -> Value) -> Self {
+        Self { key, value: show(&setting.value), source: setting.source.to_string() }
+    }
+
+    fn as_text(&self) -> String {
+        let text = match &self.value {
+            Value::Null => "none".to_owned(),
+            Value::String(text) => text.clone(),
+            Value::Array(items) if items.is_empty() => "none".to_owned(),
+            Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Object(_)) => other.to_string(),
+        };
+        escape_controls(&text)
+    }
+}
+
+/// One line for each key of `backup.yaml`, in the order of the documentation, and one for the API key.
+fn rows(settings: &Settings) -> Vec<Row> {
+    let Settings { qdrant, backup, retention, .. } = settings;
+    let keep = |count: &Option<_>| json!(count);
+    vec![
+        Row::new("qdrant.url", &qdrant.url, |url| with_mask(url, url.basic_auth())),
+        Row::new("qdrant.api_key", &qdrant.api_key, |key| json!(key.as_ref().map(|_| MASK))),
+        Row::new("qdrant.api_key_file", &qdrant.api_key_file, optional_path),
+        Row::new("qdrant.ca_file", &qdrant.ca_file, optional_path),
+        Row::new("qdrant.proxy", &qdrant.proxy, |proxy| {
+            proxy.as_ref().map_or(Value::Null, |proxy| with_mask(proxy, proxy.basic_auth()))
+        }),
+        Row::new("qdrant.connect_timeout", &qdrant.connect_timeout, duration),
+        Row::new("qdrant.stall_timeout", &qdrant.stall_timeout, duration),
+        Row::new("qdrant.request_timeout", &qdrant.request_timeout, duration),
+        Row::new("qdrant.create_timeout", &qdrant.create_timeout, duration),
+        Row::new("qdrant.retries", &qdrant.retries, |retries| json!(retries)),
+        Row::new("backup.path", &backup.path, |path| json!(shown_path(path))),
+        Row::new("backup.state_dir", &backup.state_dir, |path| json!(shown_path(path))),
+        Row::new("backup.compression", &backup.compression, text),
+        Row::new("backup.include", &backup.selection.include, |globs| {
+            globs.as_ref().map_or_else(|| json!(["*"]), |globs| json!(globs.patterns()))
+        }),
+        Row::new("backup.exclude", &backup.selection.exclude, |globs: &Globs| json!(globs.patterns())),
+        Row::new("backup.keep_server_snapshots", &backup.keep_server_snapshots, |keep| json!(keep)),
+        Row::new("backup.lock_wait", &backup.lock_wait, duration),
+        Row::new("schedule.cron", &settings.schedule, |schedule| {
+            json!(schedule.as_ref().map(|schedule| schedule.expression()))
+        }),
+        Row::new("schedule.timezone", &settings.timezone, text),
+        Row::new("retention.keep_days", &retention.keep_days, keep),
+        Row::new("retention.keep_last", &retention.keep_last, keep),
+        Row::new("retention.keep_hourly", &retention.keep_hourly, keep),
+        Row::new("retention.keep_daily", &retention.keep_daily, keep),
+        Row::new("retention.keep_weekly", &retention.keep_weekly, keep),
+        Row::new("retention.keep_monthly", &retention.keep_monthly, keep),
+        Row::new("retention.keep_yearly", &retention.keep_yearly, keep),
+        Row::new("log.level", &settings.log_level, text),
+    ]
+}
+
+/// A URL in which the credentials that were taken out are hinted at.
+fn with_mask(url: &impl Display, auth: Option<&BasicAuth>) -> Value {
+    let url = url.to_string();
+    match (auth, url.split_once("://")) {
+        (Some(_), Some((scheme, rest))) => json!(format!("{scheme}://{MASK}@{rest}")),
+        (Some(_) | None, _) => json!(url),
+    }
+}
+
+fn text(value: &impl Display) -> Value {
+    json!(value.to_string())
+}
+
+fn duration(value: &Duration) -> Value {
+    json!(humantime::format_duration(*value).to_string())
+}
+
+fn optional_path(path: &Option<PathBuf>) -> Value {
+    json!(path.as_deref().map(shown_path))
+}
+
+fn shown_path(path: &Path) -> String {
+    escape_controls(&path.display().to_string())
+}

@@ -1,0 +1,397 @@
+//! Tests of the settings as a whole: precedence, all problems at once, secrets, and the documentation.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use qdrant_backup_shared::config_file::{Compression, KEYS, LogLevel};
+use tempfile::TempDir;
+
+use super::{ENVIRONMENT, Opts, Settings, SettingsError, Source, render_settings, settings_json};
+
+/// The places settings come from, in a directory of their own.
+struct Places {
+    dir: TempDir,
+    opts: Opts,
+    environment: BTreeMap<OsString, OsString>,
+}
+
+impl Places {
+    fn new() -> Self {
+        Self { dir: TempDir::new().unwrap(), opts: Opts::default(), environment: BTreeMap::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.path(name);
+        #[expect(clippy::disallowed_methods, reason = "a test's fixture need not survive a power cut")]
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    fn config(mut self, text: &str) -> Self {
+        self.opts.config = Some(self.write("backup.yaml", text, 0o644));
+        self
+    }
+
+    fn env_file(mut self, text: &str) -> Self {
+        self.opts.env_file = Some(self.write(".env", text, 0o600));
+        self
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    fn load(&self) -> Result<Settings, SettingsError> {
+        Settings::load_with(&self.opts, &self.environment, &[])
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let dir = format!("{}/", self.dir.path().display());
+        self.load().unwrap_err().problems.iter().map(|problem| problem.replace(&dir, "")).collect()
+    }
+}
+
+#[test]
+fn without_any_place_every_value_is_the_documented_default() {
+    let settings = Places::new().load().unwrap();
+    assert_eq!(settings.qdrant.url.to_string(), "http://localhost:6333");
+    assert_eq!(*settings.backup.path, Path::new("/opt/qdrant/backups"));
+    assert_eq!(*settings.backup.state_dir, Path::new("/opt/qdrant/backups"));
+    assert_eq!(*settings.backup.compression, Compression::Gzip);
+    assert_eq!(*settings.backup.lock_wait, Duration::ZERO);
+    assert_eq!(*settings.qdrant.create_timeout, Duration::from_secs(21_600));
+    assert_eq!(*settings.qdrant.retries, 4);
+    assert!(settings.schedule.is_none() && settings.retention.keep_days.is_none());
+    assert!(settings.backup.selection.selects("anything"));
+    let json = settings_json(&settings);
+    for (key, row) in json["settings"].as_object().unwrap() {
+        assert_eq!(row["source"], "default", "{key}");
+    }
+}
+
+#[test]
+fn each_place_is_overruled_by_the_one_above_it() {
+    let mut places = Places::new();
+    let mut seen = Vec::new();
+    let mut look = |places: &Places| {
+        let settings = places.load().unwrap();
+        let source =
+            settings.backup.path.source.to_string().replace(&format!("{}/", places.dir.path().display()), "");
+        seen.push((settings.backup.path.display().to_string(), source));
+    };
+    look(&places);
+    places = places.config("# c\nbackup:\n  path: /from/yaml\n");
+    look(&places);
+    places = places.env_file("# c\nQDRANT_BACKUP_PATH=/from/env-file\n");
+    look(&places);
+    places = places.variable("QDRANT_BACKUP_PATH", "/from/environment");
+    look(&places);
+    places.opts.backup_path = Some("/from/option".into());
+    look(&places);
+    let expected = [
+        ("/opt/qdrant/backups", "default"),
+        ("/from/yaml", "backup.yaml:3 backup.path"),
+        ("/from/env-file", "env file .env:2 QDRANT_BACKUP_PATH"),
+        ("/from/environment", "environment QDRANT_BACKUP_PATH"),
+        ("/from/option", "command line --backup-path"),
+    ];
+    assert_eq!(seen, expected.map(|(value, source)| (value.to_owned(), source.to_owned())));
+}
+
+#[test]
+fn every_option_overrules_the_file() {
+    let mut places = Places::new().config(
+        "qdrant: {url: 'http://y', ca_file: /y}\nbackup: {path: /y, state_dir: /y, compression: gzip, lock_wait: 1s}\nlog: {level: warn}\n",
+    );
+    places.opts.url = Some("http://o".to_owned());
+    places.opts.ca_file = Some("o.pem".into());
+    places.opts.backup_path = Some("/o".into());
+    places.opts.state_dir = Some("/o2".into());
+    places.opts.compression = Some("false".to_owned());
+    places.opts.lock_wait = Some("90m".to_owned());
+    places.opts.log_level = Some("debug".to_owned());
+    places.opts.keep_server_snapshots = true;
+    let settings = places.load().unwrap();
+    assert_eq!(settings.qdrant.url.to_string(), "http://o");
+    assert_eq!(settings.qdrant.ca_file.as_deref(), Some(Path::new("o.pem")));
+    assert_eq!(*settings.backup.state_dir, Path::new("/o2"));
+    assert_eq!(*settings.backup.compression, Compression::None);
+    assert_eq!(*settings.backup.lock_wait, Duration::from_secs(5400));
+    assert_eq!(*settings.log_level, LogLevel::Debug);
+    assert_eq!(settings.backup.keep_server_snapshots.source, Source::CommandLine("--keep-server-snapshots"));
+}
+
+#[test]
+fn every_variable_is_read_from_the_environment_and_from_the_env_file() {
+    let values = [
+        ("QDRANT_URL", "http://v"),
+        ("QDRANT_CA_FILE", "/v.pem"),
+        ("QDRANT_API_KEY", "v"),
+        ("QDRANT_BACKUP_PATH", "/v"),
+        ("QDRANT_BACKUP_STATE_DIR", "/v2"),
+        ("BACKUP_RETENTION_DAYS", "7"),
+        ("BACKUP_SCHEDULE", "0 2 * * *"),
+        ("BACKUP_COMPRESSION", "none"),
+    ];
+    let mut from_environment = Places::new();
+    for (name, value) in values {
+        from_environment = from_environment.variable(name, value);
+    }
+    let text: String = values.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    for places in [from_environment, Places::new().env_file(&text)] {
+        let settings = places.load().unwrap();
+        assert_eq!(settings.qdrant.url.to_string(), "http://v");
+        assert_eq!(settings.qdrant.ca_file.as_deref(), Some(Path::new("/v.pem")));
+        assert_eq!(settings.qdrant.api_key.as_ref().unwrap().expose(), "v");
+        assert_eq!(*settings.backup.path, Path::new("/v"));
+        assert_eq!(*settings.backup.state_dir, Path::new("/v2"));
+        assert_eq!(settings.retention.keep_days.unwrap().get(), 7);
+        assert_eq!(settings.schedule.as_ref().unwrap().expression(), "0 2 * * *");
+        assert_eq!(*settings.backup.compression, Compression::None);
+    }
+}
+
+#[test]
+fn an_empty_variable_is_an_unset_one() {
+    let mut places = Places::new().env_file("QDRANT_URL=\nBACKUP_SCHEDULE=''\nQDRANT_API_KEY=\n");
+    for name in ENVIRONMENT {
+        places = places.variable(name, "");
+    }
+    let settings = places.load().unwrap();
+    assert_eq!(settings.qdrant.url.source, Source::Default);
+    assert!(settings.schedule.is_none() && settings.qdrant.api_key.is_none());
+}
+
+#[test]
+fn other_programs_variables_are_ignored_in_the_environment() {
+    let places = Places::new()
+        .variable("QDRANT__SERVICE__API_KEY", "x")
+        .variable("BACKUP_TARGET", "x")
+        .variable("QDRANT_URI", "x");
+    assert!(places.load().is_ok());
+}
+
+#[test]
+fn all_problems_of_all_places_are_reported_together() {
+    let mut places = Places::new()
+        .config(
+            "qdrant: {url: 'ftp://h', proxy: 'http://p/x'}\nretention:\n  keep_dayz: 1\nschedule:\n  cron: 0 0 2 * * *\n  timezone: Europe/Berln\n\
+             backup:\n  path: backups\n  exclude:\n    - ok\n    - '[x'\n  include: []\n",
+        )
+        .env_file("BACKUP_COMPRESSION=zstd\nBACKUP_RETENTION_DAY=3\n")
+        .variable("BACKUP_RETENTION_DAYS", "0")
+        .variable("BACKUP_SCHEDULE", "0 2 * *");
+    places.environment.insert("QDRANT_CA_FILE".into(), OsString::from_vec(vec![b'/', 0xff]));
+    places.opts.log_level = Some("loud".to_owned());
+    places.opts.url = Some("http://user:pass-word@h".to_owned());
+    let expected = [
+        ".env:2: BACKUP_RETENTION_DAY: unknown variable; did you mean BACKUP_RETENTION_DAYS?",
+        "backup.yaml:3: retention.keep_dayz: unknown key; did you mean keep_days?",
+        "--url: every user of this machine can read the command line; put a URL with a password into QDRANT_URL or backup.yaml",
+        "backup.yaml:1: qdrant.url: expected a URL that begins with http:// or https://",
+        "environment variable QDRANT_CA_FILE: not valid UTF-8",
+        "backup.yaml:1: qdrant.proxy: the proxy's URL has a path; only host and port can be used here",
+        "backup.yaml:8: backup.path: expected an absolute path, one that begins with /",
+        ".env:1: BACKUP_COMPRESSION: zstd is not supported yet; use gzip or none",
+        "backup.yaml:12: backup.include: an empty list includes nothing; remove the line to include everything",
+        "backup.yaml:11: backup.exclude: not a glob: unclosed character class; missing ']'",
+        "backup.yaml:6: schedule.timezone: unknown time zone; expected local or an IANA name such as Europe/Berlin; did you mean Europe/Berlin?",
+        "environment variable BACKUP_SCHEDULE: a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has 4",
+        "backup.yaml:5: schedule.cron: a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has 6; seconds are not supported",
+        "environment variable BACKUP_RETENTION_DAYS: expected a whole number of days, at least 1; leave it unset to keep everything",
+        "--log-level: expected error, warn, info, debug or trace, got \"loud\"",
+    ];
+    let mut problems = places.problems();
+    let mut expected = expected.map(str::to_owned);
+    problems.sort();
+    expected.sort();
+    assert_eq!(problems, expected);
+    assert_eq!(places.load().unwrap_err().to_string().lines().count(), expected.len());
+    assert_eq!(SettingsError::EXIT_CODE, 78);
+}
+
+#[test]
+fn a_file_that_was_named_must_exist_and_a_default_one_need_not() {
+    let mut places = Places::new();
+    places.opts.config = Some(places.path("missing.yaml"));
+    places.opts.env_file = Some(places.path("missing.env"));
+    assert_eq!(
+        places.problems(),
+        [
+            "--env-file: cannot read missing.env: No such file or directory (os error 2)",
+            "--config: cannot read missing.yaml: No such file or directory (os error 2)"
+        ]
+    );
+
+    let places = Places::new();
+    let second = places.write("second.yaml", "log: {level: trace}\n", 0o644);
+    let under_a_file = second.join("backup.yaml");
+    let load = |defaults: &[PathBuf]| Settings::load_with(&Opts::default(), &BTreeMap::new(), defaults);
+    let settings = load(&[places.path("first.yaml"), under_a_file.clone(), second.clone()]).unwrap();
+    assert_eq!((*settings.log_level, settings.config_file), (LogLevel::Trace, Some(second.clone())));
+    assert_eq!(load(&[under_a_file]).unwrap().config_file, None);
+
+    let first = places.write("first.yaml", "", 0o644);
+    assert_eq!(load(&[first.clone(), second]).unwrap().config_file, Some(first));
+    // A directory stands for whatever exists and cannot be read: it is not the same as absent.
+    let problems = load(&[places.dir.path().to_owned()]).unwrap_err().problems;
+    assert!(problems[0].starts_with("configuration: cannot read "), "{problems:?}");
+}
+
+#[test]
+fn the_key_comes_from_the_highest_place_that_has_one() {
+    let places = Places::new();
+    let file = places.write("key", "from-file\n", 0o600);
+    let yaml = format!("qdrant: {{api_key_file: {}}}\n", file.display());
+    let key = |places: &Places| places.load().unwrap().qdrant.api_key.as_ref().unwrap().expose().to_owned();
+
+    let mut places = places.config(&yaml);
+    assert_eq!(key(&places), "from-file");
+    assert_eq!(places.load().unwrap().qdrant.api_key_file.as_deref(), Some(file.as_path()));
+    places = places.env_file("QDRANT_API_KEY=from-env-file\n");
+    assert_eq!(key(&places), "from-env-file");
+    assert_eq!(*places.load().unwrap().qdrant.api_key_file, None);
+    places = places.variable("QDRANT_API_KEY", "from-environment");
+    assert_eq!(key(&places), "from-environment");
+    places.opts.api_key_file = Some(file);
+    assert_eq!(key(&places), "from-file");
+}
+
+#[test]
+fn two_keys_at_the_same_place_are_an_error() {
+    let places = Places::new().variable("QDRANT_API_KEY", "a").variable("QDRANT_API_KEY_FILE", "/k");
+    assert_eq!(
+        places.problems(),
+        ["environment variable QDRANT_API_KEY_FILE: QDRANT_API_KEY is given as well; give one of the two"]
+    );
+    let places = Places::new().env_file("QDRANT_API_KEY=a\nQDRANT_API_KEY_FILE=/k\n");
+    assert_eq!(
+        places.problems(),
+        [".env:2: QDRANT_API_KEY_FILE: QDRANT_API_KEY is given as well; give one of the two"]
+    );
+}
+
+#[test]
+fn a_bad_key_file_is_named_and_its_content_is_not() {
+    for (content, reason) in [
+        ("", "the API key is empty"),
+        (
+            "s3cret\nmore",
+            "the API key has a space, a control character or a character outside ASCII at position 7",
+        ),
+    ] {
+        let mut places = Places::new();
+        places.opts.api_key_file = Some(places.write("key", content, 0o600));
+        assert_eq!(places.problems(), [format!("--api-key-file: cannot use the API key file key: {reason}")]);
+    }
+    let places = Places::new().variable("QDRANT_API_KEY_FILE", "s3cret-pasted-into-the-wrong-variable");
+    assert_eq!(
+        places.problems(),
+        ["environment variable QDRANT_API_KEY_FILE: expected an absolute path, one that begins with /"]
+    );
+    let mut places = Places::new();
+    places.opts.api_key_file = Some(places.path("missing"));
+    assert!(
+        places.problems()[0].starts_with("--api-key-file: cannot use the API key file missing: No such file")
+    );
+}
+
+#[test]
+fn a_key_that_others_can_read_is_a_warning() {
+    let mut places = Places::new();
+    places.opts.api_key_file = Some(places.write("key", "k\n", 0o644));
+    let warnings = places.load().unwrap().warnings;
+    assert!(warnings[0].starts_with("the API key file can be read by every user"), "{warnings:?}");
+    places.opts.api_key_file = Some(places.write("key", "k\n", 0o640));
+    assert!(places.load().unwrap().warnings.is_empty());
+
+    places.opts =
+        Opts { env_file: Some(places.write(".env", "QDRANT_API_KEY=k\n", 0o644)), ..Opts::default() };
+    assert_eq!(places.load().unwrap().warnings.len(), 1);
+    places.opts.env_file = Some(places.write(".env", "QDRANT_URL=http://h\n", 0o644));
+    assert!(places.load().unwrap().warnings.is_empty());
+}
+
+#[test]
+fn secrets_are_in_no_output() {
+    let places = Places::new()
+        .config(
+            "qdrant: {url: 'http://hidden-user:hidden-1@h', proxy: 'http://hidden-user:hidden-2@p:3128'}\n",
+        )
+        .variable("QDRANT_API_KEY", "hidden-3");
+    let settings = places.load().unwrap();
+    let shown = render_settings(&settings);
+    assert!(shown.contains("http://********@h "), "{shown}");
+    let json = settings_json(&settings);
+    assert_eq!(json["settings"]["qdrant.api_key"]["value"], "********");
+    assert_eq!(json["settings"]["qdrant.proxy"]["value"], "http://********@p:3128");
+    for output in [shown, json.to_string(), format!("{settings:?}"), format!("{settings:#?}")] {
+        assert!(!output.contains("hidden"), "{output}");
+    }
+}
+
+#[test]
+fn show_lists_every_key_with_its_value_and_source() {
+    let places = Places::new().config("retention:\n  keep_days: 7\nbackup:\n  exclude: ['*_tmp', x]\n");
+    let settings = places.load().unwrap();
+    let shown = render_settings(&settings).replace(&format!("{}/", places.dir.path().display()), "");
+    let json = settings_json(&settings);
+    for (section, keys) in KEYS {
+        for key in *keys {
+            let name = format!("{section}.{key}");
+            assert!(json["settings"].get(&name).is_some(), "{name}");
+            assert!(shown.contains(&format!("\n{name} ")), "{name} in {shown}");
+        }
+    }
+    let line = |key: &str| {
+        let line = shown.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("configuration file"), "configuration file: backup.yaml");
+    assert_eq!(line("retention.keep_days"), "retention.keep_days 7 backup.yaml:2 retention.keep_days");
+    assert_eq!(line("backup.exclude"), "backup.exclude *_tmp, x backup.yaml:4 backup.exclude");
+    assert_eq!(line("qdrant.create_timeout"), "qdrant.create_timeout 6h default");
+    assert_eq!(line("schedule.cron"), "schedule.cron none default");
+}
+
+#[test]
+fn the_documentation_names_every_key_and_every_variable() {
+    let documentation = include_str!("../../../docs/configuration.md");
+    for (section, keys) in KEYS {
+        for key in *keys {
+            assert!(documentation.contains(&format!("| `{section}.{key}` |")), "{section}.{key}");
+        }
+    }
+    for name in ENVIRONMENT {
+        assert!(documentation.contains(&format!("`{name}`")), "{name}");
+    }
+    for path in super::DEFAULT_CONFIG_FILES {
+        assert!(documentation.contains(path), "{path}");
+    }
+}
+
+#[test]
+fn the_documented_example_is_valid_and_names_every_key() {
+    let documentation = include_str!("../../../docs/configuration.md");
+    let example = documentation.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let mut places = Places::new();
+    let key_file = places.write("key", "k\n", 0o600);
+    let example = example.replace("/etc/qdrant-backup/api-key", &key_file.display().to_string());
+    places = places.config(&example);
+    let json = settings_json(&places.load().unwrap());
+    for (section, keys) in KEYS {
+        for key in *keys {
+            assert_ne!(json["settings"][format!("{section}.{key}")]["source"], "default", "{section}.{key}");
+        }
+    }
+}

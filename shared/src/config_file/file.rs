@@ -1,0 +1,360 @@
+//! The file as a whole: from its text to a `ConfigFile`, or to everything that is wrong with it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::keys::{ConfigFile, KEYS};
+use super::problem::Problem;
+use super::suggest::closest;
+use super::tree::{self, Entry, Node, Value};
+use super::values::{Reading, is_null};
+
+/// No configuration is that long; a larger file is another file.
+const MAX_BYTES: usize = 1 << 20;
+
+/// A file with problems. Displayed as one line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct InvalidConfigFile {
+    /// Everything that is wrong, in the order of the file. Never empty.
+    pub problems: Vec<Problem>,
+    /// The values that could be read, so that they can be judged in the same go. Not to be run with.
+    pub readable: Box<ConfigFile>,
+}
+
+impl ConfigFile {
+    /// Reads the text of a `backup.yaml`. `file` is only named in problems. An empty file is valid.
+    ///
+    /// # Errors
+    /// Broken YAML, unknown or repeated keys, values of the wrong type or out of range: all of them at once.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, InvalidConfigFile> {
+        let mut reader =
+            Reader { file: file.display().to_string(), config: Self::default(), problems: Vec::new() };
+        reader.document(text);
+        if reader.problems.is_empty() {
+            return Ok(reader.config);
+        }
+        reader.problems.sort_by_key(|problem| problem.line);
+        Err(InvalidConfigFile { problems: reader.problems, readable: Box::new(reader.config) })
+    }
+}
+
+struct Reader {
+    file: String,
+    config: ConfigFile,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn document(&mut self, text: &str) {
+        if text.len() > MAX_BYTES {
+            self.report(None, None, format!("larger than {MAX_BYTES} bytes; is this a configuration file?"));
+            return;
+        }
+        let (root, findings) = tree::parse(text.strip_prefix('\u{feff}').unwrap_or(text));
+        for (line, message) in findings {
+            self.report(Some(line), None, message);
+        }
+        let Some(root) = root else { return };
+        for section in self.entries(&root, "", root.line) {
+            self.section(section);
+        }
+    }
+
+    fn section(&mut self, section: &Entry) {
+        let Some((name, _)) = KEYS.iter().find(|(name, _)| *name == section.key) else {
+            let known = KEYS.iter().map(|(name, _)| *name);
+            self.unknown_key(&section.key, section.line, &section.key, known);
+            return;
+        };
+        for entry in self.entries(&section.value, name, section.line) {
+            self.key(name, entry);
+        }
+    }
+
+    fn key(&mut self, section: &str, entry: &Entry) {
+        let key = format!("{section}.{}", entry.key);
+        if key == "qdrant.api_key" {
+            let advice = "not allowed here, because files get copied around; \
+                          use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE";
+            self.report(Some(entry.line), Some(&key), advice.to_owned());
+            return;
+        }
+        let mut reading =
+            Reading { file: &self.file, key: key.clone(), line: entry.line, problems: &mut self.problems };
+        if !self.config.read(section, &entry.key, &entry.value, &mut reading) {
+            let known = KEYS.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys);
+            self.unknown_key(&key, entry.line, &entry.key, known.iter().copied());
+        }
+    }
+
+    /// The entries of a mapping, each key once; repeated ones are reported. Nothing at all is an empty mapping,
+    /// so that a section may have all its keys commented out.
+    fn entries<'n>(&mut self, node: &'n Node, prefix: &str, line: usize) -> Vec<&'n Entry> {
+        let entries = match &node.value {
+            Value::Mapping(entries) => entries,
+            Value::Scalar { text, plain: true } if is_null(text) => return Vec::new(),
+            Value::Refused => return Vec::new(),
+            Value::Scalar { .. } | Value::Sequence(_) => {
+                let name = (!prefix.is_empty()).then_some(prefix);
+                self.report(Some(line), name, "expected a mapping of keys to values".to_owned());
+                return Vec::new();
+            }
+        };
+        let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut unique = Vec::new();
+        for entry in entries {
+            if let Some(first) = first_lines.get(entry.key.as_str()) {
+                let key =
+                    if prefix.is_empty() { entry.key.clone() } else { format!("{prefix}.{}", entry.key) };
+                self.report(
+                    Some(entry.line),
+                    Some(&key),
+                    format!("key repeated; it is already on line {first}"),
+                );
+            } else {
+                first_lines.insert(&entry.key, entry.line);
+                unique.push(entry);
+            }
+        }
+        unique
+    }
+
+    fn unknown_key<'a>(
+        &mut self,
+        full: &str,
+        line: usize,
+        key: &str,
+        known: impl Iterator<Item = &'a str> + Clone,
+    ) {
+        let elsewhere = || {
+            let (section, key) = KEYS.iter().find_map(|(section, keys)| {
+                keys.iter().find(|known| **known == key).map(|known| (section, known))
+            })?;
+            Some(format!("{section}.{key}"))
+        };
+        let advice = match closest(key, known.clone()).map(str::to_owned).or_else(elsewhere) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        self.report(Some(line), Some(&shortened(full)), format!("unknown key; {advice}"));
+    }
+
+    fn report(&mut self, line: Option<usize>, key: Option<&str>, message: String) {
+        self.problems.push(Problem { file: self.file.clone(), line, key: key.map(str::to_owned), message });
+    }
+}
+
+/// A key may be as long as the file; a message may not.
+fn shortened(key: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut shown: String = key.chars().take(LONGEST).collect();
+    if shown.len() < key.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::super::{Compression, Located, LogLevel};
+    use super::*;
+
+    fn parse(text: &str) -> Result<ConfigFile, InvalidConfigFile> {
+        ConfigFile::parse(Path::new("backup.yaml"), text)
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        parse(text).unwrap_err().problems.iter().map(Problem::to_string).collect()
+    }
+
+    const EVERY_KEY: &str = r#"# Everything.
+qdrant:
+  url: https://qdrant.example/prefix
+  api_key_file: /etc/qdrant-backup/api-key
+  ca_file: /etc/ssl/own.pem
+  proxy: http://proxy:3128
+  connect_timeout: 5s
+  stall_timeout: "90m"
+  request_timeout: 1d
+  create_timeout: 6h
+  retries: 0
+backup:
+  path: "/srv/backups"
+  state_dir: /var/lib/qdrant-backup
+  compression: true
+  include: [docs, "wiki_*"]
+  exclude:
+    - "*_tmp"
+    - scratch
+  keep_server_snapshots: true
+  lock_wait: 0s
+schedule: {cron: "0 2 * * *", timezone: Europe/Berlin}
+retention:
+  keep_days: 7
+  keep_last: 1
+  keep_hourly: 24
+  keep_daily: 7
+  keep_weekly: 4
+  keep_monthly: 12
+  keep_yearly: 4294967295
+log:
+  level: debug
+"#;
+
+    #[test]
+    fn every_key_is_read_with_its_line() {
+        let config = parse(EVERY_KEY).unwrap();
+        assert_eq!(config.qdrant.url.as_ref().unwrap().value.expose(), "https://qdrant.example/prefix");
+        assert_eq!(config.qdrant.stall_timeout, Some(Located { value: Duration::from_secs(5400), line: 8 }));
+        assert_eq!(config.qdrant.retries, Some(Located { value: 0, line: 11 }));
+        assert_eq!(config.backup.compression, Some(Located { value: Compression::Gzip, line: 15 }));
+        let exclude = config.backup.exclude.unwrap();
+        assert_eq!((exclude.line, exclude.value[1].line), (17, 19));
+        assert_eq!(exclude.value[1].value, "scratch");
+        assert_eq!(config.schedule.timezone.unwrap().line, 22);
+        assert_eq!(
+            config.retention.keep_days,
+            Some(Located { value: NonZeroU32::new(7).unwrap(), line: 24 })
+        );
+        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 32 }));
+    }
+
+    #[test]
+    fn a_file_without_settings_is_valid() {
+        for text in
+            ["", "\n\n", "# only a comment\n", "---\n", "qdrant:\nbackup:\n  # path: /x\n", "\u{feff}log:\n"]
+        {
+            assert_eq!(parse(text), Ok(ConfigFile::default()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once_with_their_lines() {
+        let text = "qdrant:\n  url: 6333\n  api_key: secret-value\n  retries: \"4\"\n  connect_timeout: 0s\n\
+                    backup:\n  path:\n  compression: zstd\n  include: docs\n  exclude: [a, 1, \"\"]\n  keep_server_snapshots: yes\n\
+                    \n  lock_wait: 5\n  lock_wait: 5s\nretentoin:\n  keep_days: 1\nretention:\n  keep_dayz: 7\n  keep_days: 0\n  \
+                    keep_last: 1.5\n  cron: \"* * * * *\"\n  nonsense_altogether: 1\nlog: [a]\nbackup:\n  path: /x\nkeep_daily: 3\n";
+        let expected = [
+            "backup.yaml:2: qdrant.url: expected text, got a number or boolean; put it in quotes",
+            "backup.yaml:3: qdrant.api_key: not allowed here, because files get copied around; use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE",
+            "backup.yaml:4: qdrant.retries: expected a whole number, got the text \"4\"; remove the quotes",
+            "backup.yaml:5: qdrant.connect_timeout: expected a duration longer than zero",
+            "backup.yaml:7: backup.path: no value; give one or remove the line",
+            "backup.yaml:8: backup.compression: zstd is not supported yet; use gzip or none",
+            "backup.yaml:9: backup.include: expected a list such as [\"docs\", \"wiki_*\"]",
+            "backup.yaml:10: backup.exclude: expected text, got a number or boolean; put it in quotes",
+            "backup.yaml:10: backup.exclude: the text is empty; give a value or remove the line",
+            "backup.yaml:11: backup.keep_server_snapshots: expected true or false, got \"yes\"",
+            "backup.yaml:13: backup.lock_wait: expected a duration such as 30s, 90m, 6h or 1d, got \"5\"",
+            "backup.yaml:14: backup.lock_wait: key repeated; it is already on line 13",
+            "backup.yaml:15: retentoin: unknown key; did you mean retention?",
+            "backup.yaml:18: retention.keep_dayz: unknown key; did you mean keep_days?",
+            "backup.yaml:19: retention.keep_days: expected a whole number from 1 to 4294967295, got \"0\"",
+            "backup.yaml:20: retention.keep_last: expected a whole number from 1 to 4294967295, got \"1.5\"",
+            "backup.yaml:21: retention.cron: unknown key; did you mean schedule.cron?",
+            "backup.yaml:22: retention.nonsense_altogether: unknown key; known here: keep_days, keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly",
+            "backup.yaml:23: log: expected a mapping of keys to values",
+            "backup.yaml:24: backup: key repeated; it is already on line 6",
+            "backup.yaml:26: keep_daily: unknown key; did you mean retention.keep_daily?",
+        ];
+        let found = problems(text);
+        for (found, expected) in found.iter().zip(expected) {
+            assert_eq!(found, expected);
+        }
+        assert_eq!(found.len(), expected.len());
+        assert!(!found.iter().any(|line| line.contains("secret-value")));
+    }
+
+    #[test]
+    fn what_could_be_read_survives_the_problems() {
+        let invalid = parse("log: {level: loud}\nschedule: {cron: 0 2 * * *}\n").unwrap_err();
+        assert_eq!(invalid.readable.schedule.cron.unwrap().value, "0 2 * * *");
+        assert_eq!(
+            invalid.problems[0].to_string(),
+            "backup.yaml:1: log.level: expected error, warn, info, debug or trace, got \"loud\""
+        );
+    }
+
+    #[test]
+    fn broken_syntax_is_one_line_with_file_and_line() {
+        for text in
+            ["a: [1\n", "a: \"x\n", "qdrant:\n\turl: x\n", "a: b: c\n", "qdrant:\n  url: x\n url: y\n", "}"]
+        {
+            let found = problems(text);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with("backup.yaml:"), "{found:?}");
+            assert!(found[0].contains(": not valid YAML: "), "{found:?}");
+            assert_eq!(found[0].lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_configuration_is_refused() {
+        assert_eq!(problems("just words")[0], "backup.yaml:1: expected a mapping of keys to values");
+        assert_eq!(problems("- a\n- b\n")[0], "backup.yaml:1: expected a mapping of keys to values");
+        assert!(problems(&"#".repeat(MAX_BYTES + 1))[0].starts_with("backup.yaml: larger than"));
+    }
+
+    #[test]
+    fn compression_is_a_boolean_or_a_word() {
+        let read = |text: &str| {
+            parse(&format!("backup:\n  compression: {text}\n")).unwrap().backup.compression.unwrap().value
+        };
+        for text in ["true", "gzip", "\"true\"", "'gzip'", "True"] {
+            assert_eq!(read(text), Compression::Gzip, "{text}");
+        }
+        for text in ["false", "none", "\"none\""] {
+            assert_eq!(read(text), Compression::None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_in_no_debug_output_and_no_problem() {
+        let text = "qdrant:\n  url: http://u:pass-word@h\n  proxy: http://u:pass-word@h\nx: 1\n";
+        let invalid = parse(text).unwrap_err();
+        assert!(!format!("{invalid:?} {invalid}").contains("pass-word"));
+    }
+
+    #[test]
+    fn control_characters_never_reach_the_output() {
+        for line in
+            problems("\"a\\u001b[31m\\nb\": 1\nlog: {level: \"\\u0007\\n\"}\nbackup: {path: \"a\\0b\"}\n")
+        {
+            assert!(!line.chars().any(char::is_control), "{line:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_any_text_never_panics(text in any::<String>()) {
+            if let Err(invalid) = parse(&text) {
+                prop_assert!(!invalid.problems.is_empty());
+                for problem in invalid.problems {
+                    prop_assert_eq!(problem.to_string().lines().count(), 1);
+                }
+            }
+        }
+
+        #[test]
+        fn parsing_anything_like_yaml_never_panics(text in "([ \t\n]{0,4}(qdrant|backup|url|a|7|~|'|\"|:|: |- |\\? |[\\[\\]{},&*!|>%@#\\\\]|---|\\.\\.\\.|<<|\\\\x|é)){0,40}") {
+            if let Err(invalid) = parse(&text) {
+                prop_assert!(!invalid.problems.is_empty());
+            }
+        }
+
+        #[test]
+        fn a_damaged_file_never_panics(position in 0..EVERY_KEY.len(), length in 0usize..20, patch in "[ -~\n\t]{0,6}") {
+            let mut text = EVERY_KEY.to_owned();
+            text.replace_range(position..(position + length).min(EVERY_KEY.len()), &patch);
+            if let Err(invalid) = parse(&text) {
+                prop_assert!(!invalid.problems.is_empty());
+            }
+        }
+    }
+}

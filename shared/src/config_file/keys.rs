@@ -1,0 +1,123 @@
+//! Every key of `backup.yaml`: one line each, with its type and the function that reads it.
+//!
+//! A new key is a new line here; whoever uses it then finds it as a field. A new section is a new block.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::tree::Node;
+use super::types::{Compression, LogLevel, UrlText};
+use super::values::{self, Located, Reading};
+
+macro_rules! sections {
+    ($(
+        $(#[$section_doc:meta])*
+        $section:ident: $type:ident {
+            $( $(#[$key_doc:meta])* $key:ident: $value:ty = $read:path, )*
+        }
+    )*) => {
+        /// What a `backup.yaml` says. A key that the file does not mention is `None`.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct ConfigFile {
+            $( $(#[$section_doc])* pub $section: $type, )*
+        }
+
+        $(
+            $(#[$section_doc])*
+            #[derive(Debug, Clone, Default, PartialEq, Eq)]
+            pub struct $type {
+                $( $(#[$key_doc])* pub $key: Option<Located<$value>>, )*
+            }
+        )*
+
+        /// Every section with its keys, in the order of the documentation.
+        pub const KEYS: &[(&str, &[&str])] = &[
+            $( (stringify!($section), &[$( stringify!($key) ),*]), )*
+        ];
+
+        impl ConfigFile {
+            /// Reads one value into its field. False when there is no such key.
+            pub(super) fn read(&mut self, section: &str, key: &str, node: &Node, reading: &mut Reading<'_>) -> bool {
+                $( $(
+                    if section == stringify!($section) && key == stringify!($key) {
+                        let line = reading.line;
+                        self.$section.$key = $read(node, reading).map(|value| Located { value, line });
+                        return true;
+                    }
+                )* )*
+                false
+            }
+        }
+    };
+}
+
+sections! {
+    /// `qdrant`: the server and how patient to be with it.
+    qdrant: QdrantSection {
+        /// Where Qdrant answers; may have a path prefix and, for a proxy's basic auth, `user:password@`.
+        url: UrlText = values::url,
+        /// File that holds the API key and nothing else.
+        api_key_file: PathBuf = values::path,
+        /// PEM file with certificate authorities to trust besides the system's.
+        ca_file: PathBuf = values::path,
+        /// HTTP proxy to reach Qdrant through.
+        proxy: UrlText = values::url,
+        /// How long a connection may take to be made.
+        connect_timeout: Duration = values::timeout,
+        /// How long a transfer may stand still.
+        stall_timeout: Duration = values::timeout,
+        /// How long a small request (anything but creation, recovery and transfers) may take.
+        request_timeout: Duration = values::timeout,
+        /// How long Qdrant may take to create a snapshot.
+        create_timeout: Duration = values::timeout,
+        /// How often a failed request that changes nothing is tried again.
+        retries: u32 = values::retries,
+    }
+    /// `backup`: where backups go and what they contain.
+    backup: BackupSection {
+        /// The backup directory.
+        path: PathBuf = values::path,
+        /// Where the lock and the status file are, if not in the backup directory.
+        state_dir: PathBuf = values::path,
+        /// How archives are stored.
+        compression: Compression = values::compression,
+        /// Globs of the collections to back up, each with its line.
+        include: Vec<Located<String>> = values::texts,
+        /// Globs of the collections to leave out, each with its line.
+        exclude: Vec<Located<String>> = values::texts,
+        /// Whether the server's own snapshot stays there after it was downloaded.
+        keep_server_snapshots: bool = values::boolean,
+        /// How long to wait for another run to finish.
+        lock_wait: Duration = values::duration,
+    }
+    /// `schedule`: when backups are expected. Cron or a timer starts them; this only says what "late" means.
+    schedule: ScheduleSection {
+        /// Cron expression of five fields.
+        cron: String = values::text,
+        /// `local` or an IANA name such as `Europe/Berlin`.
+        timezone: String = values::text,
+    }
+    /// `retention`: which backups stay. One that any rule keeps is kept.
+    retention: RetentionSection {
+        /// Keep what is at most this many days older than the newest good backup.
+        keep_days: NonZeroU32 = values::positive,
+        /// Keep this many of the newest.
+        keep_last: NonZeroU32 = values::positive,
+        /// Keep the last of each of this many hours.
+        keep_hourly: NonZeroU32 = values::positive,
+        /// Keep the last of each of this many days (UTC).
+        keep_daily: NonZeroU32 = values::positive,
+        /// Keep the last of each of this many ISO weeks.
+        keep_weekly: NonZeroU32 = values::positive,
+        /// Keep the last of each of this many months.
+        keep_monthly: NonZeroU32 = values::positive,
+        /// Keep the last of each of this many years.
+        keep_yearly: NonZeroU32 = values::positive,
+    }
+    /// `log`: what goes to stderr.
+    log: LogSection {
+        /// How much is logged.
+        level: LogLevel = values::log_level,
+    }
+}

@@ -1,0 +1,22 @@
+//! `backup.yaml`: reads the text into typed, optional values that know the line they stand on.
+//!
+//! Owns the list of keys, their types and the wording of what is wrong with a file. It opens no file, knows no
+//! default and merges nothing: the runner's settings do that, and the exporter may read the same file.
+//! A file is judged as a whole: every problem is reported, not only the first.
+
+mod file;
+mod keys;
+mod problem;
+mod suggest;
+mod tree;
+mod types;
+mod values;
+
+pub use file::InvalidConfigFile;
+pub use keys::{
+    BackupSection, ConfigFile, KEYS, LogSection, QdrantSection, RetentionSection, ScheduleSection,
+};
+pub use problem::{Problem, escape_controls};
+pub use suggest::closest;
+pub use types::{BadValue, Compression, LogLevel, UrlText, parse_duration, parse_size};
+pub use values::Located;

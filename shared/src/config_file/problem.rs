@@ -1,0 +1,61 @@
+//! One thing that is wrong with a configuration file, as one line of text.
+
+use std::fmt;
+
+/// One thing that is wrong with a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file as the user named it.
+    pub file: String,
+    /// Line number, counted from 1; absent when the file as a whole is meant.
+    pub line: Option<usize>,
+    /// Dotted key such as `retention.keep_days`; absent for syntax errors.
+    pub key: Option<String>,
+    /// What is wrong and what to do. Never a secret.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = self.file.clone();
+        if let Some(number) = self.line {
+            line.push_str(&format!(":{number}"));
+        }
+        if let Some(key) = &self.key {
+            line.push_str(&format!(": {key}"));
+        }
+        write!(f, "{}: {}", escape_controls(&line), escape_controls(&self.message))
+    }
+}
+
+/// Makes text safe to print on one line: control characters, line separators and characters that reorder text
+/// are written as `\u{…}`.
+pub fn escape_controls(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        let reorders =
+            matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if character.is_control() || reorders {
+            escaped.extend(character.escape_default());
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_one_line_whatever_the_file_is_called() {
+        let problem = Problem {
+            file: "a\nb\u{1b}[31m.yaml".to_owned(),
+            line: Some(3),
+            key: Some("backup.p\rath".to_owned()),
+            message: "bad \u{202e} value".to_owned(),
+        };
+        assert_eq!(problem.to_string(), r"a\nb\u{1b}[31m.yaml:3: backup.p\rath: bad \u{202e} value");
+    }
+}

@@ -1,0 +1,210 @@
+//! Values that are more than text: compression, log level, URL, duration, size, and the words they are written with.
+//!
+//! The command line and environment variables are read with the same functions.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why a value was refused: a lowercase fragment that says what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadValue(String);
+
+/// How archives are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// As gzip.
+    Gzip,
+    /// As the server sent them.
+    None,
+}
+
+impl Compression {
+    /// Reads `true` or `gzip`, `false` or `none`.
+    ///
+    /// # Errors
+    /// Any other word; `zstd` with a message of its own.
+    pub fn parse(text: &str) -> Result<Self, BadValue> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "gzip" => Ok(Self::Gzip),
+            "false" | "none" => Ok(Self::None),
+            "zstd" => Err(BadValue("zstd is not supported yet; use gzip or none".to_owned())),
+            _ => Err(BadValue(format!("expected true, false, gzip or none, got {}", quoted(text)))),
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gzip => "gzip",
+            Self::None => "none",
+        })
+    }
+}
+
+/// How much is logged; each level includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What may need attention.
+    Warn,
+    /// What was done.
+    Info,
+    /// Requests and decisions.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// Every level, the quietest first.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// Reads a level's name, in upper or lower case.
+    ///
+    /// # Errors
+    /// Any other word.
+    pub fn parse(text: &str) -> Result<Self, BadValue> {
+        let wanted = text.to_ascii_lowercase();
+        Self::ALL.into_iter().find(|level| level.to_string() == wanted).ok_or_else(|| {
+            BadValue(format!("expected error, warn, info, debug or trace, got {}", quoted(text)))
+        })
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        })
+    }
+}
+
+/// A URL as written. It may hold a password, so its `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UrlText(String);
+
+impl UrlText {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, password included: parse it, do not print it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for UrlText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UrlText(********)")
+    }
+}
+
+/// Reads a duration such as `30s`, `90m`, `6h`, `1d` or `1h 30m`, of at most 366 days.
+///
+/// # Errors
+/// No unit, an unknown unit, or months and years: they are of no fixed length, and `5M` is mostly a mistyped `5m`.
+pub fn parse_duration(text: &str) -> Result<Duration, BadValue> {
+    const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+    let example =
+        || BadValue(format!("expected a duration such as 30s, 90m, 6h or 1d, got {}", quoted(text)));
+    let calendar = |unit: &str| unit == "M" || unit.starts_with("month") || unit.starts_with('y');
+    if text.split(|character: char| !character.is_ascii_alphabetic()).any(calendar) {
+        return Err(BadValue(format!(
+            "expected a duration in s, m (minutes), h or d; months and years are not accepted, got {}",
+            quoted(text)
+        )));
+    }
+    let duration = humantime::parse_duration(text).map_err(|_| example())?;
+    if duration > LONGEST {
+        return Err(BadValue(format!("expected a duration of at most 366d, got {}", quoted(text))));
+    }
+    Ok(duration)
+}
+
+/// Reads a size in bytes: a whole number and a unit, `64MiB` (KiB, MiB, GiB, TiB: powers of 1024),
+/// `64MB` (kB, MB, GB, TB: powers of 1000) or `512B`.
+///
+/// # Errors
+/// No number, no unit, an unknown unit, or more than 64 bits can hold.
+pub fn parse_size(text: &str) -> Result<u64, BadValue> {
+    let bad = || BadValue(format!("expected a size such as 512B, 64MiB or 10GiB, got {}", quoted(text)));
+    let digits = text.find(|character: char| !character.is_ascii_digit()).ok_or_else(bad)?;
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim_start() {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        _ => return Err(bad()),
+    };
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)
+}
+
+/// A value in quotes for a message, cut where it gets long. Escaping is the problem's business.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let shown: String = text.chars().take(LONGEST).collect();
+    if shown.len() < text.len() { format!("\"{shown}…\"") } else { format!("\"{shown}\"") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_are_no_calendar() {
+        let seconds = |text: &str| parse_duration(text).map(|duration| duration.as_secs());
+        assert_eq!(seconds("30s"), Ok(30));
+        assert_eq!(seconds("90m"), Ok(5400));
+        assert_eq!(seconds("6h"), Ok(21_600));
+        assert_eq!(seconds("1d"), Ok(86_400));
+        assert_eq!(seconds("1h 30m"), Ok(5400));
+        assert_eq!(seconds("0s"), Ok(0));
+        for bad in [
+            "30",
+            "",
+            " ",
+            "s",
+            "-5s",
+            "5M",
+            "1month",
+            "2y",
+            "1year",
+            "367d",
+            "6 hourz",
+            "99999999999999999999d",
+        ] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_need_a_unit_and_know_both_kinds_of_mega() {
+        assert_eq!(parse_size("64MiB"), Ok(64 << 20));
+        assert_eq!(parse_size("64 MB"), Ok(64_000_000));
+        assert_eq!(parse_size("512B"), Ok(512));
+        assert_eq!(parse_size("16777215TiB"), Ok(16_777_215 << 40));
+        for bad in ["64", "", "MiB", "1.5GiB", "-1B", "64mib", "16777216TiB", "99999999999999999999B"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_cut_in_the_message() {
+        let error = LogLevel::parse(&"ä".repeat(500)).unwrap_err().to_string();
+        assert!(error.chars().count() < 140, "{error}");
+    }
+}
