@@ -1,1 +1,3 @@
-//! Scaffold.
+//! Backs up Qdrant collections through the snapshot API.
+
+pub mod inspect;
