@@ -1,0 +1,184 @@
+//! What a snapshot that was walked to its end should hold and does not.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::classify::ShardKey;
+use super::contents::Contents;
+use super::drafts::ShardDraft;
+use super::findings::Findings;
+use super::{FindingKind, Inspection, SnapshotKind};
+
+/// The most shard numbers that one message names.
+const NAMED_SHARDS: usize = 10;
+
+/// The facts of the walk that go into the result as they are.
+pub(super) struct Walked {
+    pub(super) members: u64,
+    pub(super) uncompressed_bytes: u64,
+    pub(super) end_marker_reached: bool,
+}
+
+/// Completes the result. Nothing is called missing unless the whole archive was seen.
+pub(super) fn finish(mut contents: Contents, walked: Walked, mut findings: Findings) -> Inspection {
+    let kind = kind(&contents);
+    if kind == SnapshotKind::Collection && contents.shards.remove(&None).is_some() {
+        let message = "members of a collection's snapshot and of a shard's are mixed";
+        findings.add(FindingKind::MixedLayout, None, message);
+    }
+    if walked.end_marker_reached {
+        if kind == SnapshotKind::Collection {
+            collection_files(&contents, &mut findings);
+        }
+        for (key, shard) in &contents.shards {
+            shard_files(*key, shard, kind, &mut findings);
+        }
+        shards(&contents, kind, &mut findings);
+    }
+    let shards = contents.shards.into_iter().map(|(key, shard)| (key.unwrap_or(0), shard.finish()));
+    Inspection {
+        kind,
+        version_info: contents.version_info.value,
+        config: contents.config.value,
+        payload_index: contents.payload_index.value,
+        shard_key_mapping: contents.shard_key_mapping.value,
+        shards: shards.collect(),
+        members: walked.members,
+        uncompressed_bytes: walked.uncompressed_bytes,
+        end_marker_reached: walked.end_marker_reached,
+        findings: findings.finish(),
+    }
+}
+
+fn kind(contents: &Contents) -> SnapshotKind {
+    let collection_files = contents.version_info.seen
+        || contents.config.seen
+        || contents.payload_index.seen
+        || contents.shard_key_mapping.seen;
+    if collection_files || contents.shards.keys().any(Option::is_some) {
+        SnapshotKind::Collection
+    } else if contents.shards.is_empty() {
+        SnapshotKind::Unknown
+    } else {
+        SnapshotKind::Shard
+    }
+}
+
+fn collection_files(contents: &Contents, findings: &mut Findings) {
+    use FindingKind::{ConfigMissing, PayloadIndexMissing, ShardKeyMappingMissing, VersionInfoMissing};
+    for (seen, kind, name) in [
+        (contents.version_info.seen, VersionInfoMissing, "version.info"),
+        (contents.config.seen, ConfigMissing, "config.json"),
+        (contents.payload_index.seen, PayloadIndexMissing, "payload_index.json"),
+        (contents.shard_key_mapping.seen, ShardKeyMappingMissing, "shard_key_mapping.json"),
+    ] {
+        if !seen {
+            findings.add(kind, Some(name), "the file is missing");
+        }
+    }
+}
+
+fn shard_files(key: ShardKey, shard: &ShardDraft, kind: SnapshotKind, findings: &mut Findings) {
+    let within = |name: &str| key.map_or_else(|| name.to_owned(), |number| format!("{number}/{name}"));
+    if !shard.config.seen {
+        findings.add(
+            FindingKind::ShardConfigMissing,
+            Some(&within("shard_config.json")),
+            "the file is missing",
+        );
+    }
+    if !shard.replica_state.seen {
+        findings.add(
+            FindingKind::ReplicaStateMissing,
+            Some(&within("replica_state.json")),
+            "the file is missing",
+        );
+    }
+    match shard.replica_state.value.as_ref().map(|state| state.is_local) {
+        Some(true) if shard.segments.is_empty() => {
+            let message = "the shard is local and there is no segment of it";
+            findings.add(FindingKind::SegmentsMissing, Some(&within("segments")), message);
+        }
+        Some(false) if !shard.segments.is_empty() => {
+            let message = "there are segments of the shard though it is said not to be local";
+            findings.add(FindingKind::SegmentsNotLocal, Some(&within("segments")), message);
+        }
+        _other => {}
+    }
+    // A shard's own snapshot may come without a log.
+    let local = shard.replica_state.value.as_ref().is_some_and(|state| state.is_local);
+    if local && shard.wal_files == 0 && kind == SnapshotKind::Collection {
+        let message = "the shard is local and there is no write-ahead log of it";
+        findings.add(FindingKind::WalMissing, Some(&within("wal")), message);
+    }
+    for segment in shard.segments.iter().filter(|segment| !segment.broken) {
+        let name = within(&format!("segments/{}", segment.id));
+        if !segment.state.seen {
+            findings.add(FindingKind::SegmentStateMissing, Some(&name), "the segment has no segment.json");
+        }
+        if !segment.version.seen {
+            // It is what Qdrant writes last, and a segment's archive has no end marker of its own.
+            let message = "the segment has no version.info, so its end is missing";
+            findings.add(FindingKind::SegmentVersionMissing, Some(&name), message);
+        }
+    }
+}
+
+fn shards(contents: &Contents, kind: SnapshotKind, findings: &mut Findings) {
+    if contents.shards.is_empty() {
+        findings.add(FindingKind::NoShard, None, "the snapshot holds no shard at all");
+        return;
+    }
+    let remote = |shard: &ShardDraft| shard.replica_state.value.as_ref().is_some_and(|state| !state.is_local);
+    if contents.shards.values().all(remote) {
+        let numbers = list(contents.shards.keys().flatten());
+        let message = format!("no data: every shard lies on another node (shards {numbers})");
+        findings.add(FindingKind::NoLocalShard, None, message);
+    }
+    if kind != SnapshotKind::Collection {
+        return;
+    }
+    let missing: Vec<u32> = missing_shards(contents);
+    if !missing.is_empty() {
+        let message =
+            format!("the configuration calls for shards that are not described ({})", list(&missing));
+        findings.add(FindingKind::ShardMissing, None, message);
+    }
+}
+
+/// The shards that the configuration names and the archive does not, at most one more than are named.
+fn missing_shards(contents: &Contents) -> Vec<u32> {
+    let described = |number: &u32| contents.shards.contains_key(&Some(*number));
+    let params = contents.config.value.as_ref().and_then(|config| config.get("params"));
+    let custom =
+        params.and_then(|params| params.get("sharding_method")).and_then(Value::as_str) == Some("custom");
+    if custom {
+        let keyed = contents.shard_key_mapping.value.as_ref().map(mapped_shards).unwrap_or_default();
+        return keyed.into_iter().filter(|number| !described(number)).take(NAMED_SHARDS + 1).collect();
+    }
+    // However large the number, this ends soon after the last shard that is described.
+    let count = params.and_then(|params| params.get("shard_number")).and_then(Value::as_u64).unwrap_or(0);
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    (0..count).filter(|number| !described(number)).take(NAMED_SHARDS + 1).collect()
+}
+
+/// The shards of `shard_key_mapping.json`: `[{"key": .., "shard_ids": [..]}]`, formerly `{"key": [..]}`.
+fn mapped_shards(mapping: &Value) -> BTreeSet<u32> {
+    let lists: Vec<&Value> = match mapping {
+        Value::Array(entries) => entries.iter().filter_map(|entry| entry.get("shard_ids")).collect(),
+        Value::Object(keys) => keys.values().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    let numbers = lists.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_u64);
+    numbers.filter_map(|number| u32::try_from(number).ok()).collect()
+}
+
+fn list<'n>(numbers: impl IntoIterator<Item = &'n u32>) -> String {
+    let mut names: Vec<String> = numbers.into_iter().take(NAMED_SHARDS + 1).map(u32::to_string).collect();
+    if names.len() > NAMED_SHARDS {
+        names.truncate(NAMED_SHARDS);
+        names.push("…".to_owned());
+    }
+    names.join(", ")
+}

@@ -1,0 +1,116 @@
+//! A member's data: small files are read, segment archives walked, everything else passed over.
+
+use std::collections::HashSet;
+use std::io::BufRead;
+
+use super::FindingKind;
+use super::classify::{Role, SegmentKey};
+use super::member::Member;
+use super::source::BLOCK_BYTES;
+use super::sparse::SparseMap;
+use super::walk::{End, Frame, Step, Stop, Walker};
+
+impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
+    /// Deals with a member's data and moves to the next header.
+    pub(super) fn content(&mut self, frame: &Frame, member: &Member) -> Step<()> {
+        let size = member.stored_bytes;
+        if size > self.left(frame) {
+            return Ok(Err(self.exceeds(frame, &member.shown, size)));
+        }
+        if member.role.is_kept() {
+            return self.small_file(frame, member);
+        }
+        if let Role::SegmentArchive(segment) = &member.role {
+            if member.plain {
+                return self.segment_archive(frame, member, segment);
+            }
+            let message = "a segment's archive must be a plain file to be looked into";
+            self.findings.add(FindingKind::SparseUnsupported, Some(&member.shown), message);
+            self.contents.mark_broken(segment);
+        }
+        self.pass_data(frame, &member.shown, size)
+    }
+
+    fn small_file(&mut self, frame: &Frame, member: &Member) -> Step<()> {
+        let (shown, size) = (&member.shown, member.stored_bytes);
+        let limit = self.limits.max_kept_member_bytes;
+        let fits = size.max(member.map.as_ref().map_or(0, SparseMap::file_bytes)) <= limit;
+        let mut unread = size;
+        let mut content = None;
+        if !fits {
+            let message = format!("the file is too large to be looked at (more than {limit} bytes)");
+            self.findings.add(FindingKind::MemberTooLarge, Some(shown), message);
+        } else if member.plain || member.map.is_some() {
+            let stored = self.source.read_bytes(size)?;
+            unread -= stored.len() as u64;
+            if unread > 0 {
+                self.cut_inside(shown);
+                return Ok(Err(Stop));
+            }
+            content = match &member.map {
+                None => Some(stored),
+                Some(map) => map.expand(&stored),
+            };
+            if content.is_none() {
+                let message = "the file is in too many parts to be looked at";
+                self.findings.add(FindingKind::SparseUnsupported, Some(shown), message);
+            }
+        }
+        // A file of which nothing could be read counts as there; why it could not is a finding already.
+        self.contents.keep(&member.role, content.as_deref(), shown, self.limits, &mut self.findings);
+        self.pass_rest(frame, shown, unread, padding(size))
+    }
+
+    fn segment_archive(&mut self, frame: &Frame, member: &Member, segment: &SegmentKey) -> Step<()> {
+        let (shown, size) = (&member.shown, member.stored_bytes);
+        let mut nested = Frame {
+            name: Some(shown.clone()),
+            end: Some(self.source.position().saturating_add(size)),
+            segment: Some(segment.clone()),
+            names: HashSet::new(),
+        };
+        if self.archive(&mut nested)? == End::Broken {
+            self.contents.mark_broken(segment);
+        }
+        if self.members > self.limits.max_members {
+            return Ok(Err(Stop));
+        }
+        let left = self.left(&nested);
+        self.pass_rest(frame, shown, left, padding(size))
+    }
+
+    /// Passes over a member's data and padding.
+    pub(super) fn pass_data(&mut self, frame: &Frame, shown: &str, size: u64) -> Step<()> {
+        if size > self.left(frame) {
+            return Ok(Err(self.exceeds(frame, shown, size)));
+        }
+        self.pass_rest(frame, shown, size, padding(size))
+    }
+
+    /// Passes over what is left of a member's data, and its padding.
+    pub(super) fn pass_rest(&mut self, frame: &Frame, shown: &str, data: u64, padding: u64) -> Step<()> {
+        let data_missing = self.source.skip(data)? < data;
+        let room = self.left(frame).min(padding);
+        if data_missing || self.source.skip(room)? < padding {
+            self.cut_inside(shown);
+            return Ok(Err(Stop));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Reports that a member claims more than its archive has left.
+    pub(super) fn exceeds(&mut self, frame: &Frame, shown: &str, size: u64) -> Stop {
+        let message = format!("{size} bytes are declared where the archive has {} left", self.left(frame));
+        self.findings.add(FindingKind::MemberExceedsArchive, Some(shown), message);
+        Stop
+    }
+
+    fn cut_inside(&mut self, shown: &str) {
+        self.findings.add(FindingKind::Truncated, Some(shown), "the archive is cut inside this member");
+    }
+}
+
+/// The zeros that fill a member's last block.
+pub(super) fn padding(size: u64) -> u64 {
+    (BLOCK_BYTES - size % BLOCK_BYTES) % BLOCK_BYTES
+}

@@ -1,0 +1,82 @@
+//! Reading forward only: blocks, small members, and everything else passed over without a copy.
+
+use std::io::{BufRead, Error, ErrorKind, Result};
+
+/// A tar's unit; headers fill one, data is padded to a multiple.
+pub(super) const BLOCK_BYTES: u64 = 512;
+
+/// One block.
+pub(super) type Block = [u8; 512];
+
+/// The bytes of the snapshot and how far they were read.
+pub(super) struct Source<'r, R: ?Sized> {
+    reader: &'r mut R,
+    position: u64,
+}
+
+impl<'r, R: BufRead + ?Sized> Source<'r, R> {
+    pub(super) fn new(reader: &'r mut R) -> Self {
+        Self { reader, position: 0 }
+    }
+
+    /// Bytes consumed since the beginning.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Fills the block as far as `wanted` bytes or the end of the stream allow; says how many came.
+    pub(super) fn read_block(&mut self, block: &mut Block, wanted: u64) -> Result<u64> {
+        let mut rest = block.as_mut_slice();
+        self.pass(wanted.min(BLOCK_BYTES), |piece| {
+            let target = std::mem::take(&mut rest);
+            // `pass` never gives more than was wanted, so the split is always within the block.
+            let (now, later) = target.split_at_mut(piece.len().min(target.len()));
+            if let Some(piece) = piece.get(..now.len()) {
+                now.copy_from_slice(piece);
+            }
+            rest = later;
+        })
+    }
+
+    /// Reads `wanted` bytes into memory, fewer only at the end of the stream. The caller bounds `wanted`.
+    pub(super) fn read_bytes(&mut self, wanted: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.pass(wanted, |piece| bytes.extend_from_slice(piece))?;
+        Ok(bytes)
+    }
+
+    /// Passes over `wanted` bytes; says how many there were, fewer only at the end of the stream.
+    pub(super) fn skip(&mut self, wanted: u64) -> Result<u64> {
+        self.pass(wanted, |_| ())
+    }
+
+    /// Passes over `wanted` bytes and says whether they were all zero.
+    pub(super) fn skip_zeros(&mut self, wanted: u64) -> Result<bool> {
+        let mut zeros = true;
+        self.pass(wanted, |piece| zeros = zeros && piece.iter().all(|byte| *byte == 0))?;
+        Ok(zeros)
+    }
+
+    fn pass(&mut self, wanted: u64, mut see: impl FnMut(&[u8])) -> Result<u64> {
+        let mut passed = 0;
+        while passed < wanted {
+            let available = match self.reader.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let left = usize::try_from(wanted - passed).unwrap_or(usize::MAX);
+            let piece = available.get(..left).unwrap_or(available);
+            if piece.is_empty() {
+                break;
+            }
+            see(piece);
+            let seen = piece.len();
+            self.reader.consume(seen);
+            passed += seen as u64;
+            self.position =
+                self.position.checked_add(seen as u64).ok_or_else(|| Error::other("endless stream"))?;
+        }
+        Ok(passed)
+    }
+}

@@ -1,0 +1,193 @@
+//! Walks the archive, and the segment archives in it, header by header.
+
+use std::collections::HashSet;
+use std::io::{self, BufRead};
+
+use super::classify::SegmentKey;
+use super::completeness::{self, Walked};
+use super::contents::Contents;
+use super::data::padding;
+use super::extension::Extensions;
+use super::findings::Findings;
+use super::header::{self, EntryKind, ExtensionKind, HeaderFault};
+use super::source::{BLOCK_BYTES, Block, Source};
+use super::{FindingKind, Inspection, Limits};
+
+/// Looks through an uncompressed snapshot in one pass. The reader is always read to its very end, so that a
+/// caller who hashes what is consumed has hashed everything.
+///
+/// # Errors
+/// Only those of the reader. Whatever is wrong with the snapshot is a finding.
+pub fn inspect(reader: &mut (impl BufRead + ?Sized), limits: &Limits) -> io::Result<Inspection> {
+    let mut walker = Walker {
+        source: Source::new(reader),
+        limits,
+        findings: Findings::new(limits.max_findings),
+        contents: Contents::default(),
+        members: 0,
+        expanded_bytes: 0,
+    };
+    let end = walker.archive(&mut Frame::default())?;
+    walker.source.skip(u64::MAX)?;
+    let walked = Walked {
+        members: walker.members,
+        uncompressed_bytes: walker.source.position(),
+        end_marker_reached: end == End::Reached,
+    };
+    Ok(completeness::finish(walker.contents, walked, walker.findings))
+}
+
+/// One archive: the snapshot, or a segment's archive in it.
+#[derive(Default)]
+pub(super) struct Frame {
+    /// The name of the member that is this archive.
+    pub(super) name: Option<String>,
+    /// Where in the stream it ends, if it is a member.
+    pub(super) end: Option<u64>,
+    pub(super) segment: Option<SegmentKey>,
+    /// Hashes of the names so far; the names themselves could take any amount of memory.
+    pub(super) names: HashSet<u64>,
+}
+
+/// How the walk through an archive ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Reached,
+    /// A finding says why nothing further could be read in it.
+    Broken,
+}
+
+/// The rest of the archive cannot be read; why is already a finding.
+pub(super) struct Stop;
+
+pub(super) type Step<T> = io::Result<Result<T, Stop>>;
+
+/// The walk's state. What is done with a member is in `member` and `data`.
+pub(super) struct Walker<'r, 'l, R: ?Sized> {
+    pub(super) source: Source<'r, R>,
+    pub(super) limits: &'l Limits,
+    pub(super) findings: Findings,
+    pub(super) contents: Contents,
+    pub(super) members: u64,
+    /// What all members so far take when holes are filled.
+    pub(super) expanded_bytes: u64,
+}
+
+impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
+    /// Walks one archive to its end, or to where it cannot be read further.
+    pub(super) fn archive(&mut self, frame: &mut Frame) -> io::Result<End> {
+        let mut extensions = Extensions::default();
+        let mut last: Option<String> = None;
+        loop {
+            let mut block: Block = [0; 512];
+            let left = self.left(frame);
+            let got = self.source.read_block(&mut block, left)?;
+            if got < BLOCK_BYTES.min(left) || (got > 0 && got < BLOCK_BYTES) {
+                // The stream ended; or, in a segment's archive, the archive did, inside a block.
+                return Ok(self.cut_between_members(frame, got, last.as_deref()));
+            }
+            if got == 0 || block == [0; 512] {
+                if extensions.pending() {
+                    let message = "an extended header belongs to no member";
+                    self.add(FindingKind::ExtensionInvalid, frame, message);
+                }
+                // Qdrant ends the segments' archives without a marker.
+                return if got == 0 { Ok(End::Reached) } else { self.end_marker(frame) };
+            }
+            let head = match header::read(&block) {
+                Ok(head) => head,
+                Err(fault) => {
+                    let after = last.map(|last| format!(" (after {last})")).unwrap_or_default();
+                    self.add(fault.0, frame, format!("{}{after}", fault.1));
+                    return Ok(End::Broken);
+                }
+            };
+            let step = if let EntryKind::Extension(kind) = head.kind {
+                self.extension(frame, kind, head.stored_bytes, &mut extensions)?
+            } else {
+                match self.member(frame, &head, std::mem::take(&mut extensions))? {
+                    Ok(member) => {
+                        let done = self.content(frame, &member)?;
+                        last = Some(member.shown);
+                        done
+                    }
+                    Err(stop) => Err(stop),
+                }
+            };
+            if step.is_err() {
+                return Ok(End::Broken);
+            }
+        }
+    }
+
+    /// The bytes that remain of this archive, as far as its own member says.
+    pub(super) fn left(&self, frame: &Frame) -> u64 {
+        frame.end.map_or(u64::MAX, |end| end.saturating_sub(self.source.position()))
+    }
+
+    fn cut_between_members(&mut self, frame: &Frame, got: u64, last: Option<&str>) -> End {
+        let after = last.map_or_else(|| "before its first member".to_owned(), |last| format!("after {last}"));
+        if got == 0 && frame.end.is_none() {
+            self.add(
+                FindingKind::EndMarkerMissing,
+                frame,
+                format!("the archive ends without a marker {after}"),
+            );
+        } else {
+            self.add(FindingKind::Truncated, frame, format!("the archive is cut {after}"));
+        }
+        End::Broken
+    }
+
+    /// After a first zero block: another must follow, and then nothing but zeros.
+    fn end_marker(&mut self, frame: &Frame) -> io::Result<End> {
+        let mut block: Block = [0; 512];
+        let left = self.left(frame);
+        let got = self.source.read_block(&mut block, left)?;
+        if got < BLOCK_BYTES || block != [0; 512] {
+            let message = "the end marker is incomplete: one block of zeros instead of two";
+            self.add(FindingKind::EndMarkerMissing, frame, message);
+            return Ok(End::Broken);
+        }
+        let left = self.left(frame);
+        if !self.source.skip_zeros(left)? {
+            self.add(FindingKind::TrailingData, frame, "data follow the end marker");
+        } else if frame.end.is_some() && self.left(frame) > 0 {
+            self.add(FindingKind::Truncated, frame, "the archive is cut after its end marker");
+            return Ok(End::Broken);
+        }
+        Ok(End::Reached)
+    }
+
+    fn extension(
+        &mut self,
+        frame: &Frame,
+        kind: ExtensionKind,
+        size: u64,
+        extensions: &mut Extensions,
+    ) -> Step<()> {
+        if size > self.limits.max_extension_bytes {
+            let message = format!("an extended header of {size} bytes");
+            self.add(FindingKind::ExtensionInvalid, frame, message);
+            return self.pass_data(frame, "an extended header", size);
+        }
+        if size > self.left(frame) {
+            return Ok(Err(self.exceeds(frame, "an extended header", size)));
+        }
+        let content = self.source.read_bytes(size)?;
+        if let Err(message) = extensions.add(kind, &content) {
+            self.add(FindingKind::ExtensionInvalid, frame, message);
+        }
+        self.pass_rest(frame, "an extended header", size - content.len() as u64, padding(size))
+    }
+
+    /// Adds a finding about a header's fault.
+    pub(super) fn report(&mut self, fault: HeaderFault, shown: &str) {
+        self.findings.add(fault.0, Some(shown), fault.1);
+    }
+
+    /// Adds a finding about an archive as a whole.
+    fn add(&mut self, kind: FindingKind, frame: &Frame, message: impl Into<String>) {
+        self.findings.add(kind, frame.name.as_deref(), message);
+    }
+}
