@@ -1,4 +1,7 @@
-//! The runner. `main` calls [`cli::main`], which reads as a table of contents; nothing below it knows the command line.
+//! The runner: everything behind the command `qdrant-backup`.
+//!
+//! [`main`] reads the command line and hands over to one of `commands`; below them nothing knows the
+//! command line, the environment or the wall clock.
 
 pub mod backup;
 mod cli;
@@ -8,6 +11,7 @@ pub mod console;
 mod exit;
 pub mod inspect;
 pub mod lock;
+mod output;
 pub mod qdrant;
 pub mod settings;
 mod signals;
@@ -15,4 +19,28 @@ pub mod status_store;
 pub mod store;
 pub mod stream;
 
+use std::process::ExitCode;
+
+use clap::Parser;
+
 pub use clock::Clock;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    protect_memory();
+    let cli = cli::Cli::parse();
+    let environment = std::env::vars_os().collect();
+    commands::dispatch(&cli, &environment, Clock::new(wall_clock)).into()
+}
+
+/// The one place that looks at the wall clock.
+#[expect(clippy::disallowed_methods, reason = "the one clock; everything else is given the time")]
+fn wall_clock() -> chrono::DateTime<chrono::Utc> {
+    chrono::Utc::now()
+}
+
+/// Keeps the API key out of core dumps, and other processes of the same user out of our memory. Where the
+/// system refuses there is nothing better to do.
+fn protect_memory() {
+    drop(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable));
+}

@@ -1,13 +1,12 @@
 //! Making foreign text fit for one line of a log.
 
-/// `text` with control characters escaped, so that a server's message cannot forge log lines or
-/// move the terminal's cursor.
+/// `text` on one line: control characters, line separators and characters that reorder text are escaped, so that a
+/// server's message cannot forge log lines or move the terminal's cursor.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.trim().chars() {
-        if character.is_control()
-            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
+        let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if character.is_control() || reorders {
             line.extend(character.escape_default());
         } else {
             line.push(character);

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use qdrant_backup_shared::config_file::{closest, escape_controls};
+use qdrant_backup_shared::config_file::closest;
+use qdrant_backup_shared::text::one_line;
 
 /// Every environment variable that is read, from the process environment and from the env file.
 pub const ENVIRONMENT: &[&str] = &[
@@ -37,7 +38,7 @@ impl EnvFile {
         while !rest.is_empty() {
             let entry = Entry::split(rest);
             if let Err(problem) = parsed.take(&entry, line) {
-                problems.push(escape_controls(&format!("{}:{line}: {problem}", file.display())));
+                problems.push(one_line(&format!("{}:{line}: {problem}", file.display())));
             }
             line += entry.whole.matches('\n').count();
             rest = &rest[entry.whole.len()..];

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use qdrant_backup_shared::config_file::{ConfigFile, escape_controls};
+use qdrant_backup_shared::config_file::ConfigFile;
+use qdrant_backup_shared::text::one_line;
 
 use super::env_file::EnvFile;
 use super::layers::Layers;
@@ -93,13 +94,13 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn unreadable(place: &str, path: &Path, error: &io::Error) -> String {
-    escape_controls(&format!("{place}: cannot read {}: {error}", path.display()))
+    one_line(&format!("{place}: cannot read {}: {error}", path.display()))
 }
 
 /// The warning about a secret that is none.
 pub(super) fn others_can_read(what: &str, path: &Path) -> String {
     let path = path.display();
-    escape_controls(&format!(
+    one_line(&format!(
         "the {what} can be read by every user of this machine: {path}; chmod o-r {path}"
     ))
 }

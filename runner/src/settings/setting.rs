@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
 
-use qdrant_backup_shared::config_file::escape_controls;
+use qdrant_backup_shared::text::one_line;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Source {
             Self::ConfigFile { file, line, key } => format!("{}:{line}: {key}", file.display()),
             Self::Default => "default".to_owned(),
         };
-        escape_controls(&format!("{place}: {message}"))
+        one_line(&format!("{place}: {message}"))
     }
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Source {
             Self::ConfigFile { file, line, key } => format!("{}:{line} {key}", file.display()),
             Self::Default => "default".to_owned(),
         };
-        f.write_str(&escape_controls(&text))
+        f.write_str(&one_line(&text))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use qdrant_backup_shared::config_file::escape_controls;
+use qdrant_backup_shared::text::one_line;
 use serde_json::{Map, Value, json};
 
 use super::load::Settings;
@@ -66,7 +66,7 @@ impl Row {
             Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
             other @ (Value::Bool(_) | Value::Number(_) | Value::Object(_)) => other.to_string(),
         };
-        escape_controls(&text)
+        one_line(&text)
     }
 }
 
@@ -133,5 +133,5 @@ fn optional_path(path: &Option<PathBuf>) -> Value {
 }
 
 fn shown_path(path: &Path) -> String {
-    escape_controls(&path.display().to_string())
+    one_line(&path.display().to_string())
 }

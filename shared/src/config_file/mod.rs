@@ -16,7 +16,7 @@ pub use file::InvalidConfigFile;
 pub use keys::{
     BackupSection, ConfigFile, KEYS, LogSection, QdrantSection, RetentionSection, ScheduleSection,
 };
-pub use problem::{Problem, escape_controls};
+pub use problem::Problem;
 pub use suggest::closest;
 pub use types::{BadValue, Compression, LogLevel, UrlText, parse_duration, parse_size};
 pub use values::Located;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::one_line;
+
 /// One thing that is wrong with a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -24,24 +26,8 @@ impl fmt::Display for Problem {
         if let Some(key) = &self.key {
             line.push_str(&format!(": {key}"));
         }
-        write!(f, "{}: {}", escape_controls(&line), escape_controls(&self.message))
+        write!(f, "{}: {}", one_line(&line), one_line(&self.message))
     }
-}
-
-/// Makes text safe to print on one line: control characters, line separators and characters that reorder text
-/// are written as `\u{…}`.
-pub fn escape_controls(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        let reorders =
-            matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || reorders {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -1,0 +1,159 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::Opts;
+
+/// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
+#[derive(Parser)]
+#[command(name = "qdrant-backup", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, 5 too old (status), \
+    75 another run holds the lock, 78 configuration, 130/143 interrupted.\n\
+    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct GlobalArgs {
+    /// Configuration file [default: /etc/qdrant-backup/backup.yaml, else /opt/qdrant/config/backup.yaml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// File of KEY=VALUE lines, read below the environment and above the configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Qdrant's REST URL [env: QDRANT_URL] [default: http://localhost:6333]
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// File that holds Qdrant's API key [env: QDRANT_API_KEY_FILE, or QDRANT_API_KEY for the key itself]
+    #[arg(long, global = true, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// PEM file of further certificate authorities [env: QDRANT_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Backup directory [env: QDRANT_BACKUP_PATH] [default: /opt/qdrant/backups]
+    #[arg(long, global = true, value_name = "DIR")]
+    backup_path: Option<PathBuf>,
+    /// Directory of the status files [env: QDRANT_BACKUP_STATE_DIR] [default: the backup directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Least important lines to log: error, warn, info, debug, trace [default: info]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Log only warnings and errors, and show no progress
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a directory a repository of backups; changes nothing if it is one
+    Init,
+    /// Back up all collections, or some
+    Backup(BackupArgs),
+    /// List the backups in the directory
+    List(ListArgs),
+    /// Show the last run and each collection's newest backup; exit 5 if one is too old
+    Status(StatusArgs),
+    /// Say that the server that is backed up now is the right one, after a move or a rebuild
+    AcceptSource,
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Options of `backup`.
+#[derive(Args)]
+pub struct BackupArgs {
+    /// Back up only this collection; may be repeated
+    #[arg(long = "collection", short = 'c', value_name = "NAME")]
+    pub collections: Vec<String>,
+    /// How to store archives: gzip or none [env: BACKUP_COMPRESSION] [default: gzip]
+    #[arg(long, value_name = "HOW")]
+    compression: Option<String>,
+    /// Leave the snapshots on the server as well
+    #[arg(long)]
+    keep_server_snapshots: bool,
+    /// How long to wait for another run to end [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    lock_wait: Option<String>,
+    /// Print the run's report as JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `list`.
+#[derive(Args)]
+pub struct ListArgs {
+    /// List only this collection; may be repeated
+    #[arg(long = "collection", short = 'c', value_name = "NAME")]
+    pub collections: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `status`.
+#[derive(Args)]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with the configuration.
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration, the way to Qdrant and the backup directory
+    Check,
+    /// Print every setting, its value and where it came from; secrets are masked
+    Show {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Cli {
+    /// The settings that the command line overrides.
+    pub fn opts(&self) -> Opts {
+        let global = &self.global;
+        let mut opts = Opts {
+            config: global.config.clone(),
+            env_file: global.env_file.clone(),
+            url: global.url.clone(),
+            api_key_file: global.api_key_file.clone(),
+            ca_file: global.ca_file.clone(),
+            backup_path: global.backup_path.clone(),
+            state_dir: global.state_dir.clone(),
+            log_level: global.log_level.clone(),
+            ..Opts::default()
+        };
+        if let Command::Backup(backup) = &self.command {
+            opts.compression = backup.compression.clone();
+            opts.keep_server_snapshots = backup.keep_server_snapshots;
+            opts.lock_wait = backup.lock_wait.clone();
+        }
+        opts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

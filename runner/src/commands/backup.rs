@@ -1,0 +1,110 @@
+//! `qdrant-backup backup`.
+
+use std::time::Duration;
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::config_file;
+use qdrant_backup_shared::operation::Outcome;
+use qdrant_backup_shared::run_report::RunReport;
+use qdrant_backup_shared::text::one_line;
+
+use super::{Refusal, client, place};
+use crate::backup::{BackupOptions, Finished, Run, RunContext};
+use crate::cli::BackupArgs;
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::output;
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::stream::Compression;
+
+/// Backs up, and says in one last line how it went.
+pub async fn backup(settings: &Settings, args: &BackupArgs, clock: Clock, console: &Console) -> Result<Exit, Refusal> {
+    let signals = Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let layout = place::layout(settings);
+    let only = names(&args.collections)?;
+    let client = client(settings, signals.token())?;
+    place::open(&layout)?;
+    place::make_state_directory(&layout)?;
+    let _lock = tokio::select! {
+        lock = place::lock(settings, &layout, "backup", clock) => lock?,
+        () = signals.token().cancelled_owned() => {
+            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
+            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
+        }
+    };
+    // Read again under the lock: the run that had it may have changed it.
+    let repository = place::open(&layout)?;
+    let context = RunContext {
+        layout,
+        client,
+        clock,
+        console: console.clone(),
+        hostname: place::hostname(),
+        options: options(settings, only, clock),
+    };
+    let Finished { report, recorded } = Run::execute(&context, repository).await.map_err(Refusal::failed)?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&report).map_err(Refusal::failed)?;
+        output::print(&json).map_err(Refusal::failed)?;
+    }
+    let exit = Exit::of(&report.outcome, signals.received());
+    summarize(&report);
+    // A success that monitoring cannot see is not one that may pass in silence.
+    Ok(if exit == Exit::Success && !recorded { Exit::Failed } else { exit })
+}
+
+fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
+    let mut names = Vec::new();
+    for name in collections {
+        let name = CollectionName::new(name.as_str())
+            .map_err(|error| Refusal { exit: Exit::Configuration, message: format!("--collection: {error}") })?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> BackupOptions {
+    let selection = settings.backup.selection.clone();
+    BackupOptions {
+        only,
+        selects: Box::new(move |name| selection.selects(name)),
+        compression: match *settings.backup.compression {
+            config_file::Compression::Gzip => Compression::Gzip,
+            config_file::Compression::None => Compression::None,
+        },
+        keep_server_snapshots: *settings.backup.keep_server_snapshots,
+        retries: *settings.qdrant.retries,
+        schedule_interval: settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now())),
+        retention: settings.retention.keep_days.map(|days| Duration::from_secs(u64::from(days.get()) * 86_400)),
+    }
+}
+
+fn summarize(report: &RunReport) {
+    let total = report.collections.len();
+    let succeeded = report.collections.iter().filter(|collection| collection.outcome == Outcome::Success).count();
+    let stored: u64 = report.collections.iter().filter_map(|collection| collection.stored_size_bytes).sum();
+    let done = format!(
+        "{succeeded} of {total} collections, {} stored, in {:.1} s",
+        HumanBytes(stored),
+        report.duration_seconds
+    );
+    let failed: Vec<String> = report
+        .collections
+        .iter()
+        .filter_map(|collection| Some(format!("{} ({})", collection.collection, collection.failure.as_ref()?.kind)))
+        .collect();
+    match &report.outcome {
+        Outcome::Success => tracing::info!("Backup succeeded: {done}"),
+        Outcome::Interrupted => tracing::error!("Backup interrupted by a signal: {done}"),
+        Outcome::Partial | Outcome::Failed | Outcome::Other(_) => {
+            let why = report.failure.as_ref().map(|failure| failure.message.clone());
+            let why = why.unwrap_or_else(|| format!("failed: {}", failed.join(", ")));
+            tracing::error!("Backup {}: {done}; {}", report.outcome, one_line(&why));
+        }
+    }
+}

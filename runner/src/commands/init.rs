@@ -1,0 +1,46 @@
+//! `qdrant-backup init`: makes a directory a repository.
+
+use std::fs;
+use std::io;
+
+use qdrant_backup_shared::{Repository, atomic, json_file};
+
+use super::{Refusal, place};
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::output;
+use crate::settings::Settings;
+
+/// Makes the backup directory a repository; says so if it is one already.
+pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
+    let layout = place::layout(settings);
+    let root = layout.root();
+    match fs::symlink_metadata(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            atomic::create_directory(root).map_err(|error| {
+                let hint = if error.kind() == io::ErrorKind::NotFound { "; make its parent directory first" } else { "" };
+                Refusal::configuration(format!("backup directory {}: cannot be made: {error}{hint}", root.display()))
+            })?;
+        }
+        Ok(_) | Err(_) => place::check_directory(root)?,
+    }
+    place::make_state_directory(&layout)?;
+    let file = layout.repository_file();
+    match json_file::read::<Repository>(&file) {
+        Ok(repository) => {
+            tracing::info!(
+                "{} is a backup repository since {}; nothing changed",
+                root.display(),
+                output::time(repository.created_at)
+            );
+            return Ok(Exit::Success);
+        }
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(Refusal::configuration(error)),
+    }
+    let repository = Repository::new(uuid::Uuid::new_v4().to_string(), clock.now());
+    json_file::write_new(&file, &repository)
+        .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", file.display())))?;
+    tracing::info!("Made {} a backup repository; next: `qdrant-backup backup`", root.display());
+    Ok(Exit::Success)
+}

@@ -1,0 +1,139 @@
+//! `qdrant-backup list`: what is in the directory, whatever the status says.
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
+use qdrant_backup_shared::manifest::Encoding;
+use serde::Serialize;
+
+use super::{Refusal, place};
+use crate::cli::ListArgs;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::output;
+use crate::settings::Settings;
+
+/// One backup, for `--json`.
+#[derive(Serialize)]
+struct Entry<'a> {
+    collection: &'a CollectionName,
+    backup_id: String,
+    started_at: chrono::DateTime<chrono::Utc>,
+    age_seconds: f64,
+    points: Option<u64>,
+    snapshot_size_bytes: u64,
+    stored_size_bytes: u64,
+    encoding: &'a [Encoding],
+    condition: &'static str,
+    verified: Option<String>,
+    problem: Option<&'a str>,
+}
+
+/// Everything that was found, for `--json`.
+#[derive(Serialize)]
+struct Listing<'a> {
+    backups: Vec<Entry<'a>>,
+    orphans: Vec<String>,
+    temporary_files: Vec<String>,
+    unreadable: Vec<String>,
+}
+
+/// Lists the backups. Takes no lock.
+pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, Refusal> {
+    let layout = place::layout(settings);
+    place::open(&layout)?;
+    let catalog = Catalog::read(&layout)
+        .map_err(|error| Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display())))?;
+    let wanted = |name: &CollectionName| args.collections.is_empty() || args.collections.iter().any(|wanted| wanted == name.as_str());
+    let backups: Vec<&Backup> =
+        catalog.collections.iter().filter(|(name, _)| wanted(name)).flat_map(|(_, backups)| backups).collect();
+    let text = if args.json {
+        json(&backups, &catalog, clock)?
+    } else {
+        let rows = backups.iter().map(|backup| row(backup, clock));
+        let header = ["COLLECTION", "BACKUP", "AGE", "POINTS", "SNAPSHOT", "STORED", "ENCODING", "VERIFIED"];
+        output::table(&header, &[3, 4, 5], rows)
+    };
+    output::print(&text).map_err(Refusal::failed)?;
+    if !args.json {
+        remark(&backups, &catalog);
+    }
+    Ok(Exit::Success)
+}
+
+fn row(backup: &Backup, clock: Clock) -> Vec<String> {
+    let manifest = &backup.manifest;
+    vec![
+        manifest.collection.to_string(),
+        manifest.backup_id.to_string(),
+        output::age(manifest.started_at, clock.now()),
+        manifest.points_count().map_or_else(|| "?".to_owned(), |points| points.to_string()),
+        HumanBytes(manifest.snapshot_size_bytes()).to_string(),
+        HumanBytes(manifest.stored_size_bytes()).to_string(),
+        encoding(backup).iter().map(Encoding::as_str).collect::<Vec<_>>().join("+"),
+        verified(backup),
+    ]
+}
+
+fn encoding(backup: &Backup) -> &[Encoding] {
+    backup.manifest.archives.first().map(|archive| archive.encoding.as_slice()).unwrap_or_default()
+}
+
+/// In a word, how far the backup can be trusted.
+fn verified(backup: &Backup) -> String {
+    match backup.condition() {
+        Condition::Incomplete => "INCOMPLETE".to_owned(),
+        Condition::Failed => "FAILED".to_owned(),
+        Condition::Good => {
+            let pass = backup.verification.as_ref().and_then(|record| record.deepest_pass());
+            pass.map_or_else(|| "never".to_owned(), |(level, at)| format!("{level} {}", at.format("%Y-%m-%d")))
+        }
+    }
+}
+
+fn json(backups: &[&Backup], catalog: &Catalog, clock: Clock) -> Result<String, Refusal> {
+    let now = clock.now();
+    let entries = backups.iter().map(|backup| Entry {
+        collection: &backup.manifest.collection,
+        backup_id: backup.manifest.backup_id.to_string(),
+        started_at: backup.manifest.started_at,
+        age_seconds: (now - backup.manifest.started_at).as_seconds_f64(),
+        points: backup.manifest.points_count(),
+        snapshot_size_bytes: backup.manifest.snapshot_size_bytes(),
+        stored_size_bytes: backup.manifest.stored_size_bytes(),
+        encoding: encoding(backup),
+        condition: match backup.condition() {
+            Condition::Good => "good",
+            Condition::Incomplete => "incomplete",
+            Condition::Failed => "failed",
+        },
+        verified: backup.verification.as_ref().and_then(|record| record.deepest_pass()).map(|(level, _)| level.to_string()),
+        problem: backup.missing.as_deref(),
+    });
+    let listing = Listing {
+        backups: entries.collect(),
+        orphans: catalog.orphans.iter().map(|orphan| orphan.path.display().to_string()).collect(),
+        temporary_files: catalog.temporary.iter().map(|path| path.display().to_string()).collect(),
+        unreadable: catalog.unreadable.iter().map(|entry| entry.problem.clone()).collect(),
+    };
+    serde_json::to_string_pretty(&listing).map_err(Refusal::failed)
+}
+
+/// What the table does not show.
+fn remark(backups: &[&Backup], catalog: &Catalog) {
+    if backups.is_empty() {
+        tracing::info!("No backups yet");
+    }
+    for backup in backups {
+        if let Some(missing) = &backup.missing {
+            tracing::warn!("Backup {} of {} is incomplete: {missing}", backup.manifest.backup_id, backup.manifest.collection);
+        }
+    }
+    for unreadable in &catalog.unreadable {
+        tracing::warn!("{}", unreadable.problem);
+    }
+    for orphan in &catalog.orphans {
+        let path = orphan.path.display();
+        tracing::warn!("{path}: an archive without a manifest, so not a backup ({})", HumanBytes(orphan.size_bytes));
+    }
+}

@@ -1,0 +1,134 @@
+//! One module a command: from settings to exit code.
+
+mod accept_source;
+mod backup;
+mod config;
+mod init;
+mod list;
+mod place;
+mod status;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+
+use qdrant_backup_shared::config_file::LogLevel;
+use qdrant_backup_shared::text::one_line;
+use tokio_util::sync::CancellationToken;
+use tracing::Level;
+
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::qdrant::{Client, ClientOptions, TransportError};
+use crate::settings::Settings;
+
+/// A command ended without doing what it was asked to: one line for a person, and the exit code.
+#[derive(Debug)]
+pub struct Refusal {
+    /// How the program ends.
+    pub exit: Exit,
+    /// What failed, of what, why, what to do.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A failure of the work itself.
+    pub fn failed(error: impl std::fmt::Display) -> Self {
+        Self { exit: Exit::Failed, message: error.to_string() }
+    }
+
+    /// Something that must be set up differently.
+    pub fn configuration(error: impl std::fmt::Display) -> Self {
+        Self { exit: Exit::Configuration, message: error.to_string() }
+    }
+}
+
+/// Does what the command line says.
+pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Clock) -> Exit {
+    let settings = Settings::load(&cli.opts(), environment);
+    let level = settings.as_ref().map_or(Level::INFO, |settings| match *settings.log_level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Trace => Level::TRACE,
+    });
+    let level = if cli.global.quiet { level.min(Level::WARN) } else { level };
+    let console = Console::new(std::io::stderr().is_terminal() && !cli.global.quiet);
+    tracing::subscriber::with_default(console.subscriber(level, clock), || {
+        let settings = match settings {
+            Ok(settings) => settings,
+            Err(error) => {
+                for problem in &error.problems {
+                    tracing::error!("{problem}");
+                }
+                return Exit::Configuration;
+            }
+        };
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        run(cli, &settings, clock, &console).unwrap_or_else(|refusal| {
+            tracing::error!("{}", one_line(&refusal.message));
+            refusal.exit
+        })
+    })
+}
+
+fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Result<Exit, Refusal> {
+    match &cli.command {
+        Command::Init => init::init(settings, clock),
+        Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
+        Command::List(args) => list::list(settings, args, clock),
+        Command::Status(args) => status::status(settings, args, clock),
+        Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,
+        Command::Config(ConfigCommand::Show { json }) => config::show(settings, *json),
+        Command::Config(ConfigCommand::Check) => block_on(config::check(settings, clock))?,
+    }
+}
+
+/// Runs a command that talks to Qdrant. The log goes wherever it goes for the calling thread.
+fn block_on<F: Future>(future: F) -> Result<F::Output, Refusal> {
+    let dispatcher = tracing::dispatcher::get_default(Clone::clone);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .on_thread_start(move || {
+            // Threads of the runtime log as this one does, for as long as they live.
+            std::mem::forget(tracing::dispatcher::set_default(&dispatcher));
+        })
+        .build()
+        .map_err(|error| Refusal::failed(format!("cannot start: {error}")))?;
+    Ok(runtime.block_on(future))
+}
+
+/// The client that the settings describe.
+pub fn client(settings: &Settings, interrupt: CancellationToken) -> Result<Client, Refusal> {
+    let qdrant = &settings.qdrant;
+    let options = ClientOptions {
+        url: qdrant.url.as_url().clone(),
+        basic_auth: qdrant.url.basic_auth().map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
+        api_key: qdrant.api_key.as_ref().map(|key| key.expose().into()),
+        ca_file: qdrant.ca_file.value.clone(),
+        proxy: qdrant.proxy.as_ref().map(proxy_url).transpose()?,
+        connect_timeout: *qdrant.connect_timeout,
+        stall_timeout: *qdrant.stall_timeout,
+        request_timeout: *qdrant.request_timeout,
+        create_timeout: *qdrant.create_timeout,
+        retries: *qdrant.retries,
+    };
+    Client::new(&options, interrupt).map_err(|error: TransportError| Refusal::configuration(error))
+}
+
+/// The proxy's URL with its credentials back in, which is how the HTTP library takes them.
+fn proxy_url(proxy: &crate::settings::ProxyUrl) -> Result<url::Url, Refusal> {
+    let mut url = proxy.as_url().clone();
+    if let Some(auth) = proxy.basic_auth() {
+        url.set_username(auth.user())
+            .and_then(|()| url.set_password(Some(auth.expose_password())))
+            .map_err(|()| Refusal::configuration(format!("proxy {proxy}: cannot carry a user and a password")))?;
+    }
+    Ok(url)
+}

@@ -1,0 +1,113 @@
+//! The backup directory as the commands find it: is it there, is it a repository, who has the lock.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use qdrant_backup_shared::last_skipped::LastSkipped;
+use qdrant_backup_shared::lock_holder::LockHolder;
+use qdrant_backup_shared::{Layout, Repository, atomic, json_file};
+
+use super::Refusal;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::lock::{Lock, LockError};
+use crate::settings::Settings;
+
+/// The layout that the settings describe.
+pub fn layout(settings: &Settings) -> Layout {
+    Layout::new(settings.backup.path.value.clone(), settings.backup.state_dir.value.clone())
+}
+
+/// This machine's name, for the status and the lock.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Checks that the backup directory is a directory that can be listed.
+///
+/// # Errors
+/// Says what it is instead, and what to do.
+pub fn check_directory(root: &Path) -> Result<(), Refusal> {
+    let shown = root.display();
+    let refuse = |message: String| Err(Refusal::configuration(message));
+    match fs::metadata(root) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return refuse(format!("backup directory {shown} is not a directory; set QDRANT_BACKUP_PATH to one")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match fs::read_link(root) {
+                Ok(target) => refuse(format!(
+                    "backup directory {shown} is a link to {}, which does not exist; is the disk mounted?",
+                    target.display()
+                )),
+                Err(_) => refuse(format!(
+                    "backup directory {shown} does not exist; is the disk mounted? `qdrant-backup init` makes a new one"
+                )),
+            };
+        }
+        Err(error) => return refuse(format!("backup directory {shown}: {error}")),
+    }
+    match fs::read_dir(root) {
+        Ok(_) => Ok(()),
+        Err(error) => refuse(format!("backup directory {shown} cannot be listed: {error}; which user is this run as?")),
+    }
+}
+
+/// Opens the repository: only a directory with `repository.json` is one, so that an empty mount point is never
+/// filled with backups.
+///
+/// # Errors
+/// With exit code 78 when it is none.
+pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
+    check_directory(layout.root())?;
+    json_file::read(&layout.repository_file()).map_err(|error| {
+        if error.is_not_found() {
+            Refusal::configuration(format!(
+                "{} is not a backup repository; is the disk mounted? `qdrant-backup init` makes a new one",
+                layout.root().display()
+            ))
+        } else {
+            Refusal::configuration(error)
+        }
+    })
+}
+
+/// Takes the lock for `command`. A run that does not get it leaves a note for monitoring.
+///
+/// # Errors
+/// With exit code 75 when another run has it.
+pub async fn lock(settings: &Settings, layout: &Layout, command: &str, clock: Clock) -> Result<Lock, Refusal> {
+    let holder = LockHolder {
+        command: command.to_owned(),
+        pid: std::process::id(),
+        hostname: hostname(),
+        since: clock.now(),
+    };
+    match Lock::take(&layout.lock_file(), &holder, *settings.backup.lock_wait).await {
+        Ok(lock) => Ok(lock),
+        Err(error @ LockError::Held { .. }) => {
+            let message = format!("{error}; nothing was done");
+            if let LockError::Held { holder } = error {
+                let note = LastSkipped::new(clock.now(), command, holder);
+                if let Err(error) = json_file::write(&layout.last_skipped_file(), &note) {
+                    tracing::warn!("{}: cannot be written: {error}", layout.last_skipped_file().display());
+                }
+            }
+            Err(Refusal { exit: Exit::Locked, message })
+        }
+        Err(error @ LockError::Io { .. }) => Err(Refusal::failed(error)),
+    }
+}
+
+/// Makes the state directory if it is a place of its own.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_state_directory(layout: &Layout) -> Result<(), Refusal> {
+    if layout.state() == layout.root() {
+        return Ok(());
+    }
+    atomic::create_directory(layout.state()).map_err(|error| {
+        Refusal::configuration(format!("state directory {}: cannot be made: {error}", layout.state().display()))
+    })
+}

@@ -1,0 +1,221 @@
+//! `qdrant-backup status`: is there a good backup, in words, and an exit code for scripts.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use indicatif::HumanBytes;
+use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::operation::Operation;
+use qdrant_backup_shared::status::Status;
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{CollectionName, json_file};
+use serde::Serialize;
+
+use super::{Refusal, place};
+use crate::cli::StatusArgs;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::output;
+use crate::settings::Settings;
+
+/// One collection's newest good backup, judged.
+#[derive(Serialize)]
+struct Judged {
+    collection: CollectionName,
+    on_server: Option<bool>,
+    newest_backup_id: Option<String>,
+    started_at: Option<DateTime<Utc>>,
+    age_seconds: Option<f64>,
+    points: Option<u64>,
+    stored_size_bytes: Option<u64>,
+    too_old: Option<bool>,
+    last_failure: Option<String>,
+}
+
+/// The whole answer, for `--json`.
+#[derive(Serialize)]
+struct Answer<'a> {
+    verdict: &'a str,
+    schedule_interval_seconds: Option<f64>,
+    collections: &'a [Judged],
+    status: Option<&'a Status>,
+}
+
+/// Shows how the backups stand. Takes no lock.
+pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
+    let layout = place::layout(settings);
+    place::open(&layout)?;
+    let catalog = Catalog::read(&layout)
+        .map_err(|error| Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display())))?;
+    let status = match json_file::read::<Status>(&layout.status_file()) {
+        Ok(status) => Some(status),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(Refusal::failed(format!("{error}; the next `qdrant-backup backup` mends it"))),
+    };
+    let now = clock.now();
+    let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
+    let judged = judge(&catalog, status.as_ref(), settings, interval, now);
+    let verdict = verdict(&judged, status.as_ref(), interval);
+    let text = if args.json {
+        let answer = Answer {
+            verdict: &verdict,
+            schedule_interval_seconds: interval.map(|interval| interval.as_secs_f64()),
+            collections: &judged,
+            status: status.as_ref(),
+        };
+        serde_json::to_string_pretty(&answer).map_err(Refusal::failed)?
+    } else {
+        render(&verdict, &judged, status.as_ref(), now)
+    };
+    output::print(&text).map_err(Refusal::failed)?;
+    let never = status.is_none() && judged.is_empty();
+    let too_old = judged.iter().any(|collection| collection.too_old == Some(true));
+    Ok(if too_old || never { Exit::TooOld } else { Exit::Success })
+}
+
+fn judge(
+    catalog: &Catalog,
+    status: Option<&Status>,
+    settings: &Settings,
+    interval: Option<Duration>,
+    now: DateTime<Utc>,
+) -> Vec<Judged> {
+    let mut names: Vec<&CollectionName> =
+        catalog.collections.keys().chain(status.iter().flat_map(|status| status.collections.keys())).collect();
+    names.sort();
+    names.dedup();
+    let newest: std::collections::BTreeMap<&CollectionName, &Backup> = catalog.newest_good().collect();
+    names
+        .into_iter()
+        .map(|name| {
+            let history = status.and_then(|status| status.collections.get(name));
+            let backup = newest.get(name).map(|backup| &backup.manifest);
+            let on_server = history.and_then(|history| history.on_server);
+            let expected = on_server != Some(false) && settings.backup.selection.selects(name.as_str());
+            let age = backup.map(|manifest| now - manifest.started_at);
+            let too_old = match (age, interval) {
+                _ if !expected => None,
+                (None, _) => Some(true),
+                (Some(_), None) => None,
+                // An age below nothing is a clock fault, not a fresh backup.
+                (Some(age), Some(interval)) => Some(age.to_std().map_or(true, |age| age > 2 * interval)),
+            };
+            Judged {
+                collection: name.clone(),
+                on_server,
+                newest_backup_id: backup.map(|manifest| manifest.backup_id.to_string()),
+                started_at: backup.map(|manifest| manifest.started_at),
+                age_seconds: age.map(|age| age.as_seconds_f64()),
+                points: backup.and_then(|manifest| manifest.points_count()),
+                stored_size_bytes: backup.map(|manifest| manifest.stored_size_bytes()),
+                too_old,
+                last_failure: history.and_then(|history| history.failure.as_ref()).map(|failure| failure.message.clone()),
+            }
+        })
+        .collect()
+}
+
+/// The answer to the question that one has at three in the morning.
+fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration>) -> String {
+    if judged.is_empty() {
+        return match status {
+            None => "NO BACKUP: nothing was ever backed up here".to_owned(),
+            Some(_) => "NO BACKUP: runs were made, and none has left a good backup".to_owned(),
+        };
+    }
+    let bad: Vec<&Judged> = judged.iter().filter(|collection| collection.too_old == Some(true)).collect();
+    if !bad.is_empty() {
+        let list: Vec<String> = bad
+            .iter()
+            .map(|collection| {
+                let what = if collection.newest_backup_id.is_some() { "too old" } else { "no good backup" };
+                format!("{} ({what})", collection.collection)
+            })
+            .collect();
+        return format!("NOT BACKED UP: {}", list.join(", "));
+    }
+    let expected = judged.iter().filter(|collection| collection.on_server != Some(false)).count();
+    let oldest = judged
+        .iter()
+        .filter(|collection| collection.on_server != Some(false))
+        .filter_map(|collection| collection.age_seconds)
+        .fold(0.0, f64::max);
+    let oldest = output::span(Duration::try_from_secs_f64(oldest).unwrap_or_default());
+    let unjudged = if interval.is_none() { "; no schedule is configured, so whether that is too old is not judged" } else { "" };
+    let changed = if status.is_some_and(|status| status.source_changed) { "; THE SERVER HAS CHANGED, see the warnings" } else { "" };
+    format!("Every collection ({expected}) has a good backup, the oldest newest one {oldest} old{unjudged}{changed}")
+}
+
+fn render(verdict: &str, judged: &[Judged], status: Option<&Status>, now: DateTime<Utc>) -> String {
+    let mut text = format!("{verdict}\n");
+    if !judged.is_empty() {
+        let rows = judged.iter().map(|collection| {
+            vec![
+                collection.collection.to_string(),
+                collection.newest_backup_id.clone().unwrap_or_else(|| "none".to_owned()),
+                collection.started_at.map_or_else(String::new, |at| output::age(at, now)),
+                collection.points.map_or_else(String::new, |points| points.to_string()),
+                collection.stored_size_bytes.map_or_else(String::new, |bytes| HumanBytes(bytes).to_string()),
+                note(collection),
+            ]
+        });
+        let header = ["COLLECTION", "NEWEST GOOD BACKUP", "AGE", "POINTS", "STORED", "NOTE"];
+        text.push_str(&format!("\n{}\n", output::table(&header, &[3, 4], rows)));
+    }
+    if let Some(status) = status {
+        text.push_str(&runs(status, now));
+    }
+    text.trim_end().to_owned()
+}
+
+fn note(collection: &Judged) -> String {
+    let mut notes = Vec::new();
+    if collection.too_old == Some(true) && collection.newest_backup_id.is_some() {
+        notes.push("TOO OLD".to_owned());
+    }
+    if collection.on_server == Some(false) {
+        notes.push("gone from the server".to_owned());
+    }
+    if let Some(failure) = &collection.last_failure {
+        notes.push(format!("last attempt failed: {}", one_line(failure)));
+    }
+    notes.join("; ")
+}
+
+fn runs(status: &Status, now: DateTime<Utc>) -> String {
+    let mut text = String::new();
+    if let Some(current) = &status.current_run {
+        let of = current.collection.as_ref().map(|collection| format!(" of {collection}")).unwrap_or_default();
+        text.push_str(&format!(
+            "\nRunning, or died: `{}` since {}, in stage {}{of}, last progress {} ago\n",
+            current.command,
+            output::time(current.started_at),
+            current.stage,
+            output::age(current.heartbeat_at, now)
+        ));
+    }
+    if let Some(operation) = status.operations.get(&Operation::Backup) {
+        let ended = status.last_run.as_ref().filter(|run| run.operation == Operation::Backup);
+        if let (Some(outcome), Some(attempt)) = (&operation.last_outcome, operation.last_attempt_at) {
+            let duration = operation.last_duration_seconds.unwrap_or_default();
+            text.push_str(&format!("\nLast run: {outcome}, {}, took {duration:.1} s", output::time(attempt)));
+            if operation.consecutive_failures > 1 {
+                text.push_str(&format!("; {} failures in a row", operation.consecutive_failures));
+            }
+            text.push('\n');
+        }
+        if let Some(failure) = ended.and_then(|run| run.failure.as_ref()) {
+            text.push_str(&format!("  {}: {}\n", failure.kind, one_line(&failure.message)));
+        }
+        for warning in ended.iter().flat_map(|run| &run.warnings) {
+            text.push_str(&format!("  warning: {}\n", one_line(warning)));
+        }
+    }
+    for snapshot in &status.undeleted_snapshots {
+        text.push_str(&format!("  still on the server: {} of {}\n", snapshot.name, snapshot.collection));
+    }
+    for snapshot in &status.suspected_leftovers {
+        text.push_str(&format!("  perhaps ours, on the server: {} of {}\n", snapshot.name, snapshot.collection));
+    }
+    text
+}
