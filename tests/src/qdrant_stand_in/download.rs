@@ -36,7 +36,7 @@ pub(crate) fn snapshot(core: &Arc<Core>, asked: &Asked) -> Reply {
     let disposition = format!("attachment; filename=\"{}\"", stored.name);
     if state.s3 {
         let body = Sending::new(stored.content, 0..size, &asked.effects);
-        let mut streamed = reply(200, body.start());
+        let mut streamed = reply(200, body.start_chunked());
         set(&mut streamed, "content-type", "application/octet-stream");
         set(&mut streamed, "content-disposition", &disposition);
         return streamed;
@@ -89,7 +89,7 @@ pub(crate) fn shard(core: &Arc<Core>, asked: &Asked) -> Reply {
     let disposition =
         format!("attachment; filename=\"{}-shard-{}-{time}.snapshot\"", collection.name, shard.id);
     let size = content.size_bytes();
-    let mut streamed = reply(200, Sending::new(content, 0..size, &asked.effects).start());
+    let mut streamed = reply(200, Sending::new(content, 0..size, &asked.effects).start_chunked());
     set(&mut streamed, "content-type", "application/octet-stream");
     set(&mut streamed, "content-disposition", &disposition);
     streamed
@@ -159,6 +159,11 @@ impl Sending {
         self.content_length = length;
     }
 
+    /// Without a length: the chunks' end is the body's.
+    fn start_chunked(self) -> ReplyBody {
+        Sending { content_length: 0, ..self }.start()
+    }
+
     fn start(self) -> ReplyBody {
         let (sender, receiver) = mpsc::channel(2);
         tokio::spawn(self.send(sender));
@@ -176,14 +181,16 @@ impl Sending {
                 }
                 stall = stall.filter(|(after, _)| *after != bytes);
             }
-            if self.truncate_after.is_some_and(|after| sent >= after) {
+            let all_sent = sent >= data + self.zeros_after;
+            let too_short = all_sent && sent < self.content_length;
+            if too_short || self.truncate_after.is_some_and(|after| sent >= after) {
                 sleep(BEFORE_CUT).await;
                 let cut = io::Error::new(io::ErrorKind::ConnectionAborted, "cut on purpose");
                 // A client that has gone already needs no cut.
                 drop(sender.send(Err(cut)).await);
                 return;
             }
-            if sent >= data + self.zeros_after {
+            if all_sent {
                 return;
             }
             let step = self.step_until(stall.map(|(bytes, _)| bytes), sent);

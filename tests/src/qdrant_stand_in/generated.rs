@@ -176,7 +176,8 @@ impl GeneratedSnapshot {
 /// How much filling fits when the files that hold it need a header each.
 fn fill_within(bytes: u64) -> u64 {
     let file = tar_layout::member_bytes(CHUNK_FILE_BYTES);
-    let rest = (bytes % file).saturating_sub(512);
+    // Whole blocks, or the padding would make the archive larger than was asked for.
+    let rest = (bytes % file).saturating_sub(512) / 512 * 512;
     (bytes / file) * CHUNK_FILE_BYTES + rest
 }
 

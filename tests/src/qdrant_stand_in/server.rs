@@ -1,7 +1,7 @@
 //! The running stand-in: a listener with a thread of its own, and what a test asks and tells it.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{self, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -76,8 +76,14 @@ impl StandIn {
             None => (None, None),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, setup.port)))?;
+        // Bound without the runtime, so that asynchronous tests can start a server as well.
+        let listener = net::TcpListener::bind((Ipv4Addr::LOCALHOST, setup.port))?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
         let (stop, stopped) = oneshot::channel();
         let served = core.clone();
         let thread = thread::Builder::new()
