@@ -16,7 +16,7 @@ use super::effect::Effect;
 use super::handler::{Asked, Core};
 
 const CHUNK_BYTES: u64 = 1 << 20;
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// What was sent before a cut is to reach the client, so that it sees exactly so many bytes.
 const BEFORE_CUT: Duration = Duration::from_millis(50);
 /// How often a slow body sends something.

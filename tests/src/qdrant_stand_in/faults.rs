@@ -144,11 +144,10 @@ impl Faults {
             let kind = discriminant(&fault.effect);
             let first_of_kind = !seen.contains(&kind);
             let only_one = effects.first().is_some_and(Effect::is_whole_answer);
-            if first_of_kind && !only_one && wanted(&fault.effect) && fault.matches(request) {
-                if let Some(effect) = fault.consume() {
-                    seen.push(kind);
-                    effects.push(effect);
-                }
+            let usable = first_of_kind && !only_one && wanted(&fault.effect) && fault.matches(request);
+            if let Some(effect) = usable.then(|| fault.consume()).flatten() {
+                seen.push(kind);
+                effects.push(effect);
             }
         }
         effects

@@ -1,6 +1,8 @@
 //! Generated snapshots: Qdrant-like archives of any size, the same for the same settings, made while
 //! they are read. Nothing of their bulk is held: one block of filling is, and it is varied by stamps.
 
+use std::sync::OnceLock;
+
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 
@@ -194,7 +196,8 @@ fn segment_path(seed: u64, shard: u32) -> String {
 pub(crate) struct Layout {
     pieces: Vec<(u64, Piece)>,
     size_bytes: u64,
-    base: Bytes,
+    /// The block that fills are slices of; made when the first of them is read.
+    base: OnceLock<Bytes>,
     kind: FillKind,
     seed: u64,
 }
@@ -208,8 +211,7 @@ impl Layout {
             placed.push((start, piece));
             start += len;
         }
-        let base = base(kind, start.min(BASE_BYTES));
-        Layout { pieces: placed, size_bytes: start, base, kind, seed }
+        Layout { pieces: placed, size_bytes: start, base: OnceLock::new(), kind, seed }
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
@@ -236,9 +238,10 @@ impl Layout {
             let stamp = Bytes::from(stamp(self.kind, self.seed, offset / STAMP_EVERY_BYTES));
             return slice(&stamp, in_block, left.min(STAMP_BYTES - in_block));
         }
-        let in_base = offset % self.base.len() as u64;
+        let base = self.base.get_or_init(|| base(self.kind, self.size_bytes.min(BASE_BYTES)));
+        let in_base = offset % base.len() as u64;
         let until_stamp = STAMP_EVERY_BYTES - in_block;
-        slice(&self.base, in_base, left.min(until_stamp).min(self.base.len() as u64 - in_base))
+        slice(base, in_base, left.min(until_stamp).min(base.len() as u64 - in_base))
     }
 }
 

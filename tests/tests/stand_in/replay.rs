@@ -173,8 +173,8 @@ fn upload_content(file: &str) -> Vec<u8> {
         "garb.snapshot" => (0..20_000_u32).map(|number| (number * 7 % 251) as u8 + 1).collect(),
         "trunc.snapshot" => {
             let mut archive = Archive::new(empty.as_slice());
-            let wal = archive.entries().unwrap().map(Result::unwrap);
-            let wal = wal.skip_while(|entry| entry.path_bytes().as_ref() != b"0/wal/open-1").next().unwrap();
+            let mut wal = archive.entries().unwrap().map(Result::unwrap);
+            let wal = wal.find(|entry| entry.path_bytes().as_ref() == b"0/wal/open-1").unwrap();
             let cut = wal.raw_file_position() as usize + 10;
             empty[..cut].to_vec()
         }
