@@ -1,0 +1,292 @@
+//! Generated snapshots: Qdrant-like archives of any size, the same for the same settings, made while
+//! they are read. Nothing of their bulk is held: one block of filling is, and it is varied by stamps.
+
+use std::sync::OnceLock;
+
+use bytes::{Bytes, BytesMut};
+use serde_json::{Value, json};
+
+use super::collection::plain_config;
+use super::tar_layout::{self, Piece};
+
+/// Longer than the windows of everyday compression levels, so that repeating it saves them nothing.
+const BASE_BYTES: u64 = 16 << 20;
+const STAMP_EVERY_BYTES: u64 = 1 << 20;
+const STAMP_BYTES: u64 = 64;
+/// Qdrant splits vectors into files of this size.
+const CHUNK_FILE_BYTES: u64 = 32 << 20;
+const DIMENSIONS: u64 = 1024;
+const WAL_BYTES: u64 = 1 << 20;
+const ZEROS: [u8; 4096] = [0; 4096];
+
+/// What a generated snapshot's bulk is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FillKind {
+    /// Random floats: they hardly compress, as real vectors.
+    #[default]
+    Random,
+    /// Repetitive text: it compresses well.
+    Text,
+}
+
+/// The settings a generated snapshot is made from.
+#[derive(Clone, Debug)]
+pub struct GeneratedSnapshot {
+    /// The size wanted; the file is this rounded up to 512 bytes, and at least some 20 KiB.
+    pub size_bytes: u64,
+    /// What the bulk is like.
+    pub kind: FillKind,
+    /// Another seed, other bytes.
+    pub seed: u64,
+    /// How many shards, all of them local.
+    pub shards: u32,
+    /// How many points restoring it yields; without it, what its vectors would make.
+    pub points_count: Option<u64>,
+    /// Where the points' made-up content derives from; a restored collection has the same points.
+    pub points_seed: String,
+    /// The configuration in `config.json`.
+    pub config: Value,
+    /// The peer in `replica_state.json`.
+    pub peer_id: u64,
+}
+
+impl GeneratedSnapshot {
+    /// A snapshot of one shard with random vectors.
+    pub fn new(size_bytes: u64) -> GeneratedSnapshot {
+        GeneratedSnapshot {
+            size_bytes,
+            kind: FillKind::Random,
+            seed: 1,
+            shards: 1,
+            points_count: None,
+            points_seed: "generated".to_owned(),
+            config: plain_config(DIMENSIONS, 1),
+            peer_id: super::state::DEFAULT_PEER_ID,
+        }
+    }
+
+    /// With another kind of bulk.
+    pub fn kind(self, kind: FillKind) -> GeneratedSnapshot {
+        GeneratedSnapshot { kind, ..self }
+    }
+
+    /// With another seed.
+    pub fn seed(self, seed: u64) -> GeneratedSnapshot {
+        GeneratedSnapshot { seed, ..self }
+    }
+
+    /// With this many points.
+    pub fn points_count(self, points_count: u64) -> GeneratedSnapshot {
+        GeneratedSnapshot { points_count: Some(points_count), ..self }
+    }
+
+    /// With this many shards, in the configuration too.
+    pub fn shards(mut self, shards: u32) -> GeneratedSnapshot {
+        self.shards = shards.max(1);
+        self.config["params"]["shard_number"] = json!(self.shards);
+        self
+    }
+
+    /// How many points a collection of this snapshot has.
+    pub fn points(&self) -> u64 {
+        self.points_count.unwrap_or(self.size_bytes / (DIMENSIONS * 4))
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        let overhead = tar_layout::total(&self.pieces(0));
+        let wanted = self.size_bytes.next_multiple_of(512);
+        let fill = wanted.saturating_sub(overhead) / u64::from(self.shards);
+        let mut pieces = self.pieces(fill_within(fill));
+        // What the headers of the vector files left over goes behind the end marker, where it is ignored.
+        let missing = wanted.saturating_sub(tar_layout::total(&pieces));
+        if missing > 0 {
+            pieces.push(Piece::Zeros(missing));
+        }
+        Layout::new(pieces, self.kind, self.seed)
+    }
+
+    fn pieces(&self, fill_bytes_each: u64) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        for shard in 0..self.shards {
+            let segment = self.segment(shard, fill_bytes_each);
+            tar_layout::member(&mut pieces, &segment_path(self.seed, shard), segment);
+            let wal = format!("shard {shard} of seed {}", self.seed).repeat(20);
+            tar_layout::sparse_file(&mut pieces, &format!("{shard}/wal/open-1"), wal.as_bytes(), WAL_BYTES);
+            let replica = json!({
+                "is_local": true,
+                "this_peer_id": self.peer_id,
+                "peers": { self.peer_id.to_string(): "Active" },
+            });
+            tar_layout::file(&mut pieces, &format!("{shard}/replica_state.json"), replica.to_string());
+            let shard_config = json!({ "type": "ReplicaSet" });
+            tar_layout::file(&mut pieces, &format!("{shard}/shard_config.json"), shard_config.to_string());
+        }
+        let mut config = self.config.clone();
+        config["uuid"] = Value::Null;
+        tar_layout::file(&mut pieces, "version.info", "0.4.2");
+        tar_layout::file(&mut pieces, "config.json", config.to_string());
+        tar_layout::file(&mut pieces, "shard_key_mapping.json", "[]");
+        tar_layout::file(&mut pieces, "payload_index.json", json!({ "schema": {} }).to_string());
+        tar_layout::end(&mut pieces);
+        pieces
+    }
+
+    fn segment(&self, shard: u32, fill_bytes: u64) -> Vec<Piece> {
+        let shards = u64::from(self.shards);
+        let extra = u64::from(u64::from(shard) < self.points() % shards);
+        // What a restore through the stand-in reads back; Qdrant's own fields stand beside it.
+        let segment = json!({
+            "initial_version": null, "version": 3,
+            "config": { "vector_data": {}, "payload_storage_type": { "type": "mmap" } },
+            "stand_in": { "points_count": self.points() / shards + extra, "points_seed": self.points_seed },
+        });
+        let mut pieces = Vec::new();
+        tar_layout::file(&mut pieces, "snapshot/files/segment.json", segment.to_string());
+        let mut left = fill_bytes;
+        let mut number = 0;
+        while left > 0 {
+            let len = left.min(CHUNK_FILE_BYTES);
+            let path = format!("snapshot/files/vector_storage/vectors/chunk_{number}.mmap");
+            tar_layout::member(&mut pieces, &path, vec![Piece::Fill(len)]);
+            left -= len;
+            number += 1;
+        }
+        let flags = "snapshot/files/vector_storage/deleted/flags_a.dat";
+        tar_layout::sparse_file(&mut pieces, flags, &[0; 64], WAL_BYTES);
+        tar_layout::file(&mut pieces, "snapshot/files/version.info", "0.6.0");
+        tar_layout::end(&mut pieces);
+        pieces
+    }
+
+    /// The flat archive a shard's snapshot stream is.
+    pub(crate) fn shard_stream(&self, shard: u32) -> Vec<u8> {
+        let uuid = segment_uuid(self.seed, shard);
+        let mut pieces = Vec::new();
+        let vectors = format!("segments/{uuid}/files/vector_storage/vectors/chunk_0.mmap");
+        tar_layout::member(&mut pieces, &vectors, vec![Piece::Fill(64 << 10)]);
+        tar_layout::file(&mut pieces, &format!("segments/{uuid}/files/version.info"), "0.6.0");
+        tar_layout::end(&mut pieces);
+        let layout = Layout::new(pieces, self.kind, self.seed);
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < layout.size_bytes() {
+            bytes.extend_from_slice(&layout.read_at(bytes.len() as u64, usize::MAX));
+        }
+        bytes
+    }
+}
+
+/// How much filling fits when the files that hold it need a header each.
+fn fill_within(bytes: u64) -> u64 {
+    let file = tar_layout::member_bytes(CHUNK_FILE_BYTES);
+    // Whole blocks, or the padding would make the archive larger than was asked for.
+    let rest = (bytes % file).saturating_sub(512) / 512 * 512;
+    (bytes / file) * CHUNK_FILE_BYTES + rest
+}
+
+fn segment_uuid(seed: u64, shard: u32) -> String {
+    format!("{shard:08x}-0000-4000-8000-{:012x}", seed & 0xffff_ffff_ffff)
+}
+
+fn segment_path(seed: u64, shard: u32) -> String {
+    format!("{shard}/segments/{}.tar", segment_uuid(seed, shard))
+}
+
+/// Where which piece of a generated archive lies.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pieces: Vec<(u64, Piece)>,
+    size_bytes: u64,
+    /// The block that fills are slices of; made when the first of them is read.
+    base: OnceLock<Bytes>,
+    kind: FillKind,
+    seed: u64,
+}
+
+impl Layout {
+    fn new(pieces: Vec<Piece>, kind: FillKind, seed: u64) -> Layout {
+        let mut start = 0;
+        let mut placed = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let len = piece.len();
+            placed.push((start, piece));
+            start += len;
+        }
+        Layout { pieces: placed, size_bytes: start, base: OnceLock::new(), kind, seed }
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Some bytes from `offset` on, at most `max`. Cheap: slices of the base block, no copies.
+    pub(crate) fn read_at(&self, offset: u64, max: usize) -> Bytes {
+        let next = self.pieces.partition_point(|(start, _)| *start <= offset);
+        let Some((start, piece)) = next.checked_sub(1).and_then(|index| self.pieces.get(index)) else {
+            return Bytes::new();
+        };
+        let left = (start + piece.len()).saturating_sub(offset).min(max as u64);
+        match piece {
+            Piece::Bytes(bytes) => slice(bytes, offset - start, left),
+            Piece::Zeros(_) => Bytes::from_static(&ZEROS).slice(..left.min(4096) as usize),
+            Piece::Fill(_) => self.fill_at(offset, left),
+        }
+    }
+
+    fn fill_at(&self, offset: u64, left: u64) -> Bytes {
+        let in_block = offset % STAMP_EVERY_BYTES;
+        if in_block < STAMP_BYTES {
+            let stamp = Bytes::from(stamp(self.kind, self.seed, offset / STAMP_EVERY_BYTES));
+            return slice(&stamp, in_block, left.min(STAMP_BYTES - in_block));
+        }
+        let base = self.base.get_or_init(|| base(self.kind, self.size_bytes.min(BASE_BYTES)));
+        let in_base = offset % base.len() as u64;
+        let until_stamp = STAMP_EVERY_BYTES - in_block;
+        slice(base, in_base, left.min(until_stamp).min(base.len() as u64 - in_base))
+    }
+}
+
+fn slice(bytes: &Bytes, from: u64, len: u64) -> Bytes {
+    bytes.slice(from as usize..(from + len) as usize)
+}
+
+/// Makes every mebibyte of filling differ from every other, so that a swapped block changes the digest.
+fn stamp(kind: FillKind, seed: u64, block: u64) -> Vec<u8> {
+    match kind {
+        FillKind::Random => floats(STAMP_BYTES, mix(seed) ^ block).to_vec(),
+        FillKind::Text => {
+            format!("{:<63}\n", format!("block {block} of the text generated from {seed}")).into_bytes()
+        }
+    }
+}
+
+fn base(kind: FillKind, len: u64) -> Bytes {
+    match kind {
+        FillKind::Random => floats(len, 0x9e37_79b9),
+        FillKind::Text => {
+            let line = "{\"source\":\"wiki\",\"lang\":\"en\",\"text\":\"lorem ipsum dolor sit amet\"}\n";
+            let repeats = usize::try_from(len).unwrap_or(0) / line.len() + 1;
+            Bytes::from(line.repeat(repeats)).slice(..len as usize)
+        }
+    }
+}
+
+/// Floats between -1 and 1, as vectors have them.
+fn floats(len: u64, seed: u64) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(len as usize + 4);
+    let mut number = mix(seed) | 1;
+    while (bytes.len() as u64) < len {
+        number ^= number << 13;
+        number ^= number >> 7;
+        number ^= number << 17;
+        let float = ((number >> 32) as u32 as i32) as f32 / 2_147_483_648.0;
+        bytes.extend_from_slice(&float.to_le_bytes());
+    }
+    bytes.truncate(len as usize);
+    bytes.freeze()
+}
+
+/// Spreads neighbouring numbers far apart.
+pub(crate) fn mix(number: u64) -> u64 {
+    let mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed ^ (mixed >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) ^ (mixed >> 29)
+}

@@ -1,0 +1,188 @@
+//! One request from its head to its answer: log it, let faults have their way, check the key, dispatch.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::DATE;
+use hyper::{HeaderMap, Request};
+use serde_json::Value;
+
+use super::access;
+use super::answers::{HangUp, Reply, bare, set};
+use super::effect::{Answer, Effect};
+use super::faults::{Faults, RequestScope};
+use super::request_log::RequestLog;
+use super::route::{Endpoint, Route, route};
+use super::state::State;
+use super::{collections_api, creation, download, points_api, snapshots_api, upload};
+
+/// Bodies that are not uploads; more than this is not read.
+const MAX_BODY_BYTES: usize = 32 << 20;
+
+/// What one server of the stand-in consists of. The nodes of a cluster share the state.
+pub(crate) struct Core {
+    pub(crate) state: Arc<Mutex<State>>,
+    pub(crate) node: usize,
+    pub(crate) faults: Mutex<Faults>,
+    pub(crate) log: RequestLog,
+    pub(crate) path_prefix: String,
+}
+
+impl Core {
+    /// A test that panicked while it held the state must not take the server down as well.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request, read as far as every endpoint wants it.
+pub(crate) struct Asked {
+    pub(crate) route: Route,
+    pub(crate) query: HashMap<String, String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: Option<Value>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) started: Instant,
+    pub(crate) node: usize,
+    pub(crate) log_number: usize,
+}
+
+impl Asked {
+    /// What the first effect that `pick` knows says.
+    pub(crate) fn effect<T>(&self, pick: impl Fn(&Effect) -> Option<T>) -> Option<T> {
+        self.effects.iter().find_map(pick)
+    }
+}
+
+/// Answers a request, or says that the connection is to be closed.
+pub(crate) async fn handle(core: Arc<Core>, request: Request<Incoming>) -> Result<Reply, HangUp> {
+    let mut reply = answer(&core, request).await?;
+    // The server's own clock stamps the answer: clients compare it with the names of snapshots.
+    let date = core.state().clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    set(&mut reply, DATE.as_str(), &date);
+    Ok(reply)
+}
+
+async fn answer(core: &Arc<Core>, request: Request<Incoming>) -> Result<Reply, HangUp> {
+    let started = Instant::now();
+    let (head, body) = request.into_parts();
+    let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let log_number = core.log.add(head.method.as_str(), path_and_query, &head.headers);
+
+    let Some(path) = below_prefix(head.uri.path(), &core.path_prefix) else {
+        return Ok(bare(404, Bytes::new()));
+    };
+    let route = route(&head.method, path);
+    let scope = RequestScope {
+        endpoint: route.endpoint,
+        method: head.method.as_str(),
+        path,
+        collection: Some(route.collection.as_str()).filter(|name| !name.is_empty()),
+    };
+    let effects = core.faults().take(&scope);
+    for effect in &effects {
+        match effect {
+            Effect::HangUp => return Err(HangUp),
+            Effect::NeverAnswer => pending().await,
+            Effect::Delay(time) => tokio::time::sleep(*time).await,
+            Effect::Answer(instead) => {
+                drain(core, log_number, body).await;
+                return Ok(in_place(instead));
+            }
+            _ => {}
+        }
+    }
+
+    let refused = access::refuse(&core.state(), route.endpoint, &head.headers, started);
+    if let Some(refused) = refused {
+        drain(core, log_number, body).await;
+        return Ok(refused);
+    }
+
+    let mut asked = Asked {
+        query: url::form_urlencoded::parse(head.uri.query().unwrap_or("").as_bytes()).into_owned().collect(),
+        headers: head.headers,
+        json: None,
+        effects,
+        started,
+        node: core.node,
+        log_number,
+        route,
+    };
+    if asked.route.endpoint == Endpoint::UploadSnapshot {
+        return Ok(upload::upload(core, &asked, body).await);
+    }
+    asked.json = drain(core, log_number, body).await;
+    dispatch(core, asked).await
+}
+
+async fn dispatch(core: &Arc<Core>, asked: Asked) -> Result<Reply, HangUp> {
+    Ok(match asked.route.endpoint {
+        Endpoint::Root => collections_api::root(&core.state()),
+        Endpoint::Readyz => collections_api::readyz(),
+        Endpoint::Healthz => collections_api::health("healthz"),
+        Endpoint::Livez => collections_api::health("livez"),
+        Endpoint::Cluster => collections_api::cluster(&core.state(), &asked),
+        Endpoint::Collections => collections_api::list(&core.state(), &asked),
+        Endpoint::CollectionInfo => collections_api::info(&core.state(), &asked),
+        Endpoint::CollectionExists => collections_api::exists(&core.state(), &asked),
+        Endpoint::CreateCollection => collections_api::create(&mut core.state(), &asked),
+        Endpoint::DeleteCollection => collections_api::delete(&mut core.state(), &asked),
+        Endpoint::Aliases => collections_api::aliases(&core.state(), &asked),
+        Endpoint::ChangeAliases => collections_api::change_aliases(&mut core.state(), &asked),
+        Endpoint::CollectionAliases => collections_api::collection_aliases(&core.state(), &asked),
+        Endpoint::CollectionCluster => collections_api::collection_cluster(&mut core.state(), &asked),
+        Endpoint::CountPoints => points_api::count(&core.state(), &asked),
+        Endpoint::ScrollPoints => points_api::scroll(&core.state(), &asked),
+        Endpoint::RetrievePoints => points_api::retrieve(&core.state(), &asked),
+        Endpoint::CreateSnapshot => return creation::create(core, &asked).await,
+        Endpoint::ListSnapshots => snapshots_api::list(&core.state(), &asked),
+        Endpoint::DeleteSnapshot => snapshots_api::delete(&mut core.state(), &asked),
+        Endpoint::RecoverSnapshot => snapshots_api::recover(&asked),
+        Endpoint::DownloadSnapshot => download::snapshot(core, &asked),
+        Endpoint::ShardSnapshot => download::shard(core, &asked),
+        // Uploads never come here; their body is read while it arrives.
+        Endpoint::UploadSnapshot | Endpoint::Unknown => bare(404, Bytes::new()),
+    })
+}
+
+fn below_prefix<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    let below = path.strip_prefix(prefix)?;
+    if below.is_empty() {
+        return Some("/");
+    }
+    below.starts_with('/').then_some(below)
+}
+
+fn in_place(answer: &Answer) -> Reply {
+    let mut reply = bare(answer.status, answer.body.clone());
+    for (name, value) in &answer.headers {
+        set(&mut reply, name, value);
+    }
+    reply
+}
+
+/// Reads a body to its end (within reason), so that the client can send it all before it reads the answer.
+pub(crate) async fn drain(core: &Core, log_number: usize, mut body: Incoming) -> Option<Value> {
+    let mut bytes = BytesMut::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Some(data) = frame.data_ref() {
+            bytes.extend_from_slice(data);
+        }
+        if bytes.len() > MAX_BODY_BYTES {
+            break;
+        }
+    }
+    let json: Option<Value> = serde_json::from_slice(&bytes).ok();
+    core.log.body_read(log_number, bytes.len() as u64, json.clone().unwrap_or(Value::Null));
+    json
+}

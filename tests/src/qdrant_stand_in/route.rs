@@ -1,0 +1,103 @@
+//! Which endpoint a request is for.
+
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each name says it")]
+pub enum Endpoint {
+    Root,
+    Readyz,
+    Healthz,
+    Livez,
+    Cluster,
+    Collections,
+    CollectionInfo,
+    CollectionExists,
+    CreateCollection,
+    DeleteCollection,
+    Aliases,
+    ChangeAliases,
+    CollectionAliases,
+    CollectionCluster,
+    CountPoints,
+    ScrollPoints,
+    RetrievePoints,
+    CreateSnapshot,
+    ListSnapshots,
+    DownloadSnapshot,
+    DeleteSnapshot,
+    UploadSnapshot,
+    RecoverSnapshot,
+    ShardSnapshot,
+    Unknown,
+}
+
+impl Endpoint {
+    /// Whether it answers without a key.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Endpoint::Root | Endpoint::Readyz | Endpoint::Healthz | Endpoint::Livez)
+    }
+
+    /// Whether a read-only key suffices.
+    pub(crate) fn only_reads(self) -> bool {
+        !matches!(
+            self,
+            Endpoint::CreateCollection
+                | Endpoint::DeleteCollection
+                | Endpoint::ChangeAliases
+                | Endpoint::CreateSnapshot
+                | Endpoint::DeleteSnapshot
+                | Endpoint::UploadSnapshot
+                | Endpoint::RecoverSnapshot
+        )
+    }
+}
+
+/// A request's endpoint and the names in its path, decoded; empty where the path has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) collection: String,
+    /// The snapshot's name, or the shard's number.
+    pub(crate) item: String,
+}
+
+/// Finds the endpoint of a path (without query and prefix).
+pub(crate) fn route(method: &Method, path: &str) -> Route {
+    let segments: Vec<String> = path
+        .trim_start_matches('/')
+        .split('/')
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        .collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let (endpoint, collection, item) = match (method.as_str(), segments.as_slice()) {
+        ("GET", [""]) => (Endpoint::Root, "", ""),
+        ("GET", ["readyz"]) => (Endpoint::Readyz, "", ""),
+        ("GET", ["healthz"]) => (Endpoint::Healthz, "", ""),
+        ("GET", ["livez"]) => (Endpoint::Livez, "", ""),
+        ("GET", ["cluster"]) => (Endpoint::Cluster, "", ""),
+        ("GET", ["aliases"]) => (Endpoint::Aliases, "", ""),
+        ("GET", ["collections"]) => (Endpoint::Collections, "", ""),
+        ("POST", ["collections", "aliases"]) => (Endpoint::ChangeAliases, "", ""),
+        ("GET", ["collections", name]) => (Endpoint::CollectionInfo, *name, ""),
+        ("PUT", ["collections", name]) => (Endpoint::CreateCollection, *name, ""),
+        ("DELETE", ["collections", name]) => (Endpoint::DeleteCollection, *name, ""),
+        ("GET", ["collections", name, "exists"]) => (Endpoint::CollectionExists, *name, ""),
+        ("GET", ["collections", name, "aliases"]) => (Endpoint::CollectionAliases, *name, ""),
+        ("GET", ["collections", name, "cluster"]) => (Endpoint::CollectionCluster, *name, ""),
+        ("POST", ["collections", name, "points", "count"]) => (Endpoint::CountPoints, *name, ""),
+        ("POST", ["collections", name, "points", "scroll"]) => (Endpoint::ScrollPoints, *name, ""),
+        ("POST", ["collections", name, "points"]) => (Endpoint::RetrievePoints, *name, ""),
+        ("POST", ["collections", name, "snapshots"]) => (Endpoint::CreateSnapshot, *name, ""),
+        ("GET", ["collections", name, "snapshots"]) => (Endpoint::ListSnapshots, *name, ""),
+        ("POST", ["collections", name, "snapshots", "upload"]) => (Endpoint::UploadSnapshot, *name, ""),
+        ("PUT", ["collections", name, "snapshots", "recover"]) => (Endpoint::RecoverSnapshot, *name, ""),
+        ("GET", ["collections", name, "snapshots", file]) => (Endpoint::DownloadSnapshot, *name, *file),
+        ("DELETE", ["collections", name, "snapshots", file]) => (Endpoint::DeleteSnapshot, *name, *file),
+        ("GET", ["collections", name, "shards", id, "snapshot"]) => (Endpoint::ShardSnapshot, *name, *id),
+        _ => (Endpoint::Unknown, "", ""),
+    };
+    Route { endpoint, collection: collection.to_owned(), item: item.to_owned() }
+}

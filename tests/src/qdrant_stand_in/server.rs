@@ -1,0 +1,224 @@
+//! The running stand-in: a listener with a thread of its own, and what a test asks and tells it.
+
+use std::io;
+use std::net::{self, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+
+use super::content::Content;
+use super::faults::Faults;
+use super::handler::{Core, handle};
+use super::request_log::{LoggedRequest, RequestLog};
+use super::setup::Setup;
+use super::state::{State, StoredSnapshot};
+use super::tls::Tls;
+
+/// How long the server's tasks may take to end when it is stopped.
+const STOPPING: Duration = Duration::from_millis(200);
+
+/// A server that runs until it is dropped.
+pub struct StandIn {
+    core: Arc<Core>,
+    address: SocketAddr,
+    authority_pem: Option<String>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StandIn {
+    /// Starts a server.
+    ///
+    /// # Panics
+    /// When it cannot: [`StandIn::try_start`] says why.
+    pub fn start(setup: Setup) -> StandIn {
+        match StandIn::try_start(setup) {
+            Ok(stand_in) => stand_in,
+            Err(error) => panic!("the stand-in did not start: {error}"),
+        }
+    }
+
+    /// Starts a server.
+    ///
+    /// # Errors
+    /// When the port is taken, or certificates or threads cannot be made.
+    pub fn try_start(setup: Setup) -> io::Result<StandIn> {
+        let state = Arc::new(Mutex::new(setup.state.clone()));
+        StandIn::start_node(setup, state, 0)
+    }
+
+    /// Starts the server with the genuine collections: [`Setup::sample`].
+    pub fn sample() -> StandIn {
+        StandIn::start(Setup::sample())
+    }
+
+    /// Starts one node on a state that others share.
+    pub(crate) fn start_node(setup: Setup, state: Arc<Mutex<State>>, node: usize) -> io::Result<StandIn> {
+        let core = Arc::new(Core {
+            state,
+            node,
+            faults: Mutex::new(setup.faults),
+            log: RequestLog::default(),
+            path_prefix: setup.path_prefix,
+        });
+        let tls = setup.tls.then(Tls::make).transpose()?;
+        let (acceptor, authority_pem) = match tls {
+            Some(tls) => (Some(tls.acceptor), Some(tls.authority_pem)),
+            None => (None, None),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        // Bound without the runtime, so that asynchronous tests can start a server as well.
+        let listener = net::TcpListener::bind((Ipv4Addr::LOCALHOST, setup.port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
+        let (stop, stopped) = oneshot::channel();
+        let served = core.clone();
+        let thread = thread::Builder::new()
+            .name("qdrant-stand-in".to_owned())
+            .spawn(move || run(runtime, listener, served, acceptor, stopped))?;
+        Ok(StandIn { core, address, authority_pem, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it answers, without a slash at the end: `http://127.0.0.1:40123/qdrant`.
+    pub fn url(&self) -> String {
+        let scheme = if self.authority_pem.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.address, self.core.path_prefix)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The certificate a client has to trust, if this is HTTPS.
+    pub fn authority_pem(&self) -> Option<&str> {
+        self.authority_pem.as_deref()
+    }
+
+    /// Reads or changes what the server knows.
+    pub fn state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.core.state())
+    }
+
+    /// Reads or changes what goes wrong.
+    pub fn faults<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
+        change(&mut self.core.faults())
+    }
+
+    /// The requests so far, in the order of their arrival.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.core.log.all()
+    }
+
+    /// The requests with this method whose path and query contain this text.
+    pub fn requests_matching(&self, method: &str, text: &str) -> Vec<LoggedRequest> {
+        let matching =
+            |request: &LoggedRequest| request.method == method && request.path_and_query.contains(text);
+        self.requests().into_iter().filter(matching).collect()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.core.log.clear();
+    }
+
+    /// The snapshots that lie on this server, even of a collection that is gone.
+    pub fn snapshots(&self, collection: &str) -> Vec<StoredSnapshot> {
+        self.core.state().snapshots(self.core.node, collection)
+    }
+
+    /// Their names, sorted.
+    pub fn snapshot_names(&self, collection: &str) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.snapshots(collection).into_iter().map(|snapshot| snapshot.name).collect();
+        names.sort();
+        names
+    }
+
+    /// Puts a snapshot on this server as another tool would, replacing one of that name.
+    pub fn add_snapshot(&self, collection: &str, name: &str, content: Content) {
+        let sha256 = content.sha256();
+        let mut state = self.core.state();
+        let checksum = (!state.s3).then_some(sha256);
+        state.store(self.core.node, collection, name, content, checksum);
+    }
+
+    /// Changes this server's peer id, as another server behind the same address has.
+    pub fn set_peer_id(&self, peer_id: u64) {
+        let mut state = self.core.state();
+        if let Some(node) = state.nodes.get_mut(self.core.node) {
+            node.peer_id = peer_id;
+        }
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the server's thread has been printed; there is nothing left to do about it here.
+            drop(thread.join());
+        }
+    }
+}
+
+fn run(
+    runtime: Runtime,
+    listener: TcpListener,
+    core: Arc<Core>,
+    acceptor: Option<TlsAcceptor>,
+    stopped: oneshot::Receiver<()>,
+) {
+    runtime.block_on(async {
+        tokio::select! {
+            () = accept(listener, core, acceptor) => {}
+            _ = stopped => {}
+        }
+    });
+    runtime.shutdown_timeout(STOPPING);
+}
+
+async fn accept(listener: TcpListener, core: Arc<Core>, acceptor: Option<TlsAcceptor>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: some will be free again soon.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        // Headers and the first bytes of a body are separate writes.
+        drop(stream.set_nodelay(true));
+        let core = core.clone();
+        let acceptor = acceptor.clone();
+        tokio::spawn(async move {
+            match acceptor {
+                None => serve(stream, core).await,
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(stream, core).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, core: Arc<Core>) {
+    let service = service_fn(move |request| handle(core.clone(), request));
+    let connection =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    // Clients that go away and connections cut on purpose both end here; neither is news.
+    drop(connection.await);
+}

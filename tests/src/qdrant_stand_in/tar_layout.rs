@@ -1,0 +1,94 @@
+//! Writes the headers of a tar whose members' bytes come from elsewhere: a list of pieces, not an archive.
+
+use bytes::Bytes;
+use tar::{EntryType, Header};
+
+const BLOCK_BYTES: u64 = 512;
+/// The end of a tar: two blocks of zeros.
+pub(crate) const END_BYTES: u64 = 2 * BLOCK_BYTES;
+
+/// A run of bytes of the archive.
+#[derive(Clone, Debug)]
+pub(crate) enum Piece {
+    /// These very bytes.
+    Bytes(Bytes),
+    /// So many bytes of whatever the generator fills with.
+    Fill(u64),
+    /// So many zeros.
+    Zeros(u64),
+}
+
+impl Piece {
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Piece::Bytes(bytes) => bytes.len() as u64,
+            Piece::Fill(len) | Piece::Zeros(len) => *len,
+        }
+    }
+}
+
+/// What all pieces together take.
+pub(crate) fn total(pieces: &[Piece]) -> u64 {
+    pieces.iter().map(Piece::len).sum()
+}
+
+/// A member with these bytes.
+pub(crate) fn file(pieces: &mut Vec<Piece>, path: &str, bytes: impl Into<Bytes>) {
+    member(pieces, path, vec![Piece::Bytes(bytes.into())]);
+}
+
+/// A member made of pieces, a nested tar for example.
+pub(crate) fn member(pieces: &mut Vec<Piece>, path: &str, body: Vec<Piece>) {
+    let len = total(&body);
+    pieces.push(header(path, len, EntryType::Regular, None));
+    pieces.extend(body);
+    pad(pieces, len);
+}
+
+/// A GNU sparse member: `data` at its beginning, then a hole up to `real_size_bytes`.
+pub(crate) fn sparse_file(pieces: &mut Vec<Piece>, path: &str, data: &[u8], real_size_bytes: u64) {
+    let len = data.len() as u64;
+    pieces.push(header(path, len, EntryType::GNUSparse, Some(real_size_bytes)));
+    pieces.push(Piece::Bytes(Bytes::copy_from_slice(data)));
+    pad(pieces, len);
+}
+
+/// The end marker.
+pub(crate) fn end(pieces: &mut Vec<Piece>) {
+    pieces.push(Piece::Zeros(END_BYTES));
+}
+
+/// What a member of this length takes in the archive, its header included.
+pub(crate) fn member_bytes(len: u64) -> u64 {
+    BLOCK_BYTES + len.next_multiple_of(BLOCK_BYTES)
+}
+
+fn pad(pieces: &mut Vec<Piece>, len: u64) {
+    let padding = len.next_multiple_of(BLOCK_BYTES) - len;
+    if padding > 0 {
+        pieces.push(Piece::Zeros(padding));
+    }
+}
+
+fn header(path: &str, len: u64, entry_type: EntryType, real_size_bytes: Option<u64>) -> Piece {
+    let mut header = Header::new_gnu();
+    // Paths here are short and relative; one that is not would only leave the name empty.
+    let named = header.set_path(path);
+    debug_assert!(named.is_ok(), "{path} does not fit a tar header");
+    header.set_size(len);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_entry_type(entry_type);
+    if let (Some(real_size_bytes), Some(gnu)) = (real_size_bytes, header.as_gnu_mut()) {
+        gnu.set_real_size(real_size_bytes);
+        gnu.sparse[0].set_offset(0);
+        gnu.sparse[0].set_length(len);
+        // The writers of sparse archives close the map with an empty entry at the end of the file.
+        gnu.sparse[1].set_offset(real_size_bytes);
+        gnu.sparse[1].set_length(0);
+    }
+    header.set_cksum();
+    Piece::Bytes(Bytes::copy_from_slice(header.as_bytes()))
+}

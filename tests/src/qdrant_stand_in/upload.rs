@@ -1,0 +1,175 @@
+//! `POST /collections/{c}/snapshots/upload`: the file is kept first, then looked into, then restored.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
+
+use super::answers::{Reply, error, no_collection, ok, text};
+use super::collection::{Collection, Shard};
+use super::content::Content;
+use super::effect::Effect;
+use super::handler::{Asked, Core, drain};
+use super::multipart::Multipart;
+use super::restore::{Origin, inspect};
+use super::state::State;
+
+pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> Reply {
+    let wanted = asked.query.get("checksum").map(String::as_str);
+    if let Some(malformed) = wanted.filter(|checksum| !is_sha256(checksum)) {
+        drain(core, asked.log_number, body).await;
+        return malformed_checksum(malformed);
+    }
+    let Some(mut multipart) = Multipart::new(&asked.headers, body) else {
+        return error(400, "Content type error", asked.started);
+    };
+    let received = receive(&mut multipart, asked).await;
+    core.log.body_read(asked.log_number, multipart.read_bytes(), Value::Null);
+    let (file_name, content) = match received {
+        Ok(received) => received,
+        Err(refusal) => return refusal,
+    };
+
+    let sha256 = content.sha256();
+    if let Some(wanted) = wanted.filter(|wanted| !wanted.eq_ignore_ascii_case(&sha256)) {
+        // The words are the wrong way round on a real server too.
+        let message = format!("Checksum mismatch: expected {sha256}, actual {wanted}");
+        return error(400, &message, asked.started);
+    }
+    let looked_into = content.clone();
+    let inspected = spawn_blocking(move || inspect(&looked_into)).await;
+
+    let mut state = core.state();
+    let name = state.resolve(&asked.route.collection);
+    // The file stays, whatever comes of it.
+    state.store(core.node, &name, &file_name, content.clone(), None);
+    let mut origin = match inspected {
+        Ok(Ok(origin)) => origin,
+        Ok(Err(failure)) => return error(500, &failure.message(&name), asked.started),
+        Err(_) => return error(500, "Service internal error: task panicked", asked.started),
+    };
+    if let Some((points, local_shards)) = state.origins.get(&sha256).cloned() {
+        origin.points = points;
+        origin.local_shards = local_shards;
+    }
+    if let Some(message) = state.collections.get(&name).and_then(|existing| mismatch(existing, &origin)) {
+        return error(400, &message, asked.started);
+    }
+    restore(&mut state, core.node, &name, &origin, content);
+    if !state.collections.contains_key(&name) {
+        return no_collection(&name, asked.started);
+    }
+    spoil(state.collection_mut(&name), &asked.effects);
+    ok(&Value::Bool(true), asked.started)
+}
+
+/// Takes in the field `snapshot`, hashing it on the way into a file without a name.
+async fn receive(multipart: &mut Multipart, asked: &Asked) -> Result<(String, Content), Reply> {
+    let cut = || text(400, "Multipart stream is incomplete");
+    let storage = |_: io::Error| text(500, "An error occurred processing field: snapshot");
+    let part = loop {
+        let Some(part) = multipart.next_part().await else {
+            return Err(text(400, "Field 'snapshot' is required"));
+        };
+        if part.field == "snapshot" {
+            break part;
+        }
+    };
+    let mut file: File = tempfile::tempfile().map_err(storage)?;
+    let mut hasher = Sha256::new();
+    let mut len = 0;
+    loop {
+        match multipart.next_data().await {
+            Some(Some(data)) => {
+                hasher.update(&data);
+                file.write_all(&data).map_err(storage)?;
+                len += data.len() as u64;
+            }
+            Some(None) => break,
+            None => return Err(cut()),
+        }
+    }
+    if asked.effects.iter().any(|effect| matches!(effect, Effect::UploadNoSpace)) {
+        return Err(storage(io::Error::from(io::ErrorKind::StorageFull)));
+    }
+    let sha256 = hex::encode(hasher.finalize());
+    let file_name = part.file_name.filter(|name| !name.is_empty());
+    // A file that comes without a name gets one that is no one else's.
+    let file_name = file_name.unwrap_or_else(|| format!("{}.snapshot", &sha256[..32]));
+    Ok((file_name, Content::file(file, len, sha256)))
+}
+
+/// Only vectors and shard number are compared with a collection that is there.
+fn mismatch(existing: &Collection, origin: &Origin) -> Option<String> {
+    let (ours, theirs) = (&existing.config["params"], &origin.config["params"]);
+    let differs =
+        ["vectors", "sparse_vectors", "shard_number"].iter().any(|key| ours.get(key) != theirs.get(key));
+    differs.then(|| {
+        format!(
+            "Bad request: Snapshot is not compatible with existing collection: \
+             Collection params: {ours} Snapshot params: {theirs}"
+        )
+    })
+}
+
+/// Puts the snapshot's shards in place on this node; those it lacks stay, or begin empty elsewhere.
+fn restore(state: &mut State, node: usize, name: &str, origin: &Origin, content: Content) {
+    let nodes = state.nodes.len();
+    let collection = state.collections.entry(name.to_owned()).or_insert_with(|| {
+        let mut created = origin.clone().into_collection(name, content.clone());
+        for shard in &mut created.shards {
+            let home = if origin.local_shards.contains_key(&shard.id) {
+                node
+            } else {
+                (node + 1 + shard.id as usize) % nodes
+            };
+            *shard = Shard::on_node(shard.id, 0, home);
+        }
+        created
+    });
+    for shard in &mut collection.shards {
+        if let Some(restored) = origin.shard_on(shard.id, node) {
+            *shard = restored;
+        }
+    }
+    collection.points = origin.points.clone();
+    collection.payload_indexes.clone_from(&origin.payload_indexes);
+    if nodes == 1 {
+        collection.content = content;
+    } else {
+        collection.content_on_node.insert(node, content);
+    }
+}
+
+fn spoil(collection: &mut Collection, effects: &[Effect]) {
+    for effect in effects {
+        match effect {
+            Effect::RestoredLacksPoints(points) => {
+                collection.set_points_count(collection.points_count().saturating_sub(*points));
+            }
+            Effect::ReplicasDeadForPolls(polls) => collection.dead_polls_left = *polls,
+            Effect::RestoredVectorDiffers(index) => {
+                collection.points.change_vector(*index, &collection.config);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn malformed_checksum(checksum: &str) -> Reply {
+    let message = format!(
+        "Validation error in query parameters: [checksum: Validation error: invalid_sha256_hash \
+         [{{\"length\": Number({}), \"expected_length\": Number(64), \"value\": String({checksum:?})}}]]",
+        checksum.len()
+    );
+    let body = serde_json::json!({ "status": { "error": message }, "time": 0.0 });
+    super::answers::json_body(422, &body)
+}
