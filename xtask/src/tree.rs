@@ -122,9 +122,9 @@ mod tests {
             drawing,
             "backups\n\
              ├── docs/\n\
-             │   ├── a.gz           2.0 KiB\n\
-             │   └── a.json            12 B\n\
-             └── repository.json      300 B\n"
+             │   ├── a.gz            2.0 KiB\n\
+             │   └── a.json             12 B\n\
+             └── repository.json       300 B\n"
         );
     }
 
@@ -136,7 +136,7 @@ mod tests {
         std::os::unix::fs::symlink("a", directory.path().join("c")).unwrap();
         let drawing = draw(directory.path()).unwrap();
         let lines: Vec<&str> = drawing.lines().skip(1).map(str::trim_end).collect();
-        assert_eq!(lines, ["├── a             0 B", "├── b/", "└── c -> a"]);
+        assert_eq!(lines, ["├── a              0 B", "├── b/", "└── c -> a"]);
     }
 
     #[test]

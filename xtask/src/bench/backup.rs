@@ -15,10 +15,10 @@ const COLLECTION: &str = "bench";
 const CURL: &str = r#"
 set -eu
 snapshots="$1/collections/$2/snapshots"
-name=$(curl -sSf -X POST "$snapshots?wait=true" | sed -n 's/.*"name" *: *"\([^"]*\)".*/\1/p')
-curl -sSf -o "$3" "$snapshots/$name"
+name=$(curl -sSf --noproxy '*' -X POST "$snapshots?wait=true" | sed -n 's/.*"name" *: *"\([^"]*\)".*/\1/p')
+curl -sSf --noproxy '*' -o "$3" "$snapshots/$name"
 sync "$3"
-curl -sSf -X DELETE -o /dev/null "$snapshots/$name?wait=true"
+curl -sSf --noproxy '*' -X DELETE -o /dev/null "$snapshots/$name?wait=true"
 "#;
 
 #[derive(clap::Args)]
@@ -42,7 +42,18 @@ struct Way {
 
 pub(crate) fn run(opts: &Opts) -> Result<()> {
     tools::debian("curl", "/usr/bin/curl")?;
-    workspace::cargo().args(["build", "--workspace", "--bins", "--locked", "--release"]).run()?;
+    workspace::cargo()
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "qdrant-backup-runner",
+            "--package",
+            "e2e",
+            "--bins",
+        ])
+        .run()?;
     let bin_dir = workspace::bin_dir("release")?;
     let generated = format!("{COLLECTION}={}:random", opts.size);
     let stand_in = StandIn::start(&bin_dir, &["--empty", "--generated", &generated])?;
