@@ -1,2 +1,56 @@
-//! Scaffold.
-fn main() {}
+//! The project's own commands, run as `cargo xtask <command>`. One file a command.
+
+mod bench;
+mod demo;
+mod dist;
+mod links;
+mod prose;
+mod schema;
+mod sh;
+mod stand_in;
+mod test;
+mod tools;
+mod tree;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The project's own commands")]
+struct Opts {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything that CI runs, stopping at the first failure
+    Test(test::Opts),
+    /// Show the programs at work against a stand-in Qdrant (or QDRANT_URL), and prove what they wrote
+    Demo(demo::Opts),
+    /// Write the JSON Schemas of the file formats to docs/schema/
+    Schema(schema::Opts),
+    /// Run a benchmark; without a name, list them
+    Bench(bench::Opts),
+    /// Build the programs as they are shipped
+    Dist,
+}
+
+fn main() -> ExitCode {
+    let result = match Opts::parse().command {
+        Command::Test(opts) => test::run(&opts),
+        Command::Demo(opts) => demo::run(&opts),
+        Command::Schema(opts) => schema::run(&opts),
+        Command::Bench(opts) => bench::run(&opts),
+        Command::Dist => dist::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Tools that a step needs. One that is missing is installed, or the step fails; none is skipped.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Once,
+};
+
+use crate::{
+    sh::{Cmd, Context, Result},
+    workspace,
+};
+
+/// Takes 2.5 minutes to build on two cores, once a machine.
+const CARGO_DENY: &str = "0.20.2";
+
+/// A component of the toolchain (`rustfmt`, `clippy`), asked for by the cargo command that it brings.
+pub(crate) fn rustup_component(component: &str, cargo_command: &str) -> Result<()> {
+    if workspace::cargo().args([cargo_command, "--version"]).read().is_ok() {
+        return Ok(());
+    }
+    Cmd::new("rustup").args(["component", "add", component]).run()
+}
+
+/// The path of cargo-deny, in exactly the version that deny.toml was written for. It is installed beside the
+/// developer's own tools, not over them.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    let wanted = format!("cargo-deny {CARGO_DENY}");
+    let private = cargo_home()?.join("xtask").join(format!("cargo-deny-{CARGO_DENY}"));
+    for program in [PathBuf::from("cargo-deny"), private.join("bin/cargo-deny")] {
+        if Cmd::new(&program).arg("--version").read().is_ok_and(|version| version.trim() == wanted) {
+            return Ok(program);
+        }
+    }
+    println!("{wanted} is not installed; building it takes some minutes");
+    workspace::cargo()
+        .args(["install", "--locked", "--force", "--root"])
+        .arg(&private)
+        .arg(format!("cargo-deny@{CARGO_DENY}"))
+        .run()?;
+    Ok(private.join("bin/cargo-deny"))
+}
+
+/// Makes sure that the program at `path` is there, from Debian's `package`.
+pub(crate) fn debian(package: &str, path: &str) -> Result<()> {
+    static UPDATED: Once = Once::new();
+    if Path::new(path).exists() {
+        return Ok(());
+    }
+    let apt_get = || Cmd::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
+    let missing = format!("{path} is missing; install the Debian package {package}");
+    let mut updated = Ok(());
+    UPDATED.call_once(|| updated = apt_get().args(["update", "--quiet"]).run());
+    updated.context(&missing)?;
+    apt_get()
+        .args(["install", "--yes", "--quiet", "--no-install-recommends", package])
+        .run()
+        .context(&missing)?;
+    if Path::new(path).exists() {
+        Ok(())
+    } else {
+        Err(format!("the Debian package {package} was installed, but brought no {path}"))
+    }
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+        .ok_or_else(|| "neither CARGO_HOME nor HOME is set, so there is no place for tools".to_owned())
+}
