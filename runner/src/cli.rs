@@ -9,9 +9,11 @@ use crate::settings::Opts;
 /// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
 #[derive(Parser)]
 #[command(name = "qdrant-backup", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, 5 too old (status), \
+#[command(
+    after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, 5 too old (status), \
     75 another run holds the lock, 78 configuration, 130/143 interrupted.\n\
-    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`.")]
+    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,

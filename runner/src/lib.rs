@@ -42,5 +42,5 @@ fn wall_clock() -> chrono::DateTime<chrono::Utc> {
 /// Keeps the API key out of core dumps, and other processes of the same user out of our memory. Where the
 /// system refuses there is nothing better to do.
 fn protect_memory() {
-    drop(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable));
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).unwrap_or(());
 }

@@ -62,7 +62,9 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(POLL).await,
-                Err(TryLockError::WouldBlock) => return Err(LockError::Held { holder: read_holder(&mut file) }),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LockError::Held { holder: read_holder(&mut file) });
+                }
                 Err(TryLockError::Error(error)) => return Err(io_error(error)),
             }
         }

@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, Table, TableStyle};
 
 /// Prints `text` and a newline to stdout. A reader that has gone, as in `qdrant-backup list | head`, is no failure.
 ///
@@ -12,7 +11,10 @@ use comfy_table::{CellAlignment, Table};
 /// When stdout cannot be written for another reason, such as a full disk.
 pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let result = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+    let result = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.write_all(b"\n"))
+        .and_then(|()| stdout.flush());
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
@@ -22,7 +24,7 @@ pub fn print(text: &str) -> io::Result<()> {
 /// A table without lines. `right` names the columns that hold numbers.
 pub fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(header.iter().copied());
+    table.load_style(TableStyle::new()).set_header(header.iter().copied());
     for row in rows {
         table.add_row(row);
     }
@@ -46,7 +48,9 @@ pub fn age(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let (length, name) = units[largest];
     let first = format!("{} {name}", seconds / length);
     match units.get(largest + 1) {
-        Some((next, name)) if seconds % length >= *next => format!("{first} {} {name}", seconds % length / next),
+        Some((next, name)) if seconds % length >= *next => {
+            format!("{first} {} {name}", seconds % length / next)
+        }
         Some(_) | None => first,
     }
 }

@@ -53,7 +53,7 @@ impl Signals {
             tokio::spawn(async move {
                 if stream.recv().await.is_some() {
                     // Only the first signal counts; a second one changes nothing.
-                    drop(signals.first.set(name));
+                    signals.first.set(name).unwrap_or(());
                     signals.token.cancel();
                 }
             });

@@ -43,9 +43,9 @@ impl StatusError {
     /// The failure of the file system underneath.
     pub fn io(&self) -> Option<&io::Error> {
         match self {
-            Self::Read(ReadError::Io { source, .. }) | Self::MoveAside { source, .. } | Self::Write { source, .. } => {
-                Some(source)
-            }
+            Self::Read(ReadError::Io { source, .. })
+            | Self::MoveAside { source, .. }
+            | Self::Write { source, .. } => Some(source),
             Self::Read(_) => None,
         }
     }

@@ -25,6 +25,8 @@ open_enum! {
         EmptySnapshot = "empty_snapshot",
         /// The asked node does not hold an active replica of every shard.
         ShardsUncovered = "shards_uncovered",
+        /// A collection that was asked for is not on the server, or the patterns select none.
+        NoCollection = "no_collection",
         /// Fewer points than there must be.
         PointsLost = "points_lost",
         /// The server is not the one that these backups came from.

@@ -289,7 +289,9 @@ async fn tidy_server(run: &mut Run<'_>, collection: &CollectionName, interrupted
     if run.context.options.keep_server_snapshots {
         let url = run.context.client.url().to_owned();
         run.amend_status(|status| {
-            status.undeleted_snapshots.retain(|entry| entry.collection != *collection || entry.node_url != url);
+            status
+                .undeleted_snapshots
+                .retain(|entry| entry.collection != *collection || entry.node_url != url);
         });
         return;
     }

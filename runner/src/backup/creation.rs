@@ -92,7 +92,10 @@ fn intent(run: &Run<'_>, collection: &CollectionName, before: &SnapshotList, lis
         listed_before: before
             .snapshots
             .iter()
-            .map(|snapshot| ListedSnapshot { name: snapshot.name.as_str().to_owned(), checksum: snapshot.checksum })
+            .map(|snapshot| ListedSnapshot {
+                name: snapshot.name.as_str().to_owned(),
+                checksum: snapshot.checksum,
+            })
             .collect(),
     }
 }
@@ -161,19 +164,18 @@ async fn look_for(
 /// What is new in the list and bears a stamp close to our request, oldest first.
 pub fn candidates(creating: &Creating, list: &SnapshotList) -> Vec<Snapshot> {
     let requested = creating.requested_at_server.unwrap_or(creating.requested_at);
-    let mut found: Vec<Snapshot> = list
-        .snapshots
-        .iter()
-        .filter(|snapshot| {
-            let known = creating
-                .listed_before
-                .iter()
-                .any(|before| before.name == snapshot.name.as_str() && before.checksum == snapshot.checksum);
-            let stamp = snapshot.name.stamped_at(&creating.collection);
-            !known && stamp.is_some_and(|stamp| (stamp - requested).abs() <= STAMP_TOLERANCE)
-        })
-        .cloned()
-        .collect();
+    let mut found: Vec<Snapshot> =
+        list.snapshots
+            .iter()
+            .filter(|snapshot| {
+                let known = creating.listed_before.iter().any(|before| {
+                    before.name == snapshot.name.as_str() && before.checksum == snapshot.checksum
+                });
+                let stamp = snapshot.name.stamped_at(&creating.collection);
+                !known && stamp.is_some_and(|stamp| (stamp - requested).abs() <= STAMP_TOLERANCE)
+            })
+            .cloned()
+            .collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found
 }
@@ -184,7 +186,11 @@ mod tests {
     use crate::qdrant::SnapshotName;
 
     fn snapshot(name: &str, digit: &str) -> Snapshot {
-        Snapshot { name: SnapshotName::new(name).unwrap(), size_bytes: 1, checksum: Some(digit.repeat(64).parse().unwrap()) }
+        Snapshot {
+            name: SnapshotName::new(name).unwrap(),
+            size_bytes: 1,
+            checksum: Some(digit.repeat(64).parse().unwrap()),
+        }
     }
 
     #[test]

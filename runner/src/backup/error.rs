@@ -28,7 +28,9 @@ pub enum BackupError {
         shards: Vec<String>,
     },
     /// What arrived has another length.
-    #[error("snapshot size mismatch: Qdrant said {expected} bytes, got {got}; does another tool make snapshots in the same second?")]
+    #[error(
+        "snapshot size mismatch: Qdrant said {expected} bytes, got {got}; does another tool make snapshots in the same second?"
+    )]
     SizeMismatch {
         /// Bytes that the create response promised.
         expected: u64,
@@ -92,7 +94,7 @@ impl BackupError {
         match self {
             Self::Qdrant(error) => error.kind(),
             Self::Stream(error) => error.kind(),
-            Self::NoSuchCollection => FailureKind::HttpStatus,
+            Self::NoSuchCollection => FailureKind::NoCollection,
             Self::ShardsUncovered { .. } => FailureKind::ShardsUncovered,
             Self::SizeMismatch { .. } => FailureKind::SizeMismatch,
             Self::ChecksumMismatch { .. } => FailureKind::ChecksumMismatch,

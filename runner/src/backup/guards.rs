@@ -6,7 +6,7 @@ use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::Catalog;
 
 use super::error::BackupError;
-use crate::inspect::{Inspection, Severity};
+use crate::inspect::{FindingKind, Inspection};
 use crate::qdrant::CollectionCluster;
 
 /// Whether none of the peers that the server shows is one whose backups these are.
@@ -57,13 +57,39 @@ pub fn check_contents(
     if !missing.is_empty() {
         return contents(format!("no segments of {}", missing.join(", ")));
     }
-    if let Some(finding) = inspection.findings.iter().find(|finding| finding.kind.severity() == Severity::Fatal) {
+    if let Some(finding) = inspection.findings.iter().find(|finding| !is_oddity(finding.kind)) {
         return contents(finding.to_string());
     }
     if points_certain > 0 && inspection.holds_no_points() {
         return Err(BackupError::EmptySnapshot { points: points_certain });
     }
     Ok(())
+}
+
+/// Whether a finding is strange and yet no reason to throw a backup away whose bytes are exactly those that the
+/// server made: a newer Qdrant may write what we do not know. Verification looks harder.
+pub fn is_oddity(kind: FindingKind) -> bool {
+    matches!(
+        kind,
+        FindingKind::Link
+            | FindingKind::UnknownEntryType
+            | FindingKind::DuplicateMember
+            | FindingKind::SparseUnsupported
+            | FindingKind::TooManyMembers
+            | FindingKind::MemberTooLarge
+            | FindingKind::NestedTooDeep
+            | FindingKind::SegmentNameInvalid
+            | FindingKind::MixedLayout
+            | FindingKind::PayloadIndexMissing
+            | FindingKind::ShardKeyMappingMissing
+            | FindingKind::ShardMissing
+            | FindingKind::SegmentsNotLocal
+            | FindingKind::WalMissing
+            | FindingKind::SegmentStateMissing
+            | FindingKind::SegmentStateInvalid
+            | FindingKind::SegmentVersionMissing
+            | FindingKind::SegmentVersionInvalid
+    )
 }
 
 /// Bytes that an archive may take: the whole snapshot where nothing better is known, else what the last backup of the
@@ -74,12 +100,15 @@ pub fn expected_archive_bytes(
     snapshot_bytes: u64,
     compressed: bool,
 ) -> u64 {
-    let last = catalog.newest_good().find(|(name, _)| *name == collection).map(|(_, backup)| &backup.manifest);
-    let Some(last) = last.filter(|last| compressed && last.archives.iter().all(|archive| !archive.encoding.is_empty()))
+    let last =
+        catalog.newest_good().find(|(name, _)| *name == collection).map(|(_, backup)| &backup.manifest);
+    let Some(last) =
+        last.filter(|last| compressed && last.archives.iter().all(|archive| !archive.encoding.is_empty()))
     else {
         return snapshot_bytes;
     };
-    let (stored, snapshot) = (u128::from(last.stored_size_bytes()), u128::from(last.snapshot_size_bytes().max(1)));
+    let (stored, snapshot) =
+        (u128::from(last.stored_size_bytes()), u128::from(last.snapshot_size_bytes().max(1)));
     let expected = u128::from(snapshot_bytes) * stored * 11 / (snapshot * 10);
     u64::try_from(expected).unwrap_or(u64::MAX).min(snapshot_bytes)
 }

@@ -27,7 +27,9 @@ pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<D
         Err(error) if error.is_not_found() => return Ok(Deletion::Gone),
         Err(error) => return Err(error),
     };
-    let Some(listed) = list.snapshots.iter().find(|listed| listed.name == name) else { return Ok(Deletion::Gone) };
+    let Some(listed) = list.snapshots.iter().find(|listed| listed.name == name) else {
+        return Ok(Deletion::Gone);
+    };
     if listed.checksum != snapshot.checksum {
         return Ok(Deletion::Replaced);
     }
@@ -60,7 +62,9 @@ pub async fn clean_up(run: &mut Run<'_>, client: &Client, collection: &Collectio
                 }
                 run.amend_status(|status| status.undeleted_snapshots.retain(|entry| *entry != snapshot));
             }
-            Err(error) => run.warn(format!("{error}; the snapshot stays on the server until the next run deletes it")),
+            Err(error) => {
+                run.warn(format!("{error}; the snapshot stays on the server until the next run deletes it"))
+            }
         }
     }
 }

@@ -109,7 +109,8 @@ impl<'a> Run<'a> {
             what: format!("reading {}", context.layout.collections().display()),
             source,
         })?;
-        let (store, mut warnings) = StatusStore::open(&context.layout, &catalog, &context.hostname, started_at)?;
+        let (store, mut warnings) =
+            StatusStore::open(&context.layout, &catalog, &context.hostname, started_at)?;
         warnings.extend(remove_stale(&context.layout, &catalog));
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -310,7 +311,7 @@ impl<'a> Run<'a> {
                 "backup.include and backup.exclude select none of the {} collections on the server, so nothing was backed up",
                 self.listed.len()
             );
-            return Err(Failure { kind: FailureKind::Internal, message });
+            return Err(Failure { kind: FailureKind::NoCollection, message });
         }
         Ok((selected, Vec::new()))
     }
@@ -353,7 +354,8 @@ impl<'a> Run<'a> {
         }
         self.remember_peers(succeeded > 0);
         // The interrupted collection carries the interruption already; counting it twice would be wrong.
-        let failure = failure.filter(|_| !(interrupted && collections.iter().any(|report| report.failure.is_some())));
+        let failure =
+            failure.filter(|_| !(interrupted && collections.iter().any(|report| report.failure.is_some())));
         let report = RunReport {
             run_id: self.run_id.clone(),
             command: "backup".to_owned(),
@@ -382,13 +384,21 @@ impl<'a> Run<'a> {
         for collection in known {
             let present = self.listed.contains(&collection);
             let selected = (self.context.options.selects)(collection.as_str());
-            let was_gone = self.status().collections.get(&collection).is_some_and(|entry| entry.on_server == Some(false));
+            let was_gone = self
+                .status()
+                .collections
+                .get(&collection)
+                .is_some_and(|entry| entry.on_server == Some(false));
             if !present && !was_gone {
-                self.warn(format!("collection \"{collection}\" has backups and is no longer on the server; they are kept"));
+                self.warn(format!(
+                    "collection \"{collection}\" has backups and is no longer on the server; they are kept"
+                ));
             }
             // What is deliberately left out is neither missing nor too old.
             let on_server = if present && !selected { None } else { Some(present) };
-            self.amend_status(|status| status.collections.entry(collection).or_default().on_server = on_server);
+            self.amend_status(|status| {
+                status.collections.entry(collection).or_default().on_server = on_server
+            });
         }
     }
 

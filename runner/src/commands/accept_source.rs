@@ -25,7 +25,10 @@ pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Re
         peers.extend(client.collection_cluster(&collection).await.map_err(Refusal::failed)?.peer_ids());
     }
     if peers.is_empty() {
-        return Err(Refusal::failed(format!("Qdrant at {} has no collections, so it cannot be told apart yet", client.url())));
+        return Err(Refusal::failed(format!(
+            "Qdrant at {} has no collections, so it cannot be told apart yet",
+            client.url()
+        )));
     }
     let known: BTreeSet<u64> = repository.known_peer_ids.iter().copied().collect();
     if known == peers {

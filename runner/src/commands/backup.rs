@@ -21,8 +21,14 @@ use crate::signals::Signals;
 use crate::stream::Compression;
 
 /// Backs up, and says in one last line how it went.
-pub async fn backup(settings: &Settings, args: &BackupArgs, clock: Clock, console: &Console) -> Result<Exit, Refusal> {
-    let signals = Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+pub async fn backup(
+    settings: &Settings,
+    args: &BackupArgs,
+    clock: Clock,
+    console: &Console,
+) -> Result<Exit, Refusal> {
+    let signals =
+        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
     let layout = place::layout(settings);
     let only = names(&args.collections)?;
     let client = client(settings, signals.token())?;
@@ -59,8 +65,10 @@ pub async fn backup(settings: &Settings, args: &BackupArgs, clock: Clock, consol
 fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
     let mut names = Vec::new();
     for name in collections {
-        let name = CollectionName::new(name.as_str())
-            .map_err(|error| Refusal { exit: Exit::Configuration, message: format!("--collection: {error}") })?;
+        let name = CollectionName::new(name.as_str()).map_err(|error| Refusal {
+            exit: Exit::Configuration,
+            message: format!("--collection: {error}"),
+        })?;
         if !names.contains(&name) {
             names.push(name);
         }
@@ -80,13 +88,17 @@ fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> Back
         keep_server_snapshots: *settings.backup.keep_server_snapshots,
         retries: *settings.qdrant.retries,
         schedule_interval: settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now())),
-        retention: settings.retention.keep_days.map(|days| Duration::from_secs(u64::from(days.get()) * 86_400)),
+        retention: settings
+            .retention
+            .keep_days
+            .map(|days| Duration::from_secs(u64::from(days.get()) * 86_400)),
     }
 }
 
 fn summarize(report: &RunReport) {
     let total = report.collections.len();
-    let succeeded = report.collections.iter().filter(|collection| collection.outcome == Outcome::Success).count();
+    let succeeded =
+        report.collections.iter().filter(|collection| collection.outcome == Outcome::Success).count();
     let stored: u64 = report.collections.iter().filter_map(|collection| collection.stored_size_bytes).sum();
     let done = format!(
         "{succeeded} of {total} collections, {} stored, in {:.1} s",
@@ -96,7 +108,9 @@ fn summarize(report: &RunReport) {
     let failed: Vec<String> = report
         .collections
         .iter()
-        .filter_map(|collection| Some(format!("{} ({})", collection.collection, collection.failure.as_ref()?.kind)))
+        .filter_map(|collection| {
+            Some(format!("{} ({})", collection.collection, collection.failure.as_ref()?.kind))
+        })
         .collect();
     match &report.outcome {
         Outcome::Success => tracing::info!("Backup succeeded: {done}"),

@@ -30,7 +30,13 @@ struct Check {
 /// Checks what the next run will need: the directory, room, the schedule, the server and the key. Changes nothing
 /// but a temporary file that is removed at once.
 pub async fn check(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
-    let mut checks = vec![directory(settings), writable(settings), room(settings), state(settings), schedule(settings, clock)];
+    let mut checks = vec![
+        directory(settings),
+        writable(settings),
+        room(settings),
+        state(settings),
+        schedule(settings, clock),
+    ];
     checks.extend(server(settings).await);
     let mut failed = false;
     let rows = checks.iter().map(|check| {
@@ -111,7 +117,8 @@ async fn server(settings: &Settings) -> Vec<Check> {
     let found = Check { what: "Qdrant", result: Ok(format!("{version} at {}", client.url())) };
     let access = match client.collections().await {
         Ok(collections) => {
-            let selected = collections.iter().filter(|name| settings.backup.selection.selects(name.as_str())).count();
+            let selected =
+                collections.iter().filter(|name| settings.backup.selection.selects(name.as_str())).count();
             Ok(format!("may list collections; {selected} of {} are selected", collections.len()))
         }
         Err(error) if error.kind() == FailureKind::Unauthorized => Err(error.to_string()),

@@ -18,8 +18,15 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     match fs::symlink_metadata(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             atomic::create_directory(root).map_err(|error| {
-                let hint = if error.kind() == io::ErrorKind::NotFound { "; make its parent directory first" } else { "" };
-                Refusal::configuration(format!("backup directory {}: cannot be made: {error}{hint}", root.display()))
+                let hint = if error.kind() == io::ErrorKind::NotFound {
+                    "; make its parent directory first"
+                } else {
+                    ""
+                };
+                Refusal::configuration(format!(
+                    "backup directory {}: cannot be made: {error}{hint}",
+                    root.display()
+                ))
             })?;
         }
         Ok(_) | Err(_) => place::check_directory(root)?,

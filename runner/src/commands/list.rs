@@ -42,11 +42,18 @@ struct Listing<'a> {
 pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, Refusal> {
     let layout = place::layout(settings);
     place::open(&layout)?;
-    let catalog = Catalog::read(&layout)
-        .map_err(|error| Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display())))?;
-    let wanted = |name: &CollectionName| args.collections.is_empty() || args.collections.iter().any(|wanted| wanted == name.as_str());
-    let backups: Vec<&Backup> =
-        catalog.collections.iter().filter(|(name, _)| wanted(name)).flat_map(|(_, backups)| backups).collect();
+    let catalog = Catalog::read(&layout).map_err(|error| {
+        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+    })?;
+    let wanted = |name: &CollectionName| {
+        args.collections.is_empty() || args.collections.iter().any(|wanted| wanted == name.as_str())
+    };
+    let backups: Vec<&Backup> = catalog
+        .collections
+        .iter()
+        .filter(|(name, _)| wanted(name))
+        .flat_map(|(_, backups)| backups)
+        .collect();
     let text = if args.json {
         json(&backups, &catalog, clock)?
     } else {
@@ -86,7 +93,10 @@ fn verified(backup: &Backup) -> String {
         Condition::Failed => "FAILED".to_owned(),
         Condition::Good => {
             let pass = backup.verification.as_ref().and_then(|record| record.deepest_pass());
-            pass.map_or_else(|| "never".to_owned(), |(level, at)| format!("{level} {}", at.format("%Y-%m-%d")))
+            pass.map_or_else(
+                || "never".to_owned(),
+                |(level, at)| format!("{level} {}", at.format("%Y-%m-%d")),
+            )
         }
     }
 }
@@ -107,7 +117,11 @@ fn json(backups: &[&Backup], catalog: &Catalog, clock: Clock) -> Result<String, 
             Condition::Incomplete => "incomplete",
             Condition::Failed => "failed",
         },
-        verified: backup.verification.as_ref().and_then(|record| record.deepest_pass()).map(|(level, _)| level.to_string()),
+        verified: backup
+            .verification
+            .as_ref()
+            .and_then(|record| record.deepest_pass())
+            .map(|(level, _)| level.to_string()),
         problem: backup.missing.as_deref(),
     });
     let listing = Listing {
@@ -126,7 +140,11 @@ fn remark(backups: &[&Backup], catalog: &Catalog) {
     }
     for backup in backups {
         if let Some(missing) = &backup.missing {
-            tracing::warn!("Backup {} of {} is incomplete: {missing}", backup.manifest.backup_id, backup.manifest.collection);
+            tracing::warn!(
+                "Backup {} of {} is incomplete: {missing}",
+                backup.manifest.backup_id,
+                backup.manifest.collection
+            );
         }
     }
     for unreadable in &catalog.unreadable {
@@ -134,6 +152,9 @@ fn remark(backups: &[&Backup], catalog: &Catalog) {
     }
     for orphan in &catalog.orphans {
         let path = orphan.path.display();
-        tracing::warn!("{path}: an archive without a manifest, so not a backup ({})", HumanBytes(orphan.size_bytes));
+        tracing::warn!(
+            "{path}: an archive without a manifest, so not a backup ({})",
+            HumanBytes(orphan.size_bytes)
+        );
     }
 }

@@ -109,7 +109,10 @@ pub fn client(settings: &Settings, interrupt: CancellationToken) -> Result<Clien
     let qdrant = &settings.qdrant;
     let options = ClientOptions {
         url: qdrant.url.as_url().clone(),
-        basic_auth: qdrant.url.basic_auth().map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
+        basic_auth: qdrant
+            .url
+            .basic_auth()
+            .map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
         api_key: qdrant.api_key.as_ref().map(|key| key.expose().into()),
         ca_file: qdrant.ca_file.value.clone(),
         proxy: qdrant.proxy.as_ref().map(proxy_url).transpose()?,
@@ -126,9 +129,9 @@ pub fn client(settings: &Settings, interrupt: CancellationToken) -> Result<Clien
 fn proxy_url(proxy: &crate::settings::ProxyUrl) -> Result<url::Url, Refusal> {
     let mut url = proxy.as_url().clone();
     if let Some(auth) = proxy.basic_auth() {
-        url.set_username(auth.user())
-            .and_then(|()| url.set_password(Some(auth.expose_password())))
-            .map_err(|()| Refusal::configuration(format!("proxy {proxy}: cannot carry a user and a password")))?;
+        url.set_username(auth.user()).and_then(|()| url.set_password(Some(auth.expose_password()))).map_err(
+            |()| Refusal::configuration(format!("proxy {proxy}: cannot carry a user and a password")),
+        )?;
     }
     Ok(url)
 }

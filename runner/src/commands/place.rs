@@ -33,7 +33,11 @@ pub fn check_directory(root: &Path) -> Result<(), Refusal> {
     let refuse = |message: String| Err(Refusal::configuration(message));
     match fs::metadata(root) {
         Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return refuse(format!("backup directory {shown} is not a directory; set QDRANT_BACKUP_PATH to one")),
+        Ok(_) => {
+            return refuse(format!(
+                "backup directory {shown} is not a directory; set QDRANT_BACKUP_PATH to one"
+            ));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match fs::read_link(root) {
                 Ok(target) => refuse(format!(
@@ -49,7 +53,9 @@ pub fn check_directory(root: &Path) -> Result<(), Refusal> {
     }
     match fs::read_dir(root) {
         Ok(_) => Ok(()),
-        Err(error) => refuse(format!("backup directory {shown} cannot be listed: {error}; which user is this run as?")),
+        Err(error) => {
+            refuse(format!("backup directory {shown} cannot be listed: {error}; which user is this run as?"))
+        }
     }
 }
 
@@ -76,7 +82,12 @@ pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
 ///
 /// # Errors
 /// With exit code 75 when another run has it.
-pub async fn lock(settings: &Settings, layout: &Layout, command: &str, clock: Clock) -> Result<Lock, Refusal> {
+pub async fn lock(
+    settings: &Settings,
+    layout: &Layout,
+    command: &str,
+    clock: Clock,
+) -> Result<Lock, Refusal> {
     let holder = LockHolder {
         command: command.to_owned(),
         pid: std::process::id(),
@@ -108,6 +119,9 @@ pub fn make_state_directory(layout: &Layout) -> Result<(), Refusal> {
         return Ok(());
     }
     atomic::create_directory(layout.state()).map_err(|error| {
-        Refusal::configuration(format!("state directory {}: cannot be made: {error}", layout.state().display()))
+        Refusal::configuration(format!(
+            "state directory {}: cannot be made: {error}",
+            layout.state().display()
+        ))
     })
 }

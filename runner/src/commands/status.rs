@@ -45,12 +45,15 @@ struct Answer<'a> {
 pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
     let layout = place::layout(settings);
     place::open(&layout)?;
-    let catalog = Catalog::read(&layout)
-        .map_err(|error| Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display())))?;
+    let catalog = Catalog::read(&layout).map_err(|error| {
+        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+    })?;
     let status = match json_file::read::<Status>(&layout.status_file()) {
         Ok(status) => Some(status),
         Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(Refusal::failed(format!("{error}; the next `qdrant-backup backup` mends it"))),
+        Err(error) => {
+            return Err(Refusal::failed(format!("{error}; the next `qdrant-backup backup` mends it")));
+        }
     };
     let now = clock.now();
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
@@ -80,8 +83,11 @@ fn judge(
     interval: Option<Duration>,
     now: DateTime<Utc>,
 ) -> Vec<Judged> {
-    let mut names: Vec<&CollectionName> =
-        catalog.collections.keys().chain(status.iter().flat_map(|status| status.collections.keys())).collect();
+    let mut names: Vec<&CollectionName> = catalog
+        .collections
+        .keys()
+        .chain(status.iter().flat_map(|status| status.collections.keys()))
+        .collect();
     names.sort();
     names.dedup();
     let newest: std::collections::BTreeMap<&CollectionName, &Backup> = catalog.newest_good().collect();
@@ -109,7 +115,9 @@ fn judge(
                 points: backup.and_then(|manifest| manifest.points_count()),
                 stored_size_bytes: backup.map(|manifest| manifest.stored_size_bytes()),
                 too_old,
-                last_failure: history.and_then(|history| history.failure.as_ref()).map(|failure| failure.message.clone()),
+                last_failure: history
+                    .and_then(|history| history.failure.as_ref())
+                    .map(|failure| failure.message.clone()),
             }
         })
         .collect()
@@ -141,9 +149,19 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
         .filter_map(|collection| collection.age_seconds)
         .fold(0.0, f64::max);
     let oldest = output::span(Duration::try_from_secs_f64(oldest).unwrap_or_default());
-    let unjudged = if interval.is_none() { "; no schedule is configured, so whether that is too old is not judged" } else { "" };
-    let changed = if status.is_some_and(|status| status.source_changed) { "; THE SERVER HAS CHANGED, see the warnings" } else { "" };
-    format!("Every collection ({expected}) has a good backup, the oldest newest one {oldest} old{unjudged}{changed}")
+    let unjudged = if interval.is_none() {
+        "; no schedule is configured, so whether that is too old is not judged"
+    } else {
+        ""
+    };
+    let changed = if status.is_some_and(|status| status.source_changed) {
+        "; THE SERVER HAS CHANGED, see the warnings"
+    } else {
+        ""
+    };
+    format!(
+        "Every collection ({expected}) has a good backup, the oldest newest one {oldest} old{unjudged}{changed}"
+    )
 }
 
 fn render(verdict: &str, judged: &[Judged], status: Option<&Status>, now: DateTime<Utc>) -> String {
@@ -185,7 +203,8 @@ fn note(collection: &Judged) -> String {
 fn runs(status: &Status, now: DateTime<Utc>) -> String {
     let mut text = String::new();
     if let Some(current) = &status.current_run {
-        let of = current.collection.as_ref().map(|collection| format!(" of {collection}")).unwrap_or_default();
+        let of =
+            current.collection.as_ref().map(|collection| format!(" of {collection}")).unwrap_or_default();
         text.push_str(&format!(
             "\nRunning, or died: `{}` since {}, in stage {}{of}, last progress {} ago\n",
             current.command,
@@ -215,7 +234,10 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
         text.push_str(&format!("  still on the server: {} of {}\n", snapshot.name, snapshot.collection));
     }
     for snapshot in &status.suspected_leftovers {
-        text.push_str(&format!("  perhaps ours, on the server: {} of {}\n", snapshot.name, snapshot.collection));
+        text.push_str(&format!(
+            "  perhaps ours, on the server: {} of {}\n",
+            snapshot.name, snapshot.collection
+        ));
     }
     text
 }

@@ -142,8 +142,12 @@ impl CollectionCluster {
 
     /// The shards whose data lies on the asked node in an active replica.
     pub fn active_local_shards(&self) -> Vec<u32> {
-        let mut shards: Vec<u32> =
-            self.local_shards.iter().filter(|shard| shard.state == "Active").map(|shard| shard.shard_id).collect();
+        let mut shards: Vec<u32> = self
+            .local_shards
+            .iter()
+            .filter(|shard| shard.state == "Active")
+            .map(|shard| shard.shard_id)
+            .collect();
         shards.sort_unstable();
         shards.dedup();
         shards
@@ -162,7 +166,10 @@ impl CollectionCluster {
             .filter(|id| !active.contains(id))
             .map(|id| {
                 if let Some(local) = self.local_shards.iter().find(|shard| shard.shard_id == *id) {
-                    return format!("shard {id} ({} here)", qdrant_backup_shared::text::shortened(&local.state, 30));
+                    return format!(
+                        "shard {id} ({} here)",
+                        qdrant_backup_shared::text::shortened(&local.state, 30)
+                    );
                 }
                 let peers: Vec<String> = self
                     .remote_shards
@@ -175,7 +182,11 @@ impl CollectionCluster {
             .collect();
         let known = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         if known < self.shard_count {
-            uncovered.push(format!("{} of {} shards (on no node)", self.shard_count - known, self.shard_count));
+            uncovered.push(format!(
+                "{} of {} shards (on no node)",
+                self.shard_count - known,
+                self.shard_count
+            ));
         }
         uncovered
     }

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::answers::{
-    Alias, Aliases, CollectionCluster, CollectionInfo, Collections, Count, Envelope, RawSnapshot, Root, Snapshot,
-    SnapshotList,
+    Alias, Aliases, CollectionCluster, CollectionInfo, Collections, Count, Envelope, RawSnapshot, Root,
+    Snapshot, SnapshotList,
 };
 use super::download::Download;
 use super::error::Error;
@@ -227,7 +227,9 @@ impl Client {
             let refusal = match self.send(&what, Method::POST, &path, None, self.limits.create).await {
                 Ok(answer) => {
                     let decoded = decode::<Envelope<RawSnapshot>>(&what, &answer.body).and_then(|raw| {
-                        raw.result.check().map_err(|problem| Error::Unexpected { what: what.clone(), problem })
+                        raw.result
+                            .check()
+                            .map_err(|problem| Error::Unexpected { what: what.clone(), problem })
                     });
                     return decoded.map_err(CreateError::Failed);
                 }
@@ -235,7 +237,9 @@ impl Client {
             };
             match refusal.error {
                 // It never arrived, or was turned away before anything was done: ask again.
-                Error::Unreachable { .. } | Error::Status { status: 429, .. } if retries < self.limits.retries => {
+                Error::Unreachable { .. } | Error::Status { status: 429, .. }
+                    if retries < self.limits.retries =>
+                {
                     self.pause(retry::delay(retries, refusal.retry_after, fastrand::f64()))
                         .await
                         .map_err(CreateError::Failed)?;
@@ -258,7 +262,11 @@ impl Client {
     ///
     /// # Errors
     /// As every request: see [`Error`].
-    pub async fn download(&self, collection: &CollectionName, name: &SnapshotName) -> Result<Download, Error> {
+    pub async fn download(
+        &self,
+        collection: &CollectionName,
+        name: &SnapshotName,
+    ) -> Result<Download, Error> {
         let what = format!("downloading the snapshot of \"{collection}\"");
         let path = ["collections", collection.as_str(), "snapshots", name.as_str()];
         let request = self.request(Method::GET, self.path(&what, &path)?);
@@ -267,7 +275,9 @@ impl Client {
         let response = match self.interrupt.run_until_cancelled(send).await {
             None => return Err(Error::Interrupted),
             Some(Err(_)) => return Err(Error::Stalled { what, limit: self.limits.stall }),
-            Some(Ok(response)) => response.map_err(|error| self.send_error(&what, &error, self.limits.stall))?,
+            Some(Ok(response)) => {
+                response.map_err(|error| self.send_error(&what, &error, self.limits.stall))?
+            }
         };
         if response.status() != StatusCode::OK {
             return Err(self.refusal(&what, response).await.error);
@@ -284,10 +294,16 @@ impl Client {
     ///
     /// # Errors
     /// As every request: see [`Error`].
-    pub async fn delete_snapshot(&self, collection: &CollectionName, name: &SnapshotName) -> Result<(), Error> {
+    pub async fn delete_snapshot(
+        &self,
+        collection: &CollectionName,
+        name: &SnapshotName,
+    ) -> Result<(), Error> {
         let what = format!("deleting snapshot {name} of \"{collection}\" on the server");
         let path = ["collections", collection.as_str(), "snapshots", name.as_str()];
-        self.send(&what, Method::DELETE, &path, None, self.limits.request).await.map_err(|refusal| refusal.error)?;
+        self.send(&what, Method::DELETE, &path, None, self.limits.request)
+            .await
+            .map_err(|refusal| refusal.error)?;
         Ok(())
     }
 
@@ -378,7 +394,8 @@ impl Client {
             .and_then(|value| retry::retry_after(value, server_time(&response)));
         let what = what.to_owned();
         if status.is_redirection() {
-            let problem = format!("it redirects ({status}), and a redirect would carry the API key to another place");
+            let problem =
+                format!("it redirects ({status}), and a redirect would carry the API key to another place");
             return Error::Unexpected { what, problem }.into();
         }
         // A body that breaks off still tells something; the status tells the most.
@@ -393,13 +410,17 @@ impl Client {
     }
 
     fn path(&self, what: &str, segments: &[&str]) -> Result<Url, Error> {
-        let impossible = |problem: &str| Error::Unexpected { what: what.to_owned(), problem: problem.to_owned() };
+        let impossible =
+            |problem: &str| Error::Unexpected { what: what.to_owned(), problem: problem.to_owned() };
         // `.` and `..` are not kept as segments, so the request would ask for something else.
         if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
             return Err(impossible("a collection cannot be called . or .."));
         }
         let mut url = self.base.clone();
-        url.path_segments_mut().map_err(|()| impossible("the URL has no path"))?.pop_if_empty().extend(segments);
+        url.path_segments_mut()
+            .map_err(|()| impossible("the URL has no path"))?
+            .pop_if_empty()
+            .extend(segments);
         Ok(url)
     }
 }
@@ -495,8 +516,12 @@ mod tests {
     #[test]
     fn names_are_encoded_and_a_prefix_is_kept() {
         let prefixed = client("https://host/qdrant/");
-        let path = |name: &str| prefixed.path("x", &["collections", name, "snapshots"]).map(|url| url.to_string());
-        assert_eq!(path("a b/ü%?#").unwrap(), "https://host/qdrant/collections/a%20b%2F%C3%BC%25%3F%23/snapshots");
+        let path =
+            |name: &str| prefixed.path("x", &["collections", name, "snapshots"]).map(|url| url.to_string());
+        assert_eq!(
+            path("a b/ü%?#").unwrap(),
+            "https://host/qdrant/collections/a%20b%2F%C3%BC%25%3F%23/snapshots"
+        );
         assert!(path("..").is_err());
         assert_eq!(client("http://host:6333").path("x", &[]).unwrap().as_str(), "http://host:6333/");
     }

@@ -43,7 +43,9 @@ pub enum Error {
         limit: Duration,
     },
     /// The server wants another API key.
-    #[error("{what}: Qdrant refused access ({status}): {message}; check QDRANT_API_KEY or QDRANT_API_KEY_FILE, and that the key may write")]
+    #[error(
+        "{what}: Qdrant refused access ({status}): {message}; check QDRANT_API_KEY or QDRANT_API_KEY_FILE, and that the key may write"
+    )]
     Unauthorized {
         /// What was being done.
         what: String,
@@ -63,7 +65,9 @@ pub enum Error {
         message: String,
     },
     /// The answer is not one that Qdrant gives.
-    #[error("{what}: this does not look like Qdrant's answer: {problem}; does the URL point at Qdrant's REST port?")]
+    #[error(
+        "{what}: this does not look like Qdrant's answer: {problem}; does the URL point at Qdrant's REST port?"
+    )]
     Unexpected {
         /// What was being done.
         what: String,
@@ -91,7 +95,9 @@ impl Error {
     /// Whether asking again may help, for a request that changes nothing on the server.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } | Self::Stalled { .. } => true,
+            Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } | Self::Stalled { .. } => {
+                true
+            }
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
             Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => false,
         }

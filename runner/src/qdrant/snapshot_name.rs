@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn the_stamp_is_read_only_from_names_of_this_collection() {
         let collection = CollectionName::new("a-1").unwrap();
-        let stamp = |name: &str| SnapshotName::new(name).unwrap().stamped_at(&collection).map(|time| time.to_rfc3339());
+        let stamp = |name: &str| {
+            SnapshotName::new(name).unwrap().stamped_at(&collection).map(|time| time.to_rfc3339())
+        };
         assert_eq!(
             stamp("a-1-8372720498335175-2026-11-23-00-53-52.snapshot").as_deref(),
             Some("2026-11-23T00:53:52+00:00")

@@ -100,7 +100,5 @@ fn unreadable(place: &str, path: &Path, error: &io::Error) -> String {
 /// The warning about a secret that is none.
 pub(super) fn others_can_read(what: &str, path: &Path) -> String {
     let path = path.display();
-    one_line(&format!(
-        "the {what} can be read by every user of this machine: {path}; chmod o-r {path}"
-    ))
+    one_line(&format!("the {what} can be read by every user of this machine: {path}; chmod o-r {path}"))
 }

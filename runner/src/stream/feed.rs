@@ -149,7 +149,10 @@ mod tests {
         let (start, tally) = fed(&[b"he", b"", b"llo ", b"world"], true).await.unwrap();
         assert_eq!(start, "hel");
         assert_eq!(tally.size_bytes, 11);
-        assert_eq!(tally.sha256.to_string(), "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9");
+        assert_eq!(
+            tally.sha256.to_string(),
+            "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
+        );
     }
 
     #[tokio::test]

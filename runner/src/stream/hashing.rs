@@ -22,7 +22,10 @@ impl Tally {
 
     /// The whole.
     pub fn finish(self) -> SizeAndDigest {
-        SizeAndDigest { size_bytes: self.size_bytes, sha256: Sha256Digest::from_bytes(self.sha256.finalize().into()) }
+        SizeAndDigest {
+            size_bytes: self.size_bytes,
+            sha256: Sha256Digest::from_bytes(self.sha256.finalize().into()),
+        }
     }
 }
 
@@ -83,6 +86,9 @@ mod tests {
         let (inner, tally) = writer.finish();
         assert_eq!(inner.0, b"hello world");
         assert_eq!(tally.size_bytes, 11);
-        assert_eq!(tally.sha256.to_string(), "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9");
+        assert_eq!(
+            tally.sha256.to_string(),
+            "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
+        );
     }
 }

@@ -13,4 +13,4 @@ mod hashing;
 mod receive;
 
 pub use encoder::Compression;
-pub use receive::{Received, StreamError, receive};
+pub use receive::{Received, StreamError, io_kind, receive};
