@@ -1,3 +1,9 @@
-//! What the end-to-end tests stand on: a Qdrant stand-in that answers as recorded servers did.
+//! What the end-to-end tests share: the Qdrant stand-in, and the built programs called as their users would.
 
+pub mod place;
+pub mod programs;
 pub mod qdrant_stand_in;
+pub mod server;
+
+pub use place::{Place, Ran};
+pub use server::Server;

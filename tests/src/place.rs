@@ -1,0 +1,213 @@
+//! A backup directory of a test's own, and `qdrant-backup` called on it as its user would.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::manifest::Encoding;
+use qdrant_backup_shared::{CollectionName, Layout, Status, json_file};
+use sha2::{Digest, Sha256};
+
+use crate::programs::program;
+
+/// A temporary place: the backup directory, an optional configuration file, and what is said to the program.
+pub struct Place {
+    directory: tempfile::TempDir,
+    url: String,
+}
+
+/// What a run of the program left.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; nothing when a signal killed it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error: the log.
+    pub stderr: String,
+}
+
+impl Place {
+    /// A place that backs up the Qdrant at `url`. There is no repository yet. Retries are off, so that a fault
+    /// shows at once.
+    pub fn new(url: &str) -> Self {
+        let place =
+            Self { directory: tempfile::tempdir().expect("a temporary directory"), url: url.to_owned() };
+        place.configure("qdrant:\n  retries: 0\n");
+        place
+    }
+
+    /// As [`Place::new`], with a repository.
+    pub fn initialised(url: &str) -> Self {
+        let place = Self::new(url);
+        place.run(&["init"]).success();
+        place
+    }
+
+    /// Has further runs back up the Qdrant at `url`.
+    pub fn set_url(&mut self, url: &str) {
+        url.clone_into(&mut self.url);
+    }
+
+    /// The backup directory.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("backups")
+    }
+
+    /// A path beside the backup directory.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Replaces the configuration file that every run is given.
+    pub fn configure(&self, yaml: &str) {
+        fs::write(self.beside("backup.yaml"), yaml).expect("the configuration can be written");
+    }
+
+    /// The program with `arguments`, with nothing of the test's own environment but what it needs.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program("qdrant-backup"));
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.beside("backup.yaml"))
+            .env_clear()
+            .env("QDRANT_URL", &self.url)
+            .env("QDRANT_BACKUP_PATH", self.path())
+            .env("TZ", "UTC")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(key) = std::env::var_os("QDRANT_API_KEY") {
+            // Only a real server asks for it; a stand-in's key is set by its test.
+            command.env("QDRANT_API_KEY", key);
+        }
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&mut self.command(arguments))
+    }
+
+    /// The layout of the backup directory.
+    pub fn layout(&self) -> Layout {
+        Layout::new(self.path(), self.path())
+    }
+
+    /// What is in the backup directory.
+    pub fn catalog(&self) -> Catalog {
+        Catalog::read(&self.layout()).expect("the backup directory can be read")
+    }
+
+    /// The status file.
+    pub fn status(&self) -> Status {
+        json_file::read(&self.layout().status_file()).expect("there is a status")
+    }
+
+    /// The backups of `collection`, oldest first.
+    pub fn backups(&self, collection: &str) -> Vec<Backup> {
+        let name = CollectionName::new(collection).expect("a name");
+        self.catalog().collections.remove(&name).unwrap_or_default()
+    }
+
+    /// Every file in the backup directory, relative to it, sorted; directories left out.
+    pub fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        walk(&self.path(), &self.path(), &mut files);
+        files.sort();
+        files
+    }
+
+    /// Decompresses every archive and holds it against its manifest: only backups that can be trusted are listed.
+    /// Gives how many there are.
+    pub fn prove(&self) -> usize {
+        let catalog = self.catalog();
+        assert!(catalog.unreadable.is_empty(), "{:?}", catalog.unreadable);
+        let mut proven = 0;
+        for backup in catalog.collections.values().flatten() {
+            assert_eq!(backup.missing, None);
+            for archive in &backup.manifest.archives {
+                let path = self.layout().collection(&backup.manifest.collection).join(&archive.file_name);
+                let stored = fs::read(&path).expect("the archive can be read");
+                assert_eq!(stored.len() as u64, archive.stored.size_bytes);
+                assert_eq!(
+                    Sha256::digest(&stored)[..],
+                    archive.stored.sha256.as_bytes()[..],
+                    "{}",
+                    path.display()
+                );
+                let plain = decode(&stored, &archive.encoding);
+                assert_eq!(plain.len() as u64, archive.snapshot.size_bytes);
+                assert_eq!(
+                    Sha256::digest(&plain)[..],
+                    archive.snapshot.sha256.as_bytes()[..],
+                    "{}",
+                    path.display()
+                );
+            }
+            proven += 1;
+        }
+        proven
+    }
+}
+
+fn decode(stored: &[u8], encoding: &[Encoding]) -> Vec<u8> {
+    match encoding {
+        [] => stored.to_vec(),
+        [Encoding::Gzip] => {
+            let mut plain = Vec::new();
+            flate2::read::MultiGzDecoder::new(stored).read_to_end(&mut plain).expect("gzip");
+            plain
+        }
+        other => panic!("cannot decode {other:?}"),
+    }
+}
+
+fn walk(root: &Path, directory: &Path, files: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries {
+        let path = entry.expect("a directory entry").path();
+        if path.is_dir() {
+            walk(root, &path, files);
+        } else {
+            let relative = path.strip_prefix(root).expect("below the root");
+            files.push(relative.to_string_lossy().into_owned());
+        }
+    }
+}
+
+impl Ran {
+    /// Runs `command` to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("the program starts");
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Fails the test unless the exit code is `code`; shows the log then.
+    #[track_caller]
+    pub fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails the test unless the run succeeded.
+    #[track_caller]
+    pub fn success(self) -> Self {
+        self.code(0)
+    }
+
+    /// Fails the test unless some line of the log holds all of `parts`.
+    #[track_caller]
+    pub fn says(self, parts: &[&str]) -> Self {
+        let found = self.stderr.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+        assert!(found, "no line says {parts:?}:\n{}", self.stderr);
+        self
+    }
+}

@@ -1,0 +1,128 @@
+//! The Qdrant that an end-to-end test talks to: the stand-in, or a real one where `QDRANT_URL` is set.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::qdrant_stand_in::{Setup, StandIn};
+
+/// A Qdrant with a few collections of the test's own, which are removed in the end.
+pub struct Server {
+    kind: Kind,
+    collections: Vec<String>,
+}
+
+enum Kind {
+    StandIn(Box<StandIn>),
+    Real { url: String, runtime: tokio::runtime::Runtime, client: reqwest::Client },
+}
+
+impl Server {
+    /// A server with two collections of points and an empty one.
+    pub fn with_samples() -> Self {
+        match std::env::var("QDRANT_URL") {
+            Ok(url) if !url.is_empty() => Self::real(&url),
+            Ok(_) | Err(_) => Self {
+                kind: Kind::StandIn(Box::new(StandIn::start(Setup::sample()))),
+                collections: ["empty", "minilm_general", "mixtral_embeddings"].map(str::to_owned).to_vec(),
+            },
+        }
+    }
+
+    fn real(url: &str) -> Self {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let stem = format!("qb-e2e-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let server = Self {
+            kind: Kind::Real {
+                url: url.trim_end_matches('/').to_owned(),
+                runtime: tokio::runtime::Runtime::new().expect("a runtime"),
+                client: reqwest::Client::builder()
+                    .tls_backend_preconfigured(plain_tls())
+                    .build()
+                    .expect("a client"),
+            },
+            collections: ["empty", "small", "larger"].map(|name| format!("{stem}-{name}")).to_vec(),
+        };
+        for (name, points) in server.collections.iter().zip([0_u32, 100, 250]) {
+            let body = json!({ "vectors": { "size": 8, "distance": "Cosine" } });
+            server.ask(Method::PUT, &format!("/collections/{name}"), Some(&body));
+            if points > 0 {
+                let points: Vec<Value> = (0..points)
+                    .map(|id| json!({ "id": id, "vector": [1, id, 2, 3, id % 7, 5, 6, 7], "payload": { "n": id } }))
+                    .collect();
+                let path = format!("/collections/{name}/points?wait=true");
+                server.ask(Method::PUT, &path, Some(&json!({ "points": points })));
+            }
+        }
+        server
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        match &self.kind {
+            Kind::StandIn(stand_in) => stand_in.url(),
+            Kind::Real { url, .. } => url.clone(),
+        }
+    }
+
+    /// The names of this test's collections: the empty one, one with 100 points, one with 250.
+    pub fn collections(&self) -> &[String] {
+        &self.collections
+    }
+
+    /// `--collection NAME` for each of this test's collections: a real server may have others.
+    pub fn selection(&self) -> Vec<&str> {
+        self.collections.iter().flat_map(|name| ["--collection", name.as_str()]).collect()
+    }
+
+    /// The names of the snapshots that `collection` has on the server.
+    pub fn snapshot_names(&self, collection: &str) -> Vec<String> {
+        match &self.kind {
+            Kind::StandIn(stand_in) => stand_in.snapshot_names(collection),
+            Kind::Real { .. } => {
+                let answer = self.ask(Method::GET, &format!("/collections/{collection}/snapshots"), None);
+                let list = answer["result"].as_array().cloned().unwrap_or_default();
+                list.iter().filter_map(|entry| Some(entry["name"].as_str()?.to_owned())).collect()
+            }
+        }
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let Kind::Real { url, runtime, client } = &self.kind else { panic!("only real servers are asked") };
+        runtime.block_on(async {
+            let mut request = client.request(method, format!("{url}{path}"));
+            if let Ok(key) = std::env::var("QDRANT_API_KEY") {
+                request = request.header("api-key", key);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let response = request.send().await.expect("Qdrant answers");
+            assert!(response.status().is_success(), "{path}: {}", response.status());
+            response.json().await.expect("JSON")
+        })
+    }
+}
+
+fn plain_tls() -> rustls::ClientConfig {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth()
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Kind::Real { .. } = self.kind {
+            for name in self.collections.clone() {
+                for snapshot in self.snapshot_names(&name) {
+                    self.ask(Method::DELETE, &format!("/collections/{name}/snapshots/{snapshot}"), None);
+                }
+                self.ask(Method::DELETE, &format!("/collections/{name}"), None);
+            }
+        }
+    }
+}
