@@ -1,4 +1,4 @@
-//! Making backups: one run over many collections.
+//! Making backups: one operation over many collections.
 
 mod collection;
 mod creation;
@@ -9,4 +9,4 @@ mod run;
 mod stages;
 
 pub use error::BackupError;
-pub use run::{BackupOptions, Finished, Run, RunContext};
+pub use run::{BackupContext, BackupOptions, back_up};

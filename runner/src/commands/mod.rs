@@ -21,8 +21,11 @@ use crate::cli::{Cli, Command, ConfigCommand};
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::output;
 use crate::qdrant::{Client, ClientOptions, TransportError};
+use crate::session::Finished;
 use crate::settings::Settings;
+use crate::signals::Signal;
 
 /// A command ended without doing what it was asked to: one line for a person, and the exit code.
 #[derive(Debug)]
@@ -134,4 +137,18 @@ fn proxy_url(proxy: &crate::settings::ProxyUrl) -> Result<url::Url, Refusal> {
         )?;
     }
     Ok(url)
+}
+
+/// How the program ends after a session: a success that monitoring cannot see must not pass in silence.
+pub fn exit(finished: &Finished, signal: Option<Signal>) -> Exit {
+    match Exit::of(&finished.report.outcome, signal) {
+        Exit::Success if !finished.recorded => Exit::Failed,
+        exit => exit,
+    }
+}
+
+/// Prints the report of a session as JSON.
+pub fn print_report(finished: &Finished) -> Result<(), Refusal> {
+    let json = serde_json::to_string_pretty(&finished.report).map_err(Refusal::failed)?;
+    output::print(&json).map_err(Refusal::failed)
 }

@@ -214,7 +214,9 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
         ));
     }
     if let Some(operation) = status.operations.get(&Operation::Backup) {
-        let ended = status.last_run.as_ref().filter(|run| run.operation == Operation::Backup);
+        let last = status.last_run.as_ref();
+        let ended =
+            last.and_then(|run| run.operations.iter().find(|part| part.operation == Operation::Backup));
         if let (Some(outcome), Some(attempt)) = (&operation.last_outcome, operation.last_attempt_at) {
             let duration = operation.last_duration_seconds.unwrap_or_default();
             text.push_str(&format!("\nLast run: {outcome}, {}, took {duration:.1} s", output::time(attempt)));
@@ -223,10 +225,10 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
             }
             text.push('\n');
         }
-        if let Some(failure) = ended.and_then(|run| run.failure.as_ref()) {
+        if let Some(failure) = ended.and_then(|part| part.failure.as_ref()) {
             text.push_str(&format!("  {}: {}\n", failure.kind, one_line(&failure.message)));
         }
-        for warning in ended.iter().flat_map(|run| &run.warnings) {
+        for warning in last.iter().flat_map(|run| &run.warnings) {
             text.push_str(&format!("  warning: {}\n", one_line(warning)));
         }
     }
