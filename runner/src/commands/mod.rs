@@ -141,10 +141,8 @@ fn proxy_url(proxy: &crate::settings::ProxyUrl) -> Result<url::Url, Refusal> {
 
 /// How the program ends after a session: a success that monitoring cannot see must not pass in silence.
 pub fn exit(finished: &Finished, signal: Option<Signal>) -> Exit {
-    match Exit::of(&finished.report.outcome, signal) {
-        Exit::Success if !finished.recorded => Exit::Failed,
-        exit => exit,
-    }
+    let exit = Exit::of(&finished.report.outcome, signal);
+    if exit == Exit::Success && !finished.recorded { Exit::Failed } else { exit }
 }
 
 /// Prints the report of a session as JSON.
