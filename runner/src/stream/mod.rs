@@ -12,5 +12,6 @@ mod feed;
 mod hashing;
 mod receive;
 
-pub use encoder::Compression;
+pub use encoder::{Compression, Encoder};
+pub use hashing::{Tally, TallyWriter};
 pub use receive::{Received, StreamError, io_kind, receive};
