@@ -136,7 +136,7 @@ fn write_tar(
 ) -> Result<(SizeAndDigest, SizeAndDigest), BackupError> {
     let failed = || BackupError::io("writing the archive of configuration files");
     let writer = TallyWriter::new(BufWriter::new(file.file()));
-    let mut tar = tar::Builder::new(TallyWriter::new(Encoder::new(compression, writer)));
+    let mut tar = tar::Builder::new(TallyWriter::new(Encoder::new(compression, writer).map_err(failed())?));
     let mut total = 0;
     for path in paths {
         // Read whole first, so that a file that grows meanwhile cannot spoil the archive.

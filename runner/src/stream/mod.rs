@@ -9,6 +9,7 @@
 
 mod encoder;
 mod feed;
+mod gzip;
 mod hashing;
 mod receive;
 
