@@ -174,7 +174,7 @@ async fn fetch(
                 if error.is_transient() && retries < run.context.options.retries =>
             {
                 run.warn(format!("{error}; beginning the download again"));
-                run.context.client.pause_before_retry(retries).await?;
+                run.context.client.pause_before_retry(retries, &error).await?;
                 retries += 1;
             }
             other => return other,

@@ -25,7 +25,11 @@ const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// Has the server make a snapshot of `collection` and records in the status that it is ours to delete.
 pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Snapshot, BackupError> {
-    let before = run.context.client.snapshots(collection).await?;
+    let mut before = run.context.client.snapshots(collection).await?;
+    if stamped_this_second(&before, collection) {
+        run.context.client.pause(Duration::from_secs(1)).await?;
+        before = run.context.client.snapshots(collection).await?;
+    }
     let listed_at = Instant::now();
     let creating = intent(run, collection, &before, listed_at);
     run.write_status(|status| {
@@ -37,7 +41,8 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
     let result = match ask(run, collection).await {
         Ok(snapshot) => Ok((snapshot, Vec::new())),
         Err(CreateError::Failed(error)) => Err(error.into()),
-        Err(CreateError::Cut(error @ Error::Interrupted)) => {
+        // It is most likely on the server now, under a name that we do not know.
+        Err(CreateError::Unreadable(error) | CreateError::Cut(error @ Error::Interrupted)) => {
             run.amend_status(|status| status.unanswered_creations.push(creating.clone()));
             Err(error.into())
         }
@@ -74,6 +79,13 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
         }
     });
     Ok(snapshot)
+}
+
+/// Whether the list has a snapshot of the second that it is on the server. Names are to the second, so another creation
+/// within it would replace that snapshot, which may be another tool's.
+fn stamped_this_second(list: &SnapshotList, collection: &CollectionName) -> bool {
+    let stamps = list.snapshots.iter().filter_map(|snapshot| snapshot.name.stamped_at(collection));
+    list.server_time.is_some_and(|now| stamps.max().is_some_and(|newest| newest >= now))
 }
 
 fn clear_creating(status: &mut qdrant_backup_shared::Status) {

@@ -159,10 +159,10 @@ impl<'a> Run<'a> {
         self.note_write(result);
     }
 
-    /// Says what the run is busy with; goes out with the next write.
+    /// Says what the run is busy with, so that also of a run that dies is known where.
     pub fn enter_stage(&mut self, stage: Stage, collection: &CollectionName) {
         let now = self.context.clock.now();
-        self.amend_status(|status| {
+        self.write_status(|status| {
             if let Some(current) = &mut status.current_run {
                 current.stage = stage;
                 current.collection = Some(collection.clone());
