@@ -157,7 +157,6 @@ async fn fetch(
 ) -> Result<Received, BackupError> {
     check_room(run, collection, made.snapshot.size_bytes)?;
     stages.enter(Stage::Download);
-    run.session.enter_stage(Stage::Download, collection);
     let mut retries = 0;
     loop {
         match fetch_once(run, collection, id, &made.snapshot, stages).await {
@@ -165,7 +164,7 @@ async fn fetch(
                 if error.is_transient() && retries < run.context.options.retries =>
             {
                 run.session.warn(format!("{error}; beginning the download again"));
-                run.context.client.pause_before_retry(retries).await?;
+                run.context.client.pause_before_retry(retries, &error).await?;
                 retries += 1;
             }
             other => return other,
