@@ -159,10 +159,10 @@ impl<'a> Run<'a> {
         self.note_write(result);
     }
 
-    /// Says what the run is busy with; goes out with the next write.
+    /// Says what the run is busy with.
     pub fn enter_stage(&mut self, stage: Stage, collection: &CollectionName) {
         let now = self.context.clock.now();
-        self.amend_status(|status| {
+        self.write_status(|status| {
             if let Some(current) = &mut status.current_run {
                 current.stage = stage;
                 current.collection = Some(collection.clone());
@@ -263,6 +263,14 @@ impl<'a> Run<'a> {
             let what = "the backup directory cannot be written to";
             BackupError::Io { what, source }.to_failure()
         })?;
+        // Without room for anything no snapshot is asked for: that it is ours could not even be noted.
+        let available = store::available_bytes(self.context.layout.root()).map_err(|source| {
+            let what = "asking how much room the disk has";
+            BackupError::Io { what, source }.to_failure()
+        })?;
+        if available < store::RESERVE_BYTES {
+            return Err(BackupError::NoRoom { needed: store::RESERVE_BYTES, available }.to_failure());
+        }
         let request = |error: crate::qdrant::Error| BackupError::from(error).to_failure();
         let version = client.version().await.map_err(request)?;
         self.qdrant_version = Some(version.clone());

@@ -59,7 +59,12 @@ pub async fn backup(
     let exit = Exit::of(&report.outcome, signals.received());
     summarize(&report);
     // A success that monitoring cannot see is not one that may pass in silence.
-    Ok(if exit == Exit::Success && !recorded { Exit::Failed } else { exit })
+    if exit == Exit::Success && !recorded {
+        return Err(Refusal::failed(
+            "the backups are good, but the status could not be written (see above), so monitoring does not know of them",
+        ));
+    }
+    Ok(exit)
 }
 
 fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
