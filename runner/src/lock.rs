@@ -3,9 +3,9 @@
 //! The operating system holds it (flock), so a dead process never does. The file's text is only there to
 //! tell the next one who it is.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -80,8 +80,14 @@ impl Drop for Lock {
 /// means for the run is for the run to find out and to record.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(JSON_MODE);
-    match options.open(path) {
+    options.read(true).write(true);
+    if let Ok(file) = options.clone().create_new(true).mode(JSON_MODE).open(path) {
+        // The mode passed through the umask.
+        file.set_permissions(Permissions::from_mode(JSON_MODE))?;
+        return Ok(file);
+    }
+    // It is there, or whatever is wrong shows again.
+    match options.create(true).truncate(false).mode(JSON_MODE).open(path) {
         Err(error)
             if matches!(
                 error.kind(),

@@ -11,6 +11,7 @@ use e2e::qdrant_stand_in::{Collection, FillKind, GeneratedSnapshot, Setup, Stand
 use e2e::{Place, Ran};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// Nothing that is waited for takes longer, on the slowest machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -106,8 +107,8 @@ pub fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
     put(path, value.to_string());
 }
 
-/// Everything below `root`: directories (with nothing), links (with their target) and files (with their contents).
-pub fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+/// Everything below `root`: directories (with nothing), links (with their target) and files (with their contents' digest).
+pub fn tree(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut left = vec![root.to_owned()];
     while let Some(directory) = left.pop() {
@@ -116,13 +117,13 @@ pub fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
             let name = path.strip_prefix(root).expect("below").to_string_lossy().into_owned();
             let kind = fs::symlink_metadata(&path).expect("metadata").file_type();
             if kind.is_dir() {
-                found.insert(format!("{name}/"), Vec::new());
+                found.insert(format!("{name}/"), String::new());
                 left.push(path);
             } else if kind.is_symlink() {
                 let target = fs::read_link(&path).expect("a link");
-                found.insert(name, target.to_string_lossy().into_owned().into_bytes());
+                found.insert(name, target.to_string_lossy().into_owned());
             } else {
-                found.insert(name, fs::read(&path).expect("a file"));
+                found.insert(name, hex::encode(Sha256::digest(fs::read(&path).expect("a file"))));
             }
         }
     }
