@@ -5,15 +5,16 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use e2e::{Place, Ran};
 use e2e::qdrant_stand_in::{Effect, Fault, Setup, StandIn};
+use e2e::{Place, Ran};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, FailureKind, Status, json_file};
 use serde_json::json;
 
 use crate::disks::{Disk, Nobody, chmod};
 use crate::running::{
-    Running, asked, collection_of, edit, eventually, json, log_lines, none, one_line, put, server_of, temporary_files, tree,
+    Running, asked, collection_of, edit, eventually, json, log_lines, none, one_line, put, server_of,
+    temporary_files, tree,
 };
 
 const MIB: u64 = 1 << 20;
@@ -26,7 +27,8 @@ fn run(mut command: Command) -> Ran {
 /// Every command that needs a repository refuses with exit code 78 and one line, and asks nothing of the server.
 #[track_caller]
 fn every_command_refuses(place: &Place, server: &StandIn, parts: &[&str]) {
-    let commands: [&[&str]; 5] = [&["backup"], &["list"], &["list", "--json"], &["status"], &["accept-source"]];
+    let commands: [&[&str]; 5] =
+        [&["backup"], &["list"], &["list", "--json"], &["status"], &["accept-source"]];
     for arguments in commands {
         let ran = place.run(arguments).code(78);
         one_line(&ran, parts);
@@ -200,7 +202,8 @@ fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
 
     let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
 
-    let ran = ran.says(&["ERROR: Backup of vectors failed: the snapshot needs up to", "are free; free some space"]);
+    let ran =
+        ran.says(&["ERROR: Backup of vectors failed: the snapshot needs up to", "are free; free some space"]);
     assert!(log_lines(&ran).last().unwrap().contains("vectors (no_space)"), "{}", ran.stderr);
     let status: Status = json_file::read(&disk.path().join("status.json")).unwrap();
     assert_eq!(recorded_failure(&status), FailureKind::NoSpace);
@@ -350,7 +353,10 @@ fn a_state_directory_that_cannot_be_written_costs_the_exit_code_but_not_the_back
     let ran = run(command).code(1).says(&["status.json: cannot be written: Permission denied"]);
 
     let last = log_lines(&ran).pop().unwrap();
-    assert!(last.starts_with("ERROR: ") && last.contains("status"), "an exit code of 1 must be explained: {last}");
+    assert!(
+        last.starts_with("ERROR: ") && last.contains("status"),
+        "an exit code of 1 must be explained: {last}"
+    );
     assert_eq!(place.prove(), 1);
     assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
     assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
@@ -371,7 +377,10 @@ fn a_repository_file_that_cannot_be_trusted_stops_everything() {
     let cases = [
         (torn, "repository.json:1: not a valid repository description"),
         (String::new(), "repository.json:1: not a valid repository description"),
-        (with("schema_version", json!(2)), "repository.json: schema_version 2 is not one that this program reads"),
+        (
+            with("schema_version", json!(2)),
+            "repository.json: schema_version 2 is not one that this program reads",
+        ),
         (with("requires", json!(["encryption"])), "requires \"encryption\", which this version"),
     ];
     for (contents, says) in cases {

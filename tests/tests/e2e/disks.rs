@@ -27,7 +27,8 @@ impl Disk {
     pub fn mount(place: &Place, size_bytes: u64) -> Self {
         let in_user_namespace = !is_root();
         let mounted_on = place.path();
-        let script = format!("mount -t tmpfs -o size={size_bytes},mode=0755 tmpfs \"$1\" && echo mounted && exec cat");
+        let script =
+            format!("mount -t tmpfs -o size={size_bytes},mode=0755 tmpfs \"$1\" && echo mounted && exec cat");
         let mut keeper = Command::new("unshare")
             .args(if in_user_namespace { &["--map-root-user", "--mount"][..] } else { &["--mount"] })
             .args(["--propagation", "private", "sh", "-c", &script, "sh"])

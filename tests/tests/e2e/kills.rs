@@ -43,9 +43,7 @@ fn a_signal_during_the_download_ends_the_run_with_a_true_status_and_nothing_left
         let place = Place::initialised(&server.url());
         let mut running = Running::start(&mut place.command(&["backup"]));
         eventually("a temporary file", || (!temporary_files(&place).is_empty()).then_some(()));
-        eventually("the download begins", || {
-            asked(&server, "GET", ".snapshot").first().map(drop)
-        });
+        eventually("the download begins", || asked(&server, "GET", ".snapshot").first().map(drop));
         let sent = Instant::now();
         running.signal(signal);
         let ran = running.ended().code(code);
@@ -84,12 +82,15 @@ fn a_signal_during_the_creation_is_obeyed_and_what_the_server_makes_is_reported_
 
 #[test]
 fn collections_done_before_a_signal_stay_done() {
-    let setup = Setup::empty().collection(collection_of("a", 64 << 10)).collection(collection_of("vectors", MIB));
+    let setup =
+        Setup::empty().collection(collection_of("a", 64 << 10)).collection(collection_of("vectors", MIB));
     let slow = Fault::new(Effect::BytesPerSecond(64 << 10)).collection("vectors");
     let server = StandIn::start(setup.fault(slow));
     let place = Place::initialised(&server.url());
     let mut running = Running::start(&mut place.command(&["backup", "--json"]));
-    eventually("the second download begins", || asked(&server, "GET", "vectors/snapshots/").first().map(drop));
+    eventually("the second download begins", || {
+        asked(&server, "GET", "vectors/snapshots/").first().map(drop)
+    });
     running.signal(Signal::TERM);
     let ran = running.ended().code(143).says(&["Backup interrupted by a signal: 1 of 2 collections"]);
     assert_eq!(place.prove(), 1);

@@ -32,7 +32,10 @@ fn a_second_run_is_told_who_holds_the_lock_and_touches_nothing() {
         let second = place.run(&[command]).code(75);
 
         let holder = format!("backup (process {} on ", first.id());
-        one_line(&second, &["ERROR: another run holds the lock: ", &holder, ") since 20", " UTC; nothing was done"]);
+        one_line(
+            &second,
+            &["ERROR: another run holds the lock: ", &holder, ") since 20", " UTC; nothing was done"],
+        );
         let note = json(&place.path().join("last_skipped.json"));
         assert_eq!(schema_problems("last_skipped.schema.json", &note), none());
         assert_eq!(note["command"], command);
@@ -68,7 +71,9 @@ fn a_run_that_waits_for_the_lock_gets_it_when_the_other_ends() {
     let slow = Fault::new(Effect::CreationTakes(Duration::from_millis(1500))).first(1);
     server.faults(|faults| faults.add(slow));
     let first = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || (!asked(&server, "POST", "/snapshots").is_empty()).then_some(()));
+    eventually("the creation is asked for", || {
+        (!asked(&server, "POST", "/snapshots").is_empty()).then_some(())
+    });
     let began = Instant::now();
 
     let second = place.run(&["backup", "--lock-wait", "30s"]).success();

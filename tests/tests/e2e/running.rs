@@ -24,6 +24,10 @@ impl Running {
         Self(Some(command.spawn().expect("the program starts")))
     }
 
+    pub fn adopt(child: Child) -> Self {
+        Self(Some(child))
+    }
+
     fn child(&mut self) -> &mut Child {
         self.0.as_mut().expect("it was not waited for yet")
     }
@@ -138,7 +142,10 @@ pub fn temporary_files(place: &Place) -> Vec<String> {
 /// The log's lines, each checked for its form, without their times: `INFO: Backed up …`.
 #[track_caller]
 pub fn log_lines(ran: &Ran) -> Vec<String> {
-    ran.stderr.lines().map(|line| log_line(line).unwrap_or_else(|| panic!("not a log line: {line:?}"))).collect()
+    ran.stderr
+        .lines()
+        .map(|line| log_line(line).unwrap_or_else(|| panic!("not a log line: {line:?}")))
+        .collect()
 }
 
 /// `[2025-07-15 14:30:00] INFO: text` without the time; nothing for any other line.

@@ -11,7 +11,9 @@ use qdrant_backup_shared::{CollectionName, Status};
 use serde_json::{Value, json};
 
 use crate::disks::{Nobody, chmod, is_root};
-use crate::running::{edit, json as read, log_lines, none, put, schema_problems, server_of, temporary_files, tree};
+use crate::running::{
+    edit, json as read, log_lines, none, put, schema_problems, server_of, temporary_files, tree,
+};
 
 fn vectors() -> CollectionName {
     CollectionName::new("vectors").unwrap()
@@ -52,7 +54,11 @@ fn an_unreadable_status_is_moved_aside_and_last_successes_come_from_the_manifest
     for (number, (contents, problem)) in cases.into_iter().enumerate() {
         put(&file, contents);
         // For a look only, nothing is moved.
-        place.run(&["status"]).code(1).says(&["status.json", problem, "the next `qdrant-backup backup` mends it"]);
+        place.run(&["status"]).code(1).says(&[
+            "status.json",
+            problem,
+            "the next `qdrant-backup backup` mends it",
+        ]);
         assert_eq!(aside(&place).len(), number);
 
         // A run that backs up nothing shows what the manifests alone give.
@@ -62,7 +68,8 @@ fn an_unreadable_status_is_moved_aside_and_last_successes_come_from_the_manifest
         assert_eq!(entry.last_backup_id, Some(first));
         assert!(entry.last_success_at.is_some());
         assert_eq!(aside(&place).len(), number + 1);
-        let kept = aside(&place).iter().any(|name| fs::read_to_string(place.path().join(name)).unwrap() == contents);
+        let kept =
+            aside(&place).iter().any(|name| fs::read_to_string(place.path().join(name)).unwrap() == contents);
         assert!(kept, "the file is kept as it was");
     }
     put(&file, "{");
@@ -107,9 +114,18 @@ fn a_run_that_died_is_told_of_by_the_next_one() {
     });
     // The process named there lives, and that decides nothing: nobody holds the lock.
     let status = place.run(&["status"]).success();
-    assert!(status.stdout.contains("Running, or died: `backup` since 2025-07-15 14:30:00 UTC"), "{}", status.stdout);
+    assert!(
+        status.stdout.contains("Running, or died: `backup` since 2025-07-15 14:30:00 UTC"),
+        "{}",
+        status.stdout
+    );
 
-    let says = ["WARN: ", "the run that began at 2025-07-15 14:30:00 UTC", "died", "in stage download of \"vectors\""];
+    let says = [
+        "WARN: ",
+        "the run that began at 2025-07-15 14:30:00 UTC",
+        "died",
+        "in stage download of \"vectors\"",
+    ];
     place.run(&["backup"]).success().says(&says);
 
     let status = place.status();
@@ -173,7 +189,8 @@ fn a_second_that_is_taken_gives_the_next_free_one() {
     let mut id = first.backup_id.next();
     while id.time() <= first.started_at + last_taken {
         // By turns: an archive, a manifest and a record alone all take their second.
-        let suffix = [".snapshot", ".manifest.json", ".verification.json"][(id.time().timestamp() % 3) as usize];
+        let suffix =
+            [".snapshot", ".manifest.json", ".verification.json"][(id.time().timestamp() % 3) as usize];
         put(&directory.join(format!("vectors-{id}{suffix}")), "taken");
         id = id.next();
     }
@@ -200,7 +217,8 @@ fn two_backups_within_a_second_are_two_backups() {
         place.run(&["backup"]).success();
     }
     assert_eq!(place.prove(), 4);
-    let ids: Vec<BackupId> = place.backups("vectors").iter().map(|backup| backup.manifest.backup_id).collect();
+    let ids: Vec<BackupId> =
+        place.backups("vectors").iter().map(|backup| backup.manifest.backup_id).collect();
     assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
 }
 
@@ -234,7 +252,10 @@ fn every_file_that_runs_write_is_valid_by_its_schema() {
         assert_eq!(value["schema_version"], 1, "{name}");
         assert!(value.as_object().unwrap().keys().next().is_some());
         let text = fs::read_to_string(place.path().join(&name)).unwrap();
-        assert!(text.trim_start_matches(['{', '\n', ' ']).starts_with("\"schema_version\""), "{name}: {text:.60}");
+        assert!(
+            text.trim_start_matches(['{', '\n', ' ']).starts_with("\"schema_version\""),
+            "{name}: {text:.60}"
+        );
         // The schema is strict enough to notice that a field is missing.
         let mut lacking = value.clone();
         lacking.as_object_mut().unwrap().remove("schema_version");
@@ -282,7 +303,10 @@ fn history_survives_failures_and_counts_them() {
         let history = &status.operations[&Operation::Backup];
         assert_eq!(history.consecutive_failures, failures);
         assert_eq!(history.last_success_at, good.operations[&Operation::Backup].last_success_at);
-        assert_eq!(status.collections[&vectors()].last_success_at, good.collections[&vectors()].last_success_at);
+        assert_eq!(
+            status.collections[&vectors()].last_success_at,
+            good.collections[&vectors()].last_success_at
+        );
         assert_eq!(status.collections[&vectors()].on_server, Some(true));
         assert_eq!(status.current_run, None);
     }
