@@ -151,7 +151,7 @@ fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
     let setup = setup
         .fault(Fault::new(Effect::CreationTakes(Duration::from_millis(60))))
         .fault(Fault::new(Effect::BytesPerSecond(2 * MIB)))
-        .fault(Fault::new(Effect::Delay(Duration::from_millis(25))).on(Endpoint::DeleteSnapshot));
+        .fault(Fault::new(Effect::Delay(Duration::from_millis(60))).on(Endpoint::DeleteSnapshot));
     let server = StandIn::start(setup);
     let place = Place::initialised(&server.url());
     let began = Instant::now();
