@@ -47,6 +47,8 @@ pub async fn back_up(run: &mut Run<'_>, collection: &CollectionName) -> Collecti
     let interrupted = matches!(&result, Err(error) if error.kind() == FailureKind::Interrupted);
     stages.enter(Stage::Cleanup);
     run.session.enter_stage(Stage::Cleanup, collection);
+    // The server may be slow to answer, and whoever looks should see what is waited for.
+    run.session.write_status(|_| ());
     tidy_server(run, collection, interrupted).await;
 
     let mut report = CollectionReport::new(collection.clone(), started_at);
