@@ -1,3 +1,5 @@
 //! End-to-end tests of the built programs.
 
 mod backup;
+mod export;
+mod verify;
