@@ -3,10 +3,12 @@
 mod accept_source;
 mod backup;
 mod config;
+mod export;
 mod init;
 mod list;
 mod place;
 mod status;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -84,6 +86,8 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
     match &cli.command {
         Command::Init => init::init(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
+        Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
+        Command::Export(args) => block_on(export::export(settings, args, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),
         Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,
