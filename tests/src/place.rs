@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::manifest::Encoding;
-use qdrant_backup_shared::{CollectionName, Layout, Status, json_file};
+use qdrant_backup_shared::{CollectionName, Layout, Status, atomic, json_file};
 use sha2::{Digest, Sha256};
 
 use crate::programs::program;
@@ -63,7 +63,8 @@ impl Place {
 
     /// Replaces the configuration file that every run is given.
     pub fn configure(&self, yaml: &str) {
-        fs::write(self.beside("backup.yaml"), yaml).expect("the configuration can be written");
+        atomic::write(&self.beside("backup.yaml"), 0o640, yaml.as_bytes())
+            .expect("the configuration can be written");
     }
 
     /// The program with `arguments`, with nothing of the test's own environment but what it needs.
