@@ -45,5 +45,41 @@ open_enum! {
         Commit = "commit",
         /// The server's copy is removed.
         Cleanup = "cleanup",
+        /// Stored backups are read and checked.
+        Verify = "verify",
+        /// Expired backups are deleted.
+        Prune = "prune",
+        /// A snapshot is on its way to a server.
+        Upload = "upload",
+        /// Waiting until what was restored serves.
+        Settle = "settle",
+        /// What was restored is compared with the backup.
+        Compare = "compare",
+    }
+}
+
+open_enum! {
+    /// What becomes of a backup when retention is applied.
+    pub enum Fate {
+        /// It stays.
+        Keep = "keep",
+        /// It would be deleted, or was to be and is held back.
+        Delete = "delete",
+        /// It was deleted.
+        Deleted = "deleted",
+    }
+}
+
+impl Outcome {
+    /// The outcome of two parts together: interruption over failure over success; some of each is partial.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Interrupted, _) | (_, Self::Interrupted) => Self::Interrupted,
+            (Self::Success, Self::Success) => Self::Success,
+            (Self::Failed, Self::Failed) => Self::Failed,
+            (one, other) if one == other => one,
+            _ => Self::Partial,
+        }
     }
 }

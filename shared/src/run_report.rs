@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::backup_id::BackupId;
 use crate::collection_name::CollectionName;
 use crate::failure::{Failure, FailureKind};
-use crate::operation::{Operation, Outcome, Stage};
+use crate::operation::{Fate, Operation, Outcome, Stage};
+use crate::verification::{CheckOutcome, Finding, Level};
 
 /// One run, from its start to its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,12 +19,32 @@ pub struct RunReport {
     pub run_id: String,
     /// What was called, as in `backup`.
     pub command: String,
-    /// What it did.
+    /// When the run began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub completed_at: DateTime<Utc>,
+    /// How long it took, by a clock that does not jump.
+    pub duration_seconds: f64,
+    /// How it ended: the worst of its operations.
+    pub outcome: Outcome,
+    /// What it did, in order.
+    #[serde(default)]
+    pub operations: Vec<OperationReport>,
+    /// Warnings of the run, one line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// One operation of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OperationReport {
+    /// Which operation.
     pub operation: Operation,
-    /// The version of the server, where it answered.
+    /// The version of the server, where it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qdrant_version: Option<String>,
-    /// When the run began.
+    /// When the operation began.
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub completed_at: DateTime<Utc>,
@@ -31,15 +52,12 @@ pub struct RunReport {
     pub duration_seconds: f64,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why the run as a whole failed; failures of single collections are theirs.
+    /// Why the operation as a whole failed; failures of single collections are theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// What happened to each collection, in the order in which they were worked on.
     #[serde(default)]
     pub collections: Vec<CollectionReport>,
-    /// Warnings of the run, one line each.
-    #[serde(default)]
-    pub warnings: Vec<String>,
 }
 
 /// What a run did with one collection.
@@ -66,6 +84,12 @@ pub struct CollectionReport {
     /// The archive's length in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_size_bytes: Option<u64>,
+    /// What verification found, backup by backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checked: Vec<CheckedBackup>,
+    /// What pruning decided, backup by backup, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fates: Vec<BackupFate>,
     /// Where the time went.
     #[serde(default)]
     pub stages: Vec<StageReport>,
@@ -87,8 +111,66 @@ pub struct StageReport {
     pub bytes: Option<u64>,
 }
 
+/// One backup that was verified.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckedBackup {
+    /// The backup.
+    pub backup_id: BackupId,
+    /// How deep the check went.
+    pub level: Level,
+    /// What it found.
+    pub outcome: CheckOutcome,
+    /// How long it took.
+    pub duration_seconds: f64,
+    /// What was wrong.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+}
+
+/// What retention decided for one backup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackupFate {
+    /// The backup.
+    pub backup_id: BackupId,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Why, in words: every rule that keeps it, or what it has expired by.
+    pub reasons: Vec<String>,
+    /// Its length on disk in bytes.
+    pub stored_size_bytes: u64,
+}
+
+impl CollectionReport {
+    /// A report of `collection`, begun at `started_at`, that is a success until something else is entered.
+    pub fn new(collection: CollectionName, started_at: DateTime<Utc>) -> Self {
+        Self {
+            collection,
+            outcome: Outcome::Success,
+            started_at,
+            duration_seconds: 0.0,
+            backup_id: None,
+            points: None,
+            snapshot_size_bytes: None,
+            stored_size_bytes: None,
+            checked: Vec::new(),
+            fates: Vec::new(),
+            stages: Vec::new(),
+            failure: None,
+        }
+    }
+}
+
 impl RunReport {
-    /// How many collections failed, by kind of failure; a failure of the whole run counts as one.
+    /// Why an operation as a whole failed, if one did.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.operations.iter().find_map(|operation| operation.failure.as_ref())
+    }
+}
+
+impl OperationReport {
+    /// How many collections failed, by kind of failure; a failure of the whole operation counts as one.
     pub fn failures(&self) -> BTreeMap<FailureKind, u64> {
         let mut failures = BTreeMap::new();
         let of_collections = self.collections.iter().filter_map(|collection| collection.failure.as_ref());

@@ -14,7 +14,7 @@ use crate::digest::Sha256Digest;
 use crate::failure::{Failure, FailureKind};
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::operation::{Operation, Outcome, Stage};
-use crate::run_report::{CollectionReport, RunReport};
+use crate::run_report::{CollectionReport, OperationReport, RunReport};
 
 /// The whole status file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -209,8 +209,8 @@ impl Status {
 }
 
 impl OperationStatus {
-    /// Enters a run that has ended.
-    pub fn enter(&mut self, report: &RunReport) {
+    /// Enters an operation that has ended.
+    pub fn enter(&mut self, report: &OperationReport) {
         self.last_attempt_at = Some(report.started_at);
         self.last_outcome = Some(report.outcome.clone());
         self.last_duration_seconds = Some(report.duration_seconds);
@@ -252,12 +252,10 @@ mod tests {
     use super::*;
     use crate::json_file;
 
-    fn report(minute: u32, outcome: Outcome) -> RunReport {
+    fn report(minute: u32, outcome: Outcome) -> OperationReport {
         let failure = (outcome != Outcome::Success)
             .then(|| Failure { kind: FailureKind::Unreachable, message: "no answer".to_owned() });
-        RunReport {
-            run_id: "r".to_owned(),
-            command: "backup".to_owned(),
+        OperationReport {
             operation: Operation::Backup,
             qdrant_version: None,
             started_at: format!("2025-07-15T14:{minute:02}:00Z").parse().unwrap(),
@@ -266,7 +264,6 @@ mod tests {
             outcome,
             failure,
             collections: Vec::new(),
-            warnings: Vec::new(),
         }
     }
 
@@ -296,7 +293,17 @@ mod tests {
         let mut status = Status::new("0.1.0".to_owned(), "host".to_owned());
         status.operations.entry(Operation::Backup).or_default().enter(&report(0, Outcome::Failed));
         status.collections.insert(CollectionName::new("a\nb").unwrap(), CollectionStatus::default());
-        status.last_run = Some(report(0, Outcome::Failed));
+        let operation = report(0, Outcome::Failed);
+        status.last_run = Some(RunReport {
+            run_id: "r".to_owned(),
+            command: "backup".to_owned(),
+            started_at: operation.started_at,
+            completed_at: operation.completed_at,
+            duration_seconds: 30.0,
+            outcome: Outcome::Failed,
+            operations: vec![operation],
+            warnings: vec!["careful".to_owned()],
+        });
         let text = String::from_utf8(json_file::to_bytes(&status).unwrap()).unwrap();
         let read: Status = json_file::parse(Path::new("s"), text.as_bytes()).unwrap();
         assert_eq!(read, status);

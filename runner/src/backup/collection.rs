@@ -37,30 +37,23 @@ struct Made {
 
 /// Backs up `collection`, whatever it takes, and reports how that ended. Never stops the run.
 pub async fn back_up(run: &mut Run<'_>, collection: &CollectionName) -> CollectionReport {
-    let started_at = run.context.clock.now();
+    let started_at = run.session.now();
     let begun = Instant::now();
     let mut stages = Stages::begin(Stage::Inspect);
-    run.enter_stage(Stage::Inspect, collection);
+    run.session.enter_stage(Stage::Inspect, collection);
 
     let result = attempt(run, collection, started_at, &mut stages).await;
 
     let interrupted = matches!(&result, Err(error) if error.kind() == FailureKind::Interrupted);
     stages.enter(Stage::Cleanup);
-    run.enter_stage(Stage::Cleanup, collection);
+    run.session.enter_stage(Stage::Cleanup, collection);
+    // The server may be slow to answer, and whoever looks should see what is waited for.
+    run.session.write_status(|_| ());
     tidy_server(run, collection, interrupted).await;
 
-    let mut report = CollectionReport {
-        collection: collection.clone(),
-        outcome: Outcome::Success,
-        started_at,
-        duration_seconds: begun.elapsed().as_secs_f64(),
-        backup_id: None,
-        points: None,
-        snapshot_size_bytes: None,
-        stored_size_bytes: None,
-        stages: stages.finish(),
-        failure: None,
-    };
+    let mut report = CollectionReport::new(collection.clone(), started_at);
+    report.duration_seconds = begun.elapsed().as_secs_f64();
+    report.stages = stages.finish();
     match result {
         Ok(manifest) => {
             report.backup_id = Some(manifest.backup_id);
@@ -81,7 +74,7 @@ pub async fn back_up(run: &mut Run<'_>, collection: &CollectionName) -> Collecti
             report.failure = Some(error.to_failure());
         }
     }
-    run.write_status(|status| {
+    run.session.write_status(|status| {
         let entry = status.collections.entry(collection.clone()).or_default();
         entry.enter(&report);
         entry.on_server = Some(true);
@@ -101,12 +94,12 @@ async fn attempt(
     stages: &mut Stages,
 ) -> Result<Manifest, BackupError> {
     let before = inspect(run, collection).await?;
-    let id = store::prepare(&run.context.layout, collection, started_at)
+    let id = store::prepare(run.session.layout(), collection, started_at)
         .map_err(BackupError::io("making the collection's directory"))?;
     let mut made = make_snapshot(run, collection, stages).await?;
     let received = match fetch(run, collection, id, &made, stages).await {
         Err(error) if error.calls_for_a_fresh_snapshot() => {
-            run.warn(format!("\"{collection}\": {error}; trying once more with a fresh snapshot"));
+            run.session.warn(format!("\"{collection}\": {error}; trying once more with a fresh snapshot"));
             let client = run.context.client.clone();
             leftovers::clean_up(run, &client, collection).await;
             made = make_snapshot(run, collection, stages).await?;
@@ -116,12 +109,12 @@ async fn attempt(
     };
     guards::check_contents(&received.inspection, &before.cluster, before.points.min(made.points_after))?;
     for oddity in received.inspection.findings.iter().take(3) {
-        run.warn(format!("\"{collection}\": unusual snapshot: {oddity}"));
+        run.session.warn(format!("\"{collection}\": unusual snapshot: {oddity}"));
     }
     stages.enter(Stage::Commit);
-    run.enter_stage(Stage::Commit, collection);
+    run.session.enter_stage(Stage::Commit, collection);
     let manifest = describe(run, collection, id, started_at, before, &made, &received);
-    store::commit(&run.context.layout, received.file, &manifest)
+    store::commit(run.session.layout(), received.file, &manifest)
         .map_err(BackupError::io("putting the archive in its place"))?;
     Ok(manifest)
 }
@@ -149,7 +142,7 @@ async fn make_snapshot(
     stages: &mut Stages,
 ) -> Result<Made, BackupError> {
     stages.enter(Stage::Create);
-    run.enter_stage(Stage::Create, collection);
+    run.session.enter_stage(Stage::Create, collection);
     let snapshot = creation::create(run, collection).await?;
     tracing::info!("Created snapshot for {collection} ({})", HumanBytes(snapshot.size_bytes));
     let points_after = run.context.client.count(collection).await?;
@@ -166,14 +159,13 @@ async fn fetch(
 ) -> Result<Received, BackupError> {
     check_room(run, collection, made.snapshot.size_bytes)?;
     stages.enter(Stage::Download);
-    run.enter_stage(Stage::Download, collection);
     let mut retries = 0;
     loop {
         match fetch_once(run, collection, id, &made.snapshot, stages).await {
             Err(BackupError::Qdrant(error) | BackupError::Stream(StreamError::Download(error)))
                 if error.is_transient() && retries < run.context.options.retries =>
             {
-                run.warn(format!("{error}; beginning the download again"));
+                run.session.warn(format!("{error}; beginning the download again"));
                 run.context.client.pause_before_retry(retries, &error).await?;
                 retries += 1;
             }
@@ -195,13 +187,13 @@ async fn fetch_once(
     if let Some(got) = download.content_length().filter(|got| *got != expected) {
         return Err(BackupError::SizeMismatch { expected, got });
     }
-    let file = store::begin_archive(&run.context.layout, collection, id, &compression.encoding())
+    let file = store::begin_archive(run.session.layout(), collection, id, &compression.encoding())
         .map_err(BackupError::io("making the archive"))?;
     let bar = run.context.console.transfer(collection, expected);
     let mut progress = |count: u64| {
         stages.add_bytes(count);
         bar.inc(count);
-        run.heartbeat();
+        run.session.heartbeat();
     };
     let received = receive(download, file, compression, &mut progress).await;
     bar.finish_and_clear();
@@ -220,9 +212,11 @@ async fn fetch_once(
 
 fn check_room(run: &Run<'_>, collection: &CollectionName, snapshot_bytes: u64) -> Result<(), BackupError> {
     let compressed = run.context.options.compression != Compression::None;
-    let expected = guards::expected_archive_bytes(&run.catalog, collection, snapshot_bytes, compressed);
-    let needed = expected.saturating_add(store::RESERVE_BYTES);
-    let available = store::available_bytes(run.context.layout.root())
+    let expected =
+        guards::expected_archive_bytes(run.session.catalog(), collection, snapshot_bytes, compressed);
+    // What does not shrink grows by its framing: less than a thousandth.
+    let needed = expected.saturating_add(expected / 1000).saturating_add(store::RESERVE_BYTES);
+    let available = store::available_bytes(run.session.layout().root())
         .map_err(BackupError::io("asking how much room the disk has"))?;
     if available < needed { Err(BackupError::NoRoom { needed, available }) } else { Ok(()) }
 }
@@ -237,7 +231,7 @@ fn describe(
     received: &Received,
 ) -> Manifest {
     let compression = run.context.options.compression;
-    let layout = &run.context.layout;
+    let layout = run.session.layout();
     let path = layout.archive(collection, id, &compression.encoding());
     let aliases = run
         .aliases
@@ -251,9 +245,9 @@ fn describe(
         backup_id: id,
         collection: collection.clone(),
         origin: Origin::Snapshot,
-        run_id: run.run_id.clone(),
+        run_id: run.session.run_id().to_owned(),
         started_at,
-        completed_at: run.context.clock.now(),
+        completed_at: run.session.now(),
         depends_on: Vec::new(),
         source: Source {
             qdrant_version: run.qdrant_version.clone(),
@@ -288,7 +282,7 @@ fn describe(
 async fn tidy_server(run: &mut Run<'_>, collection: &CollectionName, interrupted: bool) {
     if run.context.options.keep_server_snapshots {
         let url = run.context.client.url().to_owned();
-        run.amend_status(|status| {
+        run.session.amend_status(|status| {
             status
                 .undeleted_snapshots
                 .retain(|entry| entry.collection != *collection || entry.node_url != url);

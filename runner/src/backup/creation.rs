@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::status::{Creating, ListedSnapshot, ServerSnapshot};
 
 use super::error::BackupError;
@@ -32,7 +33,7 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
     }
     let listed_at = Instant::now();
     let creating = intent(run, collection, &before, listed_at);
-    run.write_status(|status| {
+    run.session.write_status(|status| {
         if let Some(current) = &mut status.current_run {
             current.creating = Some(creating.clone());
         }
@@ -43,14 +44,15 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
         Err(CreateError::Failed(error)) => Err(error.into()),
         // It is most likely on the server now, under a name that we do not know.
         Err(CreateError::Unreadable(error) | CreateError::Cut(error @ Error::Interrupted)) => {
-            run.amend_status(|status| status.unanswered_creations.push(creating.clone()));
+            run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()));
             Err(error.into())
         }
         Err(CreateError::Cut(error)) => {
-            run.warn(format!("{error}; Qdrant may still be making it, so looking for it in its list"));
+            run.session
+                .warn(format!("{error}; Qdrant may still be making it, so looking for it in its list"));
             let found = look_for(run, &creating, requested, &error).await;
             if found.is_err() {
-                run.amend_status(|status| status.unanswered_creations.push(creating.clone()));
+                run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()));
             }
             found
         }
@@ -58,7 +60,7 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
     let (snapshot, others) = match result {
         Ok(found) => found,
         Err(error) => {
-            run.amend_status(clear_creating);
+            run.session.amend_status(clear_creating);
             return Err(error);
         }
     };
@@ -69,7 +71,9 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
         name: snapshot.name.as_str().to_owned(),
         checksum: snapshot.checksum,
     };
-    run.write_status(|status| {
+    // Written once for both: each write costs two syncs.
+    run.session.enter_stage(Stage::Download, collection);
+    run.session.write_status(|status| {
         clear_creating(status);
         if others.is_empty() {
             status.undeleted_snapshots.push(entry(&snapshot));
@@ -99,7 +103,7 @@ fn intent(run: &Run<'_>, collection: &CollectionName, before: &SnapshotList, lis
     Creating {
         collection: collection.clone(),
         node_url: run.context.client.url().to_owned(),
-        requested_at: run.context.clock.now(),
+        requested_at: run.session.now(),
         requested_at_server: before.server_time.map(|time| time + since),
         listed_before: before
             .snapshots
@@ -122,7 +126,7 @@ async fn ask(run: &mut Run<'_>, collection: &CollectionName) -> Result<Snapshot,
             result = &mut creation => return result,
             () = tokio::time::sleep(ALIVE_INTERVAL) => {
                 if probe.version().await.is_ok() {
-                    run.heartbeat();
+                    run.session.heartbeat();
                 }
             }
         }
@@ -142,7 +146,7 @@ async fn look_for(
     loop {
         match client.snapshots(&creating.collection).await {
             Ok(list) => {
-                run.heartbeat();
+                run.session.heartbeat();
                 let mut found = candidates(creating, &list);
                 match found.len() {
                     0 => {}
@@ -153,7 +157,7 @@ async fn look_for(
                     }
                     several => {
                         let snapshot = found[0].clone();
-                        run.warn(format!(
+                        run.session.warn(format!(
                             "{several} snapshots of \"{}\" appeared where one was asked for: using {}, deleting none",
                             creating.collection, snapshot.name
                         ));

@@ -45,6 +45,7 @@ pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<D
 /// the status: the caller has more to write.
 pub async fn clean_up(run: &mut Run<'_>, client: &Client, collection: &CollectionName) {
     let recorded: Vec<ServerSnapshot> = run
+        .session
         .status()
         .undeleted_snapshots
         .iter()
@@ -56,16 +57,17 @@ pub async fn clean_up(run: &mut Run<'_>, client: &Client, collection: &Collectio
             Ok(deletion) => {
                 tracing::debug!("Snapshot {} on the server: {deletion:?}", one_line(&snapshot.name));
                 if deletion == Deletion::Replaced {
-                    run.warn(format!(
+                    run.session.warn(format!(
                         "snapshot {} of \"{collection}\" on the server is another one than was made for this backup; left alone",
                         snapshot.name
                     ));
                 }
-                run.amend_status(|status| status.undeleted_snapshots.retain(|entry| *entry != snapshot));
+                run.session
+                    .amend_status(|status| status.undeleted_snapshots.retain(|entry| *entry != snapshot));
             }
-            Err(error) => {
-                run.warn(format!("{error}; the snapshot stays on the server until the next run deletes it"))
-            }
+            Err(error) => run
+                .session
+                .warn(format!("{error}; the snapshot stays on the server until the next run deletes it")),
         }
     }
 }
@@ -75,14 +77,14 @@ pub async fn clean_up(run: &mut Run<'_>, client: &Client, collection: &Collectio
 pub async fn settle_earlier(run: &mut Run<'_>) {
     let client = run.context.client.clone();
     let mut collections: Vec<CollectionName> =
-        run.status().undeleted_snapshots.iter().map(|snapshot| snapshot.collection.clone()).collect();
+        run.session.status().undeleted_snapshots.iter().map(|snapshot| snapshot.collection.clone()).collect();
     collections.sort();
     collections.dedup();
     for collection in &collections {
         tracing::info!("Deleting what an earlier run left on the server for {collection}");
         clean_up(run, &client, collection).await;
     }
-    let unanswered = run.status().unanswered_creations.clone();
+    let unanswered = run.session.status().unanswered_creations.clone();
     for creating in unanswered.iter().filter(|creating| creating.node_url == client.url()) {
         settle_unanswered(run, &client, creating).await;
     }
@@ -93,11 +95,12 @@ async fn settle_unanswered(run: &mut Run<'_>, client: &Client, creating: &Creati
     let list = match client.snapshots(&creating.collection).await {
         Ok(list) => list,
         Err(error) if error.is_not_found() => {
-            run.amend_status(|status| status.unanswered_creations.retain(|entry| entry != creating));
+            run.session.amend_status(|status| status.unanswered_creations.retain(|entry| entry != creating));
             return;
         }
         Err(error) => {
-            run.warn(format!("{error}; cannot tell yet what an interrupted creation left on the server"));
+            run.session
+                .warn(format!("{error}; cannot tell yet what an interrupted creation left on the server"));
             return;
         }
     };
@@ -109,18 +112,18 @@ async fn settle_unanswered(run: &mut Run<'_>, client: &Client, creating: &Creati
             name: snapshot.name.as_str().to_owned(),
             checksum: snapshot.checksum,
         })
-        .filter(|snapshot| !run.status().suspected_leftovers.contains(snapshot))
+        .filter(|snapshot| !run.session.status().suspected_leftovers.contains(snapshot))
         .collect();
     for snapshot in &found {
-        run.warn(format!(
+        run.session.warn(format!(
             "snapshot {} of \"{}\" on the server is probably left by an interrupted run; not deleted, because that is not certain",
             snapshot.name, snapshot.collection
         ));
     }
-    let age = run.context.clock.now() - creating.requested_at;
+    let age = run.session.now() - creating.requested_at;
     let expired = age.to_std().is_ok_and(|age| age > client.create_timeout());
     let settled = !found.is_empty() || expired;
-    run.amend_status(|status| {
+    run.session.amend_status(|status| {
         status.suspected_leftovers.extend(found);
         if settled {
             status.unanswered_creations.retain(|entry| entry != creating);
@@ -130,7 +133,7 @@ async fn settle_unanswered(run: &mut Run<'_>, client: &Client, creating: &Creati
 
 /// Takes suspects off the record once the server no longer lists them.
 async fn forget_vanished(run: &mut Run<'_>, client: &Client) {
-    let suspects = run.status().suspected_leftovers.clone();
+    let suspects = run.session.status().suspected_leftovers.clone();
     for suspect in suspects.iter().filter(|suspect| suspect.node_url == client.url()) {
         let vanished = match client.snapshots(&suspect.collection).await {
             Ok(list) => !list
@@ -140,7 +143,7 @@ async fn forget_vanished(run: &mut Run<'_>, client: &Client) {
             Err(error) => error.is_not_found(),
         };
         if vanished {
-            run.amend_status(|status| status.suspected_leftovers.retain(|entry| entry != suspect));
+            run.session.amend_status(|status| status.suspected_leftovers.retain(|entry| entry != suspect));
         }
     }
 }

@@ -1,12 +1,13 @@
-//! Making backups: one run over many collections.
+//! Making backups: one operation over many collections.
 
 mod collection;
 mod creation;
 mod error;
+mod files;
 mod guards;
 mod leftovers;
 mod run;
 mod stages;
 
 pub use error::BackupError;
-pub use run::{BackupOptions, Finished, Run, RunContext};
+pub use run::{BackupContext, BackupOptions, back_up};

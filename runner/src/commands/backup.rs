@@ -9,13 +9,13 @@ use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
 
-use super::{Refusal, client, place};
-use crate::backup::{BackupOptions, Finished, Run, RunContext};
+use super::{Refusal, client, exit, place, print_report};
+use crate::backup::{BackupContext, BackupOptions, back_up};
 use crate::cli::BackupArgs;
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::output;
+use crate::session::Session;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::stream::Compression;
@@ -43,26 +43,20 @@ pub async fn backup(
     };
     // Read again under the lock: the run that had it may have changed it.
     let repository = place::open(&layout)?;
-    let context = RunContext {
-        layout,
-        client,
-        clock,
-        console: console.clone(),
-        hostname: place::hostname(),
-        options: options(settings, only, clock),
-    };
-    let Finished { report, recorded } = Run::execute(&context, repository).await.map_err(Refusal::failed)?;
+    let mut session =
+        Session::open(layout, repository, clock, &place::hostname(), "backup").map_err(Refusal::failed)?;
+    let context = BackupContext { client, console: console.clone(), options: options(settings, only, clock) };
+    back_up(&mut session, &context).await;
+    let finished = session.finish();
     if args.json {
-        let json = serde_json::to_string_pretty(&report).map_err(Refusal::failed)?;
-        output::print(&json).map_err(Refusal::failed)?;
+        print_report(&finished)?;
     }
-    let exit = Exit::of(&report.outcome, signals.received());
-    summarize(&report);
-    // A success that monitoring cannot see is not one that may pass in silence.
-    Ok(if exit == Exit::Success && !recorded { Exit::Failed } else { exit })
+    summarize(&finished.report);
+    exit(&finished, signals.received())
 }
 
-fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
+/// The names that `--collection` gave, each once.
+pub(super) fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
     let mut names = Vec::new();
     for name in collections {
         let name = CollectionName::new(name.as_str()).map_err(|error| Refusal {
@@ -81,6 +75,7 @@ fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> Back
     BackupOptions {
         only,
         selects: Box::new(move |name| selection.selects(name)),
+        include_files: settings.backup.include_files.value.clone(),
         compression: match *settings.backup.compression {
             config_file::Compression::Gzip => Compression::Gzip,
             config_file::Compression::None => Compression::None,
@@ -96,29 +91,32 @@ fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> Back
 }
 
 fn summarize(report: &RunReport) {
-    let total = report.collections.len();
-    let succeeded =
-        report.collections.iter().filter(|collection| collection.outcome == Outcome::Success).count();
-    let stored: u64 = report.collections.iter().filter_map(|collection| collection.stored_size_bytes).sum();
-    let done = format!(
-        "{succeeded} of {total} collections, {} stored, in {:.1} s",
-        HumanBytes(stored),
-        report.duration_seconds
-    );
-    let failed: Vec<String> = report
-        .collections
-        .iter()
-        .filter_map(|collection| {
-            Some(format!("{} ({})", collection.collection, collection.failure.as_ref()?.kind))
-        })
-        .collect();
-    match &report.outcome {
-        Outcome::Success => tracing::info!("Backup succeeded: {done}"),
-        Outcome::Interrupted => tracing::error!("Backup interrupted by a signal: {done}"),
-        Outcome::Partial | Outcome::Failed | Outcome::Other(_) => {
-            let why = report.failure.as_ref().map(|failure| failure.message.clone());
-            let why = why.unwrap_or_else(|| format!("failed: {}", failed.join(", ")));
-            tracing::error!("Backup {}: {done}; {}", report.outcome, one_line(&why));
+    for operation in &report.operations {
+        let total = operation.collections.len();
+        let succeeded =
+            operation.collections.iter().filter(|collection| collection.outcome == Outcome::Success).count();
+        let stored: u64 =
+            operation.collections.iter().filter_map(|collection| collection.stored_size_bytes).sum();
+        let done = format!(
+            "{succeeded} of {total} collections, {} stored, in {:.1} s",
+            HumanBytes(stored),
+            operation.duration_seconds
+        );
+        let failed: Vec<String> = operation
+            .collections
+            .iter()
+            .filter_map(|collection| {
+                Some(format!("{} ({})", collection.collection, collection.failure.as_ref()?.kind))
+            })
+            .collect();
+        match &operation.outcome {
+            Outcome::Success => tracing::info!("Backup succeeded: {done}"),
+            Outcome::Interrupted => tracing::error!("Backup interrupted by a signal: {done}"),
+            Outcome::Partial | Outcome::Failed | Outcome::Other(_) => {
+                let why = operation.failure.as_ref().map(|failure| failure.message.clone());
+                let why = why.unwrap_or_else(|| format!("failed: {}", failed.join(", ")));
+                tracing::error!("Backup {}: {done}; {}", operation.outcome, one_line(&why));
+            }
         }
     }
 }

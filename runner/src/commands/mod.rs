@@ -3,10 +3,12 @@
 mod accept_source;
 mod backup;
 mod config;
+mod export;
 mod init;
 mod list;
 mod place;
 mod status;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,8 +23,11 @@ use crate::cli::{Cli, Command, ConfigCommand};
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::output;
 use crate::qdrant::{Client, ClientOptions, TransportError};
+use crate::session::Finished;
 use crate::settings::Settings;
+use crate::signals::Signal;
 
 /// A command ended without doing what it was asked to: one line for a person, and the exit code.
 #[derive(Debug)]
@@ -81,6 +86,8 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
     match &cli.command {
         Command::Init => init::init(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
+        Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
+        Command::Export(args) => block_on(export::export(settings, args, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),
         Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,
@@ -134,4 +141,24 @@ fn proxy_url(proxy: &crate::settings::ProxyUrl) -> Result<url::Url, Refusal> {
         )?;
     }
     Ok(url)
+}
+
+/// How the program ends after a session.
+///
+/// # Errors
+/// A success that monitoring cannot see must not pass in silence.
+pub fn exit(finished: &Finished, signal: Option<Signal>) -> Result<Exit, Refusal> {
+    let exit = Exit::of(&finished.report.outcome, signal);
+    if exit == Exit::Success && !finished.recorded {
+        return Err(Refusal::failed(
+            "the work is done, but the status could not be written (see above), so monitoring does not know of it",
+        ));
+    }
+    Ok(exit)
+}
+
+/// Prints the report of a session as JSON.
+pub fn print_report(finished: &Finished) -> Result<(), Refusal> {
+    let json = serde_json::to_string_pretty(&finished.report).map_err(Refusal::failed)?;
+    output::print(&json).map_err(Refusal::failed)
 }

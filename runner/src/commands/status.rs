@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::{Backup, Catalog};
-use qdrant_backup_shared::operation::Operation;
+use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
+use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::Status;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, json_file};
@@ -29,6 +29,10 @@ struct Judged {
     points: Option<u64>,
     stored_size_bytes: Option<u64>,
     too_old: Option<bool>,
+    /// The deepest level at which the newest good backup has passed.
+    verified: Option<String>,
+    /// What is wrong with a backup that is newer than the newest good one.
+    newer_is_bad: Option<String>,
     last_failure: Option<String>,
 }
 
@@ -71,7 +75,7 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
         render(&verdict, &judged, status.as_ref(), now)
     };
     output::print(&text).map_err(Refusal::failed)?;
-    let never = status.is_none() && judged.is_empty();
+    let never = judged.is_empty() && !had_nothing_to_do(status.as_ref());
     let too_old = judged.iter().any(|collection| collection.too_old == Some(true));
     Ok(if too_old || never { Exit::TooOld } else { Exit::Success })
 }
@@ -95,7 +99,8 @@ fn judge(
         .into_iter()
         .map(|name| {
             let history = status.and_then(|status| status.collections.get(name));
-            let backup = newest.get(name).map(|backup| &backup.manifest);
+            let newest_good = newest.get(name).copied();
+            let backup = newest_good.map(|backup| &backup.manifest);
             let on_server = history.and_then(|history| history.on_server);
             let expected = on_server != Some(false) && settings.backup.selection.selects(name.as_str());
             let age = backup.map(|manifest| now - manifest.started_at);
@@ -115,6 +120,10 @@ fn judge(
                 points: backup.and_then(|manifest| manifest.points_count()),
                 stored_size_bytes: backup.map(|manifest| manifest.stored_size_bytes()),
                 too_old,
+                verified: newest_good
+                    .and_then(|backup| backup.verification.as_ref()?.deepest_pass())
+                    .map(|(level, _)| level.to_string()),
+                newer_is_bad: catalog.collections.get(name).and_then(|backups| bad(backups.last()?)),
                 last_failure: history
                     .and_then(|history| history.failure.as_ref())
                     .map(|failure| failure.message.clone()),
@@ -123,11 +132,30 @@ fn judge(
         .collect()
 }
 
+/// Whether the last run succeeded, so that where there is no backup there was nothing to back up.
+fn had_nothing_to_do(status: Option<&Status>) -> bool {
+    let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
+    backup.is_some_and(|backup| backup.last_outcome == Some(Outcome::Success))
+}
+
+/// What is wrong with a collection's newest backup, if anything is known to be.
+fn bad(newest: &Backup) -> Option<String> {
+    let id = newest.manifest.backup_id;
+    match newest.condition() {
+        Condition::Good => None,
+        Condition::Incomplete => Some(format!("newest backup {id} is INCOMPLETE")),
+        Condition::Failed => Some(format!("newest backup {id} has FAILED verification")),
+    }
+}
+
 /// The answer to the question that one has at three in the morning.
 fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration>) -> String {
     if judged.is_empty() {
         return match status {
             None => "NO BACKUP: nothing was ever backed up here".to_owned(),
+            Some(_) if had_nothing_to_do(status) => {
+                "Nothing to back up: the server had no collections".to_owned()
+            }
             Some(_) => "NO BACKUP: runs were made, and none has left a good backup".to_owned(),
         };
     }
@@ -191,6 +219,12 @@ fn note(collection: &Judged) -> String {
     if collection.too_old == Some(true) && collection.newest_backup_id.is_some() {
         notes.push("TOO OLD".to_owned());
     }
+    if let Some(bad) = &collection.newer_is_bad {
+        notes.push(bad.clone());
+    }
+    if collection.newest_backup_id.is_some() && collection.verified.is_none() {
+        notes.push("never verified".to_owned());
+    }
     if collection.on_server == Some(false) {
         notes.push("gone from the server".to_owned());
     }
@@ -214,7 +248,9 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
         ));
     }
     if let Some(operation) = status.operations.get(&Operation::Backup) {
-        let ended = status.last_run.as_ref().filter(|run| run.operation == Operation::Backup);
+        let last = status.last_run.as_ref();
+        let ended =
+            last.and_then(|run| run.operations.iter().find(|part| part.operation == Operation::Backup));
         if let (Some(outcome), Some(attempt)) = (&operation.last_outcome, operation.last_attempt_at) {
             let duration = operation.last_duration_seconds.unwrap_or_default();
             text.push_str(&format!("\nLast run: {outcome}, {}, took {duration:.1} s", output::time(attempt)));
@@ -223,10 +259,10 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
             }
             text.push('\n');
         }
-        if let Some(failure) = ended.and_then(|run| run.failure.as_ref()) {
+        if let Some(failure) = ended.and_then(|part| part.failure.as_ref()) {
             text.push_str(&format!("  {}: {}\n", failure.kind, one_line(&failure.message)));
         }
-        for warning in ended.iter().flat_map(|run| &run.warnings) {
+        for warning in last.iter().flat_map(|run| &run.warnings) {
             text.push_str(&format!("  warning: {}\n", one_line(warning)));
         }
     }

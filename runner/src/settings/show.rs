@@ -94,6 +94,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
             globs.as_ref().map_or_else(|| json!(["*"]), |globs| json!(globs.patterns()))
         }),
         Row::new("backup.exclude", &backup.selection.exclude, |globs: &Globs| json!(globs.patterns())),
+        Row::new("backup.include_files", &backup.include_files, |patterns| json!(patterns)),
         Row::new("backup.keep_server_snapshots", &backup.keep_server_snapshots, |keep| json!(keep)),
         Row::new("backup.lock_wait", &backup.lock_wait, duration),
         Row::new("schedule.cron", &settings.schedule, |schedule| {
@@ -107,6 +108,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("retention.keep_weekly", &retention.keep_weekly, keep),
         Row::new("retention.keep_monthly", &retention.keep_monthly, keep),
         Row::new("retention.keep_yearly", &retention.keep_yearly, keep),
+        Row::new("verify.reread_within_days", &settings.verify.reread_within_days, |days| json!(days)),
         Row::new("log.level", &settings.log_level, text),
     ]
 }

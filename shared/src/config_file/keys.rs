@@ -86,6 +86,8 @@ sections! {
         include: Vec<Located<String>> = values::texts,
         /// Globs of the collections to leave out, each with its line.
         exclude: Vec<Located<String>> = values::texts,
+        /// Globs of files to back up besides the collections, absolute, each with its line.
+        include_files: Vec<Located<String>> = values::texts,
         /// Whether the server's own snapshot stays there after it was downloaded.
         keep_server_snapshots: bool = values::boolean,
         /// How long to wait for another run to finish.
@@ -114,6 +116,11 @@ sections! {
         keep_monthly: NonZeroU32 = values::positive,
         /// Keep the last of each of this many years.
         keep_yearly: NonZeroU32 = values::positive,
+    }
+    /// `verify`: how stored backups are checked.
+    verify: VerifySection {
+        /// Within how many days scheduled runs read every stored backup again.
+        reread_within_days: NonZeroU32 = values::positive,
     }
     /// `log`: what goes to stderr.
     log: LogSection {
