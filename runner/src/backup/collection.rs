@@ -316,5 +316,6 @@ async fn tidy_server(run: &mut Run<'_>, collection: &CollectionName, interrupted
     }
     let client = &run.context.client;
     let client = if interrupted { client.for_cleanup(LAST_REQUESTS) } else { client.clone() };
+    leftovers::reconsider_adopted(run, &client).await;
     leftovers::clean_up(run, &client, collection).await;
 }

@@ -51,8 +51,12 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
             run.session
                 .warn(format!("{error}; Qdrant may still be making it, so looking for it in its list"));
             let found = look_for(run, &creating, requested, &error).await;
-            if found.is_err() {
-                run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()));
+            match &found {
+                Ok((_, others)) if others.is_empty() => run.adopted = Some(creating.clone()),
+                Ok(_) => {}
+                Err(_) => {
+                    run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()))
+                }
             }
             found
         }

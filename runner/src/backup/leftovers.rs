@@ -6,7 +6,7 @@ use qdrant_backup_shared::text::one_line;
 
 use super::creation::candidates;
 use super::run::Run;
-use crate::qdrant::{Client, Error, SnapshotName};
+use crate::qdrant::{Client, Error, Snapshot, SnapshotName};
 
 /// What became of a snapshot that was to be deleted.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,12 +72,47 @@ pub async fn clean_up(run: &mut Run<'_>, client: &Client, collection: &Collectio
     }
 }
 
+/// Looks again before an adopted snapshot is deleted: when by now several fit the creation that had no answer, which is ours
+/// cannot be told, so none is ours to delete.
+pub async fn reconsider_adopted(run: &mut Run<'_>, client: &Client) {
+    let Some(creating) = run.adopted.take() else { return };
+    let found = match client.snapshots(&creating.collection).await {
+        Ok(list) => candidates(&creating, &list),
+        // What cannot be looked at is not deleted either: the same list comes before every deletion.
+        Err(_) => return,
+    };
+    if found.len() < 2 {
+        return;
+    }
+    run.session.warn(format!(
+        "{} snapshots of \"{}\" have appeared where one was asked for: deleting none",
+        found.len(),
+        creating.collection
+    ));
+    let found: Vec<ServerSnapshot> =
+        found.iter().map(|snapshot| entry(&creating, client, snapshot)).collect();
+    run.session.amend_status(|status| {
+        status.undeleted_snapshots.retain(|ours| !found.contains(ours));
+        status.suspected_leftovers.extend(found);
+    });
+}
+
+fn entry(creating: &Creating, client: &Client, snapshot: &Snapshot) -> ServerSnapshot {
+    ServerSnapshot {
+        collection: creating.collection.clone(),
+        node_url: client.url().to_owned(),
+        name: snapshot.name.as_str().to_owned(),
+        checksum: snapshot.checksum,
+    }
+}
+
 /// Deals with what earlier runs left: deletes what is recorded as ours, and reports what appeared in place of an
 /// answer that never came.
 pub async fn settle_earlier(run: &mut Run<'_>) {
     let client = run.context.client.clone();
-    let mut collections: Vec<CollectionName> =
-        run.session.status().undeleted_snapshots.iter().map(|snapshot| snapshot.collection.clone()).collect();
+    let recorded = &run.session.status().undeleted_snapshots;
+    let here = recorded.iter().filter(|snapshot| snapshot.node_url == client.url());
+    let mut collections: Vec<CollectionName> = here.map(|snapshot| snapshot.collection.clone()).collect();
     collections.sort();
     collections.dedup();
     for collection in &collections {
@@ -105,13 +140,8 @@ async fn settle_unanswered(run: &mut Run<'_>, client: &Client, creating: &Creati
         }
     };
     let found: Vec<ServerSnapshot> = candidates(creating, &list)
-        .into_iter()
-        .map(|snapshot| ServerSnapshot {
-            collection: creating.collection.clone(),
-            node_url: client.url().to_owned(),
-            name: snapshot.name.as_str().to_owned(),
-            checksum: snapshot.checksum,
-        })
+        .iter()
+        .map(|snapshot| entry(creating, client, snapshot))
         .filter(|snapshot| !run.session.status().suspected_leftovers.contains(snapshot))
         .collect();
     for snapshot in &found {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
+use qdrant_backup_shared::status::Creating;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
 
@@ -54,6 +55,8 @@ pub struct Run<'a> {
     pub(super) session: &'a mut Session,
     pub(super) aliases: Vec<Alias>,
     pub(super) qdrant_version: Option<String>,
+    /// The creation without an answer whose snapshot was found in the list, until that is dealt with.
+    pub(super) adopted: Option<Creating>,
     listed: Vec<CollectionName>,
     seen_peers: BTreeSet<u64>,
 }
@@ -72,6 +75,7 @@ pub async fn back_up(session: &mut Session, context: &BackupContext) {
         session,
         aliases: Vec::new(),
         qdrant_version: None,
+        adopted: None,
         listed: Vec::new(),
         seen_peers: BTreeSet::new(),
     };

@@ -9,15 +9,13 @@ use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
 
-use super::{Refusal, client, exit, place, print_report};
+use super::{Refusal, client, exit, listen, place, print_report};
 use crate::backup::{BackupContext, BackupOptions, back_up};
 use crate::cli::BackupArgs;
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::session::Session;
 use crate::settings::Settings;
-use crate::signals::Signals;
 use crate::stream::Compression;
 
 /// Backs up, and says in one last line how it went.
@@ -27,27 +25,14 @@ pub async fn backup(
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
-    let signals =
-        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
-    let layout = place::layout(settings);
+    let signals = listen()?;
     let only = names(&args.collections)?;
     let client = client(settings, signals.token())?;
-    place::open(&layout)?;
-    place::make_state_directory(&layout)?;
-    let _lock = tokio::select! {
-        lock = place::lock(settings, &layout, "backup", clock) => lock?,
-        () = signals.token().cancelled_owned() => {
-            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
-            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
-        }
-    };
-    // Read again under the lock: the run that had it may have changed it.
-    let repository = place::open(&layout)?;
-    let mut session =
-        Session::open(layout, repository, clock, &place::hostname(), "backup").map_err(Refusal::failed)?;
+    let mut held = place::enter(settings, "backup", clock, &signals).await?;
+    let session = &mut held.session;
     let context = BackupContext { client, console: console.clone(), options: options(settings, only, clock) };
-    back_up(&mut session, &context).await;
-    let finished = session.finish();
+    back_up(session, &context).await;
+    let finished = held.session.finish();
     if args.json {
         print_report(&finished)?;
     }

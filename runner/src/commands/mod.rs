@@ -27,7 +27,7 @@ use crate::output;
 use crate::qdrant::{Client, ClientOptions, TransportError};
 use crate::session::Finished;
 use crate::settings::Settings;
-use crate::signals::Signal;
+use crate::signals::{Signal, Signals};
 
 /// A command ended without doing what it was asked to: one line for a person, and the exit code.
 #[derive(Debug)]
@@ -109,6 +109,11 @@ fn block_on<F: Future>(future: F) -> Result<F::Output, Refusal> {
         .build()
         .map_err(|error| Refusal::failed(format!("cannot start: {error}")))?;
     Ok(runtime.block_on(future))
+}
+
+/// Listens for signals from here on.
+pub fn listen() -> Result<Signals, Refusal> {
+    Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))
 }
 
 /// The client that the settings describe.

@@ -12,7 +12,9 @@ use super::Refusal;
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::lock::{Lock, LockError};
+use crate::session::Session;
 use crate::settings::Settings;
+use crate::signals::Signals;
 
 /// The layout that the settings describe.
 pub fn layout(settings: &Settings) -> Layout {
@@ -108,6 +110,39 @@ pub async fn lock(
         }
         Err(error @ (LockError::Io { .. } | LockError::Deleting { .. })) => Err(Refusal::failed(error)),
     }
+}
+
+/// The lock, and the session under it. The lock is freed when this is dropped.
+pub struct Held {
+    /// The session.
+    pub session: Session,
+    _lock: Lock,
+}
+
+/// Takes the lock for `command` and opens a session, unless a signal comes first.
+///
+/// # Errors
+/// With exit code 78 when the directory is no repository, 75 when another run holds the lock.
+pub async fn enter(
+    settings: &Settings,
+    command: &'static str,
+    clock: Clock,
+    signals: &Signals,
+) -> Result<Held, Refusal> {
+    let layout = layout(settings);
+    open(&layout)?;
+    make_state_directory(&layout)?;
+    let lock = tokio::select! {
+        lock = lock(settings, &layout, command, clock) => lock?,
+        () = signals.token().cancelled_owned() => {
+            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
+            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
+        }
+    };
+    // Read again under the lock: the run that had it may have changed it.
+    let repository = open(&layout)?;
+    let session = Session::open(layout, repository, clock, &hostname(), command).map_err(Refusal::failed)?;
+    Ok(Held { session, _lock: lock })
 }
 
 /// Makes the state directory if it is a place of its own.

@@ -7,14 +7,12 @@ use qdrant_backup_shared::run_report::{OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 
-use super::{Refusal, backup, exit, place, print_report};
+use super::{Refusal, backup, exit, listen, place, print_report};
 use crate::cli::{BackupArg, VerifyArgs};
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::session::Session;
 use crate::settings::Settings;
-use crate::signals::Signals;
 use crate::verify::{self, Depth, VerifyContext, VerifyOptions, Which};
 
 /// Checks stored backups, and says in one last line how it went.
@@ -24,27 +22,14 @@ pub async fn verify(
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
-    let signals =
-        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
-    let layout = place::layout(settings);
+    let signals = listen()?;
     let options = options(args)?;
-    place::open(&layout)?;
-    place::make_state_directory(&layout)?;
-    let _lock = tokio::select! {
-        lock = place::lock(settings, &layout, "verify", clock) => lock?,
-        () = signals.token().cancelled_owned() => {
-            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
-            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
-        }
-    };
-    // Read again under the lock: the run that had it may have changed it.
-    let repository = place::open(&layout)?;
-    let mut session =
-        Session::open(layout, repository, clock, &place::hostname(), "verify").map_err(Refusal::failed)?;
+    let mut held = place::enter(settings, "verify", clock, &signals).await?;
+    let session = &mut held.session;
     let context = VerifyContext { console: console.clone(), interrupt: signals.token(), options };
-    verify::verify(&mut session, &context);
+    verify::verify(session, &context);
     let stored = stored_bytes(session.last_operation(), session.catalog());
-    let finished = session.finish();
+    let finished = held.session.finish();
     if args.json {
         print_report(&finished)?;
     }

@@ -253,6 +253,33 @@ fn of_several_snapshots_that_may_be_ours_one_is_used_and_none_deleted() {
 }
 
 #[test]
+fn an_adopted_snapshot_is_not_deleted_once_another_might_be_ours_as_well() {
+    let scene = Scene::with([
+        cut(Cut::HangUp, Some(Duration::ZERO)),
+        Fault::new(Effect::Delay(Duration::from_millis(500))).on(Endpoint::DownloadSnapshot),
+    ]);
+    let mut running = Running::start(&mut scene.place.command(&["backup"]));
+    running.until_it_says("Found snapshot");
+    let adopted = scene.on_server().remove(0);
+    // Stamped a second later, as ours would be if the one that was found is another tool's.
+    let second: u32 = adopted[adopted.len() - 11..adopted.len() - 9].parse().expect("a second");
+    let other = format!(
+        "{}{:02}.snapshot",
+        &adopted[..adopted.len() - 11],
+        if second == 59 { 58 } else { second + 1 }
+    );
+    scene.server.add_snapshot(DOCS, &other, foreign());
+
+    running.end().success().says(&["2 snapshots of \"docs\" have appeared", "deleting none"]);
+
+    scene.assert_backed_up();
+    assert_eq!(scene.on_server().len(), 2);
+    let status = scene.place.status();
+    assert_eq!(status.undeleted_snapshots, []);
+    assert_eq!(status.suspected_leftovers.len(), 2);
+}
+
+#[test]
 fn another_tools_snapshot_is_never_touched() {
     for seconds_after_request in [-5, 1, 5] {
         let other = Effect::AnotherSnapshotAppears { seconds_after_request, content: foreign() };
