@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod lock;
 mod output;
 pub mod qdrant;
+pub mod retention;
 pub mod session;
 pub mod settings;
 mod signals;

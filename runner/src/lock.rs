@@ -83,6 +83,51 @@ impl Drop for Lock {
     }
 }
 
+/// The lock between those who read archives, who share it, and those who delete them.
+#[derive(Debug)]
+#[must_use]
+pub struct ReadersLock {
+    _file: File,
+}
+
+impl ReadersLock {
+    /// Shares the lock at `path`, or gives nothing while archives are being deleted.
+    ///
+    /// # Errors
+    /// When the lock file cannot be used.
+    pub fn try_shared(path: &Path) -> Result<Option<Self>, LockError> {
+        Self::try_with(path, File::try_lock_shared)
+    }
+
+    /// Takes the lock at `path` alone, or gives nothing while somebody reads archives.
+    ///
+    /// # Errors
+    /// When the lock file cannot be used.
+    pub fn try_exclusive(path: &Path) -> Result<Option<Self>, LockError> {
+        Self::try_with(path, File::try_lock)
+    }
+
+    fn try_with(
+        path: &Path,
+        try_lock: impl FnOnce(&File) -> Result<(), TryLockError>,
+    ) -> Result<Option<Self>, LockError> {
+        let io_error = |source: io::Error| LockError::Io { path: path.to_owned(), source };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(JSON_MODE)
+            .open(path)
+            .map_err(io_error)?;
+        match try_lock(&file) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(io_error(error)),
+        }
+    }
+}
+
 fn write_holder(file: &mut File, holder: &LockHolder) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
@@ -128,6 +173,18 @@ mod tests {
         sleep(Duration::from_millis(50)).await;
         drop(first);
         drop(waiting.await.unwrap().unwrap());
+    }
+
+    #[test]
+    fn readers_share_and_whoever_deletes_is_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(".readers");
+        let readers = [ReadersLock::try_shared(&path).unwrap(), ReadersLock::try_shared(&path).unwrap()];
+        assert!(readers.iter().all(Option::is_some));
+        assert!(ReadersLock::try_exclusive(&path).unwrap().is_none());
+        drop(readers);
+        let alone = ReadersLock::try_exclusive(&path).unwrap();
+        assert!(alone.is_some() && ReadersLock::try_shared(&path).unwrap().is_none());
     }
 
     #[tokio::test]
