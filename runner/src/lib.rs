@@ -12,6 +12,7 @@ mod exit;
 pub mod inspect;
 pub mod lock;
 mod output;
+pub mod prune;
 pub mod qdrant;
 pub mod retention;
 pub mod session;
