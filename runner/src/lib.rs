@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 pub mod console;
 mod exit;
+pub mod import;
 pub mod inspect;
 pub mod lock;
 mod output;

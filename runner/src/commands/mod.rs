@@ -3,9 +3,15 @@
 mod accept_source;
 mod backup;
 mod config;
+mod hold;
+mod import;
 mod init;
+mod leftovers;
 mod list;
+mod orphans;
 mod place;
+mod prune;
+mod retire;
 mod status;
 
 use std::collections::BTreeMap;
@@ -84,6 +90,10 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
     match &cli.command {
         Command::Init => init::init(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
+        Command::Prune(args) => block_on(prune::prune(settings, args, clock))?,
+        Command::Hold(args) => block_on(hold::hold(settings, args, clock))?,
+        Command::Unhold(args) => block_on(hold::unhold(settings, args))?,
+        Command::Import(args) => block_on(import::import(settings, args, clock))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),
         Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,

@@ -193,7 +193,11 @@ mod tests {
             assert_eq!(files(&layout, id), if done == 0 { 4 } else { 0 });
             assert_eq!(files(&layout, id.next()), 0);
             assert_eq!(finished.is_empty(), done == 0 || done >= 5);
-            assert_eq!(finish(&layout, &noted).unwrap(), Vec::<PathBuf>::new(), "finishing again does nothing");
+            assert_eq!(
+                finish(&layout, &noted).unwrap(),
+                Vec::<PathBuf>::new(),
+                "finishing again does nothing"
+            );
         }
     }
 

@@ -95,9 +95,8 @@ pub fn plan(
         Err(no_rule) => (Default::default(), Some(no_rule)),
     };
     let mut newest_first: Vec<&Backup> = backups.iter().collect();
-    newest_first.sort_by_key(|backup| {
-        std::cmp::Reverse((backup.manifest.started_at, backup.manifest.backup_id))
-    });
+    newest_first
+        .sort_by_key(|backup| std::cmp::Reverse((backup.manifest.started_at, backup.manifest.backup_id)));
     let mut fates: Vec<BackupFate> = newest_first
         .into_iter()
         .map(|backup| {

@@ -69,16 +69,14 @@ fn work(
     let mut ended = Ok(());
     for (plan, backups) in plans.into_iter().zip(backups) {
         let backups = if alone.is_some() { backups } else { Vec::new() };
-        let report = if ended.is_ok() {
-            delete(session, context, plan, &backups)
-        } else {
-            report(session, plan)
-        };
+        let report =
+            if ended.is_ok() { delete(session, context, plan, &backups) } else { report(session, plan) };
         if report.outcome == Outcome::Interrupted {
             ended = Err(failure(FailureKind::Interrupted, "interrupted by a signal"));
         }
         reports.push(report);
     }
+    forget_undone(session);
     reports.extend(context.only.iter().filter_map(|name| absent(session, name)));
     session.read_again().map_err(|error| failure(FailureKind::Io, error))?;
     remark(session);
@@ -121,6 +119,16 @@ fn finish_earlier(session: &mut Session) {
     session.write_status(|status| status.pruning = left);
 }
 
+/// Takes off the note what there is still a manifest of: the next prune decides on it anew.
+fn forget_undone(session: &mut Session) {
+    let layout = session.layout().clone();
+    session.amend_status(|status| {
+        status.pruning.retain(|noted| {
+            !matches!(layout.manifest(&noted.collection, noted.backup_id).try_exists(), Ok(true))
+        });
+    });
+}
+
 /// The backups that `plan` has deleted, newest first: whatever needs another one goes before it.
 fn expired(catalog: &Catalog, plan: &Plan) -> Vec<Backup> {
     if plan.withheld.is_some() {
@@ -128,7 +136,11 @@ fn expired(catalog: &Catalog, plan: &Plan) -> Vec<Backup> {
     }
     let backups = catalog.collections.get(&plan.collection).map_or(&[][..], Vec::as_slice);
     let find = |id: BackupId| backups.iter().find(|backup| backup.manifest.backup_id == id).cloned();
-    plan.fates.iter().filter(|fate| fate.fate == Fate::Delete).filter_map(|fate| find(fate.backup_id)).collect()
+    plan.fates
+        .iter()
+        .filter(|fate| fate.fate == Fate::Delete)
+        .filter_map(|fate| find(fate.backup_id))
+        .collect()
 }
 
 /// Notes in the status what will be deleted.
@@ -196,6 +208,8 @@ fn delete(session: &mut Session, context: &PruneContext, plan: Plan, backups: &[
             }
             Err(error) => {
                 refuse(&mut report, io_kind(&error), &format!("deleting backup {id}: {error}"));
+                // The next one may be what this one cannot be restored without.
+                break;
             }
         }
     }
@@ -215,7 +229,11 @@ fn absent(session: &Session, name: &CollectionName) -> Option<CollectionReport> 
         return None;
     }
     let mut report = CollectionReport::new(name.clone(), session.now());
-    refuse(&mut report, FailureKind::NoCollection, &"there is no backup of such a collection; `--collection` takes the exact name");
+    refuse(
+        &mut report,
+        FailureKind::NoCollection,
+        &"there is no backup of such a collection; `--collection` takes the exact name",
+    );
     Some(report)
 }
 

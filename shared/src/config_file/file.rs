@@ -296,7 +296,9 @@ log:
         assert_eq!(problems(text), expected);
         assert_eq!(
             problems("retention: {overrides: 3}\n"),
-            ["backup.yaml:1: retention.overrides: expected a list such as [{match: \"logs-*\", keep_days: 3}]"]
+            [
+                "backup.yaml:1: retention.overrides: expected a list such as [{match: \"logs-*\", keep_days: 3}]"
+            ]
         );
     }
 
