@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use qdrant_backup_shared::atomic::{self, ARCHIVE_MODE, AtomicFile};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::json_file;
-use qdrant_backup_shared::layout::{FileRole, role};
+use qdrant_backup_shared::layout::{FileRole, component, role};
 use qdrant_backup_shared::manifest::{Encoding, Manifest};
 use qdrant_backup_shared::{CollectionName, Layout};
 
@@ -22,10 +22,12 @@ pub const RESERVE_BYTES: u64 = 16 << 20;
 /// # Errors
 /// When a directory cannot be made or listed.
 pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) -> io::Result<BackupId> {
-    atomic::create_directory(&layout.collections())?;
+    if !collection.is_files() {
+        atomic::create_directory(&layout.collections())?;
+    }
     let directory = layout.collection(collection);
     atomic::create_directory(&directory)?;
-    let component = collection.component();
+    let component = component(collection);
     let mut taken = BTreeSet::new();
     for entry in fs::read_dir(&directory)? {
         let name = entry?.file_name();

@@ -96,16 +96,22 @@ impl Catalog {
     /// Only when the directory of collections itself cannot be listed; that it is not there yet is no error.
     pub fn read(layout: &Layout) -> io::Result<Self> {
         let mut catalog = Self::default();
-        let entries = match fs::read_dir(layout.collections()) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(catalog),
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                catalog.read_collection(&entry.path());
+        match fs::read_dir(layout.collections()) {
+            Ok(entries) => {
+                for entry in entries {
+                    let path = entry?.path();
+                    // Also a link to a directory: somebody moved one collection to another disk.
+                    match fs::metadata(&path) {
+                        Ok(metadata) if !metadata.is_dir() => {}
+                        Ok(_) | Err(_) => catalog.read_collection(&path, false),
+                    }
+                }
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        if layout.files().is_dir() {
+            catalog.read_collection(&layout.files(), true);
         }
         for backups in catalog.collections.values_mut() {
             backups.sort_by_key(|backup| backup.manifest.backup_id);
@@ -123,13 +129,13 @@ impl Catalog {
             .filter_map(|(name, backups)| Some((name, backups.iter().rev().find(|backup| backup.is_good())?)))
     }
 
-    fn read_collection(&mut self, directory: &Path) {
-        if let Err(error) = self.try_read_collection(directory) {
+    fn read_collection(&mut self, directory: &Path, of_files: bool) {
+        if let Err(error) = self.try_read_collection(directory, of_files) {
             self.note_unreadable(directory, format!("{}: cannot be read: {error}", directory.display()));
         }
     }
 
-    fn try_read_collection(&mut self, directory: &Path) -> io::Result<()> {
+    fn try_read_collection(&mut self, directory: &Path, of_files: bool) -> io::Result<()> {
         // A name that is not UTF-8 is none of ours; its files count as foreign.
         let Some(component) = directory.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let mut archives: BTreeMap<String, (BackupId, u64)> = BTreeMap::new();
@@ -149,7 +155,7 @@ impl Catalog {
         }
         let mut described = Vec::new();
         for (id, path) in manifests {
-            match read_backup(component, id, &path, &archives) {
+            match read_backup((component, of_files), id, &path, &archives) {
                 Ok((backup, problems)) => {
                     self.unreadable.extend(problems);
                     described
@@ -183,13 +189,15 @@ impl Catalog {
 
 /// Reads one backup, and what is wrong with those of its lesser files that cannot be read.
 fn read_backup(
-    component: &str,
+    (component, of_files): (&str, bool),
     id: BackupId,
     path: &Path,
     archives: &BTreeMap<String, (BackupId, u64)>,
 ) -> Result<(Backup, Vec<Unreadable>), String> {
     let manifest: Manifest = json_file::read(path).map_err(|error| error.to_string())?;
-    if manifest.backup_id != id || manifest.collection.component() != component {
+    let here = crate::layout::component(&manifest.collection) == component
+        && manifest.collection.is_files() == of_files;
+    if manifest.backup_id != id || !here {
         return Err(format!(
             "{}:1: not this place's manifest: it describes backup {} of collection \"{}\"",
             path.display(),

@@ -11,6 +11,8 @@ pub const COMPONENT_MAX_BYTES: usize = 120;
 /// Hexadecimal digits of the name's SHA-256 that end a shortened component.
 const HASH_DIGITS: usize = 16;
 
+const FILES: &str = "/files";
+
 /// A Qdrant collection's name, as the server gave it.
 ///
 /// Names are untrusted: they may hold spaces, dots, control characters and any script, and Qdrant's own
@@ -34,6 +36,17 @@ impl CollectionName {
     pub fn new(name: impl Into<String>) -> Result<Self, EmptyCollectionName> {
         let name = name.into();
         if name.is_empty() { Err(EmptyCollectionName) } else { Ok(Self(name)) }
+    }
+
+    /// What stands in a collection's place for the backups of configuration files. No collection can have
+    /// this name, because Qdrant allows no `/` in one.
+    pub fn files() -> Self {
+        Self(FILES.to_owned())
+    }
+
+    /// Whether this is [`CollectionName::files`].
+    pub fn is_files(&self) -> bool {
+        self.0 == FILES
     }
 
     /// The name as the server knows it.

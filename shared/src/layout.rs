@@ -11,6 +11,8 @@ const MANIFEST_SUFFIX: &str = ".manifest.json";
 const VERIFICATION_SUFFIX: &str = ".verification.json";
 const HOLD_SUFFIX: &str = ".hold.json";
 const SNAPSHOT_SUFFIX: &str = ".snapshot";
+const FILES_SUFFIX: &str = ".tar";
+const FILES_COMPONENT: &str = "files";
 
 /// The paths of a backup directory and of its state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,14 +96,20 @@ impl Layout {
         self.root.join("collections")
     }
 
-    /// The directory of one collection's backups.
+    /// The directory of one collection's backups, or of the backups of configuration files.
     pub fn collection(&self, collection: &CollectionName) -> PathBuf {
-        self.collections().join(collection.component())
+        if collection.is_files() { self.files() } else { self.collections().join(component(collection)) }
+    }
+
+    /// The directory of the backups of configuration files.
+    pub fn files(&self) -> PathBuf {
+        self.root.join(FILES_COMPONENT)
     }
 
     /// The archive of one backup, stored with `encoding` (in order of application).
     pub fn archive(&self, collection: &CollectionName, id: BackupId, encoding: &[Encoding]) -> PathBuf {
-        self.file(collection, id, &format!("{SNAPSHOT_SUFFIX}{}", encoding_suffix(encoding)))
+        let suffix = if collection.is_files() { FILES_SUFFIX } else { SNAPSHOT_SUFFIX };
+        self.file(collection, id, &format!("{suffix}{}", encoding_suffix(encoding)))
     }
 
     /// The manifest of one backup.
@@ -120,8 +128,13 @@ impl Layout {
     }
 
     fn file(&self, collection: &CollectionName, id: BackupId, suffix: &str) -> PathBuf {
-        self.collection(collection).join(format!("{}{suffix}", stem(&collection.component(), id)))
+        self.collection(collection).join(format!("{}{suffix}", stem(&component(collection), id)))
     }
+}
+
+/// The path component that stands for `collection` in file names and, but for configuration files, its directory.
+pub fn component(collection: &CollectionName) -> String {
+    if collection.is_files() { FILES_COMPONENT.to_owned() } else { collection.component() }
 }
 
 /// What all files of one backup begin with: `<collection>-<backup id>`.
@@ -149,7 +162,7 @@ fn parse(component: &str, file_name: &str) -> Option<FileRole> {
     }
 }
 
-/// `.snapshot`, `.snapshot.gz`, `.snapshot.zst`, each perhaps after `.<peer id>`.
+/// `.snapshot`, `.snapshot.gz`, `.snapshot.zst`, each perhaps after `.<peer id>`, and the same of `.tar`.
 fn is_archive_suffix(suffix: &str) -> bool {
     let suffix = match suffix.strip_prefix('.').and_then(|rest| rest.split_once('.')) {
         Some((peer, _)) if !peer.is_empty() && peer.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -157,7 +170,7 @@ fn is_archive_suffix(suffix: &str) -> bool {
         }
         _ => suffix,
     };
-    matches!(suffix, ".snapshot" | ".snapshot.gz" | ".snapshot.zst")
+    matches!(suffix, ".snapshot" | ".snapshot.gz" | ".snapshot.zst" | ".tar" | ".tar.gz" | ".tar.zst")
 }
 
 fn encoding_suffix(encoding: &[Encoding]) -> &'static str {

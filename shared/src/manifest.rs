@@ -36,6 +36,8 @@ open_enum! {
         Collection = "collection",
         /// One shard.
         Shard = "shard",
+        /// Configuration files (`backup.include_files`), as a tar.
+        Files = "files",
     }
 }
 

@@ -3,7 +3,9 @@
 pub mod place;
 pub mod programs;
 pub mod qdrant_stand_in;
+pub mod running;
 pub mod server;
 
 pub use place::{Place, Ran};
+pub use running::{Running, eventually};
 pub use server::Server;

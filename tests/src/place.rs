@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::manifest::Encoding;
@@ -122,6 +122,16 @@ impl Place {
         files
     }
 
+    /// Archives, manifests and temporary files: everything below the collections' directories.
+    pub fn stored(&self) -> Vec<String> {
+        self.files().into_iter().filter(|name| name.starts_with("collections/")).collect()
+    }
+
+    /// The temporary files.
+    pub fn temporary(&self) -> Vec<String> {
+        self.files().into_iter().filter(|name| name.ends_with(".tmp")).collect()
+    }
+
     /// Decompresses every archive and holds it against its manifest: only backups that can be trusted are listed.
     /// Gives how many there are.
     pub fn prove(&self) -> usize {
@@ -180,15 +190,20 @@ fn walk(root: &Path, directory: &Path, files: &mut Vec<String>) {
     }
 }
 
-impl Ran {
-    /// Runs `command` to its end.
-    pub fn of(command: &mut Command) -> Self {
-        let output = command.output().expect("the program starts");
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+}
+
+impl Ran {
+    /// Runs `command` to its end.
+    pub fn of(command: &mut Command) -> Self {
+        Self::from(command.output().expect("the program starts"))
     }
 
     /// Fails the test unless the exit code is `code`; shows the log then.
@@ -209,6 +224,13 @@ impl Ran {
     pub fn says(self, parts: &[&str]) -> Self {
         let found = self.stderr.lines().any(|line| parts.iter().all(|part| line.contains(part)));
         assert!(found, "no line says {parts:?}:\n{}", self.stderr);
+        self
+    }
+
+    /// Fails the test if any line of the log holds `text`.
+    #[track_caller]
+    pub fn never_says(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "{text:?} is said:\n{}", self.stderr);
         self
     }
 }

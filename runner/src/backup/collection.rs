@@ -157,7 +157,6 @@ async fn fetch(
 ) -> Result<Received, BackupError> {
     check_room(run, collection, made.snapshot.size_bytes)?;
     stages.enter(Stage::Download);
-    run.session.enter_stage(Stage::Download, collection);
     let mut retries = 0;
     loop {
         match fetch_once(run, collection, id, &made.snapshot, stages).await {
@@ -165,7 +164,7 @@ async fn fetch(
                 if error.is_transient() && retries < run.context.options.retries =>
             {
                 run.session.warn(format!("{error}; beginning the download again"));
-                run.context.client.pause_before_retry(retries).await?;
+                run.context.client.pause_before_retry(retries, &error).await?;
                 retries += 1;
             }
             other => return other,
@@ -213,7 +212,8 @@ fn check_room(run: &Run<'_>, collection: &CollectionName, snapshot_bytes: u64) -
     let compressed = run.context.options.compression != Compression::None;
     let expected =
         guards::expected_archive_bytes(run.session.catalog(), collection, snapshot_bytes, compressed);
-    let needed = expected.saturating_add(store::RESERVE_BYTES);
+    // What does not shrink grows by its framing: less than a thousandth.
+    let needed = expected.saturating_add(expected / 1000).saturating_add(store::RESERVE_BYTES);
     let available = store::available_bytes(run.session.layout().root())
         .map_err(BackupError::io("asking how much room the disk has"))?;
     if available < needed { Err(BackupError::NoRoom { needed, available }) } else { Ok(()) }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::status::{Creating, ListedSnapshot, ServerSnapshot};
 
 use super::error::BackupError;
@@ -25,7 +26,11 @@ const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// Has the server make a snapshot of `collection` and records in the status that it is ours to delete.
 pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Snapshot, BackupError> {
-    let before = run.context.client.snapshots(collection).await?;
+    let mut before = run.context.client.snapshots(collection).await?;
+    if stamped_this_second(&before, collection) {
+        run.context.client.pause(Duration::from_secs(1)).await?;
+        before = run.context.client.snapshots(collection).await?;
+    }
     let listed_at = Instant::now();
     let creating = intent(run, collection, &before, listed_at);
     run.session.write_status(|status| {
@@ -37,7 +42,8 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
     let result = match ask(run, collection).await {
         Ok(snapshot) => Ok((snapshot, Vec::new())),
         Err(CreateError::Failed(error)) => Err(error.into()),
-        Err(CreateError::Cut(error @ Error::Interrupted)) => {
+        // It is most likely on the server now, under a name that we do not know.
+        Err(CreateError::Unreadable(error) | CreateError::Cut(error @ Error::Interrupted)) => {
             run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()));
             Err(error.into())
         }
@@ -65,6 +71,8 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
         name: snapshot.name.as_str().to_owned(),
         checksum: snapshot.checksum,
     };
+    // Written once for both: each write costs two syncs.
+    run.session.enter_stage(Stage::Download, collection);
     run.session.write_status(|status| {
         clear_creating(status);
         if others.is_empty() {
@@ -75,6 +83,13 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
         }
     });
     Ok(snapshot)
+}
+
+/// Whether the list has a snapshot of the second that it is on the server. Names are to the second, so another creation
+/// within it would replace that snapshot, which may be another tool's.
+fn stamped_this_second(list: &SnapshotList, collection: &CollectionName) -> bool {
+    let stamps = list.snapshots.iter().filter_map(|snapshot| snapshot.name.stamped_at(collection));
+    list.server_time.is_some_and(|now| stamps.max().is_some_and(|newest| newest >= now))
 }
 
 fn clear_creating(status: &mut qdrant_backup_shared::Status) {

@@ -73,6 +73,12 @@ pub enum BackupError {
         /// Why there was no answer.
         cause: String,
     },
+    /// A configuration file that was to be backed up.
+    #[error("backup.include_files: {problem}")]
+    Files {
+        /// Which file or pattern, and why.
+        problem: String,
+    },
     /// A file of the backup directory.
     #[error("{what}: {source}")]
     Io {
@@ -102,6 +108,7 @@ impl BackupError {
             Self::Contents { .. } => FailureKind::ArchiveCorrupt,
             Self::NoRoom { .. } => FailureKind::NoSpace,
             Self::NeverAppeared { .. } => FailureKind::Timeout,
+            Self::Files { .. } => FailureKind::Io,
             Self::Io { source, .. } => io_kind(source),
         }
     }

@@ -24,7 +24,11 @@ pub fn grown(known: &[u64], shown: &BTreeSet<u64>) -> Vec<u64> {
 /// What to say when a server that lists nothing is asked for backups of what used to be there; nothing when that is
 /// all right.
 pub fn emptied_server(url: &str, catalog: &Catalog) -> Option<String> {
-    let names: Vec<String> = catalog.newest_good().map(|(name, _)| name.to_string()).collect();
+    let names: Vec<String> = catalog
+        .newest_good()
+        .filter(|(name, _)| !name.is_files())
+        .map(|(name, _)| name.to_string())
+        .collect();
     let shown = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if names.len() > 5 { ", …" } else { "" };
     (!names.is_empty()).then(|| {

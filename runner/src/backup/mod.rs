@@ -3,6 +3,7 @@
 mod collection;
 mod creation;
 mod error;
+mod files;
 mod guards;
 mod leftovers;
 mod run;

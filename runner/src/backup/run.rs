@@ -10,8 +10,8 @@ use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
 
 use super::collection;
 use super::error::BackupError;
-use super::guards;
 use super::leftovers;
+use super::{files, guards};
 use crate::console::Console;
 use crate::qdrant::{Alias, Client};
 use crate::session::Session;
@@ -24,6 +24,8 @@ pub struct BackupOptions {
     pub only: Vec<CollectionName>,
     /// Whether the configuration's include and exclude patterns select a collection.
     pub selects: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Globs of configuration files that are backed up besides the collections.
+    pub include_files: Vec<String>,
     /// How archives are stored.
     pub compression: Compression,
     /// Leave our snapshots on the server.
@@ -104,6 +106,11 @@ impl Run<'_> {
             let what = "the backup directory cannot be written to";
             BackupError::Io { what, source }.to_failure()
         })?;
+        let options = &self.context.options;
+        if options.only.is_empty() && !options.include_files.is_empty() {
+            // First, because it needs no server.
+            reports.push(files::back_up(self.session, &options.include_files, options.compression));
+        }
         let request = |error: crate::qdrant::Error| BackupError::from(error).to_failure();
         let version = client.version().await.map_err(request)?;
         self.qdrant_version = Some(version.clone());
@@ -176,7 +183,7 @@ impl Run<'_> {
             .chain(self.session.status().collections.keys())
             .cloned()
             .collect();
-        for collection in known {
+        for collection in known.into_iter().filter(|collection| !collection.is_files()) {
             let present = self.listed.contains(&collection);
             if self.session.status().retired_collections.contains(&collection) {
                 if !present {

@@ -75,6 +75,7 @@ fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> Back
     BackupOptions {
         only,
         selects: Box::new(move |name| selection.selects(name)),
+        include_files: settings.backup.include_files.value.clone(),
         compression: match *settings.backup.compression {
             config_file::Compression::Gzip => Compression::Gzip,
             config_file::Compression::None => Compression::None,

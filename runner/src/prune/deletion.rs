@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::atomic::sync_directory;
-use qdrant_backup_shared::layout::{FileRole, role};
+use qdrant_backup_shared::layout::{FileRole, component, role};
 use qdrant_backup_shared::status::PrunedBackup;
 use qdrant_backup_shared::{Layout, Manifest};
 
@@ -31,7 +31,7 @@ impl Deletion {
     pub fn of(layout: &Layout, manifest: &Manifest) -> Self {
         let (collection, id) = (&manifest.collection, manifest.backup_id);
         let directory = layout.collection(collection);
-        let component = collection.component();
+        let component = component(collection);
         let archives = manifest
             .archives
             .iter()
@@ -73,7 +73,7 @@ impl Step {
 /// When the file system refuses.
 pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>> {
     let directory = layout.collection(&backup.collection);
-    let component = backup.collection.component();
+    let component = component(&backup.collection);
     if layout.manifest(&backup.collection, backup.backup_id).try_exists()? {
         return Ok(Vec::new());
     }

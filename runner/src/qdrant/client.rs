@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::text::shortened;
+use qdrant_backup_shared::text::{one_line, shortened};
 use reqwest::header::{CONTENT_ENCODING, DATE, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -27,6 +27,7 @@ use super::transport::{ClientOptions, TransportError, build, root_cause, without
 const ANSWER_MAX_BYTES: usize = 64 << 20;
 /// As much of an error's text as is of use.
 const ERROR_TEXT_MAX_BYTES: usize = 16 << 10;
+const ERROR_TEXT_MAX_CHARS: usize = 400;
 
 /// A client for one Qdrant node. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
@@ -54,24 +55,14 @@ pub enum CreateError {
     Failed(Error),
     /// The request was on its way and no answer came; the server may still be making the snapshot.
     Cut(Error),
+    /// The server said that it made one, in an answer that cannot be read.
+    Unreadable(Error),
 }
 
 /// An answer read whole.
 struct Answer {
     body: Vec<u8>,
     server_time: Option<DateTime<Utc>>,
-}
-
-/// A request that failed, and how long the server wants to be left alone.
-struct Refusal {
-    error: Error,
-    retry_after: Option<Duration>,
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self { error, retry_after: None }
-    }
 }
 
 impl Client {
@@ -122,12 +113,12 @@ impl Client {
         self.interrupt.run_until_cancelled(sleep(duration)).await.ok_or(Error::Interrupted)
     }
 
-    /// Waits as long as is right before the retry with number `retry`, from 0.
+    /// Waits as long as is right after `error` and before the retry with number `retry`, from 0.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub async fn pause_before_retry(&self, retry: u32) -> Result<(), Error> {
-        self.pause(retry::delay(retry, None, fastrand::f64())).await
+    pub async fn pause_before_retry(&self, retry: u32, error: &Error) -> Result<(), Error> {
+        self.pause(retry::delay(retry, error.retry_after(), fastrand::f64())).await
     }
 
     /// The server's version, as in `1.18.3`. Needs no API key.
@@ -136,7 +127,8 @@ impl Client {
     /// As every request: see [`Error`].
     pub async fn version(&self) -> Result<String, Error> {
         let what = "asking for the version";
-        let root: Root = decode(what, &self.get(what, &[]).await?.body)?;
+        // With its slash: below a prefix, proxies redirect the path without one.
+        let root: Root = decode(what, &self.get(what, &[""]).await?.body)?;
         Ok(shortened(&root.version, 40))
     }
 
@@ -224,31 +216,30 @@ impl Client {
         let path = ["collections", collection.as_str(), "snapshots"];
         let mut retries = 0;
         loop {
-            let refusal = match self.send(&what, Method::POST, &path, None, self.limits.create).await {
+            let error = match self.send(&what, Method::POST, &path, None, self.limits.create).await {
                 Ok(answer) => {
                     let decoded = decode::<Envelope<RawSnapshot>>(&what, &answer.body).and_then(|raw| {
                         raw.result
                             .check()
                             .map_err(|problem| Error::Unexpected { what: what.clone(), problem })
                     });
-                    return decoded.map_err(CreateError::Failed);
+                    return decoded.map_err(CreateError::Unreadable);
                 }
-                Err(refusal) => refusal,
+                Err(error) => error,
             };
-            match refusal.error {
+            match error {
                 // It never arrived, or was turned away before anything was done: ask again.
                 Error::Unreachable { .. } | Error::Status { status: 429, .. }
                     if retries < self.limits.retries =>
                 {
-                    self.pause(retry::delay(retries, refusal.retry_after, fastrand::f64()))
-                        .await
-                        .map_err(CreateError::Failed)?;
+                    self.pause_before_retry(retries, &error).await.map_err(CreateError::Failed)?;
                     retries += 1;
                 }
                 error @ (Error::Broken { .. }
                 | Error::Interrupted
                 | Error::Timeout { .. }
-                | Error::Status { status: 408 | 502..=504, .. }) => return Err(CreateError::Cut(error)),
+                // The last five are Cloudflare's.
+                | Error::Status { status: 408 | 502..=504 | 520..=524, .. }) => return Err(CreateError::Cut(error)),
                 error @ (Error::Unreachable { .. }
                 | Error::Stalled { .. }
                 | Error::Unauthorized { .. }
@@ -280,7 +271,12 @@ impl Client {
             }
         };
         if response.status() != StatusCode::OK {
-            return Err(self.refusal(&what, response).await.error);
+            let refusal = timeout(self.limits.stall, self.refusal(&what, response));
+            return match self.interrupt.run_until_cancelled(refusal).await {
+                None => Err(Error::Interrupted),
+                Some(Err(_)) => Err(Error::Stalled { what, limit: self.limits.stall }),
+                Some(Ok(error)) => Err(error),
+            };
         }
         if let Some(encoding) = response.headers().get(CONTENT_ENCODING) {
             let problem = format!("the download is encoded as {encoding:?}, which was not asked for");
@@ -301,9 +297,7 @@ impl Client {
     ) -> Result<(), Error> {
         let what = format!("deleting snapshot {name} of \"{collection}\" on the server");
         let path = ["collections", collection.as_str(), "snapshots", name.as_str()];
-        self.send(&what, Method::DELETE, &path, None, self.limits.request)
-            .await
-            .map_err(|refusal| refusal.error)?;
+        self.send(&what, Method::DELETE, &path, None, self.limits.request).await?;
         Ok(())
     }
 
@@ -323,13 +317,13 @@ impl Client {
         loop {
             match self.send(what, method.clone(), path, body, self.limits.request).await {
                 Ok(answer) => return Ok(answer),
-                Err(refusal) if refusal.error.is_transient() && retries < self.limits.retries => {
-                    let delay = retry::delay(retries, refusal.retry_after, fastrand::f64());
-                    tracing::debug!("{}; trying again in {:.1} s", refusal.error, delay.as_secs_f64());
+                Err(error) if error.is_transient() && retries < self.limits.retries => {
+                    let delay = retry::delay(retries, error.retry_after(), fastrand::f64());
+                    tracing::debug!("{error}; trying again in {:.1} s", delay.as_secs_f64());
                     self.pause(delay).await?;
                     retries += 1;
                 }
-                Err(refusal) => return Err(refusal.error),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -342,7 +336,7 @@ impl Client {
         path: &[&str],
         body: Option<&serde_json::Value>,
         limit: Duration,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, Error> {
         let url = self.path(what, path)?;
         tracing::debug!("{method} {}", url.path());
         let mut request = self.request(method, url);
@@ -359,8 +353,8 @@ impl Client {
             Ok(Answer { body, server_time })
         };
         match self.interrupt.run_until_cancelled(timeout(limit, exchange)).await {
-            None => Err(Error::Interrupted.into()),
-            Some(Err(_)) => Err(Error::Timeout { what: what.to_owned(), limit }.into()),
+            None => Err(Error::Interrupted),
+            Some(Err(_)) => Err(Error::Timeout { what: what.to_owned(), limit }),
             Some(Ok(answer)) => answer,
         }
     }
@@ -385,7 +379,7 @@ impl Client {
     }
 
     /// What an answer that is no success says, on one line.
-    async fn refusal(&self, what: &str, response: reqwest::Response) -> Refusal {
+    async fn refusal(&self, what: &str, response: reqwest::Response) -> Error {
         let status = response.status();
         let retry_after = response
             .headers()
@@ -396,17 +390,16 @@ impl Client {
         if status.is_redirection() {
             let problem =
                 format!("it redirects ({status}), and a redirect would carry the API key to another place");
-            return Error::Unexpected { what, problem }.into();
+            return Error::Unexpected { what, problem };
         }
         // A body that breaks off still tells something; the status tells the most.
         let text = read_some(response, ERROR_TEXT_MAX_BYTES).await;
         let message = error_message(&text, status);
         let status = status.as_u16();
-        let error = match status {
+        match status {
             401 | 403 => Error::Unauthorized { what, status, message },
-            _ => Error::Status { what, status, message },
-        };
-        Refusal { error, retry_after }
+            _ => Error::Status { what, status, message, retry_after },
+        }
     }
 
     fn path(&self, what: &str, segments: &[&str]) -> Result<Url, Error> {
@@ -476,8 +469,20 @@ fn error_message(body: &[u8], status: StatusCode) -> String {
         Ok(json) => json.status.error,
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
-    let text = shortened(&text, 300);
+    let text = without_middle(&one_line(&text), ERROR_TEXT_MAX_CHARS);
     if text.is_empty() { status.canonical_reason().unwrap_or("no explanation").to_owned() } else { text }
+}
+
+/// Qdrant says what failed at the beginning and why at the end, with long paths between.
+fn without_middle(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let half = most / 2;
+    let begin = text.chars().take(half);
+    let end = text.chars().skip(count - half);
+    begin.chain([' ', '…', ' ']).chain(end).collect()
 }
 
 #[cfg(test)]
@@ -494,7 +499,32 @@ mod tests {
             "Must provide an API key\\nor \\u{1b}[31man Authorization bearer token"
         );
         assert_eq!(error_message(b"", StatusCode::BAD_GATEWAY), "Bad Gateway");
-        assert_eq!(error_message(&[b'x'; 1000], StatusCode::BAD_GATEWAY).chars().count(), 300);
+    }
+
+    #[test]
+    fn long_errors_keep_what_failed_and_why() {
+        let text = format!("failed to store {}: No space left on device", "x".repeat(1000));
+        let message = error_message(text.as_bytes(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(message.starts_with("failed to store x") && message.ends_with("x: No space left on device"));
+        assert_eq!(message.chars().count(), 403);
+    }
+
+    #[tokio::test]
+    async fn an_error_that_never_ends_does_not_hold_a_download_up() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nbegun").unwrap();
+            // Until the client has gone.
+            std::io::copy(&mut stream.by_ref(), &mut std::io::sink()).unwrap();
+        });
+        let (collection, name) =
+            (CollectionName::new("a").unwrap(), SnapshotName::new("a.snapshot").unwrap());
+        let error = client(&url).download(&collection, &name).await.unwrap_err();
+        assert!(matches!(error, Error::Stalled { .. }), "{error}");
+        server.join().unwrap();
     }
 
     fn client(url: &str) -> Client {
@@ -523,6 +553,7 @@ mod tests {
             "https://host/qdrant/collections/a%20b%2F%C3%BC%25%3F%23/snapshots"
         );
         assert!(path("..").is_err());
-        assert_eq!(client("http://host:6333").path("x", &[]).unwrap().as_str(), "http://host:6333/");
+        assert_eq!(client("http://host:6333").path("x", &[""]).unwrap().as_str(), "http://host:6333/");
+        assert_eq!(prefixed.path("x", &[""]).unwrap().as_str(), "https://host/qdrant/");
     }
 }

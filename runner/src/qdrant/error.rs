@@ -63,6 +63,8 @@ pub enum Error {
         status: u16,
         /// What the server said, on one line.
         message: String,
+        /// How long it wants to be left alone, where it said so.
+        retry_after: Option<Duration>,
     },
     /// The answer is not one that Qdrant gives.
     #[error(
@@ -100,6 +102,20 @@ impl Error {
             }
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
             Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => false,
+        }
+    }
+
+    /// How long the server wants to be left alone, where it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::Timeout { .. }
+            | Self::Stalled { .. }
+            | Self::Unauthorized { .. }
+            | Self::Unexpected { .. }
+            | Self::Interrupted => None,
         }
     }
 

@@ -26,7 +26,7 @@ impl SnapshotName {
     pub fn new(name: &str) -> Result<Self, InvalidSnapshotName> {
         let plain = !name.is_empty()
             && name.len() <= 1024
-            && !name.starts_with('.')
+            && !matches!(name, "." | "..")
             && !name.contains(|character: char| matches!(character, '/' | '\\') || character.is_control());
         if plain { Ok(Self(name.to_owned())) } else { Err(InvalidSnapshotName { name: shortened(name, 80) }) }
     }
@@ -75,8 +75,9 @@ mod tests {
 
     #[test]
     fn names_that_leave_their_place_are_refused() {
-        for name in ["", ".", "..", "../x", "a/b", "a\\b", "a\nb", ".hidden"] {
+        for name in ["", ".", "..", "../x", "a/b", "a\\b", "a\nb"] {
             assert!(SnapshotName::new(name).is_err(), "{name:?}");
         }
+        assert!(SnapshotName::new(".hidden-1-2026-11-23-00-53-52.snapshot").is_ok());
     }
 }

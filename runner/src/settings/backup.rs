@@ -23,6 +23,8 @@ pub struct BackupSettings {
     pub compression: Setting<Compression>,
     /// Which collections are backed up.
     pub selection: Selection,
+    /// Globs of files to back up besides the collections, such as Qdrant's configuration; absolute.
+    pub include_files: Setting<Vec<String>>,
     /// Whether the server's own snapshot stays there after it was downloaded.
     pub keep_server_snapshots: Setting<bool>,
     /// How long to wait for another run to finish; zero is not at all.
@@ -76,7 +78,8 @@ impl BackupSettings {
             Duration::ZERO,
         );
         let selection = choose_selection(layers, config);
-        Self { path, state_dir, compression, selection, keep_server_snapshots, lock_wait }
+        let include_files = choose_include_files(layers, config);
+        Self { path, state_dir, compression, selection, include_files, keep_server_snapshots, lock_wait }
     }
 }
 
@@ -93,6 +96,24 @@ fn choose_selection(layers: &mut Layers<'_>, config: &ConfigFile) -> Selection {
         include: optional(include),
         exclude: exclude.unwrap_or_else(|| Setting::default_value(Globs::none())),
     }
+}
+
+fn choose_include_files(layers: &mut Layers<'_>, config: &ConfigFile) -> Setting<Vec<String>> {
+    let key = "backup.include_files";
+    let Some(located) = &config.backup.include_files else { return Setting::default_value(Vec::new()) };
+    for pattern in &located.value {
+        let problem = if !pattern.value.starts_with('/') {
+            Some("not an absolute path".to_owned())
+        } else {
+            glob::Pattern::new(&pattern.value).err().map(|error| format!("not a glob: {}", error.msg))
+        };
+        if let Some(problem) = problem {
+            let source: Source = layers.config_source(key, pattern.line);
+            layers.problems.push(source.problem(problem));
+        }
+    }
+    let value = located.value.iter().map(|pattern| pattern.value.clone()).collect();
+    Setting { value, source: layers.config_source(key, located.line) }
 }
 
 fn choose_globs(

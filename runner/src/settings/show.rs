@@ -95,6 +95,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
             globs.as_ref().map_or_else(|| json!(["*"]), |globs| json!(globs.patterns()))
         }),
         Row::new("backup.exclude", &backup.selection.exclude, |globs: &Globs| json!(globs.patterns())),
+        Row::new("backup.include_files", &backup.include_files, |patterns| json!(patterns)),
         Row::new("backup.keep_server_snapshots", &backup.keep_server_snapshots, |keep| json!(keep)),
         Row::new("backup.lock_wait", &backup.lock_wait, duration),
         Row::new("schedule.cron", &settings.schedule, |schedule| {

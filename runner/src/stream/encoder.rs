@@ -2,11 +2,9 @@
 
 use std::io::{self, Write};
 
-use flate2::write::GzEncoder;
 use qdrant_backup_shared::manifest::Encoding;
 
-/// The lowest level at which zlib-rs does not make incompressible data larger; level 1 adds 5 % to vectors.
-const LEVEL: u32 = 2;
+use super::gzip::GzipWriter;
 
 /// How archives are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,25 +26,26 @@ impl Compression {
 }
 
 /// Encodes what is written and passes it on.
-#[derive(Debug)]
-pub enum Encoder<W: Write> {
+pub enum Encoder<W> {
     /// Passes it on unchanged.
     Plain(W),
-    /// Compresses it. Boxed: its state is large.
-    Gzip(Box<GzEncoder<W>>),
+    /// Compresses it.
+    Gzip(GzipWriter<W>),
 }
 
 impl<W: Write> Encoder<W> {
     /// An encoder that writes to `inner`.
-    pub fn new(compression: Compression, inner: W) -> Self {
-        match compression {
+    ///
+    /// # Errors
+    /// When the threads of the compressor cannot be started.
+    pub fn new(compression: Compression, inner: W) -> io::Result<Self> {
+        Ok(match compression {
             Compression::None => Self::Plain(inner),
-            Compression::Gzip => Self::Gzip(Box::new(GzEncoder::new(inner, flate2::Compression::new(LEVEL)))),
-        }
+            Compression::Gzip => Self::Gzip(GzipWriter::new(inner)?),
+        })
     }
 
-    /// Writes what is still held back and the trailer. An encoder that is only dropped leaves a
-    /// file that looks good and is not.
+    /// Writes what is still held back. An encoder that is only dropped leaves a file that looks good and is not.
     ///
     /// # Errors
     /// When the writer underneath fails.
@@ -71,28 +70,5 @@ impl<W: Write> Write for Encoder<W> {
             Self::Plain(inner) => inner.flush(),
             Self::Gzip(encoder) => encoder.flush(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Read;
-
-    use super::*;
-
-    #[test]
-    fn what_is_encoded_decodes_to_the_same() {
-        let data: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
-        let mut encoder = Encoder::new(Compression::Gzip, Vec::new());
-        encoder.write_all(&data).unwrap();
-        let stored = encoder.finish().unwrap();
-        let mut decoded = Vec::new();
-        flate2::read::MultiGzDecoder::new(stored.as_slice()).read_to_end(&mut decoded).unwrap();
-        assert!(decoded == data);
-        assert!(stored.len() < data.len());
-
-        let mut encoder = Encoder::new(Compression::None, Vec::new());
-        encoder.write_all(&data).unwrap();
-        assert!(encoder.finish().unwrap() == data);
     }
 }

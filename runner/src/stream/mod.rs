@@ -9,9 +9,10 @@
 
 mod encoder;
 mod feed;
+mod gzip;
 mod hashing;
 mod receive;
 
-pub use encoder::Compression;
-pub use hashing::Tally;
+pub use encoder::{Compression, Encoder};
+pub use hashing::{Tally, TallyWriter};
 pub use receive::{Received, StreamError, io_kind, receive};

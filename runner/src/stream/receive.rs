@@ -130,7 +130,7 @@ fn store(
             None
         }
         Compression::Gzip => {
-            let encoder = Encoder::new(compression, TallyWriter::new(writer));
+            let encoder = Encoder::new(compression, TallyWriter::new(writer))?;
             let (mut writer, stored) = write_all(&mut pieces, encoder)?.finish()?.finish();
             writer.flush()?;
             Some(stored)

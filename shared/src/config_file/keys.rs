@@ -87,6 +87,8 @@ sections! {
         include: Vec<Located<String>> = values::texts,
         /// Globs of the collections to leave out, each with its line.
         exclude: Vec<Located<String>> = values::texts,
+        /// Globs of files to back up besides the collections, absolute, each with its line.
+        include_files: Vec<Located<String>> = values::texts,
         /// Whether the server's own snapshot stays there after it was downloaded.
         keep_server_snapshots: bool = values::boolean,
         /// How long to wait for another run to finish.

@@ -1,7 +1,8 @@
 //! The main job, on a stand-in or on a real server.
 
 use e2e::{Place, Server};
-use qdrant_backup_shared::manifest::ServerChecksum;
+use qdrant_backup_shared::atomic;
+use qdrant_backup_shared::manifest::{Scope, ServerChecksum};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 
 #[test]
@@ -27,4 +28,29 @@ fn a_backup_is_whole_recorded_and_leaves_nothing_on_the_server() {
     }
     let temporary: Vec<String> = place.files().into_iter().filter(|name| name.contains(".tmp")).collect();
     assert_eq!(temporary, Vec::<String>::new());
+}
+
+#[test]
+fn configuration_files_are_backed_up_beside_the_collections() {
+    let server = Server::with_samples();
+    let place = Place::initialised(&server.url());
+    atomic::write(&place.beside("qdrant.yaml"), 0o600, b"service: {}\n").unwrap();
+    let pattern = place.beside("*.yaml");
+    place.configure(&format!("backup:\n  include_files: [\"{}\"]\n", pattern.display()));
+
+    place.run(&["backup"]).success().says(&["Backed up 2 configuration files"]);
+
+    let backups = place.backups("/files");
+    assert_eq!(backups[0].manifest.archives[0].scope, Scope::Files);
+    let archive = place.path().join("files").join(&backups[0].manifest.archives[0].file_name);
+    let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(std::fs::File::open(archive).unwrap()));
+    let names: Vec<String> =
+        tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+    assert_eq!(names.len(), 2);
+    assert!(names[1].ends_with("qdrant.yaml") && !names[1].starts_with('/'), "{names:?}");
+    place.prove();
+
+    place.configure("backup:\n  include_files: [\"/nonexistent/*.yaml\"]\n");
+    place.run(&["backup"]).code(3).says(&["no file matches /nonexistent/*.yaml"]);
+    assert_eq!(place.backups("/files").len(), 1, "the older backup stays");
 }

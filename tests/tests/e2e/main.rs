@@ -1,3 +1,12 @@
 //! End-to-end tests of the built programs.
 
 mod backup;
+mod client;
+mod cluster;
+mod creation;
+mod download;
+mod guards;
+mod interruptions;
+mod options;
+mod scene;
+mod secrets;

@@ -1,0 +1,209 @@
+//! Handing blocks to threads and writing what they make of them, in order.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use super::member::encode;
+
+/// The length of a block. Smaller ones compress less, larger ones need more memory.
+const BLOCK_BYTES: usize = 512 << 10;
+
+/// Blocks that may be with one thread, waiting ones included.
+const BLOCKS_A_THREAD: usize = 2;
+
+/// More threads than this would need more memory than a backup may take.
+const THREADS_MAX: usize = 8;
+
+/// A block on its way to a thread and back. Both buffers are used again and again.
+#[derive(Default)]
+struct Job {
+    block: Vec<u8>,
+    member: Vec<u8>,
+    failure: Option<io::Error>,
+}
+
+/// One thread: jobs go in and come out in the same order.
+struct Worker {
+    jobs: SyncSender<Job>,
+    done: Receiver<Job>,
+}
+
+/// Compresses what is written, on several threads, and writes it to `inner`.
+pub struct GzipWriter<W> {
+    inner: W,
+    workers: Vec<Worker>,
+    /// The thread that gets the next block. Blocks go round, so their results are collected going round.
+    next: usize,
+    /// The thread whose result is written next.
+    oldest: usize,
+    in_flight: usize,
+    filling: Job,
+    spare: Vec<Job>,
+    written_any: bool,
+}
+
+impl<W: Write> GzipWriter<W> {
+    /// A writer with a thread for each core.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn new(inner: W) -> io::Result<Self> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let workers = (0..threads).map(|_| start_worker()).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self {
+            inner,
+            workers,
+            next: 0,
+            oldest: 0,
+            in_flight: 0,
+            filling: Job::default(),
+            spare: Vec::new(),
+            written_any: false,
+        })
+    }
+
+    /// Writes what is still on its way. A writer that is only dropped leaves a file that looks good and is not.
+    ///
+    /// # Errors
+    /// When compressing or writing fails.
+    pub fn finish(mut self) -> io::Result<W> {
+        // Nothing at all is also a gzip file: one empty member.
+        if !self.filling.block.is_empty() || !self.written_any {
+            self.dispatch()?;
+        }
+        while self.in_flight > 0 {
+            self.collect()?;
+        }
+        Ok(self.inner)
+    }
+
+    /// Gives the block that was filled to the next thread, and begins another.
+    fn dispatch(&mut self) -> io::Result<()> {
+        if self.in_flight == self.workers.len() * BLOCKS_A_THREAD {
+            self.collect()?;
+        }
+        let job = std::mem::replace(&mut self.filling, self.spare.pop().unwrap_or_default());
+        let worker = self.workers.get(self.next).ok_or_else(thread_died)?;
+        worker.jobs.send(job).map_err(|_| thread_died())?;
+        self.next = (self.next + 1) % self.workers.len();
+        self.in_flight += 1;
+        self.written_any = true;
+        Ok(())
+    }
+
+    /// Waits for the oldest block and writes it.
+    fn collect(&mut self) -> io::Result<()> {
+        let worker = self.workers.get(self.oldest).ok_or_else(thread_died)?;
+        let mut job = worker.done.recv().map_err(|_| thread_died())?;
+        self.oldest = (self.oldest + 1) % self.workers.len();
+        self.in_flight -= 1;
+        if let Some(failure) = job.failure.take() {
+            return Err(failure);
+        }
+        self.inner.write_all(&job.member)?;
+        job.block.clear();
+        self.spare.push(job);
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for GzipWriter<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let block = &mut self.filling.block;
+        if block.capacity() < BLOCK_BYTES {
+            block.reserve_exact(BLOCK_BYTES - block.len());
+        }
+        let taken = buffer.len().min(BLOCK_BYTES - block.len());
+        block.extend_from_slice(&buffer[..taken]);
+        if block.len() == BLOCK_BYTES {
+            self.dispatch()?;
+        }
+        Ok(taken)
+    }
+
+    /// Passes on what is compressed already; a block is only ended by its length or by the end.
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn start_worker() -> io::Result<Worker> {
+    let (jobs, incoming) = sync_channel::<Job>(BLOCKS_A_THREAD);
+    let (outgoing, done) = sync_channel::<Job>(BLOCKS_A_THREAD);
+    // Ends by itself when the writer is gone; nobody needs to wait for it.
+    thread::Builder::new().name("gzip".to_owned()).spawn(move || {
+        while let Ok(mut job) = incoming.recv() {
+            job.failure = encode(&job.block, &mut job.member).err();
+            if outgoing.send(job).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(Worker { jobs, done })
+}
+
+fn thread_died() -> io::Error {
+    io::Error::other("a compressing thread died; this is a fault in qdrant-backup")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn round_trip(data: &[u8], piece: usize) -> Vec<u8> {
+        let mut writer = GzipWriter::new(Vec::new()).unwrap();
+        for chunk in data.chunks(piece) {
+            writer.write_all(chunk).unwrap();
+        }
+        let stored = writer.finish().unwrap();
+        let mut plain = Vec::new();
+        flate2::read::MultiGzDecoder::new(stored.as_slice()).read_to_end(&mut plain).unwrap();
+        plain
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "test data")]
+    #[test]
+    fn blocks_come_out_in_order_however_they_went_in() {
+        // Blocks of very different difficulty, so that threads finish out of order.
+        let data: Vec<u8> = (0..12_u32)
+            .flat_map(|block| {
+                (0..400_000_u32).map(move |i| {
+                    if block % 2 == 0 {
+                        block as u8
+                    } else {
+                        (i.wrapping_mul(2_654_435_761 + block) >> 13) as u8
+                    }
+                })
+            })
+            .collect();
+        for piece in [1 << 20, BLOCK_BYTES, 65_521, 10_007] {
+            assert!(round_trip(&data, piece) == data, "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_gzip_file_too() {
+        assert_eq!(round_trip(&[], 1), Vec::<u8>::new());
+        let stored = GzipWriter::new(Vec::new()).unwrap().finish().unwrap();
+        assert!(!stored.is_empty());
+    }
+
+    #[test]
+    fn an_error_of_the_disk_comes_through() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut writer = GzipWriter::new(Full).unwrap();
+        writer.write_all(&[1; 10]).unwrap();
+        assert_eq!(writer.finish().map(drop).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+}

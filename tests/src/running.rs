@@ -1,0 +1,92 @@
+//! The program while it runs: watched, signalled, and waited for.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::place::Ran;
+
+/// Longer than anything that a test waits for takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A run of the program that has not ended yet. It is killed if the test forgets it.
+pub struct Running {
+    child: Option<Child>,
+    stderr: Option<BufReader<ChildStderr>>,
+    seen: String,
+}
+
+impl Running {
+    /// Starts `command`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("the program starts");
+        let stderr = child.stderr.take().map(BufReader::new);
+        Self { child: Some(child), stderr, seen: String::new() }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Sends it `signal`.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.as_ref().map(Pid::from_child).expect("it runs");
+        kill_process(pid, signal).expect("the signal arrives");
+    }
+
+    /// Sends it `signal` and waits for its end.
+    pub fn end_with(self, signal: Signal) -> Ran {
+        self.signal(signal);
+        self.end()
+    }
+
+    /// Waits until its log says `text`.
+    ///
+    /// # Panics
+    /// When the log ends without it.
+    pub fn until_it_says(&mut self, text: &str) {
+        let stderr = self.stderr.as_mut().expect("it has a log");
+        while !self.seen.contains(text) {
+            let read = stderr.read_line(&mut self.seen).expect("the log can be read");
+            assert!(read > 0, "{text:?} is not said:\n{}", self.seen);
+        }
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Ran {
+        let child = self.child.take().expect("it runs");
+        if let Some(mut stderr) = self.stderr.take() {
+            stderr.read_to_string(&mut self.seen).expect("the log can be read");
+        }
+        let mut ran = Ran::from(child.wait_with_output().expect("the program ends"));
+        ran.stderr = std::mem::take(&mut self.seen);
+        ran
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended already; then there is nothing to kill.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// Waits until `happened`, and fails the test when it does not.
+#[track_caller]
+pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !happened() {
+        assert!(begun.elapsed() < PATIENCE, "never happened: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}

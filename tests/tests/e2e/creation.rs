@@ -1,0 +1,334 @@
+//! What goes wrong while the server makes a snapshot.
+
+use std::time::Duration;
+
+use e2e::qdrant_stand_in::{Cut, Effect, Endpoint, Fault, Setup, StandIn};
+use e2e::{Place, Ran, Running};
+use qdrant_backup_shared::FailureKind;
+use qdrant_backup_shared::manifest::ServerChecksum;
+
+use crate::scene::{DOCS, Scene, docs, foreign};
+
+/// The client loses sight of a creation that is done a little later.
+fn cut(cut: Cut, appears_after: Option<Duration>) -> Fault {
+    Fault::new(Effect::CreationCut { cut, appears_after })
+}
+
+const SOON: Option<Duration> = Some(Duration::from_millis(700));
+
+#[test]
+fn a_checksum_that_matches_nothing_fails_and_nothing_unproven_is_deleted() {
+    let wrong = Effect::CreationChecksum(Some("0".repeat(64)));
+    let scene = Scene::with([Fault::new(wrong)]);
+
+    scene
+        .backup()
+        .code(1)
+        .says(&["ERROR: Backup of docs failed", "snapshot checksum mismatch", "Qdrant said 0000"])
+        .says(&["WARN", "is another one than was made for this backup; left alone"]);
+
+    assert_eq!(scene.hits(), 2);
+    scene.assert_failed(FailureKind::ChecksumMismatch);
+    // The list shows another checksum than the one we were told, so neither is provably ours.
+    assert_eq!(scene.on_server().len(), 2);
+    scene.assert_nothing_pending();
+}
+
+#[test]
+fn a_checksum_that_was_wrong_once_has_a_fresh_snapshot_made() {
+    let wrong = Effect::CreationChecksum(Some("0".repeat(64)));
+    let scene = Scene::with([Fault::new(wrong).first(1)]);
+
+    scene.backup().success().says(&["WARN", "snapshot checksum mismatch", "fresh snapshot"]);
+
+    assert_eq!(scene.hits(), 1);
+    scene.assert_backed_up();
+    assert_eq!(scene.on_server().len(), 1);
+}
+
+#[test]
+fn an_answer_that_cannot_be_understood_leaves_a_creation_to_look_for() {
+    let odd = Effect::CreationChecksum(Some("sixty-four digits".to_owned()));
+    let scene = Scene::with([Fault::new(odd).first(1)]);
+
+    scene.backup().code(1).says(&[
+        "ERROR: Backup of docs failed",
+        "does not look like Qdrant's answer",
+        "checksum",
+    ]);
+
+    assert_eq!(scene.hits(), 1);
+    scene.assert_failed(FailureKind::HttpStatus);
+    assert_eq!(scene.on_server().len(), 1);
+    assert_eq!(scene.place.status().unanswered_creations.len(), 1);
+
+    scene.backup().success().says(&["WARN", "probably left by an interrupted run; not deleted"]);
+    let status = scene.place.status();
+    assert_eq!(status.unanswered_creations, []);
+    assert_eq!(status.suspected_leftovers[0].name, scene.on_server()[0]);
+}
+
+#[test]
+fn a_snapshot_without_a_checksum_is_taken_as_that() {
+    let scene = Scene::with([Fault::new(Effect::CreationChecksum(None))]);
+
+    scene.backup().success().says(&["Backed up docs", "the server gave no checksum"]);
+
+    assert_eq!(scene.hits(), 1);
+    scene.assert_backed_up();
+    assert_eq!(scene.manifest().archives[0].server_checksum, ServerChecksum::Absent);
+}
+
+#[test]
+fn a_slow_creation_is_waited_for_beyond_all_other_time_outs() {
+    let scene = Scene::with([Fault::new(Effect::CreationTakes(Duration::from_millis(2500)))]);
+    scene.configure(&[("request_timeout", "1s"), ("stall_timeout", "1s")]);
+
+    scene.backup().success();
+
+    assert_eq!(scene.hits(), 1);
+    scene.assert_backed_up();
+    scene.assert_server_clean();
+    assert_eq!(scene.creations(), 1);
+}
+
+#[test]
+fn a_full_disk_of_the_server_is_told_in_its_words() {
+    let scene = Scene::with([Fault::new(Effect::CreationNoSpace)]);
+    scene.configure(&[("retries", "3")]);
+
+    scene.backup().code(1).says(&[
+        "ERROR: Backup of docs failed",
+        "creating a snapshot of \"docs\"",
+        "Qdrant answered 500",
+        "failed to store snapshot archive",
+        "No space left on device",
+    ]);
+
+    assert_eq!(scene.hits(), 1, "a creation is never repeated");
+    scene.assert_failed(FailureKind::HttpStatus);
+    scene.assert_server_clean();
+}
+
+#[test]
+fn a_read_only_key_cannot_create() {
+    let scene = Scene::of(Setup::empty().collection(docs()).api_key("may-write").read_only_key("may-read"));
+
+    let mut command = scene.place.command(&["backup"]);
+    Ran::of(command.env("QDRANT_API_KEY", "may-read")).code(1).says(&[
+        "ERROR: Backup of docs failed",
+        "creating a snapshot of \"docs\"",
+        "403",
+        "Forbidden",
+        "that the key may write",
+    ]);
+
+    scene.assert_failed(FailureKind::Unauthorized);
+    scene.assert_server_clean();
+    assert_eq!(scene.creations(), 1);
+}
+
+#[test]
+fn a_creation_that_lost_its_answer_is_found_in_the_list_and_adopted() {
+    for cut_as in [Cut::HangUp, Cut::Status(502), Cut::Status(503), Cut::Status(504), Cut::Status(524)] {
+        let scene = Scene::with([cut(cut_as.clone(), SOON)]);
+
+        scene
+            .backup()
+            .success()
+            .says(&["WARN", "creating a snapshot of \"docs\"", "looking for it in its list"])
+            .says(&["INFO: Found snapshot docs-"]);
+
+        assert_eq!(scene.hits(), 1, "{cut_as:?}");
+        scene.assert_backed_up();
+        // The list's digest is what the download was held against.
+        assert_eq!(scene.manifest().archives[0].server_checksum, ServerChecksum::Matched);
+        scene.assert_server_clean();
+        assert_eq!(scene.creations(), 1);
+    }
+}
+
+#[test]
+fn an_adopted_snapshot_is_held_against_the_lists_checksum() {
+    let scene =
+        Scene::with([cut(Cut::HangUp, SOON).first(1), Fault::new(Effect::FlipByte(150_000)).first(1)]);
+
+    scene.backup().success().says(&["WARN", "snapshot checksum mismatch", "fresh snapshot"]);
+
+    assert_eq!(scene.hits(), 2);
+    scene.assert_backed_up();
+    scene.assert_server_clean();
+}
+
+#[test]
+fn a_creation_that_nothing_came_of_is_looked_for_until_its_time_out_and_remembered() {
+    let scene = Scene::with([cut(Cut::Status(503), None)]);
+    scene.configure(&[("create_timeout", "2s"), ("retries", "3")]);
+
+    scene.backup().code(1).says(&[
+        "ERROR: Backup of docs failed",
+        "no answer to the creation of a snapshot, and none appeared within 2s",
+        "503",
+    ]);
+
+    assert_eq!(scene.hits(), 1, "a creation is never repeated");
+    scene.assert_failed(FailureKind::Timeout);
+    assert_eq!(scene.on_server(), Vec::<String>::new());
+    let status = scene.place.status();
+    assert_eq!((status.undeleted_snapshots.len(), status.suspected_leftovers.len()), (0, 0));
+    assert_eq!(status.unanswered_creations.len(), 1);
+    assert_eq!(status.unanswered_creations[0].collection.as_str(), DOCS);
+
+    scene.heal();
+    scene.backup().success();
+    scene.assert_backed_up();
+    scene.assert_server_clean();
+}
+
+#[test]
+fn a_hang_up_before_anything_was_done_is_never_answered_by_a_second_creation() {
+    let scene = Scene::with([Fault::hang_up().on(Endpoint::CreateSnapshot)]);
+    scene.configure(&[("create_timeout", "1s"), ("retries", "3")]);
+
+    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "none appeared within 1s", "connection"]);
+
+    assert_eq!((scene.hits(), scene.creations()), (1, 1));
+    scene.assert_failed(FailureKind::Timeout);
+    assert_eq!(scene.place.status().unanswered_creations.len(), 1);
+}
+
+#[test]
+fn silence_ends_with_the_create_time_out() {
+    let scene = Scene::with([cut(Cut::Silence, None)]);
+    scene.configure(&[("create_timeout", "2s")]);
+
+    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "none appeared within 2s"]);
+
+    assert_eq!(scene.hits(), 1);
+    scene.assert_failed(FailureKind::Timeout);
+    assert_eq!(scene.on_server(), Vec::<String>::new());
+    assert_eq!(scene.place.status().unanswered_creations.len(), 1);
+}
+
+#[test]
+fn a_snapshot_that_appeared_in_silence_is_adopted_in_the_end() {
+    let scene = Scene::with([cut(Cut::Silence, SOON)]);
+    scene.configure(&[("create_timeout", "2s")]);
+
+    scene.backup().success().says(&["WARN", "no answer from Qdrant within 2s", "looking for it"]);
+
+    assert_eq!(scene.hits(), 1);
+    scene.assert_backed_up();
+    scene.assert_server_clean();
+}
+
+#[test]
+fn of_several_snapshots_that_may_be_ours_one_is_used_and_none_deleted() {
+    let other = Effect::AnotherSnapshotAppears { seconds_after_request: 1, content: foreign() };
+    let scene = Scene::with([
+        Fault::new(other),
+        cut(Cut::HangUp, Some(Duration::ZERO)),
+        // The second look at the list comes when both are there.
+        Fault::new(Effect::Delay(Duration::from_millis(500))).on(Endpoint::ListSnapshots).after(1).first(1),
+    ]);
+
+    scene.backup().success().says(&[
+        "WARN",
+        "2 snapshots of \"docs\" appeared where one was asked for",
+        "deleting none",
+    ]);
+
+    assert_eq!(scene.hits(), 3);
+    scene.assert_backed_up();
+    let on_server = scene.on_server();
+    assert_eq!(on_server.len(), 2);
+    assert!(on_server.contains(scene.manifest().archives[0].snapshot_name.as_ref().expect("a name")));
+    let status = scene.place.status();
+    assert_eq!(status.undeleted_snapshots, []);
+    let mut suspected: Vec<&str> =
+        status.suspected_leftovers.iter().map(|entry| entry.name.as_str()).collect();
+    suspected.sort_unstable();
+    assert_eq!(suspected, on_server);
+    assert_eq!(scene.server.requests_matching("DELETE", "").len(), 0);
+}
+
+#[test]
+fn another_tools_snapshot_is_never_touched() {
+    for seconds_after_request in [-5, 1, 5] {
+        let other = Effect::AnotherSnapshotAppears { seconds_after_request, content: foreign() };
+        let scene = Scene::with([Fault::new(other)]);
+
+        scene.backup().success();
+
+        assert_eq!(scene.hits(), 1);
+        scene.assert_backed_up();
+        assert_eq!(scene.on_server().len(), 1);
+        assert_eq!(scene.server.snapshots(DOCS)[0].checksum, Some(foreign().sha256()));
+        scene.assert_nothing_pending();
+    }
+}
+
+#[test]
+fn another_tools_snapshot_of_another_moment_is_not_taken_for_one_that_lost_its_answer() {
+    for seconds_after_request in [-5, 5] {
+        let other = Effect::AnotherSnapshotAppears { seconds_after_request, content: foreign() };
+        let scene = Scene::with([Fault::new(other), cut(Cut::Status(504), SOON)]);
+
+        scene.backup().success().says(&["WARN", "looking for it in its list"]);
+
+        assert_eq!(scene.hits(), 2);
+        scene.assert_backed_up();
+        assert_ne!(scene.manifest().archives[0].snapshot.sha256.to_string(), foreign().sha256());
+        assert_eq!(scene.server.snapshots(DOCS)[0].checksum, Some(foreign().sha256()));
+        assert_eq!(scene.on_server().len(), 1);
+        scene.assert_nothing_pending();
+    }
+}
+
+#[test]
+fn a_snapshot_that_another_tool_replaced_within_its_second_is_left_to_that_tool() {
+    let scene = Scene::with([Fault::new(Effect::ReplacedAfterCreation(foreign())).first(1)]);
+
+    scene
+        .backup()
+        .success()
+        .says(&["WARN", "checksum mismatch", "does another tool make snapshots in the same second"])
+        .says(&["WARN", "is another one than was made for this backup; left alone"]);
+
+    assert_eq!(scene.hits(), 1);
+    scene.assert_backed_up();
+    assert_ne!(scene.manifest().archives[0].snapshot.sha256.to_string(), foreign().sha256());
+    // The fresh one must not replace the other tool's in turn.
+    assert_eq!(scene.on_server().len(), 1);
+    assert_eq!(scene.server.snapshots(DOCS)[0].checksum, Some(foreign().sha256()));
+    scene.assert_nothing_pending();
+}
+
+#[test]
+fn a_creation_that_was_turned_away_is_asked_for_again_and_made_once() {
+    let scene = Scene::with([Fault::status(429).on(Endpoint::CreateSnapshot).first(1)]);
+    scene.configure(&[("retries", "1"), ("create_timeout", "10s")]);
+
+    scene.backup().success();
+
+    assert_eq!((scene.hits(), scene.creations()), (1, 2));
+    scene.assert_backed_up();
+    scene.assert_server_clean();
+}
+
+#[test]
+fn a_server_that_comes_up_late_is_waited_for_and_makes_one_snapshot() {
+    // A port that nobody listens on, until the program has met that.
+    let port = Scene::new().server.port();
+    let place = Place::initialised(&format!("http://127.0.0.1:{port}"));
+    place.configure("qdrant:\n  retries: 20\n");
+    let mut running = Running::start(&mut place.command(&["backup", "--log-level", "debug"]));
+    running.until_it_says("cannot reach Qdrant");
+    let server = StandIn::start(Setup::empty().collection(docs()).port(port));
+
+    running.end().success().says(&["cannot reach Qdrant", "trying again"]);
+
+    assert_eq!(place.prove(), 1);
+    assert_eq!(server.requests_matching("POST", "/snapshots").len(), 1);
+    assert_eq!(server.snapshot_names(DOCS), Vec::<String>::new());
+}

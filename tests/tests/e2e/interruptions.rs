@@ -1,0 +1,279 @@
+//! Runs that end in the middle: signals, kills, and a server that goes away while it is tidied up.
+
+use std::time::Duration;
+
+use e2e::qdrant_stand_in::{Cut, Effect, Endpoint, Fault};
+use e2e::{Running, eventually};
+use qdrant_backup_shared::FailureKind;
+use qdrant_backup_shared::operation::Outcome;
+use rustix::process::Signal;
+
+use crate::scene::{DOCS, Scene, foreign, generated, name};
+
+/// A creation that a test has time to interrupt.
+fn slow_creation() -> Fault {
+    Fault::new(Effect::CreationTakes(Duration::from_millis(1500))).first(1)
+}
+
+/// A download that stops in its middle.
+fn stalled_download() -> Fault {
+    Fault::new(Effect::StallAfter { bytes: 100_000, lasting: None }).first(1)
+}
+
+fn start(scene: &Scene) -> Running {
+    Running::start(&mut scene.place.command(&["backup"]))
+}
+
+/// A run that waits for its creation's answer.
+fn within_creation() -> (Scene, Running) {
+    let scene = Scene::with([slow_creation()]);
+    let running = start(&scene);
+    eventually("a snapshot is asked for", || scene.creations() == 1 && scene.hits() == 1);
+    (scene, running)
+}
+
+/// A run in the middle of its download.
+fn within_download() -> (Scene, Running) {
+    let scene = Scene::with([stalled_download()]);
+    scene.configure(&[("stall_timeout", "60s")]);
+    let running = start(&scene);
+    eventually("the download has begun", || scene.hits() == 1 && scene.place.stored().len() == 1);
+    (scene, running)
+}
+
+/// What must hold after a creation that nobody waited for: it is never deleted on a guess.
+fn assert_leftover_is_reported_once(scene: &Scene) {
+    eventually("the snapshot appears", || scene.on_server().len() == 1);
+    let leftover = scene.on_server();
+
+    scene.backup().success().says(&[
+        "WARN",
+        &format!("snapshot {} of \"docs\"", leftover[0]),
+        "probably left by an interrupted run; not deleted",
+    ]);
+    scene.assert_backed_up();
+    assert_eq!(scene.on_server(), leftover);
+    let status = scene.place.status();
+    assert_eq!(status.unanswered_creations, []);
+    assert_eq!(status.undeleted_snapshots, []);
+    assert_eq!(status.suspected_leftovers.len(), 1);
+    assert_eq!(status.suspected_leftovers[0].name, leftover[0]);
+
+    scene.backup().success().never_says("WARN");
+    assert_eq!(scene.on_server(), leftover);
+    assert_eq!(scene.place.status().suspected_leftovers.len(), 1);
+
+    scene.server.state(|state| state.remove(0, DOCS, &leftover[0]));
+    scene.backup().success();
+    scene.assert_server_clean();
+}
+
+#[test]
+fn a_signal_during_creation_leaves_a_creation_to_look_for() {
+    let (scene, running) = within_creation();
+
+    running.end_with(Signal::TERM).code(143).says(&["ERROR: Backup interrupted by a signal"]);
+
+    assert_eq!(scene.place.stored(), Vec::<String>::new());
+    let status = scene.place.status();
+    assert_eq!(status.current_run, None);
+    assert_eq!(status.undeleted_snapshots, []);
+    assert_eq!(status.unanswered_creations.len(), 1);
+    assert_eq!(status.unanswered_creations[0].collection, name(DOCS));
+    assert_eq!(scene.operation().last_outcome, Some(Outcome::Interrupted));
+    assert_eq!(scene.collection(DOCS).last_outcome, Some(Outcome::Interrupted));
+    assert_leftover_is_reported_once(&scene);
+}
+
+#[test]
+fn a_kill_during_creation_leaves_a_creation_to_look_for() {
+    let (scene, running) = within_creation();
+
+    assert_eq!(running.end_with(Signal::KILL).code, None);
+
+    let current = scene.place.status().current_run.expect("nobody could say that it ended");
+    assert_eq!(current.creating.map(|creating| creating.collection), Some(name(DOCS)));
+    assert_leftover_is_reported_once_after_death(&scene);
+}
+
+fn assert_leftover_is_reported_once_after_death(scene: &Scene) {
+    eventually("the snapshot appears", || scene.on_server().len() == 1);
+    let leftover = scene.on_server();
+    scene.backup().success().says(&["WARN", "died without saying so, in stage create of \"docs\""]).says(&[
+        "WARN",
+        &leftover[0],
+        "probably left by an interrupted run; not deleted",
+    ]);
+    scene.assert_backed_up();
+    assert_eq!(scene.on_server(), leftover);
+    let status = scene.place.status();
+    assert_eq!(status.unanswered_creations, []);
+    assert_eq!(status.suspected_leftovers.len(), 1);
+}
+
+#[test]
+fn a_signal_while_a_lost_snapshot_is_looked_for_leaves_it_to_the_next_run() {
+    let never = Effect::CreationCut { cut: Cut::Status(504), appears_after: None };
+    let scene = Scene::with([Fault::new(never)]);
+    let mut running = start(&scene);
+    running.until_it_says("looking for it in its list");
+
+    running.end_with(Signal::TERM).code(143);
+
+    assert_eq!(scene.hits(), 1);
+    let status = scene.place.status();
+    assert_eq!(status.current_run, None);
+    assert_eq!(status.unanswered_creations.len(), 1);
+    scene.heal();
+    // Until the creation's time-out it may still appear.
+    scene.backup().success();
+    assert_eq!(scene.place.status().unanswered_creations.len(), 1);
+    assert_eq!(scene.place.status().suspected_leftovers, []);
+}
+
+#[test]
+fn a_signal_during_the_download_tidies_up_here_and_on_the_server() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let (scene, running) = within_download();
+        assert_eq!(scene.place.temporary().len(), 1);
+        assert_eq!(scene.place.status().undeleted_snapshots.len(), 1, "recorded before the download");
+
+        running
+            .end_with(signal)
+            .code(code)
+            .says(&["ERROR: Backup of docs failed: interrupted by a signal"])
+            .says(&["ERROR: Backup interrupted by a signal: 0 of 1 collections"]);
+
+        assert_eq!(scene.place.stored(), Vec::<String>::new());
+        scene.assert_server_clean();
+        assert_eq!(scene.place.status().current_run, None);
+        let collection = scene.collection(DOCS);
+        assert_eq!(collection.last_outcome, Some(Outcome::Interrupted));
+        assert_eq!(collection.failure.map(|failure| failure.kind), Some(FailureKind::Interrupted));
+        assert_eq!(
+            scene.operation().failures.into_iter().collect::<Vec<_>>(),
+            [(FailureKind::Interrupted, 1)]
+        );
+        scene.backup().success();
+        scene.assert_backed_up();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_run_also_when_the_server_does_not_answer_any_more() {
+    let (scene, running) = within_download();
+    scene.server.faults(|faults| faults.add(Fault::new(Effect::NeverAnswer).on(Endpoint::ListSnapshots)));
+
+    running
+        .end_with(Signal::TERM)
+        .code(143)
+        .says(&["WARN", "the snapshot stays on the server until the next run"]);
+
+    assert_eq!(scene.hits(), 2);
+    assert_eq!(scene.place.stored(), Vec::<String>::new());
+    assert_eq!(scene.on_server().len(), 1);
+    assert_eq!(scene.place.status().undeleted_snapshots.len(), 1);
+    scene.heal();
+    scene.backup().success();
+    scene.assert_backed_up();
+    scene.assert_server_clean();
+}
+
+#[test]
+fn no_further_collection_is_begun_after_a_signal() {
+    let (scene, running) = within_download();
+    // It is listed after the one that is on its way.
+    scene.server.state(|state| state.add_collection(generated("later")));
+
+    running.end_with(Signal::TERM).code(143);
+    assert_eq!(scene.server.requests_matching("GET", "/collections/later").len(), 0);
+
+    let scene = Scene::with([stalled_download()]);
+    scene.server.state(|state| state.add_collection(generated("later")));
+    scene.configure(&[("stall_timeout", "60s")]);
+    let running = start(&scene);
+    eventually("the download has begun", || scene.hits() == 1);
+    running.end_with(Signal::TERM).code(143);
+    assert_eq!(scene.server.requests_matching("GET", "/collections/later").len(), 0);
+    assert!(!scene.place.status().collections.contains_key(&name("later")));
+}
+
+#[test]
+fn a_kill_during_the_download_is_tidied_up_by_the_next_run() {
+    let (scene, running) = within_download();
+
+    assert_eq!(running.end_with(Signal::KILL).code, None);
+
+    assert_eq!(scene.place.temporary().len(), 1);
+    assert_eq!(scene.on_server().len(), 1);
+    let status = scene.place.status();
+    assert!(status.current_run.is_some());
+    assert_eq!(status.undeleted_snapshots[0].name, scene.on_server()[0]);
+
+    scene
+        .backup()
+        .success()
+        .says(&["WARN", "died without saying so, in stage download of \"docs\""])
+        .says(&["INFO: Removed ", ".tmp"])
+        .says(&["INFO: Deleting what an earlier run left on the server for docs"]);
+    scene.assert_backed_up();
+    scene.assert_server_clean();
+}
+
+#[test]
+fn a_server_that_cannot_be_tidied_up_does_not_spoil_a_backup() {
+    let scene = Scene::with([Fault::hang_up().on(Endpoint::DeleteSnapshot).first(1)]);
+
+    scene.backup().success().says(&[
+        "WARN",
+        "deleting snapshot docs-",
+        "the snapshot stays on the server until the next run deletes it",
+    ]);
+
+    assert_eq!(scene.hits(), 1);
+    scene.assert_backed_up();
+    let left = scene.on_server();
+    assert_eq!(left.len(), 1);
+    let status = scene.place.status();
+    assert_eq!(status.undeleted_snapshots.len(), 1);
+    assert_eq!(status.undeleted_snapshots[0].name, left[0]);
+
+    scene.backup().success().says(&["INFO: Deleting what an earlier run left on the server for docs"]);
+    assert_eq!(scene.place.prove(), 2);
+    scene.assert_server_clean();
+}
+
+#[test]
+fn a_recorded_snapshot_is_deleted_only_while_its_name_has_its_checksum() {
+    let scene = Scene::with([Fault::hang_up().on(Endpoint::DeleteSnapshot).first(1)]);
+    scene.backup().success();
+    assert_eq!(scene.hits(), 1);
+    let recorded = scene.on_server().remove(0);
+    // Another tool has made one of the same second since.
+    scene.server.add_snapshot(DOCS, &recorded, foreign());
+    scene.server.clear_requests();
+
+    scene.backup().success().says(&[
+        "WARN",
+        &recorded,
+        "is another one than was made for this backup; left alone",
+    ]);
+
+    assert_eq!(scene.on_server(), [recorded.clone()]);
+    assert_eq!(scene.server.requests_matching("DELETE", &recorded).len(), 0);
+    scene.assert_nothing_pending();
+}
+
+#[test]
+fn a_recorded_snapshot_that_is_gone_is_forgotten() {
+    let scene = Scene::with([Fault::hang_up().on(Endpoint::DeleteSnapshot).first(1)]);
+    scene.backup().success();
+    assert_eq!(scene.hits(), 1);
+    let recorded = scene.on_server().remove(0);
+    scene.server.state(|state| state.remove(0, DOCS, &recorded));
+
+    scene.backup().success().never_says("WARN");
+
+    assert_eq!(scene.place.prove(), 2);
+    scene.assert_server_clean();
+}

@@ -1,0 +1,130 @@
+//! What a run is told: options, and names of every kind.
+
+use e2e::qdrant_stand_in::Setup;
+use qdrant_backup_shared::manifest::{Encoding, ServerChecksum};
+use qdrant_backup_shared::operation::Outcome;
+use serde_json::Value;
+
+use crate::scene::{DOCS, SIZE, Scene, generated};
+
+#[test]
+fn the_report_of_a_run_is_printed_as_json_and_the_log_apart_from_it() {
+    let scene = Scene::new();
+
+    let ran = scene.place.run(&["backup", "--json"]).success().says(&["INFO: Backup succeeded: 1 of 1"]);
+
+    let report: Value = serde_json::from_str(&ran.stdout).expect("stdout is one JSON document");
+    assert_eq!(report["command"], "backup");
+    assert_eq!(report["outcome"], "success");
+    let text = report.to_string();
+    let id = scene.manifest().backup_id.to_string();
+    for part in [DOCS, id.as_str(), &SIZE.to_string()] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let kept = serde_json::to_value(scene.place.status().last_run).expect("JSON");
+    assert_eq!(kept, report);
+}
+
+#[test]
+fn the_report_of_a_failed_run_is_printed_too() {
+    let scene = Scene::new();
+    scene.server.state(|state| state.collections.clear());
+
+    let ran = scene.place.run(&["backup", "--json", "--collection", DOCS]).code(1);
+
+    let report: Value = serde_json::from_str(&ran.stdout).expect("stdout is one JSON document");
+    assert_eq!(report["outcome"], "failed");
+    assert!(report.to_string().contains("no_collection"));
+}
+
+#[test]
+fn a_quiet_run_says_nothing_of_success() {
+    let scene = Scene::new();
+
+    let ran = scene.place.run(&["backup", "--quiet"]).success();
+
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    scene.assert_backed_up();
+}
+
+#[test]
+fn the_servers_snapshots_are_kept_on_request() {
+    let scene = Scene::new();
+
+    scene.place.run(&["backup", "--keep-server-snapshots"]).success();
+
+    scene.assert_backed_up();
+    let kept = scene.on_server();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(scene.manifest().archives[0].snapshot_name.as_ref(), kept.first());
+    scene.assert_nothing_pending();
+
+    // The next run does not take them for something to tidy up.
+    scene.backup().success();
+    assert_eq!(scene.on_server(), kept);
+}
+
+#[test]
+fn archives_are_stored_as_asked_for() {
+    for (compression, encoding, extension) in
+        [("none", vec![], ".snapshot"), ("gzip", vec![Encoding::Gzip], ".snapshot.gz")]
+    {
+        let scene = Scene::new();
+
+        scene.place.run(&["backup", "--compression", compression]).success();
+
+        scene.assert_backed_up();
+        let archive = scene.manifest().archives.remove(0);
+        assert_eq!(archive.encoding, encoding);
+        assert!(archive.file_name.ends_with(extension), "{}", archive.file_name);
+        assert_eq!(archive.server_checksum, ServerChecksum::Matched);
+        assert_eq!(archive.snapshot.size_bytes, SIZE);
+        assert_eq!(archive.stored == archive.snapshot, encoding.is_empty());
+        scene.assert_server_clean();
+    }
+}
+
+#[test]
+fn collections_of_every_name_are_backed_up_and_told_apart() {
+    let long = "long ".repeat(50) + "1";
+    let other_long = "long ".repeat(50) + "2";
+    let wide = "\u{65e5}\u{672c}\u{8a9e}".repeat(20);
+    let names = [
+        "mein K\u{e4}se v1.2",
+        ".hidden",
+        "...",
+        "100% & more; #1 + 1 = 2",
+        "tab\there",
+        "e\u{301}",
+        "\u{e9}",
+        "Docs",
+        "docs",
+        "docs-2025-07-15-14-30-00",
+        &long,
+        &other_long,
+        &wide,
+    ];
+    let setup = names.iter().fold(Setup::empty(), |setup, name| setup.collection(generated(name)));
+    let scene = Scene::of(setup);
+
+    let ran = scene.backup().success().says(&["Backup succeeded: 13 of 13 collections"]);
+
+    assert!(ran.stderr.lines().all(|line| line.starts_with('[')), "{}", ran.stderr);
+    assert_eq!(scene.place.prove(), names.len());
+    for name in names {
+        assert_eq!(scene.place.backups(name).len(), 1, "{name:?}");
+        assert_eq!(scene.collection(name).last_outcome, Some(Outcome::Success));
+        assert_eq!(scene.server.snapshot_names(name), Vec::<String>::new(), "{name:?}");
+    }
+    for file in scene.place.stored() {
+        assert!(file.bytes().all(|byte| byte.is_ascii_graphic()), "{file:?}");
+        assert!(file.split('/').all(|part| part.len() <= 255 && !part.starts_with('.')), "{file:?}");
+    }
+    let listed = scene.place.run(&["list", "--json"]).success().stdout;
+    for name in names {
+        let quoted = serde_json::to_string(name).expect("JSON");
+        assert!(listed.contains(&quoted), "{quoted} is not in {listed}");
+    }
+    scene.place.run(&["backup", "--collection", "mein K\u{e4}se v1.2", "--collection", ".hidden"]).success();
+    assert_eq!(scene.place.prove(), names.len() + 2);
+}
