@@ -15,6 +15,8 @@ pub enum Exit {
     Failed,
     /// Some collections failed.
     Partial,
+    /// A backup was found bad.
+    VerificationFailed,
     /// A newest backup is too old.
     TooOld,
     /// Another run holds the lock.
@@ -42,6 +44,7 @@ impl Exit {
             Self::Success => 0,
             Self::Failed => 1,
             Self::Partial => 3,
+            Self::VerificationFailed => 4,
             Self::TooOld => 5,
             Self::Locked => 75,
             Self::Configuration => 78,

@@ -3,6 +3,7 @@
 //! [`main`] reads the command line and hands over to one of `commands`; below them nothing knows the
 //! command line, the environment or the wall clock.
 
+pub mod archive;
 pub mod backup;
 mod cli;
 mod clock;
@@ -22,6 +23,7 @@ mod signals;
 pub mod status_store;
 pub mod store;
 pub mod stream;
+pub mod verify;
 
 use std::process::ExitCode;
 

@@ -76,7 +76,7 @@ impl Layout {
         self.root.join(".lock")
     }
 
-    /// The lock that readers of archives share and that whoever deletes archives has alone.
+    /// The lock of those who read archives: shared by them, exclusive for who deletes.
     pub fn readers_file(&self) -> PathBuf {
         self.root.join(".readers")
     }

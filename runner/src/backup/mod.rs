@@ -10,6 +10,5 @@ mod run;
 mod stages;
 
 pub use error::BackupError;
-pub use guards::is_oddity;
 pub use leftovers::{Deletion, delete_ours};
 pub use run::{BackupContext, BackupOptions, back_up};

@@ -55,8 +55,8 @@ pub async fn backup(
     Ok(exit(&finished, signals.received()))
 }
 
-/// The names that were given with `--collection`, each once.
-pub fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
+/// The names that `--collection` gave, each once.
+pub(super) fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
     let mut names = Vec::new();
     for name in collections {
         let name = CollectionName::new(name.as_str()).map_err(|error| Refusal {

@@ -1,28 +1,23 @@
 //! `qdrant-backup hold` and `unhold`: keeping a backup whatever retention says.
 
 use std::fs;
-use std::time::Duration;
 
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::hold::Hold;
 use qdrant_backup_shared::{CollectionName, Layout, atomic, json_file};
-use tokio::time::{Instant, sleep};
 
 use super::{Refusal, place};
 use crate::cli::{HoldArgs, UnholdArgs};
 use crate::clock::Clock;
 use crate::exit::Exit;
-use crate::lock::ReadersLock;
+use crate::lock::{LockError, ReadersLock};
 use crate::settings::Settings;
 
-/// How long a prune that is deleting is waited for. Deleting takes moments.
-const WAIT: Duration = Duration::from_secs(30);
-
 /// Puts a backup on hold. Works while a run goes on: it only keeps a prune away for a moment.
-pub async fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, Refusal> {
+pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, Refusal> {
     let (layout, collection) = (place::layout(settings), name(&args.collection)?);
     place::open(&layout)?;
-    let _shared = share(&layout).await?;
+    let _shared = share(&layout)?;
     let id = existing(&layout, &collection, &args.backup)?;
     let path = layout.hold(&collection, id);
     let hold = Hold::new(id, clock.now(), args.reason.clone());
@@ -33,10 +28,10 @@ pub async fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<
 }
 
 /// Releases a backup from its hold.
-pub async fn unhold(settings: &Settings, args: &UnholdArgs) -> Result<Exit, Refusal> {
+pub fn unhold(settings: &Settings, args: &UnholdArgs) -> Result<Exit, Refusal> {
     let (layout, collection) = (place::layout(settings), name(&args.collection)?);
     place::open(&layout)?;
-    let _shared = share(&layout).await?;
+    let _shared = share(&layout)?;
     let id = existing(&layout, &collection, &args.backup)?;
     let path = layout.hold(&collection, id);
     match fs::remove_file(&path) {
@@ -58,19 +53,14 @@ fn name(text: &str) -> Result<CollectionName, Refusal> {
     CollectionName::new(text).map_err(|error| Refusal::configuration(format!("--collection: {error}")))
 }
 
-/// Shares the lock of readers, which keeps backups from being deleted meanwhile.
-async fn share(layout: &Layout) -> Result<ReadersLock, Refusal> {
-    let deadline = Instant::now() + WAIT;
-    loop {
-        if let Some(lock) = ReadersLock::try_shared(&layout.readers_file()).map_err(Refusal::failed)? {
-            return Ok(lock);
+/// Shares the lock of readers, which keeps backups from being deleted meanwhile. Waits for somebody who deletes: that takes moments.
+fn share(layout: &Layout) -> Result<ReadersLock, Refusal> {
+    ReadersLock::share(&layout.readers_file()).map_err(|error| match error {
+        LockError::Deleting { .. } => {
+            Refusal { exit: Exit::Locked, message: format!("{error}; nothing was changed") }
         }
-        if Instant::now() >= deadline {
-            let message = "backups are being deleted; nothing was changed".to_owned();
-            return Err(Refusal { exit: Exit::Locked, message });
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
+        LockError::Held { .. } | LockError::Io { .. } => Refusal::failed(error),
+    })
 }
 
 fn existing(layout: &Layout, collection: &CollectionName, id: &str) -> Result<BackupId, Refusal> {

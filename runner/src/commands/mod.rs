@@ -3,6 +3,7 @@
 mod accept_source;
 mod backup;
 mod config;
+mod export;
 mod hold;
 mod import;
 mod init;
@@ -13,6 +14,7 @@ mod place;
 mod prune;
 mod retire;
 mod status;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -91,9 +93,11 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
         Command::Init => init::init(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
         Command::Prune(args) => block_on(prune::prune(settings, args, clock))?,
-        Command::Hold(args) => block_on(hold::hold(settings, args, clock))?,
-        Command::Unhold(args) => block_on(hold::unhold(settings, args))?,
+        Command::Hold(args) => hold::hold(settings, args, clock),
+        Command::Unhold(args) => hold::unhold(settings, args),
         Command::Import(args) => block_on(import::import(settings, args, clock))?,
+        Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
+        Command::Export(args) => block_on(export::export(settings, args, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),
         Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,

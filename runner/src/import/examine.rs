@@ -8,7 +8,6 @@ use qdrant_backup_shared::manifest::{Encoding, SizeAndDigest};
 use tokio_util::sync::CancellationToken;
 
 use super::error::ImportError;
-use crate::backup::is_oddity;
 use crate::inspect::{Inspection, Limits, SnapshotKind, inspect};
 use crate::stream::Tally;
 
@@ -83,7 +82,7 @@ fn check(inspection: &Inspection) -> Result<(), ImportError> {
     if inspection.kind == SnapshotKind::Shard {
         return contents("it is a snapshot of a single shard".to_owned());
     }
-    if let Some(finding) = inspection.findings.iter().find(|finding| !is_oddity(finding.kind)) {
+    if let Some(finding) = inspection.findings.iter().find(|finding| !finding.kind.is_oddity()) {
         return contents(finding.to_string());
     }
     match inspection.kind {

@@ -511,14 +511,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_that_never_ends_does_not_hold_a_download_up() {
-        use std::io::{Read, Write};
+        use std::io::Write;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             stream.write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nbegun").unwrap();
             // Until the client has gone.
-            std::io::copy(&mut stream.by_ref(), &mut std::io::sink()).unwrap();
+            std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
         });
         let (collection, name) =
             (CollectionName::new("a").unwrap(), SnapshotName::new("a.snapshot").unwrap());

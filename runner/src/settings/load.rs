@@ -15,6 +15,7 @@ use super::qdrant::QdrantSettings;
 use super::retention::RetentionSettings;
 use super::schedule::{Schedule, TimeZone};
 use super::setting::Setting;
+use super::verify::VerifySettings;
 
 /// All settings of a run. Built once, passed down by reference, in whole or in part.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Settings {
     pub timezone: Setting<TimeZone>,
     /// Which backups stay.
     pub retention: RetentionSettings,
+    /// How stored backups are checked.
+    pub verify: VerifySettings,
     /// How much is logged.
     pub log_level: Setting<LogLevel>,
     /// The `backup.yaml` that was read, if there was one.
@@ -82,6 +85,7 @@ impl Settings {
         let backup = BackupSettings::choose(&mut layers, opts, &config);
         let (schedule, timezone) = choose_schedule(&mut layers, &config);
         let retention = RetentionSettings::choose(&mut layers, &config);
+        let verify = VerifySettings::choose(&mut layers, &config);
         let log_level = layers.choose_or(
             [
                 option("--log-level", &opts.log_level, |text| LogLevel::parse(&text)),
@@ -96,6 +100,7 @@ impl Settings {
                 schedule,
                 timezone,
                 retention,
+                verify,
                 log_level,
                 config_file: layers.config_path,
                 env_file: layers.env_file_path,

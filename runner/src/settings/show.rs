@@ -112,6 +112,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("retention.overrides", &retention.overrides, |overrides: &Vec<RetentionOverride>| {
             overrides.iter().map(rules_text).collect()
         }),
+        Row::new("verify.reread_within_days", &settings.verify.reread_within_days, |days| json!(days)),
         Row::new("log.level", &settings.log_level, text),
     ]
 }

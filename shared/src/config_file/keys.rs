@@ -120,6 +120,11 @@ sections! {
         /// Other rules for the collections that a glob matches; the first that matches counts, wholly.
         overrides: Vec<RetentionOverride> = overrides::overrides,
     }
+    /// `verify`: how stored backups are checked.
+    verify: VerifySection {
+        /// Within how many days scheduled runs read every stored backup again.
+        reread_within_days: NonZeroU32 = values::positive,
+    }
     /// `log`: what goes to stderr.
     log: LogSection {
         /// How much is logged.
