@@ -259,5 +259,12 @@ fn compare(path: &Path, examined: &Examined) -> Result<ServerChecksum, ImportErr
 }
 
 fn oddities(examined: &Examined) -> Vec<String> {
-    examined.inspection.findings.iter().take(3).map(|oddity| format!("unusual snapshot: {oddity}")).collect()
+    let inspection = &examined.inspection;
+    let mut lines: Vec<String> =
+        inspection.findings.iter().take(3).map(|oddity| format!("unusual snapshot: {oddity}")).collect();
+    let (all, here) = (inspection.shards.len(), inspection.shards_with_segments().len());
+    if here < all {
+        lines.push(format!("it holds {here} of the collection's {all} shards, as one node of a cluster does: not the whole collection"));
+    }
+    lines
 }
