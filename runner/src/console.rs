@@ -34,6 +34,8 @@ impl Console {
     /// they are not written for our users, and might hold what must not be logged.
     pub fn subscriber(&self, level: Level, clock: Clock) -> impl Subscriber + Send + Sync + use<> {
         let lines = layer()
+            // A log that cannot be written, on a full disk or to a reader that has gone, must not end a backup.
+            .log_internal_errors(false)
             .event_format(Lines { clock })
             .with_writer(AboveBars { bars: self.bars.clone() })
             .with_filter(filter_fn(move |event| {

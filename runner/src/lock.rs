@@ -3,9 +3,9 @@
 //! The operating system holds them (flock), so a dead process never does. The text in the writers' file is only
 //! there to tell the next one who it is.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,14 +58,7 @@ impl Lock {
     /// [`LockError::Held`] when another process still has it after that.
     pub async fn take(path: &Path, holder: &LockHolder, wait: Duration) -> Result<Self, LockError> {
         let io_error = |source: io::Error| LockError::Io { path: path.to_owned(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(JSON_MODE)
-            .open(path)
-            .map_err(io_error)?;
+        let mut file = open(path).map_err(io_error)?;
         let deadline = Instant::now() + wait;
         loop {
             match file.try_lock() {
@@ -158,6 +151,31 @@ fn open_readers(path: &Path) -> Result<Option<File>, LockError> {
         Ok(file) => Ok(Some(file)),
         Err(error) if read_only && error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(_) => Err(io_error(refused)),
+    }
+}
+
+/// Opens the lock file, making it if need be. Where it cannot be written it is locked all the same: what a read-only disk
+/// means for the run is for the run to find out and to record.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    if let Ok(file) = options.clone().create_new(true).mode(JSON_MODE).open(path) {
+        // The mode passed through the umask.
+        file.set_permissions(Permissions::from_mode(JSON_MODE))?;
+        return Ok(file);
+    }
+    // It is there, or whatever is wrong shows again.
+    match options.create(true).truncate(false).mode(JSON_MODE).open(path) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            // The first refusal says more than "no such file".
+            File::open(path).map_err(|_| error)
+        }
+        other => other,
     }
 }
 

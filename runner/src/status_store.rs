@@ -18,14 +18,11 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// The status file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    /// It is there and the file system does not give it.
-    #[error(transparent)]
-    Read(#[from] ReadError),
     /// An unreadable one could not be moved aside.
-    #[error("{}: cannot be moved aside: {source}", path.display())]
+    #[error("{unreadable}; it cannot be moved aside: {source}")]
     MoveAside {
-        /// The status file.
-        path: PathBuf,
+        /// What is wrong with the status file.
+        unreadable: ReadError,
         /// Why.
         source: io::Error,
     },
@@ -43,10 +40,7 @@ impl StatusError {
     /// The failure of the file system underneath.
     pub fn io(&self) -> Option<&io::Error> {
         match self {
-            Self::Read(ReadError::Io { source, .. })
-            | Self::MoveAside { source, .. }
-            | Self::Write { source, .. } => Some(source),
-            Self::Read(_) => None,
+            Self::MoveAside { source, .. } | Self::Write { source, .. } => Some(source),
         }
     }
 }
@@ -60,11 +54,11 @@ pub struct StatusStore {
 }
 
 impl StatusStore {
-    /// Reads the status. One that is torn or of another version is moved aside, never overwritten, and the
-    /// last successes are rebuilt from `catalog`; the returned lines say so.
+    /// Reads the status. One that is torn, of another version or another user's is moved aside, never overwritten, and
+    /// the last successes are rebuilt from `catalog`; the returned lines say so.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// When it cannot be moved aside either.
     pub fn open(
         layout: &Layout,
         catalog: &Catalog,
@@ -76,15 +70,16 @@ impl StatusStore {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let mut status = match json_file::read::<Status>(&path) {
             Ok(status) => status,
-            Err(error @ ReadError::Io { .. }) => return Err(error.into()),
             Err(error) => {
                 let mut fresh = Status::new(version.clone(), hostname.to_owned());
                 if !error.is_not_found() {
-                    let aside = move_aside(&path, now)?;
-                    warnings.push(format!(
-                        "{error}; moved aside to {}, last successes taken from the manifests",
-                        aside.display()
-                    ));
+                    match move_aside(&path, now) {
+                        Ok(aside) => warnings.push(format!(
+                            "{error}; moved aside to {}, last successes taken from the manifests",
+                            aside.display()
+                        )),
+                        Err(source) => return Err(StatusError::MoveAside { unreadable: error, source }),
+                    }
                 }
                 rebuild(&mut fresh, catalog);
                 fresh
@@ -136,15 +131,14 @@ impl StatusStore {
     }
 }
 
-fn move_aside(path: &Path, now: DateTime<Utc>) -> Result<PathBuf, StatusError> {
-    let error = |source: io::Error| StatusError::MoveAside { path: path.to_owned(), source };
+fn move_aside(path: &Path, now: DateTime<Utc>) -> io::Result<PathBuf> {
     let mut id = BackupId::at(now);
     loop {
         let aside = path.with_file_name(format!("status.json.unreadable-{id}"));
         match atomic::rename_new(path, &aside) {
             Ok(()) => return Ok(aside),
             Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => id = id.next(),
-            Err(problem) => return Err(error(problem)),
+            Err(problem) => return Err(problem),
         }
     }
 }

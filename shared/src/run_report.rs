@@ -162,6 +162,13 @@ impl CollectionReport {
     }
 }
 
+impl RunReport {
+    /// Why an operation as a whole failed, if one did.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.operations.iter().find_map(|operation| operation.failure.as_ref())
+    }
+}
+
 impl OperationReport {
     /// How many collections failed, by kind of failure; a failure of the whole operation counts as one.
     pub fn failures(&self) -> BTreeMap<FailureKind, u64> {

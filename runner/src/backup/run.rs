@@ -106,6 +106,14 @@ impl Run<'_> {
             let what = "the backup directory cannot be written to";
             BackupError::Io { what, source }.to_failure()
         })?;
+        // Without room for anything no snapshot is asked for: that it is ours could not even be noted.
+        let available = store::available_bytes(self.session.layout().root()).map_err(|source| {
+            let what = "asking how much room the disk has";
+            BackupError::Io { what, source }.to_failure()
+        })?;
+        if available < store::RESERVE_BYTES {
+            return Err(BackupError::NoRoom { needed: store::RESERVE_BYTES, available }.to_failure());
+        }
         let options = &self.context.options;
         if options.only.is_empty() && !options.include_files.is_empty() {
             // First, because it needs no server.

@@ -52,7 +52,7 @@ pub async fn backup(
         print_report(&finished)?;
     }
     summarize(&finished.report);
-    Ok(exit(&finished, signals.received()))
+    exit(&finished, signals.received())
 }
 
 /// The names that `--collection` gave, each once.

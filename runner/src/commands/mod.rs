@@ -153,10 +153,18 @@ fn proxy_url(proxy: &crate::settings::ProxyUrl) -> Result<url::Url, Refusal> {
     Ok(url)
 }
 
-/// How the program ends after a session: a success that monitoring cannot see must not pass in silence.
-pub fn exit(finished: &Finished, signal: Option<Signal>) -> Exit {
+/// How the program ends after a session.
+///
+/// # Errors
+/// A success that monitoring cannot see must not pass in silence.
+pub fn exit(finished: &Finished, signal: Option<Signal>) -> Result<Exit, Refusal> {
     let exit = Exit::of(&finished.report.outcome, signal);
-    if exit == Exit::Success && !finished.recorded { Exit::Failed } else { exit }
+    if exit == Exit::Success && !finished.recorded {
+        return Err(Refusal::failed(
+            "the work is done, but the status could not be written (see above), so monitoring does not know of it",
+        ));
+    }
+    Ok(exit)
 }
 
 /// Prints the report of a session as JSON.

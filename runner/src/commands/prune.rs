@@ -71,7 +71,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
         }
         summarize(operation);
     }
-    Ok(exit(&finished, signals.received()))
+    exit(&finished, signals.received())
 }
 
 /// Says what a prune would do now. Takes no lock and writes nothing, so it works while a run goes on.

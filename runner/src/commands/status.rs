@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
-use qdrant_backup_shared::operation::Operation;
+use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::Status;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, json_file};
@@ -71,7 +71,7 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
         render(&verdict, &judged, status.as_ref(), now)
     };
     output::print(&text).map_err(Refusal::failed)?;
-    let never = status.is_none() && judged.is_empty();
+    let never = judged.is_empty() && !had_nothing_to_do(status.as_ref());
     let too_old = judged.iter().any(|collection| collection.too_old == Some(true));
     Ok(if too_old || never { Exit::TooOld } else { Exit::Success })
 }
@@ -124,11 +124,20 @@ fn judge(
         .collect()
 }
 
+/// Whether the last run succeeded, so that where there is no backup there was nothing to back up.
+fn had_nothing_to_do(status: Option<&Status>) -> bool {
+    let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
+    backup.is_some_and(|backup| backup.last_outcome == Some(Outcome::Success))
+}
+
 /// The answer to the question that one has at three in the morning.
 fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration>) -> String {
     if judged.is_empty() {
         return match status {
             None => "NO BACKUP: nothing was ever backed up here".to_owned(),
+            Some(_) if had_nothing_to_do(status) => {
+                "Nothing to back up: the server had no collections".to_owned()
+            }
             Some(_) => "NO BACKUP: runs were made, and none has left a good backup".to_owned(),
         };
     }

@@ -51,7 +51,7 @@ pub async fn verify(
     for operation in &finished.report.operations {
         summarize(operation, stored);
     }
-    let exit = exit(&finished, signals.received());
+    let exit = exit(&finished, signals.received())?;
     Ok(sharpened(exit, &finished.report))
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::text::{one_line, shortened};
 use reqwest::header::{CONTENT_ENCODING, DATE, RETRY_AFTER};
@@ -28,6 +29,9 @@ const ANSWER_MAX_BYTES: usize = 64 << 20;
 /// As much of an error's text as is of use.
 const ERROR_TEXT_MAX_BYTES: usize = 16 << 10;
 const ERROR_TEXT_MAX_CHARS: usize = 400;
+/// In a name, all but the characters that mean nothing in a URL. Left to the URL library, tabs and newlines would be dropped, so
+/// that another collection would be asked for.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A client for one Qdrant node. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
@@ -409,11 +413,13 @@ impl Client {
         if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
             return Err(impossible("a collection cannot be called . or .."));
         }
+        let mut path = self.base.path().trim_end_matches('/').to_owned();
+        for segment in segments {
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, ENCODED));
+        }
         let mut url = self.base.clone();
-        url.path_segments_mut()
-            .map_err(|()| impossible("the URL has no path"))?
-            .pop_if_empty()
-            .extend(segments);
+        url.set_path(&path);
         Ok(url)
     }
 }
@@ -514,7 +520,7 @@ mod tests {
         use std::io::Write;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             stream.write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nbegun").unwrap();
             // Until the client has gone.
@@ -524,7 +530,6 @@ mod tests {
             (CollectionName::new("a").unwrap(), SnapshotName::new("a.snapshot").unwrap());
         let error = client(&url).download(&collection, &name).await.unwrap_err();
         assert!(matches!(error, Error::Stalled { .. }), "{error}");
-        server.join().unwrap();
     }
 
     fn client(url: &str) -> Client {
@@ -552,6 +557,8 @@ mod tests {
             path("a b/ü%?#").unwrap(),
             "https://host/qdrant/collections/a%20b%2F%C3%BC%25%3F%23/snapshots"
         );
+        assert_eq!(path("a\tb\n").unwrap(), "https://host/qdrant/collections/a%09b%0A/snapshots");
+        assert_eq!(path("%2e%2e").unwrap(), "https://host/qdrant/collections/%252e%252e/snapshots");
         assert!(path("..").is_err());
         assert_eq!(client("http://host:6333").path("x", &[""]).unwrap().as_str(), "http://host:6333/");
         assert_eq!(prefixed.path("x", &[""]).unwrap().as_str(), "https://host/qdrant/");

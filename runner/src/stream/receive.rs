@@ -149,3 +149,17 @@ fn write_all<W: Write>(pieces: &mut mpsc::Receiver<Piece>, mut writer: W) -> io:
 fn internal(error: &JoinError) -> StreamError {
     StreamError::Internal(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_an_exhausted_quota_are_both_no_space() {
+        use rustix::io::Errno;
+        let kind = |errno: Errno| io_kind(&io::Error::from(errno));
+        assert_eq!(kind(Errno::NOSPC), FailureKind::NoSpace);
+        assert_eq!(kind(Errno::DQUOT), FailureKind::NoSpace);
+        assert_eq!(kind(Errno::ROFS), FailureKind::Io);
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answers::{Reply, error, no_collection, reply, set, text};
 use super::body::ReplyBody;
@@ -172,6 +172,7 @@ impl Sending {
 
     async fn send(self, sender: mpsc::Sender<io::Result<Bytes>>) {
         let data = self.range.end - self.range.start;
+        let begun = Instant::now();
         let mut sent = 0;
         let mut stall = self.stall;
         loop {
@@ -205,8 +206,8 @@ impl Sending {
             if sender.send(chunk).await.is_err() {
                 return;
             }
-            if self.bytes_per_second.is_some() {
-                sleep(Duration::from_millis(1000 / SLOW_STEPS_PER_SECOND)).await;
+            if let Some(rate) = self.bytes_per_second {
+                sleep_until(begun + Duration::from_secs_f64(sent as f64 / rate as f64)).await;
             }
         }
     }

@@ -19,7 +19,7 @@ fn assert_run_failed(scene: &Scene, kind: FailureKind) {
     let status = scene.place.status();
     assert_eq!(status.current_run, None);
     assert!(status.collections.is_empty());
-    let failure = status.last_run.and_then(|run| run.failure).expect("a failure");
+    let failure = status.last_run.and_then(|run| run.failure().cloned()).expect("a failure");
     assert_eq!(failure.kind, kind);
     let operation = scene.operation();
     assert_eq!(operation.last_outcome, Some(Outcome::Failed));
@@ -286,7 +286,7 @@ fn a_server_that_is_not_there_is_one_line_and_a_recorded_failure() {
     assert_eq!(ran.stdout, "");
     let status = place.status();
     assert_eq!(status.current_run, None);
-    let failure = status.last_run.and_then(|run| run.failure).expect("a failure");
+    let failure = status.last_run.and_then(|run| run.failure().cloned()).expect("a failure");
     assert_eq!(failure.kind, FailureKind::Unreachable);
 }
 

@@ -90,6 +90,8 @@ fn every_genuine_snapshot_of_a_collection_can_be_imported_and_no_shards() {
         if snapshot.is_shard {
             place.run(&arguments).code(1).says(&["not imported: not a whole snapshot", "shard"]);
             assert!(place.stored().is_empty());
+        } else if snapshot.local_shard_ids.is_empty() {
+            place.run(&arguments).code(1).says(&["not imported", "every shard lies on another node"]);
         } else {
             let ran = place.run(&arguments).success();
             assert_eq!(place.prove(), 1);

@@ -62,8 +62,8 @@ fn a_dry_run_tells_every_fate_and_changes_nothing_and_the_prune_does_just_that()
 
     let dry = place.run(&["prune", "--dry-run"]).success();
     for words in [
-        "docs        2099-07-11-00-00-00   24 B  keep    from the future: was a clock wrong?",
-        "docs        2025-07-11-00-00-00   24 B  keep    newer than the newest good backup",
+        "docs        2099-07-11-00-00-00    24 B  keep    from the future: was a clock wrong?",
+        "docs        2025-07-11-00-00-00    24 B  keep    newer than the newest good backup",
         "keep    newest good; within 7 d of the newest good backup",
         "keep    newest verified",
         "delete  expired, failed verification: 38 d older than the newest good backup, and no rule keeps it",
@@ -289,6 +289,34 @@ fn a_prune_killed_anywhere_is_finished_by_the_next() {
         assert_eq!(place.stored().len(), 16, "nothing else is left: {:?}", place.stored());
     }
     assert!(caught > 0, "no prune was still running when it was to be killed");
+}
+
+#[test]
+fn a_prune_that_is_asked_to_end_ends_between_two_backups() {
+    let mut caught = 0;
+    for round in 0..4_u64 {
+        let place = place(SEVEN_DAYS);
+        place.plant_daily("docs", "2024-01-01", 200);
+        let mut running = Running::start(&mut place.command(&["prune", "--yes"]));
+        running.until_it_says("Deleted backup");
+        std::thread::sleep(std::time::Duration::from_millis(round * 5));
+        let ended = running.end_with(Signal::TERM);
+        let catalog = place.catalog();
+        assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty(), "{catalog:?}");
+        assert!(place.status().pruning.is_empty());
+        if ended.code == Some(143) {
+            caught += 1;
+            let status = place.status();
+            assert_eq!(status.operations[&Operation::Prune].last_outcome, Some(Outcome::Interrupted));
+            assert!(place.ids("docs").len() > 8);
+            ended.says(&["Prune interrupted by a signal"]);
+        } else {
+            ended.success();
+        }
+        place.run(&["prune", "--yes"]).success();
+        assert_eq!(place.ids("docs").len(), 8);
+    }
+    assert!(caught > 0, "no prune was still running when it was to end");
 }
 
 fn with_leftovers() -> (StandIn, Place, ServerSnapshot, ServerSnapshot) {

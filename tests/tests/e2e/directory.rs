@@ -1,0 +1,478 @@
+//! The backup directory: missing, something else, not mounted, not writable, full; and what `init` makes of it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use e2e::qdrant_stand_in::{Effect, Fault, Setup, StandIn};
+use e2e::{Place, Ran};
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::{CollectionName, FailureKind, Status, json_file};
+use serde_json::json;
+
+use crate::disks::{Disk, Nobody, chmod};
+use crate::running::{
+    Running, asked, collection_of, edit, eventually, json, log_lines, none, one_line, put, server_of,
+    temporary_files, tree,
+};
+
+const MIB: u64 = 1 << 20;
+
+/// The program called so, to its end.
+fn run(mut command: Command) -> Ran {
+    Ran::of(&mut command)
+}
+
+/// Every command that needs a repository refuses with exit code 78 and one line, and asks nothing of the server.
+#[track_caller]
+fn every_command_refuses(place: &Place, server: &StandIn, parts: &[&str]) {
+    let commands: [&[&str]; 5] =
+        [&["backup"], &["list"], &["list", "--json"], &["status"], &["accept-source"]];
+    for arguments in commands {
+        let ran = place.run(arguments).code(78);
+        one_line(&ran, parts);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+    }
+    assert!(server.requests().is_empty(), "the server was bothered");
+}
+
+/// The failure of `vectors` in a status file, which must have ended as failed.
+#[track_caller]
+fn recorded_failure(status: &Status) -> FailureKind {
+    assert_eq!(status.current_run, None);
+    assert_eq!(status.operations[&Operation::Backup].last_outcome, Some(Outcome::Failed));
+    let vectors = CollectionName::new("vectors").unwrap();
+    status.collections[&vectors].failure.clone().expect("a failure").kind
+}
+
+#[test]
+fn a_missing_backup_directory_is_refused_and_not_made() {
+    let server = server_of(1);
+    let place = Place::new(&server.url());
+    every_command_refuses(&place, &server, &["does not exist; is the disk mounted?", "qdrant-backup init"]);
+    assert!(!place.path().exists());
+}
+
+#[test]
+fn a_file_in_place_of_the_backup_directory_is_refused_and_left_alone() {
+    let server = server_of(1);
+    let place = Place::new(&server.url());
+    put(&place.path(), "precious");
+    every_command_refuses(&place, &server, &["is not a directory", "QDRANT_BACKUP_PATH"]);
+    one_line(&place.run(&["init"]).code(78), &["is not a directory"]);
+    assert_eq!(fs::read_to_string(place.path()).unwrap(), "precious");
+}
+
+#[test]
+fn a_link_into_the_void_is_refused_and_its_target_not_made() {
+    let server = server_of(1);
+    let place = Place::new(&server.url());
+    symlink(place.beside("elsewhere"), place.path()).unwrap();
+    let says = ["is a link to", "elsewhere", "does not exist; is the disk mounted?"];
+    every_command_refuses(&place, &server, &says);
+    one_line(&place.run(&["init"]).code(78), &says);
+    assert!(!place.beside("elsewhere").exists());
+}
+
+#[test]
+fn a_link_to_a_directory_is_as_good_as_the_directory() {
+    let server = server_of(64 << 10);
+    let place = Place::new(&server.url());
+    fs::create_dir(place.beside("elsewhere")).unwrap();
+    symlink(place.beside("elsewhere"), place.path()).unwrap();
+    place.run(&["init"]).success();
+    place.run(&["backup"]).success().says(&["Backup succeeded: 1 of 1"]);
+    assert_eq!(place.prove(), 1);
+    assert!(fs::symlink_metadata(place.path()).unwrap().is_symlink());
+    assert!(place.beside("elsewhere/status.json").exists());
+}
+
+#[test]
+fn an_empty_directory_may_be_an_unmounted_disk_and_nothing_is_written_to_it() {
+    let server = server_of(1);
+    let place = Place::new(&server.url());
+    fs::create_dir(place.path()).unwrap();
+    every_command_refuses(
+        &place,
+        &server,
+        &["is not a backup repository; is the disk mounted? `qdrant-backup init` makes a new one"],
+    );
+    assert_eq!(tree(&place.path()).len(), 0);
+}
+
+#[test]
+fn a_directory_of_somebody_else_names_the_directory_and_asks_for_the_user() {
+    let server = server_of(1);
+    let place = Place::initialised(&server.url());
+    let nobody = Nobody::new(&place);
+    chmod(&place.path(), 0);
+    let ran = run(nobody.runs(&place.command(&["backup"]))).code(78);
+    chmod(&place.path(), 0o700);
+    one_line(&ran, &["cannot be listed: Permission denied", "which user is this run as?"]);
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_directory_that_may_not_be_written_fails_before_the_server_makes_a_snapshot() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    let nobody = Nobody::new(&place);
+    nobody.owns(&place.path());
+    for directory in ["collections/vectors", "collections", ""] {
+        chmod(&place.path().join(directory), 0o550);
+    }
+    chmod(&place.path().join(".lock"), 0o440);
+    let before = tree(&place.path());
+    server.clear_requests();
+
+    let ran = run(nobody.runs(&place.command(&["backup"]))).code(1);
+
+    let lines = log_lines(&ran);
+    let last = lines.last().unwrap();
+    assert!(last.starts_with("ERROR: Backup failed: 0 of 0 collections"), "{last}");
+    assert!(last.contains("the backup directory cannot be written to: Permission denied"), "{last}");
+    assert!(ran.stderr.contains("monitoring will not see this run"), "{}", ran.stderr);
+    assert_eq!(asked(&server, "POST", "/snapshots"), none());
+    assert_eq!(tree(&place.path()), before);
+}
+
+#[test]
+fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_snapshot() {
+    let server = server_of(64 << 10);
+    let place = Place::new(&server.url());
+    fs::create_dir(place.path()).unwrap();
+    let disk = Disk::mount(&place, 64 * MIB);
+    run(disk.inside(&place.command(&["init"]))).success();
+    run(disk.inside(&place.command(&["backup"]))).success();
+    disk.make_read_only();
+    let before = tree(&disk.path());
+    server.clear_requests();
+
+    let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
+
+    let lines = log_lines(&ran);
+    let last = lines.last().unwrap();
+    assert!(last.contains("the backup directory cannot be written to: Read-only file system"), "{last}");
+    assert!(ran.stderr.contains("monitoring will not see this run"), "{}", ran.stderr);
+    assert_eq!(asked(&server, "POST", "/snapshots"), none());
+    assert_eq!(tree(&disk.path()), before);
+
+    // What is there can still be read.
+    let list = run(disk.inside(&place.command(&["list"]))).success();
+    assert!(list.stdout.contains("vectors"), "{}", list.stdout);
+}
+
+#[test]
+fn a_read_only_file_system_is_recorded_where_the_status_lies_elsewhere() {
+    let server = server_of(64 << 10);
+    let place = Place::new(&server.url());
+    fs::create_dir(place.path()).unwrap();
+    let state = place.beside("state");
+    let command = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.env("QDRANT_BACKUP_STATE_DIR", &state);
+        command
+    };
+    let disk = Disk::mount(&place, 64 * MIB);
+    run(disk.inside(&command(&["init"]))).success();
+    run(disk.inside(&command(&["backup"]))).success();
+    disk.make_read_only();
+
+    let ran = run(disk.inside(&command(&["backup"]))).code(1);
+
+    assert!(!ran.stderr.contains("monitoring will not see"), "{}", ran.stderr);
+    let status: Status = json_file::read(&state.join("status.json")).unwrap();
+    assert_eq!(status.current_run, None);
+    let run = status.last_run.unwrap();
+    assert_eq!(
+        (run.outcome.clone(), run.failure().unwrap().kind.clone()),
+        (Outcome::Failed, FailureKind::Io)
+    );
+    let history = &status.operations[&Operation::Backup];
+    assert!(history.last_success_at.is_some(), "a failure erases no success");
+    assert_eq!(history.consecutive_failures, 1);
+}
+
+#[test]
+fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
+    let server = server_of(16 * MIB);
+    let place = Place::new(&server.url());
+    fs::create_dir(place.path()).unwrap();
+    let disk = Disk::mount(&place, 24 * MIB);
+    run(disk.inside(&place.command(&["init"]))).success();
+
+    let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
+
+    let ran =
+        ran.says(&["ERROR: Backup of vectors failed: the snapshot needs up to", "are free; free some space"]);
+    assert!(log_lines(&ran).last().unwrap().contains("vectors (no_space)"), "{}", ran.stderr);
+    let status: Status = json_file::read(&disk.path().join("status.json")).unwrap();
+    assert_eq!(recorded_failure(&status), FailureKind::NoSpace);
+    assert!(status.undeleted_snapshots.is_empty());
+    assert_eq!(asked(&server, "GET", ".snapshot"), none(), "nothing was downloaded");
+    assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
+    assert_only_own_files(&disk.path());
+}
+
+#[test]
+fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() {
+    // Without checksum and length, as from S3: the server promises little and sends much.
+    let setup = Setup::empty().collection(collection_of("vectors", 40 * MIB)).s3();
+    let server = StandIn::start(setup.fault(Fault::new(Effect::CreationSize(4096))));
+    let place = Place::new(&server.url());
+    fs::create_dir(place.path()).unwrap();
+    let disk = Disk::mount(&place, 24 * MIB);
+    run(disk.inside(&place.command(&["init"]))).success();
+
+    let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
+
+    let ran = ran.says(&["ERROR: Backup of vectors failed", "No space left on device"]);
+    assert!(log_lines(&ran).last().unwrap().contains("vectors (no_space)"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("monitoring will not see"), "{}", ran.stderr);
+    let status: Status = json_file::read(&disk.path().join("status.json")).unwrap();
+    assert_eq!(recorded_failure(&status), FailureKind::NoSpace);
+    assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
+    assert_only_own_files(&disk.path());
+}
+
+#[test]
+fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
+    let server = server_of(8 * MIB);
+    let slow = Fault::new(Effect::BytesPerSecond(8 * MIB)).first(1);
+    server.faults(|faults| faults.add(slow));
+    let place = Place::new(&server.url());
+    fs::create_dir(place.path()).unwrap();
+    let state = place.beside("state");
+    let command = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.env("QDRANT_BACKUP_STATE_DIR", &state);
+        command
+    };
+    let disk = Disk::mount(&place, 40 * MIB);
+    run(disk.inside(&command(&["init"]))).success();
+
+    let running = Running::start(&mut disk.inside(&command(&["backup", "--compression", "none"])));
+    let collection = disk.path().join("collections/vectors");
+    eventually("a temporary file that grows", || {
+        let entry = fs::read_dir(&collection).ok()?.next()?.ok()?;
+        (entry.metadata().ok()?.len() > 0).then_some(())
+    });
+    disk.fill();
+    let ran = running.ended().code(1).says(&["Backup of vectors failed", "No space left on device"]);
+
+    assert!(!ran.stderr.contains("monitoring will not see"), "{}", ran.stderr);
+    let status: Status = json_file::read(&state.join("status.json")).unwrap();
+    assert_eq!(recorded_failure(&status), FailureKind::NoSpace);
+    assert_eq!(fs::read_dir(&collection).unwrap().count(), 0, "the partial archive is gone");
+    assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
+
+    disk.free();
+    run(disk.inside(&command(&["backup"]))).success();
+    let status: Status = json_file::read(&state.join("status.json")).unwrap();
+    assert_eq!(status.operations[&Operation::Backup].consecutive_failures, 0);
+}
+
+#[test]
+fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
+    let server = server_of(64 << 10);
+    let place = Place::new(&server.url());
+    fs::create_dir(place.path()).unwrap();
+    let disk = Disk::mount(&place, 32 * MIB);
+    run(disk.inside(&place.command(&["init"]))).success();
+    run(disk.inside(&place.command(&["backup"]))).success();
+    let status = fs::read(disk.path().join("status.json")).unwrap();
+    let before = tree(&disk.path()).into_keys().collect::<Vec<_>>();
+    disk.fill();
+    server.clear_requests();
+
+    // The status cannot be replaced. That is said, the old one stays, and its age is what monitoring sees.
+    let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
+    let ran = ran.says(&["status.json", "No space left on device", "monitoring will not see this run"]);
+    let last = log_lines(&ran).pop().unwrap();
+    assert!(last.starts_with("ERROR: Backup failed") && last.contains("free some space"), "{last}");
+    assert_eq!(asked(&server, "POST", "/snapshots"), none(), "it could not be recorded as ours");
+    assert_eq!(fs::read(disk.path().join("status.json")).unwrap(), status);
+
+    // With the state elsewhere it is recorded.
+    let state = place.beside("state");
+    let mut command = place.command(&["backup"]);
+    command.env("QDRANT_BACKUP_STATE_DIR", &state);
+    run(disk.inside(&command)).code(1);
+    let recorded: Status = json_file::read(&state.join("status.json")).unwrap();
+    assert_eq!(recorded.last_run.unwrap().failure().unwrap().kind.clone(), FailureKind::NoSpace);
+    assert_eq!(asked(&server, "POST", "/snapshots"), none());
+
+    disk.free();
+    let after = tree(&disk.path()).into_keys().collect::<Vec<_>>();
+    assert_eq!(after, before);
+    run(disk.inside(&place.command(&["backup"]))).success();
+}
+
+/// Nothing but the repository's own few files: no archive, no manifest, nothing temporary.
+#[track_caller]
+fn assert_only_own_files(root: &Path) {
+    let names: Vec<String> = tree(root).into_keys().collect();
+    assert_eq!(names, [".lock", "collections/", "collections/vectors/", "repository.json", "status.json"]);
+}
+
+#[test]
+fn a_state_directory_is_made_but_its_parents_are_not() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    let with_state = |state: &Path| {
+        let mut command = place.command(&["backup"]);
+        command.env("QDRANT_BACKUP_STATE_DIR", state);
+        run(command)
+    };
+    let before = tree(&place.path());
+    let ran = with_state(&place.beside("not/there")).code(78);
+    one_line(&ran, &["state directory", "not/there: cannot be made: No such file or directory"]);
+    put(&place.beside("file"), "precious");
+    one_line(&with_state(&place.beside("file")).code(78), &["state directory", "is not a directory"]);
+    assert_eq!(tree(&place.path()), before);
+    assert!(server.requests().is_empty());
+
+    with_state(&place.beside("state")).success();
+    assert_eq!(place.prove(), 1);
+    assert!(place.beside("state/status.json").exists());
+    assert!(!place.path().join("status.json").exists());
+    assert!(!place.path().join("last_skipped.json").exists());
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_costs_the_exit_code_but_not_the_backup() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    let nobody = Nobody::new(&place);
+    nobody.owns(&place.path());
+    let state = place.beside("state");
+    fs::create_dir(&state).unwrap();
+    chmod(&state, 0o555);
+    let mut command = nobody.runs(&place.command(&["backup"]));
+    command.env("QDRANT_BACKUP_STATE_DIR", &state);
+
+    let ran = run(command).code(1).says(&["status.json: cannot be written: Permission denied"]);
+
+    let last = log_lines(&ran).pop().unwrap();
+    assert!(
+        last.starts_with("ERROR: ") && last.contains("status"),
+        "an exit code of 1 must be explained: {last}"
+    );
+    assert_eq!(place.prove(), 1);
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
+    assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
+}
+
+#[test]
+fn a_repository_file_that_cannot_be_trusted_stops_everything() {
+    let server = server_of(1);
+    let place = Place::initialised(&server.url());
+    let file = place.path().join("repository.json");
+    let good = json(&file);
+    let with = |key: &str, value: serde_json::Value| {
+        let mut changed = good.clone();
+        changed[key] = value;
+        changed.to_string()
+    };
+    let torn = good.to_string()[..20].to_owned();
+    let cases = [
+        (torn, "repository.json:1: not a valid repository description"),
+        (String::new(), "repository.json:1: not a valid repository description"),
+        (
+            with("schema_version", json!(2)),
+            "repository.json: schema_version 2 is not one that this program reads",
+        ),
+        (with("requires", json!(["encryption"])), "requires \"encryption\", which this version"),
+    ];
+    for (contents, says) in cases {
+        put(&file, &contents);
+        let before = tree(&place.path());
+        every_command_refuses(&place, &server, &[says]);
+        one_line(&place.run(&["init"]).code(78), &[says]);
+        assert_eq!(tree(&place.path()), before, "{contents}");
+    }
+}
+
+#[test]
+fn init_makes_a_repository_once_and_says_so_the_second_time() {
+    let server = server_of(1);
+    let place = Place::new(&server.url());
+    one_line(&place.run(&["init"]).success(), &["INFO: Made", "a backup repository"]);
+    let made = tree(&place.path());
+    assert_eq!(made.keys().collect::<Vec<_>>(), ["repository.json"]);
+    edit(&place.path().join("repository.json"), |file| file["known_peer_ids"] = json!([7]));
+    let edited = tree(&place.path());
+    one_line(&place.run(&["init"]).success(), &["is a backup repository since", "nothing changed"]);
+    assert_eq!(tree(&place.path()), edited);
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn init_makes_no_parents_for_they_may_be_a_disk() {
+    let server = server_of(1);
+    let place = Place::new(&server.url());
+    let path = place.beside("mount/backups");
+    let ran = place.run(&["init", "--backup-path", path.to_str().unwrap()]).code(78);
+    one_line(&ran, &["cannot be made: No such file or directory", "make its parent directory first"]);
+    assert!(!place.beside("mount").exists());
+}
+
+#[test]
+fn init_leaves_alone_what_is_in_the_directory_already() {
+    let server = server_of(64 << 10);
+    let place = Place::new(&server.url());
+    fs::create_dir_all(place.path().join("collections/vectors")).unwrap();
+    put(&place.path().join("notes.txt"), "mine");
+    put(&place.path().join("collections/vectors/mine.snapshot"), "mine");
+    put(&place.path().join(".mine.tmp"), "mine");
+    let before = tree(&place.path());
+    place.run(&["init"]).success();
+    place.run(&["backup"]).success();
+    let after = tree(&place.path());
+    for (name, contents) in before {
+        assert_eq!(after[&name], contents, "{name}");
+    }
+    assert_eq!(place.prove(), 1);
+}
+
+#[test]
+fn init_where_nothing_may_be_written_says_which_file() {
+    let server = server_of(1);
+    let place = Place::new(&server.url());
+    fs::create_dir(place.path()).unwrap();
+    let nobody = Nobody::new(&place);
+    chmod(&place.path(), 0o555);
+    let ran = run(nobody.runs(&place.command(&["init"]))).code(1);
+    one_line(&ran, &["repository.json: cannot be written: Permission denied"]);
+    assert_eq!(tree(&place.path()).len(), 0);
+    let mode = fs::metadata(place.path()).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o555, "a directory that was there keeps its mode");
+}
+
+#[test]
+fn what_earlier_runs_left_under_temporary_names_is_removed_and_nothing_else() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    let collection = place.path().join("collections/vectors");
+    let stale = [
+        collection.join(".vectors-2025-07-15-14-30-00.snapshot.gz.x.tmp"),
+        place.path().join(".status.json.x.tmp"),
+        place.path().join(".repository.json.x.tmp"),
+    ];
+    let kept = [collection.join("vectors-2025-07-15-14-30-00.snapshot.gz"), place.path().join(".env.tmp")];
+    for path in stale.iter().chain(&kept) {
+        put(path, "half");
+    }
+    let list = place.run(&["list"]).success();
+    assert!(stale.iter().all(|path| path.exists()), "reading removes nothing: {list:?}");
+
+    place.run(&["backup"]).success().says(&["Removed", "which a run that died left behind"]);
+
+    assert!(stale.iter().all(|path| !path.exists()));
+    assert!(kept.iter().all(|path| path.exists()), "an orphan may be a last copy");
+    assert_eq!(temporary_files(&place), [".env.tmp"]);
+    assert_eq!(place.prove(), 2);
+}

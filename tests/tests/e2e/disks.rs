@@ -1,0 +1,171 @@
+//! File systems of a test's own, and users with fewer rights.
+//!
+//! A small or read-only file system needs a mount. It is made in a mount namespace of its own, which lives as long as
+//! a helper process and is seen by nobody else: programs enter it with nsenter, the test looks through /proc.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use e2e::Place;
+use e2e::programs::program;
+
+/// A tmpfs mounted on the backup directory of a place.
+pub struct Disk {
+    keeper: Child,
+    mounted_on: PathBuf,
+    in_user_namespace: bool,
+}
+
+impl Disk {
+    /// Mounts a file system of this size over the backup directory of `place`, which must exist.
+    ///
+    /// # Panics
+    /// Where mounting is not permitted: what a full disk does must not go untested unnoticed.
+    pub fn mount(place: &Place, size_bytes: u64) -> Self {
+        let in_user_namespace = !is_root();
+        let mounted_on = place.path();
+        let script =
+            format!("mount -t tmpfs -o size={size_bytes},mode=0755 tmpfs \"$1\" && echo mounted && exec cat");
+        let mut keeper = Command::new("unshare")
+            .args(if in_user_namespace { &["--map-root-user", "--mount"][..] } else { &["--mount"] })
+            .args(["--propagation", "private", "sh", "-c", &script, "sh"])
+            .arg(&mounted_on)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare (util-linux) is installed");
+        let mut said = String::new();
+        BufReader::new(keeper.stdout.take().expect("a pipe")).read_line(&mut said).expect("its output");
+        assert_eq!(
+            said.trim(),
+            "mounted",
+            "a tmpfs cannot be mounted in a namespace of its own, so full and read-only disks cannot be tested here; \
+             run the tests as root, or allow user namespaces (CAP_SYS_ADMIN in a container)"
+        );
+        Self { keeper, mounted_on, in_user_namespace }
+    }
+
+    /// Where the test sees the backup directory.
+    pub fn path(&self) -> PathBuf {
+        let root = format!("/proc/{}/root", self.keeper.id());
+        Path::new(&root).join(self.mounted_on.strip_prefix("/").expect("an absolute path"))
+    }
+
+    /// `command`, run where the disk is mounted.
+    pub fn inside(&self, command: &Command) -> Command {
+        let mut entering = Command::new("nsenter");
+        entering.arg(format!("--target={}", self.keeper.id())).arg("--mount");
+        if self.in_user_namespace {
+            entering.args(["--user", "--preserve-credentials"]);
+        }
+        entering.arg("--");
+        wrap(entering, command)
+    }
+
+    pub fn make_read_only(&self) {
+        let mut remount = Command::new("mount");
+        remount.args(["-o", "remount,ro"]).arg(&self.mounted_on);
+        let status = self.inside(&remount).status().expect("nsenter (util-linux) is installed");
+        assert!(status.success(), "the disk cannot be made read-only");
+    }
+
+    /// Fills the disk to the last byte.
+    pub fn fill(&self) {
+        let mut file = fs::File::create(self.path().join("filler")).expect("a file can be made");
+        for block in [1 << 20, 4096, 1] {
+            while file.write_all(&vec![0; block]).is_ok() {}
+        }
+        assert!(file.write_all(b"x").is_err(), "the disk is full");
+    }
+
+    pub fn free(&self) {
+        fs::remove_file(self.path().join("filler")).expect("the filler can be removed");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // With the helper goes the namespace, and with that the mount.
+        drop(self.keeper.kill());
+        drop(self.keeper.wait());
+    }
+}
+
+/// `command` behind another program that runs it, with the same environment and streams as [`Place::command`] gives.
+fn wrap(mut by: Command, command: &Command) -> Command {
+    by.arg(command.get_program());
+    with_all_of(by, command)
+}
+
+fn with_all_of(mut by: Command, command: &Command) -> Command {
+    by.args(command.get_args());
+    // Cleared first: what `command` sets is all that it shall have, and the wrapper itself has to be found.
+    by.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            by.env(name, value);
+        }
+    }
+    by.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    by
+}
+
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A user who owns nothing: `nobody` where the tests run as root, else whoever runs them.
+pub struct Nobody {
+    program: tempfile::TempDir,
+}
+
+const NOBODY: u32 = 65_534;
+
+impl Nobody {
+    /// Lets that user reach the program and the place.
+    pub fn new(place: &Place) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let copy = directory.path().join("qdrant-backup");
+        fs::copy(program("qdrant-backup"), &copy).expect("the program can be copied");
+        let outer = place.path().parent().expect("a parent").to_owned();
+        for path in [directory.path(), &copy, &outer] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("modes can be set");
+        }
+        Self { program: directory }
+    }
+
+    /// `command` as that user.
+    pub fn runs(&self, command: &Command) -> Command {
+        let program = self.program.path().join("qdrant-backup");
+        let by = if is_root() {
+            let mut by = Command::new("setpriv");
+            by.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups", "--"]);
+            by.arg(program);
+            by
+        } else {
+            Command::new(program)
+        };
+        with_all_of(by, command)
+    }
+
+    /// Gives that user everything at and below `path`.
+    pub fn owns(&self, path: &Path) {
+        if is_root() {
+            std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("root may do that");
+        }
+        if path.is_dir() {
+            for entry in fs::read_dir(path).expect("a directory") {
+                self.owns(&entry.expect("an entry").path());
+            }
+        }
+    }
+}
+
+/// Sets the mode of one path.
+#[track_caller]
+pub fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("modes can be set");
+}

@@ -1,0 +1,211 @@
+//! Runs that are ended: by signals, which they answer by tidying up, and by kill -9, which they cannot answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup, StandIn};
+use e2e::{Place, Ran};
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::{CollectionName, FailureKind};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::running::{Running, asked, collection_of, eventually, none, server_of, temporary_files};
+
+const MIB: u64 = 1 << 20;
+
+/// The run tidied up: nothing temporary, nothing on the server, and the status says what happened.
+#[track_caller]
+fn assert_interrupted(place: &Place, server: &StandIn, ran: &Ran) {
+    assert_eq!(temporary_files(place), none());
+    assert_eq!(server.snapshot_names("vectors"), none());
+    let status = place.status();
+    assert_eq!(status.current_run, None);
+    let history = &status.operations[&Operation::Backup];
+    assert_eq!(history.last_outcome, Some(Outcome::Interrupted));
+    assert_eq!(history.failures, BTreeMap::from([(FailureKind::Interrupted, 1)]));
+    let vectors = CollectionName::new("vectors").unwrap();
+    assert_eq!(status.collections[&vectors].last_outcome, Some(Outcome::Interrupted));
+    assert!(status.undeleted_snapshots.is_empty());
+    let last = ran.stderr.lines().last().unwrap();
+    assert!(last.contains("ERROR: Backup interrupted by a signal: 0 of 1 collections"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_signal_during_the_download_ends_the_run_with_a_true_status_and_nothing_left() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let server = server_of(MIB);
+        let slow = Fault::new(Effect::BytesPerSecond(64 << 10)).first(1);
+        server.faults(|faults| faults.add(slow));
+        let place = Place::initialised(&server.url());
+        let mut running = Running::start(&mut place.command(&["backup"]));
+        eventually("a temporary file", || (!temporary_files(&place).is_empty()).then_some(()));
+        eventually("the download begins", || asked(&server, "GET", ".snapshot").first().map(drop));
+        let sent = Instant::now();
+        running.signal(signal);
+        let ran = running.ended().code(code);
+        assert!(sent.elapsed() < Duration::from_secs(8), "it ended at once, not with the download");
+
+        assert_interrupted(&place, &server, &ran);
+        assert_eq!(place.backups("vectors").len(), 0);
+        assert_eq!(place.catalog().orphans, []);
+        let next = place.run(&["backup"]).success();
+        assert!(!next.stderr.contains("died"), "{}", next.stderr);
+        assert_eq!(place.prove(), 1);
+    }
+}
+
+#[test]
+fn a_signal_during_the_creation_is_obeyed_and_what_the_server_makes_is_reported_later() {
+    let server = server_of(64 << 10);
+    server.faults(|faults| faults.add(Fault::new(Effect::CreationTakes(Duration::from_secs(2))).first(1)));
+    let place = Place::initialised(&server.url());
+    let mut running = Running::start(&mut place.command(&["backup"]));
+    eventually("the creation is asked for", || asked(&server, "POST", "/snapshots").first().map(drop));
+    running.signal(Signal::TERM);
+    let ran = running.ended().code(143);
+
+    assert_interrupted(&place, &server, &ran);
+    assert_eq!(place.status().unanswered_creations.len(), 1, "the intent is kept");
+    let leftover = eventually("the server finishes all the same", || server.snapshot_names("vectors").pop());
+
+    place.run(&["backup"]).success().says(&["WARN", &leftover, "not deleted, because that is not certain"]);
+    let status = place.status();
+    let suspected: Vec<&str> = status.suspected_leftovers.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(suspected, [leftover.as_str()]);
+    assert_eq!(server.snapshot_names("vectors"), [leftover.as_str()]);
+    assert_eq!(place.prove(), 1);
+}
+
+#[test]
+fn collections_done_before_a_signal_stay_done() {
+    let setup =
+        Setup::empty().collection(collection_of("a", 64 << 10)).collection(collection_of("vectors", MIB));
+    let slow = Fault::new(Effect::BytesPerSecond(64 << 10)).collection("vectors");
+    let server = StandIn::start(setup.fault(slow));
+    let place = Place::initialised(&server.url());
+    let mut running = Running::start(&mut place.command(&["backup", "--json"]));
+    eventually("the second download begins", || {
+        asked(&server, "GET", "vectors/snapshots/").first().map(drop)
+    });
+    running.signal(Signal::TERM);
+    let ran = running.ended().code(143).says(&["Backup interrupted by a signal: 1 of 2 collections"]);
+    assert_eq!(place.prove(), 1);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("the report is printed all the same");
+    assert_eq!(report["outcome"], "interrupted");
+    let status = place.status();
+    assert_eq!(status.collections[&CollectionName::new("a").unwrap()].last_outcome, Some(Outcome::Success));
+    assert_eq!(status.operations[&Operation::Backup].last_success_at, None);
+}
+
+/// How many runs are killed.
+const KILLS: u64 = 60;
+
+/// A sequence of numbers that a seed repeats.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % limit
+    }
+}
+
+/// `QDRANT_BACKUP_TEST_SEED`, else one that differs from run to run.
+fn seed() -> u64 {
+    let given = std::env::var("QDRANT_BACKUP_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed: u64 = given.unwrap_or_else(|| {
+        let bytes = fs::read("/proc/sys/kernel/random/uuid").expect("the kernel's random numbers");
+        bytes.iter().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(*byte)))
+    });
+    println!("QDRANT_BACKUP_TEST_SEED={seed}");
+    seed.max(1)
+}
+
+/// What `list` shows can be trusted: every backup good, every archive decompressing to the recorded digest.
+#[track_caller]
+fn assert_list_is_true(place: &Place) -> usize {
+    let list = place.run(&["list", "--json"]).success();
+    let listing: Value = serde_json::from_str(&list.stdout).expect("JSON");
+    let backups = listing["backups"].as_array().unwrap();
+    assert!(backups.iter().all(|backup| backup["condition"] == "good"), "{listing}");
+    assert_eq!(listing["unreadable"].as_array().unwrap().len(), 0, "{listing}");
+    assert_eq!(place.prove(), backups.len());
+    backups.len()
+}
+
+#[test]
+fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
+    let mut random = Random(seed());
+    let names = ["vectors", "texts"];
+    let mut setup = Setup::empty();
+    for name in names {
+        setup = setup.collection(collection_of(name, 192 << 10));
+    }
+    // So that every stage lasts long enough to be hit.
+    let setup = setup
+        .fault(Fault::new(Effect::CreationTakes(Duration::from_millis(60))))
+        .fault(Fault::new(Effect::BytesPerSecond(2 * MIB)))
+        .fault(Fault::new(Effect::Delay(Duration::from_millis(60))).on(Endpoint::DeleteSnapshot));
+    let server = StandIn::start(setup);
+    let place = Place::initialised(&server.url());
+    let began = Instant::now();
+    place.run(&["backup"]).success();
+    // A little longer than a run takes here and now, so that the last moments are hit too.
+    let longest = u64::try_from(began.elapsed().as_micros()).unwrap() * 11 / 10;
+
+    let mut stages: BTreeMap<String, u32> = BTreeMap::new();
+    let mut with_temporary_file = 0;
+    for _ in 0..KILLS {
+        let mut command = place.command(&["backup"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(random.below(longest)));
+        child.kill().unwrap();
+        let ended = child.wait().unwrap();
+        assert!(ended.code().is_none_or(|code| code == 0), "killed or done, never failed: {ended:?}");
+        let stage = match (ended.signal(), place.status().current_run) {
+            (None, current) => {
+                assert_eq!(current, None);
+                "done".to_owned()
+            }
+            (Some(_), None) => "before or after".to_owned(),
+            (Some(_), Some(current)) => current.stage.to_string(),
+        };
+        *stages.entry(stage).or_default() += 1;
+        with_temporary_file += usize::from(!temporary_files(&place).is_empty());
+        assert_list_is_true(&place);
+    }
+    println!("{stages:?}, {with_temporary_file} with a temporary file, {:?}", began.elapsed());
+    for stage in ["create", "download", "cleanup"] {
+        assert!(stages.contains_key(stage), "none was killed in stage {stage}: {stages:?}");
+    }
+    assert!(with_temporary_file > 0);
+
+    // A creation that was under way when its run died ends in the meantime.
+    std::thread::sleep(Duration::from_millis(200));
+    let orphans: BTreeSet<_> = place.catalog().orphans.into_iter().map(|orphan| orphan.path).collect();
+    let before = assert_list_is_true(&place);
+    place.run(&["backup"]).success();
+    assert_eq!(assert_list_is_true(&place), before + names.len());
+    assert_eq!(temporary_files(&place), none());
+    let catalog = place.catalog();
+    assert_eq!(catalog.orphans.into_iter().map(|orphan| orphan.path).collect::<BTreeSet<_>>(), orphans);
+    let status = place.status();
+    assert_eq!(status.current_run, None);
+    assert!(status.undeleted_snapshots.is_empty(), "{:?}", status.undeleted_snapshots);
+    for name in names {
+        let mut suspected: Vec<String> = status
+            .suspected_leftovers
+            .iter()
+            .filter(|entry| entry.collection.as_str() == name)
+            .map(|entry| entry.name.clone())
+            .collect();
+        suspected.sort();
+        assert_eq!(server.snapshot_names(name), suspected, "everything left on the server is reported");
+    }
+}

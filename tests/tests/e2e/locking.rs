@@ -1,0 +1,164 @@
+//! One writer at a time, and readers at any time.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use e2e::Place;
+use e2e::qdrant_stand_in::{Effect, Fault, StandIn};
+use rustix::process::Signal;
+
+use crate::running::{Running, asked, eventually, json, none, one_line, schema_problems, server_of, tree};
+
+/// A server whose next creation takes so long that nothing ends meanwhile, and a run that waits for it.
+fn busy(server: &StandIn, place: &Place) -> Running {
+    server.faults(|faults| faults.add(Fault::new(Effect::CreationTakes(Duration::from_secs(600))).first(1)));
+    server.clear_requests();
+    let running = Running::start(&mut place.command(&["backup"]));
+    eventually("the creation is asked for", || {
+        (!asked(server, "POST", "/snapshots").is_empty()).then_some(())
+    });
+    running
+}
+
+#[test]
+fn a_second_run_is_told_who_holds_the_lock_and_touches_nothing() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    let mut first = busy(&server, &place);
+    let before = tree(&place.path());
+    server.clear_requests();
+
+    for command in ["backup", "accept-source"] {
+        let second = place.run(&[command]).code(75);
+
+        let holder = format!("backup (process {} on ", first.id());
+        one_line(
+            &second,
+            &["ERROR: another run holds the lock: ", &holder, ") since 20", " UTC; nothing was done"],
+        );
+        let note = json(&place.path().join("last_skipped.json"));
+        assert_eq!(schema_problems("last_skipped.schema.json", &note), none());
+        assert_eq!(note["command"], command);
+        assert_eq!(note["holder"]["pid"], first.id());
+        assert_eq!(note["holder"]["command"], "backup");
+        let since = note["holder"]["since"].as_str().unwrap().replace('T', " ");
+        assert!(second.stderr.contains(&since[..19]), "{since} is not in: {}", second.stderr);
+    }
+
+    let mut after = tree(&place.path());
+    after.remove("last_skipped.json").expect("a note for monitoring");
+    assert_eq!(after, before, "nothing else was touched");
+    assert_eq!(asked(&server, "POST", ""), none());
+    assert_eq!(asked(&server, "DELETE", ""), none());
+    assert!(!first.has_ended());
+}
+
+#[test]
+fn the_skipped_run_is_noted_in_the_state_directory() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    let _first = busy(&server, &place);
+    let mut command = place.command(&["backup"]);
+    let state = place.beside("state");
+    e2e::Ran::of(command.env("QDRANT_BACKUP_STATE_DIR", &state)).code(75);
+    assert_eq!(tree(&state).into_keys().collect::<Vec<_>>(), ["last_skipped.json"]);
+}
+
+#[test]
+fn a_run_that_waits_for_the_lock_gets_it_when_the_other_ends() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    let slow = Fault::new(Effect::CreationTakes(Duration::from_millis(1500))).first(1);
+    server.faults(|faults| faults.add(slow));
+    let first = Running::start(&mut place.command(&["backup"]));
+    eventually("the creation is asked for", || {
+        (!asked(&server, "POST", "/snapshots").is_empty()).then_some(())
+    });
+    let began = Instant::now();
+
+    let second = place.run(&["backup", "--lock-wait", "30s"]).success();
+
+    assert!(began.elapsed() > Duration::from_millis(500), "it waited");
+    assert!(!second.stderr.contains("died"), "the first ended well: {}", second.stderr);
+    first.ended().success();
+    assert_eq!(place.prove(), 2);
+    assert!(!place.path().join("last_skipped.json").exists());
+}
+
+#[test]
+fn a_wait_for_the_lock_ends_at_its_limit() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    let _first = busy(&server, &place);
+    let began = Instant::now();
+    let second = place.run(&["backup", "--lock-wait", "1s"]).code(75);
+    assert!(began.elapsed() >= Duration::from_secs(1), "it waited");
+    one_line(&second, &["another run holds the lock"]);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_lock() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    let mut first = busy(&server, &place);
+    let before = tree(&place.path());
+    let mut waiting = Running::start(&mut place.command(&["backup", "--lock-wait", "10m"]));
+    // Once it has the file open it can only wait.
+    let open = format!("/proc/{}/fd", waiting.id());
+    let lock = fs::canonicalize(place.path().join(".lock")).unwrap();
+    let can_look = eventually("the second run opens the lock", || match fs::read_dir(&open) {
+        Ok(entries) => {
+            let mut links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+            links.any(|link| link == lock).then_some(true)
+        }
+        // The program keeps other processes of its user out; only root may look.
+        Err(_) => Some(false),
+    });
+    if !can_look {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    waiting.signal(Signal::TERM);
+
+    let ran = waiting.ended().code(143);
+
+    one_line(&ran, &["interrupted by a signal while waiting for the lock"]);
+    assert_eq!(tree(&place.path()), before);
+    assert!(!first.has_ended());
+}
+
+#[test]
+fn readers_need_no_lock() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    let mut first = busy(&server, &place);
+    let before = tree(&place.path());
+
+    let list = place.run(&["list"]).success();
+    assert!(list.stdout.contains("vectors"), "{}", list.stdout);
+    let status = place.run(&["status"]).success();
+    assert!(status.stdout.contains("Running, or died: `backup`"), "{}", status.stdout);
+    assert!(status.stdout.contains("in stage create of vectors"), "{}", status.stdout);
+    place.run(&["config", "show"]).success();
+    place.run(&["config", "check"]).success();
+
+    assert_eq!(tree(&place.path()), before);
+    assert!(!first.has_ended());
+}
+
+#[test]
+fn the_lock_of_a_killed_run_is_free_at_once() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    let mut first = busy(&server, &place);
+    let pid = first.id();
+    first.signal(Signal::KILL);
+    first.ended();
+    let holder = fs::read_to_string(place.path().join(".lock")).unwrap();
+    assert!(holder.contains(&pid.to_string()), "its name is still there: {holder}");
+
+    place.run(&["backup"]).success().says(&["died without saying so, in stage create of \"vectors\""]);
+
+    assert_eq!(place.prove(), 1);
+    assert_eq!(fs::read_to_string(place.path().join(".lock")).unwrap(), "", "nobody holds it now");
+}

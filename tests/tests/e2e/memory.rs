@@ -1,0 +1,59 @@
+//! The memory of a run does not grow with the snapshot.
+
+use std::fs;
+use std::time::Duration;
+
+use e2e::Place;
+
+use crate::running::{Running, none, server_of, temporary_files};
+
+const MIB: u64 = 1 << 20;
+/// What a backup of any size may take at its peak.
+const LIMIT_KIB: u64 = 48 << 10;
+
+/// The peak of resident memory so far, in KiB; nothing once the process has ended.
+fn peak_kib(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
+/// The peak of a backup of so many bytes, in KiB.
+fn peak_of_backup(size_bytes: u64, compression: &str) -> u64 {
+    let server = server_of(size_bytes);
+    let place = Place::initialised(&server.url());
+    let mut running = Running::start(&mut place.command(&["backup", "--compression", compression]));
+    let mut peak = 0;
+    while !running.has_ended() {
+        peak = peak_kib(running.id()).unwrap_or(0).max(peak);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    running.ended().success();
+    let backups = place.backups("vectors");
+    assert_eq!(backups[0].manifest.snapshot_size_bytes(), size_bytes);
+    assert!(backups[0].is_good());
+    assert_eq!(temporary_files(&place), none());
+    println!("{} MiB, {compression}: {} MiB at the peak", size_bytes / MIB, peak / 1024);
+    peak
+}
+
+#[test]
+fn the_peak_of_memory_is_small_and_does_not_grow_with_the_snapshot() {
+    let small = peak_of_backup(256 * MIB, "none");
+    let large = peak_of_backup(768 * MIB, "none");
+    let compressed = peak_of_backup(48 * MIB, "gzip");
+    for peak in [small, large, compressed] {
+        assert!(peak > 4 << 10, "{peak} KiB is no measurement");
+        assert!(peak < LIMIT_KIB, "{peak} KiB is more than {LIMIT_KIB} KiB");
+    }
+    assert!(large < small + (8 << 10), "{small} KiB grew to {large} KiB");
+}
+
+/// For the figures in the notes: `cargo test --release … -- --ignored --nocapture`, with the release build's programs.
+#[test]
+#[ignore = "gigabytes: measured by hand"]
+fn the_peak_of_memory_at_one_and_at_four_gibibytes() {
+    for size in [1 << 30, 4 << 30] {
+        assert!(peak_of_backup(size, "gzip") < LIMIT_KIB);
+    }
+}
