@@ -50,6 +50,13 @@ pub enum Adopted {
     Known(BackupId),
 }
 
+/// What is known before the content was looked at.
+struct Draft {
+    named: Named,
+    started_at: DateTime<Utc>,
+    remarks: Vec<String>,
+}
+
 /// Where an archive is, or will be.
 struct Target {
     id: BackupId,
@@ -92,7 +99,7 @@ impl Importer<'_> {
                 at
             }
         };
-        self.copy(path, &mut file, metadata.len(), named, started_at, remarks, progress)
+        self.copy(path, &mut file, metadata.len(), Draft { named, started_at, remarks }, progress)
     }
 
     /// The collection's directory and the file's name, if `path` is in one of this backup directory.
@@ -145,17 +152,15 @@ impl Importer<'_> {
         Ok(Adopted::New { manifest: Box::new(manifest), remarks })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call, and each is what its name says")]
     fn copy(
         &self,
         path: &Path,
         file: &mut File,
         size_bytes: u64,
-        named: Named,
-        started_at: DateTime<Utc>,
-        mut remarks: Vec<String>,
+        draft: Draft,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Adopted, ImportError> {
+        let Draft { named, started_at, mut remarks } = draft;
         let needed = size_bytes.saturating_add(store::RESERVE_BYTES);
         let available = store::available_bytes(self.layout.root())
             .map_err(ImportError::io("asking how much room the disk has"))?;

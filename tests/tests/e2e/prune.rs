@@ -362,7 +362,7 @@ fn leftovers_on_the_server_are_listed_and_then_deleted_if_they_are_still_the_sam
         .success()
         .says(&["Deleted snapshot minilm_general-1-2025-07-15-14-30-00.snapshot"])
         .says(&["Another snapshot of minilm_general is called", "left alone"]);
-    assert_eq!(server.snapshot_names("minilm_general"), [suspected.name.clone()]);
+    assert_eq!(server.snapshot_names("minilm_general"), std::slice::from_ref(&suspected.name));
     let status = place.status();
     assert_eq!(status.undeleted_snapshots, [elsewhere]);
     assert!(status.suspected_leftovers.is_empty());
