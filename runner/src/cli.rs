@@ -61,6 +61,14 @@ pub enum Command {
     Init,
     /// Back up all collections, or some
     Backup(BackupArgs),
+    /// Delete backups that have expired, or what else is not needed any more
+    Prune(PruneArgs),
+    /// Keep a backup whatever retention says
+    Hold(HoldArgs),
+    /// Let retention decide again about a backup that is on hold
+    Unhold(UnholdArgs),
+    /// Make backups of snapshots that other tools downloaded, or of archives that have lost their manifest
+    Import(ImportArgs),
     /// Check stored backups: every byte against its digest, and what is inside
     Verify(VerifyArgs),
     /// Write a backup's snapshot to a file or to stdout, as Qdrant takes it
@@ -94,6 +102,77 @@ pub struct BackupArgs {
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `prune`.
+#[derive(Args)]
+pub struct PruneArgs {
+    /// Show each backup's fate and the reasons for it, and change nothing
+    #[arg(long, conflicts_with_all = ["orphans", "server_leftovers", "retire"])]
+    pub dry_run: bool,
+    /// Prune only this collection; may be repeated
+    #[arg(long = "collection", short = 'c', value_name = "NAME", conflicts_with_all = ["orphans", "server_leftovers", "retire"])]
+    pub collections: Vec<String>,
+    /// Delete what is listed without this; also more than half of a collection's good backups
+    #[arg(long)]
+    pub yes: bool,
+    /// List archives without a manifest instead; delete them with --yes
+    #[arg(long, conflicts_with_all = ["server_leftovers", "retire"])]
+    pub orphans: bool,
+    /// List our snapshots that are left on the server instead; delete them with --yes
+    #[arg(long, conflicts_with = "retire")]
+    pub server_leftovers: bool,
+    /// Expect no more backups of a collection that is gone from the server; delete all its backups with --yes
+    #[arg(long, value_name = "NAME")]
+    pub retire: Option<String>,
+    /// How long to wait for another run to end [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    lock_wait: Option<String>,
+    /// Print JSON
+    #[arg(long, conflicts_with_all = ["orphans", "server_leftovers", "retire"])]
+    pub json: bool,
+}
+
+/// Options of `hold`.
+#[derive(Args)]
+pub struct HoldArgs {
+    /// The backup's id, as `list` shows it
+    #[arg(value_name = "ID")]
+    pub backup: String,
+    /// Its collection
+    #[arg(long, short = 'c', value_name = "NAME")]
+    pub collection: String,
+    /// Why, for those who see it in the list
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// Options of `unhold`.
+#[derive(Args)]
+pub struct UnholdArgs {
+    /// The backup's id, as `list` shows it
+    #[arg(value_name = "ID")]
+    pub backup: String,
+    /// Its collection
+    #[arg(long, short = 'c', value_name = "NAME")]
+    pub collection: String,
+}
+
+/// Options of `import`.
+#[derive(Args)]
+pub struct ImportArgs {
+    /// Snapshots of collections, plain or gzip; they are copied, but for archives that lie in the backup directory already
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The collection that they are of, where the files' names do not say so
+    #[arg(long, short = 'c', value_name = "NAME")]
+    pub collection: Option<String>,
+    /// When they were made (as in 2025-07-15T14:30:00Z), where the files' names do not say so [default: when the file was written]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// How long to wait for another run to end [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    lock_wait: Option<String>,
 }
 
 /// Options of `verify`.
@@ -208,6 +287,11 @@ impl Cli {
             opts.compression = backup.compression.clone();
             opts.keep_server_snapshots = backup.keep_server_snapshots;
             opts.lock_wait = backup.lock_wait.clone();
+        }
+        if let Command::Prune(PruneArgs { lock_wait, .. }) | Command::Import(ImportArgs { lock_wait, .. }) =
+            &self.command
+        {
+            opts.lock_wait = lock_wait.clone();
         }
         if let Command::Verify(verify) = &self.command {
             opts.lock_wait = verify.lock_wait.clone();

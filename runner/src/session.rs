@@ -167,6 +167,11 @@ impl Session {
         self.note_write(result);
     }
 
+    /// Whether the status file has all that was to be written to it.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
     /// Changes the status without writing it yet.
     pub fn amend_status(&mut self, change: impl FnOnce(&mut Status)) {
         self.store.amend(change);

@@ -32,9 +32,10 @@ pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) 
     for entry in fs::read_dir(&directory)? {
         let name = entry?.file_name();
         match role(&component, &name.to_string_lossy()) {
-            FileRole::Archive { id } | FileRole::Manifest { id } | FileRole::Verification { id } => {
-                taken.insert(id)
-            }
+            FileRole::Archive { id }
+            | FileRole::Manifest { id }
+            | FileRole::Verification { id }
+            | FileRole::Hold { id } => taken.insert(id),
             FileRole::Temporary | FileRole::Foreign => false,
         };
     }

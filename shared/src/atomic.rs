@@ -53,6 +53,11 @@ impl AtomicFile {
         Ok(Self { temporary, target: target.to_owned(), mode })
     }
 
+    /// The same file under another final name in the same directory.
+    pub fn renamed(self, target: PathBuf) -> Self {
+        Self { target, ..self }
+    }
+
     /// The file, for writing.
     pub fn file(&mut self) -> &mut File {
         self.temporary.as_file_mut()

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::backup_id::BackupId;
 use crate::collection_name::CollectionName;
-use crate::json_file;
-use crate::layout::{FileRole, Layout, role};
+use crate::hold::Hold;
+use crate::json_file::{self, ReadError};
+use crate::layout::{FileRole, Layout, role, stem};
 use crate::manifest::Manifest;
 use crate::verification::VerificationRecord;
 
@@ -35,6 +36,8 @@ pub struct Backup {
     pub manifest: Manifest,
     /// Its verification record, once there is one.
     pub verification: Option<VerificationRecord>,
+    /// Why it is on hold, if it is: the reason that was given, or nothing. A hold file that cannot be read holds too.
+    pub hold: Option<String>,
     /// What is wrong with its archives' presence or size; nothing for a complete backup.
     pub missing: Option<String>,
 }
@@ -147,16 +150,14 @@ impl Catalog {
                 }
                 FileRole::Manifest { id } => manifests.push((id, entry.path())),
                 FileRole::Temporary => self.temporary.push(entry.path()),
-                FileRole::Verification { .. } | FileRole::Foreign => {}
+                FileRole::Verification { .. } | FileRole::Hold { .. } | FileRole::Foreign => {}
             }
         }
         let mut described = Vec::new();
         for (id, path) in manifests {
             match read_backup((component, of_files), id, &path, &archives) {
-                Ok((backup, record_problem)) => {
-                    if let Some(unreadable) = record_problem {
-                        self.unreadable.push(unreadable);
-                    }
+                Ok((backup, problems)) => {
+                    self.unreadable.extend(problems);
                     described
                         .extend(backup.manifest.archives.iter().map(|archive| archive.file_name.clone()));
                     self.collections.entry(backup.manifest.collection.clone()).or_default().push(backup);
@@ -166,7 +167,10 @@ impl Catalog {
                     described.extend(
                         archives.iter().filter(|(_, (of, _))| *of == id).map(|(name, _)| name.clone()),
                     );
-                    self.note_unreadable(&path, problem);
+                    // Whoever looks without the lock may see a backup that is being pruned.
+                    if !matches!(path.try_exists(), Ok(false)) {
+                        self.note_unreadable(&path, problem);
+                    }
                 }
             }
         }
@@ -183,13 +187,13 @@ impl Catalog {
     }
 }
 
-/// Reads one backup, and what is wrong with its verification record if that cannot be read.
+/// Reads one backup, and what is wrong with those of its lesser files that cannot be read.
 fn read_backup(
     (component, of_files): (&str, bool),
     id: BackupId,
     path: &Path,
     archives: &BTreeMap<String, (BackupId, u64)>,
-) -> Result<(Backup, Option<Unreadable>), String> {
+) -> Result<(Backup, Vec<Unreadable>), String> {
     let manifest: Manifest = json_file::read(path).map_err(|error| error.to_string())?;
     let here = crate::layout::component(&manifest.collection) == component
         && manifest.collection.is_files() == of_files;
@@ -201,24 +205,20 @@ fn read_backup(
             manifest.collection
         ));
     }
-    let record_path =
-        path.with_file_name(format!("{}.verification.json", crate::layout::stem(component, id)));
-    let (verification, record_problem) = match json_file::read::<VerificationRecord>(&record_path) {
-        Ok(record) if record.backup_id == id => (Some(record), None),
-        Ok(record) => {
-            let problem = format!(
-                "{}:1: not this place's record: it is about backup {}",
-                record_path.display(),
-                record.backup_id
-            );
-            (None, Some(Unreadable { path: record_path, problem }))
-        }
-        Err(error) if error.is_not_found() => (None, None),
-        Err(error) => {
-            let problem = error.to_string();
-            (None, Some(Unreadable { path: record_path, problem }))
-        }
-    };
+    let beside = |suffix: &str| path.with_file_name(format!("{}{suffix}", stem(component, id)));
+    let mut problems = Vec::new();
+    let record_path = beside(".verification.json");
+    let record = json_file::read::<VerificationRecord>(&record_path);
+    let verification = about(id, &record_path, record, |record| record.backup_id).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let hold_path = beside(".hold.json");
+    let hold = about(id, &hold_path, json_file::read::<Hold>(&hold_path), |hold| hold.backup_id);
+    let hold = hold.map(|hold| hold.map(|hold| hold.reason.unwrap_or_default())).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Some("its hold file cannot be read".to_owned())
+    });
     let missing = manifest.archives.iter().find_map(|archive| match archives.get(&archive.file_name) {
         None => Some(format!("archive {} is missing", archive.file_name)),
         Some((_, size)) if *size != archive.stored.size_bytes => Some(format!(
@@ -227,7 +227,28 @@ fn read_backup(
         )),
         Some(_) => None,
     });
-    Ok((Backup { manifest, verification, missing }, record_problem))
+    Ok((Backup { manifest, verification, hold, missing }, problems))
+}
+
+/// What was read from `path`, if it is there and about backup `id`.
+fn about<T>(
+    id: BackupId,
+    path: &Path,
+    read: Result<T, ReadError>,
+    id_of: impl FnOnce(&T) -> BackupId,
+) -> Result<Option<T>, Unreadable> {
+    let unreadable = |problem: String| Unreadable { path: path.to_owned(), problem };
+    match read {
+        Ok(file) => match id_of(&file) {
+            of if of == id => Ok(Some(file)),
+            of => Err(unreadable(format!(
+                "{}:1: not this place's file: it is about backup {of}",
+                path.display()
+            ))),
+        },
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
 }
 
 #[cfg(test)]
@@ -332,5 +353,18 @@ mod tests {
             Condition::Good,
             "never checked is not bad, and the record is reported"
         );
+    }
+    #[test]
+    fn a_hold_file_holds_even_when_it_cannot_be_read() {
+        let place = Place::new();
+        place.put(&format!("{STEM}.manifest.json"), MANIFEST.as_bytes());
+        assert_eq!(place.only_backup().hold, None);
+        let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
+        let hold = Hold::new(id, id.time(), Some("before the migration".to_owned()));
+        place.put(&format!("{STEM}.hold.json"), &json_file::to_bytes(&hold).unwrap());
+        assert_eq!(place.only_backup().hold.as_deref(), Some("before the migration"));
+        place.put(&format!("{STEM}.hold.json"), b"");
+        assert!(place.only_backup().hold.is_some());
+        assert_eq!(place.catalog().unreadable.len(), 1);
     }
 }

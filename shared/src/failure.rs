@@ -43,6 +43,8 @@ open_enum! {
         VersionUnsupported = "version_unsupported",
         /// What was restored is not what was backed up.
         RestoreMismatch = "restore_mismatch",
+        /// More backups have expired than are deleted without being told to.
+        PruneRefused = "prune_refused",
         /// Another run held the lock.
         Locked = "locked",
         /// A signal ended the run.

@@ -9,6 +9,7 @@ use crate::manifest::Encoding;
 
 const MANIFEST_SUFFIX: &str = ".manifest.json";
 const VERIFICATION_SUFFIX: &str = ".verification.json";
+const HOLD_SUFFIX: &str = ".hold.json";
 const SNAPSHOT_SUFFIX: &str = ".snapshot";
 const FILES_SUFFIX: &str = ".tar";
 const FILES_COMPONENT: &str = "files";
@@ -35,6 +36,11 @@ pub enum FileRole {
     },
     /// A backup's verification record.
     Verification {
+        /// The backup it is about.
+        id: BackupId,
+    },
+    /// What keeps a backup from being pruned.
+    Hold {
         /// The backup it is about.
         id: BackupId,
     },
@@ -116,6 +122,11 @@ impl Layout {
         self.file(collection, id, VERIFICATION_SUFFIX)
     }
 
+    /// The hold file of one backup.
+    pub fn hold(&self, collection: &CollectionName, id: BackupId) -> PathBuf {
+        self.file(collection, id, HOLD_SUFFIX)
+    }
+
     fn file(&self, collection: &CollectionName, id: BackupId, suffix: &str) -> PathBuf {
         self.collection(collection).join(format!("{}{suffix}", stem(&component(collection), id)))
     }
@@ -146,6 +157,7 @@ fn parse(component: &str, file_name: &str) -> Option<FileRole> {
     match suffix {
         MANIFEST_SUFFIX => Some(FileRole::Manifest { id }),
         VERIFICATION_SUFFIX => Some(FileRole::Verification { id }),
+        HOLD_SUFFIX => Some(FileRole::Hold { id }),
         _ => is_archive_suffix(suffix).then_some(FileRole::Archive { id }),
     }
 }
@@ -206,6 +218,7 @@ mod tests {
             }
             assert_eq!(role_of(layout.manifest(&name, id())), FileRole::Manifest { id: id() });
             assert_eq!(role_of(layout.verification(&name, id())), FileRole::Verification { id: id() });
+            assert_eq!(role_of(layout.hold(&name, id())), FileRole::Hold { id: id() });
         }
     }
 

@@ -2,6 +2,7 @@
 
 use schemars::generate::SchemaSettings;
 
+use crate::hold::Hold;
 use crate::last_skipped::LastSkipped;
 use crate::manifest::Manifest;
 use crate::repository::Repository;
@@ -12,6 +13,7 @@ use crate::verification::VerificationRecord;
 /// Every schema: the file's name in `docs/schema/`, and its contents.
 pub fn all() -> Vec<(&'static str, String)> {
     vec![
+        ("hold.schema.json", text::<Hold>()),
         ("last_skipped.schema.json", text::<LastSkipped>()),
         ("manifest.schema.json", text::<Manifest>()),
         ("repository.schema.json", text::<Repository>()),

@@ -3,7 +3,7 @@
 //! Replaced whole whenever something changes. A failure never erases a last success: attempts,
 //! outcomes and successes are separate fields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,12 @@ pub struct Status {
     /// Creations that had no answer when their run ended, and of which nothing was seen yet.
     #[serde(default)]
     pub unanswered_creations: Vec<Creating>,
+    /// Backups that a prune has decided to delete and is deleting. What a killed one left of them, the next finishes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pruning: Vec<PrunedBackup>,
+    /// Collections that are gone from the server for good: nothing is expected of them any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub retired_collections: BTreeSet<CollectionName>,
     /// The configured retention by age, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_seconds: Option<u64>,
@@ -123,6 +129,16 @@ pub struct ServerSnapshot {
     /// Its checksum, where the server gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Sha256Digest>,
+}
+
+/// A backup that a prune has decided to delete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PrunedBackup {
+    /// Its collection.
+    pub collection: CollectionName,
+    /// Its id.
+    pub backup_id: BackupId,
 }
 
 /// One operation's history. Counters only grow, also across runs.
@@ -203,6 +219,8 @@ impl Status {
             undeleted_snapshots: Vec::new(),
             suspected_leftovers: Vec::new(),
             unanswered_creations: Vec::new(),
+            pruning: Vec::new(),
+            retired_collections: BTreeSet::new(),
             retention_seconds: None,
         }
     }

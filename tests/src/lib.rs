@@ -1,11 +1,13 @@
 //! What the end-to-end tests share: the Qdrant stand-in, and the built programs called as their users would.
 
 pub mod place;
+pub mod plant;
 pub mod programs;
 pub mod qdrant_stand_in;
 pub mod running;
 pub mod server;
 
 pub use place::{Place, Ran};
+pub use plant::Planted;
 pub use running::{Running, eventually};
 pub use server::Server;

@@ -197,6 +197,16 @@ impl Run<'_> {
             .collect();
         for collection in known.into_iter().filter(|collection| !collection.is_files()) {
             let present = self.listed.contains(&collection);
+            if self.session.status().retired_collections.contains(&collection) {
+                if !present {
+                    continue;
+                }
+                self.session
+                    .warn(format!("collection \"{collection}\" was retired and is on the server again"));
+                self.session.amend_status(|status| {
+                    status.retired_collections.retain(|retired| *retired != collection)
+                });
+            }
             let selected = (self.context.options.selects)(collection.as_str());
             let was_gone = self
                 .session

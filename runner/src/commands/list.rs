@@ -26,6 +26,7 @@ struct Entry<'a> {
     encoding: &'a [Encoding],
     condition: &'static str,
     verified: Option<String>,
+    held: Option<&'a str>,
     problem: Option<&'a str>,
 }
 
@@ -78,7 +79,7 @@ fn row(backup: &Backup, clock: Clock) -> Vec<String> {
         HumanBytes(manifest.snapshot_size_bytes()).to_string(),
         HumanBytes(manifest.stored_size_bytes()).to_string(),
         encoding(backup).iter().map(Encoding::as_str).collect::<Vec<_>>().join("+"),
-        verified(backup),
+        if backup.hold.is_some() { format!("{}, HELD", verified(backup)) } else { verified(backup) },
     ]
 }
 
@@ -122,6 +123,7 @@ fn json(backups: &[&Backup], catalog: &Catalog, clock: Clock) -> Result<String, 
             .as_ref()
             .and_then(|record| record.deepest_pass())
             .map(|(level, _)| level.to_string()),
+        held: backup.hold.as_deref(),
         problem: backup.missing.as_deref(),
     });
     let listing = Listing {

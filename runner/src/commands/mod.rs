@@ -4,9 +4,15 @@ mod accept_source;
 mod backup;
 mod config;
 mod export;
+mod hold;
+mod import;
 mod init;
+mod leftovers;
 mod list;
+mod orphans;
 mod place;
+mod prune;
+mod retire;
 mod status;
 mod verify;
 
@@ -86,6 +92,10 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
     match &cli.command {
         Command::Init => init::init(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
+        Command::Prune(args) => block_on(prune::prune(settings, args, clock))?,
+        Command::Hold(args) => hold::hold(settings, args, clock),
+        Command::Unhold(args) => hold::unhold(settings, args),
+        Command::Import(args) => block_on(import::import(settings, args, clock))?,
         Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
         Command::Export(args) => block_on(export::export(settings, args, console))?,
         Command::List(args) => list::list(settings, args, clock),

@@ -101,7 +101,8 @@ fn judge(
             let history = status.and_then(|status| status.collections.get(name));
             let newest_good = newest.get(name).copied();
             let backup = newest_good.map(|backup| &backup.manifest);
-            let on_server = history.and_then(|history| history.on_server);
+            let retired = status.is_some_and(|status| status.retired_collections.contains(name));
+            let on_server = if retired { Some(false) } else { history.and_then(|history| history.on_server) };
             let expected = on_server != Some(false) && settings.backup.selection.selects(name.as_str());
             let age = backup.map(|manifest| now - manifest.started_at);
             let too_old = match (age, interval) {

@@ -2,10 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use qdrant_backup_shared::config_file::{ConfigFile, Located};
+use globset::Glob;
+use qdrant_backup_shared::config_file::{ConfigFile, Located, RetentionOverride};
 
 use super::layers::{Layers, as_is, optional};
+use super::selection::Globs;
 use super::setting::Setting;
+use crate::retention::{NoRule, Policies, Policy};
 
 /// Which backups stay: those that any rule keeps. A rule that nobody set is `None`.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ pub struct RetentionSettings {
     pub keep_monthly: Setting<Option<NonZeroU32>>,
     /// Keep the last of each of this many years.
     pub keep_yearly: Setting<Option<NonZeroU32>>,
+    /// Other rules for some collections; the first whose glob matches counts, wholly.
+    pub overrides: Setting<Vec<RetentionOverride>>,
 }
 
 impl RetentionSettings {
@@ -35,6 +40,7 @@ impl RetentionSettings {
             layers.env_file("BACKUP_RETENTION_DAYS", positive),
             layers.config("retention.keep_days", &file.keep_days, as_is),
         ]);
+        let overrides = rule_overrides(layers, config);
         let mut rule = |key, located: &Option<Located<NonZeroU32>>| {
             optional(layers.choose([layers.config(key, located, as_is)]))
         };
@@ -46,8 +52,51 @@ impl RetentionSettings {
             keep_weekly: rule("retention.keep_weekly", &file.keep_weekly),
             keep_monthly: rule("retention.keep_monthly", &file.keep_monthly),
             keep_yearly: rule("retention.keep_yearly", &file.keep_yearly),
+            overrides,
         }
     }
+
+    /// The rules for every collection.
+    ///
+    /// # Errors
+    /// When there is no rule at all.
+    pub fn policies(&self) -> Result<Policies, NoRule> {
+        let general = Policy {
+            keep_days: *self.keep_days,
+            keep_last: *self.keep_last,
+            keep_hourly: *self.keep_hourly,
+            keep_daily: *self.keep_daily,
+            keep_weekly: *self.keep_weekly,
+            keep_monthly: *self.keep_monthly,
+            keep_yearly: *self.keep_yearly,
+        };
+        let overrides = self.overrides.iter().filter_map(|rules| {
+            let policy = Policy {
+                keep_days: rules.keep_days,
+                keep_last: rules.keep_last,
+                keep_hourly: rules.keep_hourly,
+                keep_daily: rules.keep_daily,
+                keep_weekly: rules.keep_weekly,
+                keep_monthly: rules.keep_monthly,
+                keep_yearly: rules.keep_yearly,
+            };
+            // Every glob was compiled when it was read.
+            Some((Globs::compile(vec![rules.glob.value.clone()]).ok()?, policy))
+        });
+        Policies::new(general, overrides.collect())
+    }
+}
+
+fn rule_overrides(layers: &mut Layers<'_>, config: &ConfigFile) -> Setting<Vec<RetentionOverride>> {
+    const KEY: &str = "retention.overrides";
+    let located = &config.retention.overrides;
+    for rules in located.iter().flat_map(|located| &located.value) {
+        if let Err(error) = Glob::new(&rules.glob.value) {
+            let source = layers.config_source(KEY, rules.glob.line);
+            layers.problems.push(source.problem(format!("match: not a glob: {}", error.kind())));
+        }
+    }
+    layers.choose_or([layers.config(KEY, located, as_is)], Vec::new())
 }
 
 fn positive(text: &str) -> Result<NonZeroU32, &'static str> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
+use qdrant_backup_shared::config_file::RetentionOverride;
 use qdrant_backup_shared::text::one_line;
 use serde_json::{Map, Value, json};
 
@@ -108,6 +109,9 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("retention.keep_weekly", &retention.keep_weekly, keep),
         Row::new("retention.keep_monthly", &retention.keep_monthly, keep),
         Row::new("retention.keep_yearly", &retention.keep_yearly, keep),
+        Row::new("retention.overrides", &retention.overrides, |overrides: &Vec<RetentionOverride>| {
+            overrides.iter().map(rules_text).collect()
+        }),
         Row::new("verify.reread_within_days", &settings.verify.reread_within_days, |days| json!(days)),
         Row::new("log.level", &settings.log_level, text),
     ]
@@ -120,6 +124,12 @@ fn with_mask(url: &impl Display, auth: Option<&BasicAuth>) -> Value {
         (Some(_), Some((scheme, rest))) => json!(format!("{scheme}://{MASK}@{rest}")),
         (Some(_) | None, _) => json!(url),
     }
+}
+
+/// As `logs-*: keep_days 3, keep_last 2`.
+fn rules_text(rules: &RetentionOverride) -> String {
+    let set = rules.rules().into_iter().filter_map(|(key, count)| Some(format!("{key} {}", count?)));
+    format!("{}: {}", rules.glob.value, set.collect::<Vec<_>>().join(", "))
 }
 
 fn text(value: &impl Display) -> Value {

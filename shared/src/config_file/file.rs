@@ -203,6 +203,10 @@ retention:
   keep_weekly: 4
   keep_monthly: 12
   keep_yearly: 4294967295
+  overrides:
+    - {match: "logs-*", keep_days: 3}
+    - match: scratch
+      keep_last: 2
 log:
   level: debug
 "#;
@@ -222,7 +226,12 @@ log:
             config.retention.keep_days,
             Some(Located { value: NonZeroU32::new(7).unwrap(), line: 24 })
         );
-        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 32 }));
+        let overrides = config.retention.overrides.unwrap();
+        assert_eq!(overrides.value[0].glob, Located { value: "logs-*".to_owned(), line: 32 });
+        assert_eq!(overrides.value[0].keep_days, NonZeroU32::new(3));
+        assert_eq!(overrides.value[1].glob.line, 33);
+        assert_eq!(overrides.value[1].keep_last, NonZeroU32::new(2));
+        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 36 }));
     }
 
     #[test]
@@ -258,7 +267,7 @@ log:
             "backup.yaml:19: retention.keep_days: expected a whole number from 1 to 4294967295, got \"0\"",
             "backup.yaml:20: retention.keep_last: expected a whole number from 1 to 4294967295, got \"1.5\"",
             "backup.yaml:21: retention.cron: unknown key; did you mean schedule.cron?",
-            "backup.yaml:22: retention.nonsense_altogether: unknown key; known here: keep_days, keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly",
+            "backup.yaml:22: retention.nonsense_altogether: unknown key; known here: keep_days, keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, overrides",
             "backup.yaml:23: log: expected a mapping of keys to values",
             "backup.yaml:24: backup: key repeated; it is already on line 6",
             "backup.yaml:26: keep_daily: unknown key; did you mean retention.keep_daily?",
@@ -269,6 +278,28 @@ log:
         }
         assert_eq!(found.len(), expected.len());
         assert!(!found.iter().any(|line| line.contains("secret-value")));
+    }
+
+    #[test]
+    fn problems_of_overrides_name_their_own_lines() {
+        let text = "retention:\n  overrides:\n    - match: a\n      keep_dayz: 3\n      keep_days: 0\n      keep_last: 1\n      \
+                    keep_last: 2\n    - keep_days: 1\n    - match: b\n    - match: \"\"\n      keep_days: 1\n    - c\n";
+        let expected = [
+            "backup.yaml:4: retention.overrides: unknown key keep_dayz; did you mean keep_days?",
+            "backup.yaml:5: retention.overrides.keep_days: expected a whole number from 1 to 4294967295, got \"0\"",
+            "backup.yaml:7: retention.overrides.keep_last: key repeated; it is already on line 6",
+            "backup.yaml:8: retention.overrides: no `match`: which collections is this for?",
+            "backup.yaml:9: retention.overrides: no rule: say what to keep, as in `keep_days: 3`",
+            "backup.yaml:10: retention.overrides.match: the text is empty; give a value or remove the line",
+            "backup.yaml:12: retention.overrides: expected a mapping such as {match: \"logs-*\", keep_days: 3}",
+        ];
+        assert_eq!(problems(text), expected);
+        assert_eq!(
+            problems("retention: {overrides: 3}\n"),
+            [
+                "backup.yaml:1: retention.overrides: expected a list such as [{match: \"logs-*\", keep_days: 3}]"
+            ]
+        );
     }
 
     #[test]

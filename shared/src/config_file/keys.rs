@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::overrides::{self, RetentionOverride};
 use super::tree::Node;
 use super::types::{Compression, LogLevel, UrlText};
 use super::values::{self, Located, Reading};
@@ -116,6 +117,8 @@ sections! {
         keep_monthly: NonZeroU32 = values::positive,
         /// Keep the last of each of this many years.
         keep_yearly: NonZeroU32 = values::positive,
+        /// Other rules for the collections that a glob matches; the first that matches counts, wholly.
+        overrides: Vec<RetentionOverride> = overrides::overrides,
     }
     /// `verify`: how stored backups are checked.
     verify: VerifySection {

@@ -6,6 +6,7 @@
 
 mod file;
 mod keys;
+mod overrides;
 mod problem;
 mod suggest;
 mod tree;
@@ -16,6 +17,7 @@ pub use file::InvalidConfigFile;
 pub use keys::{
     BackupSection, ConfigFile, KEYS, LogSection, QdrantSection, RetentionSection, ScheduleSection,
 };
+pub use overrides::RetentionOverride;
 pub use problem::Problem;
 pub use suggest::closest;
 pub use types::{BadValue, Compression, LogLevel, UrlText, parse_duration, parse_size};

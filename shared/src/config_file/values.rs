@@ -11,7 +11,7 @@ use super::tree::{Node, Value};
 use super::types::{BadValue, Compression, LogLevel, UrlText, parse_duration, quoted};
 
 /// A value and the line it stands on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Located<T> {
     /// The value.
     pub value: T,

@@ -1,0 +1,76 @@
+//! `qdrant-backup hold` and `unhold`: keeping a backup whatever retention says.
+
+use std::fs;
+
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::hold::Hold;
+use qdrant_backup_shared::{CollectionName, Layout, atomic, json_file};
+
+use super::{Refusal, place};
+use crate::cli::{HoldArgs, UnholdArgs};
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::lock::{LockError, ReadersLock};
+use crate::settings::Settings;
+
+/// Puts a backup on hold. Works while a run goes on: it only keeps a prune away for a moment.
+pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, Refusal> {
+    let (layout, collection) = (place::layout(settings), name(&args.collection)?);
+    place::open(&layout)?;
+    let _shared = share(&layout)?;
+    let id = existing(&layout, &collection, &args.backup)?;
+    let path = layout.hold(&collection, id);
+    let hold = Hold::new(id, clock.now(), args.reason.clone());
+    json_file::write(&path, &hold)
+        .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", path.display())))?;
+    tracing::info!("Backup {id} of {collection} is on hold: it is kept until `qdrant-backup unhold`");
+    Ok(Exit::Success)
+}
+
+/// Releases a backup from its hold.
+pub fn unhold(settings: &Settings, args: &UnholdArgs) -> Result<Exit, Refusal> {
+    let (layout, collection) = (place::layout(settings), name(&args.collection)?);
+    place::open(&layout)?;
+    let _shared = share(&layout)?;
+    let id = existing(&layout, &collection, &args.backup)?;
+    let path = layout.hold(&collection, id);
+    match fs::remove_file(&path) {
+        Ok(()) => {
+            atomic::sync_directory(&layout.collection(&collection)).map_err(Refusal::failed)?;
+            tracing::info!("Backup {id} of {collection} is no longer on hold");
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            tracing::info!("Backup {id} of {collection} was not on hold; nothing changed");
+        }
+        Err(error) => {
+            return Err(Refusal::failed(format!("{}: cannot be removed: {error}", path.display())));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn name(text: &str) -> Result<CollectionName, Refusal> {
+    CollectionName::new(text).map_err(|error| Refusal::configuration(format!("--collection: {error}")))
+}
+
+/// Shares the lock of readers, which keeps backups from being deleted meanwhile. Waits for somebody who deletes: that takes moments.
+fn share(layout: &Layout) -> Result<ReadersLock, Refusal> {
+    ReadersLock::share(&layout.readers_file()).map_err(|error| match error {
+        LockError::Deleting { .. } => {
+            Refusal { exit: Exit::Locked, message: format!("{error}; nothing was changed") }
+        }
+        LockError::Held { .. } | LockError::Io { .. } => Refusal::failed(error),
+    })
+}
+
+fn existing(layout: &Layout, collection: &CollectionName, id: &str) -> Result<BackupId, Refusal> {
+    let id: BackupId = id.parse().map_err(Refusal::failed)?;
+    let path = layout.manifest(collection, id);
+    match path.try_exists() {
+        Ok(true) => Ok(id),
+        Ok(false) => Err(Refusal::failed(format!(
+            "collection \"{collection}\" has no backup {id}; `qdrant-backup list` shows what there is"
+        ))),
+        Err(error) => Err(Refusal::failed(format!("{}: {error}", path.display()))),
+    }
+}

@@ -1,0 +1,94 @@
+//! `qdrant-backup import`: makes backups of snapshots that are files already.
+
+use chrono::{DateTime, Utc};
+use indicatif::HumanBytes;
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::manifest::ServerChecksum;
+use qdrant_backup_shared::text::one_line;
+
+use super::{Refusal, place};
+use crate::cli::ImportArgs;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::import::{Adopted, ImportError, Importer};
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+/// Imports one file after the other; one that fails does not keep the others from being imported.
+pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Result<Exit, Refusal> {
+    let signals =
+        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let layout = place::layout(settings);
+    let collection = args.collection.as_deref().map(CollectionName::new).transpose();
+    let collection = collection.map_err(|error| Refusal::configuration(format!("--collection: {error}")))?;
+    let at = args.at.as_deref().map(time).transpose()?;
+    place::open(&layout)?;
+    let _lock = place::lock(settings, &layout, "import", clock).await?;
+    let mut failed = 0;
+    for path in &args.files {
+        // Read again for each: what was just imported is known now.
+        let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
+        let importer = Importer {
+            layout: &layout,
+            catalog: &catalog,
+            clock,
+            collection: collection.as_ref(),
+            at,
+            interrupt: signals.token(),
+        };
+        let shown = one_line(&path.display().to_string());
+        match importer.import(path, &mut |_| ()) {
+            Ok(Adopted::New { manifest, remarks }) => {
+                for remark in remarks {
+                    tracing::warn!("{shown}: {}", one_line(&remark));
+                }
+                let checked = manifest
+                    .archives
+                    .iter()
+                    .all(|archive| archive.server_checksum == ServerChecksum::Matched);
+                tracing::info!(
+                    "Imported {shown} as backup {} of {} ({} stored of {}, SHA-256 of the snapshot {}…{})",
+                    manifest.backup_id,
+                    manifest.collection,
+                    HumanBytes(manifest.stored_size_bytes()),
+                    HumanBytes(manifest.snapshot_size_bytes()),
+                    manifest
+                        .archives
+                        .first()
+                        .map(|archive| archive.snapshot.sha256.short())
+                        .unwrap_or_default(),
+                    if checked { ", as in Qdrant's checksum file" } else { "" }
+                );
+            }
+            Ok(Adopted::Known(id)) => {
+                tracing::info!("{shown}: the same snapshot is backup {id} already; nothing changed");
+            }
+            Err(ImportError::Interrupted) => {
+                let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
+                return Err(Refusal { exit, message: format!("{shown}: {}", ImportError::Interrupted) });
+            }
+            Err(error) => {
+                tracing::error!("{shown}: not imported: {}", one_line(&error.to_string()));
+                failed += 1;
+            }
+        }
+    }
+    Ok(match failed {
+        0 => Exit::Success,
+        all if all == args.files.len() => Exit::Failed,
+        _some => Exit::Partial,
+    })
+}
+
+/// A time in RFC 3339, or as a backup id has it.
+fn time(text: &str) -> Result<DateTime<Utc>, Refusal> {
+    let rfc = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    rfc.ok().or_else(|| text.parse::<BackupId>().ok().map(|id| id.time())).ok_or_else(|| {
+        Refusal::configuration(format!(
+            "--at: expected a time such as 2025-07-15T14:30:00Z, got \"{}\"",
+            one_line(text)
+        ))
+    })
+}

@@ -1,0 +1,139 @@
+//! `qdrant-backup prune --server-leftovers`: snapshots on the server that are ours, or may be.
+
+use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::json_file;
+use qdrant_backup_shared::status::ServerSnapshot;
+use qdrant_backup_shared::{Layout, Status};
+
+use super::{Refusal, client, place};
+use crate::backup::{Deletion, delete_ours};
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::output;
+use crate::qdrant::{Client, Error, SnapshotName};
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::status_store::StatusStore;
+
+/// Lists what the status records, or deletes what of it the server still lists under that name with that checksum.
+pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
+    let signals =
+        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let layout = place::layout(settings);
+    let client = client(settings, signals.token())?;
+    place::open(&layout)?;
+    if yes { delete(settings, &layout, &client, clock).await } else { list(&layout, &client).await }
+}
+
+async fn list(layout: &Layout, client: &Client) -> Result<Exit, Refusal> {
+    let status = match json_file::read::<Status>(&layout.status_file()) {
+        Ok(status) => Some(status),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(Refusal::failed(error)),
+    };
+    let recorded = status.as_ref().map(recorded).unwrap_or_default();
+    let mut rows = Vec::new();
+    for (snapshot, whose) in &recorded {
+        let state = if snapshot.node_url == client.url() {
+            state(client, snapshot).await.map_err(Refusal::failed)?
+        } else {
+            "not asked: another URL"
+        };
+        rows.push(vec![
+            snapshot.collection.to_string(),
+            snapshot.name.clone(),
+            (*whose).to_owned(),
+            state.to_owned(),
+            snapshot.node_url.clone(),
+        ]);
+    }
+    let header = ["COLLECTION", "SNAPSHOT", "WHOSE", "NOW", "SERVER"];
+    output::print(&output::table(&header, &[], rows)).map_err(Refusal::failed)?;
+    if recorded.is_empty() {
+        tracing::info!("No snapshot of ours is known to be left on a server");
+    } else {
+        tracing::info!(
+            "`qdrant-backup prune --server-leftovers --yes` deletes those that are there, also those that are only perhaps ours"
+        );
+    }
+    Ok(Exit::Success)
+}
+
+/// All recorded leftovers, each with how sure it is that it is ours.
+fn recorded(status: &Status) -> Vec<(ServerSnapshot, &'static str)> {
+    let ours = status.undeleted_snapshots.iter().map(|snapshot| (snapshot.clone(), "ours"));
+    let suspected = status.suspected_leftovers.iter().map(|snapshot| (snapshot.clone(), "perhaps ours"));
+    ours.chain(suspected).collect()
+}
+
+async fn state(client: &Client, snapshot: &ServerSnapshot) -> Result<&'static str, Error> {
+    let list = match client.snapshots(&snapshot.collection).await {
+        Ok(list) => list,
+        Err(error) if error.is_not_found() => return Ok("gone"),
+        Err(error) => return Err(error),
+    };
+    let Ok(name) = SnapshotName::new(&snapshot.name) else { return Ok("gone") };
+    Ok(match list.snapshots.iter().find(|listed| listed.name == name) {
+        None => "gone",
+        Some(listed) if listed.checksum == snapshot.checksum => "there",
+        Some(_) => "another one has its name",
+    })
+}
+
+async fn delete(
+    settings: &Settings,
+    layout: &Layout,
+    client: &Client,
+    clock: Clock,
+) -> Result<Exit, Refusal> {
+    place::make_state_directory(layout)?;
+    let _lock = place::lock(settings, layout, "prune", clock).await?;
+    let catalog = Catalog::read(layout).map_err(Refusal::failed)?;
+    let (mut store, warnings) =
+        StatusStore::open(layout, &catalog, &place::hostname(), clock.now()).map_err(Refusal::failed)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let recorded = recorded(store.get());
+    if recorded.is_empty() {
+        tracing::info!("No snapshot of ours is known to be left on a server");
+    }
+    let mut exit = Exit::Success;
+    for (snapshot, _) in recorded {
+        let (name, collection) = (&snapshot.name, &snapshot.collection);
+        if snapshot.node_url != client.url() {
+            tracing::warn!(
+                "Snapshot {name} of {collection} is on {}; `--url` says which server to ask",
+                snapshot.node_url
+            );
+            continue;
+        }
+        match delete_ours(client, &snapshot).await {
+            Ok(deletion) => {
+                match deletion {
+                    Deletion::Deleted => {
+                        tracing::info!("Deleted snapshot {name} of {collection} on the server");
+                    }
+                    Deletion::Gone => {
+                        tracing::info!("Snapshot {name} of {collection} is not on the server any more");
+                    }
+                    Deletion::Replaced => tracing::warn!(
+                        "Another snapshot of {collection} is called {name} now; left alone, and no longer taken for ours"
+                    ),
+                }
+                store
+                    .update(|status| {
+                        status.undeleted_snapshots.retain(|entry| *entry != snapshot);
+                        status.suspected_leftovers.retain(|entry| *entry != snapshot);
+                    })
+                    .map_err(Refusal::failed)?;
+            }
+            Err(error @ Error::Interrupted) => return Err(Refusal::failed(error)),
+            Err(error) => {
+                tracing::error!("{error}; snapshot {name} of {collection} stays on the server");
+                exit = Exit::Failed;
+            }
+        }
+    }
+    Ok(exit)
+}

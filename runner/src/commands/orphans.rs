@@ -1,0 +1,75 @@
+//! `qdrant-backup prune --orphans`: archives without a manifest, listed or deleted.
+
+use chrono::{DateTime, Utc};
+use indicatif::HumanBytes;
+use qdrant_backup_shared::Layout;
+use qdrant_backup_shared::catalog::{Catalog, Orphan};
+
+use super::{Refusal, place};
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::lock::ReadersLock;
+use crate::output;
+use crate::prune::remove_orphan;
+use crate::settings::Settings;
+
+/// Lists the orphans without any lock, or deletes them all.
+pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
+    let layout = place::layout(settings);
+    place::open(&layout)?;
+    if !yes {
+        let orphans = read(&layout)?;
+        output::print(&table(&orphans)).map_err(Refusal::failed)?;
+        if orphans.is_empty() {
+            tracing::info!("There is no archive without a manifest");
+        } else {
+            tracing::info!(
+                "Each may be the last copy of something: `qdrant-backup import FILE` makes a backup of it, \
+                 `qdrant-backup prune --orphans --yes` deletes them all. One that a run going on has just written is no orphan yet"
+            );
+        }
+        return Ok(Exit::Success);
+    }
+    let _lock = place::lock(settings, &layout, "prune", clock).await?;
+    let Some(_alone) = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)? else {
+        return Err(busy());
+    };
+    let orphans = read(&layout)?;
+    let mut exit = Exit::Success;
+    for orphan in &orphans {
+        let (path, size) = (orphan.path.display(), HumanBytes(orphan.size_bytes));
+        match remove_orphan(&orphan.path) {
+            Ok(()) => tracing::info!("Deleted {path} ({size})"),
+            Err(error) => {
+                tracing::error!("{path}: cannot be deleted: {error}");
+                exit = Exit::Failed;
+            }
+        }
+    }
+    if orphans.is_empty() {
+        tracing::info!("There is no archive without a manifest");
+    }
+    Ok(exit)
+}
+
+/// What to say when somebody reads archives.
+pub fn busy() -> Refusal {
+    Refusal {
+        exit: Exit::Locked,
+        message: "archives are being read (by a restore, a drill, an export or a hold); nothing was deleted"
+            .to_owned(),
+    }
+}
+
+fn read(layout: &Layout) -> Result<Vec<Orphan>, Refusal> {
+    Ok(Catalog::read(layout).map_err(Refusal::failed)?.orphans)
+}
+
+fn table(orphans: &[Orphan]) -> String {
+    let rows = orphans.iter().map(|orphan| {
+        let modified = orphan.path.metadata().and_then(|metadata| metadata.modified());
+        let modified = modified.map_or_else(|_| "?".to_owned(), |at| output::time(DateTime::<Utc>::from(at)));
+        vec![orphan.path.display().to_string(), HumanBytes(orphan.size_bytes).to_string(), modified]
+    });
+    output::table(&["ORPHAN", "SIZE", "WRITTEN"], &[1], rows)
+}

@@ -1,0 +1,189 @@
+//! `qdrant-backup prune`: applies retention, or shows what it would do.
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::json_file;
+use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
+use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{Failure, FailureKind, Layout, Status};
+use tokio_util::sync::CancellationToken;
+
+use super::backup::names;
+use super::{Refusal, exit, leftovers, orphans, place, print_report, retire};
+use crate::cli::PruneArgs;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::output;
+use crate::prune::{PruneContext, plan_all, prune as apply, source_changed};
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+/// Does what the options say.
+pub async fn prune(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
+    if args.orphans {
+        orphans::orphans(settings, args.yes, clock).await
+    } else if args.server_leftovers {
+        leftovers::server_leftovers(settings, args.yes, clock).await
+    } else if let Some(name) = &args.retire {
+        retire::retire(settings, name, args.yes, clock).await
+    } else {
+        retention(settings, args, clock).await
+    }
+}
+
+async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
+    let mut context = PruneContext {
+        policies: settings.retention.policies().map_err(Refusal::configuration)?,
+        only: names(&args.collections)?,
+        yes: args.yes,
+        interrupt: CancellationToken::new(),
+    };
+    let layout = place::layout(settings);
+    place::open(&layout)?;
+    if args.dry_run {
+        return dry_run(&layout, &context, args.json, clock);
+    }
+    let signals =
+        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    context.interrupt = signals.token();
+    place::make_state_directory(&layout)?;
+    let _lock = tokio::select! {
+        lock = place::lock(settings, &layout, "prune", clock) => lock?,
+        () = signals.token().cancelled_owned() => {
+            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
+            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
+        }
+    };
+    // Read again under the lock: the run that had it may have changed it.
+    let repository = place::open(&layout)?;
+    let mut session =
+        Session::open(layout, repository, clock, &place::hostname(), "prune").map_err(Refusal::failed)?;
+    apply(&mut session, &context);
+    let finished = session.finish();
+    if args.json {
+        print_report(&finished)?;
+    }
+    for operation in &finished.report.operations {
+        if !args.json {
+            output::print(&table(&operation.collections)).map_err(Refusal::failed)?;
+        }
+        summarize(operation);
+    }
+    exit(&finished, signals.received())
+}
+
+/// Says what a prune would do now. Takes no lock and writes nothing, so it works while a run goes on.
+fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) -> Result<Exit, Refusal> {
+    let catalog = Catalog::read(layout).map_err(|error| {
+        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+    })?;
+    let status = match json_file::read::<Status>(&layout.status_file()) {
+        Ok(status) => Some(status),
+        Err(error) => {
+            if !error.is_not_found() {
+                tracing::warn!("{error}; what it says against pruning is not known");
+            }
+            None
+        }
+    };
+    let started_at = clock.now();
+    let mut report = RunReport {
+        run_id: uuid::Uuid::new_v4().to_string(),
+        command: "prune --dry-run".to_owned(),
+        started_at,
+        completed_at: started_at,
+        duration_seconds: 0.0,
+        outcome: Outcome::Success,
+        operations: Vec::new(),
+        warnings: Vec::new(),
+    };
+    if status.as_ref().is_some_and(|status| status.source_changed) {
+        report.warnings.push(source_changed());
+    }
+    let mut collections = Vec::new();
+    for plan in plan_all(context, &catalog, status.as_ref(), started_at) {
+        let mut collection = CollectionReport::new(plan.collection, started_at);
+        collection.fates = plan.fates;
+        if let Some(withheld) = plan.withheld {
+            report.warnings.push(format!("\"{}\" would not be pruned: {withheld}", collection.collection));
+            if withheld.is_failure() {
+                let message = one_line(&withheld.to_string());
+                collection.outcome = Outcome::Failed;
+                collection.failure = Some(Failure { kind: FailureKind::PruneRefused, message });
+            }
+        }
+        collections.push(collection);
+    }
+    for warning in &report.warnings {
+        tracing::warn!("{warning}");
+    }
+    let going = tally(&collections, &Fate::Delete);
+    if json {
+        report.operations.push(OperationReport {
+            operation: Operation::Prune,
+            qdrant_version: None,
+            started_at,
+            completed_at: started_at,
+            duration_seconds: 0.0,
+            outcome: Outcome::Success,
+            failure: None,
+            collections,
+        });
+        let text = serde_json::to_string_pretty(&report).map_err(Refusal::failed)?;
+        output::print(&text).map_err(Refusal::failed)?;
+    } else {
+        output::print(&table(&collections)).map_err(Refusal::failed)?;
+    }
+    tracing::info!("Dry run: {going} have expired; nothing was deleted");
+    Ok(Exit::Success)
+}
+
+fn table(collections: &[CollectionReport]) -> String {
+    let rows = collections.iter().flat_map(|collection| {
+        collection.fates.iter().map(|fate| {
+            vec![
+                collection.collection.to_string(),
+                fate.backup_id.to_string(),
+                HumanBytes(fate.stored_size_bytes).to_string(),
+                fate.fate.to_string(),
+                one_line(&fate.reasons.join("; ")),
+            ]
+        })
+    });
+    output::table(&["COLLECTION", "BACKUP", "STORED", "FATE", "REASONS"], &[2], rows)
+}
+
+/// How many backups of `fate` there are, and how large they are.
+fn tally(collections: &[CollectionReport], fate: &Fate) -> String {
+    let all: Vec<u64> = collections
+        .iter()
+        .flat_map(|collection| &collection.fates)
+        .filter(|decided| decided.fate == *fate)
+        .map(|decided| decided.stored_size_bytes)
+        .collect();
+    format!("{} backups ({})", all.len(), HumanBytes(all.iter().sum()))
+}
+
+/// Says in one line how the prune went.
+pub fn summarize(operation: &OperationReport) {
+    let collections = &operation.collections;
+    let deleted = tally(collections, &Fate::Deleted);
+    let kept = tally(collections, &Fate::Keep);
+    let failed: Vec<String> = collections
+        .iter()
+        .filter_map(|collection| {
+            Some(format!("{} ({})", collection.collection, collection.failure.as_ref()?.kind))
+        })
+        .collect();
+    match &operation.outcome {
+        Outcome::Success => tracing::info!("Prune succeeded: deleted {deleted}, kept {kept}"),
+        Outcome::Interrupted => tracing::error!("Prune interrupted by a signal: deleted {deleted}"),
+        Outcome::Partial | Outcome::Failed | Outcome::Other(_) => {
+            let why = operation.failure.as_ref().map(|failure| failure.message.clone());
+            let why = why.unwrap_or_else(|| format!("failed: {}", failed.join(", ")));
+            tracing::error!("Prune {}: deleted {deleted}; {}", operation.outcome, one_line(&why));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Why a file was not imported.
+
+use std::io;
+
+use qdrant_backup_shared::digest::Sha256Digest;
+
+/// A file did not become a backup. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The name tells nothing about the collection.
+    #[error("the name does not say which collection this is a snapshot of; give it with `--collection`")]
+    NoCollection,
+    /// The name can be read in two ways.
+    #[error(
+        "this may be a snapshot of collection \"{one}\" or of \"{other}\"; say which with `--collection`"
+    )]
+    Ambiguous {
+        /// One way to read it.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// It lies in the directory of another collection.
+    #[error(
+        "it lies in the directory of another collection than \"{collection}\"; move it elsewhere to import it"
+    )]
+    OtherDirectory {
+        /// The collection that was asked for.
+        collection: String,
+    },
+    /// It lies in the backup directory and is no orphan.
+    #[error(
+        "it lies in the backup directory and is not an archive without a manifest, so there is nothing to adopt"
+    )]
+    NotAnOrphan,
+    /// A directory, a pipe, or another thing that is not a file.
+    #[error("not a regular file")]
+    NotAFile,
+    /// A compression that cannot be read.
+    #[error("compressed with zstd, which is not supported; decompress it first")]
+    Zstd,
+    /// The content is not a whole snapshot of a collection.
+    #[error("not a whole snapshot of a collection: {problem}")]
+    Contents {
+        /// What is wrong, with the member's name.
+        problem: String,
+    },
+    /// Qdrant's own checksum lies beside it and is another one.
+    #[error("Qdrant's checksum file beside it says {}…, and the snapshot has {}…", expected.short(), got.short())]
+    ChecksumMismatch {
+        /// What the file says.
+        expected: Sha256Digest,
+        /// What was computed.
+        got: Sha256Digest,
+    },
+    /// The copy would not fit.
+    #[error("the copy needs {needed} bytes and {available} are free")]
+    NoRoom {
+        /// Bytes that the copy takes.
+        needed: u64,
+        /// Bytes that are free.
+        available: u64,
+    },
+    /// A signal came.
+    #[error("interrupted by a signal")]
+    Interrupted,
+    /// Reading or writing failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl ImportError {
+    /// For `map_err`: a file operation that was `what`.
+    pub fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+}

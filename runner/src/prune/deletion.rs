@@ -1,0 +1,219 @@
+//! Deleting a backup so that a kill at any point leaves a whole backup or what can be told to be none.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use qdrant_backup_shared::atomic::sync_directory;
+use qdrant_backup_shared::layout::{FileRole, component, role};
+use qdrant_backup_shared::status::PrunedBackup;
+use qdrant_backup_shared::{Layout, Manifest};
+
+/// How one backup is deleted: step by step, each of them harmless to repeat.
+#[derive(Debug)]
+pub struct Deletion {
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Remove(PathBuf),
+    Sync(PathBuf),
+}
+
+impl Deletion {
+    /// The deletion of the backup that `manifest` describes. Of the files that it names only those are touched whose names
+    /// are those of archives of this backup.
+    ///
+    /// # Crash safety
+    /// The manifest goes first and for good: from then on there is no backup, and what is left of it are orphans. The archives
+    /// go last, so that as long as anything is left there is something to finish the deletion by.
+    pub fn of(layout: &Layout, manifest: &Manifest) -> Self {
+        let (collection, id) = (&manifest.collection, manifest.backup_id);
+        let directory = layout.collection(collection);
+        let component = component(collection);
+        let archives = manifest
+            .archives
+            .iter()
+            .filter(|archive| role(&component, &archive.file_name) == FileRole::Archive { id })
+            .map(|archive| Step::Remove(directory.join(&archive.file_name)));
+        let mut steps = vec![
+            Step::Remove(layout.manifest(collection, id)),
+            Step::Sync(directory.clone()),
+            Step::Remove(layout.verification(collection, id)),
+            Step::Remove(layout.hold(collection, id)),
+        ];
+        steps.extend(archives);
+        steps.push(Step::Sync(directory));
+        Self { steps }
+    }
+
+    /// Deletes.
+    ///
+    /// # Errors
+    /// When the file system refuses; what was not deleted by then is still there.
+    pub fn perform(&self) -> io::Result<()> {
+        self.steps.iter().try_for_each(Step::perform)
+    }
+}
+
+impl Step {
+    fn perform(&self) -> io::Result<()> {
+        match self {
+            Self::Remove(path) => remove(path),
+            Self::Sync(directory) => sync_directory(directory),
+        }
+    }
+}
+
+/// Finishes a deletion that was decided on and did not come to its end: removes what is left of a backup whose manifest is
+/// gone, and gives the paths. While there is a manifest there is a backup, and nothing is removed.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>> {
+    let directory = layout.collection(&backup.collection);
+    let component = component(&backup.collection);
+    if layout.manifest(&backup.collection, backup.backup_id).try_exists()? {
+        return Ok(Vec::new());
+    }
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut archives = Vec::new();
+    let mut removed = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        match role(&component, &entry.file_name().to_string_lossy()) {
+            FileRole::Verification { id } | FileRole::Hold { id } if id == backup.backup_id => {
+                remove(&entry.path())?;
+                removed.push(entry.path());
+            }
+            FileRole::Archive { id } if id == backup.backup_id => archives.push(entry.path()),
+            FileRole::Archive { .. }
+            | FileRole::Manifest { .. }
+            | FileRole::Verification { .. }
+            | FileRole::Hold { .. }
+            | FileRole::Temporary
+            | FileRole::Foreign => {}
+        }
+    }
+    for archive in archives {
+        remove(&archive)?;
+        removed.push(archive);
+    }
+    if !removed.is_empty() {
+        sync_directory(&directory)?;
+    }
+    Ok(removed)
+}
+
+/// Removes one orphan for good.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn remove_orphan(path: &Path) -> io::Result<()> {
+    remove(path)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use qdrant_backup_shared::CollectionName;
+    use qdrant_backup_shared::atomic;
+    use qdrant_backup_shared::backup_id::BackupId;
+    use qdrant_backup_shared::catalog::Catalog;
+    use qdrant_backup_shared::hold::Hold;
+    use qdrant_backup_shared::json_file;
+    use qdrant_backup_shared::verification::VerificationRecord;
+
+    use super::*;
+
+    /// A backup with everything that can belong to it, beside one that must not be touched.
+    fn place() -> (tempfile::TempDir, Layout, Manifest) {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::new(directory.path(), directory.path());
+        let collection = CollectionName::new("mixtral_embeddings").unwrap();
+        fs::create_dir_all(layout.collection(&collection)).unwrap();
+        let text = include_str!("../../../shared/testdata/manifest-v1.json");
+        let manifest: Manifest = json_file::parse(Path::new("m"), text.as_bytes()).unwrap();
+        let other = text.replace("2025-07-15-14-30-00", "2025-07-16-14-30-00");
+        let other: Manifest = json_file::parse(Path::new("m"), other.as_bytes()).unwrap();
+        for manifest in [&manifest, &other] {
+            let id = manifest.backup_id;
+            for archive in &manifest.archives {
+                let size = usize::try_from(archive.stored.size_bytes).unwrap();
+                let path = layout.collection(&collection).join(&archive.file_name);
+                atomic::write(&path, 0o600, &vec![0; size]).unwrap();
+            }
+            json_file::write(&layout.manifest(&collection, id), manifest).unwrap();
+            let record = VerificationRecord::new(id);
+            json_file::write(&layout.verification(&collection, id), &record).unwrap();
+            let hold = Hold::new(id, id.time(), None);
+            json_file::write(&layout.hold(&collection, id), &hold).unwrap();
+        }
+        (directory, layout, manifest)
+    }
+
+    fn files(layout: &Layout, id: BackupId) -> usize {
+        let directory = layout.collection(&CollectionName::new("mixtral_embeddings").unwrap());
+        let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().contains(&id.to_string())).count()
+    }
+
+    #[test]
+    fn a_kill_between_any_two_steps_leaves_a_whole_backup_or_what_the_next_prune_finishes() {
+        let steps = {
+            let (_directory, layout, manifest) = place();
+            Deletion::of(&layout, &manifest).steps.len()
+        };
+        assert_eq!(steps, 6);
+        for done in 0..=steps {
+            let (_directory, layout, manifest) = place();
+            let id = manifest.backup_id;
+            for step in &Deletion::of(&layout, &manifest).steps[..done] {
+                step.perform().unwrap();
+            }
+            let noted = PrunedBackup { collection: manifest.collection.clone(), backup_id: id };
+            let finished = finish(&layout, &noted).unwrap();
+            let catalog = Catalog::read(&layout).unwrap();
+            let backups = &catalog.collections[&manifest.collection];
+            assert!(backups.iter().all(qdrant_backup_shared::catalog::Backup::is_good), "after {done} steps");
+            assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty());
+            assert_eq!(backups.len(), if done == 0 { 2 } else { 1 });
+            assert_eq!(files(&layout, id), if done == 0 { 4 } else { 0 });
+            assert_eq!(files(&layout, id.next()), 0);
+            assert_eq!(finished.is_empty(), done == 0 || done >= 5);
+            assert_eq!(
+                finish(&layout, &noted).unwrap(),
+                Vec::<PathBuf>::new(),
+                "finishing again does nothing"
+            );
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_names_other_files_makes_nobody_delete_them() {
+        let (_directory, layout, mut manifest) = place();
+        let directory = layout.collection(&manifest.collection);
+        atomic::write(&directory.join("notes.txt"), 0o600, b"mine").unwrap();
+        let mut archives = manifest.archives.clone();
+        archives[0].file_name = "notes.txt".to_owned();
+        archives.push(manifest.archives[0].clone());
+        archives[1].file_name = "mixtral_embeddings-2025-07-16-14-30-00.snapshot.gz".to_owned();
+        manifest.archives.extend(archives);
+        Deletion::of(&layout, &manifest).perform().unwrap();
+        assert_eq!(files(&layout, manifest.backup_id), 0);
+        assert_eq!(files(&layout, "2025-07-16-14-30-00".parse().unwrap()), 4);
+        assert!(directory.join("notes.txt").exists());
+    }
+}

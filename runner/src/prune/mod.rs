@@ -1,0 +1,11 @@
+//! Applying retention: what is decided is noted, then deleted, manifest first.
+//!
+//! `prune` and `run` call [`prune()`] within a session; a dry run calls [`plan`] on what there is and changes nothing.
+
+mod deletion;
+mod plan;
+mod run;
+
+pub use deletion::{Deletion, finish, remove_orphan};
+pub use plan::{Plan, Withheld, plan, plan_all, source_changed};
+pub use run::{PruneContext, prune};

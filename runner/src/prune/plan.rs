@@ -1,0 +1,156 @@
+//! What a prune would do, and why it would leave a collection alone. Pure.
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::operation::{Fate, Outcome};
+use qdrant_backup_shared::run_report::BackupFate;
+use qdrant_backup_shared::{CollectionName, Status};
+
+use super::run::PruneContext;
+use crate::retention::{Candidate, NoRule, decide};
+
+/// What is to become of one collection's backups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The collection.
+    pub collection: CollectionName,
+    /// Each backup's fate, newest first.
+    pub fates: Vec<BackupFate>,
+    /// Why nothing of it is deleted although something has expired.
+    pub withheld: Option<Withheld>,
+}
+
+/// Why nothing of a collection is deleted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Withheld {
+    /// The server is another one.
+    #[error("the source has changed")]
+    SourceChanged,
+    /// What would replace the old backups is not there.
+    #[error("its last backup did not succeed")]
+    LastAttemptFailed,
+    /// There will never be a newer backup.
+    #[error("it is gone from the server; `qdrant-backup prune --retire NAME` lets it go")]
+    Gone,
+    /// Nobody has said what to keep.
+    #[error("{0}")]
+    NoRule(NoRule),
+    /// Unattended, that would be too many.
+    #[error(
+        "{expired} of {good} good backups have expired, and without being told to, prune deletes half at most: \
+         look at `qdrant-backup prune --dry-run`, then call `qdrant-backup prune --yes`"
+    )]
+    TooMany {
+        /// Good backups that have expired.
+        expired: usize,
+        /// Good backups that there are.
+        good: usize,
+    },
+}
+
+impl Withheld {
+    /// Whether somebody has to do something about it; everything else settles itself or was decided already.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::NoRule(_) | Self::TooMany { .. } => true,
+            Self::SourceChanged | Self::LastAttemptFailed | Self::Gone => false,
+        }
+    }
+}
+
+/// The line for a prune on a changed source.
+pub fn source_changed() -> String {
+    "nothing is pruned: the server is not the one that these backups came from, until `qdrant-backup accept-source` says \
+     that this is right"
+        .to_owned()
+}
+
+/// The plan for every collection that `context` selects, at the time `now`. Without a status nothing is known against pruning.
+pub fn plan_all(
+    context: &PruneContext,
+    catalog: &Catalog,
+    status: Option<&Status>,
+    now: DateTime<Utc>,
+) -> Vec<Plan> {
+    catalog
+        .collections
+        .iter()
+        .filter(|(name, _)| context.only.is_empty() || context.only.contains(name))
+        .map(|(name, backups)| plan(context, name, backups, status, now))
+        .collect()
+}
+
+/// The plan for one collection with these `backups`.
+pub fn plan(
+    context: &PruneContext,
+    collection: &CollectionName,
+    backups: &[Backup],
+    status: Option<&Status>,
+    now: DateTime<Utc>,
+) -> Plan {
+    let candidates: Vec<Candidate> = backups.iter().map(Candidate::from).collect();
+    let decided = decide(context.policies.of(collection), &candidates, now);
+    let (decisions, no_rule) = match decided {
+        Ok(decisions) => (decisions, None),
+        Err(no_rule) => (Default::default(), Some(no_rule)),
+    };
+    let mut newest_first: Vec<&Backup> = backups.iter().collect();
+    newest_first
+        .sort_by_key(|backup| std::cmp::Reverse((backup.manifest.started_at, backup.manifest.backup_id)));
+    let mut fates: Vec<BackupFate> = newest_first
+        .into_iter()
+        .map(|backup| {
+            let manifest = &backup.manifest;
+            let decision = decisions.get(&manifest.backup_id);
+            BackupFate {
+                backup_id: manifest.backup_id,
+                fate: decision.map_or(Fate::Keep, |decision| decision.fate.clone()),
+                reasons: decision
+                    .map_or_else(|| vec!["no retention rule is set".to_owned()], |it| it.reasons.clone()),
+                stored_size_bytes: manifest.stored_size_bytes(),
+            }
+        })
+        .collect();
+    let expired = fates.iter().any(|fate| fate.fate == Fate::Delete);
+    let guard = || {
+        let good = candidates.iter().filter(|backup| backup.is_good());
+        let (mut count, mut going) = (0, 0);
+        for backup in good {
+            count += 1;
+            going += usize::from(decisions.get(&backup.id).is_some_and(|it| it.fate == Fate::Delete));
+        }
+        (!context.yes && going * 2 > count).then_some(Withheld::TooMany { expired: going, good: count })
+    };
+    let withheld = match no_rule {
+        Some(no_rule) => Some(Withheld::NoRule(no_rule)),
+        None if expired => known_against(collection, status).or_else(guard),
+        None => None,
+    };
+    // A backup that only the guard holds back is to be deleted, and somebody has to say so.
+    if let Some(withheld) = withheld.as_ref().filter(|withheld| !withheld.is_failure()) {
+        for fate in fates.iter_mut().filter(|fate| fate.fate == Fate::Delete) {
+            fate.fate = Fate::Keep;
+            fate.reasons.insert(0, format!("nothing is pruned: {withheld}"));
+        }
+    }
+    Plan { collection: collection.clone(), fates, withheld }
+}
+
+fn known_against(collection: &CollectionName, status: Option<&Status>) -> Option<Withheld> {
+    let status = status?;
+    let entry = status.collections.get(collection);
+    if status.source_changed {
+        Some(Withheld::SourceChanged)
+    } else if status.retired_collections.contains(collection)
+        || entry.is_some_and(|entry| entry.on_server == Some(false))
+    {
+        Some(Withheld::Gone)
+    } else if entry
+        .and_then(|entry| entry.last_outcome.as_ref())
+        .is_some_and(|outcome| *outcome != Outcome::Success)
+    {
+        Some(Withheld::LastAttemptFailed)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,256 @@
+//! The prune operation within a session.
+
+use std::time::Instant;
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::operation::{Fate, Operation, Outcome, Stage};
+use qdrant_backup_shared::run_report::CollectionReport;
+use qdrant_backup_shared::status::PrunedBackup;
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
+use tokio_util::sync::CancellationToken;
+
+use super::deletion::{Deletion, finish};
+use super::plan::{Plan, Withheld, plan_all, source_changed};
+use crate::lock::ReadersLock;
+use crate::retention::Policies;
+use crate::session::Session;
+use crate::stream::io_kind;
+
+/// Everything that the operation is given.
+#[derive(Debug)]
+pub struct PruneContext {
+    /// What to keep.
+    pub policies: Policies,
+    /// Only these collections; all when empty.
+    pub only: Vec<CollectionName>,
+    /// Somebody has seen what will be deleted, so it may be more than half.
+    pub yes: bool,
+    /// Ends the work between two backups.
+    pub interrupt: CancellationToken,
+}
+
+/// Applies retention, and enters in the session how that ended. Looks at the directory anew, so it may follow a backup in the
+/// same session.
+///
+/// # Crash safety
+/// What is to be deleted is noted in the status before the first deletion. A killed prune leaves at most archives of noted
+/// backups without their manifests, which the next prune removes.
+pub fn prune(session: &mut Session, context: &PruneContext) {
+    let begun = session.begin(Operation::Prune, Stage::Prune, |_| ());
+    let mut reports = Vec::new();
+    let failure = work(session, context, &mut reports).err();
+    session.end(begun, reports, failure, None);
+}
+
+fn work(
+    session: &mut Session,
+    context: &PruneContext,
+    reports: &mut Vec<CollectionReport>,
+) -> Result<(), Failure> {
+    // First the lock, then the look: a hold is put on by one who shares the lock.
+    let alone = ReadersLock::try_exclusive(&session.layout().readers_file())
+        .map_err(|error| failure(FailureKind::Io, error))?;
+    session.read_again().map_err(|error| failure(FailureKind::Io, error))?;
+    finish_earlier(session);
+    let plans = plan_all(context, session.catalog(), Some(session.status()), session.now());
+    let backups: Vec<Vec<Backup>> = plans.iter().map(|plan| expired(session.catalog(), plan)).collect();
+    let going: usize = backups.iter().map(Vec::len).sum();
+    if going > 0 && alone.is_none() {
+        session.warn(format!(
+            "archives are being read (by a restore, a drill, an export or a hold), so none of the {going} expired backups was deleted; \
+             the next prune will"
+        ));
+    } else if going > 0 {
+        note(session, &backups)?;
+    }
+    let mut ended = Ok(());
+    for (plan, backups) in plans.into_iter().zip(backups) {
+        let backups = if alone.is_some() { backups } else { Vec::new() };
+        let report =
+            if ended.is_ok() { delete(session, context, plan, &backups) } else { report(session, plan) };
+        if report.outcome == Outcome::Interrupted {
+            ended = Err(failure(FailureKind::Interrupted, "interrupted by a signal"));
+        }
+        reports.push(report);
+    }
+    forget_undone(session);
+    reports.extend(context.only.iter().filter_map(|name| absent(session, name)));
+    session.read_again().map_err(|error| failure(FailureKind::Io, error))?;
+    remark(session);
+    ended?;
+    if session.status().source_changed {
+        return Err(failure(FailureKind::SourceChanged, source_changed()));
+    }
+    Ok(())
+}
+
+fn failure(kind: FailureKind, message: impl ToString) -> Failure {
+    Failure { kind, message: one_line(&message.to_string()) }
+}
+
+/// Removes what a killed prune had decided on and left.
+fn finish_earlier(session: &mut Session) {
+    let noted = session.status().pruning.clone();
+    if noted.is_empty() {
+        return;
+    }
+    let mut left = Vec::new();
+    for backup in noted {
+        match finish(session.layout(), &backup) {
+            Ok(removed) if removed.is_empty() => {}
+            Ok(removed) => tracing::info!(
+                "Removed what an earlier prune left of backup {} of {} ({} files)",
+                backup.backup_id,
+                backup.collection,
+                removed.len()
+            ),
+            Err(error) => {
+                session.warn(format!(
+                    "cannot remove what an earlier prune left of backup {} of \"{}\": {error}",
+                    backup.backup_id, backup.collection
+                ));
+                left.push(backup);
+            }
+        }
+    }
+    session.write_status(|status| status.pruning = left);
+}
+
+/// Takes off the note what there is still a manifest of: the next prune decides on it anew.
+fn forget_undone(session: &mut Session) {
+    let layout = session.layout().clone();
+    session.amend_status(|status| {
+        status.pruning.retain(|noted| {
+            !matches!(layout.manifest(&noted.collection, noted.backup_id).try_exists(), Ok(true))
+        });
+    });
+}
+
+/// The backups that `plan` has deleted, newest first: whatever needs another one goes before it.
+fn expired(catalog: &Catalog, plan: &Plan) -> Vec<Backup> {
+    if plan.withheld.is_some() {
+        return Vec::new();
+    }
+    let backups = catalog.collections.get(&plan.collection).map_or(&[][..], Vec::as_slice);
+    let find = |id: BackupId| backups.iter().find(|backup| backup.manifest.backup_id == id).cloned();
+    plan.fates
+        .iter()
+        .filter(|fate| fate.fate == Fate::Delete)
+        .filter_map(|fate| find(fate.backup_id))
+        .collect()
+}
+
+/// Notes in the status what will be deleted.
+fn note(session: &mut Session, backups: &[Vec<Backup>]) -> Result<(), Failure> {
+    let noted: Vec<PrunedBackup> = backups
+        .iter()
+        .flatten()
+        .map(|backup| PrunedBackup {
+            collection: backup.manifest.collection.clone(),
+            backup_id: backup.manifest.backup_id,
+        })
+        .collect();
+    session.write_status(|status| status.pruning.extend(noted));
+    if session.is_recorded() {
+        return Ok(());
+    }
+    session.amend_status(|status| status.pruning.clear());
+    Err(failure(FailureKind::Io, "the status cannot be written, so nothing was deleted"))
+}
+
+fn report(session: &Session, plan: Plan) -> CollectionReport {
+    let mut report = CollectionReport::new(plan.collection, session.now());
+    report.fates = plan.fates;
+    report
+}
+
+/// Deletes `backups` of a collection, and says how that ended.
+fn delete(session: &mut Session, context: &PruneContext, plan: Plan, backups: &[Backup]) -> CollectionReport {
+    let begun = Instant::now();
+    let withheld = plan.withheld.clone();
+    let mut report = report(session, plan);
+    session.enter_stage(Stage::Prune, &report.collection);
+    match withheld {
+        Some(withheld) if withheld.is_failure() => refuse(&mut report, FailureKind::PruneRefused, &withheld),
+        Some(Withheld::LastAttemptFailed) => {
+            tracing::warn!("Not pruning {}: {}", report.collection, Withheld::LastAttemptFailed);
+        }
+        Some(withheld) => tracing::info!("Not pruning {}: {withheld}", report.collection),
+        None => {}
+    }
+    for backup in backups {
+        if context.interrupt.is_cancelled() {
+            report.outcome = Outcome::Interrupted;
+            report.failure = Some(failure(FailureKind::Interrupted, "interrupted by a signal"));
+            break;
+        }
+        let id = backup.manifest.backup_id;
+        match Deletion::of(session.layout(), &backup.manifest).perform() {
+            Ok(()) => {
+                session.amend_status(|status| {
+                    status
+                        .pruning
+                        .retain(|noted| noted.backup_id != id || noted.collection != report.collection);
+                });
+                if let Some(fate) = report.fates.iter_mut().find(|fate| fate.backup_id == id) {
+                    fate.fate = Fate::Deleted;
+                    tracing::info!(
+                        "Deleted backup {id} of {} ({}): {}",
+                        report.collection,
+                        HumanBytes(fate.stored_size_bytes),
+                        fate.reasons.join(", ")
+                    );
+                }
+                session.heartbeat();
+            }
+            Err(error) => {
+                refuse(&mut report, io_kind(&error), &format!("deleting backup {id}: {error}"));
+                // The next one may be what this one cannot be restored without.
+                break;
+            }
+        }
+    }
+    report.duration_seconds = begun.elapsed().as_secs_f64();
+    report
+}
+
+fn refuse(report: &mut CollectionReport, kind: FailureKind, why: &impl ToString) {
+    let failure = failure(kind, why.to_string());
+    tracing::error!("Pruning {} failed: {}", report.collection, failure.message);
+    report.outcome = Outcome::Failed;
+    report.failure = Some(failure);
+}
+
+fn absent(session: &Session, name: &CollectionName) -> Option<CollectionReport> {
+    if session.catalog().collections.contains_key(name) {
+        return None;
+    }
+    let mut report = CollectionReport::new(name.clone(), session.now());
+    refuse(
+        &mut report,
+        FailureKind::NoCollection,
+        &"there is no backup of such a collection; `--collection` takes the exact name",
+    );
+    Some(report)
+}
+
+/// Says what retention does not touch. Each of them may be all that is left of a backup.
+fn remark(session: &mut Session) {
+    let orphans = &session.catalog().orphans;
+    let bytes: u64 = orphans.iter().map(|orphan| orphan.size_bytes).sum();
+    let mut lines: Vec<String> =
+        session.catalog().unreadable.iter().map(|unreadable| unreadable.problem.clone()).collect();
+    if !orphans.is_empty() {
+        lines.push(format!(
+            "{} archives without a manifest take {}; `qdrant-backup prune --orphans` lists them",
+            orphans.len(),
+            HumanBytes(bytes)
+        ));
+    }
+    for line in lines {
+        session.warn(line);
+    }
+}

@@ -1,0 +1,65 @@
+//! What retention looks at in a backup.
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::catalog::{Backup, Condition};
+
+/// One backup of a collection, as far as retention is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its id.
+    pub id: BackupId,
+    /// When it began; its age counts from here.
+    pub started_at: DateTime<Utc>,
+    /// Whether it can be relied on.
+    pub standing: Standing,
+    /// Whether it passed verification at some level, and does not stand as failed.
+    pub verified: bool,
+    /// Why it is on hold, if it is.
+    pub hold: Option<String>,
+    /// The backups that it cannot be restored without.
+    pub depends_on: Vec<BackupId>,
+}
+
+/// Whether a backup can be relied on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Complete and not known to be bad.
+    Good,
+    /// Verification found it bad.
+    Failed,
+    /// An archive is missing or of another size.
+    Incomplete,
+    /// This version cannot tell, because the manifest requires something that it does not know.
+    Unknown {
+        /// The requirement.
+        requirement: String,
+    },
+}
+
+impl From<&Backup> for Candidate {
+    fn from(backup: &Backup) -> Self {
+        let manifest = &backup.manifest;
+        let standing = match (manifest.unknown_requirement(), backup.condition()) {
+            (Some(requirement), _) => Standing::Unknown { requirement: requirement.to_owned() },
+            (None, Condition::Good) => Standing::Good,
+            (None, Condition::Failed) => Standing::Failed,
+            (None, Condition::Incomplete) => Standing::Incomplete,
+        };
+        Self {
+            id: manifest.backup_id,
+            started_at: manifest.started_at,
+            standing,
+            verified: backup.verification.as_ref().is_some_and(|record| record.deepest_pass().is_some()),
+            hold: backup.hold.clone(),
+            depends_on: manifest.depends_on.clone(),
+        }
+    }
+}
+
+impl Candidate {
+    /// Whether the rules count it.
+    pub fn is_good(&self) -> bool {
+        self.standing == Standing::Good
+    }
+}

@@ -1,0 +1,17 @@
+//! Which backups stay and which have expired. Pure: it is given what there is and the time, and says why.
+//!
+//! A backup is kept if any rule keeps it. Rules count good backups only, and age counts from the newest good one,
+//! not from now, so that failing for weeks expires nothing. The newest good and the newest verified backup always stay.
+
+mod candidate;
+mod decide;
+mod period;
+mod policies;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+pub use candidate::{Candidate, Standing};
+pub use decide::{Decision, decide};
+pub use policies::Policies;
+pub use policy::{NoRule, Policy};

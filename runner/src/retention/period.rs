@@ -1,0 +1,43 @@
+//! The hour, day, week, month and year of a backup, in UTC.
+
+use chrono::{DateTime, Utc};
+
+/// A length of time that one backup is kept of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// An hour.
+    Hour,
+    /// A day.
+    Day,
+    /// A week of ISO 8601: from Monday on, and of the year that its Thursday is in.
+    Week,
+    /// A calendar month.
+    Month,
+    /// A calendar year.
+    Year,
+}
+
+impl Period {
+    /// The rule that counts such periods, as a reason begins.
+    pub fn adverb(self) -> &'static str {
+        match self {
+            Self::Hour => "hourly",
+            Self::Day => "daily",
+            Self::Week => "weekly",
+            Self::Month => "monthly",
+            Self::Year => "yearly",
+        }
+    }
+
+    /// The name of the period that `time` is in; different periods have different names.
+    pub fn of(self, time: DateTime<Utc>) -> String {
+        let format = match self {
+            Self::Hour => "%Y-%m-%d %H:00",
+            Self::Day => "%Y-%m-%d",
+            Self::Week => "%G-W%V",
+            Self::Month => "%Y-%m",
+            Self::Year => "%Y",
+        };
+        time.format(format).to_string()
+    }
+}

@@ -1,0 +1,33 @@
+//! The hold file: while it lies beside a backup, nothing prunes that backup.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::backup_id::BackupId;
+use crate::json_file::{JsonFile, SCHEMA_VERSION};
+
+/// Why a backup is kept whatever retention says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Hold {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The backup.
+    pub backup_id: BackupId,
+    /// When it was put on hold.
+    pub held_at: DateTime<Utc>,
+    /// Why, if anybody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Hold {
+    /// A hold of `backup_id` from `held_at` on.
+    pub fn new(backup_id: BackupId, held_at: DateTime<Utc>, reason: Option<String>) -> Self {
+        Self { schema_version: SCHEMA_VERSION, backup_id, held_at, reason }
+    }
+}
+
+impl JsonFile for Hold {
+    const WHAT: &'static str = "hold file";
+}

@@ -1,0 +1,196 @@
+//! Snapshots of other tools, and archives that have lost their manifest, become backups.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use e2e::qdrant_stand_in::GenuineSnapshot;
+use e2e::{Place, Planted};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use qdrant_backup_shared::atomic;
+use qdrant_backup_shared::manifest::{Encoding, Origin, ServerChecksum};
+
+const STAMP: &str = "2025-07-15-14-30-00";
+const PEER: &str = "8372720498335175";
+
+fn place() -> Place {
+    Place::initialised("http://127.0.0.1:9")
+}
+
+fn genuine(file: &str) -> Vec<u8> {
+    GenuineSnapshot::find("1.18.3", file).unwrap().read().unwrap()
+}
+
+/// A file beside the backup directory.
+fn put(place: &Place, name: &str, bytes: &[u8]) -> String {
+    let path = place.beside(name);
+    atomic::write(&path, 0o644, bytes).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_genuine_snapshot_becomes_a_backup_plain_or_compressed() {
+    let place = place();
+    let plain = put(
+        &place,
+        &format!("mixtral_embeddings-{PEER}-{STAMP}.snapshot"),
+        &genuine("mixtral_embeddings.snapshot"),
+    );
+    let packed = put(
+        &place,
+        &format!("minilm_general-{PEER}-{STAMP}.snapshot.gz"),
+        &gzip(&genuine("minilm_general.snapshot")),
+    );
+    place
+        .run(&["import", &plain, &packed])
+        .success()
+        .says(&["Imported", "as backup 2025-07-15-14-30-00 of mixtral_embeddings"])
+        .says(&["as backup 2025-07-15-14-30-00 of minilm_general"]);
+    assert_eq!(place.prove(), 2, "both digests are right");
+    let manifest = place.backups("mixtral_embeddings").remove(0).manifest;
+    assert_eq!(manifest.origin, Origin::Imported);
+    assert_eq!(manifest.started_at.to_rfc3339(), "2025-07-15T14:30:00+00:00");
+    assert_eq!(manifest.points_count(), None);
+    assert_eq!(manifest.source.shard_count, Some(2));
+    assert!(manifest.source.config.unwrap()["params"]["vectors"].is_object());
+    let archive = &manifest.archives[0];
+    assert_eq!((archive.peer_id, archive.shard_ids.clone()), (Some(PEER.parse().unwrap()), vec![0, 1]));
+    assert_eq!(archive.encoding, []);
+    assert_eq!(archive.server_checksum, ServerChecksum::NotChecked);
+    assert_eq!(archive.snapshot_name, Some(format!("mixtral_embeddings-{PEER}-{STAMP}.snapshot")));
+    let manifest = place.backups("minilm_general").remove(0).manifest;
+    assert_eq!(manifest.archives[0].encoding, [Encoding::Gzip]);
+    assert!(manifest.archives[0].file_name.ends_with(".snapshot.gz"));
+    let list = place.run(&["list"]).success().stdout;
+    assert_eq!(list.matches(STAMP).count(), 2, "{list}");
+    place.run(&["verify", "--backup", "all"]).success();
+
+    place
+        .run(&["import", &plain])
+        .success()
+        .says(&["the same snapshot is backup 2025-07-15-14-30-00 already"]);
+    assert_eq!(place.ids("mixtral_embeddings").len(), 1);
+    assert!(fs::exists(&plain).unwrap(), "what was imported is left where it was");
+    assert!(place.temporary().is_empty());
+}
+
+#[test]
+fn every_genuine_snapshot_of_a_collection_can_be_imported_and_no_shards() {
+    for snapshot in GenuineSnapshot::all().unwrap() {
+        let place = place();
+        let file = put(&place, "some.snapshot", &snapshot.read().unwrap());
+        let arguments = ["import", &file, "-c", &snapshot.collection, "--at", "2025-07-15T14:30:00Z"];
+        if snapshot.is_shard {
+            place.run(&arguments).code(1).says(&["not imported: not a whole snapshot", "shard"]);
+            assert!(place.stored().is_empty());
+        } else if snapshot.local_shard_ids.is_empty() {
+            place.run(&arguments).code(1).says(&["not imported", "every shard lies on another node"]);
+        } else {
+            let ran = place.run(&arguments).success();
+            assert_eq!(place.prove(), 1);
+            let partial = snapshot.local_shard_ids.len() < snapshot.shards as usize;
+            assert_eq!(ran.stderr.contains("not the whole collection"), partial, "{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_whole_snapshot_is_refused_and_leaves_nothing() {
+    let place = place();
+    let whole = genuine("minilm_general.snapshot");
+    let packed = gzip(&whole);
+    let mut flipped = packed.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    let cases: [(&str, &[u8], &str); 8] = [
+        ("garbage", b"<html>404</html>", "not a whole snapshot"),
+        ("empty", b"", "not a whole snapshot"),
+        ("half", &whole[..whole.len() / 2], "not a whole snapshot"),
+        ("no-end", &whole[..whole.len() - 1024], "not a whole snapshot"),
+        ("half-gzip", &packed[..packed.len() - 9], "not whole gzip"),
+        ("flipped", &flipped, "not"),
+        ("trailing", &[&packed[..], b"tail"].concat(), "not"),
+        ("zstd", &[0x28, 0xb5, 0x2f, 0xfd, 0], "zstd"),
+    ];
+    let mut files = Vec::new();
+    for (stem, bytes, why) in cases {
+        let file = put(&place, &format!("{stem}-{PEER}-{STAMP}.snapshot"), bytes);
+        place.run(&["import", &file]).code(1).says(&[&format!("{stem}-"), "not imported", why]);
+        files.push(file);
+    }
+    assert!(place.stored().is_empty(), "{:?}", place.stored());
+    let good = put(&place, &format!("good-{PEER}-{STAMP}.snapshot"), &whole);
+    place.run(&["import", &files[0], &good]).code(3);
+    assert_eq!(place.prove(), 1);
+    let directory = place.path().to_string_lossy().into_owned();
+    place.run(&["import", &directory, "-c", "x"]).code(1).says(&["not a regular file"]);
+    place.run(&["import", "/nowhere/at/all", "-c", "x"]).code(1).says(&["No such file"]);
+}
+
+#[test]
+fn collection_and_time_come_from_the_name_or_are_asked_for() {
+    let place = place();
+    let bytes = genuine("minilm_general.snapshot");
+    let file = put(&place, "nightly.tar", &bytes);
+    place.run(&["import", &file]).code(1).says(&["`--collection`"]);
+    place.run(&["import", &file, "-c", "docs", "--at", "noon"]).code(78).says(&["--at: expected a time"]);
+    place.run(&["import", &file, "-c", "docs"]).success().says(&["taken for made at", "--at"]);
+    place.run(&["import", &file, "-c", "wiki", "--at", "2020-02-29T01:02:03+01:00"]).success();
+    assert_eq!(place.ids("wiki"), ["2020-02-29-00-02-03"]);
+    let stamped = put(&place, &format!("a%2Fb-{STAMP}.snapshot"), &bytes);
+    place.run(&["import", &stamped, "--at", "2020-02-29T00:00:00Z"]).success().says(&["`--at` was not used"]);
+    assert_eq!(place.ids("a/b"), [STAMP]);
+    assert_eq!(place.prove(), 3);
+}
+
+#[test]
+fn the_checksum_file_that_qdrant_keeps_beside_a_snapshot_is_compared() {
+    let place = place();
+    let snapshot = GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").unwrap();
+    let name = format!("minilm_general-{PEER}-{STAMP}.snapshot");
+    let file = put(&place, &name, &snapshot.read().unwrap());
+    put(&place, &format!("{name}.checksum"), "0".repeat(64).as_bytes());
+    place.run(&["import", &file]).code(1).says(&["Qdrant's checksum file", "000000"]);
+    put(&place, &format!("{name}.checksum"), snapshot.sha256.as_bytes());
+    place.run(&["import", &file]).success().says(&["as in Qdrant's checksum file"]);
+    let manifest = place.backups("minilm_general").remove(0).manifest;
+    assert_eq!(manifest.archives[0].server_checksum, ServerChecksum::Matched);
+}
+
+#[test]
+fn an_orphan_is_adopted_where_it_lies() {
+    let place = place();
+    let bytes = genuine("minilm_general.snapshot");
+    let path: PathBuf = place.plant("docs", "2025-07-15T14:30:00Z", Planted::Orphan);
+    atomic::write(&path, atomic::ARCHIVE_MODE, &gzip(&bytes)).unwrap();
+    let file = path.to_string_lossy().into_owned();
+    place.run(&["import", &file, "-c", "other"]).code(1).says(&["directory of another collection"]);
+    place.run(&["import", &file]).success().says(&["as backup 2025-07-15-14-30-00 of docs"]);
+    assert_eq!(place.prove(), 1);
+    assert_eq!(place.stored().len(), 2, "not copied");
+    assert!(place.catalog().orphans.is_empty());
+    place.run(&["import", &file]).code(1).says(&["nothing to adopt"]);
+    let garbage = place.plant("docs", "2025-07-16T14:30:00Z", Planted::Orphan);
+    place.run(&["import", &garbage.to_string_lossy()]).code(1).says(&["not a whole snapshot"]);
+    assert!(garbage.exists(), "an orphan that is refused stays");
+}
+
+#[test]
+fn a_second_snapshot_of_the_same_second_gets_the_next_id() {
+    let place = place();
+    for (name, of) in [("a", "minilm_general"), ("b", "mixtral_embeddings")] {
+        let file = put(&place, name, &genuine(&format!("{of}.snapshot")));
+        place.run(&["import", &file, "-c", "docs", "--at", STAMP]).success();
+    }
+    assert_eq!(place.ids("docs"), [STAMP, "2025-07-15-14-30-01"]);
+    let started: Vec<String> =
+        place.backups("docs").iter().map(|backup| backup.manifest.started_at.to_rfc3339()).collect();
+    assert_eq!(started, ["2025-07-15T14:30:00+00:00", "2025-07-15T14:30:00+00:00"]);
+}

@@ -1,0 +1,403 @@
+//! Retention, holds, orphans, leftovers and retirement, through the program.
+
+use std::fs;
+
+use e2e::qdrant_stand_in::{Content, Setup, StandIn};
+use e2e::{Place, Planted, Ran, Running};
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::json_file;
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::status::{CollectionStatus, PrunedBackup, ServerSnapshot, Status};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// Nobody answers there, and nobody is asked.
+const NO_SERVER: &str = "http://127.0.0.1:9";
+const SEVEN_DAYS: &str = "qdrant:\n  retries: 0\nretention:\n  keep_days: 7\n";
+const ONE: &str = "qdrant:\n  retries: 0\nretention:\n  keep_last: 1\n";
+
+fn place(configuration: &str) -> Place {
+    let place = Place::initialised(NO_SERVER);
+    place.configure(configuration);
+    place
+}
+
+fn name(text: &str) -> CollectionName {
+    CollectionName::new(text).unwrap()
+}
+
+/// Has the status say this, as an earlier run would.
+fn tell(place: &Place, change: impl FnOnce(&mut Status)) {
+    let path = place.layout().status_file();
+    let mut status =
+        json_file::read(&path).unwrap_or_else(|_| Status::new("0.0.0".to_owned(), "host".to_owned()));
+    change(&mut status);
+    json_file::write(&path, &status).unwrap();
+}
+
+fn fates(json: &str) -> Vec<(String, String, String)> {
+    let report: Value = serde_json::from_str(json).unwrap();
+    let collections = report["operations"][0]["collections"].as_array().unwrap().clone();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    collections
+        .iter()
+        .flat_map(|collection| collection["fates"].as_array().cloned().unwrap_or_default())
+        .map(|fate| {
+            let reasons: Vec<String> = fate["reasons"].as_array().unwrap().iter().map(text).collect();
+            (text(&fate["backup_id"]), text(&fate["fate"]), reasons.join("; "))
+        })
+        .collect()
+}
+
+#[test]
+fn a_dry_run_tells_every_fate_and_changes_nothing_and_the_prune_does_just_that() {
+    let place = place(SEVEN_DAYS);
+    place.plant_daily("docs", "2025-07-01", 10);
+    place.plant("docs", "2025-06-01T00:00:00Z", Planted::Verified);
+    place.plant("docs", "2025-06-02T00:00:00Z", Planted::Failed);
+    place.plant("docs", "2025-06-03T00:00:00Z", Planted::Incomplete);
+    place.plant("docs", "2025-07-11T00:00:00Z", Planted::Failed);
+    place.plant("docs", "2099-07-11T00:00:00Z", Planted::Good);
+    let before = place.contents();
+
+    let dry = place.run(&["prune", "--dry-run"]).success();
+    for words in [
+        "docs        2099-07-11-00-00-00    24 B  keep    from the future: was a clock wrong?",
+        "docs        2025-07-11-00-00-00    24 B  keep    newer than the newest good backup",
+        "keep    newest good; within 7 d of the newest good backup",
+        "keep    newest verified",
+        "delete  expired, failed verification: 38 d older than the newest good backup, and no rule keeps it",
+        "delete  expired, incomplete: 37 d older",
+    ] {
+        assert!(dry.stdout.contains(words), "{words:?} is not in\n{}", dry.stdout);
+    }
+    let json = fates(&place.run(&["prune", "--dry-run", "--json"]).success().stdout);
+    assert_eq!(json.len(), 15);
+    assert_eq!(place.contents(), before, "not even a status or a lock");
+
+    let pruned = place.run(&["prune", "--json"]).success().says(&["Prune succeeded: deleted 4 backups"]);
+    let kept: Vec<String> =
+        json.iter().filter(|(_, fate, _)| fate == "keep").map(|(id, _, _)| id.clone()).collect();
+    let mut left = place.ids("docs");
+    left.reverse();
+    assert_eq!(left, kept);
+    let after = fates(&pruned.stdout);
+    for ((id, fate, reasons), (after_id, after_fate, after_reasons)) in json.iter().zip(&after) {
+        assert_eq!((id, reasons), (after_id, after_reasons));
+        assert_eq!(after_fate, if fate == "delete" { "deleted" } else { "keep" });
+    }
+    assert_eq!(place.stored().iter().filter(|name| name.contains("2025-06-02")).count(), 0);
+    let status = place.status();
+    assert_eq!(status.operations[&Operation::Prune].last_outcome, Some(Outcome::Success));
+    assert!(status.pruning.is_empty());
+
+    let again = place.run(&["prune"]).success().says(&["deleted 0 backups"]);
+    assert!(!again.stdout.contains("delete"), "{}", again.stdout);
+}
+
+#[test]
+fn no_rule_is_an_error_and_not_keep_none() {
+    let place = place("qdrant:\n  retries: 0\n");
+    place.plant_daily("docs", "2025-07-01", 3);
+    for arguments in [&["prune"][..], &["prune", "--dry-run"], &["prune", "--yes"]] {
+        place.run(arguments).code(78).says(&["no retention rule is set", "BACKUP_RETENTION_DAYS"]);
+    }
+    assert_eq!(place.ids("docs").len(), 3);
+    Ran::of(place.command(&["prune"]).env("BACKUP_RETENTION_DAYS", "7")).success();
+}
+
+#[test]
+fn overrides_are_for_the_collections_they_match_and_the_rest_without_rules_fails() {
+    let place = place("retention:\n  overrides:\n    - match: \"logs-*\"\n      keep_days: 3\n");
+    place.plant_daily("logs-a", "2025-07-01", 6);
+    place.plant_daily("docs", "2025-07-01", 6);
+    place.run(&["prune"]).code(3).says(&["Pruning docs failed: no retention rule is set"]);
+    assert_eq!((place.ids("logs-a").len(), place.ids("docs").len()), (4, 6));
+    place.run(&["prune", "--collection", "logs-a"]).success();
+    place
+        .run(&["prune", "--collection", "nothing"])
+        .code(1)
+        .says(&["nothing", "no backup of such a collection"]);
+    place.configure("retention:\n  overrides:\n    - match: \"[\"\n      keep_days: 3\n");
+    place.run(&["prune"]).code(78).says(&["backup.yaml:3: retention.overrides: match: not a glob"]);
+}
+
+#[test]
+fn more_than_half_is_only_deleted_when_told_to() {
+    let place = place(ONE);
+    place.plant_daily("docs", "2025-07-01", 3);
+    place.plant_daily("wiki", "2025-07-01", 2);
+    place.run(&["prune"]).code(3).says(&["Pruning docs failed: 2 of 3 good backups", "prune --yes"]);
+    assert_eq!(place.ids("docs").len(), 3, "nothing of it is deleted");
+    assert_eq!(place.ids("wiki"), ["2025-07-02-12-00-00"], "half is not more than half");
+    let status = place.status();
+    assert_eq!(status.operations[&Operation::Prune].last_outcome, Some(Outcome::Partial));
+    place.run(&["prune", "--dry-run"]).success().says(&["\"docs\" would not be pruned: 2 of 3"]);
+    place.run(&["prune", "--dry-run", "--yes"]).success().never_says("would not be pruned");
+    place.run(&["prune", "--yes"]).success();
+    assert_eq!(place.ids("docs"), ["2025-07-03-12-00-00"]);
+}
+
+#[test]
+fn nothing_is_pruned_while_the_source_has_changed() {
+    let place = place(ONE);
+    place.plant_daily("docs", "2025-07-01", 2);
+    tell(&place, |status| status.source_changed = true);
+    let dry = place.run(&["prune", "--dry-run"]).success().says(&["accept-source"]);
+    assert!(dry.stdout.contains("keep  nothing is pruned: the source has changed"), "{}", dry.stdout);
+    place.run(&["prune", "--yes"]).code(1).says(&["nothing is pruned", "accept-source"]);
+    assert_eq!(place.ids("docs").len(), 2);
+}
+
+#[test]
+fn a_collection_whose_last_backup_failed_or_that_is_gone_is_not_pruned() {
+    let place = place(ONE);
+    for collection in ["failed", "gone", "well"] {
+        place.plant_daily(collection, "2025-07-01", 2);
+    }
+    tell(&place, |status| {
+        let entry = |last_outcome, on_server| CollectionStatus {
+            last_outcome: Some(last_outcome),
+            on_server: Some(on_server),
+            ..CollectionStatus::default()
+        };
+        status.collections.insert(name("failed"), entry(Outcome::Failed, true));
+        status.collections.insert(name("gone"), entry(Outcome::Success, false));
+        status.collections.insert(name("well"), entry(Outcome::Success, true));
+    });
+    let ran = place.run(&["prune", "--yes"]).success();
+    let ran = ran.says(&["Not pruning failed: its last backup did not succeed"]);
+    assert!(ran.stdout.contains("nothing is pruned: it is gone from the server"), "{}", ran.stdout);
+    assert_eq!((place.ids("failed").len(), place.ids("gone").len(), place.ids("well").len()), (2, 2, 1));
+}
+
+#[test]
+fn a_held_backup_stays_until_it_is_released() {
+    let place = place(ONE);
+    place.plant_daily("docs", "2025-07-01", 2);
+    let arguments = ["hold", "2025-07-01-12-00-00", "--collection", "docs", "--reason", "before the move"];
+    // While a run goes on, which is when it matters.
+    let lock = fs::File::create(place.layout().lock_file()).unwrap();
+    lock.lock().unwrap();
+    place.run(&arguments).success();
+    drop(lock);
+    let list = place.run(&["list"]).success().stdout;
+    assert!(list.contains("never, HELD"), "{list}");
+    let list: Value = serde_json::from_str(&place.run(&["list", "--json"]).stdout).unwrap();
+    assert_eq!(list["backups"][0]["held"], "before the move");
+    assert_eq!(list["backups"][1]["held"], Value::Null);
+
+    let ran = place.run(&["prune", "--yes"]).success();
+    assert!(ran.stdout.contains("held: before the move"), "{}", ran.stdout);
+    assert_eq!(place.ids("docs").len(), 2);
+
+    place.run(&["unhold", "2025-07-01-12-00-00", "--collection", "docs"]).success();
+    place
+        .run(&["unhold", "2025-07-01-12-00-00", "--collection", "docs"])
+        .success()
+        .says(&["was not on hold"]);
+    place
+        .run(&["hold", "2025-07-09-12-00-00", "-c", "docs"])
+        .code(1)
+        .says(&["has no backup 2025-07-09-12-00-00"]);
+    place.run(&["hold", "yesterday", "-c", "docs"]).code(1).says(&["not a backup id"]);
+    place.run(&["prune", "--yes"]).success();
+    assert_eq!(place.ids("docs").len(), 1);
+    assert!(place.stored().iter().all(|name| !name.ends_with(".hold.json")));
+}
+
+#[test]
+fn what_is_being_read_is_not_deleted() {
+    let place = place(ONE);
+    place.plant_daily("docs", "2025-07-01", 2);
+    let orphan = place.plant("docs", "2025-06-01T00:00:00Z", Planted::Orphan);
+    let readers = fs::File::create(place.layout().readers_file()).unwrap();
+    readers.lock_shared().unwrap();
+    let ran = place.run(&["prune"]).success().says(&["archives are being read", "the next prune will"]);
+    assert!(ran.stdout.contains("delete  expired"), "{}", ran.stdout);
+    place.run(&["prune", "--orphans", "--yes"]).code(75).says(&["archives are being read"]);
+    assert_eq!(place.ids("docs").len(), 2);
+    drop(readers);
+    place.run(&["prune"]).success();
+    assert_eq!(place.ids("docs").len(), 1);
+    assert!(orphan.exists(), "an orphan is only reported");
+}
+
+#[test]
+fn orphans_and_unreadable_manifests_are_reported_and_only_orphans_can_be_deleted() {
+    let place = place(ONE);
+    place.plant_daily("docs", "2025-07-01", 2);
+    let orphan = place.plant("docs", "2025-06-01T00:00:00Z", Planted::Orphan);
+    let torn = place.plant("docs", "2025-06-02T00:00:00Z", Planted::Good);
+    let manifest = place.layout().manifest(&name("docs"), "2025-06-02-00-00-00".parse().unwrap());
+    fs::File::options().write(true).open(&manifest).unwrap().set_len(10).unwrap();
+    place
+        .run(&["prune", "--yes"])
+        .success()
+        .says(&["1 archives without a manifest", "prune --orphans"])
+        .says(&["2025-06-02-00-00-00.manifest.json", "not a valid backup manifest"]);
+    let listed = place.run(&["prune", "--orphans"]).success();
+    assert!(listed.stdout.contains("docs-2025-06-01-00-00-00.snapshot.gz"), "{}", listed.stdout);
+    assert_eq!(listed.stdout.lines().count(), 2);
+    assert!(orphan.exists());
+    place
+        .run(&["prune", "--orphans", "--yes"])
+        .success()
+        .says(&["Deleted", "docs-2025-06-01-00-00-00.snapshot.gz"]);
+    assert!(!orphan.exists() && torn.exists() && manifest.exists());
+    assert_eq!(place.ids("docs").len(), 1);
+    place.run(&["prune", "--orphans", "--yes"]).success().says(&["no archive without a manifest"]);
+}
+
+#[test]
+fn what_a_killed_prune_had_decided_on_is_finished_and_no_other_orphan() {
+    let place = place(ONE);
+    place.plant_daily("docs", "2025-07-01", 2);
+    let decided = place.plant("docs", "2025-06-01T00:00:00Z", Planted::Orphan);
+    let other = place.plant("docs", "2025-06-02T00:00:00Z", Planted::Orphan);
+    let noted = |id: &str| PrunedBackup { collection: name("docs"), backup_id: id.parse().unwrap() };
+    tell(&place, |status| {
+        // The second is a backup still: it was not yet its turn.
+        status.pruning = vec![noted("2025-06-01-00-00-00"), noted("2025-07-02-12-00-00")];
+    });
+    place
+        .run(&["prune"])
+        .success()
+        .says(&["Removed what an earlier prune left of backup 2025-06-01-00-00-00"]);
+    assert!(!decided.exists() && other.exists());
+    assert_eq!(place.ids("docs"), ["2025-07-02-12-00-00"]);
+    assert!(place.status().pruning.is_empty());
+}
+
+#[test]
+fn a_prune_killed_anywhere_is_finished_by_the_next() {
+    let mut caught = 0;
+    for round in 0..6_u64 {
+        let place = place(SEVEN_DAYS);
+        place.plant_daily("docs", "2024-01-01", 200);
+        let running = Running::start(&mut place.command(&["prune", "--yes"]));
+        std::thread::sleep(std::time::Duration::from_millis(20 + round * 25));
+        let killed = running.end_with(Signal::KILL);
+        caught += usize::from(killed.code.is_none());
+        let good = place.backups("docs").iter().filter(|backup| backup.is_good()).count();
+        assert!(good >= 8, "{good}");
+        assert!(place.catalog().orphans.len() <= 1, "{:?}", place.catalog().orphans);
+        place.run(&["prune", "--yes"]).success();
+        let catalog = place.catalog();
+        assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty(), "{catalog:?}");
+        assert_eq!(place.ids("docs").len(), 8);
+        assert_eq!(place.stored().len(), 16, "nothing else is left: {:?}", place.stored());
+    }
+    assert!(caught > 0, "no prune was still running when it was to be killed");
+}
+
+#[test]
+fn a_prune_that_is_asked_to_end_ends_between_two_backups() {
+    let mut caught = 0;
+    for round in 0..4_u64 {
+        let place = place(SEVEN_DAYS);
+        place.plant_daily("docs", "2024-01-01", 200);
+        let mut running = Running::start(&mut place.command(&["prune", "--yes"]));
+        running.until_it_says("Deleted backup");
+        std::thread::sleep(std::time::Duration::from_millis(round * 5));
+        let ended = running.end_with(Signal::TERM);
+        let catalog = place.catalog();
+        assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty(), "{catalog:?}");
+        assert!(place.status().pruning.is_empty());
+        if ended.code == Some(143) {
+            caught += 1;
+            let status = place.status();
+            assert_eq!(status.operations[&Operation::Prune].last_outcome, Some(Outcome::Interrupted));
+            assert!(place.ids("docs").len() > 8);
+            ended.says(&["Prune interrupted by a signal"]);
+        } else {
+            ended.success();
+        }
+        place.run(&["prune", "--yes"]).success();
+        assert_eq!(place.ids("docs").len(), 8);
+    }
+    assert!(caught > 0, "no prune was still running when it was to end");
+}
+
+fn with_leftovers() -> (StandIn, Place, ServerSnapshot, ServerSnapshot) {
+    let server = StandIn::start(Setup::sample());
+    let place = Place::initialised(&server.url());
+    let mut all = Vec::new();
+    for file in
+        ["minilm_general-1-2025-07-15-14-30-00.snapshot", "minilm_general-1-2025-07-16-14-30-00.snapshot"]
+    {
+        server.add_snapshot("minilm_general", file, Content::bytes(file.as_bytes().to_vec()));
+        let stored = server.snapshots("minilm_general");
+        let checksum = stored.iter().find(|snapshot| snapshot.name == file).unwrap().content.sha256();
+        all.push(ServerSnapshot {
+            collection: name("minilm_general"),
+            node_url: format!("{}/", server.url().trim_end_matches('/')),
+            name: file.to_owned(),
+            checksum: Some(checksum.parse().unwrap()),
+        });
+    }
+    let suspected = all.remove(1);
+    (server, place, all.remove(0), suspected)
+}
+
+#[test]
+fn leftovers_on_the_server_are_listed_and_then_deleted_if_they_are_still_the_same() {
+    let (server, place, ours, suspected) = with_leftovers();
+    let elsewhere = ServerSnapshot { node_url: "http://other:6333/".to_owned(), ..ours.clone() };
+    let mut replaced = suspected.clone();
+    replaced.checksum = ours.checksum;
+    tell(&place, |status| {
+        status.undeleted_snapshots = vec![ours.clone(), elsewhere.clone()];
+        status.suspected_leftovers = vec![replaced.clone()];
+    });
+    server.clear_requests();
+    let listed = place.run(&["prune", "--server-leftovers"]).success();
+    assert!(listed.stdout.contains("ours          there"), "{}", listed.stdout);
+    assert!(listed.stdout.contains("perhaps ours  another one has its name"), "{}", listed.stdout);
+    assert!(listed.stdout.contains("not asked: another URL"), "{}", listed.stdout);
+    assert!(server.requests_matching("DELETE", "").is_empty());
+
+    place
+        .run(&["prune", "--server-leftovers", "--yes"])
+        .success()
+        .says(&["Deleted snapshot minilm_general-1-2025-07-15-14-30-00.snapshot"])
+        .says(&["Another snapshot of minilm_general is called", "left alone"]);
+    assert_eq!(server.snapshot_names("minilm_general"), std::slice::from_ref(&suspected.name));
+    let status = place.status();
+    assert_eq!(status.undeleted_snapshots, [elsewhere]);
+    assert!(status.suspected_leftovers.is_empty());
+
+    tell(&place, |status| status.suspected_leftovers = vec![suspected]);
+    place.run(&["prune", "--server-leftovers", "--yes"]).success();
+    assert!(server.snapshot_names("minilm_general").is_empty());
+}
+
+#[test]
+fn a_collection_that_is_gone_can_be_retired_and_then_deleted() {
+    let server = StandIn::start(Setup::sample());
+    let place = Place::initialised(&server.url());
+    place.plant_daily("old", "2025-07-01", 3);
+    place.run(&["prune", "--retire", "old"]).code(1).says(&["not known whether", "is gone"]);
+    place.run(&["backup"]).success().says(&["\"old\" has backups and is no longer on the server"]);
+    place.run(&["prune", "--retire", "minilm_general"]).code(1).says(&["was on the server"]);
+    place.run(&["prune", "--retire", "nonesuch"]).code(1).says(&["takes the exact name"]);
+
+    place.run(&["prune", "--retire", "old"]).success().says(&["Its 3 backups", "are kept"]);
+    assert_eq!(place.ids("old").len(), 3);
+    assert!(!place.status().collections.contains_key(&name("old")));
+    place.run(&["backup"]).success().never_says("\"old\"");
+    assert!(!place.status().collections.contains_key(&name("old")), "it stays retired");
+    place.run(&["status"]).success();
+    place.configure(ONE);
+    place.run(&["prune", "--yes"]).success();
+    assert_eq!(place.ids("old").len(), 3, "retention leaves the retired alone");
+
+    place.run(&["hold", "2025-07-02-12-00-00", "-c", "old"]).success();
+    place.run(&["prune", "--retire", "old", "--yes"]).code(1).says(&["2025-07-02-12-00-00 is on hold"]);
+    assert_eq!(place.ids("old").len(), 3);
+    place.run(&["unhold", "2025-07-02-12-00-00", "-c", "old"]).success();
+    place.run(&["prune", "--retire", "old", "--yes"]).success().says(&["all its 3 backups are deleted"]);
+    assert!(place.stored().iter().all(|file| !file.contains("old")));
+    assert!(place.status().retired_collections.is_empty() && place.status().pruning.is_empty());
+    assert!(!place.layout().collection(&name("old")).exists());
+}
