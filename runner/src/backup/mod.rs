@@ -9,4 +9,6 @@ mod run;
 mod stages;
 
 pub use error::BackupError;
+pub use leftovers::{Deletion, delete_ours};
 pub use run::{BackupContext, BackupOptions, back_up};
+pub use stages::Stages;

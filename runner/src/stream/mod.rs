@@ -13,4 +13,5 @@ mod hashing;
 mod receive;
 
 pub use encoder::Compression;
+pub use feed::Piece;
 pub use receive::{Received, StreamError, io_kind, receive};

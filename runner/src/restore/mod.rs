@@ -1,0 +1,30 @@
+//! Restoring: from stored archives to collections that serve.
+//!
+//! A plan says what would happen before anything does; `--dry-run` ends there. The snapshot is decoded on its way to
+//! the server and never lies on a disk in between; the request is only completed once its digests are right.
+
+mod aliases;
+mod check;
+mod choice;
+mod compatibility;
+mod describe;
+mod differences;
+mod error;
+mod leftover;
+mod plan;
+mod put;
+mod read;
+mod run;
+mod settle;
+mod target;
+mod upload;
+
+pub use check::{Checked, check_archives};
+pub use choice::{Choice, ChoiceError, choose};
+pub use describe::{as_json, as_text};
+pub use differences::differences;
+pub use error::RestoreError;
+pub use plan::{Facts, Plan, PlanOptions, plan};
+pub use put::{Destination, Put, PutError, put};
+pub use run::{RestoreContext, restore};
+pub use target::TargetState;
