@@ -3,6 +3,7 @@
 //! [`main`] reads the command line and hands over to one of `commands`; below them nothing knows the
 //! command line, the environment or the wall clock.
 
+pub mod archive;
 pub mod backup;
 mod cli;
 mod clock;

@@ -1,7 +1,7 @@
-//! The lock of writers: one run at a time in a backup directory.
+//! The locks of a backup directory: one of writers, one of those who read archives.
 //!
-//! The operating system holds it (flock), so a dead process never does. The file's text is only there to
-//! tell the next one who it is.
+//! The operating system holds them (flock), so a dead process never does. The text in the writers' file is only
+//! there to tell the next one who it is.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -15,6 +15,9 @@ use tokio::time::{Instant, sleep};
 
 /// How often a held lock is tried again.
 const POLL: Duration = Duration::from_millis(200);
+
+/// How long readers wait for somebody who deletes.
+const DELETING_MAX: Duration = Duration::from_secs(30);
 
 /// The held lock; freed on drop, and by the operating system whenever the process ends.
 #[derive(Debug)]
@@ -39,6 +42,12 @@ pub enum LockError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// Backups are being deleted and it does not end.
+    #[error("{}: backups are being deleted at the moment; try again when that is done", path.display())]
+    Deleting {
+        /// The lock file.
+        path: PathBuf,
     },
 }
 
@@ -80,6 +89,83 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // So that nobody reads a name that no longer holds.
         drop(self.file.set_len(0));
+    }
+}
+
+/// Who reads archives holds this shared, so that none is deleted meanwhile; who deletes holds it exclusively.
+/// Freed on drop, and by the operating system whenever the process ends.
+#[derive(Debug)]
+#[must_use]
+pub struct ReadersLock {
+    /// Nothing on a file system that nobody can write to through this mount.
+    _file: Option<File>,
+}
+
+impl ReadersLock {
+    /// Takes the lock at `path` ([`qdrant_backup_shared::Layout::readers_file`]) together with other readers. While
+    /// somebody deletes, waits for up to 30 s. Works in a directory that cannot be written to, where backups cannot be
+    /// deleted either. Blocks the thread while it waits.
+    ///
+    /// # Errors
+    /// [`LockError::Deleting`] when somebody still deletes after that; [`LockError::Io`].
+    pub fn share(path: &Path) -> Result<Self, LockError> {
+        let Some(file) = open_readers(path)? else { return Ok(Self { _file: None }) };
+        let since = std::time::Instant::now();
+        loop {
+            match file.try_lock_shared() {
+                Ok(()) => return Ok(Self { _file: Some(file) }),
+                Err(TryLockError::WouldBlock) if since.elapsed() < DELETING_MAX => {
+                    std::thread::sleep(POLL);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LockError::Deleting { path: path.to_owned() });
+                }
+                Err(TryLockError::Error(source)) => {
+                    return Err(LockError::Io { path: path.to_owned(), source });
+                }
+            }
+        }
+    }
+
+    /// Takes the lock at `path` for deleting; nothing while anybody reads. Does not wait.
+    ///
+    /// # Errors
+    /// [`LockError::Io`].
+    pub fn try_exclusive(path: &Path) -> Result<Option<Self>, LockError> {
+        let io_error = |source: io::Error| LockError::Io { path: path.to_owned(), source };
+        let file = writable_readers(path).map_err(io_error)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: Some(file) })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(io_error(error)),
+        }
+    }
+}
+
+fn writable_readers(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(JSON_MODE).open(path)
+}
+
+/// The readers' file as far as this user may open it; nothing where it is not there and nobody could make it.
+fn open_readers(path: &Path) -> Result<Option<File>, LockError> {
+    let io_error = |source: io::Error| LockError::Io { path: path.to_owned(), source };
+    let refused = match writable_readers(path) {
+        Ok(file) => return Ok(Some(file)),
+        Err(error) => error,
+    };
+    match refused.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {}
+        _ => return Err(io_error(refused)),
+    }
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && refused.kind() == io::ErrorKind::ReadOnlyFilesystem =>
+        {
+            Ok(None)
+        }
+        Err(_) => Err(io_error(refused)),
     }
 }
 
@@ -138,5 +224,27 @@ mod tests {
         std::fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
         let error = Lock::take(&path, &holder("x"), Duration::ZERO).await.unwrap_err();
         assert!(matches!(error, LockError::Held { holder: None }));
+    }
+
+    #[test]
+    fn readers_share_and_who_deletes_is_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(".readers");
+        let one = ReadersLock::share(&path).unwrap();
+        let other = ReadersLock::share(&path).unwrap();
+        assert!(ReadersLock::try_exclusive(&path).unwrap().is_none());
+        drop(one);
+        assert!(ReadersLock::try_exclusive(&path).unwrap().is_none());
+        drop(other);
+        let deleting = ReadersLock::try_exclusive(&path).unwrap().unwrap();
+        assert!(ReadersLock::try_exclusive(&path).unwrap().is_none());
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || ReadersLock::share(&path).is_ok()
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!reader.is_finished());
+        drop(deleting);
+        assert!(reader.join().unwrap());
     }
 }

@@ -68,6 +68,11 @@ impl Layout {
         self.root.join(".lock")
     }
 
+    /// The lock of those who read archives: shared by them, exclusive for who deletes.
+    pub fn readers_file(&self) -> PathBuf {
+        self.root.join(".readers")
+    }
+
     /// The status file.
     pub fn status_file(&self) -> PathBuf {
         self.state.join("status.json")

@@ -106,7 +106,7 @@ pub async fn lock(
             }
             Err(Refusal { exit: Exit::Locked, message })
         }
-        Err(error @ LockError::Io { .. }) => Err(Refusal::failed(error)),
+        Err(error @ (LockError::Io { .. } | LockError::Deleting { .. })) => Err(Refusal::failed(error)),
     }
 }
 

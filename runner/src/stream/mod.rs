@@ -14,4 +14,5 @@ mod receive;
 
 pub use encoder::Compression;
 pub use feed::Piece;
+pub use hashing::Tally;
 pub use receive::{Received, StreamError, io_kind, receive};

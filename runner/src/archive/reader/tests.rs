@@ -1,0 +1,168 @@
+//! Archives sound and unsound, and sources that fail.
+
+use std::io::Write;
+
+use qdrant_backup_shared::atomic;
+use sha2::{Digest, Sha256};
+
+use super::*;
+
+const MANIFEST: &str = include_str!("../../../../shared/testdata/manifest-v1.json");
+
+/// Gives its bytes in small pieces, with interruptions, and fails at the end where told to.
+struct Faulty {
+    bytes: Vec<u8>,
+    position: usize,
+    fails: bool,
+    interrupted: bool,
+}
+
+impl Read for Faulty {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        self.interrupted = !self.interrupted;
+        if self.interrupted {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let rest = &self.bytes[self.position..];
+        if rest.is_empty() && self.fails {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        let count = rest.len().min(target.len()).min(1000);
+        target[..count].copy_from_slice(&rest[..count]);
+        self.position += count;
+        Ok(count)
+    }
+}
+
+fn faulty(bytes: &[u8], fails: bool) -> Faulty {
+    Faulty { bytes: bytes.to_vec(), position: 0, fails, interrupted: false }
+}
+
+fn data() -> Vec<u8> {
+    (0..300_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
+}
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(2));
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn read(
+    source: impl Read + Send + 'static,
+    encoding: &[Encoding],
+) -> Result<(Vec<u8>, Digests), ArchiveError> {
+    let mut reader = ArchiveReader::new(source, Path::new("a.gz"), encoding)?;
+    let mut snapshot = Vec::new();
+    reader
+        .by_ref()
+        .take(1_000_000)
+        .read_to_end(&mut snapshot)
+        .map_err(|error| error.downcast::<ArchiveError>().unwrap())?;
+    Ok((snapshot, reader.finish()?))
+}
+
+fn is(found: SizeAndDigest, bytes: &[u8]) {
+    assert_eq!(found.size_bytes, bytes.len() as u64);
+    assert_eq!(found.sha256.as_bytes()[..], Sha256::digest(bytes)[..]);
+}
+
+#[test]
+fn the_snapshot_comes_out_and_both_digests_are_of_everything() {
+    let data = data();
+    let two = [gzip(&data[..5000]), gzip(&data[5000..])].concat();
+    for (stored, encoding) in
+        [(data.clone(), vec![]), (gzip(&data), vec![Encoding::Gzip]), (two, vec![Encoding::Gzip])]
+    {
+        let (snapshot, digests) = read(faulty(&stored, false), &encoding).unwrap();
+        assert_eq!(snapshot, data[..1_000_000]);
+        is(digests.stored, &stored);
+        is(digests.snapshot, &data);
+    }
+}
+
+#[test]
+fn what_is_no_gzip_to_its_end_is_corrupt_and_the_stored_bytes_can_still_be_told() {
+    let whole = gzip(&data());
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    let mut checksum = whole.clone();
+    checksum[whole.len() - 8] ^= 1;
+    let cut = whole[..whole.len() - 1].to_vec();
+    let garbage = [whole.as_slice(), b"garbage after the end"].concat();
+    let zeros = [whole.as_slice(), &[0; 512]].concat();
+    for stored in [flipped, checksum, cut, garbage, zeros, b"no gzip at all".to_vec(), Vec::new()] {
+        let mut reader =
+            ArchiveReader::new(faulty(&stored, false), Path::new("a"), &[Encoding::Gzip]).unwrap();
+        let error = loop {
+            match reader.fill_buf() {
+                Ok([]) => panic!("{} bytes pass for whole", stored.len()),
+                Ok(some) => {
+                    let count = some.len();
+                    reader.consume(count);
+                }
+                Err(error) => break error,
+            }
+        };
+        let error = error.downcast::<ArchiveError>().unwrap();
+        assert!(matches!(error, ArchiveError::Corrupt { .. }), "{error}");
+        is(reader.finish_stored().unwrap(), &stored);
+    }
+}
+
+#[test]
+fn a_disk_fault_is_never_taken_for_corruption() {
+    let stored = gzip(&data());
+    for (end, encoding) in [(0, vec![Encoding::Gzip]), (5000, vec![Encoding::Gzip]), (5000, vec![])] {
+        let error = read(faulty(&stored[..end], true), &encoding).unwrap_err();
+        assert!(error.to_string().contains("Input/output error"), "{error}");
+        assert_eq!(error.kind(), qdrant_backup_shared::FailureKind::Io);
+    }
+}
+
+#[test]
+fn unknown_encodings_are_refused_by_name() {
+    for encoding in [
+        vec![Encoding::Zstd],
+        vec![Encoding::Gzip, Encoding::Gzip],
+        vec![Encoding::Other("rot13\n".to_owned())],
+    ] {
+        let error = ArchiveReader::new(io::empty(), Path::new("a"), &encoding).unwrap_err();
+        assert!(matches!(error, ArchiveError::Unsupported { .. }), "{error}");
+        assert!(!error.to_string().contains('\n'));
+    }
+}
+
+#[test]
+fn only_a_regular_file_in_the_collections_directory_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout::new(directory.path(), directory.path());
+    let mut manifest: Manifest =
+        qdrant_backup_shared::json_file::parse(Path::new("m"), MANIFEST.as_bytes()).unwrap();
+    let inside = layout.collection(&manifest.collection);
+    std::fs::create_dir_all(&inside).unwrap();
+    let archive = manifest.archives[0].clone();
+    let path = inside.join(&archive.file_name);
+    let open = || ArchiveReader::open(&layout, &manifest, &archive);
+
+    assert!(matches!(open(), Err(ArchiveError::Missing { .. })));
+    atomic::write(&directory.path().join("outside"), 0o600, &gzip(b"x")).unwrap();
+    std::os::unix::fs::symlink(directory.path().join("outside"), &path).unwrap();
+    assert!(matches!(open(), Err(ArchiveError::NotAFile { .. })));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(matches!(open(), Err(ArchiveError::NotAFile { .. })));
+    std::fs::remove_dir(&path).unwrap();
+    atomic::write(&path, 0o600, &gzip(b"x")).unwrap();
+    let reader = open().unwrap();
+    assert_eq!(reader.size_bytes(), Some(gzip(b"x").len() as u64));
+    is(reader.finish().unwrap().snapshot, b"x");
+    is(
+        ArchiveReader::open_stored(&layout, &manifest, &archive).unwrap().finish().unwrap().snapshot,
+        &gzip(b"x"),
+    );
+
+    manifest.archives[0].file_name = "../../outside".to_owned();
+    let archive = manifest.archives[0].clone();
+    assert!(matches!(ArchiveReader::open(&layout, &manifest, &archive), Err(ArchiveError::NotAFile { .. })));
+}
