@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod lock;
 mod output;
 pub mod qdrant;
+pub mod restore;
 pub mod session;
 pub mod settings;
 mod signals;

@@ -55,7 +55,8 @@ pub async fn backup(
     Ok(exit(&finished, signals.received()))
 }
 
-fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
+/// The collections that `--collection` names, each once.
+pub(super) fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
     let mut names = Vec::new();
     for name in collections {
         let name = CollectionName::new(name.as_str()).map_err(|error| Refusal {
@@ -69,7 +70,8 @@ fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
     Ok(names)
 }
 
-fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> BackupOptions {
+/// What the settings say about backups of `only` (of all, when empty).
+pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> BackupOptions {
     let selection = settings.backup.selection.clone();
     BackupOptions {
         only,

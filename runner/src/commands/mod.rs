@@ -6,6 +6,7 @@ mod config;
 mod init;
 mod list;
 mod place;
+mod restore;
 mod status;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::qdrant::{Client, ClientOptions, TransportError};
 use crate::session::Finished;
-use crate::settings::Settings;
+use crate::settings::{ApiKey, OtherServer, QdrantUrl, Settings};
 use crate::signals::Signal;
 
 /// A command ended without doing what it was asked to: one line for a person, and the exit code.
@@ -84,6 +85,7 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
     match &cli.command {
         Command::Init => init::init(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
+        Command::Restore(args) => block_on(restore::restore(settings, args, clock, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),
         Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,
@@ -110,13 +112,32 @@ fn block_on<F: Future>(future: F) -> Result<F::Output, Refusal> {
 /// The client that the settings describe.
 pub fn client(settings: &Settings, interrupt: CancellationToken) -> Result<Client, Refusal> {
     let qdrant = &settings.qdrant;
+    client_of(settings, &qdrant.url, qdrant.api_key.as_ref(), interrupt)
+}
+
+/// A client for another server, which has a key of its own. Only where it is the same server after all, the same
+/// key will do.
+pub fn client_for_other(
+    settings: &Settings,
+    other: &OtherServer,
+    interrupt: CancellationToken,
+) -> Result<Client, Refusal> {
+    let same = other.url.as_url() == settings.qdrant.url.as_url();
+    let own = settings.qdrant.api_key.as_ref().filter(|_| same);
+    client_of(settings, &other.url, other.api_key.as_ref().or(own), interrupt)
+}
+
+fn client_of(
+    settings: &Settings,
+    url: &QdrantUrl,
+    api_key: Option<&ApiKey>,
+    interrupt: CancellationToken,
+) -> Result<Client, Refusal> {
+    let qdrant = &settings.qdrant;
     let options = ClientOptions {
-        url: qdrant.url.as_url().clone(),
-        basic_auth: qdrant
-            .url
-            .basic_auth()
-            .map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
-        api_key: qdrant.api_key.as_ref().map(|key| key.expose().into()),
+        url: url.as_url().clone(),
+        basic_auth: url.basic_auth().map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
+        api_key: api_key.map(|key| key.expose().into()),
         ca_file: qdrant.ca_file.value.clone(),
         proxy: qdrant.proxy.as_ref().map(proxy_url).transpose()?,
         connect_timeout: *qdrant.connect_timeout,

@@ -19,7 +19,7 @@ mod settle;
 mod target;
 mod upload;
 
-pub use check::{Checked, check_archives};
+pub use check::check_archive;
 pub use choice::{Choice, ChoiceError, choose};
 pub use describe::{as_json, as_text};
 pub use differences::differences;

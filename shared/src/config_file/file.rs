@@ -203,6 +203,11 @@ retention:
   keep_weekly: 4
   keep_monthly: 12
   keep_yearly: 4294967295
+restore: {settle_timeout: 10m}
+drill:
+  url: https://test.example
+  api_key_file: /etc/qdrant-backup/test-key
+  max_size: 1GiB
 log:
   level: debug
 "#;
@@ -222,7 +227,8 @@ log:
             config.retention.keep_days,
             Some(Located { value: NonZeroU32::new(7).unwrap(), line: 24 })
         );
-        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 32 }));
+        assert_eq!(config.drill.max_size, Some(Located { value: 1 << 30, line: 35 }));
+        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 37 }));
     }
 
     #[test]
