@@ -174,12 +174,13 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.to_utc());
     }
-    let formats = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d-%H-%M-%S"];
+    let formats =
+        ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d-%H-%M-%S"];
     let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     let midnight = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
-    time.or_else(midnight)
-        .map(|time| time.and_utc())
-        .ok_or_else(|| "expected a time such as 2025-07-15T14:30:00Z or \"2025-07-15 14:30\" (UTC)".to_owned())
+    time.or_else(midnight).map(|time| time.and_utc()).ok_or_else(|| {
+        "expected a time such as 2025-07-15T14:30:00Z or \"2025-07-15 14:30\" (UTC)".to_owned()
+    })
 }
 
 /// Options of `list`.

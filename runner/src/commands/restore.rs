@@ -16,8 +16,8 @@ use crate::exit::Exit;
 use crate::output;
 use crate::qdrant::Client;
 use crate::restore::{
-    Choice, Destination, Facts, Plan, PlanOptions, RestoreContext, RestoreError, as_json, as_text, check_archive, plan,
-    restore as run_restore,
+    Choice, Destination, Facts, Plan, PlanOptions, RestoreContext, RestoreError, as_json, as_text,
+    check_archive, plan, restore as run_restore,
 };
 use crate::session::Session;
 use crate::settings::Settings;

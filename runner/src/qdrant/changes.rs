@@ -64,7 +64,9 @@ impl Client {
             if *moves {
                 actions.push(json!({ "delete_alias": { "alias_name": alias } }));
             }
-            actions.push(json!({ "create_alias": { "collection_name": collection.as_str(), "alias_name": alias } }));
+            actions.push(
+                json!({ "create_alias": { "collection_name": collection.as_str(), "alias_name": alias } }),
+            );
         }
         let body = json!({ "actions": actions });
         self.change(&what, Method::POST, &["collections", "aliases"], Some(&body)).await?;
@@ -78,8 +80,10 @@ impl Client {
         path: &[&str],
         body: Option<&Value>,
     ) -> Result<bool, Error> {
-        let answer =
-            self.send(what, method, path, body, self.limits.request).await.map_err(|refusal| refusal.error)?;
+        let answer = self
+            .send(what, method, path, body, self.limits.request)
+            .await
+            .map_err(|refusal| refusal.error)?;
         let done: Envelope<bool> = decode(what, &answer.body)?;
         Ok(done.result)
     }

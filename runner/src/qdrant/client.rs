@@ -431,7 +431,11 @@ fn server_time(response: &reqwest::Response) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
 }
 
-pub(super) async fn read_body(what: &str, mut response: reqwest::Response, most: usize) -> Result<Vec<u8>, Error> {
+pub(super) async fn read_body(
+    what: &str,
+    mut response: reqwest::Response,
+    most: usize,
+) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     let broken = |error: reqwest::Error| Error::Broken { what: what.to_owned(), cause: root_cause(&error) };
     while let Some(chunk) = response.chunk().await.map_err(broken)? {

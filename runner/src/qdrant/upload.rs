@@ -72,10 +72,8 @@ pub struct UploadError {
 impl UploadError {
     /// Whether the server said what was wrong. If not, and the file arrived, it may still be at work.
     pub fn is_answered(&self) -> bool {
-        matches!(
-            self.error,
-            Error::Status { .. } | Error::Unauthorized { .. } | Error::Unexpected { .. }
-        ) && !self.is_from_a_proxy()
+        matches!(self.error, Error::Status { .. } | Error::Unauthorized { .. } | Error::Unexpected { .. })
+            && !self.is_from_a_proxy()
     }
 
     fn is_from_a_proxy(&self) -> bool {
@@ -110,7 +108,8 @@ impl Client {
         };
         let result = self.interrupt.run_until_cancelled(watched).await.unwrap_or(Err(Error::Interrupted));
         result.map_err(|error| {
-            let refused = matches!(error, Error::Unauthorized { .. } | Error::Status { status: 400..=499, .. });
+            let refused =
+                matches!(error, Error::Unauthorized { .. } | Error::Status { status: 400..=499, .. });
             UploadError { error, arrived: progress.is_complete() && !refused }
         })
     }
@@ -269,7 +268,9 @@ mod tests {
         let (items, progress, length) = collect(vec![data("hel"), data("lo"), Piece::End]).await;
         let body: String = items.into_iter().map(Option::unwrap).collect();
         assert_eq!(body.len() as u64, length);
-        assert!(body.starts_with("--b\r\nContent-Disposition: form-data; name=\"snapshot\"; filename=\"mine.snapshot\"\r\n"));
+        assert!(body.starts_with(
+            "--b\r\nContent-Disposition: form-data; name=\"snapshot\"; filename=\"mine.snapshot\"\r\n"
+        ));
         assert!(body.ends_with("\r\n\r\nhello\r\n--b--\r\n"));
         assert_eq!((progress.sent_bytes(), progress.is_complete()), (5, true));
     }

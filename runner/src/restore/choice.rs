@@ -178,15 +178,21 @@ mod tests {
         incomplete.missing = Some("archive x is missing".to_owned());
         let all = [good.clone(), unverified.clone(), failed.clone(), incomplete.clone()];
         assert_eq!(choose(&all, Choice::Latest, false), Ok(&unverified));
-        assert_eq!(choose(&all, Choice::Latest, true), Ok(&unverified), "force does not make a bad one the latest");
+        assert_eq!(
+            choose(&all, Choice::Latest, true),
+            Ok(&unverified),
+            "force does not make a bad one the latest"
+        );
         assert_eq!(choose(&all, Choice::LatestVerified, false), Ok(&good));
         let by_id = |backup: &Backup, force| choose(&all, Choice::Id(backup.manifest.backup_id), force);
         let error = by_id(&failed, false).unwrap_err().to_string();
         assert!(error.contains("failed verification (archive: one byte differs)"), "{error}");
         assert_eq!(by_id(&failed, true), Ok(&failed));
         assert!(by_id(&incomplete, true).unwrap_err().to_string().contains("archive x is missing"));
-        assert_eq!(choose(&all[3..], Choice::Latest, false).unwrap_err().to_string(),
-            "none of its 1 backups is good; the newest, 2025-07-04-14-30-00, is incomplete: archive x is missing");
+        assert_eq!(
+            choose(&all[3..], Choice::Latest, false).unwrap_err().to_string(),
+            "none of its 1 backups is good; the newest, 2025-07-04-14-30-00, is incomplete: archive x is missing"
+        );
         assert_eq!(choose(&[], Choice::Latest, false), Err(ChoiceError::None));
     }
 

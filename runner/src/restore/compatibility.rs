@@ -4,7 +4,9 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionSkew {
     /// The backup does not say where it is from.
-    #[error("the backup does not say which version of Qdrant it is from, so whether {target} can take it is unknown")]
+    #[error(
+        "the backup does not say which version of Qdrant it is from, so whether {target} can take it is unknown"
+    )]
     Unknown {
         /// The server's version.
         target: String,
@@ -16,7 +18,9 @@ pub enum VersionSkew {
         text: String,
     },
     /// Older, or too much newer.
-    #[error("the backup is from Qdrant {source_version} and the server is {target}; Qdrant supports the same or the next minor version")]
+    #[error(
+        "the backup is from Qdrant {source_version} and the server is {target}; Qdrant supports the same or the next minor version"
+    )]
     Distance {
         /// The version that the backup is from.
         source_version: String,
@@ -57,7 +61,10 @@ mod tests {
             assert_eq!(check_version(Some("1.18.3"), target), Ok(()), "{target}");
         }
         for target in ["1.17.9", "1.20.0", "2.18.3", "0.18.3", "2.19.0"] {
-            assert!(matches!(check_version(Some("1.18.3"), target), Err(VersionSkew::Distance { .. })), "{target}");
+            assert!(
+                matches!(check_version(Some("1.18.3"), target), Err(VersionSkew::Distance { .. })),
+                "{target}"
+            );
         }
         assert!(matches!(check_version(None, "1.18.3"), Err(VersionSkew::Unknown { .. })));
         assert!(matches!(check_version(Some("dev"), "1.18.3"), Err(VersionSkew::NoVersion { .. })));

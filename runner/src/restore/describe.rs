@@ -28,7 +28,8 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
         line("differs", format!("and {} more", plan.differences.len() - SHOWN_DIFFERENCES));
     }
     if plan.existing.is_some() && plan.is_possible() {
-        let first = if plan.safety_backup { "the collection is backed up" } else { "nothing: NO safety backup" };
+        let first =
+            if plan.safety_backup { "the collection is backed up" } else { "nothing: NO safety backup" };
         line("first", first.to_owned());
     }
     if !plan.had_aliases.is_empty() {
@@ -49,7 +50,11 @@ fn backup_words(backup: &Backup, now: DateTime<Utc>) -> String {
         manifest.points_count().map_or_else(|| "unknown".to_owned(), |points| points.to_string()),
         HumanBytes(manifest.snapshot_size_bytes()),
         HumanBytes(manifest.stored_size_bytes()),
-        manifest.source.qdrant_version.as_deref().map_or_else(|| "unknown".to_owned(), |text| shortened(text, 40)),
+        manifest
+            .source
+            .qdrant_version
+            .as_deref()
+            .map_or_else(|| "unknown".to_owned(), |text| shortened(text, 40)),
     )
 }
 
@@ -68,7 +73,10 @@ fn target_words(plan: &Plan) -> String {
     match &plan.existing {
         None => format!("{} (new)", plan.target),
         Some(Existing { points, .. }) => {
-            format!("{}, WHICH EXISTS: its {points} points are replaced, its own configuration stays", plan.target)
+            format!(
+                "{}, WHICH EXISTS: its {points} points are replaced, its own configuration stays",
+                plan.target
+            )
         }
     }
 }
@@ -81,7 +89,9 @@ fn alias_words(plan: &Plan) -> String {
     let set: Vec<String> = plan
         .aliases
         .iter()
-        .map(|change| format!("{}{}", shortened(&change.alias, 120), if change.moves { " (moved)" } else { "" }))
+        .map(|change| {
+            format!("{}{}", shortened(&change.alias, 120), if change.moves { " (moved)" } else { "" })
+        })
         .collect();
     format!("{} -> {}", set.join(", "), plan.target)
 }

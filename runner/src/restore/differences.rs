@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn differences_are_named_by_their_path() {
-        let backup = json!({ "params": { "vectors": { "size": 768, "distance": "Dot" }, "shard_number": 1 } });
+        let backup =
+            json!({ "params": { "vectors": { "size": 768, "distance": "Dot" }, "shard_number": 1 } });
         let server = json!({ "params": { "vectors": { "size": 1024, "distance": "Dot" }, "shard_number": 1, "new": null },
             "quantization_config": { "scalar": {} } });
         assert_eq!(

@@ -23,7 +23,9 @@ pub enum RestoreError {
         what: String,
     },
     /// Not one snapshot of the whole collection.
-    #[error("the backup {what}, which this version cannot restore; `qdrant-backup export` gives the snapshots to upload by hand")]
+    #[error(
+        "the backup {what}, which this version cannot restore; `qdrant-backup export` gives the snapshots to upload by hand"
+    )]
     Unsupported {
         /// What it is.
         what: String,
@@ -32,7 +34,9 @@ pub enum RestoreError {
     #[error("{0}; --allow-version-skew tries it all the same")]
     Version(#[from] VersionSkew),
     /// The target is there.
-    #[error("collection \"{target}\" exists ({points} points); restore beside it with --as NEW, or overwrite it with --force")]
+    #[error(
+        "collection \"{target}\" exists ({points} points); restore beside it with --as NEW, or overwrite it with --force"
+    )]
     TargetExists {
         /// The target.
         target: CollectionName,
@@ -40,7 +44,9 @@ pub enum RestoreError {
         points: String,
     },
     /// The target's name is an alias.
-    #[error("\"{target}\" is an alias of \"{collection}\", which would be overwritten; restore with --as NEW and switch the alias afterwards")]
+    #[error(
+        "\"{target}\" is an alias of \"{collection}\", which would be overwritten; restore with --as NEW and switch the alias afterwards"
+    )]
     TargetIsAlias {
         /// The target.
         target: CollectionName,
@@ -54,7 +60,9 @@ pub enum RestoreError {
         target: CollectionName,
     },
     /// A backup of another server's collection would mix with this repository's.
-    #[error("collection \"{target}\" of another server cannot be backed up into this repository first; back it up there and pass --no-safety-backup")]
+    #[error(
+        "collection \"{target}\" of another server cannot be backed up into this repository first; back it up there and pass --no-safety-backup"
+    )]
     SafetyElsewhere {
         /// The target.
         target: CollectionName,

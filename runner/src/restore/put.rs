@@ -80,8 +80,8 @@ pub async fn put(
     let readers = share_readers(session.layout()).await.map_err(untouched)?;
     // A run restores into a collection once, so its id makes the name unique there.
     let name = format!("qdrant-backup-{}.snapshot", session.run_id());
-    let file_name = SnapshotName::new(&name)
-        .map_err(|error| untouched(RestoreError::Internal(error.to_string())))?;
+    let file_name =
+        SnapshotName::new(&name).map_err(|error| untouched(RestoreError::Internal(error.to_string())))?;
     let file = ServerSnapshot {
         collection: put.target.clone(),
         node_url: destination.client.url().to_owned(),
@@ -121,7 +121,8 @@ async fn after_failure(
     file: &ServerSnapshot,
     failed: &Failed,
 ) -> TargetState {
-    let client = if failed.error.is_interrupted() { client.for_cleanup(LAST_REQUESTS) } else { client.clone() };
+    let client =
+        if failed.error.is_interrupted() { client.for_cleanup(LAST_REQUESTS) } else { client.clone() };
     if failed.arrived && !failed.answered {
         // It may be reading the file: the next run deletes it.
         session.warn(format!(

@@ -143,7 +143,8 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
         Ok(points) => {
             report.points = Some(points);
             report.snapshot_size_bytes = Some(snapshot_bytes);
-            let with = if aliases.is_empty() { String::new() } else { format!(", aliases {}", aliases.join(", ")) };
+            let with =
+                if aliases.is_empty() { String::new() } else { format!(", aliases {}", aliases.join(", ")) };
             tracing::info!(
                 "Restored {collection} into \"{target}\": {points} points, {}{with}, in {:.1} s",
                 HumanBytes(snapshot_bytes),
@@ -153,18 +154,24 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
         Err(PutError { error, state }) => {
             // What was refused is done by another command than the one that was refused.
             let state = match (&error, state) {
-                (RestoreError::Qdrant(_) | RestoreError::NotSettled { .. } | RestoreError::PointsLost { .. }, state) => {
-                    state.words(&target.to_string(), &again.after(state))
+                (
+                    RestoreError::Qdrant(_)
+                    | RestoreError::NotSettled { .. }
+                    | RestoreError::PointsLost { .. },
+                    state,
+                ) => state.words(&target.to_string(), &again.after(state)),
+                (_, TargetState::Untouched | TargetState::Absent) if existed => {
+                    format!("\"{target}\" is untouched")
                 }
-                (_, TargetState::Untouched | TargetState::Absent) if existed => format!("\"{target}\" is untouched"),
-                (_, TargetState::Untouched | TargetState::Absent) => format!("nothing was restored into \"{target}\""),
+                (_, TargetState::Untouched | TargetState::Absent) => {
+                    format!("nothing was restored into \"{target}\"")
+                }
                 (_, state) => state.words(&target.to_string(), &again.after(state)),
             };
             let mut failure = failure(&error);
             failure.message = format!("{}; {state}", failure.message);
             tracing::error!("Restore of {collection} failed: {}", failure.message);
-            report.outcome =
-                if error.is_interrupted() { Outcome::Interrupted } else { Outcome::Failed };
+            report.outcome = if error.is_interrupted() { Outcome::Interrupted } else { Outcome::Failed };
             report.failure = Some(failure);
         }
     }
@@ -236,7 +243,9 @@ impl Again {
     fn after(&self, state: TargetState) -> String {
         let force = match state {
             TargetState::Doubtful | TargetState::Unknown => " --force --no-safety-backup",
-            TargetState::Untouched | TargetState::Absent | TargetState::Restored if self.existed => " --force",
+            TargetState::Untouched | TargetState::Absent | TargetState::Restored if self.existed => {
+                " --force"
+            }
             TargetState::Untouched | TargetState::Absent | TargetState::Restored => "",
         };
         format!("`{}{force}`", self.command)

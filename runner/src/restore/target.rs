@@ -21,7 +21,9 @@ impl TargetState {
         match self {
             Self::Untouched => format!("\"{target}\" is untouched; to try again: {again}"),
             Self::Absent => format!("\"{target}\" does not exist; to try again: {again}"),
-            Self::Doubtful => format!("\"{target}\" may be PARTLY RESTORED: do not use it; to restore it again: {again}"),
+            Self::Doubtful => {
+                format!("\"{target}\" may be PARTLY RESTORED: do not use it; to restore it again: {again}")
+            }
             Self::Unknown => format!(
                 "the server may still be restoring \"{target}\": do not use it before you have looked at Qdrant's log; to restore it again: {again}"
             ),

@@ -50,8 +50,7 @@ pub async fn upload(
     session.enter_stage(Stage::Upload, put.collection());
     let client = &destination.client;
     let size_bytes = archive.snapshot.size_bytes;
-    let upload =
-        Upload { file_name: file_name.clone(), size_bytes, checksum: archive.snapshot.sha256 };
+    let upload = Upload { file_name: file_name.clone(), size_bytes, checksum: archive.snapshot.sha256 };
     let (sender, pieces) = mpsc::channel(QUEUE_PIECES);
     let stop = CancellationToken::new();
     let reading = spawn_reader(session, put.manifest, archive, sender, &stop);

@@ -58,14 +58,13 @@ impl RestoreSettings {
             [layers.config("restore.settle_timeout", &config.restore.settle_timeout, as_is)],
             DEFAULT_SETTLE_TIMEOUT,
         );
-        let url = layers.choose([option("--to", &opts.to, |text| {
-            match QdrantUrl::parse(&text) {
-                Ok(url) if url.basic_auth().is_some() => {
-                    Err("every user of this machine can read the command line, so no password can be given here".to_owned())
-                }
-                Ok(url) => Ok(url),
-                Err(error) => Err(error.to_string()),
+        let url = layers.choose([option("--to", &opts.to, |text| match QdrantUrl::parse(&text) {
+            Ok(url) if url.basic_auth().is_some() => {
+                Err("every user of this machine can read the command line, so no password can be given here"
+                    .to_owned())
             }
+            Ok(url) => Ok(url),
+            Err(error) => Err(error.to_string()),
         })]);
         let key_file = layers.choose([option("--to-api-key-file", &opts.to_api_key_file, as_is)]);
         let api_key = key_file.and_then(|file| read_key(layers, &file.value, &file.source, warnings));
@@ -76,18 +75,14 @@ impl RestoreSettings {
 
 impl DrillSettings {
     /// Chooses each value.
-    pub(super) fn choose(
-        layers: &mut Layers<'_>,
-        config: &ConfigFile,
-        warnings: &mut Vec<String>,
-    ) -> Self {
+    pub(super) fn choose(layers: &mut Layers<'_>, config: &ConfigFile, warnings: &mut Vec<String>) -> Self {
         let file = &config.drill;
-        let url = layers.choose([layers.config("drill.url", &file.url, |text| QdrantUrl::parse(text.expose()))]);
+        let url =
+            layers.choose([layers.config("drill.url", &file.url, |text| QdrantUrl::parse(text.expose()))]);
         let path: Candidate<PathBuf> = layers.config("drill.api_key_file", &file.api_key_file, absolute);
         let api_key_file = layers.choose([path]);
-        let api_key = api_key_file
-            .as_ref()
-            .and_then(|file| read_key(layers, &file.value, &file.source, warnings));
+        let api_key =
+            api_key_file.as_ref().and_then(|file| read_key(layers, &file.value, &file.source, warnings));
         let max_size_bytes = layers
             .choose_or([layers.config("drill.max_size", &file.max_size, as_is)], DEFAULT_MAX_SIZE_BYTES);
         Self { url: optional(url), api_key, api_key_file: optional(api_key_file), max_size_bytes }
