@@ -16,8 +16,8 @@ use crate::exit::Exit;
 use crate::output;
 use crate::qdrant::Client;
 use crate::restore::{
-    Choice, Destination, Facts, Plan, PlanOptions, RestoreContext, RestoreError, as_json, as_text,
-    check_archive, plan, restore as run_restore,
+    Announce, Choice, Destination, Facts, Plan, PlanOptions, RestoreContext, RestoreError, Safety, as_json,
+    as_text, check_archive, plan, restore as run_restore,
 };
 use crate::session::Session;
 use crate::settings::Settings;
@@ -108,7 +108,7 @@ fn plan_options(
 }
 
 /// Plans on stdout; where that is for JSON, on stderr.
-fn announce(json: bool, clock: Clock) -> Box<dyn Fn(&Facts, &[Plan]) + Send + Sync> {
+fn announce(json: bool, clock: Clock) -> Announce {
     Box::new(move |facts, plans| {
         let text = plans_as_text(facts, plans, clock);
         if json {
@@ -131,12 +131,7 @@ fn plans_as_text(facts: &Facts, plans: &[Plan], clock: Clock) -> String {
 }
 
 /// Targets are backed up as `backup --collection` does it.
-fn safety(
-    settings: &Settings,
-    client: Client,
-    console: &Console,
-    clock: Clock,
-) -> Box<dyn Fn(Vec<CollectionName>) -> BackupContext + Send + Sync> {
+fn safety(settings: &Settings, client: Client, console: &Console, clock: Clock) -> Safety {
     let (settings, console) = (settings.clone(), console.clone());
     Box::new(move |targets| BackupContext {
         client: client.clone(),
@@ -222,9 +217,11 @@ fn summarize(report: &RunReport) {
     let took = operation.duration_seconds;
     match &operation.outcome {
         Outcome::Success => tracing::info!("Restore succeeded: {done} of {total} collections in {took:.1} s"),
-        other => tracing::error!(
-            "Restore {other}: {done} of {total} collections in {took:.1} s; {}",
-            one_line(&failures.join("; "))
-        ),
+        other @ (Outcome::Partial | Outcome::Failed | Outcome::Interrupted | Outcome::Other(_)) => {
+            tracing::error!(
+                "Restore {other}: {done} of {total} collections in {took:.1} s; {}",
+                one_line(&failures.join("; "))
+            )
+        }
     }
 }

@@ -40,9 +40,10 @@ pub async fn delete_without_collection(session: &mut Session, client: &Client, l
     let collection = &leftover.collection;
     if let Err(error) = client.create_scratch_collection(collection).await {
         // Whoever made it meanwhile keeps it.
-        return match error {
-            Error::Status { status: 409, .. } => delete(session, client, leftover).await,
-            error => stays(session, leftover, &error),
+        return if matches!(error, Error::Status { status: 409, .. }) {
+            delete(session, client, leftover).await;
+        } else {
+            stays(session, leftover, &error);
         };
     }
     delete(session, client, leftover).await;

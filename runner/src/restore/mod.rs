@@ -26,5 +26,5 @@ pub use differences::differences;
 pub use error::RestoreError;
 pub use plan::{Facts, Plan, PlanOptions, plan};
 pub use put::{Destination, Put, PutError, put};
-pub use run::{RestoreContext, restore};
+pub use run::{Announce, RestoreContext, Safety, restore};
 pub use target::TargetState;

@@ -16,6 +16,12 @@ use crate::backup::{BackupContext, Stages, back_up};
 use crate::qdrant::Error;
 use crate::session::Session;
 
+/// Shows plans to a person.
+pub type Announce = Box<dyn Fn(&Facts, &[Plan]) + Send + Sync>;
+
+/// Makes the context of a backup of these collections.
+pub type Safety = Box<dyn Fn(Vec<CollectionName>) -> BackupContext + Send + Sync>;
+
 /// Everything that the operation is given.
 pub struct RestoreContext {
     /// Where to restore to.
@@ -25,9 +31,9 @@ pub struct RestoreContext {
     /// How.
     pub options: PlanOptions,
     /// What is shown before anything is done.
-    pub announce: Box<dyn Fn(&Facts, &[Plan]) + Send + Sync>,
+    pub announce: Announce,
     /// How a target is backed up first: given its names, the whole context of that operation.
-    pub safety: Box<dyn Fn(Vec<CollectionName>) -> BackupContext + Send + Sync>,
+    pub safety: Safety,
 }
 
 /// Restores, and enters in the session how that ended.
