@@ -4,18 +4,17 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use clap::{Args, Parser, Subcommand};
-use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::BackupId;
 
 use crate::settings::Opts;
 
 /// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
 #[derive(Parser)]
 #[command(name = "qdrant-backup", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, 5 too old (status), \
+#[command(after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, \
+    4 a backup was found bad, 5 too old (status), \
     75 another run holds the lock, 78 configuration, 130/143 interrupted.\n\
-    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`."
-)]
+    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`.")]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -63,6 +62,10 @@ pub enum Command {
     Init,
     /// Back up all collections, or some
     Backup(BackupArgs),
+    /// Check stored backups: every byte against its digest, and what is inside
+    Verify(VerifyArgs),
+    /// Write a backup's snapshot to a file or to stdout, as Qdrant takes it
+    Export(ExportArgs),
     /// Restore collections from backups
     Restore(RestoreArgs),
     /// List the backups in the directory
@@ -94,6 +97,67 @@ pub struct BackupArgs {
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `verify`.
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// Check only this collection; may be repeated
+    #[arg(long = "collection", short = 'c', value_name = "NAME")]
+    pub collections: Vec<String>,
+    /// Which backups of each collection: an id, `latest` or `all`
+    #[arg(long, value_name = "ID", default_value = "latest", value_parser = backup_or_all)]
+    pub backup: BackupArg,
+    /// How deep: `checksum` reads the stored bytes, `archive` also decompresses and looks inside
+    #[arg(long, value_name = "LEVEL", default_value = "archive", value_parser = ["checksum", "archive"])]
+    pub level: String,
+    /// How long to wait for another run to end [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    lock_wait: Option<String>,
+    /// Print the run's report as JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `export`.
+#[derive(Args)]
+pub struct ExportArgs {
+    /// The collection
+    #[arg(long, short, value_name = "NAME")]
+    pub collection: String,
+    /// Which backup: an id, or `latest` for the newest good one
+    #[arg(long, value_name = "ID", default_value = "latest", value_parser = backup)]
+    pub backup: BackupArg,
+    /// Where the snapshot goes; `-` is stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Which backups are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupArg {
+    /// The newest one.
+    Latest,
+    /// Every one.
+    All,
+    /// The one with this id.
+    Id(BackupId),
+}
+
+fn backup(text: &str) -> Result<BackupArg, String> {
+    match text {
+        "latest" => Ok(BackupArg::Latest),
+        id => id.parse().map(BackupArg::Id).map_err(|_| {
+            "expected `latest` or a backup id such as 2025-07-15-14-30-00; `qdrant-backup list` shows them".to_owned()
+        }),
+    }
+}
+
+fn backup_or_all(text: &str) -> Result<BackupArg, String> {
+    if text == "all" { Ok(BackupArg::All) } else { backup(text) }
 }
 
 /// Options of `restore`.
@@ -234,6 +298,9 @@ impl Cli {
             opts.compression = backup.compression.clone();
             opts.keep_server_snapshots = backup.keep_server_snapshots;
             opts.lock_wait = backup.lock_wait.clone();
+        }
+        if let Command::Verify(verify) = &self.command {
+            opts.lock_wait = verify.lock_wait.clone();
         }
         if let Command::Restore(restore) = &self.command {
             opts.to = restore.to.to.clone();

@@ -17,6 +17,8 @@ pub enum Exit {
     Usage,
     /// Some collections failed.
     Partial,
+    /// A backup was found bad.
+    VerificationFailed,
     /// A newest backup is too old.
     TooOld,
     /// Another run holds the lock.
@@ -45,6 +47,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Partial => 3,
+            Self::VerificationFailed => 4,
             Self::TooOld => 5,
             Self::Locked => 75,
             Self::Configuration => 78,

@@ -21,6 +21,7 @@ mod signals;
 pub mod status_store;
 pub mod store;
 pub mod stream;
+pub mod verify;
 
 use std::process::ExitCode;
 

@@ -153,18 +153,10 @@ fn open_readers(path: &Path) -> Result<Option<File>, LockError> {
         Ok(file) => return Ok(Some(file)),
         Err(error) => error,
     };
-    match refused.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {}
-        _ => return Err(io_error(refused)),
-    }
+    let read_only = refused.kind() == io::ErrorKind::ReadOnlyFilesystem;
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
-        Err(error)
-            if error.kind() == io::ErrorKind::NotFound
-                && refused.kind() == io::ErrorKind::ReadOnlyFilesystem =>
-        {
-            Ok(None)
-        }
+        Err(error) if read_only && error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(_) => Err(io_error(refused)),
     }
 }

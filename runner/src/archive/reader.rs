@@ -122,16 +122,15 @@ impl ArchiveReader {
         }
     }
 
-    /// Reads what is left without decoding it and gives the digest of the stored bytes: all that can still be learnt
-    /// once decoding has failed.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn finish_stored(self) -> Result<SizeAndDigest, ArchiveError> {
-        match self.decoder {
-            Decoder::Plain(stored) => stored.finish(&self.path),
-            Decoder::Gzip(gunzip) => gunzip.into_parts().0.finish(&self.path),
-        }
+    /// The rest of the stored bytes as they are: once decoding has failed, their digest is all that can still be
+    /// learnt. What was read before is in it.
+    #[must_use]
+    pub fn into_stored(self) -> Self {
+        let stored = match self.decoder {
+            Decoder::Plain(stored) => stored,
+            Decoder::Gzip(gunzip) => gunzip.into_parts().0,
+        };
+        Self { decoder: Decoder::Plain(stored), ..self }
     }
 
     fn fill(&mut self) -> Result<&[u8], ArchiveError> {

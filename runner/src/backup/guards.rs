@@ -6,7 +6,7 @@ use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::Catalog;
 
 use super::error::BackupError;
-use crate::inspect::{FindingKind, Inspection};
+use crate::inspect::Inspection;
 use crate::qdrant::CollectionCluster;
 
 /// Whether none of the peers that the server shows is one whose backups these are.
@@ -57,39 +57,13 @@ pub fn check_contents(
     if !missing.is_empty() {
         return contents(format!("no segments of {}", missing.join(", ")));
     }
-    if let Some(finding) = inspection.findings.iter().find(|finding| !is_oddity(finding.kind)) {
+    if let Some(finding) = inspection.findings.iter().find(|finding| !finding.kind.is_oddity()) {
         return contents(finding.to_string());
     }
     if points_certain > 0 && inspection.holds_no_points() {
         return Err(BackupError::EmptySnapshot { points: points_certain });
     }
     Ok(())
-}
-
-/// Whether a finding is strange and yet no reason to throw a backup away whose bytes are exactly those that the
-/// server made: a newer Qdrant may write what we do not know. Verification looks harder.
-pub fn is_oddity(kind: FindingKind) -> bool {
-    matches!(
-        kind,
-        FindingKind::Link
-            | FindingKind::UnknownEntryType
-            | FindingKind::DuplicateMember
-            | FindingKind::SparseUnsupported
-            | FindingKind::TooManyMembers
-            | FindingKind::MemberTooLarge
-            | FindingKind::NestedTooDeep
-            | FindingKind::SegmentNameInvalid
-            | FindingKind::MixedLayout
-            | FindingKind::PayloadIndexMissing
-            | FindingKind::ShardKeyMappingMissing
-            | FindingKind::ShardMissing
-            | FindingKind::SegmentsNotLocal
-            | FindingKind::WalMissing
-            | FindingKind::SegmentStateMissing
-            | FindingKind::SegmentStateInvalid
-            | FindingKind::SegmentVersionMissing
-            | FindingKind::SegmentVersionInvalid
-    )
 }
 
 /// Bytes that an archive may take: the whole snapshot where nothing better is known, else what the last backup of the

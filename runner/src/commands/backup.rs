@@ -55,7 +55,7 @@ pub async fn backup(
     Ok(exit(&finished, signals.received()))
 }
 
-/// The collections that `--collection` names, each once.
+/// The names that `--collection` gave, each once.
 pub(super) fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
     let mut names = Vec::new();
     for name in collections {

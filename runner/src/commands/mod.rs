@@ -3,11 +3,13 @@
 mod accept_source;
 mod backup;
 mod config;
+mod export;
 mod init;
 mod list;
 mod place;
 mod restore;
 mod status;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -85,6 +87,8 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
     match &cli.command {
         Command::Init => init::init(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
+        Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
+        Command::Export(args) => block_on(export::export(settings, args, console))?,
         Command::Restore(args) => block_on(restore::restore(settings, args, clock, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),

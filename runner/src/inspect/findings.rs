@@ -141,6 +141,34 @@ finding_kinds! {
     NotListed = "not_listed" / true,
 }
 
+impl FindingKind {
+    /// Whether a finding is strange and yet no reason to throw a backup away whose bytes are exactly those that the
+    /// server made: a newer Qdrant may write what we do not know. Verification looks harder.
+    pub fn is_oddity(self) -> bool {
+        matches!(
+            self,
+            Self::Link
+                | Self::UnknownEntryType
+                | Self::DuplicateMember
+                | Self::SparseUnsupported
+                | Self::TooManyMembers
+                | Self::MemberTooLarge
+                | Self::NestedTooDeep
+                | Self::SegmentNameInvalid
+                | Self::MixedLayout
+                | Self::PayloadIndexMissing
+                | Self::ShardKeyMappingMissing
+                | Self::ShardMissing
+                | Self::SegmentsNotLocal
+                | Self::WalMissing
+                | Self::SegmentStateMissing
+                | Self::SegmentStateInvalid
+                | Self::SegmentVersionMissing
+                | Self::SegmentVersionInvalid
+        )
+    }
+}
+
 /// Collects findings up to a limit and counts the rest.
 #[derive(Debug)]
 pub(super) struct Findings {

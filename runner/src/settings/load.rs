@@ -16,6 +16,7 @@ use super::restore::{DrillSettings, RestoreSettings};
 use super::retention::RetentionSettings;
 use super::schedule::{Schedule, TimeZone};
 use super::setting::Setting;
+use super::verify::VerifySettings;
 
 /// All settings of a run. Built once, passed down by reference, in whole or in part.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Settings {
     pub timezone: Setting<TimeZone>,
     /// Which backups stay.
     pub retention: RetentionSettings,
+    /// How stored backups are checked.
+    pub verify: VerifySettings,
     /// How restores are made.
     pub restore: RestoreSettings,
     /// How drills are made.
@@ -87,6 +90,7 @@ impl Settings {
         let backup = BackupSettings::choose(&mut layers, opts, &config);
         let (schedule, timezone) = choose_schedule(&mut layers, &config);
         let retention = RetentionSettings::choose(&mut layers, &config);
+        let verify = VerifySettings::choose(&mut layers, &config);
         let restore = RestoreSettings::choose(&mut layers, opts, &config, &mut warnings);
         let drill = DrillSettings::choose(&mut layers, &config, &mut warnings);
         let log_level = layers.choose_or(
@@ -103,6 +107,7 @@ impl Settings {
                 schedule,
                 timezone,
                 retention,
+                verify,
                 restore,
                 drill,
                 log_level,

@@ -21,6 +21,7 @@ mod setting;
 mod show;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use api_key::{ApiKey, ApiKeyError};
 pub use backup::BackupSettings;
@@ -36,3 +37,4 @@ pub use selection::{Globs, Selection};
 pub use server_url::{BasicAuth, ProxyUrl, QdrantUrl, UrlError};
 pub use setting::{Setting, Source};
 pub use show::{render_settings, settings_json};
+pub use verify::VerifySettings;

@@ -107,6 +107,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("retention.keep_weekly", &retention.keep_weekly, keep),
         Row::new("retention.keep_monthly", &retention.keep_monthly, keep),
         Row::new("retention.keep_yearly", &retention.keep_yearly, keep),
+        Row::new("verify.reread_within_days", &settings.verify.reread_within_days, |days| json!(days)),
         Row::new("restore.settle_timeout", &settings.restore.settle_timeout, duration),
         Row::new("drill.url", &drill.url, |url| {
             url.as_ref().map_or(Value::Null, |url| with_mask(url, url.basic_auth()))

@@ -115,6 +115,11 @@ sections! {
         /// Keep the last of each of this many years.
         keep_yearly: NonZeroU32 = values::positive,
     }
+    /// `verify`: how stored backups are checked.
+    verify: VerifySection {
+        /// Within how many days scheduled runs read every stored backup again.
+        reread_within_days: NonZeroU32 = values::positive,
+    }
     /// `restore`: how restores are made.
     restore: RestoreSection {
         /// How long a restored collection may take until it serves.

@@ -1,4 +1,6 @@
 //! End-to-end tests of the built programs.
 
 mod backup;
+mod export;
 mod restore;
+mod verify;

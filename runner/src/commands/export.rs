@@ -1,0 +1,224 @@
+//! `qdrant-backup export`: a backup's snapshot as Qdrant and curl take it.
+
+use std::fs;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use indicatif::{HumanBytes, ProgressBar};
+use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
+use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
+use qdrant_backup_shared::manifest::{Archive, Manifest};
+use qdrant_backup_shared::{CollectionName, Layout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Refusal, backup, place};
+use crate::archive::{ArchiveError, ArchiveReader};
+use crate::cli::{BackupArg, ExportArgs};
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::lock::ReadersLock;
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("cannot write to {to}: {source}")]
+    Write { to: String, source: io::Error },
+    #[error(
+        "{what} is not as the manifest says (length or digest); the export is not to be used, try another backup"
+    )]
+    Mismatch { what: String },
+    #[error("interrupted by a signal")]
+    Interrupted,
+}
+
+/// Where the snapshot goes.
+enum Target {
+    Stdout,
+    File { file: AtomicFile, path: PathBuf, replace: bool },
+}
+
+/// Streams the snapshot out, its digests computed on the way. Takes the readers' lock only, so that it works beside
+/// a backup.
+pub async fn export(settings: &Settings, args: &ExportArgs, console: &Console) -> Result<Exit, Refusal> {
+    let signals =
+        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let layout = place::layout(settings);
+    place::open(&layout)?;
+    let collection = backup::names(std::slice::from_ref(&args.collection))?.remove(0);
+    let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
+    let catalog = Catalog::read(&layout).map_err(|error| {
+        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+    })?;
+    let backup = choose(&catalog, &collection, args.backup)?;
+    let manifest = &backup.manifest;
+    if let Some(requirement) = manifest.unknown_requirement() {
+        return Err(Refusal::failed(format!(
+            "backup {} requires \"{requirement}\", which this version does not know",
+            manifest.backup_id
+        )));
+    }
+    let [archive] = manifest.archives.as_slice() else {
+        return Err(Refusal::failed(format!(
+            "backup {} has {} archives, one for each node; export takes one snapshot",
+            manifest.backup_id,
+            manifest.archives.len()
+        )));
+    };
+    let target = Target::open(&args.output, args.force)?;
+    let bar = console.transfer(&collection, archive.stored.size_bytes);
+    let result = copy(&layout, manifest, archive, target, &bar, &signals.token());
+    bar.finish_and_clear();
+    match result {
+        Ok(to) => {
+            let size = HumanBytes(archive.snapshot.size_bytes);
+            tracing::info!(
+                "Exported {collection} {} to {to}: {size}, digest as the manifest's ({})",
+                manifest.backup_id,
+                archive.snapshot.sha256
+            );
+            Ok(Exit::Success)
+        }
+        Err(error) => {
+            let exit = match &error {
+                ExportError::Interrupted => signals.received().map_or(Exit::Failed, Exit::Interrupted),
+                ExportError::Mismatch { .. } | ExportError::Archive(ArchiveError::Corrupt { .. }) => {
+                    Exit::VerificationFailed
+                }
+                ExportError::Archive(_) | ExportError::Write { .. } => Exit::Failed,
+            };
+            let message = format!("export of {collection} {} failed: {error}", manifest.backup_id);
+            Err(Refusal { exit, message })
+        }
+    }
+}
+
+/// The backup that is meant.
+fn choose<'c>(
+    catalog: &'c Catalog,
+    collection: &CollectionName,
+    which: BackupArg,
+) -> Result<&'c Backup, Refusal> {
+    let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
+    if backups.is_empty() {
+        return Err(Refusal::failed(format!(
+            "there is no backup of collection \"{collection}\"; `qdrant-backup list` shows what there is"
+        )));
+    }
+    let (chosen, missing) = match which {
+        BackupArg::Id(id) => (
+            backups.iter().find(|backup| backup.manifest.backup_id == id),
+            format!("there is no backup {id} of collection \"{collection}\""),
+        ),
+        BackupArg::Latest | BackupArg::All => (
+            backups.iter().rev().find(|backup| backup.is_good()),
+            format!(
+                "there is no good backup of collection \"{collection}\"; name one with --backup to try it all the same"
+            ),
+        ),
+    };
+    let chosen = chosen.ok_or_else(|| Refusal::failed(missing))?;
+    if chosen.condition() == Condition::Failed {
+        tracing::warn!(
+            "Backup {} of {collection} has failed verification; `qdrant-backup list` shows others",
+            chosen.manifest.backup_id
+        );
+    }
+    Ok(chosen)
+}
+
+impl Target {
+    fn open(output: &Path, force: bool) -> Result<Self, Refusal> {
+        if output == Path::new("-") {
+            if io::stdout().is_terminal() {
+                return Err(Refusal::failed("stdout is a terminal; redirect it or give -o FILE"));
+            }
+            return Ok(Self::Stdout);
+        }
+        let shown = output.display();
+        match fs::symlink_metadata(output) {
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(Refusal::failed(format!("{shown} is there and is not a regular file")));
+            }
+            Ok(_) if !force => {
+                return Err(Refusal::failed(format!("{shown} is there already; --force replaces it")));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Refusal::failed(format!("{shown}: {error}")));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let file = AtomicFile::create(output, ARCHIVE_MODE)
+            .map_err(|error| Refusal::failed(format!("{shown}: cannot be made: {error}")))?;
+        Ok(Self::File { file, path: output.to_owned(), replace: force })
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Stdout => "stdout".to_owned(),
+            Self::File { path, .. } => path.display().to_string(),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => io::stdout().lock().write_all(bytes),
+            Self::File { file, .. } => file.file().write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Stdout => io::stdout().lock().flush(),
+            Self::File { file, replace: true, .. } => file.commit(),
+            Self::File { file, replace: false, .. } => file.commit_new(),
+        }
+    }
+}
+
+/// Copies the snapshot to `target` and gives the target's name.
+///
+/// # Crash safety
+/// A file appears under its name only when all of it is there and has its digest.
+fn copy(
+    layout: &Layout,
+    manifest: &Manifest,
+    archive: &Archive,
+    mut target: Target,
+    bar: &ProgressBar,
+    interrupt: &CancellationToken,
+) -> Result<String, ExportError> {
+    let to = target.name();
+    let write_error = |source: io::Error| ExportError::Write { to: to.clone(), source };
+    let mut reader = ArchiveReader::open(layout, manifest, archive)?;
+    loop {
+        if interrupt.is_cancelled() {
+            return Err(ExportError::Interrupted);
+        }
+        let count = match reader.fill_buf() {
+            Ok([]) => break,
+            Ok(bytes) => {
+                target.write(bytes).map_err(write_error)?;
+                bytes.len()
+            }
+            Err(error) => {
+                let unexpected = |source| ArchiveError::Io { path: archive.file_name.clone().into(), source };
+                return Err(error.downcast::<ArchiveError>().unwrap_or_else(unexpected).into());
+            }
+        };
+        reader.consume(count);
+        bar.set_position(reader.read_bytes());
+    }
+    let digests = reader.finish()?;
+    if digests.snapshot != archive.snapshot {
+        return Err(ExportError::Mismatch { what: "the snapshot".to_owned() });
+    }
+    if digests.stored != archive.stored {
+        return Err(ExportError::Mismatch { what: format!("the archive {}", archive.file_name) });
+    }
+    target.finish().map_err(write_error)?;
+    Ok(to)
+}

@@ -1,0 +1,140 @@
+//! `qdrant-backup verify`.
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::run_report::{OperationReport, RunReport};
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::verification::CheckOutcome;
+
+use super::{Refusal, backup, exit, place, print_report};
+use crate::cli::{BackupArg, VerifyArgs};
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::verify::{self, Depth, VerifyContext, VerifyOptions, Which};
+
+/// Checks stored backups, and says in one last line how it went.
+pub async fn verify(
+    settings: &Settings,
+    args: &VerifyArgs,
+    clock: Clock,
+    console: &Console,
+) -> Result<Exit, Refusal> {
+    let signals =
+        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let layout = place::layout(settings);
+    let options = options(args)?;
+    place::open(&layout)?;
+    place::make_state_directory(&layout)?;
+    let _lock = tokio::select! {
+        lock = place::lock(settings, &layout, "verify", clock) => lock?,
+        () = signals.token().cancelled_owned() => {
+            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
+            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
+        }
+    };
+    // Read again under the lock: the run that had it may have changed it.
+    let repository = place::open(&layout)?;
+    let mut session =
+        Session::open(layout, repository, clock, &place::hostname(), "verify").map_err(Refusal::failed)?;
+    let context = VerifyContext { console: console.clone(), interrupt: signals.token(), options };
+    verify::verify(&mut session, &context);
+    let stored = stored_bytes(session.last_operation(), session.catalog());
+    let finished = session.finish();
+    if args.json {
+        print_report(&finished)?;
+    }
+    for operation in &finished.report.operations {
+        summarize(operation, stored);
+    }
+    let exit = exit(&finished, signals.received());
+    Ok(sharpened(exit, &finished.report))
+}
+
+fn options(args: &VerifyArgs) -> Result<VerifyOptions, Refusal> {
+    Ok(VerifyOptions {
+        only: backup::names(&args.collections)?,
+        which: match args.backup {
+            BackupArg::Latest => Which::Latest,
+            BackupArg::All => Which::All,
+            BackupArg::Id(id) => Which::Id(id),
+        },
+        depth: if args.level == "checksum" { Depth::Checksum } else { Depth::Archive },
+    })
+}
+
+/// A bad backup has an exit code of its own, and that some collections are fine does not matter here.
+fn sharpened(exit: Exit, report: &RunReport) -> Exit {
+    match exit {
+        Exit::Interrupted(_) => exit,
+        _ if verify::any_failed(report) => Exit::VerificationFailed,
+        Exit::Partial => Exit::Failed,
+        Exit::Success
+        | Exit::Failed
+        | Exit::Usage
+        | Exit::VerificationFailed
+        | Exit::TooOld
+        | Exit::Locked
+        | Exit::Configuration => exit,
+    }
+}
+
+/// The length of everything that was checked.
+fn stored_bytes(operation: Option<&OperationReport>, catalog: &Catalog) -> u64 {
+    let collections = operation.iter().flat_map(|operation| &operation.collections);
+    let checked = collections.flat_map(|report| {
+        let backups = catalog.collections.get(&report.collection).map(Vec::as_slice).unwrap_or_default();
+        backups.iter().filter(|backup| {
+            report.checked.iter().any(|checked| checked.backup_id == backup.manifest.backup_id)
+        })
+    });
+    checked.map(|backup| backup.manifest.stored_size_bytes()).sum()
+}
+
+fn summarize(operation: &OperationReport, stored: u64) {
+    if operation.operation != Operation::Verify {
+        return;
+    }
+    let checked: Vec<_> = operation.collections.iter().flat_map(|report| &report.checked).collect();
+    let counts: Vec<String> = CheckOutcome::KNOWN
+        .iter()
+        .map(|outcome| (outcome, checked.iter().filter(|checked| checked.outcome == *outcome).count()))
+        .filter(|(_, count)| *count > 0)
+        .map(|(outcome, count)| format!("{count} {outcome}"))
+        .collect();
+    let done = if checked.is_empty() {
+        "no backup was checked".to_owned()
+    } else {
+        let backups = if checked.len() == 1 { "backup" } else { "backups" };
+        format!(
+            "{} {backups} checked ({}), {} in {:.1} s",
+            checked.len(),
+            counts.join(", "),
+            HumanBytes(stored),
+            operation.duration_seconds
+        )
+    };
+    match &operation.outcome {
+        Outcome::Success if checked.is_empty() => {
+            tracing::info!("Nothing to verify: there are no backups yet");
+        }
+        Outcome::Success => tracing::info!("Verification succeeded: {done}"),
+        Outcome::Interrupted => tracing::error!("Verification interrupted by a signal: {done}"),
+        Outcome::Partial | Outcome::Failed | Outcome::Other(_) => {
+            let of_collections = operation.collections.iter().filter_map(|report| {
+                Some(format!("{} ({})", report.collection, report.failure.as_ref()?.kind))
+            });
+            let why: Vec<String> = operation
+                .failure
+                .iter()
+                .map(|failure| failure.message.clone())
+                .chain(of_collections)
+                .collect();
+            tracing::error!("Verification failed: {done}; {}", one_line(&why.join(", ")));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What is inside a snapshot, held against what the manifest says of it. Pure.
+
+use std::collections::BTreeSet;
+
+use qdrant_backup_shared::FailureKind;
+use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope};
+
+use super::verdict::{Verdict, Weight};
+use crate::inspect::{FindingKind, Inspection, SnapshotKind, config_params_differ};
+
+/// Adds to `verdict` what is wrong inside one archive.
+pub(super) fn contents(
+    manifest: &Manifest,
+    archive: &Archive,
+    inspection: &Inspection,
+    prefix: &str,
+    verdict: &mut Verdict,
+) {
+    let mut add = |weight, kind: &str, message: String| {
+        verdict.add(weight, FailureKind::ArchiveCorrupt, kind, format!("{prefix}{message}"));
+    };
+    for finding in &inspection.findings {
+        let weight = if condemns(finding.kind) { Weight::Failed } else { Weight::Oddity };
+        add(weight, finding.kind.as_str(), finding.to_string());
+    }
+    if !inspection.end_marker_reached {
+        if !verdict.failed() {
+            // Something strange and perhaps harmless ended the walk, so what lies behind it was not looked at.
+            let message = format!("{prefix}the contents could not be followed to their end");
+            verdict.add(
+                Weight::Unsupported,
+                FailureKind::VersionUnsupported,
+                "contents_not_followed",
+                message,
+            );
+        }
+        return;
+    }
+    let kind_fits = match archive.scope {
+        Scope::Collection => inspection.kind == SnapshotKind::Collection,
+        Scope::Shard => inspection.kind == SnapshotKind::Shard,
+        Scope::Other(_) => true,
+    };
+    if !kind_fits {
+        let message = format!("the archive does not hold the snapshot of a {}", archive.scope);
+        add(Weight::Failed, "scope_differs", message);
+        return;
+    }
+    if let (Some(inside), Some(expected)) = (&inspection.config, &manifest.source.config)
+        && config_params_differ(inside, expected)
+    {
+        let message = "config.json: `params` are not those of the manifest: another collection's snapshot?";
+        add(Weight::Failed, "config_differs", message.to_owned());
+    }
+    if let Some(message) = shards(manifest, archive, inspection) {
+        add(Weight::Failed, "shards_differ", message);
+    }
+}
+
+/// Adds to `verdict` that a backup of points holds none.
+pub(super) fn points(manifest: &Manifest, inspections: &[Inspection], verdict: &mut Verdict) {
+    let points = manifest.points_count().unwrap_or(0);
+    if points > 0 && inspections.iter().all(Inspection::holds_no_points) {
+        let message =
+            format!("the manifest counts {points} points and nothing was ever written to any segment");
+        verdict.add(Weight::Failed, FailureKind::EmptySnapshot, "no_points", message);
+    }
+}
+
+/// Whether a finding makes a backup bad. A form that is merely unfamiliar does not: a newer Qdrant may write it. But
+/// something that every Qdrant known to us writes and that is not there would be missed at the restore.
+fn condemns(kind: FindingKind) -> bool {
+    !(kind.is_oddity() && kind.is_structural())
+}
+
+/// How the shards with data differ from those of the manifest, if they do.
+fn shards(manifest: &Manifest, archive: &Archive, inspection: &Inspection) -> Option<String> {
+    let expected: BTreeSet<u32> = archive.shard_ids.iter().copied().collect();
+    if expected.is_empty() && manifest.origin == Origin::Imported {
+        return None;
+    }
+    let found: BTreeSet<u32> = inspection.shards_with_segments().into_iter().collect();
+    if archive.scope == Scope::Shard {
+        // A shard's snapshot does not say which shard it is of.
+        return (found.len() != expected.len()).then(|| "the shard has no segments".to_owned());
+    }
+    let list = |shards: &BTreeSet<u32>| {
+        let shown: Vec<String> = shards.iter().take(10).map(u32::to_string).collect();
+        if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
+    };
+    (found != expected)
+        .then(|| format!("segments of shards {} and must be of shards {}", list(&found), list(&expected)))
+}

@@ -1,0 +1,21 @@
+//! Checking stored backups: which ones, how deep, what was found, and the record of it.
+//!
+//! Nothing here talks to a server or writes anything but verification records.
+
+mod check;
+mod depth;
+mod judge;
+mod record;
+mod run;
+mod selection;
+mod verdict;
+mod watched;
+
+pub use check::{Check, Interrupted, verify_backup};
+pub use depth::Depth;
+pub use record::{RecordError, enter};
+pub use run::{VerifyContext, VerifyOptions, any_failed, verify};
+pub use selection::{Which, due};
+
+#[cfg(test)]
+mod tests;

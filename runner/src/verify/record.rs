@@ -1,0 +1,106 @@
+//! Entering a check in a backup's verification record.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::json_file::{self, ReadError};
+use qdrant_backup_shared::manifest::Manifest;
+use qdrant_backup_shared::verification::VerificationRecord;
+use qdrant_backup_shared::{Failure, FailureKind, Layout, atomic};
+
+use super::check::Check;
+use crate::stream::io_kind;
+
+/// What was found could not be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The record so far cannot be read, so it is left alone.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An unreadable record could not be moved aside.
+    #[error("{}: cannot be moved aside: {source}", path.display())]
+    MoveAside {
+        /// The record.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It could not be written.
+    #[error("{}: cannot be written: {source}; what was found is not on record", path.display())]
+    Write {
+        /// The record.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl RecordError {
+    /// As the status file keeps it.
+    pub fn to_failure(&self) -> Failure {
+        let kind = match self {
+            Self::Write { source, .. } => io_kind(source),
+            Self::Read(_) | Self::MoveAside { .. } => FailureKind::Io,
+        };
+        Failure { kind, message: qdrant_backup_shared::text::one_line(&self.to_string()) }
+    }
+}
+
+/// Enters `check`, which ended at `at`, in the record of `manifest`'s backup. A record that is torn, of another
+/// version or about another backup is moved aside; the returned line says so.
+///
+/// # Crash safety
+/// The record is replaced whole or not at all.
+///
+/// # Errors
+/// When a file cannot be read, moved or written.
+pub fn enter(
+    layout: &Layout,
+    manifest: &Manifest,
+    check: &Check,
+    at: DateTime<Utc>,
+) -> Result<Option<String>, RecordError> {
+    let path = layout.verification(&manifest.collection, manifest.backup_id);
+    let mut warning = None;
+    let mut aside = |problem: String| {
+        let aside = move_aside(&path, at)?;
+        warning = Some(format!("{problem}; moved aside to {}", aside.display()));
+        Ok::<_, RecordError>(VerificationRecord::new(manifest.backup_id))
+    };
+    let mut record = match json_file::read::<VerificationRecord>(&path) {
+        Ok(record) if record.backup_id == manifest.backup_id => record,
+        Ok(record) => {
+            aside(format!("{}:1: not this place's record: it is about {}", path.display(), record.backup_id))?
+        }
+        Err(ReadError::NotFound { .. }) => VerificationRecord::new(manifest.backup_id),
+        Err(error @ ReadError::Io { .. }) => return Err(error.into()),
+        Err(error @ (ReadError::Malformed { .. } | ReadError::UnsupportedVersion { .. })) => {
+            aside(error.to_string())?
+        }
+    };
+    record.enter(
+        check.level.clone(),
+        at,
+        check.outcome.clone(),
+        check.duration.as_secs_f64(),
+        check.findings.clone(),
+    );
+    json_file::write(&path, &record).map_err(|source| RecordError::Write { path, source })?;
+    Ok(warning)
+}
+
+fn move_aside(path: &Path, now: DateTime<Utc>) -> Result<PathBuf, RecordError> {
+    let mut id = BackupId::at(now);
+    loop {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".unreadable-{id}"));
+        let aside = PathBuf::from(aside);
+        match atomic::rename_new(path, &aside) {
+            Ok(()) => return Ok(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => id = id.next(),
+            Err(source) => return Err(RecordError::MoveAside { path: path.to_owned(), source }),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Which backups are checked. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::verification::Level;
+
+/// Which backups of each collection are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The newest one, whatever is known of it.
+    Latest,
+    /// All of them.
+    All,
+    /// The one with this id.
+    Id(BackupId),
+    /// Those that are due at a scheduled run, see [`due`].
+    Due {
+        /// Within what time every backup is to be read again.
+        within: Duration,
+        /// The time between two runs.
+        interval: Duration,
+    },
+}
+
+/// The backups to check, and what was asked for and is not there.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// Each collection's backups, newest first.
+    pub(super) chosen: BTreeMap<CollectionName, Vec<Backup>>,
+    /// Collections that were named, each with what is missing.
+    pub(super) absent: Vec<(CollectionName, String)>,
+    /// What no collection has.
+    pub(super) nowhere: Option<String>,
+}
+
+/// Chooses from `catalog`, of the collections `only` (all when empty).
+pub(super) fn select(
+    catalog: &Catalog,
+    only: &[CollectionName],
+    which: Which,
+    now: DateTime<Utc>,
+) -> Selection {
+    let mut selection = Selection::default();
+    let wanted: BTreeMap<&CollectionName, &Vec<Backup>> =
+        catalog.collections.iter().filter(|(name, _)| only.is_empty() || only.contains(name)).collect();
+    for name in only.iter().filter(|name| !wanted.contains_key(name)) {
+        selection.absent.push((name.clone(), "there is no backup of it".to_owned()));
+    }
+    let due = match which {
+        Which::Due { within, interval } => due(&wanted, now, within, interval),
+        Which::Latest | Which::All | Which::Id(_) => BTreeSet::new(),
+    };
+    for (name, backups) in &wanted {
+        let newest = backups.last().map(|backup| backup.manifest.backup_id);
+        let chosen: Vec<Backup> = backups
+            .iter()
+            .rev()
+            .filter(|backup| {
+                let id = backup.manifest.backup_id;
+                match which {
+                    Which::Latest => Some(id) == newest,
+                    Which::All => true,
+                    Which::Id(wanted) => id == wanted,
+                    Which::Due { .. } => due.contains(&(*name, id)),
+                }
+            })
+            .cloned()
+            .collect();
+        if !chosen.is_empty() {
+            selection.chosen.insert((*name).clone(), chosen);
+        } else if let (Which::Id(id), false) = (which, only.is_empty()) {
+            selection.absent.push(((*name).clone(), format!("there is no backup {id} of it")));
+        }
+    }
+    if let (Which::Id(id), true, true) = (which, only.is_empty(), selection.chosen.is_empty()) {
+        selection.nowhere = Some(format!("no collection has a backup {id}; `qdrant-backup list` shows them"));
+    }
+    selection
+}
+
+/// The backups that are due at `now`: of each collection the newest, and the newest good one; then, of all others,
+/// those whose archive was read longest ago, as many as it takes at one run every `interval` to read every one again
+/// `within` a time. A time in the future counts as never.
+pub fn due<'c>(
+    collections: &BTreeMap<&'c CollectionName, &'c Vec<Backup>>,
+    now: DateTime<Utc>,
+    within: Duration,
+    interval: Duration,
+) -> BTreeSet<(&'c CollectionName, BackupId)> {
+    let mut due = BTreeSet::new();
+    let mut others = Vec::new();
+    for (name, backups) in collections {
+        let newest = backups.last();
+        let newest_good = backups.iter().rev().find(|backup| backup.is_good());
+        due.extend(newest.into_iter().chain(newest_good).map(|backup| (*name, backup.manifest.backup_id)));
+        others
+            .extend(backups.iter().map(|backup| (last_read(backup, now), *name, backup.manifest.backup_id)));
+    }
+    others.retain(|(_, name, id)| !due.contains(&(*name, *id)));
+    // Never read comes first; of equals the newest, which one would rather restore.
+    others.sort_by_key(|(read, name, id)| (*read, std::cmp::Reverse(*id), *name));
+    let runs = within.as_secs().checked_div(interval.as_secs()).unwrap_or(u64::MAX).max(1);
+    let share = u64::try_from(others.len()).unwrap_or(u64::MAX).div_ceil(runs);
+    let share = usize::try_from(share).unwrap_or(usize::MAX);
+    due.extend(others.into_iter().take(share).map(|(_, name, id)| (name, id)));
+    due
+}
+
+/// When the archive was last read through, whatever was found.
+fn last_read(backup: &Backup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let levels = &backup.verification.as_ref()?.levels;
+    [Level::Archive, Level::Restore]
+        .iter()
+        .filter_map(|level| levels.get(level))
+        .map(|record| record.last_at)
+        .filter(|at| *at <= now)
+        .max()
+}

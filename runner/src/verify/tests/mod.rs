@@ -1,0 +1,7 @@
+//! Backups made of genuine snapshots, damaged in every way that comes to mind.
+
+mod corruption;
+mod defects;
+mod outcomes;
+mod place;
+mod structure;
