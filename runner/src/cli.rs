@@ -68,6 +68,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Restore collections from backups
     Restore(RestoreArgs),
+    /// Restore backups into a scratch collection, compare them, and remove it again
+    Drill(DrillArgs),
     /// List the backups in the directory
     List(ListArgs),
     /// Show the last run and each collection's newest backup; exit 5 if one is too old
@@ -201,6 +203,47 @@ pub struct RestoreArgs {
     pub json: bool,
 }
 
+/// Options of `drill`.
+#[derive(Args)]
+pub struct DrillArgs {
+    /// Drill only backups of this collection; may be repeated
+    #[arg(long = "collection", short = 'c', value_name = "NAME")]
+    pub collections: Vec<String>,
+    /// Which backups: latest (each collection's newest good one), least-recent (the one of all whose last drill is longest
+    /// ago), or an id
+    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = parse_drill_which)]
+    pub backup: DrillWhich,
+    #[command(flatten)]
+    to: ToArgs,
+    /// Drill on the server that is backed up, snapshots of at most drill.max_size
+    #[arg(long, conflicts_with = "to")]
+    pub on_source: bool,
+    /// Print the run's report as JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which backups are drilled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrillWhich {
+    /// Each collection's newest good one.
+    Latest,
+    /// The one whose last drill is longest ago.
+    LeastRecent,
+    /// This one.
+    Id(BackupId),
+}
+
+fn parse_drill_which(text: &str) -> Result<DrillWhich, String> {
+    match text {
+        "latest" => Ok(DrillWhich::Latest),
+        "least-recent" => Ok(DrillWhich::LeastRecent),
+        id => id.parse().map(DrillWhich::Id).map_err(|_| {
+            "expected latest, least-recent, or a backup id such as 2025-07-15-14-30-00".to_owned()
+        }),
+    }
+}
+
 /// Another server to restore to.
 #[derive(Args)]
 pub struct ToArgs {
@@ -302,9 +345,10 @@ impl Cli {
         if let Command::Verify(verify) = &self.command {
             opts.lock_wait = verify.lock_wait.clone();
         }
-        if let Command::Restore(restore) = &self.command {
-            opts.to = restore.to.to.clone();
-            opts.to_api_key_file = restore.to.to_api_key_file.clone();
+        if let Command::Restore(RestoreArgs { to, .. }) | Command::Drill(DrillArgs { to, .. }) = &self.command
+        {
+            opts.to = to.to.clone();
+            opts.to_api_key_file = to.to_api_key_file.clone();
         }
         opts
     }

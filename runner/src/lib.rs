@@ -9,12 +9,14 @@ mod cli;
 mod clock;
 mod commands;
 pub mod console;
+pub mod drill;
 mod exit;
 pub mod inspect;
 pub mod lock;
 mod output;
 pub mod qdrant;
 pub mod restore;
+pub mod sample;
 pub mod session;
 pub mod settings;
 mod signals;
@@ -22,6 +24,7 @@ pub mod status_store;
 pub mod store;
 pub mod stream;
 pub mod verify;
+pub mod waiting;
 
 use std::process::ExitCode;
 

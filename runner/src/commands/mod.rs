@@ -3,6 +3,7 @@
 mod accept_source;
 mod backup;
 mod config;
+mod drill;
 mod export;
 mod init;
 mod list;
@@ -90,6 +91,7 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
         Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
         Command::Export(args) => block_on(export::export(settings, args, console))?,
         Command::Restore(args) => block_on(restore::restore(settings, args, clock, console))?,
+        Command::Drill(args) => block_on(drill::drill(settings, args, clock, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),
         Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,

@@ -22,7 +22,7 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
     }
     line("into", target_words(plan));
     for difference in plan.differences.iter().take(SHOWN_DIFFERENCES) {
-        line("differs", shortened(difference, 200));
+        line("differs", difference.to_string());
     }
     if plan.differences.len() > SHOWN_DIFFERENCES {
         line("differs", format!("and {} more", plan.differences.len() - SHOWN_DIFFERENCES));
@@ -110,7 +110,7 @@ pub fn as_json(plan: &Plan, now: DateTime<Utc>) -> Value {
         "qdrant_version": manifest.and_then(|manifest| manifest.source.qdrant_version.clone()),
         "verified": plan.backup.as_ref().map(verified_words),
         "target_points": plan.existing.as_ref().map(|existing| existing.points),
-        "differences": plan.differences,
+        "differences": plan.differences.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "aliases": plan.aliases.iter().map(|change| &change.alias).collect::<Vec<_>>(),
         "safety_backup": plan.safety_backup,
         "obstacles": plan.obstacles.iter().map(|obstacle| json!({

@@ -59,6 +59,14 @@ pub enum RestoreError {
         /// The target.
         target: CollectionName,
     },
+    /// Too large for a drill on the server that is backed up.
+    #[error("the snapshot has {} and drill.max_size is {}; drill on another server, with drill.url or --to", indicatif::HumanBytes(*size_bytes), indicatif::HumanBytes(*most))]
+    TooLarge {
+        /// The snapshot's length in bytes.
+        size_bytes: u64,
+        /// The limit in bytes.
+        most: u64,
+    },
     /// A backup of another server's collection would mix with this repository's.
     #[error(
         "collection \"{target}\" of another server cannot be backed up into this repository first; back it up there and pass --no-safety-backup"
@@ -140,6 +148,7 @@ impl RestoreError {
             | Self::AliasElsewhere { .. }
             | Self::AliasIsCollection { .. }
             | Self::SafetyBackup { .. } => FailureKind::TargetExists,
+            Self::TooLarge { .. } => FailureKind::NoSpace,
             Self::Qdrant(error) => error.kind(),
             Self::Archive(error) => error.kind(),
             Self::Damaged { .. } => FailureKind::ArchiveCorrupt,

@@ -21,8 +21,9 @@ mod upload;
 
 pub use check::check_archive;
 pub use choice::{Choice, ChoiceError, choose};
+pub use compatibility::check_version;
 pub use describe::{as_json, as_text};
-pub use differences::differences;
+pub use differences::{Difference, differences};
 pub use error::RestoreError;
 pub use plan::{Facts, Plan, PlanOptions, plan};
 pub use put::{Destination, Put, PutError, put};

@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::aliases;
 use super::choice::{Choice, choose};
 use super::compatibility::check_version;
-use super::differences::differences;
+use super::differences::{Difference, differences};
 use super::error::RestoreError;
 use super::read::sole_archive;
+use crate::drill::is_scratch;
 use crate::qdrant::{Alias, AliasChange, Client, Error};
 
 /// What is asked for, for each collection alike.
@@ -63,7 +64,7 @@ pub struct Plan {
     /// What is there now.
     pub existing: Option<Existing>,
     /// How the configuration of what is there differs from the backup's.
-    pub differences: Vec<String>,
+    pub differences: Vec<Difference>,
     /// The aliases that the collection had.
     pub had_aliases: Vec<String>,
     /// The aliases to set.
@@ -161,6 +162,10 @@ impl Plan {
         if let Some(alias) = facts.aliases.iter().find(|alias| alias.alias_name == target.as_str()) {
             let collection = qdrant_backup_shared::text::shortened(&alias.collection_name, 120);
             self.obstacles.push(RestoreError::TargetIsAlias { target, collection });
+            return Ok(());
+        }
+        if is_scratch(target.as_str()) {
+            self.obstacles.push(RestoreError::TargetIsScratch { target });
             return Ok(());
         }
         if !facts.collections.contains(&target) {
