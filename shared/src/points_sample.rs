@@ -8,7 +8,7 @@ use crate::open_enum::open_enum;
 open_enum! {
     /// How a point's digest is computed. Another way of computing it is another value.
     pub enum PointDigest {
-        /// SHA-256 of a point's canonical form, version 1, as docs/formats.md describes it.
+        /// SHA-256 of a point's canonical form, version 1, as the runner's module `sample::canonical` describes it.
         CanonicalV1 = "sha256-canonical-1",
     }
 }

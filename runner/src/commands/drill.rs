@@ -73,11 +73,14 @@ pub async fn drill(
     }
     summarize(&finished.report);
     let exit = exit(&finished, signals.received());
-    Ok(match exit {
-        Exit::Interrupted(_) => exit,
-        _ if any_bad(&finished.report) => Exit::VerificationFailed,
-        _ if context.give_way.gave() => Exit::Locked,
-        exit => exit,
+    Ok(if matches!(exit, Exit::Interrupted(_)) {
+        exit
+    } else if any_bad(&finished.report) {
+        Exit::VerificationFailed
+    } else if context.give_way.gave() {
+        Exit::Locked
+    } else {
+        exit
     })
 }
 

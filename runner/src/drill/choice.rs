@@ -33,7 +33,7 @@ pub fn choose<'a>(
         DrillChoice::Latest => Choice::Latest,
         DrillChoice::Id(id) => Choice::Id(id),
         DrillChoice::LeastRecent => {
-            let good = names.iter().flat_map(|name| backups(name)).filter(|backup| backup.is_good());
+            let good = names.iter().flat_map(backups).filter(|backup| backup.is_good());
             // Of those that were never drilled, the newest.
             let chosen =
                 good.min_by_key(|backup| (last_drill(backup), std::cmp::Reverse(backup.manifest.started_at)));

@@ -16,7 +16,9 @@ use super::give_way::GiveWay;
 use super::scratch::{self, is_scratch_of, scratch_name};
 use super::verdict::judge;
 use crate::backup::Stages;
-use crate::restore::{ChoiceError, Destination, Facts, Put, RestoreError, check_version, put};
+use crate::restore::{
+    ChoiceError, Destination, Facts, Put, RestoreError, check_version, put, settle_earlier,
+};
 use crate::session::Session;
 use crate::verify::{self, Check};
 
@@ -66,6 +68,7 @@ async fn work(
     reports: &mut Vec<CollectionReport>,
 ) -> Option<Failure> {
     remove_leftovers(session, context, facts).await;
+    settle_earlier(session, &context.destination.client).await;
     let chosen = choose(session.catalog(), &context.options.only, context.options.choice);
     let chosen: Vec<(CollectionName, Result<Backup, ChoiceError>)> =
         chosen.into_iter().map(|(name, backup)| (name, backup.cloned())).collect();

@@ -18,13 +18,22 @@ pub fn forget(session: &mut Session, leftover: &ServerSnapshot) {
     session.amend_status(|status| status.undeleted_snapshots.retain(|entry| entry != leftover));
 }
 
+/// Deletes what earlier runs have recorded as left on this server.
+pub async fn settle_earlier(session: &mut Session, client: &Client) {
+    let recorded = session.status().undeleted_snapshots.clone();
+    for leftover in recorded.iter().filter(|leftover| leftover.node_url == client.url()) {
+        tracing::info!("Deleting {}, which an earlier run left on the server", leftover.name);
+        delete(session, client, leftover).await;
+    }
+}
+
 /// Deletes it while the collection exists.
 pub async fn delete(session: &mut Session, client: &Client, leftover: &ServerSnapshot) {
     match delete_ours(client, leftover).await {
         Ok(deletion) => {
             if deletion == Deletion::Replaced {
                 session.warn(format!(
-                    "snapshot {} of \"{}\" on the server is another one than was uploaded; left alone",
+                    "snapshot {} of \"{}\" on the server is another one than ours was; left alone",
                     leftover.name, leftover.collection
                 ));
             }
@@ -56,7 +65,7 @@ pub async fn delete_without_collection(session: &mut Session, client: &Client, l
 
 fn stays(session: &mut Session, leftover: &ServerSnapshot, error: &Error) {
     session.warn(format!(
-        "{error}; the uploaded file {} stays in the server's snapshot folder of \"{}\"",
+        "{error}; the file {} stays in the server's snapshot folder of \"{}\"",
         leftover.name, leftover.collection
     ));
 }

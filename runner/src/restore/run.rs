@@ -9,6 +9,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
 
 use super::error::RestoreError;
+use super::leftover;
 use super::plan::{Facts, Plan, PlanOptions, plan};
 use super::put::{Destination, Put, PutError, put};
 use super::target::TargetState;
@@ -111,6 +112,7 @@ async fn work(
         let message = "there is no backup at all; is this the right backup directory?".to_owned();
         return Some(Failure { kind: FailureKind::NoBackup, message });
     }
+    leftover::settle_earlier(session, &context.destination.client).await;
     let mut plans = plans.into_iter();
     while let Some(plan) = plans.next() {
         let report = restore_one(session, context, plan).await;

@@ -436,6 +436,22 @@ fn an_unanswered_upload_is_remembered_and_cleared_by_the_next_run() {
 }
 
 #[test]
+fn what_was_left_on_another_server_is_removed_by_the_next_restore_to_it() {
+    let (_source, place) = backed_up();
+    let target =
+        StandIn::start(Setup::empty().fault(Fault::status(504).on(Endpoint::UploadSnapshot).first(1)));
+    let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
+    place.run(&arguments).code(1);
+    let left = place.status().undeleted_snapshots.remove(0);
+    target.state(|state| state.store(0, "minilm_general", &left.name, Content::bytes(vec![1; 10]), None));
+    target.state(|state| {
+        state.add_collection(Collection::created("minilm_general", &json!({ "vectors": {} })))
+    });
+    place.run(&["restore", "--collection", "empty", "--to", &target.url()]).success();
+    nothing_left(&target, &place, "minilm_general");
+}
+
+#[test]
 fn an_interrupted_upload_leaves_the_target_as_it_was() {
     let big = Setup::empty().collection(Collection::generated("big", GeneratedSnapshot::new(64 << 20)));
     let source = StandIn::start(big);
