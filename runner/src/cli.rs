@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use qdrant_backup_shared::BackupId;
 
@@ -73,6 +74,10 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Write a backup's snapshot to a file or to stdout, as Qdrant takes it
     Export(ExportArgs),
+    /// Restore collections from backups
+    Restore(RestoreArgs),
+    /// Restore backups into a scratch collection, compare them, and remove it again
+    Drill(DrillArgs),
     /// List the backups in the directory
     List(ListArgs),
     /// Show the last run and each collection's newest backup; exit 5 if one is too old
@@ -236,6 +241,134 @@ fn backup_or_all(text: &str) -> Result<BackupArg, String> {
     if text == "all" { Ok(BackupArg::All) } else { backup(text) }
 }
 
+/// Options of `restore`.
+#[derive(Args)]
+#[command(after_help = "`restore --dry-run` alone means `restore --all --backup latest --dry-run`.")]
+pub struct RestoreArgs {
+    /// Restore this collection; may be repeated
+    #[arg(long = "collection", short = 'c', value_name = "NAME", required_unless_present_any = ["all", "dry_run"])]
+    pub collections: Vec<String>,
+    /// Restore every collection that has backups
+    #[arg(long, conflicts_with = "collections")]
+    pub all: bool,
+    /// Which backup: latest (the newest good one), latest-verified, or an id as `list` shows it
+    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = parse_which)]
+    pub backup: Which,
+    /// The newest good backup that was complete by then: RFC 3339, or `2025-07-15 14:30` in UTC
+    #[arg(long, value_name = "TIME", conflicts_with = "backup", value_parser = parse_time)]
+    pub before: Option<DateTime<Utc>>,
+    /// Restore into a collection of this name instead
+    #[arg(long = "as", value_name = "NAME", conflicts_with = "all")]
+    pub target: Option<String>,
+    #[command(flatten)]
+    to: ToArgs,
+    /// Overwrite a collection that exists, move aliases that stand for others, use a backup that failed verification
+    #[arg(long)]
+    pub force: bool,
+    /// Set the aliases that the collection had
+    #[arg(long)]
+    pub with_aliases: bool,
+    /// With --force: do not back up what is overwritten first
+    #[arg(long, requires = "force")]
+    pub no_safety_backup: bool,
+    /// Restore whatever versions of Qdrant the backup and the server are of
+    #[arg(long)]
+    pub allow_version_skew: bool,
+    /// Check everything that can be checked, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the run's report, or with --dry-run the plans, as JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `drill`.
+#[derive(Args)]
+pub struct DrillArgs {
+    /// Drill only backups of this collection; may be repeated
+    #[arg(long = "collection", short = 'c', value_name = "NAME")]
+    pub collections: Vec<String>,
+    /// Which backups: latest (each collection's newest good one), least-recent (the one of all whose last drill is longest
+    /// ago), or an id
+    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = parse_drill_which)]
+    pub backup: DrillWhich,
+    #[command(flatten)]
+    to: ToArgs,
+    /// Drill on the server that is backed up, snapshots of at most drill.max_size
+    #[arg(long, conflicts_with = "to")]
+    pub on_source: bool,
+    /// Print the run's report as JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which backups are drilled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrillWhich {
+    /// Each collection's newest good one.
+    Latest,
+    /// The one whose last drill is longest ago.
+    LeastRecent,
+    /// This one.
+    Id(BackupId),
+}
+
+fn parse_drill_which(text: &str) -> Result<DrillWhich, String> {
+    match text {
+        "latest" => Ok(DrillWhich::Latest),
+        "least-recent" => Ok(DrillWhich::LeastRecent),
+        id => id.parse().map(DrillWhich::Id).map_err(|_| {
+            "expected latest, least-recent, or a backup id such as 2025-07-15-14-30-00".to_owned()
+        }),
+    }
+}
+
+/// Another server to restore to.
+#[derive(Args)]
+pub struct ToArgs {
+    /// Restore to the Qdrant at this URL instead
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// File that holds the API key of that Qdrant; the key of the one that is backed up is not sent there
+    #[arg(long, value_name = "FILE", requires = "to")]
+    to_api_key_file: Option<PathBuf>,
+}
+
+/// Which backup is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The newest good one.
+    Latest,
+    /// The newest good one that passed a verification.
+    LatestVerified,
+    /// This one.
+    Id(BackupId),
+}
+
+fn parse_which(text: &str) -> Result<Which, String> {
+    match text {
+        "latest" => Ok(Which::Latest),
+        "latest-verified" => Ok(Which::LatestVerified),
+        id => id.parse().map(Which::Id).map_err(|_| {
+            "expected latest, latest-verified, or a backup id such as 2025-07-15-14-30-00".to_owned()
+        }),
+    }
+}
+
+/// A time as people write it. Without a zone it is UTC, as ids are.
+fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.to_utc());
+    }
+    let formats =
+        ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d-%H-%M-%S"];
+    let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    let midnight = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    time.or_else(midnight).map(|time| time.and_utc()).ok_or_else(|| {
+        "expected a time such as 2025-07-15T14:30:00Z or \"2025-07-15 14:30\" (UTC)".to_owned()
+    })
+}
+
 /// Options of `list`.
 #[derive(Args)]
 pub struct ListArgs {
@@ -296,6 +429,11 @@ impl Cli {
         if let Command::Verify(verify) = &self.command {
             opts.lock_wait = verify.lock_wait.clone();
         }
+        if let Command::Restore(RestoreArgs { to, .. }) | Command::Drill(DrillArgs { to, .. }) = &self.command
+        {
+            opts.to = to.to.clone();
+            opts.to_api_key_file = to.to_api_key_file.clone();
+        }
         opts
     }
 }
@@ -305,6 +443,16 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn times_without_a_zone_are_utc() {
+        let time = |text: &str| parse_time(text).map(|time| time.to_rfc3339());
+        assert_eq!(time("2025-07-15T14:30:00+02:00").as_deref(), Ok("2025-07-15T12:30:00+00:00"));
+        assert_eq!(time("2025-07-15 14:30").as_deref(), Ok("2025-07-15T14:30:00+00:00"));
+        assert_eq!(time("2025-07-15").as_deref(), Ok("2025-07-15T00:00:00+00:00"));
+        assert_eq!(time("2025-07-15-14-30-00").as_deref(), Ok("2025-07-15T14:30:00+00:00"));
+        assert!(time("yesterday").is_err() && parse_which("newest").is_err());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -13,6 +13,8 @@ pub enum Exit {
     Success,
     /// It failed.
     Failed,
+    /// The command line asks for what cannot be.
+    Usage,
     /// Some collections failed.
     Partial,
     /// A backup was found bad.
@@ -43,6 +45,7 @@ impl Exit {
         match self {
             Self::Success => 0,
             Self::Failed => 1,
+            Self::Usage => 2,
             Self::Partial => 3,
             Self::VerificationFailed => 4,
             Self::TooOld => 5,

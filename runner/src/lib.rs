@@ -9,6 +9,7 @@ mod cli;
 mod clock;
 mod commands;
 pub mod console;
+pub mod drill;
 mod exit;
 pub mod import;
 pub mod inspect;
@@ -16,7 +17,9 @@ pub mod lock;
 mod output;
 pub mod prune;
 pub mod qdrant;
+pub mod restore;
 pub mod retention;
+pub mod sample;
 pub mod session;
 pub mod settings;
 mod signals;
@@ -24,6 +27,7 @@ pub mod status_store;
 pub mod store;
 pub mod stream;
 pub mod verify;
+pub mod waiting;
 
 use std::process::ExitCode;
 

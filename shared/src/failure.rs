@@ -41,6 +41,10 @@ open_enum! {
         ManifestInvalid = "manifest_invalid",
         /// A file or a server is of a version that this program does not handle.
         VersionUnsupported = "version_unsupported",
+        /// There is no backup such as was asked for.
+        NoBackup = "no_backup",
+        /// What would be overwritten is there, and nobody said that it may be.
+        TargetExists = "target_exists",
         /// What was restored is not what was backed up.
         RestoreMismatch = "restore_mismatch",
         /// More backups have expired than are deleted without being told to.

@@ -81,6 +81,11 @@ impl Layout {
         self.root.join(".readers")
     }
 
+    /// The lock that waiting runs share, so that a drill sees that somebody waits.
+    pub fn waiting_file(&self) -> PathBuf {
+        self.root.join(".waiting")
+    }
+
     /// The status file.
     pub fn status_file(&self) -> PathBuf {
         self.state.join("status.json")

@@ -19,6 +19,7 @@ pub mod lock_holder;
 pub mod manifest;
 mod open_enum;
 pub mod operation;
+pub mod points_sample;
 pub mod repository;
 pub mod run_report;
 #[cfg(feature = "schema")]

@@ -8,6 +8,7 @@ use crate::collection_name::CollectionName;
 use crate::digest::Sha256Digest;
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::open_enum::open_enum;
+use crate::points_sample::PointsSample;
 
 open_enum! {
     /// Where a backup came from.
@@ -81,6 +82,9 @@ pub struct Manifest {
     /// What the server said of the collection.
     #[serde(default)]
     pub source: Source,
+    /// A few points by their digests, for test restores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points_sample: Option<PointsSample>,
     /// The stored files.
     pub archives: Vec<Archive>,
     /// The version of the program that made the backup.
@@ -103,6 +107,9 @@ pub struct Source {
     /// The collection's configuration, as `GET /collections/{c}` gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Value>,
+    /// The collection's payload indexes by field, as `GET /collections/{c}` gave them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_schema: Option<serde_json::Value>,
     /// Aliases of the collection. They are server state and in no snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aliases: Option<Vec<String>>,

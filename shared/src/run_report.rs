@@ -72,10 +72,13 @@ pub struct CollectionReport {
     pub started_at: DateTime<Utc>,
     /// How long it took.
     pub duration_seconds: f64,
-    /// The backup that was made.
+    /// The backup that was made or restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_id: Option<BackupId>,
-    /// Points that the backup certainly holds.
+    /// The collection that it was restored into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_into: Option<CollectionName>,
+    /// Points that the backup certainly holds, or that were restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<u64>,
     /// The snapshot's length in bytes.
@@ -106,7 +109,7 @@ pub struct StageReport {
     pub stage: Stage,
     /// How long it took, attempts that failed included.
     pub duration_seconds: f64,
-    /// Bytes received from the server, where the stage is a transfer.
+    /// Bytes received from the server or sent to it, where the stage is a transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }
@@ -151,6 +154,7 @@ impl CollectionReport {
             started_at,
             duration_seconds: 0.0,
             backup_id: None,
+            restored_into: None,
             points: None,
             snapshot_size_bytes: None,
             stored_size_bytes: None,

@@ -71,6 +71,7 @@ impl Place {
             completed_at: at,
             depends_on: Vec::new(),
             source: Source::default(),
+            points_sample: None,
             archives: vec![Archive {
                 file_name: path.file_name().expect("a name").to_string_lossy().into_owned(),
                 node_url: None,

@@ -88,6 +88,30 @@ impl Server {
         }
     }
 
+    /// Every point of `collection` with payload and vectors, in the order of ids.
+    pub fn points(&self, collection: &str) -> Value {
+        match &self.kind {
+            Kind::StandIn(stand_in) => stand_in.state(|state| {
+                let collection = state.collection_mut(collection);
+                let points = 0..collection.points_count();
+                points.map(|index| collection.points.point(index, &collection.config)).collect()
+            }),
+            Kind::Real { .. } => {
+                let body = json!({ "limit": 10_000, "with_payload": true, "with_vector": true });
+                let path = format!("/collections/{collection}/points/scroll");
+                self.ask(Method::POST, &path, Some(&body))["result"]["points"].clone()
+            }
+        }
+    }
+
+    /// Removes a collection that a test has made.
+    pub fn delete(&self, collection: &str) {
+        match &self.kind {
+            Kind::StandIn(stand_in) => stand_in.state(|state| drop(state.collections.remove(collection))),
+            Kind::Real { .. } => drop(self.ask(Method::DELETE, &format!("/collections/{collection}"), None)),
+        }
+    }
+
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let Kind::Real { url, runtime, client } = &self.kind else { panic!("only real servers are asked") };
         runtime.block_on(async {

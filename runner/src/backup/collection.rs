@@ -8,6 +8,7 @@ use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::json_file::SCHEMA_VERSION;
 use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope, ServerChecksum, Source};
 use qdrant_backup_shared::operation::{Outcome, Stage};
+use qdrant_backup_shared::points_sample::{PointsSample, SampledPoint};
 use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::{CollectionName, FailureKind};
 
@@ -16,7 +17,8 @@ use super::run::Run;
 use super::stages::Stages;
 use super::{creation, guards, leftovers};
 use crate::inspect::config_params_differ;
-use crate::qdrant::{CollectionCluster, Snapshot};
+use crate::qdrant::{self, CollectionCluster, Snapshot};
+use crate::sample;
 use crate::store;
 use crate::stream::{Compression, Received, StreamError, receive};
 
@@ -27,14 +29,17 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 struct Before {
     /// Nothing when it changed while the snapshot was made.
     config: Option<serde_json::Value>,
+    payload_schema: serde_json::Value,
     cluster: CollectionCluster,
     points: u64,
+    sampled: Vec<SampledPoint>,
 }
 
-/// A snapshot on the server, and the count taken right after it was made.
+/// A snapshot on the server, and what was counted and sampled right after it was made.
 struct Made {
     snapshot: Snapshot,
     points_after: u64,
+    points_sample: Option<PointsSample>,
 }
 
 /// Backs up `collection`, whatever it takes, and reports how that ended. Never stops the run.
@@ -98,13 +103,13 @@ async fn attempt(
     let mut before = inspect(run, collection).await?;
     let id = store::prepare(run.session.layout(), collection, started_at)
         .map_err(BackupError::io("making the collection's directory"))?;
-    let mut made = make_snapshot(run, collection, stages).await?;
+    let mut made = make_snapshot(run, collection, &before.sampled, stages).await?;
     let received = match fetch(run, collection, id, &made, stages).await {
         Err(error) if error.calls_for_a_fresh_snapshot() => {
             run.session.warn(format!("\"{collection}\": {error}; trying once more with a fresh snapshot"));
             let client = run.context.client.clone();
             leftovers::clean_up(run, &client, collection).await;
-            made = make_snapshot(run, collection, stages).await?;
+            made = make_snapshot(run, collection, &before.sampled, stages).await?;
             fetch(run, collection, id, &made, stages).await?
         }
         other => other?,
@@ -136,7 +141,15 @@ async fn inspect(run: &mut Run<'_>, collection: &CollectionName) -> Result<Befor
     }
     let info = client.collection_info(collection).await?;
     let points = client.count(collection).await?;
-    Ok(Before { config: Some(info.config), cluster, points })
+    let sampled =
+        if points > 0 { or_without(collection, sample::look(&client, collection).await)? } else { None };
+    Ok(Before {
+        config: Some(info.config),
+        payload_schema: info.payload_schema,
+        cluster,
+        points,
+        sampled: sampled.unwrap_or_default(),
+    })
 }
 
 /// The configuration for the manifest. Somebody may have changed it between our question and the snapshot; what is not
@@ -161,9 +174,25 @@ async fn settled_config(
     Ok(None)
 }
 
+/// What there is of a sample, or nothing where it could not be had: a backup without one is still a backup.
+fn or_without<T>(
+    collection: &CollectionName,
+    result: Result<T, qdrant::Error>,
+) -> Result<Option<T>, BackupError> {
+    match result {
+        Ok(sample) => Ok(Some(sample)),
+        Err(error @ qdrant::Error::Interrupted) => Err(error.into()),
+        Err(error) => {
+            tracing::warn!("{error}; drills of this backup of \"{collection}\" will not compare points");
+            Ok(None)
+        }
+    }
+}
+
 async fn make_snapshot(
     run: &mut Run<'_>,
     collection: &CollectionName,
+    sampled: &[SampledPoint],
     stages: &mut Stages,
 ) -> Result<Made, BackupError> {
     stages.enter(Stage::Create);
@@ -171,7 +200,9 @@ async fn make_snapshot(
     let snapshot = creation::create(run, collection).await?;
     tracing::info!("Created snapshot for {collection} ({})", HumanBytes(snapshot.size_bytes));
     let points_after = run.context.client.count(collection).await?;
-    Ok(Made { snapshot, points_after })
+    let confirmed = sample::confirm(&run.context.client, collection, sampled).await;
+    let points_sample = or_without(collection, confirmed)?.flatten();
+    Ok(Made { snapshot, points_after, points_sample })
 }
 
 /// Downloads the snapshot, beginning again when the connection fails in passing.
@@ -279,9 +310,11 @@ fn describe(
             points_count_before: Some(before.points),
             points_count_after: Some(made.points_after),
             config: before.config,
+            payload_schema: Some(before.payload_schema).filter(serde_json::Value::is_object),
             aliases: Some(aliases),
             shard_count: Some(before.cluster.shard_count),
         },
+        points_sample: made.points_sample.clone(),
         archives: vec![Archive {
             file_name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             node_url: Some(run.context.client.url().to_owned()),

@@ -85,6 +85,7 @@ fn attempt(
         completed_at: session.now(),
         depends_on: Vec::new(),
         source: Source::default(),
+        points_sample: None,
         archives: vec![Archive {
             file_name: archive_path
                 .file_name()

@@ -12,3 +12,4 @@ mod stages;
 pub use error::BackupError;
 pub use leftovers::{Deletion, delete_ours};
 pub use run::{BackupContext, BackupOptions, back_up};
+pub use stages::Stages;

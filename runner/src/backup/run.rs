@@ -14,6 +14,7 @@ use super::error::BackupError;
 use super::leftovers;
 use super::{files, guards};
 use crate::console::Console;
+use crate::drill::is_scratch;
 use crate::qdrant::{Alias, Client};
 use crate::session::Session;
 use crate::store;
@@ -164,8 +165,12 @@ impl Run<'_> {
         if !options.only.is_empty() {
             return Ok(options.only.iter().cloned().partition(|name| self.listed.contains(name)));
         }
-        let selected: Vec<CollectionName> =
-            self.listed.iter().filter(|name| (options.selects)(name.as_str())).cloned().collect();
+        let selected: Vec<CollectionName> = self
+            .listed
+            .iter()
+            .filter(|name| (options.selects)(name.as_str()) && !is_scratch(name.as_str()))
+            .cloned()
+            .collect();
         if selected.is_empty() && !self.listed.is_empty() {
             let message = format!(
                 "backup.include and backup.exclude select none of the {} collections on the server, so nothing was backed up",

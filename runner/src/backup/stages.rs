@@ -1,4 +1,4 @@
-//! Where the time of one collection's backup went.
+//! Where the time of the work on one collection went.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ impl Stages {
         self.open(stage);
     }
 
-    /// Counts bytes received in the current stage.
+    /// Counts bytes transferred in the current stage.
     pub fn add_bytes(&mut self, count: u64) {
         if let Some(current) = self.reports.last_mut() {
             *current.bytes.get_or_insert(0) += count;

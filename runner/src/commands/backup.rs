@@ -55,7 +55,8 @@ pub(super) fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refus
     Ok(names)
 }
 
-fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> BackupOptions {
+/// What the settings say about backups of `only` (of all, when empty).
+pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> BackupOptions {
     let selection = settings.backup.selection.clone();
     BackupOptions {
         only,

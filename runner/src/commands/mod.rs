@@ -3,6 +3,7 @@
 mod accept_source;
 mod backup;
 mod config;
+mod drill;
 mod export;
 mod hold;
 mod import;
@@ -12,6 +13,7 @@ mod list;
 mod orphans;
 mod place;
 mod prune;
+mod restore;
 mod retire;
 mod status;
 mod verify;
@@ -32,7 +34,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::qdrant::{Client, ClientOptions, TransportError};
 use crate::session::Finished;
-use crate::settings::Settings;
+use crate::settings::{ApiKey, OtherServer, QdrantUrl, Settings};
 use crate::signals::{Signal, Signals};
 
 /// A command ended without doing what it was asked to: one line for a person, and the exit code.
@@ -98,6 +100,8 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
         Command::Import(args) => block_on(import::import(settings, args, clock))?,
         Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
         Command::Export(args) => block_on(export::export(settings, args, console))?,
+        Command::Restore(args) => block_on(restore::restore(settings, args, clock, console))?,
+        Command::Drill(args) => block_on(drill::drill(settings, args, clock, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),
         Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,
@@ -129,13 +133,32 @@ pub fn listen() -> Result<Signals, Refusal> {
 /// The client that the settings describe.
 pub fn client(settings: &Settings, interrupt: CancellationToken) -> Result<Client, Refusal> {
     let qdrant = &settings.qdrant;
+    client_of(settings, &qdrant.url, qdrant.api_key.as_ref(), interrupt)
+}
+
+/// A client for another server, which has a key of its own. Only where it is the same server after all, the same
+/// key will do.
+pub fn client_for_other(
+    settings: &Settings,
+    other: &OtherServer,
+    interrupt: CancellationToken,
+) -> Result<Client, Refusal> {
+    let same = other.url.as_url() == settings.qdrant.url.as_url();
+    let own = settings.qdrant.api_key.as_ref().filter(|_| same);
+    client_of(settings, &other.url, other.api_key.as_ref().or(own), interrupt)
+}
+
+fn client_of(
+    settings: &Settings,
+    url: &QdrantUrl,
+    api_key: Option<&ApiKey>,
+    interrupt: CancellationToken,
+) -> Result<Client, Refusal> {
+    let qdrant = &settings.qdrant;
     let options = ClientOptions {
-        url: qdrant.url.as_url().clone(),
-        basic_auth: qdrant
-            .url
-            .basic_auth()
-            .map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
-        api_key: qdrant.api_key.as_ref().map(|key| key.expose().into()),
+        url: url.as_url().clone(),
+        basic_auth: url.basic_auth().map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
+        api_key: api_key.map(|key| key.expose().into()),
         ca_file: qdrant.ca_file.value.clone(),
         proxy: qdrant.proxy.as_ref().map(proxy_url).transpose()?,
         connect_timeout: *qdrant.connect_timeout,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::lock_holder::LockHolder;
@@ -15,6 +16,12 @@ use crate::lock::{Lock, LockError};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::waiting::Waiting;
+
+/// The command of drills, which give way to every other one.
+pub const DRILL: &str = "drill";
+/// How long a drill may take to stop and to remove what it has on the server.
+const DRILL_ENDS: Duration = Duration::from_secs(2 * 60);
 
 /// The layout that the settings describe.
 pub fn layout(settings: &Settings) -> Layout {
@@ -96,7 +103,7 @@ pub async fn lock(
         hostname: hostname(),
         since: clock.now(),
     };
-    match Lock::take(&layout.lock_file(), &holder, *settings.backup.lock_wait).await {
+    match take(layout, &holder, *settings.backup.lock_wait).await {
         Ok(lock) => Ok(lock),
         Err(error @ LockError::Held { .. }) => {
             let message = format!("{error}; nothing was done");
@@ -143,6 +150,29 @@ pub async fn enter(
     let repository = open(&layout)?;
     let session = Session::open(layout, repository, clock, &hostname(), command).map_err(Refusal::failed)?;
     Ok(Held { session, _lock: lock })
+}
+
+/// Takes the lock, and says while it waits that it does: a drill sees that and gives way, for which it is given some time
+/// also where nobody is to be waited for.
+async fn take(layout: &Layout, holder: &LockHolder, wait: Duration) -> Result<Lock, LockError> {
+    let path = layout.lock_file();
+    let held = match Lock::take(&path, holder, Duration::ZERO).await {
+        Err(LockError::Held { holder: other }) if holder.command != DRILL => other,
+        Err(LockError::Held { .. }) if !wait.is_zero() => return Lock::take(&path, holder, wait).await,
+        other => return other,
+    };
+    let is_drill = held.as_ref().is_some_and(|other| other.command == DRILL);
+    let wait = if is_drill { wait.max(DRILL_ENDS) } else { wait };
+    if wait.is_zero() {
+        return Err(LockError::Held { holder: held });
+    }
+    let waiting = Waiting::announce(&layout.waiting_file());
+    if let Err(error) = &waiting {
+        tracing::debug!("{}: cannot say that this run waits: {error}", layout.waiting_file().display());
+    }
+    let taken = Lock::take(&path, holder, wait).await;
+    drop(waiting);
+    taken
 }
 
 /// Makes the state directory if it is a place of its own.

@@ -60,6 +60,7 @@ fn sharpened(exit: Exit, report: &RunReport) -> Exit {
         Exit::Partial => Exit::Failed,
         Exit::Success
         | Exit::Failed
+        | Exit::Usage
         | Exit::VerificationFailed
         | Exit::TooOld
         | Exit::Locked

@@ -226,6 +226,7 @@ impl Importer<'_> {
                 config: inspection.config.clone(),
                 ..Source::default()
             },
+            points_sample: None,
             archives: vec![Archive {
                 file_name: target.file_name,
                 node_url: None,

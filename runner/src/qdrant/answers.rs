@@ -48,8 +48,26 @@ pub struct Alias {
 /// `GET /collections/{c}`, as far as needed.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct CollectionInfo {
+    /// `green`, `yellow` (optimising), `grey` (optimisation pending) or `red`.
+    #[serde(default)]
+    pub status: String,
+    /// The payload indexes by field, kept as the server gave them.
+    #[serde(default)]
+    pub payload_schema: serde_json::Value,
     /// The configuration, kept as the server gave it.
     pub config: serde_json::Value,
+}
+
+/// `GET /collections/{c}/exists`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Exists {
+    pub exists: bool,
+}
+
+/// `POST /collections/{c}/points/scroll`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Scrolled {
+    pub points: Vec<serde_json::Value>,
 }
 
 /// `POST /collections/{c}/points/count`.
@@ -59,7 +77,7 @@ pub(super) struct Count {
 }
 
 /// `GET /collections/{c}/cluster`: which shards lie where, seen from the asked node.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct CollectionCluster {
     /// The asked node.
     pub peer_id: u64,
@@ -71,6 +89,9 @@ pub struct CollectionCluster {
     /// Replicas on other nodes.
     #[serde(default)]
     pub remote_shards: Vec<RemoteShard>,
+    /// Transfers of shards between nodes that are under way.
+    #[serde(default)]
+    pub shard_transfers: Vec<serde_json::Value>,
 }
 
 /// A replica on the asked node.

@@ -25,7 +25,7 @@ use super::snapshot_name::SnapshotName;
 use super::transport::{ClientOptions, TransportError, build, root_cause, without_credentials};
 
 /// No answer of Qdrant that we read whole is larger.
-const ANSWER_MAX_BYTES: usize = 64 << 20;
+pub(super) const ANSWER_MAX_BYTES: usize = 64 << 20;
 /// As much of an error's text as is of use.
 const ERROR_TEXT_MAX_BYTES: usize = 16 << 10;
 const ERROR_TEXT_MAX_CHARS: usize = 400;
@@ -40,16 +40,17 @@ pub struct Client {
     base: Url,
     display_url: String,
     basic_auth: Option<(String, SecretString)>,
-    limits: Limits,
-    interrupt: CancellationToken,
+    pub(super) limits: Limits,
+    pub(super) interrupt: CancellationToken,
 }
 
+/// How long each kind of request may take, and how often it is repeated.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
-    stall: Duration,
-    request: Duration,
-    create: Duration,
-    retries: u32,
+pub(super) struct Limits {
+    pub(super) stall: Duration,
+    pub(super) request: Duration,
+    pub(super) create: Duration,
+    pub(super) retries: u32,
 }
 
 /// Why a snapshot creation gave no snapshot.
@@ -64,8 +65,8 @@ pub enum CreateError {
 }
 
 /// An answer read whole.
-struct Answer {
-    body: Vec<u8>,
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
     server_time: Option<DateTime<Utc>>,
 }
 
@@ -305,12 +306,12 @@ impl Client {
         Ok(())
     }
 
-    async fn get(&self, what: &str, path: &[&str]) -> Result<Answer, Error> {
+    pub(super) async fn get(&self, what: &str, path: &[&str]) -> Result<Answer, Error> {
         self.with_retries(what, Method::GET, path, None).await
     }
 
     /// A request that changes nothing, repeated while it fails in passing.
-    async fn with_retries(
+    pub(super) async fn with_retries(
         &self,
         what: &str,
         method: Method,
@@ -333,7 +334,7 @@ impl Client {
     }
 
     /// One request and its whole answer, within `limit`.
-    async fn send(
+    pub(super) async fn send(
         &self,
         what: &str,
         method: Method,
@@ -363,7 +364,7 @@ impl Client {
         }
     }
 
-    fn request(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
+    pub(super) fn request(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
         let request = self.http.request(method, url);
         match &self.basic_auth {
             Some((user, password)) => request.basic_auth(user, Some(password.expose_secret())),
@@ -371,7 +372,7 @@ impl Client {
         }
     }
 
-    fn send_error(&self, what: &str, error: &reqwest::Error, limit: Duration) -> Error {
+    pub(super) fn send_error(&self, what: &str, error: &reqwest::Error, limit: Duration) -> Error {
         let what = what.to_owned();
         if error.is_connect() {
             Error::Unreachable { what, url: self.display_url.clone(), cause: root_cause(error) }
@@ -383,7 +384,7 @@ impl Client {
     }
 
     /// What an answer that is no success says, on one line.
-    async fn refusal(&self, what: &str, response: reqwest::Response) -> Error {
+    pub(super) async fn refusal(&self, what: &str, response: reqwest::Response) -> Error {
         let status = response.status();
         let retry_after = response
             .headers()
@@ -406,7 +407,7 @@ impl Client {
         }
     }
 
-    fn path(&self, what: &str, segments: &[&str]) -> Result<Url, Error> {
+    pub(super) fn path(&self, what: &str, segments: &[&str]) -> Result<Url, Error> {
         let impossible =
             |problem: &str| Error::Unexpected { what: what.to_owned(), problem: problem.to_owned() };
         // `.` and `..` are not kept as segments, so the request would ask for something else.
@@ -429,7 +430,11 @@ fn server_time(response: &reqwest::Response) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
 }
 
-async fn read_body(what: &str, mut response: reqwest::Response, most: usize) -> Result<Vec<u8>, Error> {
+pub(super) async fn read_body(
+    what: &str,
+    mut response: reqwest::Response,
+    most: usize,
+) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     let broken = |error: reqwest::Error| Error::Broken { what: what.to_owned(), cause: root_cause(&error) };
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
@@ -454,7 +459,7 @@ async fn read_some(mut response: reqwest::Response, most: usize) -> Vec<u8> {
     body
 }
 
-fn decode<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Error> {
+pub(super) fn decode<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| Error::Unexpected {
         what: what.to_owned(),
         problem: shortened(&error.to_string(), 200),

@@ -35,7 +35,7 @@ pub enum Error {
         limit: Duration,
     },
     /// A transfer stood still.
-    #[error("{what}: Qdrant sent nothing for {}", humantime::format_duration(*.limit))]
+    #[error("{what}: nothing moved for {}", humantime::format_duration(*.limit))]
     Stalled {
         /// What was being done.
         what: String,

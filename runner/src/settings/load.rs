@@ -12,6 +12,7 @@ use super::files::{DEFAULT_CONFIG_FILES, read_config_file, read_env_file};
 use super::layers::{Layers, as_is, option, optional};
 use super::opts::Opts;
 use super::qdrant::QdrantSettings;
+use super::restore::{DrillSettings, RestoreSettings};
 use super::retention::RetentionSettings;
 use super::schedule::{Schedule, TimeZone};
 use super::setting::Setting;
@@ -32,6 +33,10 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// How stored backups are checked.
     pub verify: VerifySettings,
+    /// How restores are made.
+    pub restore: RestoreSettings,
+    /// How drills are made.
+    pub drill: DrillSettings,
     /// How much is logged.
     pub log_level: Setting<LogLevel>,
     /// The `backup.yaml` that was read, if there was one.
@@ -86,6 +91,8 @@ impl Settings {
         let (schedule, timezone) = choose_schedule(&mut layers, &config);
         let retention = RetentionSettings::choose(&mut layers, &config);
         let verify = VerifySettings::choose(&mut layers, &config);
+        let restore = RestoreSettings::choose(&mut layers, opts, &config, &mut warnings);
+        let drill = DrillSettings::choose(&mut layers, &config, &mut warnings);
         let log_level = layers.choose_or(
             [
                 option("--log-level", &opts.log_level, |text| LogLevel::parse(&text)),
@@ -101,6 +108,8 @@ impl Settings {
                 timezone,
                 retention,
                 verify,
+                restore,
+                drill,
                 log_level,
                 config_file: layers.config_path,
                 env_file: layers.env_file_path,

@@ -25,6 +25,10 @@ pub struct Opts {
     pub keep_server_snapshots: bool,
     /// `--lock-wait`: a duration such as `90m`.
     pub lock_wait: Option<String>,
+    /// `--to`: another server to restore to.
+    pub to: Option<String>,
+    /// `--to-api-key-file`: that server's key.
+    pub to_api_key_file: Option<PathBuf>,
     /// `--log-level`.
     pub log_level: Option<String>,
 }

@@ -73,7 +73,7 @@ impl Row {
 
 /// One line for each key of `backup.yaml`, in the order of the documentation, and one for the API key.
 fn rows(settings: &Settings) -> Vec<Row> {
-    let Settings { qdrant, backup, retention, .. } = settings;
+    let Settings { qdrant, backup, retention, drill, .. } = settings;
     let keep = |count: &Option<_>| json!(count);
     vec![
         Row::new("qdrant.url", &qdrant.url, |url| with_mask(url, url.basic_auth())),
@@ -113,6 +113,14 @@ fn rows(settings: &Settings) -> Vec<Row> {
             overrides.iter().map(rules_text).collect()
         }),
         Row::new("verify.reread_within_days", &settings.verify.reread_within_days, |days| json!(days)),
+        Row::new("restore.settle_timeout", &settings.restore.settle_timeout, duration),
+        Row::new("drill.url", &drill.url, |url| {
+            url.as_ref().map_or(Value::Null, |url| with_mask(url, url.basic_auth()))
+        }),
+        Row::new("drill.api_key_file", &drill.api_key_file, optional_path),
+        Row::new("drill.max_size", &drill.max_size_bytes, |bytes| {
+            json!(indicatif::BinaryBytes(*bytes).to_string())
+        }),
         Row::new("log.level", &settings.log_level, text),
     ]
 }

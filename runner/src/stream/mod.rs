@@ -14,5 +14,6 @@ mod hashing;
 mod receive;
 
 pub use encoder::{Compression, Encoder};
+pub use feed::Piece;
 pub use hashing::{Tally, TallyWriter};
 pub use receive::{Received, StreamError, io_kind, receive};

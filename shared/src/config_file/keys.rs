@@ -125,6 +125,20 @@ sections! {
         /// Within how many days scheduled runs read every stored backup again.
         reread_within_days: NonZeroU32 = values::positive,
     }
+    /// `restore`: how restores are made.
+    restore: RestoreSection {
+        /// How long a restored collection may take until it serves.
+        settle_timeout: Duration = values::timeout,
+    }
+    /// `drill`: test restores into a scratch collection.
+    drill: DrillSection {
+        /// The server to drill on.
+        url: UrlText = values::url,
+        /// File that holds that server's API key and nothing else.
+        api_key_file: PathBuf = values::path,
+        /// The largest snapshot that is drilled on the server that is backed up.
+        max_size: u64 = values::size,
+    }
     /// `log`: what goes to stderr.
     log: LogSection {
         /// How much is logged.

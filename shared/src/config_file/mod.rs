@@ -15,7 +15,8 @@ mod values;
 
 pub use file::InvalidConfigFile;
 pub use keys::{
-    BackupSection, ConfigFile, KEYS, LogSection, QdrantSection, RetentionSection, ScheduleSection,
+    BackupSection, ConfigFile, DrillSection, KEYS, LogSection, QdrantSection, RestoreSection,
+    RetentionSection, ScheduleSection,
 };
 pub use overrides::RetentionOverride;
 pub use problem::Problem;

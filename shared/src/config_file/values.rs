@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::problem::Problem;
 use super::tree::{Node, Value};
-use super::types::{BadValue, Compression, LogLevel, UrlText, parse_duration, quoted};
+use super::types::{BadValue, Compression, LogLevel, UrlText, parse_duration, parse_size, quoted};
 
 /// A value and the line it stands on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -150,6 +150,12 @@ pub(super) fn timeout(node: &Node, reading: &mut Reading<'_>) -> Option<Duration
         return None;
     }
     Some(duration)
+}
+
+/// A size in bytes.
+pub(super) fn size(node: &Node, reading: &mut Reading<'_>) -> Option<u64> {
+    let (text, _) = reading.scalar(node, "a size such as 64MiB")?;
+    reading.accept(parse_size(text))
 }
 
 /// A way of storing archives, also as a boolean.

@@ -132,6 +132,7 @@ pub fn describe(collection: &str, id: &str, snapshot: &[u8], encoding: &[Encodin
             config: inspection.config.clone(),
             ..Source::default()
         },
+        points_sample: None,
         archives: vec![Archive {
             file_name: path.file_name().unwrap().to_string_lossy().into_owned(),
             node_url: None,

@@ -1,0 +1,135 @@
+//! `qdrant-backup drill`.
+
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::run_report::RunReport;
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::verification::CheckOutcome;
+use tokio_util::sync::CancellationToken;
+
+use super::{Refusal, backup, client, client_for_other, exit, place, print_report};
+use crate::cli::{DrillArgs, DrillWhich};
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::drill::{self, DrillChoice, DrillContext, DrillOptions, GiveWay};
+use crate::exit::Exit;
+use crate::qdrant::Client;
+use crate::restore::Destination;
+use crate::session::Session;
+use crate::settings::{OtherServer, Settings};
+use crate::signals::Signals;
+
+/// Drills, and says in one last line how it went.
+pub async fn drill(
+    settings: &Settings,
+    args: &DrillArgs,
+    clock: Clock,
+    console: &Console,
+) -> Result<Exit, Refusal> {
+    let signals =
+        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let layout = place::layout(settings);
+    let only = backup::names(&args.collections)?;
+    let choice = match args.backup {
+        DrillWhich::Latest => DrillChoice::Latest,
+        DrillWhich::LeastRecent => DrillChoice::LeastRecent,
+        DrillWhich::Id(id) if only.len() == 1 => DrillChoice::Id(id),
+        DrillWhich::Id(_) => {
+            let message = "a backup id is one collection's, so it needs exactly one --collection".to_owned();
+            return Err(Refusal { exit: Exit::Usage, message });
+        }
+    };
+    let token = signals.token().child_token();
+    let (client, on_source) = server(settings, args, &token)?;
+    place::open(&layout)?;
+    place::make_state_directory(&layout)?;
+    let _lock = tokio::select! {
+        lock = place::lock(settings, &layout, place::DRILL, clock) => lock?,
+        () = signals.token().cancelled_owned() => {
+            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
+            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
+        }
+    };
+    let repository = place::open(&layout)?;
+    let give_way = GiveWay::watch(layout.waiting_file(), token);
+    let mut session = Session::open(layout, repository, clock, &place::hostname(), place::DRILL)
+        .map_err(Refusal::failed)?;
+    let context = DrillContext {
+        destination: Destination {
+            client,
+            console: console.clone(),
+            settle_timeout: *settings.restore.settle_timeout,
+        },
+        give_way,
+        options: DrillOptions {
+            only,
+            choice,
+            max_size_bytes: on_source.then_some(*settings.drill.max_size_bytes),
+        },
+    };
+    drill::drill(&mut session, &context).await;
+    let finished = session.finish();
+    if args.json {
+        print_report(&finished)?;
+    }
+    summarize(&finished.report);
+    let exit = exit(&finished, signals.received())?;
+    Ok(if matches!(exit, Exit::Interrupted(_)) {
+        exit
+    } else if any_bad(&finished.report) {
+        Exit::VerificationFailed
+    } else if context.give_way.gave() {
+        Exit::Locked
+    } else {
+        exit
+    })
+}
+
+/// Where to drill, and whether that is the server that is backed up, which has to be said.
+fn server(
+    settings: &Settings,
+    args: &DrillArgs,
+    token: &CancellationToken,
+) -> Result<(Client, bool), Refusal> {
+    let configured = settings.drill.url.as_ref();
+    let configured =
+        configured.map(|url| OtherServer { url: url.clone(), api_key: settings.drill.api_key.clone() });
+    let is_source = |other: &OtherServer| other.url.as_url() == settings.qdrant.url.as_url();
+    let other = settings.restore.to.clone().or(configured);
+    let other = other.filter(|other| !(args.on_source && is_source(other)));
+    let source = settings.qdrant.url.value.to_string();
+    match other {
+        _ if args.on_source => Ok((client(settings, token.clone())?, true)),
+        Some(other) if !is_source(&other) => Ok((client_for_other(settings, &other, token.clone())?, false)),
+        Some(_) | None => Err(Refusal::configuration(format!(
+            "no server to drill on: set drill.url or give --to, or say --on-source to drill on {source} itself, where it takes \
+             two to three times the collection's disk and memory"
+        ))),
+    }
+}
+
+/// Whether a backup was found bad.
+fn any_bad(report: &RunReport) -> bool {
+    let drills = report.operations.iter().filter(|part| part.operation == Operation::Drill);
+    let mut checked = drills.flat_map(|part| &part.collections).flat_map(|report| &report.checked);
+    checked.any(|checked| checked.outcome == CheckOutcome::Failed)
+}
+
+fn summarize(report: &RunReport) {
+    let Some(operation) = report.operations.iter().find(|part| part.operation == Operation::Drill) else {
+        return;
+    };
+    let total = operation.collections.len();
+    let passed = operation.collections.iter().filter(|part| part.outcome == Outcome::Success).count();
+    let done = format!("{passed} of {total} backups passed, in {:.1} s", operation.duration_seconds);
+    let failures: Vec<String> = operation
+        .collections
+        .iter()
+        .filter_map(|part| Some(format!("{}: {}", part.collection, part.failure.as_ref()?.message)))
+        .chain(operation.failure.iter().map(|failure| failure.message.clone()))
+        .collect();
+    if operation.outcome == Outcome::Success {
+        tracing::info!("Drill succeeded: {done}");
+    } else {
+        tracing::error!("Drill {}: {done}; {}", operation.outcome, one_line(&failures.join("; ")));
+    }
+}

@@ -1,0 +1,227 @@
+//! `qdrant-backup restore`.
+
+use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::run_report::RunReport;
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{CollectionName, Layout};
+use serde_json::json;
+
+use super::{Refusal, backup, client, client_for_other, exit, place, print_report};
+use crate::backup::BackupContext;
+use crate::cli::{RestoreArgs, Which};
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::output;
+use crate::qdrant::Client;
+use crate::restore::{
+    Announce, Choice, Destination, Facts, Plan, PlanOptions, RestoreContext, RestoreError, Safety, as_json,
+    as_text, check_archive, plan, restore as run_restore,
+};
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+/// Restores, and says in one last line how it went and in what state the targets are.
+pub async fn restore(
+    settings: &Settings,
+    args: &RestoreArgs,
+    clock: Clock,
+    console: &Console,
+) -> Result<Exit, Refusal> {
+    let signals =
+        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let layout = place::layout(settings);
+    let only = backup::names(&args.collections)?;
+    let options = plan_options(settings, args, &only)?;
+    let target = match &settings.restore.to {
+        Some(other) => client_for_other(settings, other, signals.token())?,
+        None => client(settings, signals.token())?,
+    };
+    place::open(&layout)?;
+    if args.dry_run {
+        return dry_run(&layout, &target, &options, only, args.json, &signals, clock, console).await;
+    }
+    place::make_state_directory(&layout)?;
+    let _lock = tokio::select! {
+        lock = place::lock(settings, &layout, "restore", clock) => lock?,
+        () = signals.token().cancelled_owned() => {
+            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
+            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock; nothing was restored".to_owned() });
+        }
+    };
+    let repository = place::open(&layout)?;
+    let source = client(settings, signals.token())?;
+    let mut session =
+        Session::open(layout, repository, clock, &place::hostname(), "restore").map_err(Refusal::failed)?;
+    let context = RestoreContext {
+        destination: Destination {
+            client: target,
+            console: console.clone(),
+            settle_timeout: *settings.restore.settle_timeout,
+        },
+        only,
+        options,
+        announce: announce(args.json, clock),
+        safety: safety(settings, source, console, clock),
+    };
+    run_restore(&mut session, &context).await;
+    let finished = session.finish();
+    if args.json {
+        print_report(&finished)?;
+    }
+    summarize(&finished.report);
+    exit(&finished, signals.received())
+}
+
+fn plan_options(
+    settings: &Settings,
+    args: &RestoreArgs,
+    only: &[CollectionName],
+) -> Result<PlanOptions, Refusal> {
+    let usage = |message: &str| Refusal { exit: Exit::Usage, message: message.to_owned() };
+    let target = args.target.as_deref().map(CollectionName::new).transpose();
+    let target = target.map_err(|error| usage(&format!("--as: {error}")))?;
+    if target.is_some() && only.len() != 1 {
+        return Err(usage("--as needs exactly one --collection"));
+    }
+    let choice = match (args.before, args.backup) {
+        (Some(time), _) => Choice::Before(time),
+        (None, Which::Latest) => Choice::Latest,
+        (None, Which::LatestVerified) => Choice::LatestVerified,
+        (None, Which::Id(_)) if only.len() != 1 => {
+            return Err(usage("a backup id is one collection's, so it needs exactly one --collection"));
+        }
+        (None, Which::Id(id)) => Choice::Id(id),
+    };
+    let to = settings.restore.to.as_ref();
+    Ok(PlanOptions {
+        choice,
+        target,
+        force: args.force,
+        with_aliases: args.with_aliases,
+        safety_backup: !args.no_safety_backup,
+        elsewhere: to.is_some_and(|other| other.url.as_url() != settings.qdrant.url.as_url()),
+        allow_version_skew: args.allow_version_skew,
+    })
+}
+
+/// Plans on stdout; where that is for JSON, on stderr.
+fn announce(json: bool, clock: Clock) -> Announce {
+    Box::new(move |facts, plans| {
+        let text = plans_as_text(facts, plans, clock);
+        if json {
+            for line in text.lines() {
+                tracing::info!("{line}");
+            }
+        } else if let Err(error) = output::print(&text) {
+            tracing::warn!("the plan cannot be printed: {error}");
+        }
+    })
+}
+
+fn plans_as_text(facts: &Facts, plans: &[Plan], clock: Clock) -> String {
+    let mut text = format!("Restore to Qdrant {}:", one_line(&facts.version));
+    for plan in plans {
+        text.push('\n');
+        text.push_str(&as_text(plan, clock.now()));
+    }
+    text
+}
+
+/// Targets are backed up as `backup --collection` does it.
+fn safety(settings: &Settings, client: Client, console: &Console, clock: Clock) -> Safety {
+    let (settings, console) = (settings.clone(), console.clone());
+    Box::new(move |targets| BackupContext {
+        client: client.clone(),
+        console: console.clone(),
+        options: backup::options(&settings, targets, clock),
+    })
+}
+
+/// Checks everything that reading can check. No lock is taken, nothing is written, and the server is only asked.
+#[expect(clippy::too_many_arguments, reason = "the whole of a command")]
+async fn dry_run(
+    layout: &Layout,
+    client: &Client,
+    options: &PlanOptions,
+    only: Vec<CollectionName>,
+    json: bool,
+    signals: &Signals,
+    clock: Clock,
+    console: &Console,
+) -> Result<Exit, Refusal> {
+    let refuse = |error: crate::qdrant::Error| match signals.received() {
+        Some(signal) => Refusal { exit: Exit::Interrupted(signal), message: error.to_string() },
+        None => Refusal::failed(error),
+    };
+    let catalog = Catalog::read(layout).map_err(|error| {
+        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+    })?;
+    for unreadable in &catalog.unreadable {
+        tracing::warn!("{}", unreadable.problem);
+    }
+    let facts = Facts::ask(client).await.map_err(refuse)?;
+    let names = if only.is_empty() { catalog.collections.keys().cloned().collect() } else { only };
+    if names.is_empty() {
+        return Err(Refusal::failed("there is no backup at all; is this the right backup directory?"));
+    }
+    let mut plans = Vec::new();
+    for name in &names {
+        let mut plan = plan(client, &facts, &catalog, name, options).await;
+        if let Some(backup) = &plan.backup
+            && let Err(error) = check_archive(layout, &backup.manifest, console, &signals.token()).await
+        {
+            if let RestoreError::Qdrant(error) = error {
+                return Err(refuse(error));
+            }
+            // What the archive's manifest says against it is in the plan already.
+            if !matches!(error, RestoreError::Requires { .. } | RestoreError::Unsupported { .. }) {
+                plan.obstacles.push(error);
+            }
+        }
+        plans.push(plan);
+    }
+    if json {
+        let plans: Vec<_> = plans.iter().map(|plan| as_json(plan, clock.now())).collect();
+        let answer = json!({ "dry_run": true, "qdrant_version": facts.version, "plans": plans });
+        output::print(&serde_json::to_string_pretty(&answer).map_err(Refusal::failed)?)
+    } else {
+        output::print(&plans_as_text(&facts, &plans, clock))
+    }
+    .map_err(Refusal::failed)?;
+    let possible = plans.iter().filter(|plan| plan.is_possible()).count();
+    let done = format!("{possible} of {} collections can be restored; nothing was changed", plans.len());
+    if possible == plans.len() {
+        tracing::info!("Dry run: {done}");
+        Ok(Exit::Success)
+    } else {
+        tracing::error!("Dry run: {done}");
+        Ok(if possible == 0 { Exit::Failed } else { Exit::Partial })
+    }
+}
+
+fn summarize(report: &RunReport) {
+    let Some(operation) = report.operations.iter().find(|part| part.operation == Operation::Restore) else {
+        return;
+    };
+    let total = operation.collections.len();
+    let done = operation.collections.iter().filter(|part| part.outcome == Outcome::Success).count();
+    let failures: Vec<String> = operation
+        .collections
+        .iter()
+        .filter_map(|part| Some(format!("{}: {}", part.collection, part.failure.as_ref()?.message)))
+        .chain(operation.failure.iter().map(|failure| failure.message.clone()))
+        .collect();
+    let took = operation.duration_seconds;
+    match &operation.outcome {
+        Outcome::Success => tracing::info!("Restore succeeded: {done} of {total} collections in {took:.1} s"),
+        other @ (Outcome::Partial | Outcome::Failed | Outcome::Interrupted | Outcome::Other(_)) => {
+            tracing::error!(
+                "Restore {other}: {done} of {total} collections in {took:.1} s; {}",
+                one_line(&failures.join("; "))
+            )
+        }
+    }
+}

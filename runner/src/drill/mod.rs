@@ -1,0 +1,15 @@
+//! Drills: a backup is restored into a collection of its own, compared with what was backed up, and removed again.
+//!
+//! No collection that was there before is ever touched.
+
+mod choice;
+mod compare;
+mod give_way;
+mod run;
+mod scratch;
+mod verdict;
+
+pub use choice::{DrillChoice, choose};
+pub use give_way::GiveWay;
+pub use run::{DrillContext, DrillOptions, drill};
+pub use scratch::{is_scratch, is_scratch_of, scratch_name};

@@ -1,0 +1,87 @@
+//! Requests that change the server: collections and aliases. None is repeated: whoever asks looks first.
+
+use qdrant_backup_shared::CollectionName;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::answers::{Envelope, Exists};
+use super::client::{Client, decode};
+use super::error::Error;
+
+/// An alias that is to stand for a collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AliasChange {
+    /// The alias.
+    pub alias: String,
+    /// Whether it stands for another collection now, and is moved.
+    pub moves: bool,
+}
+
+impl Client {
+    /// Whether there is a collection, or an alias, of that name.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn exists(&self, collection: &CollectionName) -> Result<bool, Error> {
+        let what = format!("asking whether \"{collection}\" exists");
+        let answer = self.get(&what, &["collections", collection.as_str(), "exists"]).await?;
+        let exists: Envelope<Exists> = decode(&what, &answer.body)?;
+        Ok(exists.result.exists)
+    }
+
+    /// Makes the smallest collection there can be, for the sake of its name.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`]. Also when the name is taken (409).
+    pub async fn create_scratch_collection(&self, collection: &CollectionName) -> Result<(), Error> {
+        let what = format!("creating collection \"{collection}\"");
+        let body = json!({ "vectors": { "size": 1, "distance": "Dot" } });
+        self.change(&what, Method::PUT, &["collections", collection.as_str()], Some(&body)).await?;
+        Ok(())
+    }
+
+    /// Deletes a collection. Its snapshots stay on the server's disk, where nothing reaches them. False when there was none.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn delete_collection(&self, collection: &CollectionName) -> Result<bool, Error> {
+        let what = format!("deleting collection \"{collection}\"");
+        self.change(&what, Method::DELETE, &["collections", collection.as_str()], None).await
+    }
+
+    /// Has these aliases stand for `collection`: all of them or, on an error, none.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn set_aliases(
+        &self,
+        collection: &CollectionName,
+        changes: &[AliasChange],
+    ) -> Result<(), Error> {
+        let what = format!("setting the aliases of \"{collection}\"");
+        let mut actions: Vec<Value> = Vec::new();
+        for AliasChange { alias, moves } in changes {
+            if *moves {
+                actions.push(json!({ "delete_alias": { "alias_name": alias } }));
+            }
+            actions.push(
+                json!({ "create_alias": { "collection_name": collection.as_str(), "alias_name": alias } }),
+            );
+        }
+        let body = json!({ "actions": actions });
+        self.change(&what, Method::POST, &["collections", "aliases"], Some(&body)).await?;
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        what: &str,
+        method: Method,
+        path: &[&str],
+        body: Option<&Value>,
+    ) -> Result<bool, Error> {
+        let answer = self.send(what, method, path, body, self.limits.request).await?;
+        let done: Envelope<bool> = decode(what, &answer.body)?;
+        Ok(done.result)
+    }
+}

@@ -1,0 +1,284 @@
+//! A snapshot on its way to the server: a multipart body made by hand, because its length is known beforehand and
+//! its content comes in pieces.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use qdrant_backup_shared::{CollectionName, Sha256Digest};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Body, Method};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::answers::Envelope;
+use super::client::{ANSWER_MAX_BYTES, Client, decode, read_body};
+use super::error::Error;
+use super::snapshot_name::SnapshotName;
+use crate::stream::Piece;
+
+/// How often it is looked whether anything moved.
+const WATCH: Duration = Duration::from_millis(100);
+
+/// What is uploaded.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// The name that the server keeps the file under.
+    pub file_name: SnapshotName,
+    /// The snapshot's length in bytes.
+    pub size_bytes: u64,
+    /// The snapshot's SHA-256. The server compares it before it touches anything.
+    pub checksum: Sha256Digest,
+}
+
+/// How far an upload is, for others to watch.
+#[derive(Debug, Clone, Default)]
+pub struct UploadProgress(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    sent_bytes: AtomicU64,
+    complete: AtomicBool,
+}
+
+impl UploadProgress {
+    /// Bytes of the snapshot that are on their way.
+    pub fn sent_bytes(&self) -> u64 {
+        self.0.sent_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether everything is on its way, so that the server's work is what is waited for.
+    pub fn is_complete(&self) -> bool {
+        self.0.complete.load(Ordering::Relaxed)
+    }
+}
+
+/// An upload failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct UploadError {
+    /// How.
+    pub error: Error,
+    /// Whether the server may have had the file whole, and so may have begun to restore it. Of a file that it has not
+    /// whole it keeps nothing.
+    pub arrived: bool,
+}
+
+impl UploadError {
+    /// Whether the server said what was wrong. If not, and the file arrived, it may still be at work.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.error, Error::Status { .. } | Error::Unauthorized { .. } | Error::Unexpected { .. })
+            && !self.is_from_a_proxy()
+    }
+
+    fn is_from_a_proxy(&self) -> bool {
+        matches!(self.error, Error::Status { status: 408 | 502..=504, .. })
+    }
+}
+
+impl Client {
+    /// Uploads a snapshot and has the server restore it into `collection`: a new one, or over the data of the one that is there.
+    /// The `pieces` must be exactly `upload.size_bytes` long and end in [`Piece::End`]; if they just stop, the request is
+    /// broken off and the server does nothing. Not repeated.
+    ///
+    /// There is no limit on the whole: a standstill before the last byte lasts at most the stall time-out, and the
+    /// server's work after it at most the time-out for creations.
+    ///
+    /// # Errors
+    /// As every request, and whether the server may have had the file whole.
+    pub async fn upload_snapshot(
+        &self,
+        collection: &CollectionName,
+        upload: &Upload,
+        pieces: mpsc::Receiver<Piece>,
+        progress: &UploadProgress,
+    ) -> Result<(), UploadError> {
+        let what = format!("uploading the snapshot to \"{collection}\"");
+        let exchange = self.exchange(&what, collection, upload, pieces, progress);
+        let watched = async {
+            tokio::select! {
+                answer = exchange => answer,
+                error = self.watch(&what, progress) => Err(error),
+            }
+        };
+        let result = self.interrupt.run_until_cancelled(watched).await.unwrap_or(Err(Error::Interrupted));
+        result.map_err(|error| {
+            let refused =
+                matches!(error, Error::Unauthorized { .. } | Error::Status { status: 400..=499, .. });
+            UploadError { error, arrived: progress.is_complete() && !refused }
+        })
+    }
+
+    async fn exchange(
+        &self,
+        what: &str,
+        collection: &CollectionName,
+        upload: &Upload,
+        pieces: mpsc::Receiver<Piece>,
+        progress: &UploadProgress,
+    ) -> Result<(), Error> {
+        let mut url = self.path(what, &["collections", collection.as_str(), "snapshots", "upload"])?;
+        // The snapshot's data counts, whatever replicas on other nodes hold.
+        url.query_pairs_mut()
+            .append_pair("priority", "snapshot")
+            .append_pair("checksum", &upload.checksum.to_string());
+        tracing::debug!("POST {}", url.path());
+        let boundary = format!("qdrant-backup-{}", uuid::Uuid::new_v4().simple());
+        let framing = Framing::new(&boundary, &upload.file_name);
+        let request = self
+            .request(Method::POST, url)
+            .header(CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}"))
+            .header(CONTENT_LENGTH, framing.length(upload.size_bytes));
+        let body = MultipartBody { framing, pieces, part: Part::Head, progress: progress.clone() };
+        let response = request
+            .body(Body::wrap_stream(body))
+            .send()
+            .await
+            .map_err(|error| self.send_error(what, &error, self.limits.create))?;
+        if !response.status().is_success() {
+            let error = self.refusal(what, response).await;
+            return Err(error);
+        }
+        let done: Envelope<bool> = decode(what, &read_body(what, response, ANSWER_MAX_BYTES).await?)?;
+        if done.result {
+            Ok(())
+        } else {
+            Err(Error::Unexpected { what: what.to_owned(), problem: "it says false and not why".to_owned() })
+        }
+    }
+
+    /// Ends when the upload stands still for too long, or the server works for too long.
+    async fn watch(&self, what: &str, progress: &UploadProgress) -> Error {
+        let mut last = (0, Instant::now());
+        loop {
+            sleep(WATCH).await;
+            if progress.is_complete() {
+                break;
+            }
+            let sent = progress.sent_bytes();
+            if sent != last.0 {
+                last = (sent, Instant::now());
+            } else if last.1.elapsed() >= self.limits.stall {
+                return Error::Stalled { what: what.to_owned(), limit: self.limits.stall };
+            }
+        }
+        sleep(self.limits.create).await;
+        Error::Timeout { what: what.to_owned(), limit: self.limits.create }
+    }
+}
+
+/// What stands around the snapshot in a multipart body.
+#[derive(Debug)]
+struct Framing {
+    head: Bytes,
+    tail: Bytes,
+}
+
+impl Framing {
+    fn new(boundary: &str, file_name: &SnapshotName) -> Self {
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"snapshot\"; filename=\"{file_name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        Self { head: head.into(), tail: format!("\r\n--{boundary}--\r\n").into() }
+    }
+
+    fn length(&self, snapshot_bytes: u64) -> u64 {
+        snapshot_bytes + self.head.len() as u64 + self.tail.len() as u64
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Head,
+    Snapshot,
+    End,
+}
+
+/// The body of the request, handed out as the connection takes it.
+#[derive(Debug)]
+struct MultipartBody {
+    framing: Framing,
+    pieces: mpsc::Receiver<Piece>,
+    part: Part,
+    progress: UploadProgress,
+}
+
+impl Stream for MultipartBody {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let body = &mut *self;
+        Poll::Ready(match body.part {
+            Part::Head => {
+                body.part = Part::Snapshot;
+                Some(Ok(body.framing.head.clone()))
+            }
+            Part::Snapshot => match ready!(body.pieces.poll_recv(context)) {
+                Some(Piece::Data(bytes)) => {
+                    body.progress.0.sent_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    Some(Ok(bytes))
+                }
+                Some(Piece::End) => {
+                    body.part = Part::End;
+                    body.progress.0.complete.store(true, Ordering::Relaxed);
+                    Some(Ok(body.framing.tail.clone()))
+                }
+                // Without the end of its body the request is worth nothing to the server, and that is right.
+                None => Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ended early"))),
+            },
+            Part::End => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn collect(pieces: Vec<Piece>) -> (Vec<Option<String>>, UploadProgress, u64) {
+        let (sender, receiver) = mpsc::channel(8);
+        for piece in pieces {
+            sender.send(piece).await.unwrap();
+        }
+        drop(sender);
+        let framing = Framing::new("b", &SnapshotName::new("mine.snapshot").unwrap());
+        let length = framing.length(5);
+        let progress = UploadProgress::default();
+        let mut body =
+            MultipartBody { framing, pieces: receiver, part: Part::Head, progress: progress.clone() };
+        let mut items = Vec::new();
+        while let Some(item) = std::future::poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
+            items.push(item.ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+            if items.last().is_some_and(Option::is_none) {
+                break;
+            }
+        }
+        (items, progress, length)
+    }
+
+    #[tokio::test]
+    async fn the_body_is_as_long_as_was_said_and_framed_as_a_file() {
+        let data = |text: &'static str| Piece::Data(Bytes::from_static(text.as_bytes()));
+        let (items, progress, length) = collect(vec![data("hel"), data("lo"), Piece::End]).await;
+        let body: String = items.into_iter().map(Option::unwrap).collect();
+        assert_eq!(body.len() as u64, length);
+        assert!(body.starts_with(
+            "--b\r\nContent-Disposition: form-data; name=\"snapshot\"; filename=\"mine.snapshot\"\r\n"
+        ));
+        assert!(body.ends_with("\r\n\r\nhello\r\n--b--\r\n"));
+        assert_eq!((progress.sent_bytes(), progress.is_complete()), (5, true));
+    }
+
+    #[tokio::test]
+    async fn pieces_that_just_stop_break_the_request_off() {
+        let (items, progress, _) = collect(vec![Piece::Data(Bytes::from_static(b"hel"))]).await;
+        assert_eq!(items.last(), Some(&None));
+        assert!(!progress.is_complete());
+    }
+}

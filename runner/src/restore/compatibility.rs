@@ -1,0 +1,72 @@
+//! Whether a server's version can be trusted with a backup of another version. Pure.
+
+/// Why it cannot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VersionSkew {
+    /// The backup does not say where it is from.
+    #[error(
+        "the backup does not say which version of Qdrant it is from, so whether {target} can take it is unknown"
+    )]
+    Unknown {
+        /// The server's version.
+        target: String,
+    },
+    /// A text is not a version.
+    #[error("{text:?} is no version of Qdrant that can be compared")]
+    NoVersion {
+        /// The text.
+        text: String,
+    },
+    /// Older, or too much newer.
+    #[error(
+        "the backup is from Qdrant {source_version} and the server is {target}; Qdrant supports the same or the next minor version"
+    )]
+    Distance {
+        /// The version that the backup is from.
+        source_version: String,
+        /// The server's version.
+        target: String,
+    },
+}
+
+/// Whether `target` is of the same or the next minor version as `source`: that is what Qdrant's maintainers support.
+///
+/// # Errors
+/// When it is not, or when it is not known.
+pub fn check_version(source: Option<&str>, target: &str) -> Result<(), VersionSkew> {
+    let source = source.ok_or_else(|| VersionSkew::Unknown { target: target.to_owned() })?;
+    let (from, to) = (minor(source)?, minor(target)?);
+    if from.0 == to.0 && (to.1 == from.1 || Some(to.1) == from.1.checked_add(1)) {
+        return Ok(());
+    }
+    Err(VersionSkew::Distance { source_version: source.to_owned(), target: target.to_owned() })
+}
+
+fn minor(version: &str) -> Result<(u32, u32), VersionSkew> {
+    let mut parts = version.trim_start_matches('v').split('.');
+    let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok());
+    match (part(), part()) {
+        (Some(major), Some(minor)) => Ok((major, minor)),
+        _ => Err(VersionSkew::NoVersion { text: qdrant_backup_shared::text::shortened(version, 40) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_and_the_next_minor_version_will_do() {
+        for target in ["1.18.0", "1.18.3", "1.19.0", "1.19.0-dev", "v1.18.3"] {
+            assert_eq!(check_version(Some("1.18.3"), target), Ok(()), "{target}");
+        }
+        for target in ["1.17.9", "1.20.0", "2.18.3", "0.18.3", "2.19.0"] {
+            assert!(
+                matches!(check_version(Some("1.18.3"), target), Err(VersionSkew::Distance { .. })),
+                "{target}"
+            );
+        }
+        assert!(matches!(check_version(None, "1.18.3"), Err(VersionSkew::Unknown { .. })));
+        assert!(matches!(check_version(Some("dev"), "1.18.3"), Err(VersionSkew::NoVersion { .. })));
+    }
+}

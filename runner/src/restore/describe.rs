@@ -1,0 +1,121 @@
+//! A plan as a person reads it, and as a program does.
+
+use chrono::{DateTime, Utc};
+use indicatif::HumanBytes;
+use qdrant_backup_shared::catalog::{Backup, Condition};
+use qdrant_backup_shared::text::shortened;
+use serde_json::{Value, json};
+
+use super::plan::{Existing, Plan};
+use crate::output;
+
+/// At most so many differences between configurations are shown.
+const SHOWN_DIFFERENCES: usize = 12;
+
+/// The plan in a few lines.
+pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
+    let mut lines = vec![plan.collection.to_string()];
+    let mut line = |label: &str, text: String| lines.push(format!("  {label:<14}{text}"));
+    if let Some(backup) = &plan.backup {
+        line("backup", backup_words(backup, now));
+        line("verified", verified_words(backup));
+    }
+    line("into", target_words(plan));
+    for difference in plan.differences.iter().take(SHOWN_DIFFERENCES) {
+        line("differs", difference.to_string());
+    }
+    if plan.differences.len() > SHOWN_DIFFERENCES {
+        line("differs", format!("and {} more", plan.differences.len() - SHOWN_DIFFERENCES));
+    }
+    if plan.existing.is_some() && plan.is_possible() {
+        let first =
+            if plan.safety_backup { "the collection is backed up" } else { "nothing: NO safety backup" };
+        line("first", first.to_owned());
+    }
+    if !plan.had_aliases.is_empty() {
+        line("aliases", alias_words(plan));
+    }
+    for obstacle in &plan.obstacles {
+        line("REFUSED", qdrant_backup_shared::text::one_line(&obstacle.to_string()));
+    }
+    lines.join("\n")
+}
+
+fn backup_words(backup: &Backup, now: DateTime<Utc>) -> String {
+    let manifest = &backup.manifest;
+    format!(
+        "{}, {} old, {} points, {} ({} stored), from Qdrant {}",
+        manifest.backup_id,
+        output::age(manifest.started_at, now),
+        manifest.points_count().map_or_else(|| "unknown".to_owned(), |points| points.to_string()),
+        HumanBytes(manifest.snapshot_size_bytes()),
+        HumanBytes(manifest.stored_size_bytes()),
+        manifest
+            .source
+            .qdrant_version
+            .as_deref()
+            .map_or_else(|| "unknown".to_owned(), |text| shortened(text, 40)),
+    )
+}
+
+fn verified_words(backup: &Backup) -> String {
+    match backup.condition() {
+        Condition::Incomplete => "INCOMPLETE".to_owned(),
+        Condition::Failed => "FAILED".to_owned(),
+        Condition::Good => {
+            let pass = backup.verification.as_ref().and_then(|record| record.deepest_pass());
+            pass.map_or_else(|| "never".to_owned(), |(level, at)| format!("{level}, {}", output::time(at)))
+        }
+    }
+}
+
+fn target_words(plan: &Plan) -> String {
+    match &plan.existing {
+        None => format!("{} (new)", plan.target),
+        Some(Existing { points, .. }) => {
+            format!(
+                "{}, WHICH EXISTS: its {points} points are replaced, its own configuration stays",
+                plan.target
+            )
+        }
+    }
+}
+
+fn alias_words(plan: &Plan) -> String {
+    let all: Vec<String> = plan.had_aliases.iter().map(|alias| shortened(alias, 120)).collect();
+    if plan.aliases.is_empty() {
+        return format!("{} (not set)", all.join(", "));
+    }
+    let set: Vec<String> = plan
+        .aliases
+        .iter()
+        .map(|change| {
+            format!("{}{}", shortened(&change.alias, 120), if change.moves { " (moved)" } else { "" })
+        })
+        .collect();
+    format!("{} -> {}", set.join(", "), plan.target)
+}
+
+/// The plan for `--json`.
+pub fn as_json(plan: &Plan, now: DateTime<Utc>) -> Value {
+    let manifest = plan.backup.as_ref().map(|backup| &backup.manifest);
+    json!({
+        "collection": plan.collection,
+        "target": plan.target,
+        "backup_id": manifest.map(|manifest| manifest.backup_id),
+        "age_seconds": manifest.map(|manifest| (now - manifest.started_at).as_seconds_f64()),
+        "points": manifest.and_then(|manifest| manifest.points_count()),
+        "snapshot_size_bytes": manifest.map(|manifest| manifest.snapshot_size_bytes()),
+        "stored_size_bytes": manifest.map(|manifest| manifest.stored_size_bytes()),
+        "qdrant_version": manifest.and_then(|manifest| manifest.source.qdrant_version.clone()),
+        "verified": plan.backup.as_ref().map(verified_words),
+        "target_points": plan.existing.as_ref().map(|existing| existing.points),
+        "differences": plan.differences.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "aliases": plan.aliases.iter().map(|change| &change.alias).collect::<Vec<_>>(),
+        "safety_backup": plan.safety_backup,
+        "obstacles": plan.obstacles.iter().map(|obstacle| json!({
+            "kind": obstacle.kind(),
+            "message": qdrant_backup_shared::text::one_line(&obstacle.to_string()),
+        })).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,167 @@
+//! Why a collection was not restored.
+
+use std::time::Duration;
+
+use qdrant_backup_shared::{CollectionName, FailureKind};
+
+use super::choice::ChoiceError;
+use super::compatibility::VersionSkew;
+use crate::archive::ArchiveError;
+use crate::lock::LockError;
+use crate::qdrant;
+
+/// The restore of one collection was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// No backup to restore.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// A newer program made it.
+    #[error("the backup needs \"{what}\", which this version cannot do; use the qdrant-backup that made it")]
+    Requires {
+        /// The unknown requirement.
+        what: String,
+    },
+    /// Not one snapshot of the whole collection.
+    #[error(
+        "the backup {what}, which this version cannot restore; `qdrant-backup export` gives the snapshots to upload by hand"
+    )]
+    Unsupported {
+        /// What it is.
+        what: String,
+    },
+    /// The server is of another version.
+    #[error("{0}; --allow-version-skew tries it all the same")]
+    Version(#[from] VersionSkew),
+    /// The target is there.
+    #[error(
+        "collection \"{target}\" exists ({points} points); restore beside it with --as NEW, or overwrite it with --force"
+    )]
+    TargetExists {
+        /// The target.
+        target: CollectionName,
+        /// Its points.
+        points: String,
+    },
+    /// The target's name is an alias.
+    #[error(
+        "\"{target}\" is an alias of \"{collection}\", which would be overwritten; restore with --as NEW and switch the alias afterwards"
+    )]
+    TargetIsAlias {
+        /// The target.
+        target: CollectionName,
+        /// What it stands for.
+        collection: String,
+    },
+    /// The name is kept for drills.
+    #[error("\"{target}\" is a name for drills, which delete such collections; choose another one with --as")]
+    TargetIsScratch {
+        /// The target.
+        target: CollectionName,
+    },
+    /// Too large for a drill on the server that is backed up.
+    #[error("the snapshot has {} and drill.max_size is {}; drill on another server, with drill.url or --to", indicatif::HumanBytes(*size_bytes), indicatif::HumanBytes(*most))]
+    TooLarge {
+        /// The snapshot's length in bytes.
+        size_bytes: u64,
+        /// The limit in bytes.
+        most: u64,
+    },
+    /// A backup of another server's collection would mix with this repository's.
+    #[error(
+        "collection \"{target}\" of another server cannot be backed up into this repository first; back it up there and pass --no-safety-backup"
+    )]
+    SafetyElsewhere {
+        /// The target.
+        target: CollectionName,
+    },
+    /// An alias stands for another collection.
+    #[error("alias \"{alias}\" stands for \"{collection}\"; --force moves it")]
+    AliasElsewhere {
+        /// The alias.
+        alias: String,
+        /// What it stands for.
+        collection: String,
+    },
+    /// A collection has the alias's name.
+    #[error("\"{alias}\" cannot become an alias: a collection has that name")]
+    AliasIsCollection {
+        /// The alias.
+        alias: String,
+    },
+    /// The target could not be backed up.
+    #[error("the target could not be backed up first ({reason})")]
+    SafetyBackup {
+        /// Why.
+        reason: String,
+    },
+    /// Qdrant, or the way to it.
+    #[error(transparent)]
+    Qdrant(#[from] qdrant::Error),
+    /// The archive cannot be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The archive is not what the manifest says.
+    #[error("archive {file}: {problem}; the backup is damaged, so choose another one")]
+    Damaged {
+        /// The archive's file name.
+        file: String,
+        /// What differs.
+        problem: String,
+    },
+    /// The lock of readers.
+    #[error(transparent)]
+    Readers(#[from] LockError),
+    /// It does not serve.
+    #[error("the restored collection does not serve after {}: {last}; look at Qdrant's log", humantime::format_duration(*.limit))]
+    NotSettled {
+        /// How long it was waited for.
+        limit: Duration,
+        /// What it lacked in the end.
+        last: String,
+    },
+    /// Fewer points than there must be.
+    #[error("{got} points were restored and the backup has at least {expected}")]
+    PointsLost {
+        /// The smaller of the manifest's counts.
+        expected: u64,
+        /// What was counted.
+        got: u64,
+    },
+    /// One of our threads failed.
+    #[error("{0}; this is a fault in qdrant-backup")]
+    Internal(String),
+}
+
+impl RestoreError {
+    /// The kind for the status file and the metrics.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Choice(error) => error.kind(),
+            Self::Requires { .. } | Self::Unsupported { .. } | Self::Version(_) => {
+                FailureKind::VersionUnsupported
+            }
+            Self::TargetExists { .. }
+            | Self::TargetIsAlias { .. }
+            | Self::TargetIsScratch { .. }
+            | Self::SafetyElsewhere { .. }
+            | Self::AliasElsewhere { .. }
+            | Self::AliasIsCollection { .. }
+            | Self::SafetyBackup { .. } => FailureKind::TargetExists,
+            Self::TooLarge { .. } => FailureKind::NoSpace,
+            Self::Qdrant(error) => error.kind(),
+            Self::Archive(error) => error.kind(),
+            Self::Damaged { .. } => FailureKind::ArchiveCorrupt,
+            Self::Readers(LockError::Io { .. }) => FailureKind::Io,
+            Self::Readers(_) => FailureKind::Locked,
+            Self::NotSettled { .. } => FailureKind::Timeout,
+            Self::PointsLost { .. } => FailureKind::RestoreMismatch,
+            Self::Internal(_) => FailureKind::Internal,
+        }
+    }
+
+    /// Whether a signal ended it.
+    pub fn is_interrupted(&self) -> bool {
+        self.kind() == FailureKind::Interrupted
+    }
+}

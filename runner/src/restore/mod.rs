@@ -1,0 +1,32 @@
+//! Restoring: from stored archives to collections that serve.
+//!
+//! A plan says what would happen before anything does; `--dry-run` ends there. The snapshot is decoded on its way to
+//! the server and never lies on a disk in between; the request is only completed once its digests are right.
+
+mod aliases;
+mod check;
+mod choice;
+mod compatibility;
+mod describe;
+mod differences;
+mod error;
+mod leftover;
+mod plan;
+mod put;
+mod read;
+mod run;
+mod settle;
+mod target;
+mod upload;
+
+pub use check::check_archive;
+pub use choice::{Choice, ChoiceError, choose};
+pub use compatibility::check_version;
+pub use describe::{as_json, as_text};
+pub use differences::{Difference, differences};
+pub use error::RestoreError;
+pub use leftover::settle_earlier;
+pub use plan::{Facts, Plan, PlanOptions, plan};
+pub use put::{Destination, Put, PutError, put};
+pub use run::{Announce, RestoreContext, Safety, restore};
+pub use target::TargetState;

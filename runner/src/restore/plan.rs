@@ -1,0 +1,190 @@
+//! What a restore would do, found out by reading only.
+
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::catalog::{Backup, Catalog};
+use serde_json::Value;
+
+use super::aliases;
+use super::choice::{Choice, choose};
+use super::compatibility::check_version;
+use super::differences::{Difference, differences};
+use super::error::RestoreError;
+use super::read::sole_archive;
+use crate::drill::is_scratch;
+use crate::qdrant::{Alias, AliasChange, Client, Error};
+
+/// What is asked for, for each collection alike.
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    /// Which backup.
+    pub choice: Choice,
+    /// The collection to restore into, if not the one that was backed up.
+    pub target: Option<CollectionName>,
+    /// Overwrite an existing target, move aliases, use a backup that failed verification.
+    pub force: bool,
+    /// Set the aliases that the collection had.
+    pub with_aliases: bool,
+    /// Back an existing target up before it is overwritten.
+    pub safety_backup: bool,
+    /// The server is not the one that this repository backs up.
+    pub elsewhere: bool,
+    /// Restore whatever the versions are.
+    pub allow_version_skew: bool,
+}
+
+/// What the server says of itself, asked once.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Its version.
+    pub version: String,
+    /// Its collections.
+    pub collections: Vec<CollectionName>,
+    /// Its aliases.
+    pub aliases: Vec<Alias>,
+}
+
+/// The target, where it exists.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    /// Its points.
+    pub points: u64,
+    /// Its configuration.
+    pub config: Value,
+}
+
+/// What would be done with one collection.
+#[derive(Debug)]
+pub struct Plan {
+    /// The collection that was backed up.
+    pub collection: CollectionName,
+    /// The collection to restore into.
+    pub target: CollectionName,
+    /// The backup; nothing when none was found.
+    pub backup: Option<Backup>,
+    /// What is there now.
+    pub existing: Option<Existing>,
+    /// How the configuration of what is there differs from the backup's.
+    pub differences: Vec<Difference>,
+    /// The aliases that the collection had.
+    pub had_aliases: Vec<String>,
+    /// The aliases to set.
+    pub aliases: Vec<AliasChange>,
+    /// Whether the target is to be backed up first.
+    pub safety_backup: bool,
+    /// Everything that stands against it; nothing when it can be done.
+    pub obstacles: Vec<RestoreError>,
+}
+
+impl Facts {
+    /// Asks the server.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn ask(client: &Client) -> Result<Self, Error> {
+        Ok(Self {
+            version: client.version().await?,
+            collections: client.collections().await?,
+            aliases: client.aliases().await?,
+        })
+    }
+}
+
+/// Plans the restore of `collection`. Whatever stands against it becomes an obstacle of the plan.
+pub async fn plan(
+    client: &Client,
+    facts: &Facts,
+    catalog: &Catalog,
+    collection: &CollectionName,
+    options: &PlanOptions,
+) -> Plan {
+    let target = options.target.clone().unwrap_or_else(|| collection.clone());
+    let mut plan = Plan {
+        collection: collection.clone(),
+        target,
+        backup: None,
+        existing: None,
+        differences: Vec::new(),
+        had_aliases: Vec::new(),
+        aliases: Vec::new(),
+        safety_backup: false,
+        obstacles: Vec::new(),
+    };
+    let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
+    match choose(backups, options.choice, options.force) {
+        Ok(backup) => plan.take_backup(backup, facts, options),
+        Err(error) => plan.obstacles.push(error.into()),
+    }
+    if let Err(error) = plan.look_at_target(client, facts, options).await {
+        plan.obstacles.push(error.into());
+    }
+    plan
+}
+
+impl Plan {
+    /// Whether nothing stands against it.
+    pub fn is_possible(&self) -> bool {
+        self.obstacles.is_empty()
+    }
+
+    fn take_backup(&mut self, backup: &Backup, facts: &Facts, options: &PlanOptions) {
+        let manifest = &backup.manifest;
+        if let Err(error) = sole_archive(manifest) {
+            self.obstacles.push(error);
+        }
+        if !options.allow_version_skew
+            && let Err(skew) = check_version(manifest.source.qdrant_version.as_deref(), &facts.version)
+        {
+            self.obstacles.push(skew.into());
+        }
+        self.had_aliases = manifest.source.aliases.clone().unwrap_or_default();
+        if options.with_aliases {
+            let (changes, obstacles) = aliases::changes(
+                &self.had_aliases,
+                &self.target,
+                &facts.aliases,
+                &facts.collections,
+                options.force,
+            );
+            self.aliases = changes;
+            self.obstacles.extend(obstacles);
+        }
+        self.backup = Some(backup.clone());
+    }
+
+    async fn look_at_target(
+        &mut self,
+        client: &Client,
+        facts: &Facts,
+        options: &PlanOptions,
+    ) -> Result<(), Error> {
+        let target = self.target.clone();
+        // The server would resolve the name and overwrite what is behind it.
+        if let Some(alias) = facts.aliases.iter().find(|alias| alias.alias_name == target.as_str()) {
+            let collection = qdrant_backup_shared::text::shortened(&alias.collection_name, 120);
+            self.obstacles.push(RestoreError::TargetIsAlias { target, collection });
+            return Ok(());
+        }
+        if is_scratch(target.as_str()) {
+            self.obstacles.push(RestoreError::TargetIsScratch { target });
+            return Ok(());
+        }
+        if !facts.collections.contains(&target) {
+            return Ok(());
+        }
+        let points = client.count(&target).await?;
+        let config = client.collection_info(&target).await?.config;
+        let backup = self.backup.as_ref();
+        if let Some(ours) = backup.and_then(|backup| backup.manifest.source.config.as_ref()) {
+            self.differences = differences(ours, &config);
+        }
+        self.existing = Some(Existing { points, config });
+        if !options.force {
+            self.obstacles.push(RestoreError::TargetExists { target, points: points.to_string() });
+        } else if options.safety_backup && options.elsewhere {
+            self.obstacles.push(RestoreError::SafetyElsewhere { target });
+        } else {
+            self.safety_backup = options.safety_backup;
+        }
+        Ok(())
+    }
+}

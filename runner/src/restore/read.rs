@@ -1,0 +1,94 @@
+//! A backup's archive as the snapshot in it, piece by piece, with both digests compared at the end.
+
+use std::io::{self, BufRead};
+
+use bytes::Bytes;
+use indicatif::HumanBytes;
+use qdrant_backup_shared::Layout;
+use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, Scope, SizeAndDigest};
+
+use super::error::RestoreError;
+use crate::archive::{ArchiveError, ArchiveReader};
+
+/// The archive to restore.
+///
+/// # Errors
+/// When the backup is more than one snapshot of a collection, or needs what this version does not know.
+pub fn sole_archive(manifest: &Manifest) -> Result<&Archive, RestoreError> {
+    let unsupported = |what: String| Err(RestoreError::Unsupported { what });
+    if let Some(what) = manifest.unknown_requirement() {
+        return Err(RestoreError::Requires { what: qdrant_backup_shared::text::shortened(what, 80) });
+    }
+    if let Some(other) = manifest.depends_on.first() {
+        return unsupported(format!("builds on backup {other}"));
+    }
+    let [archive] = manifest.archives.as_slice() else {
+        return unsupported(format!("consists of {} snapshots of different nodes", manifest.archives.len()));
+    };
+    if archive.scope != Scope::Collection {
+        return unsupported(format!("is a snapshot of a {}", archive.scope));
+    }
+    if !matches!(archive.encoding.as_slice(), [] | [Encoding::Gzip]) {
+        let names: Vec<&str> = archive.encoding.iter().map(Encoding::as_str).collect();
+        return unsupported(format!("is stored as {}", names.join("+")));
+    }
+    Ok(archive)
+}
+
+/// Reads the archive from its first to its last byte and gives the snapshot to `take`, which may end the reading by
+/// returning false. True when everything was read and is what the manifest says: only then can what was taken be trusted.
+/// Blocks.
+///
+/// # Errors
+/// When the archive cannot be read, or is another one than the manifest says.
+pub fn read_whole(
+    layout: &Layout,
+    manifest: &Manifest,
+    archive: &Archive,
+    mut take: impl FnMut(Bytes) -> bool,
+) -> Result<bool, RestoreError> {
+    let damaged = |problem: String| RestoreError::Damaged { file: archive.file_name.clone(), problem };
+    let mut reader = ArchiveReader::open(layout, manifest, archive)?;
+    let mut read_bytes = 0;
+    loop {
+        let piece = Bytes::copy_from_slice(reader.fill_buf().map_err(|error| archive_error(error, archive))?);
+        if piece.is_empty() {
+            break;
+        }
+        reader.consume(piece.len());
+        read_bytes += piece.len() as u64;
+        let expected = archive.snapshot.size_bytes;
+        if read_bytes > expected {
+            return Err(damaged(format!("the snapshot in it is longer than {}", HumanBytes(expected))));
+        }
+        if !take(piece) {
+            return Ok(false);
+        }
+    }
+    let digests = reader.finish()?;
+    compare("the stored file", archive.stored, digests.stored).map_err(damaged)?;
+    compare("the snapshot in it", archive.snapshot, digests.snapshot).map_err(damaged)?;
+    Ok(true)
+}
+
+fn compare(what: &str, expected: SizeAndDigest, got: SizeAndDigest) -> Result<(), String> {
+    if got.size_bytes != expected.size_bytes {
+        return Err(format!("{what} has {} bytes and must have {}", got.size_bytes, expected.size_bytes));
+    }
+    if got.sha256 != expected.sha256 {
+        let (got, expected) = (got.sha256.short(), expected.sha256.short());
+        return Err(format!("{what} has the checksum {got}… and must have {expected}…"));
+    }
+    Ok(())
+}
+
+fn archive_error(error: io::Error, archive: &Archive) -> RestoreError {
+    let kind = error.kind();
+    match error.downcast::<ArchiveError>() {
+        Ok(error) => error.into(),
+        Err(error) => RestoreError::Archive(ArchiveError::Io {
+            path: archive.file_name.clone().into(),
+            source: io::Error::new(kind, error),
+        }),
+    }
+}

@@ -1,0 +1,268 @@
+//! The restore operation: plans first, then the targets' safety backups, then one collection after the other.
+
+use std::time::Instant;
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::run_report::CollectionReport;
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
+
+use super::error::RestoreError;
+use super::leftover;
+use super::plan::{Facts, Plan, PlanOptions, plan};
+use super::put::{Destination, Put, PutError, put};
+use super::target::TargetState;
+use crate::backup::{BackupContext, Stages, back_up};
+use crate::qdrant::Error;
+use crate::session::Session;
+
+/// Shows plans to a person.
+pub type Announce = Box<dyn Fn(&Facts, &[Plan]) + Send + Sync>;
+
+/// Makes the context of a backup of these collections.
+pub type Safety = Box<dyn Fn(Vec<CollectionName>) -> BackupContext + Send + Sync>;
+
+/// Everything that the operation is given.
+pub struct RestoreContext {
+    /// Where to restore to.
+    pub destination: Destination,
+    /// The collections to restore; all that have backups when empty.
+    pub only: Vec<CollectionName>,
+    /// How.
+    pub options: PlanOptions,
+    /// What is shown before anything is done.
+    pub announce: Announce,
+    /// How a target is backed up first: given its names, the whole context of that operation.
+    pub safety: Safety,
+}
+
+/// Restores, and enters in the session how that ended.
+pub async fn restore(session: &mut Session, context: &RestoreContext) {
+    let mut planned = make_plans(session, context).await;
+    if let Ok((facts, plans)) = &mut planned {
+        (context.announce)(facts, plans);
+        back_up_targets(session, context, plans).await;
+    }
+    let begun = session.begin(Operation::Restore, Stage::Inspect, |_| {});
+    let mut reports = Vec::new();
+    let (version, failure) = match planned {
+        Err(error) => (None, Some(failure(&error.into()))),
+        Ok((facts, plans)) => {
+            let failure = work(session, context, plans, &mut reports).await;
+            (Some(facts.version), failure)
+        }
+    };
+    session.end(begun, reports, failure, version);
+}
+
+async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Facts, Vec<Plan>), Error> {
+    let client = &context.destination.client;
+    let facts = Facts::ask(client).await?;
+    let catalog = session.catalog();
+    let all: Vec<CollectionName> = if context.only.is_empty() {
+        catalog.collections.keys().cloned().collect()
+    } else {
+        context.only.clone()
+    };
+    let mut plans = Vec::new();
+    for collection in &all {
+        plans.push(plan(client, &facts, catalog, collection, &context.options).await);
+    }
+    Ok((facts, plans))
+}
+
+/// Backs up what would be overwritten. A target whose backup fails is not touched.
+async fn back_up_targets(session: &mut Session, context: &RestoreContext, plans: &mut [Plan]) {
+    let targets: Vec<CollectionName> = plans
+        .iter()
+        .filter(|plan| plan.safety_backup && plan.is_possible())
+        .map(|plan| plan.target.clone())
+        .collect();
+    if targets.is_empty() {
+        return;
+    }
+    back_up(session, &(context.safety)(targets)).await;
+    let operation = session.last_operation();
+    let whole = operation.and_then(|operation| operation.failure.as_ref());
+    for plan in plans.iter_mut().filter(|plan| plan.safety_backup && plan.is_possible()) {
+        let report = operation
+            .and_then(|operation| operation.collections.iter().find(|part| part.collection == plan.target));
+        match report {
+            Some(report) if report.outcome == Outcome::Success => {}
+            other => {
+                let failure = other.and_then(|report| report.failure.as_ref()).or(whole);
+                plan.obstacles.push(match failure {
+                    Some(Failure { kind: FailureKind::Interrupted, .. }) => Error::Interrupted.into(),
+                    Some(failure) => RestoreError::SafetyBackup { reason: failure.message.clone() },
+                    None => RestoreError::SafetyBackup { reason: "it was not made".to_owned() },
+                });
+            }
+        }
+    }
+}
+
+async fn work(
+    session: &mut Session,
+    context: &RestoreContext,
+    plans: Vec<Plan>,
+    reports: &mut Vec<CollectionReport>,
+) -> Option<Failure> {
+    if plans.is_empty() {
+        let message = "there is no backup at all; is this the right backup directory?".to_owned();
+        return Some(Failure { kind: FailureKind::NoBackup, message });
+    }
+    leftover::settle_earlier(session, &context.destination.client).await;
+    let mut plans = plans.into_iter();
+    while let Some(plan) = plans.next() {
+        let report = restore_one(session, context, plan).await;
+        let interrupted = (report.outcome == Outcome::Interrupted).then(|| report.failure.clone()).flatten();
+        reports.push(report);
+        if let Some(mut failure) = interrupted {
+            let rest: Vec<String> = plans.map(|plan| format!("\"{}\"", plan.target)).collect();
+            if !rest.is_empty() {
+                failure.message.push_str(&format!("; not begun: {}", rest.join(", ")));
+            }
+            return Some(failure);
+        }
+    }
+    None
+}
+
+/// Restores one collection, whatever it takes, and reports how that ended. Never stops the run.
+async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan) -> CollectionReport {
+    let begun = Instant::now();
+    let mut report = CollectionReport::new(plan.collection.clone(), session.now());
+    let mut stages = Stages::begin(Stage::Inspect);
+    session.enter_stage(Stage::Inspect, &plan.collection);
+    report.backup_id = plan.backup.as_ref().map(|backup| backup.manifest.backup_id);
+    report.restored_into = Some(plan.target.clone());
+    let again = Again::of(&plan, context);
+    let existed = plan.existing.is_some();
+    let aliases: Vec<String> = plan.aliases.iter().map(|change| one_line(&change.alias)).collect();
+    let (collection, target) = (plan.collection.clone(), plan.target.clone());
+    let snapshot_bytes = plan.backup.as_ref().map_or(0, |backup| backup.manifest.snapshot_size_bytes());
+
+    let result = attempt(session, context, plan, &mut stages).await;
+
+    report.stages = stages.finish();
+    report.duration_seconds = begun.elapsed().as_secs_f64();
+    match result {
+        Ok(points) => {
+            report.points = Some(points);
+            report.snapshot_size_bytes = Some(snapshot_bytes);
+            let with =
+                if aliases.is_empty() { String::new() } else { format!(", aliases {}", aliases.join(", ")) };
+            tracing::info!(
+                "Restored {collection} into \"{target}\": {points} points, {}{with}, in {:.1} s",
+                HumanBytes(snapshot_bytes),
+                report.duration_seconds
+            );
+        }
+        Err(PutError { error, state }) => {
+            // What was refused is done by another command than the one that was refused.
+            let state = match (&error, state) {
+                (
+                    RestoreError::Qdrant(_)
+                    | RestoreError::NotSettled { .. }
+                    | RestoreError::PointsLost { .. },
+                    state,
+                ) => state.words(&target.to_string(), &again.after(state)),
+                (_, TargetState::Untouched | TargetState::Absent) if existed => {
+                    format!("\"{target}\" is untouched")
+                }
+                (_, TargetState::Untouched | TargetState::Absent) => {
+                    format!("nothing was restored into \"{target}\"")
+                }
+                (_, state) => state.words(&target.to_string(), &again.after(state)),
+            };
+            let mut failure = failure(&error);
+            failure.message = format!("{}; {state}", failure.message);
+            tracing::error!("Restore of {collection} failed: {}", failure.message);
+            report.outcome = if error.is_interrupted() { Outcome::Interrupted } else { Outcome::Failed };
+            report.failure = Some(failure);
+        }
+    }
+    report
+}
+
+async fn attempt(
+    session: &mut Session,
+    context: &RestoreContext,
+    mut plan: Plan,
+    stages: &mut Stages,
+) -> Result<u64, PutError> {
+    let existed = plan.existing.is_some();
+    let before = if existed { TargetState::Untouched } else { TargetState::Absent };
+    let obstacle = if plan.obstacles.is_empty() { None } else { Some(plan.obstacles.remove(0)) };
+    let backup = match (obstacle, &plan.backup) {
+        (Some(error), _) => return Err(PutError { error, state: before }),
+        (None, Some(backup)) => backup,
+        (None, None) => {
+            let error = RestoreError::Internal("a plan without a backup".to_owned());
+            return Err(PutError { error, state: before });
+        }
+    };
+    let job = Put { manifest: &backup.manifest, target: &plan.target, existed };
+    let points = put(session, &context.destination, &job, stages).await?;
+    if !plan.aliases.is_empty() {
+        let client = &context.destination.client;
+        client
+            .set_aliases(&plan.target, &plan.aliases)
+            .await
+            .map_err(|error| PutError { error: error.into(), state: TargetState::Restored })?;
+    }
+    Ok(points)
+}
+
+fn failure(error: &RestoreError) -> Failure {
+    Failure { kind: error.kind(), message: one_line(&error.to_string()) }
+}
+
+/// The command that restores the same again.
+struct Again {
+    command: String,
+    existed: bool,
+}
+
+impl Again {
+    fn of(plan: &Plan, context: &RestoreContext) -> Self {
+        let options = &context.options;
+        let mut command = format!("qdrant-backup restore --collection {}", quoted(plan.collection.as_str()));
+        // Not "latest" again: that may be the safety backup by now.
+        if let Some(backup) = &plan.backup {
+            command.push_str(&format!(" --backup {}", backup.manifest.backup_id));
+        }
+        if plan.target != plan.collection {
+            command.push_str(&format!(" --as {}", quoted(plan.target.as_str())));
+        }
+        if options.elsewhere {
+            command.push_str(&format!(" --to {}", quoted(context.destination.client.url())));
+        }
+        for (given, option) in
+            [(options.allow_version_skew, " --allow-version-skew"), (options.with_aliases, " --with-aliases")]
+        {
+            command.push_str(if given { option } else { "" });
+        }
+        Self { command, existed: plan.existing.is_some() }
+    }
+
+    /// Over what has become of the target. What is partly restored is not worth a backup.
+    fn after(&self, state: TargetState) -> String {
+        let force = match state {
+            TargetState::Doubtful | TargetState::Unknown => " --force --no-safety-backup",
+            TargetState::Untouched | TargetState::Absent | TargetState::Restored if self.existed => {
+                " --force"
+            }
+            TargetState::Untouched | TargetState::Absent | TargetState::Restored => "",
+        };
+        format!("`{}{force}`", self.command)
+    }
+}
+
+/// A word for the shell.
+fn quoted(text: &str) -> String {
+    let plain =
+        text.chars().all(|character| character.is_ascii_alphanumeric() || "._-/:".contains(character));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}

@@ -1,0 +1,143 @@
+//! From the archive to the server, while the status and the terminal show how far it is.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use indicatif::HumanBytes;
+use qdrant_backup_shared::manifest::{Archive, Manifest};
+use qdrant_backup_shared::operation::Stage;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::error::RestoreError;
+use super::put::{Destination, Put};
+use super::read::read_whole;
+use crate::backup::Stages;
+use crate::qdrant::{Client, SnapshotName, Upload, UploadError, UploadProgress};
+use crate::session::Session;
+use crate::stream::Piece;
+
+/// Pieces of about 256 KiB that may wait for the connection.
+const QUEUE_PIECES: usize = 8;
+/// How often progress is shown.
+const SHOW: Duration = Duration::from_millis(250);
+/// How often it is asked, while the server works, whether it still lives.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// An upload that did not end in a restored collection.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: RestoreError,
+    /// Whether the server may have had the file whole.
+    pub arrived: bool,
+    /// Whether the server said that it failed, and so is done with it.
+    pub answered: bool,
+}
+
+/// Uploads the snapshot under `file_name`. The last bytes of the request are only sent once both digests of the archive
+/// are right, so that of a damaged one the server never has the whole.
+pub async fn upload(
+    session: &mut Session,
+    destination: &Destination,
+    put: &Put<'_>,
+    archive: &Archive,
+    file_name: &SnapshotName,
+    stages: &mut Stages,
+) -> Result<(), Failed> {
+    stages.enter(Stage::Upload);
+    session.enter_stage(Stage::Upload, put.collection());
+    let client = &destination.client;
+    let size_bytes = archive.snapshot.size_bytes;
+    let upload = Upload { file_name: file_name.clone(), size_bytes, checksum: archive.snapshot.sha256 };
+    let (sender, pieces) = mpsc::channel(QUEUE_PIECES);
+    let stop = CancellationToken::new();
+    let reading = spawn_reader(session, put.manifest, archive, sender, &stop);
+    tracing::info!("Uploading {} to \"{}\" at {}", HumanBytes(size_bytes), put.target, client.url());
+
+    let progress = UploadProgress::default();
+    let uploading = client.upload_snapshot(put.target, &upload, pieces, &progress);
+    let result = watch(session, destination, put, uploading, &progress, stages, size_bytes).await;
+
+    // The reader may be waiting for a connection that takes no more.
+    stop.cancel();
+    let read = match reading.await {
+        Ok(read) => read,
+        Err(error) => Err(RestoreError::Internal(error.to_string())),
+    };
+    match (result, read) {
+        (Ok(()), _) => Ok(()),
+        // Why the reader gave up explains the broken request.
+        (Err(_), Err(error)) => Err(Failed { error, arrived: false, answered: false }),
+        (Err(failed), Ok(())) => {
+            let answered = failed.is_answered();
+            Err(Failed { arrived: failed.arrived, answered, error: failed.error.into() })
+        }
+    }
+}
+
+fn spawn_reader(
+    session: &Session,
+    manifest: &Manifest,
+    archive: &Archive,
+    sender: mpsc::Sender<Piece>,
+    stop: &CancellationToken,
+) -> tokio::task::JoinHandle<Result<(), RestoreError>> {
+    let (layout, manifest, archive) = (session.layout().clone(), manifest.clone(), archive.clone());
+    let stop = stop.clone();
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        // False when nobody takes it: the upload has ended, and says why itself.
+        let send = |piece: Piece| {
+            let sent = stop.run_until_cancelled(sender.send(piece));
+            matches!(runtime.block_on(sent), Some(Ok(())))
+        };
+        if read_whole(&layout, &manifest, &archive, |bytes: Bytes| send(Piece::Data(bytes)))? {
+            send(Piece::End);
+        }
+        Ok(())
+    })
+}
+
+/// Waits for the upload, moving the bar and the heartbeat with it.
+async fn watch(
+    session: &mut Session,
+    destination: &Destination,
+    put: &Put<'_>,
+    uploading: impl Future<Output = Result<(), UploadError>>,
+    progress: &UploadProgress,
+    stages: &mut Stages,
+    size_bytes: u64,
+) -> Result<(), UploadError> {
+    let bar = destination.console.transfer(put.target, size_bytes);
+    let mut uploading = pin!(uploading);
+    let probe = destination.client.for_cleanup(Duration::from_secs(10));
+    let mut shown = 0;
+    let mut asked = tokio::time::Instant::now();
+    let result = loop {
+        tokio::select! {
+            result = &mut uploading => break result,
+            () = tokio::time::sleep(SHOW) => {}
+        }
+        let sent = progress.sent_bytes();
+        if sent > shown {
+            stages.add_bytes(sent - shown);
+            bar.set_position(sent);
+            shown = sent;
+            session.heartbeat();
+        } else if progress.is_complete() && asked.elapsed() >= ALIVE_INTERVAL {
+            asked = tokio::time::Instant::now();
+            if is_alive(&probe).await {
+                session.heartbeat();
+            }
+        }
+    };
+    stages.add_bytes(progress.sent_bytes() - shown);
+    bar.finish_and_clear();
+    result
+}
+
+async fn is_alive(probe: &Client) -> bool {
+    probe.version().await.is_ok()
+}

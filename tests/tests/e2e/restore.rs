@@ -1,0 +1,515 @@
+//! Restores, their refusals, and what each failure leaves: on the server nothing of ours, and one line that says it.
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use e2e::qdrant_stand_in::{
+    Answer, Collection, Content, Effect, Endpoint, Fault, GeneratedSnapshot, Recording, Setup, StandIn,
+};
+use e2e::{Place, Ran, Server};
+use qdrant_backup_shared::manifest::{Manifest, SizeAndDigest};
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::{CollectionName, FailureKind, Sha256Digest, atomic, json_file};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const GENUINE: [(&str, u64); 4] =
+    [("minilm_general", 100), ("mixtral_embeddings", 250), ("empty", 0), ("named-and-sparse", 30)];
+
+/// The genuine collections, backed up.
+fn backed_up() -> (StandIn, Place) {
+    let stand_in = StandIn::sample();
+    let place = Place::initialised(&stand_in.url());
+    place.run(&["backup"]).success();
+    stand_in.clear_requests();
+    (stand_in, place)
+}
+
+fn count(stand_in: &StandIn, collection: &str) -> Option<u64> {
+    stand_in.state(|state| Some(state.collections.get(collection)?.points_count()))
+}
+
+/// What its points are made of: the same on both sides when the restored ones are the backed up ones.
+fn points(stand_in: &StandIn, collection: &str) -> Vec<Value> {
+    stand_in.state(|state| {
+        let collection = state.collection_mut(collection);
+        (0..collection.points_count())
+            .map(|index| collection.points.point(index, &collection.config))
+            .collect()
+    })
+}
+
+/// Nothing that we uploaded is on the server, and nothing is said to be.
+#[track_caller]
+fn nothing_left(stand_in: &StandIn, place: &Place, collection: &str) {
+    assert_eq!(stand_in.snapshot_names(collection), Vec::<String>::new());
+    let status = place.status();
+    assert_eq!(status.undeleted_snapshots, []);
+    assert_eq!(status.current_run, None);
+}
+
+#[track_caller]
+fn last_line(ran: &Ran) -> &str {
+    ran.stderr.lines().last().unwrap()
+}
+
+/// Replaces a backup's archive by `bytes`, with a manifest that fits: what is wrong is then Qdrant's to find.
+fn forge(place: &Place, collection: &str, bytes: &[u8]) {
+    let name = CollectionName::new(collection).unwrap();
+    let mut manifest: Manifest = place.backups(collection).remove(0).manifest;
+    let digest = SizeAndDigest {
+        size_bytes: bytes.len() as u64,
+        sha256: Sha256Digest::from_bytes(Sha256::digest(bytes).into()),
+    };
+    let archive = &mut manifest.archives[0];
+    archive.encoding.clear();
+    archive.file_name = archive.file_name.trim_end_matches(".gz").to_owned();
+    (archive.snapshot, archive.stored) = (digest, digest);
+    let path = place.layout().collection(&name).join(&archive.file_name);
+    atomic::write(&path, 0o600, bytes).unwrap();
+    json_file::write(&place.layout().manifest(&name, manifest.backup_id), &manifest).unwrap();
+}
+
+#[test]
+fn every_genuine_snapshot_is_restored_counted_and_leaves_nothing() {
+    for version in ["1.18.3", "1.14.1"] {
+        let source = StandIn::start(Setup::sample_of(version));
+        let place = Place::initialised(&source.url());
+        place.run(&["backup"]).success();
+        let target = StandIn::start(Setup::empty_of(version));
+        let ran = place.run(&["restore", "--all", "--to", &target.url()]).success();
+        assert!(last_line(&ran).contains("Restore succeeded: 4 of 4 collections"), "{}", ran.stderr);
+        for (collection, expected) in GENUINE {
+            assert_eq!(count(&target, collection), Some(expected), "{collection} of {version}");
+            assert_eq!(points(&target, collection), points(&source, collection));
+            assert!(ran.stdout.contains(&format!("into          {collection} (new)")), "{}", ran.stdout);
+            nothing_left(&target, &place, collection);
+        }
+        let upload = &target.requests_matching("POST", "/snapshots/upload")[0];
+        assert!(upload.path_and_query.contains("?priority=snapshot&checksum="));
+        let length: u64 = upload.header("content-length").unwrap().parse().unwrap();
+        assert_eq!(length, upload.body_len, "the length was said beforehand");
+        let status = place.status();
+        assert_eq!(status.operations[&Operation::Restore].last_outcome, Some(Outcome::Success));
+        assert!(target.requests_matching("POST", "/aliases").is_empty(), "only with --with-aliases");
+    }
+}
+
+#[test]
+fn restored_points_are_the_same_on_a_real_server_too() {
+    let server = Server::with_samples();
+    let place = Place::initialised(&server.url());
+    let mut arguments = vec!["backup"];
+    arguments.extend(server.selection());
+    place.run(&arguments).success();
+    for name in server.collections() {
+        let restored = format!("{name}-restored");
+        place.run(&["restore", "--collection", name, "--as", &restored]).success();
+        assert_eq!(server.points(&restored), server.points(name));
+        assert_eq!(server.snapshot_names(&restored), Vec::<String>::new());
+        place.run(&["restore", "--collection", name, "--as", &restored]).code(1);
+        place.run(&["restore", "--collection", name, "--as", &restored, "--force"]).success();
+        assert_eq!(server.points(&restored), server.points(name));
+        server.delete(&restored);
+    }
+}
+
+#[test]
+fn a_dry_run_reads_everything_and_changes_nothing() {
+    let (stand_in, place) = backed_up();
+    for (collection, _) in GENUINE {
+        stand_in.state(|state| state.collections.remove(collection));
+    }
+    let before = place.files();
+    let status = place.status();
+    let ran = place.run(&["restore", "--dry-run"]).success();
+    assert!(
+        last_line(&ran).contains("4 of 4 collections can be restored; nothing was changed"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stdout.contains("mixtral_embeddings (new)") && ran.stdout.contains("250 points"),
+        "{}",
+        ran.stdout
+    );
+    let requests = stand_in.requests();
+    assert!(!requests.is_empty());
+    for request in requests {
+        assert!(!request.changes_something(), "{} {}", request.method, request.path_and_query);
+    }
+    assert_eq!(place.files(), before);
+    assert_eq!(place.status(), status);
+
+    let name = CollectionName::new("minilm_general").unwrap();
+    let archive = place.backups("minilm_general").remove(0).manifest.archives.remove(0);
+    let path = place.layout().collection(&name).join(&archive.file_name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    atomic::write(&path, 0o600, &bytes).unwrap();
+    let ran = place.run(&["restore", "--dry-run", "--json"]).code(3);
+    let answer: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let plans = answer["plans"].as_array().unwrap();
+    let plan = plans.iter().find(|plan| plan["collection"] == "minilm_general").unwrap();
+    assert_eq!(plan["obstacles"][0]["kind"], "archive_corrupt", "{plan}");
+    assert_eq!(plans.iter().filter(|plan| plan["obstacles"] == json!([])).count(), 3);
+}
+
+#[test]
+fn a_dry_run_without_a_server_or_with_a_key_that_is_refused_says_so() {
+    let (stand_in, mut place) = backed_up();
+    stand_in.state(|state| state.api_key = Some("other".to_owned()));
+    place.run(&["restore", "--dry-run"]).code(1).says(&["refused access"]);
+    place.set_url("http://127.0.0.1:1");
+    place.run(&["restore", "--dry-run"]).code(1).says(&["cannot reach Qdrant"]);
+}
+
+#[test]
+fn an_existing_target_is_refused_and_a_target_that_is_an_alias_even_with_force() {
+    let (stand_in, place) = backed_up();
+    let ran = place.run(&["restore", "--collection", "minilm_general"]).code(1);
+    let line = last_line(&ran);
+    assert!(
+        line.contains("exists (100 points)") && line.contains("\"minilm_general\" is untouched"),
+        "{line}"
+    );
+    let ran =
+        place.run(&["restore", "--collection", "mixtral_embeddings", "--as", "prod", "--force"]).code(1);
+    assert!(last_line(&ran).contains("\"prod\" is an alias of \"mixtral_embeddings\""), "{}", ran.stderr);
+    let failure =
+        place.status().last_run.unwrap().operations.remove(0).collections.remove(0).failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::TargetExists);
+    assert!(stand_in.requests().iter().all(|request| !request.changes_something()));
+}
+
+#[test]
+fn force_backs_the_target_up_first_and_restores_over_it() {
+    let (stand_in, place) = backed_up();
+    stand_in.state(|state| {
+        let collection = state.collection_mut("minilm_general");
+        collection.set_points_count(3);
+        // The stand-in knows by the file what is in it, so other points need another file.
+        collection.content = Content::generated(&GeneratedSnapshot::new(10_000).points_count(3));
+        collection.config["hnsw_config"]["m"] = json!(32);
+    });
+    let id = place.backups("minilm_general")[0].manifest.backup_id.to_string();
+    let arguments = ["restore", "--collection", "minilm_general", "--backup", &id, "--force"];
+    let ran = place.run(&arguments).success();
+    assert!(ran.stdout.contains("hnsw_config.m: 16 in the backup, 32 on the server"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("its 3 points are replaced"), "{}", ran.stdout);
+    assert_eq!(count(&stand_in, "minilm_general"), Some(100));
+    let backups = place.backups("minilm_general");
+    assert_eq!(backups.len(), 2);
+    assert_eq!(backups[1].manifest.points_count(), Some(3), "what was overwritten can be had back");
+    nothing_left(&stand_in, &place, "minilm_general");
+    let run = place.status().last_run.unwrap();
+    let operations: Vec<&str> = run.operations.iter().map(|part| part.operation.as_str()).collect();
+    assert_eq!((run.command.as_str(), operations), ("restore", vec!["backup", "restore"]));
+
+    place.run(&[&arguments[..], &["--no-safety-backup"]].concat()).success();
+    assert_eq!(place.backups("minilm_general").len(), 2);
+}
+
+#[test]
+fn a_target_that_cannot_be_backed_up_is_not_touched() {
+    let (stand_in, place) = backed_up();
+    stand_in.faults(|faults| faults.add(Fault::new(Effect::CreationNoSpace)));
+    let ran = place.run(&["restore", "--collection", "minilm_general", "--force"]).code(1);
+    let line = last_line(&ran);
+    assert!(line.contains("could not be backed up first"), "{line}");
+    assert!(line.contains("\"minilm_general\" is untouched"), "{line}");
+    assert!(stand_in.requests_matching("POST", "/upload").is_empty());
+}
+
+#[test]
+fn another_server_takes_no_key_of_this_one_and_no_safety_backup() {
+    let source = StandIn::start(Setup::sample().api_key("own-key"));
+    let place = Place::initialised(&source.url());
+    let with_key = |arguments: &[&str]| Ran::of(place.command(arguments).env("QDRANT_API_KEY", "own-key"));
+    with_key(&["backup"]).success();
+    let target = StandIn::start(Setup::sample());
+    let to = target.url();
+    let arguments = ["restore", "--collection", "minilm_general", "--to", &to, "--force"];
+    let ran = with_key(&arguments).code(1);
+    assert!(last_line(&ran).contains("pass --no-safety-backup"), "{}", ran.stderr);
+    with_key(&[&arguments[..], &["--no-safety-backup"]].concat()).success();
+    with_key(&["restore", "--collection", "minilm_general", "--to", &to, "--as", "beside"]).success();
+    assert_eq!(count(&target, "beside"), Some(100));
+    assert!(target.requests().iter().all(|request| request.header("api-key").is_none()));
+    assert!(!place.status().source_changed);
+
+    target.state(|state| state.api_key = Some("their-key".to_owned()));
+    let file = place.beside("their-key");
+    atomic::write(&file, 0o600, b"their-key\n").unwrap();
+    let file = file.display().to_string();
+    with_key(&[
+        "restore",
+        "--collection",
+        "minilm_general",
+        "--to",
+        &to,
+        "--as",
+        "b2",
+        "--to-api-key-file",
+        &file,
+    ])
+    .success();
+}
+
+#[test]
+fn versions_other_than_the_same_and_the_next_minor_one_are_refused_but_not_for_ever() {
+    let (_source, place) = backed_up();
+    for (version, code) in [("1.19.0", 0), ("1.20.1", 1), ("1.17.0", 1), ("dev", 1)] {
+        let target = StandIn::start(Setup::empty_of(version));
+        let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
+        let ran = place.run(&arguments).code(code);
+        if code != 0 {
+            assert!(last_line(&ran).contains("--allow-version-skew"), "{}", ran.stderr);
+            assert_eq!(count(&target, "minilm_general"), None);
+            place.run(&[&arguments[..], &["--allow-version-skew"]].concat()).success();
+        }
+        assert_eq!(count(&target, "minilm_general"), Some(100));
+    }
+}
+
+#[test]
+fn aliases_are_set_when_asked_for_and_moved_only_by_force() {
+    let (stand_in, place) = backed_up();
+    let aside = ["restore", "--collection", "mixtral_embeddings", "--as", "aside", "--with-aliases"];
+    let ran = place.run(&aside).code(1);
+    assert!(last_line(&ran).contains("alias \"prod\" stands for \"mixtral_embeddings\""), "{}", ran.stderr);
+    assert_eq!(count(&stand_in, "aside"), None, "found out beforehand");
+    place.run(&[&aside[..], &["--force"]].concat()).success().says(&["aliases prod"]);
+    assert_eq!(stand_in.state(|state| state.aliases["prod"].clone()), "aside");
+
+    let target = StandIn::start(Setup::empty());
+    let arguments =
+        ["restore", "--collection", "mixtral_embeddings", "--with-aliases", "--to", &target.url()];
+    place.run(&arguments).success();
+    assert_eq!(target.state(|state| state.aliases["prod"].clone()), "mixtral_embeddings");
+}
+
+#[test]
+fn every_recorded_failure_is_one_line_and_leaves_nothing_on_the_server() {
+    let no_collection = "nothing was restored|does not exist";
+    for (what, expected) in [
+        ("garbage", "Malformed tar archive"),
+        ("truncated", "failed to unpack"),
+        ("no space", "An error occurred processing field: snapshot"),
+        ("checksum mismatch", "Checksum mismatch"),
+        ("damaged here", "must have"),
+    ] {
+        let (_source, place) = backed_up();
+        let target = StandIn::start(Setup::empty());
+        match what {
+            "garbage" => forge(&place, "minilm_general", &[7; 50_000]),
+            "truncated" => {
+                let genuine =
+                    e2e::qdrant_stand_in::GenuineSnapshot::find("1.18.3", "minilm_general.snapshot");
+                let bytes = genuine.unwrap().read().unwrap();
+                forge(&place, "minilm_general", &bytes[..bytes.len() / 2]);
+            }
+            "no space" => target.faults(|faults| faults.add(Fault::new(Effect::UploadNoSpace))),
+            "checksum mismatch" => {
+                let recorded = Recording::read("upload-checksum-mismatch").unwrap();
+                let body: Value = serde_json::from_str(&recorded.body).unwrap();
+                let answer = Answer::status(recorded.status).json(&body);
+                target.faults(|faults| faults.add(Fault::answer(answer).on(Endpoint::UploadSnapshot)));
+            }
+            _ => {
+                forge(&place, "minilm_general", &[7; 50_000]);
+                let name = CollectionName::new("minilm_general").unwrap();
+                let manifest = place.backups("minilm_general").remove(0).manifest;
+                let path = place.layout().collection(&name).join(&manifest.archives[0].file_name);
+                atomic::write(&path, 0o600, &[8; 50_000]).unwrap();
+            }
+        }
+        let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
+        let line = last_line(&ran);
+        assert!(line.contains(expected), "{what}: {line}");
+        assert!(no_collection.split('|').any(|words| line.contains(words)), "{what}: {line}");
+        assert_eq!(count(&target, "minilm_general"), None, "{what}");
+        nothing_left(&target, &place, "minilm_general");
+    }
+}
+
+#[test]
+fn a_failure_over_an_existing_collection_says_not_to_use_it() {
+    let (stand_in, place) = backed_up();
+    forge(&place, "minilm_general", &[7; 50_000]);
+    let id = place.backups("minilm_general")[0].manifest.backup_id.to_string();
+    let ran = place
+        .run(&["restore", "--collection", "minilm_general", "--backup", &id, "--force", "--no-safety-backup"])
+        .code(1);
+    let line = last_line(&ran);
+    assert!(line.contains("\"minilm_general\" may be PARTLY RESTORED: do not use it"), "{line}");
+    assert!(line.contains(&format!("--backup {id} --force --no-safety-backup`")), "{line}");
+    nothing_left(&stand_in, &place, "minilm_general");
+}
+
+#[test]
+fn one_collection_that_fails_does_not_stop_the_others() {
+    let (_source, place) = backed_up();
+    forge(&place, "empty", &[7; 5_000]);
+    let target = StandIn::start(Setup::empty());
+    let ran = place.run(&["restore", "--all", "--to", &target.url()]).code(3);
+    let line = last_line(&ran);
+    assert!(line.contains("Restore partial: 3 of 4 collections") && line.contains("empty: "), "{line}");
+    assert_eq!(count(&target, "named-and-sparse"), Some(30));
+}
+
+#[test]
+fn dead_replicas_are_waited_for_but_not_for_ever() {
+    let (_source, place) = backed_up();
+    let target = StandIn::start(Setup::empty().fault(Fault::new(Effect::ReplicasDeadForPolls(3))));
+    let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
+    place.run(&arguments).success();
+    assert!(target.requests_matching("GET", "/collections/minilm_general/cluster").len() >= 4);
+
+    place.configure("qdrant:\n  retries: 0\nrestore:\n  settle_timeout: 1s\n");
+    let target = StandIn::start(Setup::empty().fault(Fault::new(Effect::ReplicasDeadForPolls(1_000_000))));
+    let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
+    let line = last_line(&ran);
+    assert!(line.contains("does not serve after 1s: shard 0 is Dead"), "{line}");
+    assert!(line.contains("do not use it"), "{line}");
+    nothing_left(&target, &place, "minilm_general");
+}
+
+#[test]
+fn a_restored_collection_that_lacks_points_is_a_failure() {
+    let (_source, place) = backed_up();
+    let target = StandIn::start(Setup::empty().fault(Fault::new(Effect::RestoredLacksPoints(1))));
+    let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
+    let line = last_line(&ran);
+    assert!(line.contains("99 points were restored and the backup has at least 100"), "{line}");
+    assert!(line.contains("do not use it"), "{line}");
+    let failure =
+        place.status().last_run.unwrap().operations.remove(0).collections.remove(0).failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::RestoreMismatch);
+    nothing_left(&target, &place, "minilm_general");
+}
+
+#[test]
+fn a_standstill_and_a_broken_connection_change_nothing() {
+    let (_source, place) = backed_up();
+    place.configure("qdrant:\n  retries: 0\n  stall_timeout: 1s\n  create_timeout: 1s\n");
+    let target = StandIn::start(Setup::empty().fault(Fault::hang_up().on(Endpoint::UploadSnapshot)));
+    let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
+    assert!(last_line(&ran).contains("connection to Qdrant broke"), "{}", ran.stderr);
+    assert_eq!(count(&target, "minilm_general"), None);
+
+    // More than the buffers between us and it can hold, to a server that never reads.
+    let big = Setup::empty().collection(Collection::generated("big", GeneratedSnapshot::new(64 << 20)));
+    let source = StandIn::start(big);
+    let place = Place::initialised(&source.url());
+    place.configure("qdrant:\n  retries: 0\n  stall_timeout: 1s\nbackup:\n  compression: none\n");
+    place.run(&["backup"]).success();
+    let target =
+        StandIn::start(Setup::empty().fault(Fault::new(Effect::NeverAnswer).on(Endpoint::UploadSnapshot)));
+    let ran = place.run(&["restore", "--all", "--to", &target.url()]).code(1);
+    let line = last_line(&ran);
+    assert!(line.contains("nothing moved for 1s") && line.contains("\"big\" does not exist"), "{line}");
+    assert_eq!(place.status().undeleted_snapshots, []);
+}
+
+#[test]
+fn an_unanswered_upload_is_remembered_and_cleared_by_the_next_run() {
+    let (stand_in, place) = backed_up();
+    let id = place.backups("minilm_general")[0].manifest.backup_id.to_string();
+    place.configure("qdrant:\n  retries: 0\n  create_timeout: 1s\n");
+    // It takes the upload, restores, and a proxy gives up before the answer.
+    let arguments =
+        ["restore", "--collection", "minilm_general", "--backup", &id, "--force", "--no-safety-backup"];
+    stand_in.faults(|faults| faults.add(Fault::status(504).on(Endpoint::UploadSnapshot)));
+    let ran = place.run(&arguments).code(1);
+    assert!(
+        last_line(&ran).contains("the server may still be restoring \"minilm_general\""),
+        "{}",
+        ran.stderr
+    );
+    let left = place.status().undeleted_snapshots.remove(0);
+    stand_in.faults(|faults| faults.clear());
+    stand_in.state(|state| state.store(0, "minilm_general", &left.name, Content::bytes(vec![1; 10]), None));
+    place.run(&["backup", "--collection", "empty"]).success();
+    nothing_left(&stand_in, &place, "minilm_general");
+}
+
+#[test]
+fn what_was_left_on_another_server_is_removed_by_the_next_restore_to_it() {
+    let (_source, place) = backed_up();
+    let target =
+        StandIn::start(Setup::empty().fault(Fault::status(504).on(Endpoint::UploadSnapshot).first(1)));
+    let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
+    place.run(&arguments).code(1);
+    let left = place.status().undeleted_snapshots.remove(0);
+    target.state(|state| state.store(0, "minilm_general", &left.name, Content::bytes(vec![1; 10]), None));
+    target.state(|state| {
+        state.add_collection(Collection::created("minilm_general", &json!({ "vectors": {} })))
+    });
+    place.run(&["restore", "--collection", "empty", "--to", &target.url()]).success();
+    nothing_left(&target, &place, "minilm_general");
+}
+
+#[test]
+fn an_interrupted_upload_leaves_the_target_as_it_was() {
+    let big = Setup::empty().collection(Collection::generated("big", GeneratedSnapshot::new(64 << 20)));
+    let source = StandIn::start(big);
+    let place = Place::initialised(&source.url());
+    place.run(&["backup"]).success();
+    let target =
+        StandIn::start(Setup::empty().fault(Fault::new(Effect::NeverAnswer).on(Endpoint::UploadSnapshot)));
+    let child = place.command(&["restore", "--all", "--to", &target.url()]).spawn().unwrap();
+    wait_for(|| !target.requests_matching("POST", "/upload").is_empty());
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    let line = stderr.lines().last().unwrap();
+    assert!(line.contains("interrupted by a signal; \"big\" does not exist; to try again:"), "{line}");
+    assert_eq!(place.status().operations[&Operation::Restore].last_outcome, Some(Outcome::Interrupted));
+    nothing_left(&target, &place, "big");
+}
+
+#[test]
+fn what_is_meant_must_be_said_and_must_exist() {
+    let (_stand_in, place) = backed_up();
+    place.run(&["restore"]).code(2);
+    place.run(&["restore", "--all", "--as", "x"]).code(2);
+    place.run(&["restore", "--all", "--backup", "2025-07-15-14-30-00"]).code(2);
+    let ran = place.run(&["restore", "--collection", "nope"]).code(1);
+    assert!(last_line(&ran).contains("there is no backup of it"), "{}", ran.stderr);
+    let ran = place.run(&["restore", "--collection", "empty", "--as", "e", "--before", "2020-01-01"]).code(1);
+    assert!(
+        last_line(&ran).contains("none of its 1 backups is good and from before 2020-01-01"),
+        "{}",
+        ran.stderr
+    );
+    let ran =
+        place.run(&["restore", "--collection", "empty", "--as", "e", "--backup", "latest-verified"]).code(1);
+    assert!(last_line(&ran).contains("good and verified"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_backup_that_needs_what_is_unknown_is_refused() {
+    let (_stand_in, place) = backed_up();
+    let name = CollectionName::new("empty").unwrap();
+    let mut manifest = place.backups("empty").remove(0).manifest;
+    manifest.requires.push("time-travel".to_owned());
+    json_file::write(&place.layout().manifest(&name, manifest.backup_id), &manifest).unwrap();
+    let ran = place.run(&["restore", "--collection", "empty", "--as", "e", "--force"]).code(1);
+    assert!(last_line(&ran).contains("the backup needs \"time-travel\""), "{}", ran.stderr);
+}
+
+fn wait_for(condition: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !condition() {
+        assert!(since.elapsed() < Duration::from_secs(30), "it never came to that");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn interrupt(child: &Child) {
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
