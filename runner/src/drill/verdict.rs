@@ -49,7 +49,12 @@ mod tests {
         assert_eq!(outcome(RestoreError::PointsLost { expected: 2, got: 1 }), CheckOutcome::Failed);
         let damaged = RestoreError::Damaged { file: "x".to_owned(), problem: "y".to_owned() };
         assert_eq!(outcome(damaged), CheckOutcome::Failed);
-        let status = Error::Status { what: "x".to_owned(), status: 500, message: "no space".to_owned() };
+        let status = Error::Status {
+            what: "x".to_owned(),
+            status: 500,
+            message: "no space".to_owned(),
+            retry_after: None,
+        };
         assert_eq!(outcome(status.into()), CheckOutcome::Inconclusive);
         assert_eq!(outcome(RestoreError::Requires { what: "x".to_owned() }), CheckOutcome::Unsupported);
     }

@@ -157,7 +157,7 @@ mod tests {
         manifest.started_at = format!("2025-07-{day:02}T14:30:00Z").parse().unwrap();
         manifest.completed_at = format!("2025-07-{day:02}T14:35:00Z").parse().unwrap();
         manifest.backup_id = BackupId::at(manifest.started_at);
-        Backup { manifest, verification: None, missing: None }
+        Backup { manifest, verification: None, missing: None, hold: None }
     }
 
     fn verified(mut backup: Backup, outcome: CheckOutcome) -> Backup {
