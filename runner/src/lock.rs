@@ -85,6 +85,31 @@ impl Drop for Lock {
     }
 }
 
+/// Opens the lock file, making it if need be. Where it cannot be written it is locked all the same: what a read-only disk
+/// means for the run is for the run to find out and to record.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    if let Ok(file) = options.clone().create_new(true).mode(JSON_MODE).open(path) {
+        // The mode passed through the umask.
+        file.set_permissions(Permissions::from_mode(JSON_MODE))?;
+        return Ok(file);
+    }
+    // It is there, or whatever is wrong shows again.
+    match options.create(true).truncate(false).mode(JSON_MODE).open(path) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            // The first refusal says more than "no such file".
+            File::open(path).map_err(|_| error)
+        }
+        other => other,
+    }
+}
+
 /// Who reads archives holds this shared, so that none is deleted meanwhile; who deletes holds it exclusively.
 /// Freed on drop, and by the operating system whenever the process ends.
 #[derive(Debug)]
@@ -151,31 +176,6 @@ fn open_readers(path: &Path) -> Result<Option<File>, LockError> {
         Ok(file) => Ok(Some(file)),
         Err(error) if read_only && error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(_) => Err(io_error(refused)),
-    }
-}
-
-/// Opens the lock file, making it if need be. Where it cannot be written it is locked all the same: what a read-only disk
-/// means for the run is for the run to find out and to record.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    if let Ok(file) = options.clone().create_new(true).mode(JSON_MODE).open(path) {
-        // The mode passed through the umask.
-        file.set_permissions(Permissions::from_mode(JSON_MODE))?;
-        return Ok(file);
-    }
-    // It is there, or whatever is wrong shows again.
-    match options.create(true).truncate(false).mode(JSON_MODE).open(path) {
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            // The first refusal says more than "no such file".
-            File::open(path).map_err(|_| error)
-        }
-        other => other,
     }
 }
 

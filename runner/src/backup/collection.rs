@@ -15,7 +15,8 @@ use super::error::BackupError;
 use super::run::Run;
 use super::stages::Stages;
 use super::{creation, guards, leftovers};
-use crate::qdrant::{CollectionCluster, CollectionInfo, Snapshot};
+use crate::inspect::config_params_differ;
+use crate::qdrant::{CollectionCluster, Snapshot};
 use crate::store;
 use crate::stream::{Compression, Received, StreamError, receive};
 
@@ -24,7 +25,8 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// What the server says of a collection before its snapshot is made.
 struct Before {
-    info: CollectionInfo,
+    /// Nothing when it changed while the snapshot was made.
+    config: Option<serde_json::Value>,
     cluster: CollectionCluster,
     points: u64,
 }
@@ -47,6 +49,8 @@ pub async fn back_up(run: &mut Run<'_>, collection: &CollectionName) -> Collecti
     let interrupted = matches!(&result, Err(error) if error.kind() == FailureKind::Interrupted);
     stages.enter(Stage::Cleanup);
     run.session.enter_stage(Stage::Cleanup, collection);
+    // The server may be slow to answer, and whoever looks should see what is waited for.
+    run.session.write_status(|_| ());
     tidy_server(run, collection, interrupted).await;
 
     let mut report = CollectionReport::new(collection.clone(), started_at);
@@ -91,7 +95,7 @@ async fn attempt(
     started_at: DateTime<Utc>,
     stages: &mut Stages,
 ) -> Result<Manifest, BackupError> {
-    let before = inspect(run, collection).await?;
+    let mut before = inspect(run, collection).await?;
     let id = store::prepare(run.session.layout(), collection, started_at)
         .map_err(BackupError::io("making the collection's directory"))?;
     let mut made = make_snapshot(run, collection, stages).await?;
@@ -109,6 +113,7 @@ async fn attempt(
     for oddity in received.inspection.findings.iter().take(3) {
         run.session.warn(format!("\"{collection}\": unusual snapshot: {oddity}"));
     }
+    before.config = settled_config(run, collection, before.config, &received).await?;
     stages.enter(Stage::Commit);
     run.session.enter_stage(Stage::Commit, collection);
     let manifest = describe(run, collection, id, started_at, before, &made, &received);
@@ -131,7 +136,29 @@ async fn inspect(run: &mut Run<'_>, collection: &CollectionName) -> Result<Befor
     }
     let info = client.collection_info(collection).await?;
     let points = client.count(collection).await?;
-    Ok(Before { info, cluster, points })
+    Ok(Before { config: Some(info.config), cluster, points })
+}
+
+/// The configuration for the manifest. Somebody may have changed it between our question and the snapshot; what is not
+/// the snapshot's would later look like another collection's.
+async fn settled_config(
+    run: &mut Run<'_>,
+    collection: &CollectionName,
+    config: Option<serde_json::Value>,
+    received: &Received,
+) -> Result<Option<serde_json::Value>, BackupError> {
+    let (Some(inside), Some(asked)) = (&received.inspection.config, &config) else { return Ok(config) };
+    if !config_params_differ(inside, asked) {
+        return Ok(config);
+    }
+    let again = run.context.client.collection_info(collection).await?.config;
+    if !config_params_differ(inside, &again) {
+        return Ok(Some(again));
+    }
+    run.session.warn(format!(
+        "\"{collection}\": the snapshot's configuration is not the one that the server tells; is it being changed?"
+    ));
+    Ok(None)
 }
 
 async fn make_snapshot(
@@ -251,7 +278,7 @@ fn describe(
             qdrant_version: run.qdrant_version.clone(),
             points_count_before: Some(before.points),
             points_count_after: Some(made.points_after),
-            config: Some(before.info.config),
+            config: before.config,
             aliases: Some(aliases),
             shard_count: Some(before.cluster.shard_count),
         },

@@ -2,6 +2,7 @@
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::status::{Creating, ServerSnapshot};
+use qdrant_backup_shared::text::one_line;
 
 use super::creation::candidates;
 use super::run::Run;
@@ -54,7 +55,7 @@ pub async fn clean_up(run: &mut Run<'_>, client: &Client, collection: &Collectio
     for snapshot in recorded {
         match delete_ours(client, &snapshot).await {
             Ok(deletion) => {
-                tracing::debug!("Snapshot {} on the server: {deletion:?}", snapshot.name);
+                tracing::debug!("Snapshot {} on the server: {deletion:?}", one_line(&snapshot.name));
                 if deletion == Deletion::Replaced {
                     run.session.warn(format!(
                         "snapshot {} of \"{collection}\" on the server is another one than was made for this backup; left alone",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::Status;
 use qdrant_backup_shared::text::one_line;
@@ -29,6 +29,10 @@ struct Judged {
     points: Option<u64>,
     stored_size_bytes: Option<u64>,
     too_old: Option<bool>,
+    /// The deepest level at which the newest good backup has passed.
+    verified: Option<String>,
+    /// What is wrong with a backup that is newer than the newest good one.
+    newer_is_bad: Option<String>,
     last_failure: Option<String>,
 }
 
@@ -95,7 +99,8 @@ fn judge(
         .into_iter()
         .map(|name| {
             let history = status.and_then(|status| status.collections.get(name));
-            let backup = newest.get(name).map(|backup| &backup.manifest);
+            let newest_good = newest.get(name).copied();
+            let backup = newest_good.map(|backup| &backup.manifest);
             let retired = status.is_some_and(|status| status.retired_collections.contains(name));
             let on_server = if retired { Some(false) } else { history.and_then(|history| history.on_server) };
             let expected = on_server != Some(false) && settings.backup.selection.selects(name.as_str());
@@ -116,6 +121,10 @@ fn judge(
                 points: backup.and_then(|manifest| manifest.points_count()),
                 stored_size_bytes: backup.map(|manifest| manifest.stored_size_bytes()),
                 too_old,
+                verified: newest_good
+                    .and_then(|backup| backup.verification.as_ref()?.deepest_pass())
+                    .map(|(level, _)| level.to_string()),
+                newer_is_bad: catalog.collections.get(name).and_then(|backups| bad(backups.last()?)),
                 last_failure: history
                     .and_then(|history| history.failure.as_ref())
                     .map(|failure| failure.message.clone()),
@@ -128,6 +137,16 @@ fn judge(
 fn had_nothing_to_do(status: Option<&Status>) -> bool {
     let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
     backup.is_some_and(|backup| backup.last_outcome == Some(Outcome::Success))
+}
+
+/// What is wrong with a collection's newest backup, if anything is known to be.
+fn bad(newest: &Backup) -> Option<String> {
+    let id = newest.manifest.backup_id;
+    match newest.condition() {
+        Condition::Good => None,
+        Condition::Incomplete => Some(format!("newest backup {id} is INCOMPLETE")),
+        Condition::Failed => Some(format!("newest backup {id} has FAILED verification")),
+    }
 }
 
 /// The answer to the question that one has at three in the morning.
@@ -200,6 +219,12 @@ fn note(collection: &Judged) -> String {
     let mut notes = Vec::new();
     if collection.too_old == Some(true) && collection.newest_backup_id.is_some() {
         notes.push("TOO OLD".to_owned());
+    }
+    if let Some(bad) = &collection.newer_is_bad {
+        notes.push(bad.clone());
+    }
+    if collection.newest_backup_id.is_some() && collection.verified.is_none() {
+        notes.push("never verified".to_owned());
     }
     if collection.on_server == Some(false) {
         notes.push("gone from the server".to_owned());

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::text::shortened;
+use qdrant_backup_shared::text::{one_line, shortened};
 
 /// The name of a snapshot on the server: one path segment, as in
 /// `mixtral_embeddings-8372720498335175-2025-07-15-14-30-00.snapshot`.
@@ -27,7 +27,7 @@ impl SnapshotName {
         let plain = !name.is_empty()
             && name.len() <= 1024
             && !matches!(name, "." | "..")
-            && !name.contains(|character: char| matches!(character, '/' | '\\') || character.is_control());
+            && !name.contains(['/', '\\']);
         if plain { Ok(Self(name.to_owned())) } else { Err(InvalidSnapshotName { name: shortened(name, 80) }) }
     }
 
@@ -48,9 +48,10 @@ impl SnapshotName {
     }
 }
 
+/// For messages: control characters escaped, which the collection's name may bring along.
 impl fmt::Display for SnapshotName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
+        formatter.pad(&one_line(&self.0))
     }
 }
 
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn names_that_leave_their_place_are_refused() {
-        for name in ["", ".", "..", "../x", "a/b", "a\\b", "a\nb"] {
+        for name in ["", ".", "..", "../x", "a/b", "a\\b"] {
             assert!(SnapshotName::new(name).is_err(), "{name:?}");
         }
         assert!(SnapshotName::new(".hidden-1-2026-11-23-00-53-52.snapshot").is_ok());

@@ -53,7 +53,7 @@ pub fn verify_backup(
     let mut checking = Checking {
         layout,
         manifest,
-        watch: Watch { progress, interrupt },
+        watch: Watch { progress, interrupt, reported: 0 },
         verdict: Verdict::default(),
         several: manifest.archives.len() > 1,
     };
@@ -84,6 +84,7 @@ impl Checking<'_> {
     fn archives(&mut self, depth: Depth) -> Result<(), Interrupted> {
         let mut inspections = Vec::new();
         for archive in &self.manifest.archives {
+            self.watch.reported = 0;
             match depth {
                 Depth::Checksum => self.stored(archive)?,
                 Depth::Archive => inspections.extend(self.snapshot(archive)?),

@@ -10,19 +10,19 @@ pub(super) struct Watch<'a> {
     pub(super) progress: &'a mut dyn FnMut(u64),
     /// Says whether to stop.
     pub(super) interrupt: &'a dyn Fn() -> bool,
+    /// How many stored bytes of the current archive it was told of.
+    pub(super) reported: u64,
 }
 
 /// A reader that reports what it has read, and fails once it is to stop.
 pub(super) struct Watched<'r, 'w, 'a> {
     reader: &'r mut ArchiveReader,
     watch: &'w mut Watch<'a>,
-    reported: u64,
 }
 
 impl<'r, 'w, 'a> Watched<'r, 'w, 'a> {
     pub(super) fn new(reader: &'r mut ArchiveReader, watch: &'w mut Watch<'a>) -> Self {
-        let reported = reader.read_bytes();
-        Self { reader, watch, reported }
+        Self { reader, watch }
     }
 
     /// Reads to the end.
@@ -42,11 +42,13 @@ impl BufRead for Watched<'_, '_, '_> {
         if (self.watch.interrupt)() {
             return Err(io::Error::other("interrupted"));
         }
+        self.reader.fill_buf()?;
         let read = self.reader.read_bytes();
-        if read > self.reported {
-            (self.watch.progress)(read - self.reported);
-            self.reported = read;
+        if read > self.watch.reported {
+            (self.watch.progress)(read - self.watch.reported);
+            self.watch.reported = read;
         }
+        // What is there is given again without reading.
         self.reader.fill_buf()
     }
 

@@ -1,13 +1,12 @@
 //! The way to the server: keys, TLS, proxies, redirects, retries, and answers that are not Qdrant's.
 
-use std::fs;
 use std::net::TcpListener;
 use std::time::Duration;
 
 use e2e::qdrant_stand_in::{Answer, Effect, Endpoint, Fault, Setup, StandIn};
 use e2e::{Place, Ran};
-use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::Outcome;
+use qdrant_backup_shared::{FailureKind, atomic};
 use serde_json::json;
 
 use crate::scene::{DOCS, Scene, configuration, docs};
@@ -114,7 +113,8 @@ fn an_authority_of_ones_own_is_trusted_when_it_is_named() {
     assert_eq!(scene.server.requests().len(), 0);
 
     let authority = scene.place.beside("authority.pem");
-    fs::write(&authority, scene.server.authority_pem().expect("an authority")).expect("it can be written");
+    let pem = scene.server.authority_pem().expect("an authority");
+    atomic::write(&authority, 0o644, pem.as_bytes()).expect("it can be written");
     Ran::of(scene.place.command(&["backup"]).env("QDRANT_CA_FILE", &authority)).success();
     assert_eq!(scene.place.prove(), 1);
     scene.assert_server_clean();

@@ -259,7 +259,7 @@ fn a_recorded_snapshot_is_deleted_only_while_its_name_has_its_checksum() {
         "is another one than was made for this backup; left alone",
     ]);
 
-    assert_eq!(scene.on_server(), [recorded.clone()]);
+    assert_eq!(scene.on_server(), std::slice::from_ref(&recorded));
     assert_eq!(scene.server.requests_matching("DELETE", &recorded).len(), 0);
     scene.assert_nothing_pending();
 }

@@ -48,12 +48,3 @@ fn the_peak_of_memory_is_small_and_does_not_grow_with_the_snapshot() {
     }
     assert!(large < small + (8 << 10), "{small} KiB grew to {large} KiB");
 }
-
-/// For the figures in the notes: `cargo test --release … -- --ignored --nocapture`, with the release build's programs.
-#[test]
-#[ignore = "gigabytes: measured by hand"]
-fn the_peak_of_memory_at_one_and_at_four_gibibytes() {
-    for size in [1 << 30, 4 << 30] {
-        assert!(peak_of_backup(size, "gzip") < LIMIT_KIB);
-    }
-}

@@ -1,12 +1,12 @@
 //! Where the API key must not be found.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup};
 use e2e::{Ran, Running, eventually};
+use qdrant_backup_shared::atomic;
 use rustix::process::Signal;
 
 use crate::scene::{DOCS, Scene, docs, generated};
@@ -22,8 +22,7 @@ enum By {
 
 fn key_file(scene: &Scene) -> PathBuf {
     let path = scene.place.beside("api-key");
-    fs::write(&path, format!("{KEY}\n")).expect("the key can be written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+    atomic::write(&path, 0o600, format!("{KEY}\n").as_bytes()).expect("the key can be written");
     path
 }
 

@@ -229,7 +229,7 @@ fn every_file_that_runs_write_is_valid_by_its_schema() {
     let report = place.run(&["backup", "--json", "--keep-server-snapshots"]).success();
     let report: Value = serde_json::from_str(&report.stdout).expect("only JSON is on stdout");
     assert_eq!(schema_problems("run_report.schema.json", &report), none());
-    assert_eq!(report["collections"][0]["collection"], "vectors");
+    assert_eq!(report["operations"][0]["collections"][0]["collection"], "vectors");
     let partial = place.run(&["backup", "--json", "-c", "vectors", "-c", "no-such"]).code(3);
     let partial: Value = serde_json::from_str(&partial.stdout).expect("a report");
     assert_eq!(schema_problems("run_report.schema.json", &partial), none());

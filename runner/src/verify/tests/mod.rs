@@ -1,1 +1,7 @@
-//! t
+//! Backups made of genuine snapshots, damaged in every way that comes to mind.
+
+mod corruption;
+mod defects;
+mod outcomes;
+mod place;
+mod structure;

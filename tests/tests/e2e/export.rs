@@ -1,0 +1,92 @@
+//! `export`: the plain snapshot, or a clear no.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use e2e::{Place, Ran, Server};
+use qdrant_backup_shared::atomic;
+use qdrant_backup_shared::catalog::Backup;
+use sha2::{Digest, Sha256};
+
+fn backed_up(server: &Server) -> (Place, String, Backup) {
+    let place = Place::initialised(&server.url());
+    let collection = server.collections()[2].clone();
+    place.run(&["backup", "--collection", &collection]).success();
+    let backup = place.backups(&collection).remove(0);
+    (place, collection, backup)
+}
+
+fn sound(backup: &Backup, bytes: &[u8]) -> bool {
+    Sha256::digest(bytes)[..] == backup.manifest.archives[0].snapshot.sha256.as_bytes()[..]
+}
+
+#[test]
+fn the_snapshot_is_written_whole_private_and_never_over_a_file() {
+    let server = Server::with_samples();
+    let (place, collection, backup) = backed_up(&server);
+    let path = place.beside("out.snapshot");
+    let output = path.to_str().expect("a path");
+    let arguments = ["export", "--collection", &collection, "-o", output];
+    place.run(&arguments).success().says(&["Exported", &collection, "digest as the manifest's"]);
+    assert!(sound(&backup, &fs::read(&path).expect("the export")));
+    assert_eq!(fs::metadata(&path).expect("the export").permissions().mode() & 0o777, 0o600);
+    place.run(&arguments).code(1).says(&["is there already", "--force"]);
+    let id = backup.manifest.backup_id.to_string();
+    place.run(&["export", "-c", &collection, "-o", output, "--force", "--backup", &id]).success();
+    let directory = place.path();
+    let directory = directory.to_str().expect("a path");
+    place
+        .run(&["export", "-c", &collection, "--force", "-o", directory])
+        .code(1)
+        .says(&["not a regular file"]);
+}
+
+#[test]
+fn stdout_gets_the_snapshot_and_nothing_else() {
+    let server = Server::with_samples();
+    let (place, collection, backup) = backed_up(&server);
+    let output = place
+        .command(&["export", "--collection", &collection, "-o", "-"])
+        .stderr(Stdio::null())
+        .output()
+        .expect("the program starts");
+    assert!(output.status.success());
+    assert!(sound(&backup, &output.stdout));
+}
+
+#[test]
+fn a_damaged_archive_leaves_no_file_and_exit_code_4() {
+    let server = Server::with_samples();
+    let (place, collection, backup) = backed_up(&server);
+    let archive =
+        place.layout().collection(&backup.manifest.collection).join(&backup.manifest.archives[0].file_name);
+    let whole = fs::read(&archive).expect("an archive");
+    // In the gzip header, where only the stored digest tells, and in the middle.
+    for offset in [4, whole.len() / 2] {
+        let mut damaged = whole.clone();
+        damaged[offset] ^= 1;
+        atomic::write(&archive, 0o600, &damaged).expect("it can be damaged");
+        let path = place.beside("out");
+        place.run(&["export", "-c", &collection, "-o", path.to_str().expect("a path")]).code(4);
+        assert!(!path.exists());
+        let left = fs::read_dir(path.parent().expect("a directory")).expect("it can be listed");
+        assert!(left.flatten().all(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp")));
+        place.run(&["export", "-c", &collection, "-o", "-"]).code(4).says(&[
+            "ERROR",
+            "export of",
+            &collection,
+        ]);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let server = Server::with_samples();
+    let (place, collection, _) = backed_up(&server);
+    let says = |ran: Ran, what: &str| ran.code(1).says(&[what]);
+    says(place.run(&["export", "-c", "nowhere", "-o", "-"]), "there is no backup of collection \"nowhere\"");
+    let missing = "2001-01-01-00-00-00";
+    says(place.run(&["export", "-c", &collection, "--backup", missing, "-o", "-"]), missing);
+    place.run(&["export", "-c", &collection, "--backup", "all", "-o", "-"]).code(2);
+}
