@@ -78,6 +78,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Restore backups into a scratch collection, compare them, and remove it again
     Drill(DrillArgs),
+    /// Back up, verify and prune in one go: what cron or a timer calls
+    Run(RunArgs),
     /// List the backups in the directory
     List(ListArgs),
     /// Show the last run and each collection's newest backup; exit 5 if one is too old
@@ -369,6 +371,17 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
     })
 }
 
+/// Options of `run`.
+#[derive(Args)]
+pub struct RunArgs {
+    /// How long to wait for another run to end [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    lock_wait: Option<String>,
+    /// Print the run's report as JSON to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `list`.
 #[derive(Args)]
 pub struct ListArgs {
@@ -416,6 +429,9 @@ impl Cli {
             log_level: global.log_level.clone(),
             ..Opts::default()
         };
+        if let Command::Run(run) = &self.command {
+            opts.lock_wait = run.lock_wait.clone();
+        }
         if let Command::Backup(backup) = &self.command {
             opts.compression = backup.compression.clone();
             opts.keep_server_snapshots = backup.keep_server_snapshots;

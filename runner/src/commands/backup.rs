@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::config_file;
 use qdrant_backup_shared::operation::Outcome;
-use qdrant_backup_shared::run_report::RunReport;
+use qdrant_backup_shared::run_report::OperationReport;
 use qdrant_backup_shared::text::one_line;
 
 use super::{Refusal, client, exit, listen, place, print_report};
@@ -36,7 +36,9 @@ pub async fn backup(
     if args.json {
         print_report(&finished)?;
     }
-    summarize(&finished.report);
+    for operation in &finished.report.operations {
+        summarize(operation);
+    }
     exit(&finished, signals.received())
 }
 
@@ -76,33 +78,32 @@ pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clo
     }
 }
 
-fn summarize(report: &RunReport) {
-    for operation in &report.operations {
-        let total = operation.collections.len();
-        let succeeded =
-            operation.collections.iter().filter(|collection| collection.outcome == Outcome::Success).count();
-        let stored: u64 =
-            operation.collections.iter().filter_map(|collection| collection.stored_size_bytes).sum();
-        let done = format!(
-            "{succeeded} of {total} collections, {} stored, in {:.1} s",
-            HumanBytes(stored),
-            operation.duration_seconds
-        );
-        let failed: Vec<String> = operation
-            .collections
-            .iter()
-            .filter_map(|collection| {
-                Some(format!("{} ({})", collection.collection, collection.failure.as_ref()?.kind))
-            })
-            .collect();
-        match &operation.outcome {
-            Outcome::Success => tracing::info!("Backup succeeded: {done}"),
-            Outcome::Interrupted => tracing::error!("Backup interrupted by a signal: {done}"),
-            Outcome::Partial | Outcome::Failed | Outcome::Other(_) => {
-                let why = operation.failure.as_ref().map(|failure| failure.message.clone());
-                let why = why.unwrap_or_else(|| format!("failed: {}", failed.join(", ")));
-                tracing::error!("Backup {}: {done}; {}", operation.outcome, one_line(&why));
-            }
+/// Says in one line how the backup went.
+pub(super) fn summarize(operation: &OperationReport) {
+    let total = operation.collections.len();
+    let succeeded =
+        operation.collections.iter().filter(|collection| collection.outcome == Outcome::Success).count();
+    let stored: u64 =
+        operation.collections.iter().filter_map(|collection| collection.stored_size_bytes).sum();
+    let done = format!(
+        "{succeeded} of {total} collections, {} stored, in {:.1} s",
+        HumanBytes(stored),
+        operation.duration_seconds
+    );
+    let failed: Vec<String> = operation
+        .collections
+        .iter()
+        .filter_map(|collection| {
+            Some(format!("{} ({})", collection.collection, collection.failure.as_ref()?.kind))
+        })
+        .collect();
+    match &operation.outcome {
+        Outcome::Success => tracing::info!("Backup succeeded: {done}"),
+        Outcome::Interrupted => tracing::error!("Backup interrupted by a signal: {done}"),
+        Outcome::Partial | Outcome::Failed | Outcome::Other(_) => {
+            let why = operation.failure.as_ref().map(|failure| failure.message.clone());
+            let why = why.unwrap_or_else(|| format!("failed: {}", failed.join(", ")));
+            tracing::error!("Backup {}: {done}; {}", operation.outcome, one_line(&why));
         }
     }
 }

@@ -108,13 +108,14 @@ fn server(
 }
 
 /// Whether a backup was found bad.
-fn any_bad(report: &RunReport) -> bool {
+pub(super) fn any_bad(report: &RunReport) -> bool {
     let drills = report.operations.iter().filter(|part| part.operation == Operation::Drill);
     let mut checked = drills.flat_map(|part| &part.collections).flat_map(|report| &report.checked);
     checked.any(|checked| checked.outcome == CheckOutcome::Failed)
 }
 
-fn summarize(report: &RunReport) {
+/// Says in one line how the drill went.
+pub(super) fn summarize(report: &RunReport) {
     let Some(operation) = report.operations.iter().find(|part| part.operation == Operation::Drill) else {
         return;
     };

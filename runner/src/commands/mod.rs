@@ -15,6 +15,7 @@ mod place;
 mod prune;
 mod restore;
 mod retire;
+mod run;
 mod status;
 mod verify;
 
@@ -94,6 +95,7 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
     match &cli.command {
         Command::Init => init::init(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
+        Command::Run(args) => block_on(run::run(settings, args, clock, console))?,
         Command::Prune(args) => block_on(prune::prune(settings, args, clock))?,
         Command::Hold(args) => hold::hold(settings, args, clock),
         Command::Unhold(args) => hold::unhold(settings, args),

@@ -69,7 +69,7 @@ fn sharpened(exit: Exit, report: &RunReport) -> Exit {
 }
 
 /// The length of everything that was checked.
-fn stored_bytes(operation: Option<&OperationReport>, catalog: &Catalog) -> u64 {
+pub(super) fn stored_bytes(operation: Option<&OperationReport>, catalog: &Catalog) -> u64 {
     let collections = operation.iter().flat_map(|operation| &operation.collections);
     let checked = collections.flat_map(|report| {
         let backups = catalog.collections.get(&report.collection).map(Vec::as_slice).unwrap_or_default();
@@ -80,7 +80,8 @@ fn stored_bytes(operation: Option<&OperationReport>, catalog: &Catalog) -> u64 {
     checked.map(|backup| backup.manifest.stored_size_bytes()).sum()
 }
 
-fn summarize(operation: &OperationReport, stored: u64) {
+/// Says in one line how the verification went.
+pub(super) fn summarize(operation: &OperationReport, stored: u64) {
     if operation.operation != Operation::Verify {
         return;
     }

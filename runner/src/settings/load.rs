@@ -14,6 +14,7 @@ use super::opts::Opts;
 use super::qdrant::QdrantSettings;
 use super::restore::{DrillSettings, RestoreSettings};
 use super::retention::RetentionSettings;
+use super::run::RunSettings;
 use super::schedule::{Schedule, TimeZone};
 use super::setting::Setting;
 use super::verify::VerifySettings;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub restore: RestoreSettings,
     /// How drills are made.
     pub drill: DrillSettings,
+    /// What a scheduled run does besides backing up.
+    pub run: RunSettings,
     /// How much is logged.
     pub log_level: Setting<LogLevel>,
     /// The `backup.yaml` that was read, if there was one.
@@ -92,7 +95,8 @@ impl Settings {
         let retention = RetentionSettings::choose(&mut layers, &config);
         let verify = VerifySettings::choose(&mut layers, &config);
         let restore = RestoreSettings::choose(&mut layers, opts, &config, &mut warnings);
-        let drill = DrillSettings::choose(&mut layers, &config, &mut warnings);
+        let drill = DrillSettings::choose(&mut layers, &config, timezone.value, &mut warnings);
+        let run = RunSettings::choose(&mut layers, &config);
         let log_level = layers.choose_or(
             [
                 option("--log-level", &opts.log_level, |text| LogLevel::parse(&text)),
@@ -110,6 +114,7 @@ impl Settings {
                 verify,
                 restore,
                 drill,
+                run,
                 log_level,
                 config_file: layers.config_path,
                 env_file: layers.env_file_path,

@@ -9,6 +9,7 @@ use super::api_key::ApiKey;
 use super::files::{TextFile, others_can_read};
 use super::layers::{Candidate, Layers, absolute, as_is, option, optional};
 use super::opts::Opts;
+use super::schedule::{Schedule, TimeZone};
 use super::server_url::QdrantUrl;
 use super::setting::{Setting, Source};
 
@@ -42,6 +43,8 @@ pub struct DrillSettings {
     pub api_key: Option<ApiKey>,
     /// The file the API key was read from.
     pub api_key_file: Setting<Option<PathBuf>>,
+    /// How often `run` drills; it does not, without.
+    pub schedule: Setting<Option<Schedule>>,
     /// The largest snapshot, in bytes, that is drilled on the server that is backed up.
     pub max_size_bytes: Setting<u64>,
 }
@@ -75,8 +78,19 @@ impl RestoreSettings {
 
 impl DrillSettings {
     /// Chooses each value.
-    pub(super) fn choose(layers: &mut Layers<'_>, config: &ConfigFile, warnings: &mut Vec<String>) -> Self {
+    pub(super) fn choose(
+        layers: &mut Layers<'_>,
+        config: &ConfigFile,
+        zone: TimeZone,
+        warnings: &mut Vec<String>,
+    ) -> Self {
         let file = &config.drill;
+        let schedule =
+            layers.choose([layers.config("drill.cron", &file.cron, |text| Schedule::parse(&text, zone))]);
+        if let Some(schedule) = schedule.as_ref().filter(|_| file.url.is_none()) {
+            let problem = "needs drill.url: a run never drills on the server that it backs up";
+            layers.problems.push(schedule.source.problem(problem));
+        }
         let url =
             layers.choose([layers.config("drill.url", &file.url, |text| QdrantUrl::parse(text.expose()))]);
         let path: Candidate<PathBuf> = layers.config("drill.api_key_file", &file.api_key_file, absolute);
@@ -85,7 +99,13 @@ impl DrillSettings {
             api_key_file.as_ref().and_then(|file| read_key(layers, &file.value, &file.source, warnings));
         let max_size_bytes = layers
             .choose_or([layers.config("drill.max_size", &file.max_size, as_is)], DEFAULT_MAX_SIZE_BYTES);
-        Self { url: optional(url), api_key, api_key_file: optional(api_key_file), max_size_bytes }
+        Self {
+            url: optional(url),
+            api_key,
+            api_key_file: optional(api_key_file),
+            schedule: optional(schedule),
+            max_size_bytes,
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Row {
 
 /// One line for each key of `backup.yaml`, in the order of the documentation, and one for the API key.
 fn rows(settings: &Settings) -> Vec<Row> {
-    let Settings { qdrant, backup, retention, drill, .. } = settings;
+    let Settings { qdrant, backup, retention, drill, run, .. } = settings;
     let keep = |count: &Option<_>| json!(count);
     vec![
         Row::new("qdrant.url", &qdrant.url, |url| with_mask(url, url.basic_auth())),
@@ -118,9 +118,14 @@ fn rows(settings: &Settings) -> Vec<Row> {
             url.as_ref().map_or(Value::Null, |url| with_mask(url, url.basic_auth()))
         }),
         Row::new("drill.api_key_file", &drill.api_key_file, optional_path),
+        Row::new("drill.cron", &drill.schedule, |schedule| {
+            json!(schedule.as_ref().map(|schedule| schedule.expression().to_owned()))
+        }),
         Row::new("drill.max_size", &drill.max_size_bytes, |bytes| {
             json!(indicatif::BinaryBytes(*bytes).to_string())
         }),
+        Row::new("run.verify", &run.verify, |yes| json!(yes)),
+        Row::new("run.prune", &run.prune, |yes| json!(yes)),
         Row::new("log.level", &settings.log_level, text),
     ]
 }

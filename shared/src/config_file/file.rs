@@ -211,7 +211,9 @@ restore: {settle_timeout: 10m}
 drill:
   url: https://test.example
   api_key_file: /etc/qdrant-backup/test-key
+  cron: "0 4 * * 0"
   max_size: 1GiB
+run: {verify: true, prune: false}
 log:
   level: debug
 "#;
@@ -236,8 +238,8 @@ log:
         assert_eq!(overrides.value[0].keep_days, NonZeroU32::new(3));
         assert_eq!(overrides.value[1].glob.line, 33);
         assert_eq!(overrides.value[1].keep_last, NonZeroU32::new(2));
-        assert_eq!(config.drill.max_size, Some(Located { value: 1 << 30, line: 39 }));
-        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 41 }));
+        assert_eq!(config.drill.max_size, Some(Located { value: 1 << 30, line: 40 }));
+        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 43 }));
     }
 
     #[test]

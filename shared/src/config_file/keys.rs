@@ -136,8 +136,17 @@ sections! {
         url: UrlText = values::url,
         /// File that holds that server's API key and nothing else.
         api_key_file: PathBuf = values::path,
+        /// Cron expression of five fields: how often `run` drills.
+        cron: String = values::text,
         /// The largest snapshot that is drilled on the server that is backed up.
         max_size: u64 = values::size,
+    }
+    /// `run`: what a scheduled run does besides backing up.
+    run: RunSection {
+        /// Whether it verifies.
+        verify: bool = values::boolean,
+        /// Whether it prunes.
+        prune: bool = values::boolean,
     }
     /// `log`: what goes to stderr.
     log: LogSection {

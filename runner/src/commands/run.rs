@@ -1,0 +1,166 @@
+//! `qdrant-backup run`: backup, verify, prune, and a drill when one is due; one lock, one status, one exit code.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::run_report::RunReport;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Refusal, backup, client, client_for_other, drill, exit, listen, place, print_report, prune, verify,
+};
+use crate::backup::{BackupContext, back_up};
+use crate::cli::RunArgs;
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::drill::{DrillChoice, DrillContext, DrillOptions, GiveWay};
+use crate::exit::Exit;
+use crate::prune::PruneContext;
+use crate::restore::Destination;
+use crate::session::Session;
+use crate::settings::{OtherServer, Settings};
+use crate::verify::{Depth, VerifyContext, VerifyOptions, Which, any_failed};
+
+/// Without a schedule a run a day is taken for granted.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Does what cron calls for. A part that fails does not stop the next one: what could be backed up is verified, and
+/// pruning looks for itself whether it may.
+pub async fn run(
+    settings: &Settings,
+    args: &RunArgs,
+    clock: Clock,
+    console: &Console,
+) -> Result<Exit, Refusal> {
+    let signals = listen()?;
+    let client = client(settings, signals.token())?;
+    let mut held = place::enter(settings, "run", clock, &signals).await?;
+    let session = &mut held.session;
+    let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now()));
+
+    let context = BackupContext {
+        client,
+        console: console.clone(),
+        options: backup::options(settings, Vec::new(), clock),
+    };
+    back_up(session, &context).await;
+    if let Some(operation) = session.last_operation() {
+        backup::summarize(operation);
+    }
+    let token = signals.token();
+    if *settings.run.verify && !token.is_cancelled() {
+        verify_share(session, settings, interval.unwrap_or(DAY), console, token.clone());
+    }
+    if *settings.run.prune && !token.is_cancelled() {
+        apply_retention(session, settings, token.clone());
+    }
+    let mut gave_way = false;
+    if !token.is_cancelled() && drill_is_due(settings, session, clock.now()) {
+        gave_way = drill_one(session, settings, console, &token).await?;
+    }
+    note_intervals(session, settings, interval, clock.now());
+
+    let finished = held.session.finish();
+    if args.json {
+        print_report(&finished)?;
+    }
+    drill::summarize(&finished.report);
+    let exit = exit(&finished, signals.received())?;
+    Ok(sharpened(exit, &finished.report, gave_way))
+}
+
+fn verify_share(
+    session: &mut Session,
+    settings: &Settings,
+    interval: Duration,
+    console: &Console,
+    interrupt: CancellationToken,
+) {
+    let within = DAY * settings.verify.reread_within_days.get();
+    let options =
+        VerifyOptions { only: Vec::new(), which: Which::Due { within, interval }, depth: Depth::Archive };
+    crate::verify::verify(session, &VerifyContext { console: console.clone(), interrupt, options });
+    let stored = verify::stored_bytes(session.last_operation(), session.catalog());
+    if let Some(operation) = session.last_operation() {
+        verify::summarize(operation, stored);
+    }
+}
+
+fn apply_retention(session: &mut Session, settings: &Settings, interrupt: CancellationToken) {
+    match settings.retention.policies() {
+        Ok(policies) => {
+            let context = PruneContext { policies, only: Vec::new(), yes: false, interrupt };
+            crate::prune::prune(session, &context);
+            if let Some(operation) = session.last_operation() {
+                prune::summarize(operation);
+            }
+        }
+        Err(_) => tracing::info!("No retention rule is set, so every backup is kept (retention.keep_days)"),
+    }
+}
+
+/// Whether one of the drill's times has come since the last drill, or there never was one.
+fn drill_is_due(settings: &Settings, session: &Session, now: DateTime<Utc>) -> bool {
+    let Some(schedule) = settings.drill.schedule.as_ref() else { return false };
+    let last = session.status().operations.get(&Operation::Drill).and_then(|drill| drill.last_attempt_at);
+    last.and_then(|last| schedule.next_after(last)).is_none_or(|next| next <= now)
+}
+
+/// Restores the least recently drilled backup for a test. Whether it gave way to another run.
+async fn drill_one(
+    session: &mut Session,
+    settings: &Settings,
+    console: &Console,
+    token: &CancellationToken,
+) -> Result<bool, Refusal> {
+    let Some(url) = settings.drill.url.value.clone() else { return Ok(false) };
+    let token = token.child_token();
+    let other = OtherServer { url, api_key: settings.drill.api_key.clone() };
+    let context = DrillContext {
+        destination: Destination {
+            client: client_for_other(settings, &other, token.clone())?,
+            console: console.clone(),
+            settle_timeout: *settings.restore.settle_timeout,
+        },
+        give_way: GiveWay::watch(session.layout().waiting_file(), token),
+        options: DrillOptions { only: Vec::new(), choice: DrillChoice::LeastRecent, max_size_bytes: None },
+    };
+    crate::drill::drill(session, &context).await;
+    Ok(context.give_way.gave())
+}
+
+/// Tells monitoring how often each part is to be expected. Only of what runs at all.
+fn note_intervals(
+    session: &mut Session,
+    settings: &Settings,
+    interval: Option<Duration>,
+    now: DateTime<Utc>,
+) {
+    let drills = settings.drill.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
+    session.amend_status(|status| {
+        for (operation, interval) in
+            [(Operation::Verify, interval), (Operation::Prune, interval), (Operation::Drill, drills)]
+        {
+            if let Some(history) = status.operations.get_mut(&operation) {
+                history.schedule_interval_seconds = interval.map(|interval| interval.as_secs_f64());
+            }
+        }
+    });
+}
+
+/// A bad backup has an exit code of its own. That a drill gave way to another run is no failure of this one.
+fn sharpened(exit: Exit, report: &RunReport, gave_way: bool) -> Exit {
+    if matches!(exit, Exit::Interrupted(_)) {
+        return exit;
+    }
+    if any_failed(report) || drill::any_bad(report) {
+        return Exit::VerificationFailed;
+    }
+    if !gave_way {
+        return exit;
+    }
+    let others = report.operations.iter().filter(|operation| operation.operation != Operation::Drill);
+    let outcome = others.map(|operation| operation.outcome.clone()).reduce(Outcome::and);
+    Exit::of(&outcome.unwrap_or(Outcome::Success), None)
+}
