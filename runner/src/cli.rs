@@ -248,11 +248,17 @@ fn backup_or_all(text: &str) -> Result<BackupArg, String> {
 #[command(after_help = "`restore --dry-run` alone means `restore --all --backup latest --dry-run`.")]
 pub struct RestoreArgs {
     /// Restore this collection; may be repeated
-    #[arg(long = "collection", short = 'c', value_name = "NAME", required_unless_present_any = ["all", "dry_run"])]
+    #[arg(long = "collection", short = 'c', value_name = "NAME", required_unless_present_any = ["all", "dry_run", "files"])]
     pub collections: Vec<String>,
     /// Restore every collection that has backups
     #[arg(long, conflicts_with = "collections")]
     pub all: bool,
+    /// Restore the configuration files that backup.include_files named, into --into
+    #[arg(long, requires = "into", conflicts_with_all = ["collections", "all", "target", "force", "with_aliases", "dry_run", "json"])]
+    pub files: bool,
+    /// A directory for --files that is empty or does not exist; never where the files came from
+    #[arg(long, value_name = "DIR", requires = "files")]
+    pub into: Option<std::path::PathBuf>,
     /// Which backup: latest (the newest good one), latest-verified, or an id as `list` shows it
     #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = parse_which)]
     pub backup: Which,

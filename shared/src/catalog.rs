@@ -122,6 +122,11 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// The collections that have backups; configuration files are none.
+    pub fn collection_names(&self) -> impl Iterator<Item = &CollectionName> {
+        self.collections.keys().filter(|name| !name.is_files())
+    }
+
     /// The newest good backup of each collection that has one.
     pub fn newest_good(&self) -> impl Iterator<Item = (&CollectionName, &Backup)> {
         self.collections

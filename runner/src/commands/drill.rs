@@ -6,7 +6,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 use tokio_util::sync::CancellationToken;
 
-use super::{Refusal, backup, client, client_for_other, exit, place, print_report};
+use super::{Refusal, backup, client, client_for_other, exit, listen, place, print_report};
 use crate::cli::{DrillArgs, DrillWhich};
 use crate::clock::Clock;
 use crate::console::Console;
@@ -14,9 +14,7 @@ use crate::drill::{self, DrillChoice, DrillContext, DrillOptions, GiveWay};
 use crate::exit::Exit;
 use crate::qdrant::Client;
 use crate::restore::Destination;
-use crate::session::Session;
 use crate::settings::{OtherServer, Settings};
-use crate::signals::Signals;
 
 /// Drills, and says in one last line how it went.
 pub async fn drill(
@@ -25,8 +23,7 @@ pub async fn drill(
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
-    let signals =
-        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let signals = listen()?;
     let layout = place::layout(settings);
     let only = backup::names(&args.collections)?;
     let choice = match args.backup {
@@ -41,18 +38,9 @@ pub async fn drill(
     let token = signals.token().child_token();
     let (client, on_source) = server(settings, args, &token)?;
     place::open(&layout)?;
-    place::make_state_directory(&layout)?;
-    let _lock = tokio::select! {
-        lock = place::lock(settings, &layout, place::DRILL, clock) => lock?,
-        () = signals.token().cancelled_owned() => {
-            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
-            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
-        }
-    };
-    let repository = place::open(&layout)?;
+    let mut held = place::enter(settings, place::DRILL, clock, &signals).await?;
+    let session = &mut held.session;
     let give_way = GiveWay::watch(layout.waiting_file(), token);
-    let mut session = Session::open(layout, repository, clock, &place::hostname(), place::DRILL)
-        .map_err(Refusal::failed)?;
     let context = DrillContext {
         destination: Destination {
             client,
@@ -66,8 +54,8 @@ pub async fn drill(
             max_size_bytes: on_source.then_some(*settings.drill.max_size_bytes),
         },
     };
-    drill::drill(&mut session, &context).await;
-    let finished = session.finish();
+    drill::drill(session, &context).await;
+    let finished = held.session.finish();
     if args.json {
         print_report(&finished)?;
     }

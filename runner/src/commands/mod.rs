@@ -14,6 +14,7 @@ mod orphans;
 mod place;
 mod prune;
 mod restore;
+mod restore_files;
 mod retire;
 mod run;
 mod status;

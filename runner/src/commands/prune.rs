@@ -10,15 +10,13 @@ use qdrant_backup_shared::{Failure, FailureKind, Layout, Status};
 use tokio_util::sync::CancellationToken;
 
 use super::backup::names;
-use super::{Refusal, exit, leftovers, orphans, place, print_report, retire};
+use super::{Refusal, exit, leftovers, listen, orphans, place, print_report, retire};
 use crate::cli::PruneArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::output;
 use crate::prune::{PruneContext, plan_all, prune as apply, source_changed};
-use crate::session::Session;
 use crate::settings::Settings;
-use crate::signals::Signals;
 
 /// Does what the options say.
 pub async fn prune(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
@@ -45,23 +43,12 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
     if args.dry_run {
         return dry_run(&layout, &context, args.json, clock);
     }
-    let signals =
-        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let signals = listen()?;
     context.interrupt = signals.token();
-    place::make_state_directory(&layout)?;
-    let _lock = tokio::select! {
-        lock = place::lock(settings, &layout, "prune", clock) => lock?,
-        () = signals.token().cancelled_owned() => {
-            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
-            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
-        }
-    };
-    // Read again under the lock: the run that had it may have changed it.
-    let repository = place::open(&layout)?;
-    let mut session =
-        Session::open(layout, repository, clock, &place::hostname(), "prune").map_err(Refusal::failed)?;
-    apply(&mut session, &context);
-    let finished = session.finish();
+    let mut held = place::enter(settings, "prune", clock, &signals).await?;
+    let session = &mut held.session;
+    apply(session, &context);
+    let finished = held.session.finish();
     if args.json {
         print_report(&finished)?;
     }

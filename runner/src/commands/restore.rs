@@ -7,7 +7,8 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Layout};
 use serde_json::json;
 
-use super::{Refusal, backup, client, client_for_other, exit, place, print_report};
+use super::restore_files::restore_files;
+use super::{Refusal, backup, client, client_for_other, exit, listen, place, print_report};
 use crate::backup::BackupContext;
 use crate::cli::{RestoreArgs, Which};
 use crate::clock::Clock;
@@ -19,7 +20,6 @@ use crate::restore::{
     Announce, Choice, Destination, Facts, Plan, PlanOptions, RestoreContext, RestoreError, Safety, as_json,
     as_text, check_archive, plan, restore as run_restore,
 };
-use crate::session::Session;
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -30,8 +30,10 @@ pub async fn restore(
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
-    let signals =
-        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    if let Some(into) = &args.into {
+        return restore_files(settings, choice(args), into);
+    }
+    let signals = listen()?;
     let layout = place::layout(settings);
     let only = backup::names(&args.collections)?;
     let options = plan_options(settings, args, &only)?;
@@ -43,18 +45,9 @@ pub async fn restore(
     if args.dry_run {
         return dry_run(&layout, &target, &options, only, args.json, &signals, clock, console).await;
     }
-    place::make_state_directory(&layout)?;
-    let _lock = tokio::select! {
-        lock = place::lock(settings, &layout, "restore", clock) => lock?,
-        () = signals.token().cancelled_owned() => {
-            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
-            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock; nothing was restored".to_owned() });
-        }
-    };
-    let repository = place::open(&layout)?;
+    let mut held = place::enter(settings, "restore", clock, &signals).await?;
+    let session = &mut held.session;
     let source = client(settings, signals.token())?;
-    let mut session =
-        Session::open(layout, repository, clock, &place::hostname(), "restore").map_err(Refusal::failed)?;
     let context = RestoreContext {
         destination: Destination {
             client: target,
@@ -66,13 +59,23 @@ pub async fn restore(
         announce: announce(args.json, clock),
         safety: safety(settings, source, console, clock),
     };
-    run_restore(&mut session, &context).await;
-    let finished = session.finish();
+    run_restore(session, &context).await;
+    let finished = held.session.finish();
     if args.json {
         print_report(&finished)?;
     }
     summarize(&finished.report);
     exit(&finished, signals.received())
+}
+
+/// Which backup the command line asks for.
+fn choice(args: &RestoreArgs) -> Choice {
+    match (args.before, args.backup) {
+        (Some(time), _) => Choice::Before(time),
+        (None, Which::Latest) => Choice::Latest,
+        (None, Which::LatestVerified) => Choice::LatestVerified,
+        (None, Which::Id(id)) => Choice::Id(id),
+    }
 }
 
 fn plan_options(
@@ -86,15 +89,10 @@ fn plan_options(
     if target.is_some() && only.len() != 1 {
         return Err(usage("--as needs exactly one --collection"));
     }
-    let choice = match (args.before, args.backup) {
-        (Some(time), _) => Choice::Before(time),
-        (None, Which::Latest) => Choice::Latest,
-        (None, Which::LatestVerified) => Choice::LatestVerified,
-        (None, Which::Id(_)) if only.len() != 1 => {
-            return Err(usage("a backup id is one collection's, so it needs exactly one --collection"));
-        }
-        (None, Which::Id(id)) => Choice::Id(id),
-    };
+    let choice = choice(args);
+    if matches!(choice, Choice::Id(_)) && only.len() != 1 {
+        return Err(usage("a backup id is one collection's, so it needs exactly one --collection"));
+    }
     let to = settings.restore.to.as_ref();
     Ok(PlanOptions {
         choice,
@@ -163,7 +161,7 @@ async fn dry_run(
         tracing::warn!("{}", unreadable.problem);
     }
     let facts = Facts::ask(client).await.map_err(refuse)?;
-    let names = if only.is_empty() { catalog.collections.keys().cloned().collect() } else { only };
+    let names = if only.is_empty() { catalog.collection_names().cloned().collect() } else { only };
     if names.is_empty() {
         return Err(Refusal::failed("there is no backup at all; is this the right backup directory?"));
     }

@@ -45,14 +45,18 @@ pub async fn run(
         options: backup::options(settings, Vec::new(), clock),
     };
     back_up(session, &context).await;
+    let mut could_not_back_up = false;
     if let Some(operation) = session.last_operation() {
         backup::summarize(operation);
+        could_not_back_up = operation.failure.is_some();
     }
     let token = signals.token();
     if *settings.run.verify && !token.is_cancelled() {
         verify_share(session, settings, interval.unwrap_or(DAY), console, token.clone());
     }
-    if *settings.run.prune && !token.is_cancelled() {
+    if could_not_back_up && *settings.run.prune && !token.is_cancelled() {
+        session.warn("nothing is pruned, because no collection could be backed up");
+    } else if *settings.run.prune && !token.is_cancelled() {
         apply_retention(session, settings, token.clone());
     }
     let mut gave_way = false;
@@ -126,6 +130,8 @@ async fn drill_one(
         give_way: GiveWay::watch(session.layout().waiting_file(), token),
         options: DrillOptions { only: Vec::new(), choice: DrillChoice::LeastRecent, max_size_bytes: None },
     };
+    // The backups that this run has made and pruned.
+    session.read_again().map_err(Refusal::failed)?;
     crate::drill::drill(session, &context).await;
     Ok(context.give_way.gave())
 }

@@ -26,7 +26,7 @@ pub fn choose<'a>(
     choice: DrillChoice,
 ) -> Vec<(CollectionName, Result<&'a Backup, ChoiceError>)> {
     let names: Vec<CollectionName> =
-        if only.is_empty() { catalog.collections.keys().cloned().collect() } else { only.to_vec() };
+        if only.is_empty() { catalog.collection_names().cloned().collect() } else { only.to_vec() };
     let backups =
         |name: &CollectionName| catalog.collections.get(name).map(Vec::as_slice).unwrap_or_default();
     let choice = match choice {

@@ -61,7 +61,7 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
     let facts = Facts::ask(client).await?;
     let catalog = session.catalog();
     let all: Vec<CollectionName> = if context.only.is_empty() {
-        catalog.collections.keys().cloned().collect()
+        catalog.collection_names().cloned().collect()
     } else {
         context.only.clone()
     };

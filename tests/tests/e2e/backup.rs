@@ -1,5 +1,7 @@
 //! The main job, on a stand-in or on a real server.
 
+use std::os::unix::fs::PermissionsExt;
+
 use e2e::{Place, Server};
 use qdrant_backup_shared::atomic;
 use qdrant_backup_shared::manifest::{Scope, ServerChecksum};
@@ -53,4 +55,33 @@ fn configuration_files_are_backed_up_beside_the_collections() {
     place.configure("backup:\n  include_files: [\"/nonexistent/*.yaml\"]\n");
     place.run(&["backup"]).code(3).says(&["no file matches /nonexistent/*.yaml"]);
     assert_eq!(place.backups("/files").len(), 1, "the older backup stays");
+}
+
+#[test]
+fn configuration_files_are_verified_pruned_and_restored_but_never_in_place() {
+    let server = Server::with_samples();
+    let place = Place::initialised(&server.url());
+    atomic::write(&place.beside("qdrant.yaml"), 0o600, b"service: {}\n").unwrap();
+    let pattern = place.beside("q*.yaml");
+    place.configure(&format!("backup:\n  include_files: [\"{}\"]\n", pattern.display()));
+    let source: Vec<&str> = server.selection();
+    place.run(&["backup"]).success();
+
+    place.run(&["verify", "--backup", "all"]).success().says(&["Verified /files", "passed"]);
+    let into = place.beside("restored");
+    let restored = into.to_str().unwrap();
+    place
+        .run(&["restore", "--files", "--into", restored])
+        .success()
+        .says(&["Restored 1 configuration files"]);
+    let file = into.join(place.beside("qdrant.yaml").strip_prefix("/").unwrap());
+    assert_eq!(std::fs::read(&file).unwrap(), b"service: {}\n");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    place.run(&["restore", "--files", "--into", restored]).code(1).says(&["is not empty"]);
+
+    // They are no collection: neither restored nor drilled as one.
+    let mut plan = vec!["restore", "--dry-run", "--as", "copy", "--collection", source[1]];
+    plan.truncate(4);
+    plan.extend(["--collection", "/files"]);
+    assert_ne!(place.run(&plan).code, Some(0));
 }

@@ -20,6 +20,7 @@ mod modes;
 mod options;
 mod prune;
 mod restore;
+mod run;
 mod running;
 mod scene;
 mod secrets;
