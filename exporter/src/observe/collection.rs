@@ -228,3 +228,49 @@ impl Look<'_> {
         self.after.problems.push(Problem { path, modified: stamp.modified(), message });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use qdrant_backup_shared::atomic;
+    use rustix::fs::CWD;
+
+    use super::super::files::open_directory;
+    use super::*;
+
+    const MANIFEST: &str = include_str!("../../../shared/testdata/manifest-v1.json");
+    const STEM: &str = "mixtral_embeddings-2025-07-15-14-30-00";
+
+    fn look(path: &Path, before: Collection, now: DateTime<Utc>) -> Collection {
+        let directory = open_directory(CWD, path, false).unwrap();
+        Collection::look(&directory, path, "mixtral_embeddings", before, now).unwrap()
+    }
+
+    /// What was read, with a mark that is in no file: it stays exactly as long as nothing is read again.
+    fn marked(mut collection: Collection) -> Collection {
+        let mut view = (*collection.view).clone();
+        view.backups[0].points = Some(77);
+        collection.view = Arc::new(view);
+        collection
+    }
+
+    #[test]
+    fn an_unchanged_manifest_is_not_read_again_and_a_fresh_one_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(format!("{STEM}.manifest.json"));
+        atomic::write(&path, 0o600, MANIFEST.as_bytes()).unwrap();
+        let written = Stamp::at(&path).unwrap().modified().unwrap();
+        let points = |collection: &Collection| collection.view.backups[0].points;
+
+        let fresh = look(directory.path(), Collection::default(), written);
+        assert_eq!(points(&look(directory.path(), marked(fresh), written)), Some(250));
+
+        let settled = look(directory.path(), Collection::default(), written + TimeDelta::seconds(5));
+        let again = look(directory.path(), marked(settled), written + TimeDelta::seconds(6));
+        assert_eq!(points(&again), Some(77), "from memory");
+        assert_eq!(again.name.as_ref().map(CollectionName::as_str), Some("mixtral_embeddings"));
+
+        atomic::write(&path, 0o600, MANIFEST.as_bytes()).unwrap();
+        assert_eq!(points(&look(directory.path(), again, written + TimeDelta::seconds(9))), Some(250));
+    }
+}
