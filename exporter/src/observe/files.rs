@@ -16,6 +16,7 @@ const SETTLED_AFTER: TimeDelta = TimeDelta::seconds(2);
 /// What tells whether a file or directory is still the one that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
+    device: u64,
     inode: u64,
     size_bytes: u64,
     modified: (i64, u64),
@@ -25,6 +26,7 @@ pub(super) struct Stamp {
 impl Stamp {
     pub fn of(stat: &Stat) -> Self {
         Self {
+            device: stat.st_dev,
             inode: stat.st_ino,
             size_bytes: u64::try_from(stat.st_size).unwrap_or_default(),
             modified: (stat.st_mtime, stat.st_mtime_nsec),

@@ -236,3 +236,18 @@ fn a_place_whose_status_lies_elsewhere_is_read_from_both() {
     let observer = qdrant_backup_exporter::observe::Observer::new(place.path(), state.path()).unwrap();
     assert!(observer.observe(now(), crate::place::PATIENCE).is_up());
 }
+
+#[test]
+fn a_look_takes_no_lock_and_leaves_no_trace() {
+    use std::os::unix::fs::MetadataExt;
+    let place = situations::healthy();
+    let lock = fs::File::create(place.layout().lock_file()).unwrap();
+    lock.lock().unwrap();
+    let before = fs::metadata(place.path()).unwrap();
+    let entries = || fs::read_dir(place.path()).unwrap().count();
+    let count = entries();
+    has(&place.scrape(), "up 1");
+    let after = fs::metadata(place.path()).unwrap();
+    assert_eq!((before.mtime_nsec(), before.ctime_nsec()), (after.mtime_nsec(), after.ctime_nsec()));
+    assert_eq!(entries(), count);
+}

@@ -128,11 +128,11 @@ impl Server {
         let mut command = command(address).into_command();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().context(format!("cannot start {name}"))?;
-        let server = Self { name: name.to_owned(), address, child };
+        let mut server = Self { name: name.to_owned(), address, child };
         let began = Instant::now();
         // The first scrape reads everything, and is not measured here.
         while let Err(error) = server.scrape() {
-            if began.elapsed() > STARTS_WITHIN {
+            if began.elapsed() > STARTS_WITHIN || !matches!(server.child.try_wait(), Ok(None)) {
                 return Err(format!("{name} does not answer: {error}"));
             }
             std::thread::sleep(Duration::from_millis(50));
