@@ -1,0 +1,9 @@
+//! Looking at the backup directory and the status, for whoever asks, without ever blocking a run.
+
+mod observation;
+mod observer;
+
+pub use observation::{
+    BackupView, CollectionView, DirectoryView, LevelView, Observation, Part, Problem, Storage,
+};
+pub use observer::Observer;
