@@ -79,7 +79,7 @@ fn run(
         return Ok(if up { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let paths = Paths::new(&cli.telemetry_path)?;
-    let web_config = Some(cli.web_config_file.as_path()).filter(|path| !path.as_os_str().is_empty());
+    let web_config = cli.web_config_file.as_deref();
     let live = Live::open(web_config)?;
     greet(&directories);
     let has_tls = live.has_tls();

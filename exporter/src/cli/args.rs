@@ -19,8 +19,8 @@ pub struct Cli {
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: String,
     /// File with TLS, basic auth, headers and rate limit, in the format of Prometheus' exporter-toolkit
-    #[arg(long = "web.config.file", value_name = "FILE", default_value = "", hide_default_value = true)]
-    pub web_config_file: PathBuf,
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
     /// Most requests that are answered at once; further ones wait a moment, then get 503. 0 means no limit
     #[arg(long = "web.max-requests", value_name = "NUMBER", default_value_t = 40)]
     pub max_requests: u32,

@@ -3,7 +3,12 @@
 mod encode;
 mod families;
 mod process;
+mod reference;
+mod sheet;
+mod table;
 
 pub use encode::{openmetrics, text};
 pub use families::families;
 pub use process::ProcessInfo;
+pub use reference::reference;
+pub use table::{ALL, Kind, Metric};

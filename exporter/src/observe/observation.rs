@@ -26,8 +26,8 @@ pub struct Observation {
     pub directory: Part<DirectoryView>,
     /// The file system of the backup directory.
     pub storage: Part<Storage>,
-    /// Everything that could not be read, each with one line for the log. A logger says each
-    /// (path, modified) once.
+    /// Everything that is there and could not be read, each with one line for the log. A logger says each
+    /// (path, modified) once; their number is the metric `unreadable_files`.
     pub problems: Vec<Problem>,
 }
 
@@ -67,8 +67,6 @@ pub struct DirectoryView {
     pub orphan_bytes: u64,
     /// Temporary files: of the run that is going on, or of one that was killed.
     pub temporary_files: u64,
-    /// Files and directories that are there and cannot be read.
-    pub unreadable_files: u64,
 }
 
 /// One collection's backups.
@@ -145,9 +143,9 @@ impl CollectionView {
         self.backups.iter().filter(|backup| backup.is_good())
     }
 
-    /// The newest good backup.
+    /// The good backup with the newest data.
     pub fn newest_good(&self) -> Option<&BackupView> {
-        self.good().next_back()
+        self.good().max_by_key(|backup| (backup.started_at, backup.backup_id))
     }
 }
 
@@ -155,6 +153,11 @@ impl BackupView {
     /// Whether it is complete and not known to be bad.
     pub fn is_good(&self) -> bool {
         self.condition == Condition::Good
+    }
+
+    /// Whether an archive is missing or has another length than its manifest says.
+    pub fn is_incomplete(&self) -> bool {
+        self.condition == Condition::Incomplete
     }
 
     /// Whether it passed at `level`, and no failed check stands.

@@ -193,8 +193,9 @@ impl Visitors {
 
     /// Returns when nobody is connected.
     pub(super) async fn gone(&self) {
-        // The sender is ours, so there is no other way for the waiting to end.
-        self.left.subscribe().wait_for(|left| *left == 0).await.map_or((), |_| ());
+        let mut left = self.left.subscribe();
+        // The sender is ours, so that it went away cannot be how the waiting ends.
+        while *left.borrow_and_update() > 0 && left.changed().await.is_ok() {}
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -11,7 +11,6 @@ mod section;
 mod sections;
 mod tls;
 
-pub use file::{ConfigError, WebConfig};
+pub use file::WebConfig;
 pub use live::{Live, LiveError};
-pub use sections::{PasswordHash, Pem, RateLimit, TlsSection};
-pub use tls::TlsError;
+pub use sections::{PasswordHash, RateLimit};

@@ -192,12 +192,15 @@ impl Judge {
             let text = "No backup has ever been run".to_owned();
             self.find(Severity::Critical, Kind::NeverRan, text);
         }
-        if !observation.problems.is_empty() {
-            let text = format!(
-                "{} cannot be read, the first: {}",
-                words::number_of(observation.problems.len(), "file"),
-                observation.problems.first().map(|problem| shortened(&problem.message, 200)).unwrap_or_default()
-            );
+        // The status file's own problem was said above.
+        let others: Vec<_> = observation
+            .problems
+            .iter()
+            .filter(|problem| status.problem.as_ref() != Some(&problem.message))
+            .collect();
+        if let Some(first) = others.first() {
+            let number = words::number_of(others.len(), "file");
+            let text = format!("{number} cannot be read, the first: {}", shortened(&first.message, 200));
             self.find(Severity::Warning, Kind::FilesUnreadable, text);
         }
     }
@@ -483,3 +486,6 @@ fn oldest<'a>(collections: &[&'a CollectionReport]) -> Option<&'a BackupReport> 
 fn names(collections: &[&CollectionReport]) -> String {
     words::names(collections.iter().map(|collection| collection.collection.as_str()))
 }
+
+#[cfg(test)]
+mod tests;
