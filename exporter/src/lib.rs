@@ -1,23 +1,32 @@
 //! The exporter: everything behind the command `qdrant-backup-exporter`.
 //!
 //! [`observe`] looks at the files that the runner left, [`metrics`] says what was found in the words of
-//! Prometheus. Neither knows the command line, the network or the wall clock.
+//! Prometheus and [`page`] in words for people. None of them knows the command line, the network or the wall clock.
+//! [`web`] answers requests with them.
 
+pub mod build_info;
+pub mod cli;
+pub mod log;
 pub mod metrics;
 pub mod observe;
 pub mod once;
+pub mod page;
+mod start;
+pub mod web;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Prometheus metrics about the backups that qdrant-backup made.
-#[derive(Parser)]
-#[command(name = "qdrant-backup-exporter", version)]
-struct Cli {}
-
 /// Runs what the process was started for.
 pub fn main() -> ExitCode {
-    Cli::parse();
-    ExitCode::SUCCESS
+    let cli = cli::Cli::parse();
+    let environment = std::env::vars_os().collect();
+    start::start(&cli, &environment, wall_clock)
+}
+
+/// The one place that looks at the wall clock.
+#[expect(clippy::disallowed_methods, reason = "the one clock; everything else is given the time")]
+fn wall_clock() -> chrono::DateTime<chrono::Utc> {
+    chrono::Utc::now()
 }
