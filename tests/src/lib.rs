@@ -1,9 +1,14 @@
 //! What the end-to-end tests share: the Qdrant stand-in, and the built programs called as their users would.
 
+pub mod backup_directory;
+pub mod exporter;
+pub mod http;
 pub mod place;
 pub mod programs;
 pub mod qdrant_stand_in;
 pub mod server;
 
+pub use backup_directory::BackupDirectory;
+pub use exporter::Exporter;
 pub use place::{Place, Ran};
 pub use server::Server;

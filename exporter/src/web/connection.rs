@@ -50,8 +50,13 @@ async fn converse(
     let Some(tls) = gate.tls() else {
         return http1(gate, socket, visitor, stop).await;
     };
-    let stream =
-        TlsAcceptor::from(tls).accept(socket).await.map_err(|error| format!("TLS handshake: {error}"))?;
+    let mut stopping = stop.clone();
+    let stream = tokio::select! {
+        agreed = TlsAcceptor::from(tls).accept(socket) => {
+            agreed.map_err(|error| format!("TLS handshake: {error}"))?
+        }
+        _ = stopping.wait_for(|stop| *stop) => return Ok(()),
+    };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         http2(gate, stream, visitor, stop).await
     } else {
@@ -65,7 +70,7 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     visitor: &Arc<Visitor>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    visitor.enter(Phase::Asking);
+    visitor.enter(Phase::Silent);
     let heard = Heard { stream, visitor: Arc::clone(visitor) };
     let connection = http1::Builder::new()
         // Time is kept by the visitors' phases, which also see a connection that is idle between two requests.
@@ -76,8 +81,12 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     tokio::pin!(connection);
     tokio::select! {
         result = connection.as_mut() => return result.map_err(|error| error.to_string()),
-        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        _ = stop.wait_for(|stop| *stop) => {}
     }
+    if visitor.wants_nothing() {
+        return Ok(());
+    }
+    connection.as_mut().graceful_shutdown();
     connection.await.map_err(|error| error.to_string())
 }
 
@@ -87,7 +96,7 @@ async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     visitor: &Arc<Visitor>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    visitor.enter(Phase::Asking);
+    visitor.enter(Phase::Silent);
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)

@@ -16,6 +16,8 @@ use tokio::time::{Instant, sleep_until};
 pub(super) enum Phase {
     /// Agreeing on TLS.
     Handshake,
+    /// Connected, and not a byte has come.
+    Silent,
     /// Nothing: the next request may come or not.
     Idle,
     /// The client has begun to ask.
@@ -32,7 +34,7 @@ impl Phase {
     /// How long it may last.
     fn limit(self) -> Option<Duration> {
         match self {
-            Self::Handshake | Self::Asking => Some(Duration::from_secs(10)),
+            Self::Handshake | Self::Silent | Self::Asking => Some(Duration::from_secs(10)),
             Self::Taking => Some(Duration::from_secs(30)),
             // Longer than any usual scrape interval, so that Prometheus' connection lasts.
             Self::Idle => Some(Duration::from_secs(300)),
@@ -72,11 +74,16 @@ impl Visitor {
         });
     }
 
-    /// Notes that bytes came: an idle connection has begun to ask.
+    /// Notes that bytes came: the client has begun to ask.
     pub(super) fn heard(&self) {
-        if self.now().0 == Phase::Idle {
+        if self.wants_nothing() {
             self.enter(Phase::Asking);
         }
+    }
+
+    /// Whether nothing was asked, or everything was answered.
+    pub(super) fn wants_nothing(&self) -> bool {
+        matches!(self.now().0, Phase::Handshake | Phase::Silent | Phase::Idle)
     }
 
     /// Notes that an answer is begun; it lasts until the guard is dropped.
@@ -256,6 +263,7 @@ mod tests {
             }
         };
         assert_eq!(seconds(None).await, Some(10));
+        assert_eq!(seconds(Some(Phase::Silent)).await, Some(10));
         assert_eq!(seconds(Some(Phase::Asking)).await, Some(10));
         assert_eq!(seconds(Some(Phase::Taking)).await, Some(30));
         assert_eq!(seconds(Some(Phase::Idle)).await, Some(300));

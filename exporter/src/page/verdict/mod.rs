@@ -185,6 +185,8 @@ impl Judge {
         if let Some(problem) = &status.problem {
             let text = format!("The runner's status cannot be relied on: {problem}");
             self.find(Severity::Unknown, Kind::StatusUnreadable, text);
+        } else if status.value.is_none() && observation.directory.value.is_none() {
+            // Where nothing can be seen, nothing can be said of what was never done.
         } else if !status.value.as_deref().is_some_and(|status| {
             status.operations.get(&Operation::Backup).is_some_and(|backup| backup.last_attempt_at.is_some())
                 || status.current_run.as_ref().is_some_and(|run| run.operation == Operation::Backup)
