@@ -23,12 +23,15 @@ const BYTES_A_POINT: u64 = 10;
 /// A temporary backup directory, which is its own state directory.
 pub struct BackupDirectory {
     directory: tempfile::TempDir,
+    /// When the last run began.
+    last: DateTime<Utc>,
 }
 
 impl BackupDirectory {
     /// A repository without any backup.
     pub fn empty() -> Self {
-        let place = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        let last = BackupId::at(now() - TimeDelta::hours(2)).time();
+        let place = Self { directory: tempfile::tempdir().expect("a temporary directory"), last };
         let repository = Repository::new("5c3f9f0e-8f44-4b1c-8f0b-0f3b7f6c2c11".to_owned(), now());
         place.put(&place.layout().repository_file(), &repository);
         place
@@ -37,11 +40,11 @@ impl BackupDirectory {
     /// Three collections, each backed up daily for two weeks, the last time two hours ago, and verified.
     pub fn healthy() -> Self {
         let place = Self::empty();
-        let last = now() - TimeDelta::hours(2);
+        let last = place.last;
         for (collection, points) in [("products", 250_000), ("support_tickets", 41_300), ("wiki pages", 9_120)] {
             for days in (0..14).rev() {
                 let id = BackupId::at(last - TimeDelta::days(days));
-                place.backup(collection, id, points - 900 * u64::try_from(days).unwrap_or(0));
+                place.backup(collection, id, points * (60 - 3 * days.unsigned_abs()) / 60);
                 place.verify(collection, id, CheckOutcome::Passed);
             }
         }
@@ -53,7 +56,7 @@ impl BackupDirectory {
     /// cannot be read.
     pub fn failing() -> Self {
         let place = Self::healthy();
-        let last = now() - TimeDelta::hours(2);
+        let last = place.last;
         let failure = Failure {
             kind: FailureKind::ShardsUncovered,
             message: "shard 2 has no active replica on the asked node".to_owned(),

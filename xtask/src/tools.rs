@@ -68,6 +68,9 @@ const PROMETHEUS_CLIENT: &str = "prometheus_client==0.26.0";
 /// A step of `cargo xtask test`: what the exporter's tests call, installed before they run.
 pub(crate) fn judges() -> Result<()> {
     debian("prometheus", "/usr/bin/promtool")?;
+    debian("chromium", "/usr/bin/chromium")?;
+    // Without a font the browser shows no letter.
+    debian("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")?;
     python()
 }
 

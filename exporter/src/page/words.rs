@@ -10,7 +10,7 @@ pub(super) fn duration(seconds: f64) -> String {
         format!("{seconds:.1} s")
     } else if seconds < 90.0 {
         format!("{} s", whole(seconds))
-    } else if seconds < 5400.0 {
+    } else if seconds < 7200.0 {
         format!("{} min", whole(seconds / 60.0))
     } else if seconds < 48.0 * 3600.0 {
         format!("{} h", whole(seconds / 3600.0))
