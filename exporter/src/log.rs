@@ -23,7 +23,11 @@ pub enum Format {
 }
 
 /// A subscriber that writes this program's events from `level` up to stderr.
-pub fn subscriber(level: Level, format: Format, clock: fn() -> DateTime<Utc>) -> impl Subscriber + Send + Sync {
+pub fn subscriber(
+    level: Level,
+    format: Format,
+    clock: fn() -> DateTime<Utc>,
+) -> impl Subscriber + Send + Sync {
     Registry::default().with(Lines { level, format, clock, write: to_stderr })
 }
 

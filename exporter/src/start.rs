@@ -83,8 +83,7 @@ fn run(
     let live = Live::open(web_config)?;
     greet(&directories);
     let has_tls = live.has_tls();
-    let site =
-        Site { live, paths, max_requests: cli.max_requests, observer: Arc::new(observer), clock };
+    let site = Site { live, paths, max_requests: cli.max_requests, observer: Arc::new(observer), clock };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("web")
@@ -100,16 +99,11 @@ fn run(
 
 fn greet(directories: &Directories) {
     info!(
-        version = format!(
-            "(version={}, branch=, revision={})",
-            build_info::VERSION,
-            build_info::REVISION
-        ),
+        version = format!("(version={}, branch=, revision={})", build_info::VERSION, build_info::REVISION),
         "Starting qdrant-backup-exporter"
     );
     info!(
-        build_context =
-            format!("(rust={}, platform={})", build_info::RUST_VERSION, build_info::TARGET),
+        build_context = format!("(rust={}, platform={})", build_info::RUST_VERSION, build_info::TARGET),
         "Build context"
     );
     info!(

@@ -41,7 +41,9 @@ impl BackupDirectory {
     pub fn healthy() -> Self {
         let place = Self::empty();
         let last = place.last;
-        for (collection, points) in [("products", 250_000), ("support_tickets", 41_300), ("wiki pages", 9_120)] {
+        for (collection, points) in
+            [("products", 250_000), ("support_tickets", 41_300), ("wiki pages", 9_120)]
+        {
             for days in (0..14).rev() {
                 let id = BackupId::at(last - TimeDelta::days(days));
                 place.backup(collection, id, points * (60 - 3 * days.unsigned_abs()) / 60);
@@ -159,7 +161,8 @@ impl BackupDirectory {
     pub fn crowd(&self, number: usize) {
         let mut status = self.healthy_status(now());
         for index in 0..number {
-            let claimed = CollectionStatus { on_server: Some(true), points: Some(7), ..CollectionStatus::default() };
+            let claimed =
+                CollectionStatus { on_server: Some(true), points: Some(7), ..CollectionStatus::default() };
             status.collections.insert(name(&format!("collection-{index:05}")), claimed);
         }
         self.status(&status);
@@ -168,7 +171,9 @@ impl BackupDirectory {
     fn healthy_status(&self, last: DateTime<Utc>) -> Status {
         let mut status = Status::new("0.1.0".to_owned(), "backup-host".to_owned());
         let mut reports = Vec::new();
-        for (collection, points) in [("products", 250_000), ("support_tickets", 41_300), ("wiki pages", 9_120)] {
+        for (collection, points) in
+            [("products", 250_000), ("support_tickets", 41_300), ("wiki pages", 9_120)]
+        {
             let claimed = CollectionStatus {
                 on_server: Some(true),
                 last_attempt_at: Some(last),

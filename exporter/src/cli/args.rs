@@ -9,8 +9,10 @@ use crate::log::Format;
 /// Prometheus metrics about the backups that qdrant-backup made, and a status page for people.
 #[derive(Parser)]
 #[command(name = "qdrant-backup-exporter", max_term_width = 100, disable_version_flag = true)]
-#[command(after_help = "Exit codes: 0 stopped by a signal, or --once with `qdrant_backup_up` 1; 1 failed, or --once \
-    with `qdrant_backup_up` 0; 2 usage; 78 configuration.")]
+#[command(
+    after_help = "Exit codes: 0 stopped by a signal, or --once with `qdrant_backup_up` 1; 1 failed, or --once \
+    with `qdrant_backup_up` 0; 2 usage; 78 configuration."
+)]
 pub struct Cli {
     /// Address to listen on; may be repeated. `:PORT` means every address of the machine
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":19854")]

@@ -121,10 +121,7 @@ fn understand(path: &Path, text: &str) -> Result<(ConfigFile, Vec<String>), Sett
         Err(invalid) => invalid,
     };
     let concerns = |problem: &Problem| {
-        problem
-            .key
-            .as_deref()
-            .is_none_or(|key| matches!(key, "backup" | "backup.path" | "backup.state_dir"))
+        problem.key.as_deref().is_none_or(|key| matches!(key, "backup" | "backup.path" | "backup.state_dir"))
     };
     let (ours, others): (Vec<_>, Vec<_>) = invalid.problems.into_iter().partition(concerns);
     if ours.is_empty() {

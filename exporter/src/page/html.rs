@@ -101,8 +101,8 @@ fn verdict(report: &Report) -> String {
     if !verdict.findings.is_empty() {
         html.push_str("<ul>");
         for finding in &verdict.findings {
-            let text = if finding.text == verdict.headline { String::new() } else { safe(&finding.text) + ": " };
-            push(&mut html, format_args!("<li>{text}see {}</li>", safe(&finding.document)));
+            let text = if finding.text == verdict.headline { "What to do" } else { &finding.text };
+            push(&mut html, format_args!("<li>{}: see {}</li>", safe(text), safe(&finding.document)));
         }
         html.push_str("</ul>");
     }
@@ -176,7 +176,10 @@ fn backups(collection: &CollectionReport) -> String {
         (collection.incomplete_backups, "incomplete"),
     ] {
         if number > 0 {
-            push(&mut html, format_args!("<br><span class=\"bad-text\">{} {what}</span>", words::count(number)));
+            push(
+                &mut html,
+                format_args!("<br><span class=\"bad-text\">{} {what}</span>", words::count(number)),
+            );
         }
     }
     html

@@ -192,10 +192,11 @@ impl Report {
             current_run: status.and_then(current_run),
             last_run: status.and_then(last_run),
             operations: status.map(operations).unwrap_or_default(),
-            storage: observation.storage.value.as_deref().map(|storage| Storage {
-                avail_bytes: storage.avail_bytes,
-                size_bytes: storage.size_bytes,
-            }),
+            storage: observation
+                .storage
+                .value
+                .as_deref()
+                .map(|storage| Storage { avail_bytes: storage.avail_bytes, size_bytes: storage.size_bytes }),
             retention_seconds: status.and_then(|status| status.retention_seconds),
             collections,
             problems,

@@ -22,7 +22,7 @@ use super::gate::Gate;
 use super::visitors::{Phase, Place, Visitor};
 
 /// No head of a request is larger: 431 otherwise.
-const HEAD_BYTES: usize = 16 << 10;
+const HEAD_BYTES: u32 = 16 << 10;
 
 /// Requests at once in one connection of HTTP/2.
 const STREAMS: u32 = 16;
@@ -76,7 +76,7 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         // Time is kept by the visitors' phases, which also see a connection that is idle between two requests.
         .header_read_timeout(None)
         .timer(TokioTimer::new())
-        .max_buf_size(HEAD_BYTES)
+        .max_buf_size(HEAD_BYTES as usize)
         .serve_connection(TokioIo::new(heard), service(gate, visitor));
     tokio::pin!(connection);
     tokio::select! {
@@ -100,8 +100,8 @@ async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD_BYTES as u32)
-        .max_send_buf_size(HEAD_BYTES)
+        .max_header_list_size(HEAD_BYTES)
+        .max_send_buf_size(HEAD_BYTES as usize)
         .serve_connection(TokioIo::new(stream), service(gate, visitor));
     tokio::pin!(connection);
     tokio::select! {

@@ -79,10 +79,8 @@ impl Gate {
         let until = Instant::now() + timeout(&head.headers);
         let patience = until.saturating_duration_since(Instant::now()) / 2;
         let Some(turn) = self.turns.take(&self.visitors, patience).await else {
-            let text = format!(
-                "Limit of concurrent requests reached ({}), try again later.",
-                self.turns.most()
-            );
+            let text =
+                format!("Limit of concurrent requests reached ({}), try again later.", self.turns.most());
             return (plain(StatusCode::SERVICE_UNAVAILABLE, &text), None);
         };
         let left = until.saturating_duration_since(Instant::now());

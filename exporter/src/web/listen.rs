@@ -39,9 +39,12 @@ pub fn listen(address: &str) -> Result<TcpListener, ListenError> {
     if host.is_empty() {
         // IPv6 with IPv4 inside; where the machine has no IPv6, IPv4.
         return bind((Ipv6Addr::UNSPECIFIED, port).into())
-            .or_else(|error| match error.kind() {
-                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
-                _ => bind((Ipv4Addr::UNSPECIFIED, port).into()),
+            .or_else(|error| {
+                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) {
+                    Err(error)
+                } else {
+                    bind((Ipv4Addr::UNSPECIFIED, port).into())
+                }
             })
             .map_err(refused);
     }

@@ -31,8 +31,7 @@ impl Rate {
             Some(bucket) if bucket.limit == limit => bucket,
             Some(_) | None => full,
         };
-        let gained =
-            now.saturating_duration_since(bucket.at).as_secs_f64() / limit.interval.as_secs_f64();
+        let gained = now.saturating_duration_since(bucket.at).as_secs_f64() / limit.interval.as_secs_f64();
         let tokens = (bucket.tokens + gained).min(f64::from(limit.burst));
         let allowed = tokens >= 1.0;
         let tokens = if allowed { tokens - 1.0 } else { tokens };

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use qdrant_backup_shared::config_file::{Compression, ConfigFile, DEFAULT_BACKUP_PATH, Located, parse_duration};
+use qdrant_backup_shared::config_file::{
+    Compression, ConfigFile, DEFAULT_BACKUP_PATH, Located, parse_duration,
+};
 
 use super::layers::{Layers, absolute, as_is, option, optional};
 use super::opts::Opts;

@@ -109,8 +109,7 @@ fn a_short_scrape_time_out_is_kept() {
     let place = BackupDirectory::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     for seconds in ["0.5", "1", "nonsense"] {
-        let answer =
-            exporter.ask("GET", "/metrics", &[("X-Prometheus-Scrape-Timeout-Seconds", seconds)]);
+        let answer = exporter.ask("GET", "/metrics", &[("X-Prometheus-Scrape-Timeout-Seconds", seconds)]);
         assert!(answer.text().contains("\nqdrant_backup_up 1\n"));
     }
 }

@@ -127,10 +127,7 @@ fn torn_and_oversized_requests_are_refused_and_harm_nobody() {
     for (request, statuses) in [
         (format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), [414, 431]),
         (format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n"), [431, 431]),
-        (
-            format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(2000)),
-            [431, 431],
-        ),
+        (format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(2000)), [431, 431]),
         ("nonsense\r\n\r\n".to_owned(), [400, 400]),
         ("GET /metrics HTTP/9.9\r\n\r\n".to_owned(), [400, 505]),
         ("GET /metrics HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(), [400, 400]),
@@ -144,7 +141,8 @@ fn torn_and_oversized_requests_are_refused_and_harm_nobody() {
         let mut answer = Vec::new();
         drop(stream.read_to_end(&mut answer));
         let shown: String = request.chars().take(60).collect();
-        if let Some(status) = answer.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()) {
+        if let Some(status) = answer.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok())
+        {
             assert!(statuses.contains(&status), "{shown:?}: {status}");
         }
     }

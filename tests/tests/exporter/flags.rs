@@ -72,7 +72,10 @@ fn several_addresses_a_path_and_a_json_log() {
     let ran = Ran::of(command().args(["--log.format=json", "--web.listen-address=nonsense"])).code(1);
     for line in ran.stderr.lines() {
         let value: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(value["time"].is_string() && value["level"].is_string() && value["msg"].is_string(), "{line}");
+        assert!(
+            value["time"].is_string() && value["level"].is_string() && value["msg"].is_string(),
+            "{line}"
+        );
     }
 }
 
@@ -82,7 +85,8 @@ fn the_directory_comes_from_the_flag_the_environment_or_the_runners_file() {
     let path = place.path().to_str().unwrap();
     let other = tempfile::tempdir().unwrap();
     let file = other.path().join("backup.yaml");
-    qdrant_backup_shared::atomic::write(&file, 0o600, format!("backup: {{path: {path}}}\n").as_bytes()).unwrap();
+    qdrant_backup_shared::atomic::write(&file, 0o600, format!("backup: {{path: {path}}}\n").as_bytes())
+        .unwrap();
     let up = |ran: Ran| assert!(ran.stdout.contains("\nqdrant_backup_up 1\n"), "{}", ran.stdout);
     up(Ran::of(command().args(["--once", "--backup-dir", path])).success());
     up(Ran::of(command().arg("--once").env("QDRANT_BACKUP_PATH", path)).success());
@@ -93,7 +97,8 @@ fn the_directory_comes_from_the_flag_the_environment_or_the_runners_file() {
 fn once_writes_a_file_and_its_exit_code_says_whether_all_is_known() {
     let place = BackupDirectory::healthy();
     let output = place.path().join("qdrant_backup.prom");
-    Ran::of(command().args(["--once", "--backup-dir"]).arg(place.path()).arg("--output").arg(&output)).success();
+    Ran::of(command().args(["--once", "--backup-dir"]).arg(place.path()).arg("--output").arg(&output))
+        .success();
     let text = std::fs::read_to_string(&output).unwrap();
     assert!(text.contains("\nqdrant_backup_up 1\n"));
     let ran = Ran::of(command().args(["--once", "--backup-dir", "/nowhere"])).code(1);

@@ -59,7 +59,13 @@ impl Prometheus {
     fn query(&self, query: &str) -> Vec<Value> {
         let encoded: String = query
             .bytes()
-            .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
             .collect();
         let mut stream = http::connect(self.address).unwrap();
         // HTTP/1.0, so that the answer comes in one piece.

@@ -40,7 +40,11 @@ fn hash(password: &str) -> String {
 
 const TLS: &str = "tls_server_config: {cert_file: tls/server.crt, key_file: tls/server.key";
 
-fn get_tls(exporter: &Exporter, authority: &Authority, identity: Option<&Identity>) -> std::io::Result<Answer> {
+fn get_tls(
+    exporter: &Exporter,
+    authority: &Authority,
+    identity: Option<&Identity>,
+) -> std::io::Result<Answer> {
     let mut stream = http::connect_tls(exporter.address(), authority, identity)?;
     http::ask(&mut stream, "GET", "/metrics", &[])
 }

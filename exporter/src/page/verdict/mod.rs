@@ -236,7 +236,8 @@ impl Judge {
     }
 
     fn missing(&mut self, expected: &[&CollectionReport]) {
-        let none: Vec<_> = expected.iter().copied().filter(|collection| collection.newest.is_none()).collect();
+        let none: Vec<_> =
+            expected.iter().copied().filter(|collection| collection.newest.is_none()).collect();
         if !none.is_empty() {
             let text = format!(
                 "{} without a good backup: {}",
@@ -248,14 +249,13 @@ impl Judge {
         let claimed: Vec<_> = expected
             .iter()
             .copied()
-            .filter(|collection| match (&collection.newest, collection.last_success_at) {
-                (Some(newest), Some(claimed)) => newest.started_at < claimed - TimeDelta::seconds(1),
+            .filter(|collection| match (collection.history.last(), collection.last_success_at) {
+                (Some(last), Some(claimed)) => last.started_at < claimed - TimeDelta::seconds(1),
                 (Some(_) | None, _) => false,
             })
             .collect();
         if !claimed.is_empty() {
-            let text =
-                format!("The newest backup that was made is not there, or not good: {}", names(&claimed));
+            let text = format!("The newest backup that was made is not there: {}", names(&claimed));
             self.find(Severity::Critical, Kind::BackupMissing, text);
         }
     }
@@ -265,30 +265,29 @@ impl Judge {
             collections.iter().filter(|collection| collection.verification_failed_backups > 0).collect();
         if !failed.is_empty() {
             let number: u64 = failed.iter().map(|collection| collection.verification_failed_backups).sum();
-            let text = format!("{number} of the backups failed verification, of {}", names(&failed));
+            let text = format!("{} failed verification: {}", backups(number), names(&failed));
             self.find(Severity::Critical, Kind::VerificationFailed, text);
         }
         let incomplete: Vec<_> =
             collections.iter().filter(|collection| collection.incomplete_backups > 0).collect();
         if !incomplete.is_empty() {
             let number: u64 = incomplete.iter().map(|collection| collection.incomplete_backups).sum();
-            let text = format!("{number} of the backups are incomplete, of {}", names(&incomplete));
+            let text = format!("{} incomplete: {}", backups(number), names(&incomplete));
             self.find(Severity::Critical, Kind::Incomplete, text);
         }
     }
 
     fn age(&mut self, expected: &[&CollectionReport], status: Option<&Status>) {
-        let newest = |collection: &&CollectionReport| collection.newest.as_ref().map(|newest| newest.started_at);
+        let newest =
+            |collection: &&CollectionReport| collection.newest.as_ref().map(|newest| newest.started_at);
         let future: Vec<_> = expected
             .iter()
             .copied()
             .filter(|collection| newest(collection).is_some_and(|at| at > self.now + CLOCKS))
             .collect();
         if !future.is_empty() {
-            let text = format!(
-                "The newest backup is from the future, so its age is not known: {}",
-                names(&future)
-            );
+            let text =
+                format!("The newest backup is from the future, so its age is not known: {}", names(&future));
             self.find(Severity::Unknown, Kind::FutureTimestamp, text);
         }
         let Some(status) = status else { return };
@@ -373,8 +372,7 @@ impl Judge {
             }
         }
         if let Some(skipped) = &observation.last_skipped {
-            let success =
-                status.operations.get(&Operation::Backup).and_then(|backup| backup.last_success_at);
+            let success = status.operations.get(&Operation::Backup).and_then(|backup| backup.last_success_at);
             if success.is_none_or(|success| success < skipped.skipped_at) {
                 let text = format!(
                     "A run ({}) was skipped {}, because another one was going on, and none has succeeded since",
@@ -483,6 +481,10 @@ fn oldest<'a>(collections: &[&'a CollectionReport]) -> Option<&'a BackupReport> 
         .iter()
         .filter_map(|collection| collection.newest.as_ref())
         .min_by_key(|newest| newest.started_at)
+}
+
+fn backups(number: u64) -> String {
+    if number == 1 { "1 backup".to_owned() } else { format!("{} backups", words::count(number)) }
 }
 
 fn names(collections: &[&CollectionReport]) -> String {

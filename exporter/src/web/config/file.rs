@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_valid_and_http2_is_on() {
-        for text in ["", "# nothing\n", "tls_server_config:\nbasic_auth_users:\n", "tls_server_config: {}\n"] {
+        for text in ["", "# nothing\n", "tls_server_config:\nbasic_auth_users:\n", "tls_server_config: {}\n"]
+        {
             assert_eq!(parse(text), Ok(WebConfig::none()), "{text:?}");
         }
     }
@@ -185,7 +186,9 @@ mod tests {
     fn broken_yaml_is_one_line() {
         assert_eq!(problems("tls_server_config: [\n").len(), 1);
         assert_eq!(problems("- a\n"), ["/etc/x/web.yml:1: expected a mapping of keys to values"]);
-        assert!(problems("basic_auth_users:\n  a: x\n  a: y\n").iter().any(|line| line.contains("key repeated")));
+        assert!(
+            problems("basic_auth_users:\n  a: x\n  a: y\n").iter().any(|line| line.contains("key repeated"))
+        );
     }
 
     #[test]

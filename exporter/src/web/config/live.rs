@@ -89,8 +89,7 @@ impl Live {
             let state = State { seen: Seen::Text(Vec::new()), current, tls: None };
             return Ok(Self { path: None, has_tls: false, state: Mutex::new(state) });
         };
-        let text =
-            read(path).map_err(|source| LiveError::Read { path: path.to_owned(), source })?;
+        let text = read(path).map_err(|source| LiveError::Read { path: path.to_owned(), source })?;
         let config = Arc::new(understand(path, &text)?);
         let tls = match &config.tls {
             None => None,
@@ -135,9 +134,7 @@ impl Live {
     fn refresh(&self, path: &Path, state: &mut State) {
         let seen = match read(path) {
             Ok(text) => Seen::Text(text),
-            Err(source) => {
-                Seen::Unreadable(LiveError::Read { path: path.to_owned(), source }.to_string())
-            }
+            Err(source) => Seen::Unreadable(LiveError::Read { path: path.to_owned(), source }.to_string()),
         };
         if seen == state.seen {
             return;
@@ -202,7 +199,10 @@ impl Tls {
             Err(problem) => {
                 let problem = problem.to_string();
                 if self.problem.as_ref() != Some(&problem) {
-                    error!(err = problem.as_str(), "Unable to use the new TLS settings; the ones before stay");
+                    error!(
+                        err = problem.as_str(),
+                        "Unable to use the new TLS settings; the ones before stay"
+                    );
                 }
                 self.problem = Some(problem);
             }

@@ -71,11 +71,7 @@ impl Material {
     ///
     /// # Errors
     /// When a file is no PEM, when the key does not belong to the certificate, or when nothing is left to offer.
-    pub(super) fn server_config(
-        &self,
-        section: &TlsSection,
-        http2: bool,
-    ) -> Result<ServerConfig, TlsError> {
+    pub(super) fn server_config(&self, section: &TlsSection, http2: bool) -> Result<ServerConfig, TlsError> {
         let provider = Arc::new(provider(section)?);
         let chain = certificates("cert_file", &section.certificate, &self.certificate)?;
         let key = PrivateKeyDer::from_pem_slice(&self.key)
@@ -89,9 +85,10 @@ impl Material {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| {
-            let problem = match error {
-                rustls::Error::InconsistentKeys(_) => "the key does not belong to the certificate".to_owned(),
-                other => other.to_string(),
+            let problem = if matches!(error, rustls::Error::InconsistentKeys(_)) {
+                "the key does not belong to the certificate".to_owned()
+            } else {
+                error.to_string()
             };
             malformed("key_file", &section.key, &problem)
         })?;
@@ -183,11 +180,9 @@ fn certificates(
 fn bytes(what: &'static str, pem: &Pem) -> Result<Vec<u8>, TlsError> {
     match pem {
         Pem::Inline(text) => Ok(text.clone().into_bytes()),
-        Pem::File(path) => read(path, MAX_BYTES).map_err(|source| TlsError::Read {
-            what,
-            path: path.clone(),
-            source,
-        }),
+        Pem::File(path) => {
+            read(path, MAX_BYTES).map_err(|source| TlsError::Read { what, path: path.clone(), source })
+        }
     }
 }
 
