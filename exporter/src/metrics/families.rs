@@ -13,15 +13,15 @@ use qdrant_backup_shared::{CollectionName, FailureKind, Operation, Status};
 use super::process::ProcessInfo;
 use super::sheet::Sheet;
 use super::table::{self, Metric};
+use crate::build_info;
 use crate::observe::{CollectionView, Observation, Part};
 
 /// Every metric that is known, built afresh. What is unknown is absent.
 pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricFamily> {
     let mut sheet = Sheet::new();
     sheet.add(&table::UP, &[], flag(observation.is_up()));
-    let revision = option_env!("GIT_REVISION").unwrap_or("unknown");
-    let rust_version = option_env!("RUSTC_VERSION").unwrap_or(env!("CARGO_PKG_RUST_VERSION"));
-    sheet.add(&table::BUILD_INFO, &[env!("CARGO_PKG_VERSION"), revision, rust_version], 1.0);
+    let revision = if build_info::REVISION.is_empty() { "unknown" } else { build_info::REVISION };
+    sheet.add(&table::BUILD_INFO, &[build_info::VERSION, revision, build_info::RUST_VERSION], 1.0);
     collector(&mut sheet, "status", &observation.status);
     collector(&mut sheet, "directory", &observation.directory);
     collector(&mut sheet, "storage", &observation.storage);
