@@ -3,7 +3,7 @@
 /// The release.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The commit; empty when it was not built from a repository.
+/// The commit; empty unless `cargo xtask dist` built it.
 pub const REVISION: &str = env!("QDRANT_BACKUP_BUILT_FROM");
 
 /// The compiler's version.

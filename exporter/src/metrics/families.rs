@@ -20,8 +20,8 @@ use crate::observe::{CollectionView, Observation, Part};
 pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricFamily> {
     let mut sheet = Sheet::new();
     sheet.add(&table::UP, &[], flag(observation.is_up()));
-    let build = [build_info::VERSION, build_info::REVISION, build_info::RUST_VERSION];
-    sheet.add(&table::BUILD_INFO, &build, 1.0);
+    let revision = if build_info::REVISION.is_empty() { "unknown" } else { build_info::REVISION };
+    sheet.add(&table::BUILD_INFO, &[build_info::VERSION, revision, build_info::RUST_VERSION], 1.0);
     collector(&mut sheet, "status", &observation.status);
     collector(&mut sheet, "directory", &observation.directory);
     collector(&mut sheet, "storage", &observation.storage);

@@ -36,7 +36,7 @@ metrics! {
     UP = Gauge "qdrant_backup_up" []
         "1 when the status file was read and the backup directory scanned.";
     BUILD_INFO = Gauge "qdrant_backup_exporter_build_info" ["version", "revision", "rust_version"]
-        "1, with the exporter's version, its source revision and the Rust version it is built for as labels.";
+        "1, with the exporter's version, its source revision and the Rust version it was built with as labels.";
     COLLECTOR_SUCCESS = Gauge "qdrant_backup_scrape_collector_success" ["collector"]
         "Whether this part (status, directory, storage) was read whole and in time.";
     COLLECTOR_DURATION = Gauge "qdrant_backup_scrape_collector_duration_seconds" ["collector"]

@@ -11,7 +11,7 @@ use qdrant_backup_shared::layout::stem;
 use qdrant_backup_shared::{CollectionName, Manifest, VerificationRecord, json_file};
 use rustix::fd::OwnedFd;
 
-use super::files::{Listing, Stamp, stat_in};
+use super::files::{ArchiveFile, Listing, Stamp, stat_in};
 use super::observation::{BackupView, CollectionView, Problem, levels};
 
 /// What was found in one collection's directory, and what it was found by.
@@ -109,8 +109,10 @@ impl Look<'_> {
             }
         }
         for (file, _) in listing.archives.iter().zip(&described).filter(|(_, described)| !**described) {
-            self.after.orphan_files += 1;
-            self.after.orphan_bytes += file.size_bytes;
+            if listing.has_manifest(file.id) || self.is_alone(file) {
+                self.after.orphan_files += 1;
+                self.after.orphan_bytes += file.size_bytes;
+            }
         }
         let view = CollectionView { backups };
         self.after.view = if view == *self.before.view { self.before.view } else { Arc::new(view) };
@@ -215,6 +217,13 @@ impl Look<'_> {
         }
     }
 
+    /// Whether an archive is still there, and still without a manifest: its backup may have been completed, or
+    /// its removal, since the listing.
+    fn is_alone(&self, file: &ArchiveFile) -> bool {
+        let there = |name: &str| matches!(stat_in(self.directory, name), Ok(Some(_)));
+        there(&file.name) && !there(&self.file_name(file.id, "manifest"))
+    }
+
     fn size_now(&self, name: &str) -> Option<u64> {
         let stat = stat_in(self.directory, name).ok()??;
         u64::try_from(stat.st_size).ok()
@@ -272,5 +281,48 @@ mod tests {
 
         atomic::write(&path, 0o600, MANIFEST.as_bytes()).unwrap();
         assert_eq!(points(&look(directory.path(), again, written + TimeDelta::seconds(9))), Some(250));
+    }
+
+    /// What comes of a listing when `change` happens right after it.
+    fn overtaken(path: &Path, before: Collection, change: impl FnOnce()) -> Collection {
+        let directory = open_directory(CWD, path, false).unwrap();
+        let component = "mixtral_embeddings";
+        let listing = Listing::read(&directory, component).unwrap();
+        change();
+        let now = DateTime::UNIX_EPOCH;
+        let look = Look { directory: &directory, path, component, now, before, after: Collection::default() };
+        look.compare(&listing)
+    }
+
+    #[test]
+    fn what_changes_after_the_listing_is_not_taken_for_damage() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |suffix: &str| directory.path().join(format!("{STEM}.{suffix}"));
+        let (manifest, archive) = (path("manifest.json"), path("snapshot.gz"));
+        let put_archive = || atomic::write(&archive, 0o600, &vec![0; 61_234]).unwrap();
+        let put_manifest = || atomic::write(&manifest, 0o600, MANIFEST.as_bytes()).unwrap();
+
+        put_archive();
+        let completed = overtaken(directory.path(), Collection::default(), put_manifest);
+        assert_eq!(completed.orphan_files, 0, "its manifest came later");
+
+        std::fs::remove_file(&archive).unwrap();
+        let completed = overtaken(directory.path(), Collection::default(), put_archive);
+        assert_eq!(completed.view.backups[0].condition, Condition::Good, "its archive came later");
+
+        std::fs::remove_file(&archive).unwrap();
+        let settled = Stamp::at(&manifest).unwrap().modified().unwrap() + TimeDelta::seconds(5);
+        let before = look(directory.path(), Collection::default(), settled);
+        assert_eq!(before.view.backups[0].condition, Condition::Incomplete);
+        let pruned = overtaken(directory.path(), before, || std::fs::remove_file(&manifest).unwrap());
+        assert!(pruned.view.backups.is_empty() && pruned.problems.is_empty(), "{pruned:?}");
+
+        put_archive();
+        let pruned = overtaken(directory.path(), Collection::default(), || {
+            std::fs::remove_file(&archive).unwrap();
+        });
+        assert_eq!(pruned.orphan_files, 0);
+        put_archive();
+        assert_eq!(look(directory.path(), Collection::default(), settled).orphan_files, 1, "a real one");
     }
 }

@@ -135,6 +135,11 @@ impl Listing {
         Ok(listing)
     }
 
+    /// Whether there is a manifest of this backup.
+    pub fn has_manifest(&self, id: BackupId) -> bool {
+        self.manifests.binary_search_by_key(&id, |(of, _)| *of).is_ok()
+    }
+
     /// The stamp of a backup's verification record, if it has one.
     pub fn record(&self, id: BackupId) -> Option<Stamp> {
         let at = self.records.binary_search_by_key(&id, |(of, _)| *of).ok()?;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails its test")]
 
 mod caches;
+mod churn;
 mod damage;
 mod formats;
 mod golden;

@@ -1,3 +1,4 @@
 //! End-to-end tests of the built programs.
 
 mod backup;
+mod looking;
