@@ -68,6 +68,23 @@ fn the_format_follows_accept_and_gzip_follows_accept_encoding() {
 }
 
 #[test]
+fn no_series_is_there_twice() {
+    let place = BackupDirectory::failing();
+    let exporter = Exporter::start(place.path(), &[]);
+    for accept in ["text/plain", "application/openmetrics-text;version=1.0.0"] {
+        let text = exporter.ask("GET", "/metrics", &[("Accept", accept)]).text();
+        let series: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| Some(line.rsplit_once(' ')?.0))
+            .collect();
+        let different: std::collections::BTreeSet<&str> = series.iter().copied().collect();
+        assert!(series.len() > 60);
+        assert_eq!(series.len(), different.len());
+    }
+}
+
+#[test]
 fn the_page_allows_itself_nothing_from_elsewhere() {
     let place = BackupDirectory::healthy();
     let exporter = Exporter::start(place.path(), &[]);

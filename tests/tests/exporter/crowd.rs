@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::http::{self, Answer};
+use e2e::http::{self, Answer, Authority};
 use e2e::{BackupDirectory, Exporter};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -117,6 +117,36 @@ fn clients_that_do_not_take_their_answers_lose_their_turn() {
     println!("12 greedy clients: slowest scrape {slowest:?}, at most {} KiB", memory / 1024);
     assert!(memory < MEMORY_BYTES, "{memory} bytes");
     drop(greedy);
+}
+
+#[test]
+fn handshakes_that_are_never_finished_keep_nobody_out() {
+    raise_limit();
+    let place = BackupDirectory::healthy();
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let identity = authority.sign(&["localhost"]);
+    let config = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n";
+    for (name, text) in
+        [("server.crt", identity.certificate.as_str()), ("server.key", &identity.key), ("web.yml", config)]
+    {
+        qdrant_backup_shared::atomic::write(&directory.path().join(name), 0o600, text.as_bytes()).unwrap();
+    }
+    let web = directory.path().join("web.yml");
+    let exporter = Exporter::start(place.path(), &["--web.config.file", web.to_str().unwrap()]);
+    // The beginning of a handshake that claims to be longer.
+    let torn = open(&exporter, 1400, &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
+    let mut connections: Vec<_> = Vec::new();
+    for _ in 0..40 {
+        let mut stream = http::connect_tls(exporter.address(), &authority, None).unwrap();
+        let answer = http::ask(&mut stream, "GET", "/metrics", &[]).unwrap();
+        assert_eq!(answer.status, 200);
+        connections.push(stream);
+    }
+    let memory = exporter.memory("VmHWM");
+    println!("1400 torn handshakes: at most {} KiB", memory / 1024);
+    assert!(memory < MEMORY_BYTES, "{memory} bytes");
+    drop(torn);
 }
 
 #[test]
