@@ -134,7 +134,7 @@ pub fn parse<T: JsonFile>(path: &Path, contents: &[u8]) -> Result<T, ReadError> 
     Ok(value)
 }
 
-/// The bytes that [`write`] writes: indented, for people read these files too, and ended by a newline.
+/// The bytes that [`write()`] writes: indented, for people read these files too, and ended by a newline.
 ///
 /// # Errors
 /// When the value cannot be written as JSON.
@@ -152,7 +152,7 @@ pub fn write<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
     atomic::write(path, atomic::JSON_MODE, &to_bytes(value)?)
 }
 
-/// As [`write`], but never replaces a file.
+/// As [`write()`], but never replaces a file.
 ///
 /// # Errors
 /// Also when the file exists.

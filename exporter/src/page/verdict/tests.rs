@@ -3,10 +3,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::last_skipped::LastSkipped;
-use qdrant_backup_shared::operation::Stage;
-use qdrant_backup_shared::status::{CollectionStatus, CurrentRun};
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, Status};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind};
 
