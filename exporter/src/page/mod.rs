@@ -1,6 +1,6 @@
 //! The status page: the state of the backups in words, for people, and the same as JSON.
 //!
-//! [`Report`] is made from an observation and the time by a pure function; [`verdict`] judges, [`html`] shows. Nothing
+//! [`Report`] is made from an observation and the time by a pure function; `verdict` judges, `html` shows. Nothing
 //! that is unknown is ever shown as fine.
 
 mod chart;

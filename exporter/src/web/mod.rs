@@ -1,7 +1,7 @@
 //! The web server: who may come in, what is asked, and the answers.
 //!
-//! [`server`] accepts connections, [`connection`] serves one, [`visitors`] bounds how many there are and how long each
-//! may dawdle. [`gate`] decides who is answered, [`routes`] what is answered. Whatever clients do, memory stays bounded
+//! `server` accepts connections, `connection` serves one, `visitors` bounds how many there are and how long each
+//! may dawdle. `gate` decides who is answered, `routes` what is answered. Whatever clients do, memory stays bounded
 //! and the next scrape is answered.
 
 mod answer;
