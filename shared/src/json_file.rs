@@ -93,10 +93,21 @@ pub fn read<T: JsonFile>(path: &Path) -> Result<T, ReadError> {
             ReadError::Io { path, source }
         }
     };
-    let file = File::open(path).map_err(io_error)?;
+    let file = open_regular(path).map_err(io_error)?;
     let mut contents = Vec::new();
     file.take(SIZE_MAX_BYTES + 1).read_to_end(&mut contents).map_err(io_error)?;
     parse(path, &contents)
+}
+
+/// Opens a file, and only a file: opening a pipe that has such a name would wait for ever for its other end.
+fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    }
 }
 
 /// Reads a file of type `T` whose bytes were already fetched from `path`.
@@ -123,7 +134,7 @@ pub fn parse<T: JsonFile>(path: &Path, contents: &[u8]) -> Result<T, ReadError> 
     Ok(value)
 }
 
-/// The bytes that [`write`] writes: indented, for people read these files too, and ended by a newline.
+/// The bytes that [`write()`] writes: indented, for people read these files too, and ended by a newline.
 ///
 /// # Errors
 /// When the value cannot be written as JSON.
@@ -141,7 +152,7 @@ pub fn write<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
     atomic::write(path, atomic::JSON_MODE, &to_bytes(value)?)
 }
 
-/// As [`write`], but never replaces a file.
+/// As [`write()`], but never replaces a file.
 ///
 /// # Errors
 /// Also when the file exists.
@@ -197,5 +208,21 @@ mod tests {
         assert!(read::<Repository>(&directory.path().join("repository.json")).unwrap_err().is_not_found());
         fs::create_dir(directory.path().join("d")).unwrap();
         assert!(!read::<Repository>(&directory.path().join("d")).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_file_is_refused_and_never_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("repository.json");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        let error = read::<Repository>(&path).unwrap_err();
+        assert!(error.to_string().ends_with("cannot be read: not a regular file"), "{error}");
     }
 }

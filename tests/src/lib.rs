@@ -1,5 +1,8 @@
 //! What the end-to-end tests share: the Qdrant stand-in, and the built programs called as their users would.
 
+pub mod backup_directory;
+pub mod exporter;
+pub mod http;
 pub mod place;
 pub mod plant;
 pub mod programs;
@@ -7,6 +10,8 @@ pub mod qdrant_stand_in;
 pub mod running;
 pub mod server;
 
+pub use backup_directory::BackupDirectory;
+pub use exporter::Exporter;
 pub use place::{Place, Ran};
 pub use plant::Planted;
 pub use running::{Running, eventually};

@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: measurements, printed as Markdown. Nothing here asserts a time.
 
 mod backup;
+mod exporter;
+mod repository;
 mod sample;
 
 use clap::{Args, CommandFactory, Subcommand};
@@ -17,6 +19,8 @@ pub(crate) struct Opts {
 enum Benchmark {
     /// A whole backup, uncompressed and gzip, beside curl and sync
     Backup(backup::Opts),
+    /// Scrapes of a large backup directory, beside a bare listing and node_exporter
+    Exporter(exporter::Opts),
 }
 
 /// Only there to list the benchmarks.
@@ -29,6 +33,7 @@ struct Listing {
 pub(crate) fn run(opts: &Opts) -> Result<()> {
     match &opts.benchmark {
         Some(Benchmark::Backup(opts)) => backup::run(opts),
+        Some(Benchmark::Exporter(opts)) => exporter::run(opts),
         None => {
             for benchmark in Listing::command().get_subcommands() {
                 let about = benchmark.get_about().map(ToString::to_string).unwrap_or_default();

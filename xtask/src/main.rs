@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod dist;
 mod links;
+mod metrics;
 mod prose;
 mod schema;
 mod sh;
@@ -32,6 +33,8 @@ enum Command {
     Demo(demo::Opts),
     /// Write the JSON Schemas of the file formats to docs/schema/
     Schema(schema::Opts),
+    /// Write docs/metrics.md from the exporter's table of metrics
+    Metrics(metrics::Opts),
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
     /// Build the programs as they are shipped
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Test(opts) => test::run(&opts),
         Command::Demo(opts) => demo::run(&opts),
         Command::Schema(opts) => schema::run(&opts),
+        Command::Metrics(opts) => metrics::run(&opts),
         Command::Bench(opts) => bench::run(&opts),
         Command::Dist => dist::run(),
     };

@@ -15,9 +15,18 @@ pub(crate) struct Opts {
 }
 
 pub(crate) fn run(opts: &Opts) -> Result<()> {
-    let schemas = qdrant_backup_shared::schema::all();
+    let mut schemas = qdrant_backup_shared::schema::all();
+    schemas.push(("exporter_status.schema.json", exporter_schema()?));
     let directory = workspace::root().join("docs/schema");
     if opts.check { check(&directory, &schemas) } else { write(&directory, &schemas) }
+}
+
+/// The schema of the exporter's own answer, which xtask does not link.
+fn exporter_schema() -> Result<String> {
+    workspace::cargo()
+        .args(["run", "--quiet", "--locked", "--package", "qdrant-backup-exporter"])
+        .args(["--features", "schema", "--example", "schema"])
+        .read()
 }
 
 /// A step of `cargo xtask test`.

@@ -62,6 +62,35 @@ pub(crate) fn debian(package: &str, path: &str) -> Result<()> {
     }
 }
 
+/// The version of Python's client library whose parser reads our OpenMetrics output.
+const PROMETHEUS_CLIENT: &str = "prometheus_client==0.26.0";
+
+/// A step of `cargo xtask test`: what the exporter's tests call, installed before they run.
+pub(crate) fn judges() -> Result<()> {
+    debian("prometheus", "/usr/bin/promtool")?;
+    debian("chromium", "/usr/bin/chromium")?;
+    // Without a font the browser shows no letter.
+    debian("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")?;
+    python()
+}
+
+/// A Python of our own beside the built programs, where the tests look for it.
+fn python() -> Result<()> {
+    let directory = workspace::bin_dir("python")?;
+    let python = directory.join("bin/python");
+    let version =
+        ["-c", "import prometheus_client, importlib.metadata as m; print(m.version('prometheus_client'))"];
+    let wanted = PROMETHEUS_CLIENT.rsplit('=').next().unwrap_or_default();
+    if Cmd::new(&python).args(version).read().is_ok_and(|found| found.trim() == wanted) {
+        println!("{PROMETHEUS_CLIENT}");
+        return Ok(());
+    }
+    // Debian's Python has no module for environments of its own without this package.
+    debian("python3-venv", "/usr/share/doc/python3-venv")?;
+    Cmd::new("python3").args(["-m", "venv"]).arg(&directory).run()?;
+    Cmd::new(&python).args(["-m", "pip", "install", "--quiet", PROMETHEUS_CLIENT]).run()
+}
+
 fn cargo_home() -> Result<PathBuf> {
     std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use qdrant_backup_shared::config_file::{Compression, ConfigFile, Located, parse_duration};
+use qdrant_backup_shared::config_file::{
+    Compression, ConfigFile, DEFAULT_BACKUP_PATH, Located, parse_duration,
+};
 
 use super::layers::{Layers, absolute, as_is, option, optional};
 use super::opts::Opts;
 use super::selection::{Globs, Selection};
 use super::setting::{Setting, Source};
-
-const DEFAULT_PATH: &str = "/opt/qdrant/backups";
 
 /// Where backups go and what they contain.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl BackupSettings {
                 layers.env_file("QDRANT_BACKUP_PATH", |path| absolute(path)),
                 layers.config("backup.path", &file.path, absolute),
             ],
-            PathBuf::from(DEFAULT_PATH),
+            PathBuf::from(DEFAULT_BACKUP_PATH),
         );
         let state_dir = layers.choose_or(
             [

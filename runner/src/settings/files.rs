@@ -6,14 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::config_file::ConfigFile;
+pub use qdrant_backup_shared::config_file::DEFAULT_FILES as DEFAULT_CONFIG_FILES;
 use qdrant_backup_shared::text::one_line;
 
 use super::env_file::EnvFile;
 use super::layers::Layers;
-
-/// Where `backup.yaml` is looked for when `--config` is not given; the first that exists is read.
-pub const DEFAULT_CONFIG_FILES: [&str; 2] =
-    ["/etc/qdrant-backup/backup.yaml", "/opt/qdrant/config/backup.yaml"];
 
 /// Larger files are neither configuration nor keys.
 const MAX_BYTES: u64 = 1 << 20;

@@ -9,7 +9,7 @@ mod keys;
 mod overrides;
 mod problem;
 mod suggest;
-mod tree;
+pub mod tree;
 mod types;
 mod values;
 
@@ -23,3 +23,9 @@ pub use problem::Problem;
 pub use suggest::closest;
 pub use types::{BadValue, Compression, LogLevel, UrlText, parse_duration, parse_size};
 pub use values::Located;
+
+/// Where `backup.yaml` is looked for when nobody names it; the first that exists is read.
+pub const DEFAULT_FILES: [&str; 2] = ["/etc/qdrant-backup/backup.yaml", "/opt/qdrant/config/backup.yaml"];
+
+/// The backup directory when nobody names one.
+pub const DEFAULT_BACKUP_PATH: &str = "/opt/qdrant/backups";

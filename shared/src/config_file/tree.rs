@@ -2,6 +2,7 @@
 //!
 //! Built from the parser's events instead of by a loader, so that nothing recurses, nesting is bounded, and a
 //! repeated key stays visible instead of ending the reading. Aliases and tags are refused: no setting needs them.
+//! The exporter reads its web.config.file with it too.
 
 use std::borrow::Cow;
 
@@ -12,16 +13,16 @@ const MAX_DEPTH: usize = 16;
 
 /// A value and where it begins.
 #[derive(Debug)]
-pub(super) struct Node {
+pub struct Node {
     /// Line number, counted from 1.
-    pub(super) line: usize,
+    pub line: usize,
     /// What stands there.
-    pub(super) value: Value,
+    pub value: Value,
 }
 
 /// What can stand at a place in the file.
 #[derive(Debug)]
-pub(super) enum Value {
+pub enum Value {
     /// Text as written; `plain` when it was not quoted, so that `7` is a number and `"7"` is not.
     Scalar {
         /// The text without its quotes.
@@ -39,20 +40,20 @@ pub(super) enum Value {
 
 /// One key of a mapping with its value.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub struct Entry {
     /// The key's text.
-    pub(super) key: String,
+    pub key: String,
     /// The key's line, counted from 1. Problems with the value name this line.
-    pub(super) line: usize,
+    pub line: usize,
     /// The value.
-    pub(super) value: Node,
+    pub value: Node,
 }
 
 /// A line number and what is wrong there.
-pub(super) type Finding = (usize, String);
+pub type Finding = (usize, String);
 
 /// Reads a document. The tree is absent when the file is empty or its syntax is broken.
-pub(super) fn parse(text: &str) -> (Option<Node>, Vec<Finding>) {
+pub fn parse(text: &str) -> (Option<Node>, Vec<Finding>) {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {

@@ -15,6 +15,7 @@ mod import;
 mod interruptions;
 mod kills;
 mod locking;
+mod looking;
 mod memory;
 mod modes;
 mod options;

@@ -1,0 +1,7 @@
+//! Prints `docs/metrics.md`, for `cargo xtask metrics`.
+
+use std::io::{self, Write};
+
+fn main() -> io::Result<()> {
+    io::stdout().write_all(qdrant_backup_exporter::metrics::reference().as_bytes())
+}

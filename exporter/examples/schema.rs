@@ -1,0 +1,7 @@
+//! Prints the JSON Schema of `/api/v1/status`, for `cargo xtask schema`.
+
+use std::io::{self, Write};
+
+fn main() -> io::Result<()> {
+    io::stdout().write_all(qdrant_backup_exporter::page::schema::text().as_bytes())
+}

@@ -1,0 +1,116 @@
+//! The command line: the flags of every Prometheus exporter, and where the backups are.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+use crate::log::Format;
+
+/// Prometheus metrics about the backups that qdrant-backup made, and a status page for people.
+#[derive(Parser)]
+#[command(name = "qdrant-backup-exporter", max_term_width = 100, disable_version_flag = true)]
+#[command(
+    after_help = "Exit codes: 0 stopped by a signal, or --once with `qdrant_backup_up` 1; 1 failed, or --once \
+    with `qdrant_backup_up` 0; 2 usage; 78 configuration."
+)]
+pub struct Cli {
+    /// Address to listen on; may be repeated. `:PORT` means every address of the machine
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":19854")]
+    pub listen_addresses: Vec<String>,
+    /// Path of the metrics
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
+    pub telemetry_path: String,
+    /// File with TLS, basic auth, headers and rate limit, in the format of Prometheus' exporter-toolkit
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
+    /// Most requests that are answered at once; further ones wait a moment, then get 503. 0 means no limit
+    #[arg(long = "web.max-requests", value_name = "NUMBER", default_value_t = 40)]
+    pub max_requests: u32,
+    /// Least important lines to log
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    pub log_level: LogLevel,
+    /// How the log looks
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
+    pub log_format: LogFormat,
+    /// Configuration file [default: /etc/qdrant-backup/backup.yaml, else /opt/qdrant/config/backup.yaml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Backup directory [env: QDRANT_BACKUP_PATH] [default: /opt/qdrant/backups]
+    #[arg(long, value_name = "DIR")]
+    pub backup_dir: Option<PathBuf>,
+    /// Directory of the status files [env: QDRANT_BACKUP_STATE_DIR] [default: the backup directory]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Print the metrics once and exit, for node_exporter's textfile collector
+    #[arg(long)]
+    pub once: bool,
+    /// With --once: write the metrics to this file, atomically
+    #[arg(long, value_name = "FILE", requires = "once")]
+    pub output: Option<PathBuf>,
+    /// Print the version
+    #[arg(long)]
+    pub version: bool,
+}
+
+/// A log level, as Prometheus' programs name them.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogLevel {
+    /// Requests and decisions.
+    Debug,
+    /// What was done.
+    Info,
+    /// What may need attention.
+    Warn,
+    /// What failed.
+    Error,
+}
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    /// `key=value`.
+    Logfmt,
+    /// A JSON object a line.
+    Json,
+}
+
+impl From<LogLevel> for tracing::Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Error => Self::ERROR,
+        }
+    }
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Logfmt => Self::Logfmt,
+            LogFormat::Json => Self::Json,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        let cli = Cli::parse_from([
+            "x",
+            "--web.listen-address=:1",
+            "--web.listen-address",
+            "[::1]:2",
+            "--log.format=json",
+        ]);
+        assert_eq!(cli.listen_addresses, [":1", "[::1]:2"]);
+        assert_eq!((cli.telemetry_path.as_str(), cli.max_requests), ("/metrics", 40));
+    }
+}

@@ -1,0 +1,7 @@
+//! The command line, and the settings that it, the environment and `backup.yaml` give together.
+
+mod args;
+mod settings;
+
+pub use args::{Cli, LogLevel};
+pub use settings::{Directories, SettingsError};

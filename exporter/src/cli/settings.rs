@@ -1,0 +1,195 @@
+//! Where the backups are: command line, then environment, then `backup.yaml`, then the default, as for the runner.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use qdrant_backup_shared::config_file::{ConfigFile, DEFAULT_BACKUP_PATH, DEFAULT_FILES, Problem};
+use qdrant_backup_shared::text::one_line;
+
+use super::args::Cli;
+
+/// Larger files are no configuration.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The directories to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directories {
+    /// The backup directory.
+    pub backup: PathBuf,
+    /// The directory of the status files.
+    pub state: PathBuf,
+    /// What is wrong in `backup.yaml` without being of any concern here, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// The settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// `backup.yaml` cannot be read.
+    #[error("{asked}: cannot read {}: {source}", path.display())]
+    Read {
+        /// Who named it.
+        asked: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// `backup.yaml` does not say where the backups are in a way that can be understood.
+    #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Problem>),
+    /// A directory is relative: it would mean another place wherever the program is started.
+    #[error("{0}: expected an absolute path, one that begins with /")]
+    Relative(String),
+}
+
+impl Directories {
+    /// Finds the directories.
+    ///
+    /// # Errors
+    /// When a configuration file cannot be read or understood, or when a path is relative.
+    pub fn find(cli: &Cli, environment: &BTreeMap<OsString, OsString>) -> Result<Self, SettingsError> {
+        Self::find_with(cli, environment, &DEFAULT_FILES.map(PathBuf::from))
+    }
+
+    fn find_with(
+        cli: &Cli,
+        environment: &BTreeMap<OsString, OsString>,
+        defaults: &[PathBuf],
+    ) -> Result<Self, SettingsError> {
+        let (config, warnings) = read_config(cli.config.as_deref(), defaults)?;
+        let variable = |name: &'static str| {
+            let value = environment.get(&OsString::from(name)).filter(|value| !value.is_empty())?;
+            Some((name.to_owned(), PathBuf::from(value)))
+        };
+        let flag = |name: &str, value: &Option<PathBuf>| Some((name.to_owned(), value.clone()?));
+        let backup = flag("--backup-dir", &cli.backup_dir)
+            .or_else(|| variable("QDRANT_BACKUP_PATH"))
+            .or_else(|| config.backup.path.map(|path| ("backup.path".to_owned(), path.value)))
+            .unwrap_or_else(|| ("default".to_owned(), PathBuf::from(DEFAULT_BACKUP_PATH)));
+        let backup = absolute(backup)?;
+        let state = flag("--state-dir", &cli.state_dir)
+            .or_else(|| variable("QDRANT_BACKUP_STATE_DIR"))
+            .or_else(|| config.backup.state_dir.map(|path| ("backup.state_dir".to_owned(), path.value)));
+        let state = match state {
+            Some(state) => absolute(state)?,
+            None => backup.clone(),
+        };
+        Ok(Self { backup, state, warnings })
+    }
+}
+
+/// The flags are people's, who mean the directory they are in; files and variables are read from anywhere.
+fn absolute((place, path): (String, PathBuf)) -> Result<PathBuf, SettingsError> {
+    if path.is_absolute() {
+        Ok(path)
+    } else if place.starts_with("--") {
+        std::path::absolute(path).map_err(|_| SettingsError::Relative(place))
+    } else {
+        Err(SettingsError::Relative(place))
+    }
+}
+
+/// Reads `backup.yaml`: the one asked for, which must exist, or the first default that does. Only what it says of the
+/// directories counts; the exporter goes on watching when another key is wrong, and says so.
+fn read_config(
+    asked: Option<&Path>,
+    defaults: &[PathBuf],
+) -> Result<(ConfigFile, Vec<String>), SettingsError> {
+    let paths = match asked {
+        Some(path) => vec![path],
+        None => defaults.iter().map(PathBuf::as_path).collect(),
+    };
+    for path in paths {
+        match read(path) {
+            Ok(text) => return understand(path, &text),
+            Err(error) if asked.is_none() && is_absent(&error) => {}
+            Err(source) => {
+                let asked = if asked.is_some() { "--config" } else { "configuration" };
+                return Err(SettingsError::Read { asked, path: path.to_owned(), source });
+            }
+        }
+    }
+    Ok((ConfigFile::default(), Vec::new()))
+}
+
+fn understand(path: &Path, text: &str) -> Result<(ConfigFile, Vec<String>), SettingsError> {
+    let invalid = match ConfigFile::parse(path, text) {
+        Ok(config) => return Ok((config, Vec::new())),
+        Err(invalid) => invalid,
+    };
+    let concerns = |problem: &Problem| {
+        problem.key.as_deref().is_none_or(|key| matches!(key, "backup" | "backup.path" | "backup.state_dir"))
+    };
+    let (ours, others): (Vec<_>, Vec<_>) = invalid.problems.into_iter().partition(concerns);
+    if ours.is_empty() {
+        Ok((*invalid.readable, others.iter().map(|problem| one_line(&problem.to_string())).collect()))
+    } else {
+        Err(SettingsError::Config(ours))
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    use io::Read;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn find(
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        yaml: &str,
+    ) -> Result<Directories, SettingsError> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("backup.yaml");
+        qdrant_backup_shared::atomic::write(&file, 0o600, yaml.as_bytes()).unwrap();
+        let cli = Cli::parse_from([&["x"], arguments].concat());
+        let environment = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Directories::find_with(&cli, &environment, &[directory.path().join("none"), file])
+    }
+
+    #[test]
+    fn command_line_before_environment_before_file_before_default() {
+        let yaml = "backup: {path: /yaml, state_dir: /yaml-state}\n";
+        let variables = [("QDRANT_BACKUP_PATH", "/env"), ("QDRANT_BACKUP_STATE_DIR", "")];
+        let paths = |found: Directories| (found.backup, found.state);
+        let is = |backup: &str, state: &str| (PathBuf::from(backup), PathBuf::from(state));
+        assert_eq!(paths(find(&[], &[], "").unwrap()), is(DEFAULT_BACKUP_PATH, DEFAULT_BACKUP_PATH));
+        assert_eq!(paths(find(&[], &[], yaml).unwrap()), is("/yaml", "/yaml-state"));
+        assert_eq!(paths(find(&[], &variables, yaml).unwrap()), is("/env", "/yaml-state"));
+        assert_eq!(
+            paths(find(&["--backup-dir=/cli", "--state-dir=/s"], &variables, yaml).unwrap()),
+            is("/cli", "/s")
+        );
+    }
+
+    #[test]
+    fn only_what_concerns_the_directories_stops_the_exporter() {
+        let found = find(&[], &[], "backup: {path: /yaml}\nretention: {keep_dayz: 7}\n").unwrap();
+        assert_eq!(found.backup, Path::new("/yaml"));
+        assert!(found.warnings[0].ends_with("keep_dayz: unknown key; did you mean keep_days?"));
+        for yaml in ["backup: {path: }\n", "backup: [\n", "backup: {path: relative}\n"] {
+            assert!(find(&[], &[], yaml).is_err(), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_asked_for_must_be_there() {
+        let cli = Cli::parse_from(["x", "--config=/nowhere/backup.yaml"]);
+        let error = Directories::find_with(&cli, &BTreeMap::new(), &[]).unwrap_err().to_string();
+        assert!(error.starts_with("--config: cannot read /nowhere/backup.yaml"), "{error}");
+    }
+}

@@ -1,0 +1,32 @@
+//! The exporter: everything behind the command `qdrant-backup-exporter`.
+//!
+//! [`observe`] looks at the files that the runner left, [`metrics`] says what was found in the words of
+//! Prometheus and [`page`] in words for people. None of them knows the command line, the network or the wall clock.
+//! [`web`] answers requests with them.
+
+pub mod build_info;
+pub mod cli;
+pub mod log;
+pub mod metrics;
+pub mod observe;
+pub mod once;
+pub mod page;
+mod start;
+pub mod web;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs what the process was started for.
+pub fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let environment = std::env::vars_os().collect();
+    start::start(&cli, &environment, wall_clock)
+}
+
+/// The one place that looks at the wall clock.
+#[expect(clippy::disallowed_methods, reason = "the one clock; everything else is given the time")]
+fn wall_clock() -> chrono::DateTime<chrono::Utc> {
+    chrono::Utc::now()
+}

@@ -1,0 +1,162 @@
+//! What the exporter logs: one line an event on stderr, in logfmt or JSON, as Prometheus' own programs do.
+//!
+//! Only this program's events are written: libraries' are not meant for its users.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use qdrant_backup_shared::text::one_line;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::{Layer, Registry};
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `time=… level=INFO msg="…" key=value`.
+    Logfmt,
+    /// A JSON object.
+    Json,
+}
+
+/// A subscriber that writes this program's events from `level` up to stderr.
+pub fn subscriber(
+    level: Level,
+    format: Format,
+    clock: fn() -> DateTime<Utc>,
+) -> impl Subscriber + Send + Sync {
+    Registry::default().with(Lines { level, format, clock, write: to_stderr })
+}
+
+/// A log that nobody reads any more is no reason to end.
+fn to_stderr(line: &str) {
+    io::stderr().lock().write_all(line.as_bytes()).unwrap_or(());
+}
+
+struct Lines {
+    level: Level,
+    format: Format,
+    clock: fn() -> DateTime<Utc>,
+    write: fn(&str),
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+        *metadata.level() <= self.level && metadata.target().starts_with("qdrant_backup")
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        (self.write)(&line(self.format, (self.clock)(), *event.metadata().level(), &fields));
+    }
+}
+
+/// The fields of an event in order, the message apart.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value) {
+        match (field.name(), value) {
+            ("message", Value::String(text)) => self.message = text,
+            (name, value) => self.others.push((name, value)),
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, Value::String(one_line(&format!("{value:?}"))));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, Value::String(one_line(value)));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, Value::Bool(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+}
+
+fn line(format: Format, now: DateTime<Utc>, level: Level, fields: &Fields) -> String {
+    let time = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+    match format {
+        Format::Json => {
+            let mut object = Map::new();
+            object.insert("time".to_owned(), time.into());
+            object.insert("level".to_owned(), level.as_str().into());
+            object.insert("msg".to_owned(), fields.message.as_str().into());
+            object.extend(fields.others.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+            format!("{}\n", Value::Object(object))
+        }
+        Format::Logfmt => {
+            let mut line = format!("time={time} level={level} msg={}", word(&fields.message));
+            for (name, value) in &fields.others {
+                let text = value.as_str().map_or_else(|| value.to_string(), word);
+                // Writing to a string cannot fail.
+                write!(line, " {name}={text}").unwrap_or(());
+            }
+            line.push('\n');
+            line
+        }
+    }
+}
+
+/// `text` as logfmt has it: in quotes where it would not be one word.
+fn word(text: &str) -> String {
+    let plain = |character: char| !character.is_whitespace() && !matches!(character, '"' | '=' | '\\');
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(format: Format) -> String {
+        let fields = Fields {
+            message: "Listening on".to_owned(),
+            others: vec![
+                ("address", "[::]:19854".into()),
+                ("http2", false.into()),
+                ("err", "a \"b\"=c".into()),
+                ("count", 3_u64.into()),
+            ],
+        };
+        line(format, "2025-07-15T14:30:00.5Z".parse().unwrap(), Level::INFO, &fields)
+    }
+
+    #[test]
+    fn lines_look_as_prometheus_programs_write_them() {
+        assert_eq!(
+            shown(Format::Logfmt),
+            "time=2025-07-15T14:30:00.500Z level=INFO msg=\"Listening on\" address=[::]:19854 http2=false \
+             err=\"a \\\"b\\\"=c\" count=3\n"
+        );
+        let json: Value = serde_json::from_str(&shown(Format::Json)).unwrap();
+        assert_eq!(json["msg"], "Listening on");
+        assert_eq!(json["count"], 3);
+    }
+}

@@ -1,0 +1,175 @@
+//! From an observation to families of samples.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use prometheus::proto::MetricFamily;
+use qdrant_backup_shared::operation::Outcome;
+use qdrant_backup_shared::status::{CollectionStatus, OperationStatus};
+use qdrant_backup_shared::verification::Level;
+use qdrant_backup_shared::{CollectionName, FailureKind, Operation, Status};
+
+use super::process::ProcessInfo;
+use super::sheet::Sheet;
+use super::table::{self, Metric};
+use crate::build_info;
+use crate::observe::{CollectionView, Observation, Part};
+
+/// Every metric that is known, built afresh. What is unknown is absent.
+pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricFamily> {
+    let mut sheet = Sheet::new();
+    sheet.add(&table::UP, &[], flag(observation.is_up()));
+    let revision = if build_info::REVISION.is_empty() { "unknown" } else { build_info::REVISION };
+    sheet.add(&table::BUILD_INFO, &[build_info::VERSION, revision, build_info::RUST_VERSION], 1.0);
+    collector(&mut sheet, "status", &observation.status);
+    collector(&mut sheet, "directory", &observation.directory);
+    collector(&mut sheet, "storage", &observation.storage);
+    if let Some(status) = &observation.status.value {
+        operations(&mut sheet, status);
+        current_run(&mut sheet, status);
+        collections(&mut sheet, status);
+        sheet.add_if(&table::RETENTION, &[], status.retention_seconds.map(count));
+        sheet.add(&table::SOURCE_CHANGED, &[], flag(status.source_changed));
+    }
+    let skipped = observation.last_skipped.as_ref();
+    sheet.add_if(&table::LAST_SKIPPED, &[], skipped.map(|skipped| time(skipped.skipped_at)));
+    directory(&mut sheet, observation);
+    if let Some(storage) = &observation.storage.value {
+        sheet.add(&table::STORAGE_AVAIL, &[], count(storage.avail_bytes));
+        sheet.add(&table::STORAGE_SIZE, &[], count(storage.size_bytes));
+    }
+    process_figures(&mut sheet, process);
+    sheet.into_families()
+}
+
+fn collector<T>(sheet: &mut Sheet, name: &str, part: &Part<T>) {
+    sheet.add(&table::COLLECTOR_SUCCESS, &[name], flag(part.success()));
+    sheet.add(&table::COLLECTOR_DURATION, &[name], part.duration.as_secs_f64());
+}
+
+/// The operations that this version knows: a bounded set of labels.
+fn operations(sheet: &mut Sheet, status: &Status) {
+    let nothing = OperationStatus::default();
+    for operation in Operation::KNOWN {
+        let name = operation.as_str();
+        let labels = &[name];
+        // Counts of what never ran are known: none.
+        let history = status.operations.get(operation).unwrap_or(&nothing);
+        sheet.add(&table::RUNS, labels, count(history.runs_total));
+        sheet.add(&table::RUN_FAILURES, labels, count(history.failures_total));
+        sheet.add(&table::CONSECUTIVE_FAILURES, labels, count(history.consecutive_failures));
+        sheet.add_if(&table::LAST_ATTEMPT, labels, history.last_attempt_at.map(time));
+        sheet.add_if(&table::LAST_SUCCESS, labels, history.last_success_at.map(time));
+        let success = history.last_outcome.as_ref().map(|outcome| flag(*outcome == Outcome::Success));
+        sheet.add_if(&table::LAST_RUN_SUCCESS, labels, success);
+        sheet.add_if(&table::LAST_RUN_DURATION, labels, history.last_duration_seconds);
+        sheet.add_if(&table::SCHEDULE_INTERVAL, labels, history.schedule_interval_seconds);
+        let mut failures: BTreeMap<&str, u64> = BTreeMap::new();
+        for (kind, collections) in &history.failures {
+            let kind = if FailureKind::KNOWN.contains(kind) { kind.as_str() } else { "other" };
+            *failures.entry(kind).or_default() += collections;
+        }
+        for (kind, collections) in failures {
+            sheet.add(&table::LAST_RUN_FAILURES, &[name, kind], count(collections));
+        }
+    }
+}
+
+fn current_run(sheet: &mut Sheet, status: &Status) {
+    for operation in Operation::KNOWN {
+        let run = status.current_run.as_ref().filter(|run| run.operation == *operation);
+        let labels = &[operation.as_str()];
+        sheet.add(&table::RUN_IN_PROGRESS, labels, flag(run.is_some()));
+        sheet.add_if(&table::RUN_STARTED, labels, run.map(|run| time(run.started_at)));
+        sheet.add_if(&table::RUN_HEARTBEAT, labels, run.map(|run| time(run.heartbeat_at)));
+    }
+}
+
+fn collections(sheet: &mut Sheet, status: &Status) {
+    let mut leftovers: BTreeMap<&CollectionName, u64> =
+        status.collections.keys().map(|collection| (collection, 0)).collect();
+    for snapshot in status.undeleted_snapshots.iter().chain(&status.suspected_leftovers) {
+        *leftovers.entry(&snapshot.collection).or_default() += 1;
+    }
+    for (collection, number) in leftovers {
+        sheet.add(&table::SERVER_LEFTOVERS, &[collection.as_str()], count(number));
+    }
+    for (collection, history) in &status.collections {
+        let labels = &[collection.as_str()];
+        let CollectionStatus {
+            on_server, last_outcome, last_duration_seconds, last_success_at, points, ..
+        } = history;
+        sheet.add_if(&table::ON_SERVER, labels, on_server.map(flag));
+        let success = last_outcome.as_ref().map(|outcome| flag(*outcome == Outcome::Success));
+        sheet.add_if(&table::COLLECTION_LAST_RUN_SUCCESS, labels, success);
+        sheet.add_if(&table::COLLECTION_LAST_DURATION, labels, *last_duration_seconds);
+        sheet.add_if(&table::COLLECTION_LAST_SUCCESS, labels, last_success_at.map(time));
+        sheet.add_if(&table::COLLECTION_POINTS, labels, points.map(count));
+    }
+}
+
+fn directory(sheet: &mut Sheet, observation: &Observation) {
+    let Some(directory) = &observation.directory.value else { return };
+    let nothing = Arc::default();
+    // A collection that only the status knows has no backup here, and that is known.
+    let mut views: BTreeMap<&CollectionName, &Arc<CollectionView>> = BTreeMap::new();
+    if let Some(status) = &observation.status.value {
+        views.extend(status.collections.keys().map(|collection| (collection, &nothing)));
+    }
+    views.extend(&directory.collections);
+    for (collection, view) in views {
+        backups(sheet, collection.as_str(), view);
+    }
+    sheet.add(&table::ORPHAN_FILES, &[], count(directory.orphan_files));
+    sheet.add(&table::ORPHAN_BYTES, &[], count(directory.orphan_bytes));
+    sheet.add(&table::TEMPORARY_FILES, &[], count(directory.temporary_files));
+    sheet.add(&table::UNREADABLE_FILES, &[], count(observation.problems.len() as u64));
+}
+
+fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
+    let labels = &[collection];
+    sheet.add(&table::BACKUPS, labels, count(view.good().count() as u64));
+    let size_bytes = view.good().map(|backup| backup.stored_size_bytes).sum();
+    sheet.add(&table::BACKUPS_SIZE, labels, count(size_bytes));
+    sheet.add_if(&table::OLDEST, labels, view.good().map(|backup| backup.started_at).min().map(time));
+    if let Some(newest) = view.newest_good() {
+        sheet.add(&table::NEWEST, labels, time(newest.started_at));
+        sheet.add(&table::NEWEST_SIZE, labels, count(newest.stored_size_bytes));
+        sheet.add(&table::NEWEST_SNAPSHOT_SIZE, labels, count(newest.snapshot_size_bytes));
+    }
+    for level in Level::KNOWN {
+        let newest = view.good().filter(|backup| backup.passed(level)).map(|backup| backup.started_at).max();
+        sheet.add_if(&table::NEWEST_VERIFIED, &[collection, level.as_str()], newest.map(time));
+    }
+    let unverified = view.backups.iter().filter(|backup| !backup.is_verified()).count();
+    let failed = view.backups.iter().filter(|backup| backup.verification_failed).count();
+    let incomplete = view.backups.iter().filter(|backup| backup.is_incomplete()).count();
+    sheet.add(&table::UNVERIFIED, labels, count(unverified as u64));
+    sheet.add(&table::VERIFICATION_FAILED, labels, count(failed as u64));
+    sheet.add(&table::INCOMPLETE, labels, count(incomplete as u64));
+}
+
+fn process_figures(sheet: &mut Sheet, process: &ProcessInfo) {
+    let mut whole = |metric: &Metric, value: Option<u64>| sheet.add_if(metric, &[], value.map(count));
+    whole(&table::PROCESS_OPEN_FDS, process.open_fds);
+    whole(&table::PROCESS_MAX_FDS, process.max_fds);
+    whole(&table::PROCESS_RESIDENT, process.resident_memory_bytes);
+    whole(&table::PROCESS_VIRTUAL, process.virtual_memory_bytes);
+    whole(&table::PROCESS_THREADS, process.threads);
+    sheet.add_if(&table::PROCESS_CPU, &[], process.cpu_seconds);
+    sheet.add_if(&table::PROCESS_START, &[], process.start_time_seconds);
+}
+
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+/// Exact up to 2^53, that is, up to eight million gigabytes.
+fn count(number: u64) -> f64 {
+    number as f64
+}
+
+fn time(at: DateTime<Utc>) -> f64 {
+    at.timestamp_millis() as f64 / 1000.0
+}

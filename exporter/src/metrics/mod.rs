@@ -1,0 +1,14 @@
+//! What an observation says, in the words of Prometheus.
+
+mod encode;
+mod families;
+mod process;
+mod reference;
+mod sheet;
+mod table;
+
+pub use encode::{openmetrics, text};
+pub use families::families;
+pub use process::ProcessInfo;
+pub use reference::reference;
+pub use table::{ALL, Kind, Metric};

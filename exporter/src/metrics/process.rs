@@ -1,0 +1,81 @@
+//! What the system says of this process: the metrics `process_*`, named as in Prometheus' own client libraries.
+
+use std::fs;
+
+/// The figures of one process. Each is absent where the system does not tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ProcessInfo {
+    /// Processor time used, in seconds.
+    pub cpu_seconds: Option<f64>,
+    /// Open file descriptors.
+    pub open_fds: Option<u64>,
+    /// The most that may be open.
+    pub max_fds: Option<u64>,
+    /// Memory in use, in bytes.
+    pub resident_memory_bytes: Option<u64>,
+    /// Address space in use, in bytes.
+    pub virtual_memory_bytes: Option<u64>,
+    /// When it was started, as a Unix time.
+    pub start_time_seconds: Option<f64>,
+    /// Threads.
+    pub threads: Option<u64>,
+}
+
+impl ProcessInfo {
+    /// This process, now.
+    pub fn read() -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let mut info = parse(&read("/proc/self/stat"), &read("/proc/stat"));
+        info.open_fds = fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as u64);
+        info.max_fds = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        info
+    }
+}
+
+/// From the contents of `/proc/self/stat` and `/proc/stat`; see proc(5).
+fn parse(process: &str, system: &str) -> ProcessInfo {
+    // The second field is the program's name in parentheses, with whatever is in it; after it comes the third.
+    let after_name = process.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let seconds = |ticks: u64| ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    let booted = system.lines().find_map(|line| line.strip_prefix("btime ")?.parse::<u64>().ok());
+    ProcessInfo {
+        cpu_seconds: field(14).zip(field(15)).map(|(user, kernel)| seconds(user + kernel)),
+        open_fds: None,
+        max_fds: None,
+        resident_memory_bytes: field(24).map(|pages| pages * rustix::param::page_size() as u64),
+        virtual_memory_bytes: field(23),
+        start_time_seconds: booted.zip(field(22)).map(|(booted, ticks)| booted as f64 + seconds(ticks)),
+        threads: field(20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_program_name_shifts_nothing() {
+        let stat = "7 (a) 1 (b c) S 1 7 7 0 -1 4194560 300 0 0 0 150 50 0 0 20 0 4 0 1000 9000000 500 1";
+        let info = parse(stat, "cpu 1 2\nbtime 1752589800\n");
+        assert_eq!(info.cpu_seconds, Some(2.0));
+        assert_eq!(info.threads, Some(4));
+        assert_eq!(info.virtual_memory_bytes, Some(9_000_000));
+        assert_eq!(info.resident_memory_bytes, Some(500 * rustix::param::page_size() as u64));
+        assert_eq!(info.start_time_seconds, Some(1_752_589_810.0));
+    }
+
+    #[test]
+    fn unreadable_figures_are_absent() {
+        assert_eq!(parse("", ""), ProcessInfo::default());
+    }
+
+    #[test]
+    fn this_process_has_every_figure() {
+        let info = ProcessInfo::read();
+        assert!(info.open_fds.is_some_and(|number| number > 2), "{info:?}");
+        assert!(info.resident_memory_bytes > Some(100_000) && info.threads >= Some(1), "{info:?}");
+        assert!(info.start_time_seconds > Some(1.6e9) && info.cpu_seconds.is_some(), "{info:?}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Every metric: name, type, labels, meaning. The one place that `docs/metrics.md` is made from.
+
+/// One metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its full name.
+    pub name: &'static str,
+    /// Whether it only grows.
+    pub kind: Kind,
+    /// Its labels, in the order in which values are given.
+    pub labels: &'static [&'static str],
+    /// What it means, in a line.
+    pub help: &'static str,
+}
+
+/// The types of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A value that comes and goes.
+    Gauge,
+    /// A count that only grows.
+    Counter,
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(pub(super) const $constant: Metric =
+            Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)+
+
+        /// All metrics, in the order in which they are shown.
+        pub const ALL: &[Metric] = &[$($constant),+];
+    };
+}
+
+metrics! {
+    UP = Gauge "qdrant_backup_up" []
+        "1 when the status file was read and the backup directory scanned.";
+    BUILD_INFO = Gauge "qdrant_backup_exporter_build_info" ["version", "revision", "rust_version"]
+        "1, with the exporter's version, its source revision and the Rust version it was built with as labels.";
+    COLLECTOR_SUCCESS = Gauge "qdrant_backup_scrape_collector_success" ["collector"]
+        "Whether this part (status, directory, storage) was read whole and in time.";
+    COLLECTOR_DURATION = Gauge "qdrant_backup_scrape_collector_duration_seconds" ["collector"]
+        "How long reading this part took.";
+
+    RUNS = Counter "qdrant_backup_runs_total" ["operation"]
+        "Runs of this operation that have ended, counted by the runner in the status file.";
+    RUN_FAILURES = Counter "qdrant_backup_run_failures_total" ["operation"]
+        "Runs of this operation that have ended in anything but success.";
+    LAST_ATTEMPT = Gauge "qdrant_backup_last_attempt_timestamp_seconds" ["operation"]
+        "When the last completed run of this operation began.";
+    LAST_SUCCESS = Gauge "qdrant_backup_last_success_timestamp_seconds" ["operation"]
+        "When this operation last ended in success. A failure never moves it.";
+    LAST_RUN_SUCCESS = Gauge "qdrant_backup_last_run_success" ["operation"]
+        "Whether the last completed run of this operation succeeded as a whole.";
+    LAST_RUN_DURATION = Gauge "qdrant_backup_last_run_duration_seconds" ["operation"]
+        "How long the last completed run of this operation took.";
+    CONSECUTIVE_FAILURES = Gauge "qdrant_backup_consecutive_failures" ["operation"]
+        "Runs of this operation that have failed since its last success.";
+    LAST_RUN_FAILURES = Gauge "qdrant_backup_last_run_failures" ["operation", "kind"]
+        "Collections that failed in the last completed run, by kind of failure; kinds that this version does not know are \"other\".";
+    RUN_IN_PROGRESS = Gauge "qdrant_backup_run_in_progress" ["operation"]
+        "1 while the status file says that a run is going on, also after one that died without saying so.";
+    RUN_STARTED = Gauge "qdrant_backup_run_started_timestamp_seconds" ["operation"]
+        "When the run in progress began.";
+    RUN_HEARTBEAT = Gauge "qdrant_backup_run_heartbeat_timestamp_seconds" ["operation"]
+        "When the run in progress last made progress; it writes that at most every 30 s.";
+    LAST_SKIPPED = Gauge "qdrant_backup_last_skipped_timestamp_seconds" []
+        "When a run last gave up because another held the lock.";
+    SCHEDULE_INTERVAL = Gauge "qdrant_backup_schedule_interval_seconds" ["operation"]
+        "The longest gap between two runs that the configured schedule allows.";
+    RETENTION = Gauge "qdrant_backup_retention_seconds" []
+        "The configured retention by age.";
+    SOURCE_CHANGED = Gauge "qdrant_backup_source_changed" []
+        "1 when the server is not the one that these backups came from; nothing is pruned then.";
+
+    ON_SERVER = Gauge "qdrant_backup_collection_on_server" ["collection"]
+        "1 when the last completed unfiltered backup run saw the collection on the server, 0 when it was gone.";
+    COLLECTION_LAST_RUN_SUCCESS = Gauge "qdrant_backup_collection_last_run_success" ["collection"]
+        "Whether the last attempt to back up this collection succeeded.";
+    COLLECTION_LAST_DURATION = Gauge "qdrant_backup_collection_last_duration_seconds" ["collection"]
+        "How long the last attempt to back up this collection took.";
+    COLLECTION_LAST_SUCCESS = Gauge "qdrant_backup_collection_last_success_timestamp_seconds" ["collection"]
+        "When the last successful backup of this collection began, by the runner's word.";
+    COLLECTION_POINTS = Gauge "qdrant_backup_collection_points" ["collection"]
+        "Points in the last successful backup of this collection, by the runner's word.";
+    SERVER_LEFTOVERS = Gauge "qdrant_backup_server_leftover_snapshots" ["collection"]
+        "Snapshots that are still on the server and that this tool made, or may have made.";
+
+    BACKUPS = Gauge "qdrant_backup_backups" ["collection"]
+        "Good backups on disk: complete, and no failed verification stands.";
+    BACKUPS_SIZE = Gauge "qdrant_backup_backups_size_bytes" ["collection"]
+        "Length of all good backups' archives on disk.";
+    OLDEST = Gauge "qdrant_backup_oldest_timestamp_seconds" ["collection"]
+        "When the oldest good backup on disk began.";
+    NEWEST = Gauge "qdrant_backup_newest_timestamp_seconds" ["collection"]
+        "When the newest good backup on disk began: the age of its data.";
+    NEWEST_SIZE = Gauge "qdrant_backup_newest_size_bytes" ["collection"]
+        "Length of the newest good backup's archives on disk.";
+    NEWEST_SNAPSHOT_SIZE = Gauge "qdrant_backup_newest_snapshot_size_bytes" ["collection"]
+        "Length of the newest good backup's snapshots before compression.";
+    NEWEST_VERIFIED = Gauge "qdrant_backup_newest_verified_timestamp_seconds" ["collection", "level"]
+        "When the newest good backup that has passed verification at this level (checksum, archive, restore) began.";
+    UNVERIFIED = Gauge "qdrant_backup_unverified_backups" ["collection"]
+        "Backups on disk of which no check has ever found whether they are sound.";
+    VERIFICATION_FAILED = Gauge "qdrant_backup_verification_failed_backups" ["collection"]
+        "Backups on disk that failed verification and have not passed since.";
+    INCOMPLETE = Gauge "qdrant_backup_incomplete_backups" ["collection"]
+        "Backups on disk of which an archive is missing or has another length than its manifest says.";
+
+    ORPHAN_FILES = Gauge "qdrant_backup_orphan_files" []
+        "Archives without a manifest. Each may be a last copy.";
+    ORPHAN_BYTES = Gauge "qdrant_backup_orphan_bytes" []
+        "Length of the archives without a manifest.";
+    TEMPORARY_FILES = Gauge "qdrant_backup_temporary_files" []
+        "Unfinished files: of the run that is going on, or of one that was killed.";
+    UNREADABLE_FILES = Gauge "qdrant_backup_unreadable_files" []
+        "Files and directories of the backup and state directories that are there and cannot be read; the log names them.";
+    STORAGE_AVAIL = Gauge "qdrant_backup_storage_avail_bytes" []
+        "Room that an ordinary user can still fill on the file system of the backup directory.";
+    STORAGE_SIZE = Gauge "qdrant_backup_storage_size_bytes" []
+        "Size of the file system of the backup directory.";
+
+    PROCESS_CPU = Counter "process_cpu_seconds_total" []
+        "Processor time that the exporter has used, user and system.";
+    PROCESS_OPEN_FDS = Gauge "process_open_fds" []
+        "File descriptors that the exporter has open.";
+    PROCESS_MAX_FDS = Gauge "process_max_fds" []
+        "File descriptors that the exporter may have open.";
+    PROCESS_RESIDENT = Gauge "process_resident_memory_bytes" []
+        "Memory that the exporter has in use.";
+    PROCESS_VIRTUAL = Gauge "process_virtual_memory_bytes" []
+        "Address space that the exporter has in use.";
+    PROCESS_START = Gauge "process_start_time_seconds" []
+        "When the exporter was started.";
+    PROCESS_THREADS = Gauge "process_threads" []
+        "Threads of the exporter.";
+}

@@ -1,0 +1,224 @@
+//! The one who looks: three parts, each on its own thread, and an answer before the deadline.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::Layout;
+
+use super::directory::{Directory, DirectoryLook};
+use super::observation::{DirectoryView, Observation, Part, Storage};
+use super::state::{self, State, StateLook};
+use super::worker::{Answer, Worker};
+
+/// Looks at a backup directory and its state directory. Shared by all who ask.
+#[derive(Debug)]
+pub struct Observer {
+    layout: Layout,
+    state: Worker<StateLook>,
+    directory: Worker<Looked>,
+    storage: Worker<Result<Arc<Storage>, String>>,
+}
+
+/// A look at the directory, with the view ready to be shared.
+#[derive(Debug)]
+struct Looked {
+    view: Option<Arc<DirectoryView>>,
+    look: DirectoryLook,
+}
+
+impl Observer {
+    /// An observer of `backup_dir`, whose status files are in `state_dir`. Nothing is looked at yet.
+    ///
+    /// # Errors
+    /// When its threads cannot be started.
+    pub fn new(backup_dir: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> io::Result<Self> {
+        let layout = Layout::new(backup_dir, state_dir);
+        let mut state = State::new(&layout);
+        let mut directory = Directory::new(layout.clone());
+        let root = layout.root().to_owned();
+        Self::with(
+            layout,
+            move |now| state.look(now),
+            move |now| directory.look(now),
+            move |_| state::storage(&root),
+        )
+    }
+
+    /// An observer whose parts are looked at in these ways.
+    fn with(
+        layout: Layout,
+        state: impl FnMut(DateTime<Utc>) -> StateLook + Send + 'static,
+        mut directory: impl FnMut(DateTime<Utc>) -> DirectoryLook + Send + 'static,
+        mut storage: impl FnMut(DateTime<Utc>) -> Result<Storage, String> + Send + 'static,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            layout,
+            state: Worker::start("status", state)?,
+            directory: Worker::start("directory", move |now| {
+                let mut look = directory(now);
+                Looked { view: look.view.take().map(Arc::new), look }
+            })?,
+            storage: Worker::start("storage", move |now| storage(now).map(Arc::new))?,
+        })
+    }
+
+    /// The layout that is looked at.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Looks, and answers within `deadline`. A part that has not answered by then is given as it was last
+    /// known, with a problem. Who asks while a look is under way shares the next one.
+    pub fn observe(&self, now: DateTime<Utc>, deadline: Duration) -> Arc<Observation> {
+        let until = Instant::now() + deadline;
+        let wanted = (self.state.ask(now), self.directory.ask(now), self.storage.ask(now));
+        let state = self.state.wait(wanted.0, until);
+        let directory = self.directory.wait(wanted.1, until);
+        let storage = self.storage.wait(wanted.2, until);
+        Arc::new(observation(now, &state, &directory, &storage))
+    }
+}
+
+fn observation(
+    now: DateTime<Utc>,
+    state: &Answer<StateLook>,
+    directory: &Answer<Looked>,
+    storage: &Answer<Result<Arc<Storage>, String>>,
+) -> Observation {
+    let (looked, files) = (directory.value.as_deref(), state.value.as_deref());
+    let status_problem = files.and_then(|files| files.status_problem.as_ref());
+    let mut problems: Vec<_> = status_problem
+        .into_iter()
+        .chain(files.and_then(|files| files.last_skipped_problem.as_ref()))
+        .cloned()
+        .collect();
+    problems.extend(looked.iter().flat_map(|looked| looked.look.problems.iter().cloned()));
+    Observation {
+        taken_at: now,
+        status: part(
+            state,
+            files.and_then(|files| files.status.clone()),
+            status_problem.map(|problem| problem.message.clone()),
+        ),
+        last_skipped: files.and_then(|files| files.last_skipped.clone()),
+        directory: part(
+            directory,
+            looked.and_then(|looked| looked.view.clone()),
+            looked.and_then(|looked| looked.look.problem.clone()),
+        ),
+        storage: part(
+            storage,
+            storage.value.as_deref().and_then(|storage| storage.as_ref().ok().cloned()),
+            storage.value.as_deref().and_then(|storage| storage.as_ref().err().cloned()),
+        ),
+        problems,
+    }
+}
+
+fn part<T, A>(answer: &Answer<A>, value: Option<Arc<T>>, problem: Option<String>) -> Part<T> {
+    let late = || "no answer in time; does the disk or its network mount hang?".to_owned();
+    Part { value, problem: if answer.in_time { problem } else { Some(late()) }, duration: answer.duration }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::observe::Problem;
+
+    fn nothing(_: DateTime<Utc>) -> StateLook {
+        StateLook { status: None, status_problem: None, last_skipped: None, last_skipped_problem: None }
+    }
+
+    #[test]
+    fn a_hung_directory_is_answered_in_time_with_what_is_known_and_hides_no_other_part() {
+        let (release, gate) = mpsc::channel::<u64>();
+        let observer = Observer::with(
+            Layout::new("/b", "/b"),
+            nothing,
+            move |_| DirectoryLook {
+                view: Some(DirectoryView { orphan_files: gate.recv().unwrap_or(0), ..Default::default() }),
+                ..Default::default()
+            },
+            |_| Ok(Storage { avail_bytes: 1, size_bytes: 2 }),
+        )
+        .unwrap();
+        let soon = Duration::from_millis(50);
+        let began = Instant::now();
+        let hung = observer.observe(DateTime::UNIX_EPOCH, soon);
+        assert!(began.elapsed() < Duration::from_secs(20));
+        assert!(hung.directory.value.is_none() && !hung.directory.success());
+        assert!(hung.directory.problem.as_ref().is_some_and(|problem| problem.contains("mount hang")));
+        assert!(hung.storage.success(), "the other parts are not hidden");
+        assert!(!hung.is_up());
+
+        // The look that hung ends, and so does the one that was asked for now.
+        release.send(1).unwrap();
+        release.send(2).unwrap();
+        let healed = observer.observe(DateTime::UNIX_EPOCH, Duration::from_secs(20));
+        assert!(healed.directory.success());
+        let known = healed.directory.value.as_ref().unwrap().orphan_files;
+
+        let hung = observer.observe(DateTime::UNIX_EPOCH, soon);
+        assert!(!hung.directory.success());
+        assert!(hung.directory.value.as_ref().unwrap().orphan_files >= known, "as it was last seen");
+        drop(release);
+    }
+
+    #[test]
+    fn many_who_ask_at_once_share_looks() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let looks = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&looks);
+        let observer = Observer::with(
+            Layout::new("/b", "/b"),
+            nothing,
+            move |_| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(50));
+                DirectoryLook { view: Some(DirectoryView::default()), ..Default::default() }
+            },
+            |_| Err("none".to_owned()),
+        )
+        .unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..100 {
+                scope.spawn(|| {
+                    let seen = observer.observe(DateTime::UNIX_EPOCH, Duration::from_secs(20));
+                    assert!(seen.directory.success());
+                    assert_eq!(seen.storage.problem.as_deref(), Some("none"));
+                });
+            }
+        });
+        assert!(looks.load(Ordering::SeqCst) < 50, "{looks:?}");
+    }
+
+    #[test]
+    fn every_problem_of_a_file_is_listed() {
+        let problem = |name: &str| Problem { path: name.into(), modified: None, message: name.to_owned() };
+        let observer = Observer::with(
+            Layout::new("/b", "/b"),
+            move |_| StateLook {
+                status: None,
+                status_problem: Some(problem("status.json")),
+                last_skipped: None,
+                last_skipped_problem: Some(problem("last_skipped.json")),
+            },
+            move |_| DirectoryLook {
+                view: Some(DirectoryView::default()),
+                problems: vec![problem("manifest")],
+                ..Default::default()
+            },
+            |_| Err("none".to_owned()),
+        )
+        .unwrap();
+        let seen = observer.observe(DateTime::UNIX_EPOCH, Duration::from_secs(20));
+        let paths: Vec<_> = seen.problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(paths, ["status.json", "last_skipped.json", "manifest"]);
+        assert_eq!(seen.status.problem.as_deref(), Some("status.json"));
+    }
+}

@@ -1,0 +1,341 @@
+//! What the page shows, as data. Also the answer of `/api/v1/status`.
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::status::{CollectionStatus, Status};
+use qdrant_backup_shared::verification::Level;
+use qdrant_backup_shared::{CollectionName, Failure};
+use serde::Serialize;
+
+use super::verdict::{Verdict, verdict};
+use super::words;
+use crate::build_info;
+use crate::observe::{BackupView, CollectionView, Observation};
+
+/// How many backups' sizes are shown.
+const SIZES: usize = 30;
+
+/// The state of the backups at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Report {
+    /// 1. A new field is no new version.
+    pub schema_version: u32,
+    /// When the files were looked at.
+    pub taken_at: DateTime<Utc>,
+    /// The version of this exporter.
+    pub exporter_version: String,
+    /// The machine that the runner ran on, once it has.
+    pub hostname: Option<String>,
+    /// All in all: is it well?
+    pub verdict: Verdict,
+    /// Each collection that is on the server or has backups, by name.
+    pub collections: Vec<CollectionReport>,
+    /// The run that is going on, or that died.
+    pub current_run: Option<CurrentRun>,
+    /// The last run that ended.
+    pub last_run: Option<LastRun>,
+    /// Each operation that was ever begun.
+    pub operations: Vec<OperationReport>,
+    /// Room on the disk; unknown where it could not be asked.
+    pub storage: Option<Storage>,
+    /// For how long backups are kept, where age decides that.
+    pub retention_seconds: Option<u64>,
+    /// Everything that could not be read, a line each.
+    pub problems: Vec<String>,
+}
+
+/// One collection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CollectionReport {
+    /// Its name.
+    pub collection: CollectionName,
+    /// Whether the last complete backup run saw it on the server; unknown before one.
+    pub on_server: Option<bool>,
+    /// Its newest backup that can be trusted.
+    pub newest: Option<BackupReport>,
+    /// Backups that can be trusted.
+    pub good_backups: u64,
+    /// Backups with an archive missing or of another size.
+    pub incomplete_backups: u64,
+    /// Backups that verification found bad.
+    pub verification_failed_backups: u64,
+    /// When the runner says that a backup last succeeded: the age of its data.
+    pub last_success_at: Option<DateTime<Utc>>,
+    /// How the last attempt ended.
+    pub last_outcome: Option<Outcome>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// The last backups, oldest first.
+    pub history: Vec<BackupReport>,
+}
+
+/// One backup.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BackupReport {
+    /// Its id.
+    pub backup_id: String,
+    /// When it began: the age of its data.
+    pub started_at: DateTime<Utc>,
+    /// Its age.
+    pub age_seconds: f64,
+    /// Its archives' length on disk in bytes.
+    pub size_bytes: u64,
+    /// Points that it holds.
+    pub points: Option<u64>,
+    /// Whether it can be trusted: `good`, `incomplete` or `failed`.
+    pub condition: String,
+    /// The deepest level at which it passed.
+    pub verified_level: Option<Level>,
+    /// When it last passed there.
+    pub verified_at: Option<DateTime<Utc>>,
+}
+
+/// A run that has not ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CurrentRun {
+    /// What it is doing.
+    pub operation: Operation,
+    /// Where in that it is.
+    pub stage: Stage,
+    /// The collection it works on.
+    pub collection: Option<CollectionName>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it last made progress.
+    pub heartbeat_at: DateTime<Utc>,
+}
+
+/// A run that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LastRun {
+    /// What was called.
+    pub command: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub completed_at: DateTime<Utc>,
+    /// How long it took.
+    pub duration_seconds: f64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Where the time went, all collections together, in the order of the work.
+    pub stages: Vec<StageReport>,
+    /// Its warnings.
+    pub warnings: Vec<String>,
+}
+
+/// One stage of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StageReport {
+    /// Which operation it was part of.
+    pub operation: Operation,
+    /// Which stage.
+    pub stage: Stage,
+    /// How long it took.
+    pub duration_seconds: f64,
+    /// Bytes received from the server.
+    pub bytes: Option<u64>,
+}
+
+/// One operation's history.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OperationReport {
+    /// Which operation.
+    pub operation: Operation,
+    /// When it was last begun.
+    pub last_attempt_at: Option<DateTime<Utc>>,
+    /// When it last succeeded.
+    pub last_success_at: Option<DateTime<Utc>>,
+    /// How it last ended.
+    pub last_outcome: Option<Outcome>,
+    /// How often it has ended.
+    pub runs_total: u64,
+    /// How often in anything but success.
+    pub failures_total: u64,
+    /// The longest gap that its schedule allows.
+    pub schedule_interval_seconds: Option<f64>,
+}
+
+/// Room on a disk.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Storage {
+    /// What can still be written, in bytes.
+    pub avail_bytes: u64,
+    /// The whole, in bytes.
+    pub size_bytes: u64,
+}
+
+impl Report {
+    /// What `observation` says at `now`.
+    pub fn new(observation: &Observation, now: DateTime<Utc>) -> Self {
+        let status = observation.status.value.as_deref();
+        let collections = collections(observation, now);
+        let mut problems: Vec<String> =
+            observation.problems.iter().map(|problem| problem.message.clone()).collect();
+        problems.extend(observation.directory.problem.clone());
+        problems.extend(observation.storage.problem.clone());
+        Self {
+            schema_version: 1,
+            taken_at: now,
+            exporter_version: build_info::VERSION.to_owned(),
+            hostname: status.map(|status| status.hostname.clone()),
+            verdict: verdict(observation, &collections, now),
+            current_run: status.and_then(current_run),
+            last_run: status.and_then(last_run),
+            operations: status.map(operations).unwrap_or_default(),
+            storage: observation
+                .storage
+                .value
+                .as_deref()
+                .map(|storage| Storage { avail_bytes: storage.avail_bytes, size_bytes: storage.size_bytes }),
+            retention_seconds: status.and_then(|status| status.retention_seconds),
+            collections,
+            problems,
+        }
+    }
+}
+
+/// Every collection that the status or the directory knows.
+fn collections(observation: &Observation, now: DateTime<Utc>) -> Vec<CollectionReport> {
+    let status = observation.status.value.as_deref();
+    let directory = observation.directory.value.as_deref();
+    let mut names: Vec<&CollectionName> = directory
+        .iter()
+        .flat_map(|directory| directory.collections.keys())
+        .chain(status.iter().flat_map(|status| status.collections.keys()))
+        .collect();
+    names.sort();
+    names.dedup();
+    let of = |name: &CollectionName| {
+        let view = directory.and_then(|directory| directory.collections.get(name)).map(AsRef::as_ref);
+        let claimed = status.and_then(|status| status.collections.get(name));
+        collection(name, view, claimed, now)
+    };
+    names.into_iter().map(of).collect()
+}
+
+fn collection(
+    name: &CollectionName,
+    view: Option<&CollectionView>,
+    claimed: Option<&CollectionStatus>,
+    now: DateTime<Utc>,
+) -> CollectionReport {
+    let backups = view.map(|view| view.backups.as_slice()).unwrap_or_default();
+    let number = |condition: fn(&BackupView) -> bool| {
+        u64::try_from(backups.iter().filter(|backup| condition(backup)).count()).unwrap_or(u64::MAX)
+    };
+    let newest = view.and_then(CollectionView::newest_good);
+    let history = &backups[backups.len().saturating_sub(SIZES)..];
+    CollectionReport {
+        collection: name.clone(),
+        on_server: claimed.and_then(|claimed| claimed.on_server),
+        newest: newest.map(|newest| backup(newest, now)),
+        good_backups: number(BackupView::is_good),
+        incomplete_backups: number(|backup| backup.condition == Condition::Incomplete),
+        verification_failed_backups: number(|backup| backup.verification_failed),
+        last_success_at: claimed.and_then(|claimed| claimed.last_success_at),
+        last_outcome: claimed.and_then(|claimed| claimed.last_outcome.clone()),
+        failure: claimed.and_then(|claimed| claimed.failure.clone()),
+        history: history.iter().map(|view| backup(view, now)).collect(),
+    }
+}
+
+fn backup(view: &BackupView, now: DateTime<Utc>) -> BackupReport {
+    let passed = if view.verification_failed {
+        None
+    } else {
+        view.levels
+            .iter()
+            .rev()
+            .filter(|level| Level::KNOWN.contains(&level.level))
+            .find_map(|level| Some((level.level.clone(), level.last_passed_at?)))
+    };
+    let (verified_level, verified_at) = passed.unzip();
+    BackupReport {
+        backup_id: view.backup_id.to_string(),
+        started_at: view.started_at,
+        age_seconds: words::seconds(now - view.started_at),
+        size_bytes: view.stored_size_bytes,
+        points: view.points,
+        condition: match view.condition {
+            Condition::Good => "good",
+            Condition::Incomplete => "incomplete",
+            Condition::Failed => "failed",
+        }
+        .to_owned(),
+        verified_level,
+        verified_at,
+    }
+}
+
+fn current_run(status: &Status) -> Option<CurrentRun> {
+    let run = status.current_run.as_ref()?;
+    Some(CurrentRun {
+        operation: run.operation.clone(),
+        stage: run.stage.clone(),
+        collection: run.collection.clone(),
+        started_at: run.started_at,
+        heartbeat_at: run.heartbeat_at,
+    })
+}
+
+fn last_run(status: &Status) -> Option<LastRun> {
+    let run = status.last_run.as_ref()?;
+    let mut stages: Vec<StageReport> = Vec::new();
+    for operation in &run.operations {
+        for stage in operation.collections.iter().flat_map(|collection| &collection.stages) {
+            let same = |known: &&mut StageReport| {
+                known.operation == operation.operation && known.stage == stage.stage
+            };
+            match stages.iter_mut().find(same) {
+                Some(known) => {
+                    known.duration_seconds += stage.duration_seconds;
+                    known.bytes = match (known.bytes, stage.bytes) {
+                        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+                        (one, other) => one.or(other),
+                    };
+                }
+                None => stages.push(StageReport {
+                    operation: operation.operation.clone(),
+                    stage: stage.stage.clone(),
+                    duration_seconds: stage.duration_seconds,
+                    bytes: stage.bytes,
+                }),
+            }
+        }
+    }
+    Some(LastRun {
+        command: run.command.clone(),
+        started_at: run.started_at,
+        completed_at: run.completed_at,
+        duration_seconds: run.duration_seconds,
+        outcome: run.outcome.clone(),
+        stages,
+        warnings: run.warnings.clone(),
+    })
+}
+
+fn operations(status: &Status) -> Vec<OperationReport> {
+    status
+        .operations
+        .iter()
+        .map(|(operation, history)| OperationReport {
+            operation: operation.clone(),
+            last_attempt_at: history.last_attempt_at,
+            last_success_at: history.last_success_at,
+            last_outcome: history.last_outcome.clone(),
+            runs_total: history.runs_total,
+            failures_total: history.failures_total,
+            schedule_interval_seconds: history.schedule_interval_seconds,
+        })
+        .collect()
+}

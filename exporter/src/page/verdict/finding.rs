@@ -1,0 +1,116 @@
+//! What is found, how bad it is, and which document helps.
+
+use serde::Serialize;
+
+/// How bad it is, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// All is well.
+    Fine,
+    /// Good to know; nothing to do.
+    Notice,
+    /// To be looked at soon.
+    Warning,
+    /// Nobody can say whether the backups are well.
+    Unknown,
+    /// There may be no backup to rely on.
+    Critical,
+}
+
+/// What kind of finding it is. Each is a heading in docs/exporter.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "docs/exporter.md has a section about each, and a test that it does")]
+pub enum Kind {
+    DirectoryUnreadable,
+    StatusUnreadable,
+    NeverRan,
+    NoCollection,
+    NoBackup,
+    TooOld,
+    NoSchedule,
+    RunFailed,
+    RunStalled,
+    Running,
+    RunSkipped,
+    SourceChanged,
+    VerificationFailed,
+    Incomplete,
+    BackupMissing,
+    NotVerified,
+    StorageTooSmall,
+    StorageUnknown,
+    FilesUnreadable,
+    CollectionGone,
+    FutureTimestamp,
+    ServerLeftovers,
+}
+
+impl Kind {
+    /// Every kind, for the test that each is documented.
+    pub const ALL: [Self; 22] = [
+        Self::DirectoryUnreadable,
+        Self::StatusUnreadable,
+        Self::NeverRan,
+        Self::NoCollection,
+        Self::NoBackup,
+        Self::TooOld,
+        Self::NoSchedule,
+        Self::RunFailed,
+        Self::RunStalled,
+        Self::Running,
+        Self::RunSkipped,
+        Self::SourceChanged,
+        Self::VerificationFailed,
+        Self::Incomplete,
+        Self::BackupMissing,
+        Self::NotVerified,
+        Self::StorageTooSmall,
+        Self::StorageUnknown,
+        Self::FilesUnreadable,
+        Self::CollectionGone,
+        Self::FutureTimestamp,
+        Self::ServerLeftovers,
+    ];
+
+    /// Its name, as in JSON and in the document's anchors.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    }
+}
+
+/// One thing that is to be known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// A sentence for a person.
+    pub text: String,
+    /// The document that says what to do.
+    pub document: String,
+}
+
+/// The judgement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Verdict {
+    /// The worst of the findings; fine without any.
+    pub severity: Severity,
+    /// All of it in one sentence.
+    pub headline: String,
+    /// What there is to know, the worst first.
+    pub findings: Vec<Finding>,
+}

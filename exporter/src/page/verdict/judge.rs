@@ -1,0 +1,329 @@
+//! The rules: each looks at one side of what was seen and adds what it finds.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::status::{OperationStatus, Status};
+use qdrant_backup_shared::text::shortened;
+
+use super::super::report::CollectionReport;
+use super::super::words;
+use super::finding::{Finding, Kind, Severity};
+use super::summary::{oldest, summary_of};
+use crate::observe::Observation;
+
+/// A run that gives no sign of life for so long has stalled or died.
+const SILENCE: TimeDelta = TimeDelta::minutes(10);
+
+/// Clocks may differ by this much.
+const CLOCKS: TimeDelta = TimeDelta::minutes(5);
+
+/// Who judges: the time, and what was found so far.
+pub(super) struct Judge {
+    pub(super) now: DateTime<Utc>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Judge {
+    fn find(&mut self, severity: Severity, kind: Kind, text: String) {
+        let document = format!("docs/exporter.md#{}", kind.name());
+        self.findings.push(Finding { kind, severity, text, document });
+    }
+
+    pub(super) fn directory(&mut self, observation: &Observation) {
+        let directory = &observation.directory;
+        let text = match (&directory.value, &directory.problem) {
+            (_, Some(problem)) => format!("The backup directory cannot be relied on: {problem}"),
+            (None, None) => "Nothing is known about the backup directory".to_owned(),
+            (Some(_), None) => return,
+        };
+        let severity = if directory.value.is_none() { Severity::Critical } else { Severity::Unknown };
+        self.find(severity, Kind::DirectoryUnreadable, text);
+    }
+
+    pub(super) fn status(&mut self, observation: &Observation) {
+        let status = &observation.status;
+        if let Some(problem) = &status.problem {
+            let text = format!("The runner's status cannot be relied on: {problem}");
+            self.find(Severity::Unknown, Kind::StatusUnreadable, text);
+        } else if status.value.is_none() && observation.directory.value.is_none() {
+            // Where nothing can be seen, nothing can be said of what was never done.
+        } else if !status.value.as_deref().is_some_and(|status| {
+            status.operations.get(&Operation::Backup).is_some_and(|backup| backup.last_attempt_at.is_some())
+                || status.current_run.as_ref().is_some_and(|run| run.operation == Operation::Backup)
+        }) {
+            let text = "No backup has ever been run".to_owned();
+            self.find(Severity::Critical, Kind::NeverRan, text);
+        }
+        // The status file's own problem was said above.
+        let others: Vec<_> = observation
+            .problems
+            .iter()
+            .filter(|problem| status.problem.as_ref() != Some(&problem.message))
+            .collect();
+        if let Some(first) = others.first() {
+            let number = words::number_of(others.len(), "file");
+            let text = format!("{number} cannot be read, the first: {}", shortened(&first.message, 200));
+            self.find(Severity::Warning, Kind::FilesUnreadable, text);
+        }
+    }
+
+    pub(super) fn collections(
+        &mut self,
+        observation: &Observation,
+        collections: &[CollectionReport],
+        status: Option<&Status>,
+    ) {
+        let expected: Vec<_> =
+            collections.iter().filter(|collection| collection.on_server != Some(false)).collect();
+        if expected.is_empty() && observation.directory.value.is_some() {
+            self.find(Severity::Unknown, Kind::NoCollection, "No collection is known".to_owned());
+        }
+        // What could not be read says nothing about what is there.
+        if observation.directory.success() {
+            self.missing(&expected);
+        }
+        self.condition(collections);
+        self.age(&expected, status);
+        self.verified(&expected);
+        let gone: Vec<_> = collections
+            .iter()
+            .filter(|collection| collection.on_server == Some(false) && !collection.history.is_empty())
+            .collect();
+        if !gone.is_empty() {
+            let text = format!("No longer on the server, and still backed up: {}", names(&gone));
+            self.find(Severity::Warning, Kind::CollectionGone, text);
+        }
+    }
+
+    fn missing(&mut self, expected: &[&CollectionReport]) {
+        let none: Vec<_> =
+            expected.iter().copied().filter(|collection| collection.newest.is_none()).collect();
+        if !none.is_empty() {
+            let text = format!(
+                "{} without a good backup: {}",
+                words::number_of(none.len(), "collection"),
+                names(&none)
+            );
+            self.find(Severity::Critical, Kind::NoBackup, text);
+        }
+        let claimed: Vec<_> = expected
+            .iter()
+            .copied()
+            .filter(|collection| match (collection.history.last(), collection.last_success_at) {
+                (Some(last), Some(claimed)) => last.started_at < claimed - TimeDelta::seconds(1),
+                (Some(_) | None, _) => false,
+            })
+            .collect();
+        if !claimed.is_empty() {
+            let text = format!("The newest backup that was made is not there: {}", names(&claimed));
+            self.find(Severity::Critical, Kind::BackupMissing, text);
+        }
+    }
+
+    fn condition(&mut self, collections: &[CollectionReport]) {
+        let failed: Vec<_> =
+            collections.iter().filter(|collection| collection.verification_failed_backups > 0).collect();
+        if !failed.is_empty() {
+            let number: u64 = failed.iter().map(|collection| collection.verification_failed_backups).sum();
+            let text = format!("{} failed verification: {}", backups(number), names(&failed));
+            self.find(Severity::Critical, Kind::VerificationFailed, text);
+        }
+        let incomplete: Vec<_> =
+            collections.iter().filter(|collection| collection.incomplete_backups > 0).collect();
+        if !incomplete.is_empty() {
+            let number: u64 = incomplete.iter().map(|collection| collection.incomplete_backups).sum();
+            let text = format!("{} incomplete: {}", backups(number), names(&incomplete));
+            self.find(Severity::Critical, Kind::Incomplete, text);
+        }
+    }
+
+    fn age(&mut self, expected: &[&CollectionReport], status: Option<&Status>) {
+        let newest =
+            |collection: &&CollectionReport| collection.newest.as_ref().map(|newest| newest.started_at);
+        let future: Vec<_> = expected
+            .iter()
+            .copied()
+            .filter(|collection| newest(collection).is_some_and(|at| at > self.now + CLOCKS))
+            .collect();
+        if !future.is_empty() {
+            let text =
+                format!("The newest backup is from the future, so its age is not known: {}", names(&future));
+            self.find(Severity::Unknown, Kind::FutureTimestamp, text);
+        }
+        let Some(status) = status else { return };
+        let interval = status
+            .operations
+            .get(&Operation::Backup)
+            .and_then(|backup| backup.schedule_interval_seconds)
+            .filter(|interval| *interval > 0.0);
+        let Some(interval) = interval else {
+            let text = format!(
+                "No schedule says how old a backup may be; the oldest of the newest is {}",
+                oldest(expected).map_or_else(
+                    || "not there".to_owned(),
+                    |oldest| format!("from {}", words::ago(oldest.started_at, self.now))
+                )
+            );
+            return self.find(Severity::Unknown, Kind::NoSchedule, text);
+        };
+        let dated: Vec<_> =
+            expected.iter().copied().filter(|collection| collection.newest.is_some()).collect();
+        let late: Vec<_> = dated
+            .iter()
+            .copied()
+            .filter(|collection| {
+                newest(collection).is_some_and(|at| words::seconds(self.now - at) > 2.0 * interval)
+            })
+            .collect();
+        if let Some(oldest) = oldest(&late) {
+            let age = words::duration(oldest.age_seconds);
+            let expected = words::duration(interval);
+            let text = if late.len() == dated.len() {
+                format!("No collection has a backup younger than {age}, and one is made every {expected}")
+            } else {
+                format!("No backup for {age}, and one is made every {expected}: {}", names(&late))
+            };
+            self.find(Severity::Critical, Kind::TooOld, text);
+        }
+    }
+
+    fn verified(&mut self, expected: &[&CollectionReport]) {
+        let unverified: Vec<_> = expected
+            .iter()
+            .copied()
+            .filter(|collection| {
+                collection.newest.as_ref().is_some_and(|newest| newest.verified_level.is_none())
+            })
+            .collect();
+        if !unverified.is_empty() {
+            let all = unverified.len() == expected.len();
+            let text = if all {
+                format!("{}, not verified", summary_of(expected, self.now))
+            } else {
+                format!("The newest backup is not verified: {}", names(&unverified))
+            };
+            self.find(Severity::Warning, Kind::NotVerified, text);
+        }
+    }
+
+    pub(super) fn runs(&mut self, status: &Status, observation: &Observation) {
+        for (operation, history) in &status.operations {
+            self.operation(operation, history, status);
+        }
+        if let Some(run) = &status.current_run {
+            let silent = self.now - run.heartbeat_at;
+            let since = words::ago(run.started_at, self.now);
+            if silent > SILENCE {
+                let text = format!(
+                    "A run ({}) began {since} and has given no sign of life for {}: it hangs, or it died",
+                    run.operation,
+                    words::duration(words::seconds(silent))
+                );
+                self.find(Severity::Critical, Kind::RunStalled, text);
+            } else {
+                let of = run.collection.as_ref().map(|name| format!(" of {}", shortened(name.as_str(), 60)));
+                let text = format!(
+                    "A run ({}) began {since} and is at: {}{}",
+                    run.operation,
+                    run.stage,
+                    of.unwrap_or_default()
+                );
+                self.find(Severity::Notice, Kind::Running, text);
+            }
+        }
+        if let Some(skipped) = &observation.last_skipped {
+            let success = status.operations.get(&Operation::Backup).and_then(|backup| backup.last_success_at);
+            if success.is_none_or(|success| success < skipped.skipped_at) {
+                let text = format!(
+                    "A run ({}) was skipped {}, because another one was going on, and none has succeeded since",
+                    shortened(&skipped.command, 40),
+                    words::ago(skipped.skipped_at, self.now)
+                );
+                self.find(Severity::Warning, Kind::RunSkipped, text);
+            }
+        }
+    }
+
+    fn operation(&mut self, operation: &Operation, history: &OperationStatus, status: &Status) {
+        let Some(outcome) = history.last_outcome.as_ref().filter(|outcome| **outcome != Outcome::Success)
+        else {
+            return;
+        };
+        let failed: Vec<_> = if *operation == Operation::Backup {
+            status.collections.iter().filter_map(|(name, of)| Some((name, of.failure.as_ref()?))).collect()
+        } else {
+            Vec::new()
+        };
+        let mut text = format!("The last run ({operation}) ended as {outcome}");
+        if let Some((name, failure)) = failed.first() {
+            text = format!(
+                "The last run ({operation}) ended as {outcome}: {} of {} failed, the first: {}: {}",
+                failed.len(),
+                words::number_of(status.collections.len(), "collection"),
+                shortened(name.as_str(), 60),
+                shortened(&failure.message, 200)
+            );
+        }
+        let kinds: Vec<String> = history.failures.keys().map(ToString::to_string).collect();
+        if failed.is_empty() && !kinds.is_empty() {
+            text.push_str(&format!(" ({})", shortened(&kinds.join(", "), 200)));
+        }
+        // A restore that was tried by hand and failed says nothing about the backups.
+        let severity = match operation {
+            Operation::Backup if history.last_success_at.is_none() => Severity::Critical,
+            Operation::Restore => Severity::Notice,
+            Operation::Backup
+            | Operation::Verify
+            | Operation::Prune
+            | Operation::Drill
+            | Operation::Other(_) => Severity::Warning,
+        };
+        self.find(severity, Kind::RunFailed, text);
+    }
+
+    pub(super) fn server(&mut self, status: &Status) {
+        if status.source_changed {
+            let text = "The server is not the one that these backups came from; nothing is pruned".to_owned();
+            self.find(Severity::Critical, Kind::SourceChanged, text);
+        }
+        let left = status.undeleted_snapshots.len() + status.suspected_leftovers.len();
+        if left > 0 && status.current_run.is_none() {
+            let text = format!("{} left on the server", words::number_of(left, "snapshot"));
+            self.find(Severity::Notice, Kind::ServerLeftovers, text);
+        }
+    }
+
+    pub(super) fn storage(&mut self, observation: &Observation, collections: &[CollectionReport]) {
+        let Some(storage) = observation.storage.value.as_deref().filter(|_| observation.storage.success())
+        else {
+            let problem = observation.storage.problem.clone().unwrap_or_else(|| "not asked yet".to_owned());
+            return self.find(
+                Severity::Unknown,
+                Kind::StorageUnknown,
+                format!("Nobody knows how much room is left on the disk: {problem}"),
+            );
+        };
+        let next: u64 = collections
+            .iter()
+            .filter(|collection| collection.on_server != Some(false))
+            .filter_map(|collection| collection.newest.as_ref())
+            .map(|newest| newest.size_bytes)
+            .fold(0, u64::saturating_add);
+        if storage.avail_bytes < next.saturating_add(next / 5) {
+            let text = format!(
+                "The next backups will not fit: {} are free, and the last ones were {}",
+                words::bytes(storage.avail_bytes),
+                words::bytes(next)
+            );
+            self.find(Severity::Critical, Kind::StorageTooSmall, text);
+        }
+    }
+}
+
+fn backups(number: u64) -> String {
+    if number == 1 { "1 backup".to_owned() } else { format!("{} backups", words::count(number)) }
+}
+
+fn names(collections: &[&CollectionReport]) -> String {
+    words::names(collections.iter().map(|collection| collection.collection.as_str()))
+}

@@ -1,0 +1,45 @@
+//! The judgement: is it well, and if not, what is wrong. A pure function of what was seen and of the time.
+//!
+//! Every rule adds a finding; the worst one is the headline. There is no finding only when everything that has to be
+//! known is known and is as it should be.
+
+mod finding;
+mod judge;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, Utc};
+
+pub use finding::{Finding, Kind, Severity, Verdict};
+
+use self::judge::Judge;
+use self::summary::summary;
+use super::report::CollectionReport;
+use crate::observe::Observation;
+
+/// Judges.
+pub(super) fn verdict(
+    observation: &Observation,
+    collections: &[CollectionReport],
+    now: DateTime<Utc>,
+) -> Verdict {
+    let mut judge = Judge { now, findings: Vec::new() };
+    judge.directory(observation);
+    judge.status(observation);
+    let status = observation.status.value.as_deref();
+    judge.collections(observation, collections, status);
+    if let Some(status) = status {
+        judge.runs(status, observation);
+        judge.server(status);
+    }
+    judge.storage(observation, collections);
+    let mut findings = judge.findings;
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let severity = findings.first().map_or(Severity::Fine, |worst| worst.severity);
+    let headline = match findings.first() {
+        Some(worst) if severity > Severity::Notice => worst.text.clone(),
+        _ => summary(collections, now),
+    };
+    Verdict { severity, headline, findings }
+}

@@ -1,0 +1,439 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::last_skipped::LastSkipped;
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, Status};
+use qdrant_backup_shared::verification::{CheckOutcome, Level};
+use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind};
+
+use super::super::Report;
+use super::*;
+use crate::observe::{BackupView, CollectionView, DirectoryView, LevelView, Part, Problem, Storage};
+
+const DAY: f64 = 86_400.0;
+
+fn now() -> DateTime<Utc> {
+    "2025-07-15T14:30:00Z".parse().unwrap()
+}
+
+fn part<T>(value: Option<T>, problem: Option<&str>) -> Part<T> {
+    Part { value: value.map(Arc::new), problem: problem.map(str::to_owned), duration: Duration::ZERO }
+}
+
+fn name(name: &str) -> CollectionName {
+    CollectionName::new(name).unwrap()
+}
+
+fn backup(age: TimeDelta) -> BackupView {
+    let started_at = now() - age;
+    BackupView {
+        backup_id: BackupId::at(started_at),
+        started_at,
+        points: Some(250),
+        snapshot_size_bytes: 200_000,
+        stored_size_bytes: 46_182,
+        condition: Condition::Good,
+        verification_failed: false,
+        levels: Box::new([LevelView {
+            level: Level::Archive,
+            outcome: CheckOutcome::Passed,
+            last_at: started_at,
+            last_passed_at: Some(started_at),
+        }]),
+    }
+}
+
+/// Three collections, all well; each test breaks something.
+struct Scene {
+    status: Status,
+    views: BTreeMap<CollectionName, Vec<BackupView>>,
+    observation: Observation,
+}
+
+impl Scene {
+    fn healthy() -> Self {
+        let mut status = Status::new("0.1.0".to_owned(), "backup-host".to_owned());
+        let age = TimeDelta::hours(2);
+        status.operations.insert(
+            Operation::Backup,
+            OperationStatus {
+                last_attempt_at: Some(now() - age),
+                last_success_at: Some(now() - age),
+                last_outcome: Some(Outcome::Success),
+                runs_total: 1,
+                schedule_interval_seconds: Some(DAY),
+                ..OperationStatus::default()
+            },
+        );
+        let mut views = BTreeMap::new();
+        for collection in ["a", "b", "c"] {
+            let claimed = CollectionStatus {
+                on_server: Some(true),
+                last_success_at: Some(now() - age),
+                last_outcome: Some(Outcome::Success),
+                ..CollectionStatus::default()
+            };
+            status.collections.insert(name(collection), claimed);
+            views.insert(name(collection), vec![backup(age + TimeDelta::days(1)), backup(age)]);
+        }
+        let observation = Observation {
+            taken_at: now(),
+            status: part(None, None),
+            last_skipped: None,
+            directory: part(None, None),
+            storage: part(Some(Storage { avail_bytes: 1 << 30, size_bytes: 1 << 31 }), None),
+            problems: Vec::new(),
+        };
+        Self { status, views, observation }
+    }
+
+    fn newest(&mut self, collection: &str) -> &mut BackupView {
+        self.views.get_mut(&name(collection)).unwrap().last_mut().unwrap()
+    }
+
+    fn backup(&mut self) -> &mut OperationStatus {
+        self.status.operations.get_mut(&Operation::Backup).unwrap()
+    }
+
+    fn directory(&self) -> DirectoryView {
+        let collections = self
+            .views
+            .iter()
+            .map(|(name, backups)| (name.clone(), Arc::new(CollectionView { backups: backups.clone() })))
+            .collect();
+        DirectoryView { collections, ..DirectoryView::default() }
+    }
+
+    fn report(mut self) -> Report {
+        self.observation.status = part(Some(self.status.clone()), None);
+        self.observation.directory = part(Some(self.directory()), None);
+        Report::new(&self.observation, now())
+    }
+
+    fn verdict(self) -> Verdict {
+        self.report().verdict
+    }
+}
+
+fn kinds(verdict: &Verdict) -> Vec<Kind> {
+    verdict.findings.iter().map(|finding| finding.kind).collect()
+}
+
+/// The verdict is this bad, says this first, and for these reasons only.
+#[track_caller]
+fn assert_verdict(verdict: &Verdict, severity: Severity, headline: &str, reasons: &[Kind]) {
+    assert_eq!(verdict.headline, headline);
+    assert_eq!((verdict.severity, kinds(verdict).as_slice()), (severity, reasons), "{verdict:#?}");
+}
+
+#[test]
+fn healthy() {
+    assert_verdict(
+        &Scene::healthy().verdict(),
+        Severity::Fine,
+        "All 3 collections backed up 2 h ago, verified",
+        &[],
+    );
+}
+
+#[test]
+fn one_collection_is_called_by_its_name() {
+    let mut scene = Scene::healthy();
+    for gone in ["b", "c"] {
+        scene.views.remove(&name(gone));
+        scene.status.collections.remove(&name(gone));
+    }
+    assert_eq!(scene.verdict().headline, "a backed up 2 h ago, verified");
+}
+
+#[test]
+fn never_ran() {
+    let mut scene = Scene::healthy();
+    scene.observation.directory = part(Some(DirectoryView::default()), None);
+    let verdict = Report::new(&scene.observation, now()).verdict;
+    assert_verdict(
+        &verdict,
+        Severity::Critical,
+        "No backup has ever been run",
+        &[Kind::NeverRan, Kind::NoCollection],
+    );
+}
+
+#[test]
+fn not_verified() {
+    let mut scene = Scene::healthy();
+    scene.newest("b").levels = Box::new([]);
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Warning,
+        "The newest backup is not verified: b",
+        &[Kind::NotVerified],
+    );
+    let mut scene = Scene::healthy();
+    for collection in ["a", "b", "c"] {
+        scene.newest(collection).levels = Box::new([]);
+    }
+    assert_eq!(scene.verdict().headline, "All 3 collections backed up 2 h ago, not verified");
+}
+
+#[test]
+fn partial_failure() {
+    let mut scene = Scene::healthy();
+    scene.backup().last_outcome = Some(Outcome::Partial);
+    scene.backup().last_attempt_at = Some(now());
+    scene.status.collections.get_mut(&name("b")).unwrap().failure =
+        Some(Failure { kind: FailureKind::Unreachable, message: "no answer".to_owned() });
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Warning,
+        "The last run (backup) ended as partial: 1 of 3 collections failed, the first: b: no answer",
+        &[Kind::RunFailed],
+    );
+}
+
+#[test]
+fn never_succeeded() {
+    let mut scene = Scene::healthy();
+    scene.backup().last_outcome = Some(Outcome::Failed);
+    scene.backup().last_success_at = None;
+    scene.backup().failures = BTreeMap::from([(FailureKind::Unauthorized, 1)]);
+    scene.views.clear();
+    let verdict = scene.verdict();
+    assert_eq!(verdict.severity, Severity::Critical);
+    assert_eq!(kinds(&verdict), [Kind::NoBackup, Kind::RunFailed]);
+    assert_eq!(verdict.findings[1].text, "The last run (backup) ended as failed (unauthorized)");
+}
+
+#[test]
+fn too_old_by_the_schedule() {
+    let mut scene = Scene::healthy();
+    scene.backup().schedule_interval_seconds = Some(3600.0);
+    // Two hours are just not more than two intervals.
+    assert_eq!(scene.verdict().severity, Severity::Fine);
+    let mut scene = Scene::healthy();
+    scene.backup().schedule_interval_seconds = Some(3599.0);
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Critical,
+        "No collection has a backup younger than 2 h, and one is made every 59 min",
+        &[Kind::TooOld],
+    );
+    let mut scene = Scene::healthy();
+    scene.views.insert(name("c"), vec![backup(TimeDelta::days(3))]);
+    scene.status.collections.get_mut(&name("c")).unwrap().last_success_at = Some(now() - TimeDelta::days(3));
+    assert_eq!(scene.verdict().headline, "No backup for 3 days, and one is made every 24 h: c");
+}
+
+#[test]
+fn without_a_schedule_nobody_knows_whether_it_is_too_old() {
+    let mut scene = Scene::healthy();
+    scene.backup().schedule_interval_seconds = None;
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Unknown,
+        "No schedule says how old a backup may be; the oldest of the newest is from 2 h ago",
+        &[Kind::NoSchedule],
+    );
+}
+
+fn run(heartbeat: TimeDelta) -> CurrentRun {
+    CurrentRun {
+        run_id: "r".to_owned(),
+        command: "backup".to_owned(),
+        pid: 1,
+        operation: Operation::Backup,
+        stage: Stage::Download,
+        collection: Some(name("b")),
+        creating: None,
+        started_at: now() - TimeDelta::minutes(30),
+        heartbeat_at: now() - heartbeat,
+    }
+}
+
+#[test]
+fn running() {
+    let mut scene = Scene::healthy();
+    scene.status.current_run = Some(run(TimeDelta::seconds(20)));
+    let verdict = scene.verdict();
+    assert_verdict(
+        &verdict,
+        Severity::Notice,
+        "All 3 collections backed up 2 h ago, verified",
+        &[Kind::Running],
+    );
+    assert_eq!(verdict.findings[0].text, "A run (backup) began 30 min ago and is at: download of b");
+}
+
+#[test]
+fn stalled_or_died() {
+    let mut scene = Scene::healthy();
+    scene.status.current_run = Some(run(TimeDelta::minutes(11)));
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Critical,
+        "A run (backup) began 30 min ago and has given no sign of life for 11 min: it hangs, or it died",
+        &[Kind::RunStalled],
+    );
+}
+
+#[test]
+fn skipped() {
+    let mut scene = Scene::healthy();
+    let at = now() - TimeDelta::hours(1);
+    scene.observation.last_skipped = Some(Arc::new(LastSkipped::new(at, "backup", None)));
+    assert_eq!(kinds(&scene.verdict()), [Kind::RunSkipped]);
+    let mut scene = Scene::healthy();
+    let at = now() - TimeDelta::hours(3);
+    scene.observation.last_skipped = Some(Arc::new(LastSkipped::new(at, "backup", None)));
+    assert_eq!(scene.verdict().severity, Severity::Fine, "a success has followed");
+}
+
+#[test]
+fn source_changed() {
+    let mut scene = Scene::healthy();
+    scene.status.source_changed = true;
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Critical,
+        "The server is not the one that these backups came from; nothing is pruned",
+        &[Kind::SourceChanged],
+    );
+}
+
+#[test]
+fn failed_verification_and_missing_archives() {
+    let mut scene = Scene::healthy();
+    let newest = scene.newest("b");
+    (newest.verification_failed, newest.condition) = (true, Condition::Failed);
+    let verdict = scene.verdict();
+    assert_verdict(
+        &verdict,
+        Severity::Critical,
+        "1 backup failed verification: b",
+        &[Kind::VerificationFailed],
+    );
+    let mut scene = Scene::healthy();
+    scene.views.get_mut(&name("b")).unwrap()[0].condition = Condition::Incomplete;
+    assert_verdict(&scene.verdict(), Severity::Critical, "1 backup incomplete: b", &[Kind::Incomplete]);
+}
+
+#[test]
+fn backups_that_the_runner_claims_and_the_disk_lacks() {
+    let mut scene = Scene::healthy();
+    scene.views.get_mut(&name("a")).unwrap().pop();
+    assert_eq!(kinds(&scene.verdict()), [Kind::BackupMissing]);
+    let mut scene = Scene::healthy();
+    scene.views.remove(&name("a"));
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Critical,
+        "1 collection without a good backup: a",
+        &[Kind::NoBackup],
+    );
+}
+
+#[test]
+fn status_unreadable() {
+    let mut scene = Scene::healthy();
+    let message = "/b/status.json:3: not a valid status file: EOF";
+    scene.observation.status = part(None, Some(message));
+    scene.observation.directory = part(Some(scene.directory()), None);
+    scene.observation.problems =
+        vec![Problem { path: PathBuf::from("/b/status.json"), modified: None, message: message.to_owned() }];
+    let verdict = Report::new(&scene.observation, now()).verdict;
+    assert_verdict(
+        &verdict,
+        Severity::Unknown,
+        "The runner's status cannot be relied on: /b/status.json:3: not a valid status file: EOF",
+        &[Kind::StatusUnreadable],
+    );
+}
+
+#[test]
+fn directory_missing() {
+    let mut scene = Scene::healthy();
+    scene.observation.status = part(Some(scene.status), None);
+    scene.observation.directory = part(None, Some("/b: no such directory; is the disk mounted?"));
+    scene.observation.storage = part(None, Some("/b: No such file or directory"));
+    let verdict = Report::new(&scene.observation, now()).verdict;
+    assert_eq!(verdict.severity, Severity::Critical);
+    assert_eq!(
+        verdict.headline,
+        "The backup directory cannot be relied on: /b: no such directory; is the disk mounted?"
+    );
+    assert_eq!(kinds(&verdict), [Kind::DirectoryUnreadable, Kind::StorageUnknown]);
+}
+
+#[test]
+fn a_hung_disk_is_never_fine_though_everything_is_known_from_before() {
+    let mut scene = Scene::healthy();
+    let late = Some("no answer in time; does the disk or its network mount hang?");
+    scene.observation.status = part(Some(scene.status.clone()), late);
+    scene.observation.directory = part(Some(scene.directory()), late);
+    scene.observation.storage = part(Some(Storage { avail_bytes: 1 << 30, size_bytes: 1 << 31 }), late);
+    let verdict = Report::new(&scene.observation, now()).verdict;
+    assert_eq!(verdict.severity, Severity::Unknown);
+    assert_eq!(kinds(&verdict), [Kind::DirectoryUnreadable, Kind::StatusUnreadable, Kind::StorageUnknown]);
+}
+
+#[test]
+fn no_room_for_the_next_backup() {
+    let mut scene = Scene::healthy();
+    scene.observation.storage = part(Some(Storage { avail_bytes: 100_000, size_bytes: 1 << 31 }), None);
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Critical,
+        "The next backups will not fit: 97.7 KiB are free, and the last ones were 135.3 KiB",
+        &[Kind::StorageTooSmall],
+    );
+}
+
+#[test]
+fn a_collection_that_left_the_server_and_a_clock_that_is_wrong() {
+    let mut scene = Scene::healthy();
+    scene.status.collections.get_mut(&name("c")).unwrap().on_server = Some(false);
+    let verdict = scene.verdict();
+    assert_eq!(kinds(&verdict), [Kind::CollectionGone]);
+    let mut scene = Scene::healthy();
+    *scene.newest("c") = backup(TimeDelta::hours(-1));
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Unknown,
+        "The newest backup is from the future, so its age is not known: c",
+        &[Kind::FutureTimestamp],
+    );
+}
+
+#[test]
+fn the_worst_comes_first() {
+    let mut scene = Scene::healthy();
+    scene.newest("b").levels = Box::new([]);
+    scene.status.source_changed = true;
+    scene.status.current_run = Some(run(TimeDelta::zero()));
+    assert_eq!(kinds(&scene.verdict()), [Kind::SourceChanged, Kind::NotVerified, Kind::Running]);
+}
+
+#[test]
+fn names_are_escaped_wherever_they_appear() {
+    let mut scene = Scene::healthy();
+    let evil = "<script>alert('1')</script>\u{202e}\n\"&";
+    scene.views.insert(name(evil), vec![backup(TimeDelta::days(9))]);
+    let html = super::super::html(&scene.report(), "/metrics");
+    assert!(!html.contains("<script") && !html.contains('\u{202e}'), "{html}");
+    assert!(html.contains("&lt;script&gt;alert(&#39;1&#39;)"));
+}
+
+#[test]
+fn every_kind_of_finding_is_explained() {
+    let document = include_str!("../../../../docs/exporter.md");
+    for kind in Kind::ALL {
+        let heading = format!("\n### {}\n", kind.name());
+        assert!(document.contains(&heading), "docs/exporter.md has no section {}", kind.name());
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+    }
+}

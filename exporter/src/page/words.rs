@@ -1,0 +1,119 @@
+//! Times, sizes and counts as people say them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// A length of time: `45 s`, `12 min`, `2 h`, `3 days`.
+pub(super) fn duration(seconds: f64) -> String {
+    let seconds = seconds.max(0.0);
+    let whole = |value: f64| format!("{:.0}", value.floor());
+    if seconds < 10.0 && seconds > 0.0 {
+        format!("{seconds:.1} s")
+    } else if seconds < 90.0 {
+        format!("{} s", whole(seconds))
+    } else if seconds < 7200.0 {
+        format!("{} min", whole(seconds / 60.0))
+    } else if seconds < 48.0 * 3600.0 {
+        format!("{} h", whole(seconds / 3600.0))
+    } else {
+        format!("{} days", whole(seconds / 86_400.0))
+    }
+}
+
+/// How long ago something was.
+pub(super) fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let age = now - then;
+    if age < TimeDelta::seconds(-5) {
+        format!("in {} (in the future)", duration(-seconds(age)))
+    } else if age < TimeDelta::seconds(5) {
+        "just now".to_owned()
+    } else {
+        format!("{} ago", duration(seconds(age)))
+    }
+}
+
+/// Seconds, with their fraction.
+pub(super) fn seconds(delta: TimeDelta) -> f64 {
+    delta.as_seconds_f64()
+}
+
+/// A moment, in UTC.
+pub(super) fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A size in bytes, in units of 1024.
+pub(super) fn bytes(size: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if size < 1024 {
+        return format!("{size} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    let mut value = size as f64 / 1024.0;
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        if value < 1023.95 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    if value < 10.0 { format!("{value:.2} {unit}") } else { format!("{value:.1} {unit}") }
+}
+
+/// A count with its thousands apart.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            // Does not break between lines.
+            text.push('\u{a0}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 collection`, `3 collections`.
+pub(super) fn number_of(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// The first few names, and how many there are besides.
+pub(super) fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 3;
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| qdrant_backup_shared::text::shortened(name, 60))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_said_as_people_say_them() {
+        let texts = [0.0, 3.25, 59.0, 600.0, 7200.0, 50.0 * 3600.0, 86_400.0 * 400.0].map(duration);
+        assert_eq!(texts, ["0 s", "3.2 s", "59 s", "10 min", "2 h", "2 days", "400 days"]);
+        let now: DateTime<Utc> = "2025-07-15T14:30:00Z".parse().unwrap();
+        assert_eq!(ago(now - TimeDelta::hours(2), now), "2 h ago");
+        assert_eq!(ago(now, now), "just now");
+        assert_eq!(ago(now + TimeDelta::hours(2), now), "in 2 h (in the future)");
+    }
+
+    #[test]
+    fn sizes_and_counts() {
+        let sizes = [0, 1023, 1024, 46_182, 1 << 30, 1_048_575, u64::MAX].map(bytes);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.00 KiB", "45.1 KiB", "1.00 GiB", "1.00 MiB", "16.0 EiB"]);
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1\u{a0}000", "1\u{a0}234\u{a0}567"]);
+        assert_eq!(names(["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+    }
+}

@@ -1,0 +1,161 @@
+//! From the command line to a running server, and to its end.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+use crate::build_info;
+use crate::cli::{Cli, Directories, SettingsError};
+use crate::log;
+use crate::observe::Observer;
+use crate::once::{OnceError, once};
+use crate::web::{ListenError, Live, LiveError, Paths, PathsError, Server, Site, listen};
+
+/// The program cannot start or cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Web(#[from] LiveError),
+    #[error(transparent)]
+    Paths(#[from] PathsError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Once(#[from] OnceError),
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+impl StartError {
+    /// What is wrong with the configuration is `EX_CONFIG`, as for the runner.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Settings(_) | Self::Web(_) | Self::Paths(_) => ExitCode::from(78),
+            Self::Listen(_) | Self::Once(_) | Self::System(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Does what the command line asks for.
+pub(crate) fn start(
+    cli: &Cli,
+    environment: &BTreeMap<OsString, OsString>,
+    clock: fn() -> DateTime<Utc>,
+) -> ExitCode {
+    if cli.version {
+        let printed = io::stdout().write_all(build_info::version_text().as_bytes());
+        return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let subscriber = log::subscriber(cli.log_level.into(), cli.log_format.into(), clock);
+    // Nobody else sets one.
+    tracing::subscriber::set_global_default(subscriber).unwrap_or(());
+    run(cli, environment, clock).unwrap_or_else(|error| {
+        for line in error.to_string().lines() {
+            error!("{line}");
+        }
+        error.exit_code()
+    })
+}
+
+fn run(
+    cli: &Cli,
+    environment: &BTreeMap<OsString, OsString>,
+    clock: fn() -> DateTime<Utc>,
+) -> Result<ExitCode, StartError> {
+    let directories = Directories::find(cli, environment)?;
+    let observer = Observer::new(&directories.backup, &directories.state)?;
+    if cli.once {
+        let up = once(&observer, clock(), cli.output.as_deref(), &mut io::stdout())?;
+        return Ok(if up { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let paths = Paths::new(&cli.telemetry_path)?;
+    let web_config = cli.web_config_file.as_deref();
+    let live = Live::open(web_config)?;
+    greet(&directories);
+    let has_tls = live.has_tls();
+    let site = Site { live, paths, max_requests: cli.max_requests, observer: Arc::new(observer), clock };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("web")
+        // Looks that a hung disk keeps waiting, and never more than there are turns for by default.
+        .max_blocking_threads(64)
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(serve(site, &cli.listen_addresses, web_config, has_tls));
+    // A look that hangs is not waited for.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn greet(directories: &Directories) {
+    info!(
+        version = format!("(version={}, branch=, revision={})", build_info::VERSION, build_info::REVISION),
+        "Starting qdrant-backup-exporter"
+    );
+    info!(
+        build_context = format!("(rust={}, platform={})", build_info::RUST_VERSION, build_info::TARGET),
+        "Build context"
+    );
+    info!(
+        backup_dir = %directories.backup.display(),
+        state_dir = %directories.state.display(),
+        "Looking at"
+    );
+    for warning in &directories.warnings {
+        warn!("{warning}");
+    }
+}
+
+async fn serve(
+    site: Site,
+    addresses: &[String],
+    web_config: Option<&Path>,
+    has_tls: bool,
+) -> Result<(), StartError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = listen(address)?;
+        info!(address = %listener.local_addr()?, "Listening on");
+        listeners.push(listener);
+    }
+    match web_config {
+        Some(path) if has_tls => info!(file = %path.display(), "TLS is enabled."),
+        Some(path) => info!(file = %path.display(), "TLS is disabled."),
+        None => info!("TLS is disabled."),
+    }
+    let server = Server::new(site);
+    tell_systemd(NotifyState::Ready);
+    let stop = async {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        info!(signal = name, "Stopping; requests under way are answered");
+        tell_systemd(NotifyState::Stopping);
+    };
+    if server.run(listeners, stop).await {
+        info!("Stopped");
+    } else {
+        warn!("Stopped before every request was answered");
+    }
+    Ok(())
+}
+
+/// Where systemd does not listen there is nothing to tell.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        warn!(err = %error, "Unable to tell systemd");
+    }
+}

@@ -1,0 +1,73 @@
+//! Answers, and how they leave: in small pieces, so that a client that does not read holds little of them.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use super::turns::Turn;
+use super::visitors::Answering;
+
+/// What is handed to the connection at once.
+const PIECE_BYTES: usize = 8 << 10;
+
+/// An answer before it is tied to its connection.
+pub(super) type Answer = Response<Bytes>;
+
+/// A page of text, newline included.
+pub(super) fn plain(status: StatusCode, text: &str) -> Answer {
+    let mut answer = Response::new(Bytes::from(format!("{text}\n")));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+/// The usual words for a status, as Go's servers give them.
+pub(super) fn refusal(status: StatusCode) -> Answer {
+    plain(status, status.canonical_reason().unwrap_or("refused"))
+}
+
+/// The body of an answer on its way. It holds the request's turn until the client has taken all but the last pieces.
+pub(super) struct Pieces {
+    left: Bytes,
+    _answering: Answering,
+    _turn: Option<Turn>,
+}
+
+impl Pieces {
+    /// `bytes` on their way.
+    pub(super) fn new(bytes: Bytes, answering: Answering, turn: Option<Turn>) -> Self {
+        answering.ready();
+        Self { left: bytes, _answering: answering, _turn: turn }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let length = self.left.len().min(PIECE_BYTES);
+        let piece = self.left.split_to(length);
+        // A copy: a slice would keep the whole answer in memory until the last byte has left.
+        Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(&piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left.len() as u64)
+    }
+}

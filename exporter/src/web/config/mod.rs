@@ -1,0 +1,16 @@
+//! `--web.config.file`: TLS, basic auth, headers and rate limit, in the format of Prometheus' exporter-toolkit.
+//!
+//! [`file`] and [`sections`] read the text, [`tls`] makes a TLS configuration of it, [`live`] keeps both current
+//! while the program runs. Nothing here answers a request.
+
+mod client_certificates;
+mod file;
+mod live;
+mod names;
+mod section;
+mod sections;
+mod tls;
+
+pub use file::WebConfig;
+pub use live::{Live, LiveError};
+pub use sections::{PasswordHash, RateLimit};

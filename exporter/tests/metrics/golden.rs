@@ -1,0 +1,105 @@
+//! The whole of `/metrics` in seven situations, kept in `tests/golden`. `UPDATE_GOLDEN=1 cargo test` writes them anew.
+
+use std::path::Path;
+use std::time::Duration;
+
+use prometheus::proto::MetricFamily;
+use qdrant_backup_exporter::metrics::{self, ALL, ProcessInfo};
+use qdrant_backup_exporter::observe::Storage;
+use qdrant_backup_shared::atomic;
+
+use crate::place::Place;
+use crate::{situations, tools};
+
+/// The metrics of a place, with everything that is the machine's own replaced.
+pub fn families(place: &Place) -> Vec<MetricFamily> {
+    let mut observation = (*place.look()).clone();
+    observation.status.duration = Duration::from_micros(500);
+    observation.directory.duration = Duration::from_millis(2);
+    observation.storage.duration = Duration::from_micros(20);
+    observation.storage.value =
+        Some(Storage { avail_bytes: 600_000_000_000, size_bytes: 1_000_000_000_000 }.into());
+    let process = ProcessInfo {
+        cpu_seconds: Some(1.25),
+        open_fds: Some(12),
+        max_fds: Some(1024),
+        resident_memory_bytes: Some(9_000_000),
+        virtual_memory_bytes: Some(200_000_000),
+        start_time_seconds: Some(1_752_500_000.25),
+        threads: Some(5),
+    };
+    metrics::families(&observation, &process)
+}
+
+/// The build's own labels replaced.
+fn normalised(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        if line.starts_with("qdrant_backup_exporter_build_info{") {
+            "qdrant_backup_exporter_build_info{version=\"V\",revision=\"R\",rust_version=\"1\"} 1\n"
+                .to_owned()
+        } else {
+            format!("{line}\n")
+        }
+    });
+    lines.collect()
+}
+
+fn compare(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        atomic::write(&path, 0o644, text.as_bytes()).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    for (number, (is, was)) in (1..).zip(text.lines().zip(golden.lines())) {
+        assert_eq!(is, was, "tests/golden/{file}:{number} differs; UPDATE_GOLDEN=1 writes it anew");
+    }
+    assert_eq!(text.lines().count(), golden.lines().count(), "tests/golden/{file} has another length");
+}
+
+#[test]
+fn metrics_are_as_kept_and_both_tools_take_them() {
+    for (name, situation) in situations::ALL {
+        let families = families(&situation());
+        let text = normalised(&metrics::text(&families));
+        compare(&format!("{name}.prom"), &text);
+        tools::promtool_check_metrics(&text);
+        let openmetrics = normalised(&metrics::openmetrics(&families));
+        compare(&format!("{name}.openmetrics"), &openmetrics);
+        let samples = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+        };
+        assert_eq!(samples(&text), samples(&openmetrics), "the same samples in both formats");
+        let mut series: Vec<String> = samples(&text).iter().map(|line| series_of(line).to_owned()).collect();
+        let count = series.len();
+        series.sort_unstable();
+        series.dedup();
+        assert_eq!(series.len(), count, "{name}: a series is there twice");
+        assert_eq!(tools::parse_openmetrics(&openmetrics).len(), count, "{name}");
+    }
+}
+
+fn series_of(line: &str) -> &str {
+    line.rsplit_once(' ').map_or(line, |(series, _)| series)
+}
+
+#[test]
+fn every_metric_of_the_table_is_in_some_situation() {
+    let mut seen: Vec<String> = Vec::new();
+    for (_, situation) in situations::ALL {
+        seen.extend(families(&situation()).iter().map(|family| family.name().to_owned()));
+    }
+    for metric in ALL {
+        assert!(seen.iter().any(|name| name == metric.name), "{} is nowhere", metric.name);
+    }
+}
+
+#[test]
+fn the_document_is_what_the_table_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    assert_eq!(
+        document,
+        metrics::reference(),
+        "docs/metrics.md has drifted; `cargo xtask metrics` writes it anew"
+    );
+}

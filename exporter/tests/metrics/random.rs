@@ -1,0 +1,169 @@
+//! Whatever is in a directory, the exporter with its caches sees what [`Catalog::read`] sees.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use qdrant_backup_exporter::observe::{DirectoryView, Observation};
+use qdrant_backup_shared::BackupId;
+use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::verification::{CheckOutcome, Level};
+
+use crate::place::{Place, at, name, wall_clock};
+
+const COLLECTIONS: &[&str] = &["docs", "a b/ü", "docs-2025-07-01-00-00-00"];
+
+/// One change of a directory.
+#[derive(Debug, Clone)]
+enum Change {
+    Backup { points: u64 },
+    Check { level: usize, outcome: usize },
+    RemoveArchive,
+    RemoveManifest,
+    CutArchive,
+    TearManifest,
+    TearRecord,
+    SwapManifest { with: i64 },
+    Temporary,
+    Foreign,
+    RemoveCollection,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        6 => (1_u64..100).prop_map(|points| Change::Backup { points }),
+        3 => (0_usize..3, 0_usize..4).prop_map(|(level, outcome)| Change::Check { level, outcome }),
+        1 => Just(Change::RemoveArchive),
+        1 => Just(Change::RemoveManifest),
+        1 => Just(Change::CutArchive),
+        1 => Just(Change::TearManifest),
+        1 => Just(Change::TearRecord),
+        1 => (0_i64..6).prop_map(|with| Change::SwapManifest { with }),
+        1 => Just(Change::Temporary),
+        1 => Just(Change::Foreign),
+        1 => Just(Change::RemoveCollection),
+    ]
+}
+
+fn id(number: i64) -> BackupId {
+    BackupId::at(at("01T00:00:00") + TimeDelta::hours(number))
+}
+
+fn apply(place: &Place, collection: &str, number: i64, change: &Change) {
+    let layout = place.layout();
+    let collection_name = name(collection);
+    let directory = layout.collection(&collection_name);
+    fs::create_dir_all(&directory).unwrap();
+    let id_of = id;
+    let id = id(number);
+    let manifest = layout.manifest(&collection_name, id);
+    match change {
+        Change::Backup { points } => drop(place.backup(collection, id.time(), *points)),
+        Change::Check { level, outcome } => {
+            let outcome = CheckOutcome::KNOWN[*outcome].clone();
+            place.verify(collection, id, &[(Level::KNOWN[*level].clone(), outcome)]);
+        }
+        Change::RemoveArchive => drop(fs::remove_file(place.archive(collection, id))),
+        Change::RemoveManifest => drop(fs::remove_file(manifest)),
+        Change::CutArchive => place.put_archive(&place.archive(collection, id), 3),
+        Change::TearManifest => place.put_bytes(&manifest, b"{\"schema_version\":1,"),
+        Change::TearRecord => place.put_bytes(&layout.verification(&collection_name, id), b"]"),
+        Change::SwapManifest { with } => {
+            if let Ok(bytes) = fs::read(layout.manifest(&collection_name, id_of(*with))) {
+                place.put_bytes(&manifest, &bytes);
+            }
+        }
+        Change::Temporary => place.put_archive(&directory.join(format!(".{number}.tmp")), 1),
+        Change::Foreign => place.put_archive(&directory.join(format!("{number}.txt")), 1),
+        Change::RemoveCollection => fs::remove_dir_all(directory).unwrap(),
+    }
+}
+
+/// The same facts from both, in the same shape.
+fn facts_of_catalog(catalog: &Catalog) -> String {
+    let mut facts = BTreeMap::new();
+    for (collection, backups) in &catalog.collections {
+        let lines: Vec<String> = backups
+            .iter()
+            .map(|backup| {
+                let record = backup.verification.as_ref();
+                format!(
+                    "{} {} {:?} {} {} {:?} {} {:?}",
+                    backup.manifest.backup_id,
+                    backup.manifest.started_at,
+                    backup.manifest.points_count(),
+                    backup.manifest.stored_size_bytes(),
+                    backup.manifest.snapshot_size_bytes(),
+                    backup.condition(),
+                    record.is_some_and(|record| record.failed()),
+                    record.iter().flat_map(|record| record.levels.keys()).collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        facts.insert(collection.as_str().to_owned(), lines);
+    }
+    let bytes: u64 = catalog.orphans.iter().map(|orphan| orphan.size_bytes).sum();
+    let problems: Vec<&str> =
+        catalog.unreadable.iter().map(|unreadable| unreadable.problem.as_str()).collect();
+    format!("{facts:#?} {} {bytes} {} {problems:#?}", catalog.orphans.len(), catalog.temporary.len())
+}
+
+fn facts_of_observation(observation: &Observation) -> String {
+    let nothing = DirectoryView::default();
+    let view = observation.directory.value.as_deref().unwrap_or(&nothing);
+    let mut facts = BTreeMap::new();
+    for (collection, found) in &view.collections {
+        let lines: Vec<String> = found
+            .backups
+            .iter()
+            .map(|backup| {
+                format!(
+                    "{} {} {:?} {} {} {:?} {} {:?}",
+                    backup.backup_id,
+                    backup.started_at,
+                    backup.points,
+                    backup.stored_size_bytes,
+                    backup.snapshot_size_bytes,
+                    backup.condition,
+                    backup.verification_failed,
+                    backup.levels.iter().map(|level| &level.level).collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        facts.insert(collection.as_str().to_owned(), lines);
+    }
+    let problems: Vec<&str> = observation.problems.iter().map(|problem| problem.message.as_str()).collect();
+    format!("{facts:#?} {} {} {} {problems:#?}", view.orphan_files, view.orphan_bytes, view.temporary_files)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_observer_always_sees_what_the_catalog_sees(
+        rounds in proptest::collection::vec(
+            proptest::collection::vec((0..COLLECTIONS.len(), 0_i64..6, change()), 1..12),
+            1..5,
+        ),
+        // Whether the files seem long settled, so that the caches are used, or just changed, so that they are not.
+        settled in any::<bool>(),
+    ) {
+        let place = Place::new();
+        let now = wall_clock() + if settled { TimeDelta::hours(1) } else { TimeDelta::zero() };
+        for (round, changes) in (0_i32..).zip(&rounds) {
+            for (collection, number, change) in changes {
+                apply(&place, COLLECTIONS[*collection], *number, change);
+            }
+            // Every other look is one that trusts unchanged directories.
+            let observation = place.look_at(now + TimeDelta::seconds(i64::from(round) * 40));
+            let catalog = Catalog::read(&place.layout()).unwrap();
+            prop_assert_eq!(facts_of_observation(&observation), facts_of_catalog(&catalog));
+            if settled {
+                // What the exporter waits 2 s for: that the next change gets another time.
+                std::thread::sleep(Duration::from_millis(25));
+            }
+        }
+    }
+}

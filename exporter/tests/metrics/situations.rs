@@ -1,0 +1,189 @@
+//! The seven situations whose metrics are kept in `tests/golden`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use qdrant_backup_shared::last_skipped::LastSkipped;
+use qdrant_backup_shared::operation::{Outcome, Stage};
+use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, ServerSnapshot};
+use qdrant_backup_shared::verification::{CheckOutcome, Level};
+use qdrant_backup_shared::{BackupId, Failure, FailureKind, Operation, Status};
+
+use crate::place::{Place, at, name};
+
+pub type Situation = (&'static str, fn() -> Place);
+
+/// Every situation: its file's name, and how it comes about.
+pub const ALL: &[Situation] = &[
+    ("never_ran", never_ran),
+    ("healthy", healthy),
+    ("partial_failure", partial_failure),
+    ("killed_run", killed_run),
+    ("corrupt_files", corrupt_files),
+    ("source_changed", source_changed),
+    ("retired_collection", retired_collection),
+];
+
+/// The last night's backups.
+fn night() -> DateTime<Utc> {
+    at("15T02:00:00")
+}
+
+fn never_ran() -> Place {
+    Place::new()
+}
+
+pub fn healthy() -> Place {
+    let place = Place::new();
+    for (collection, points) in [("docs", 1000), ("images", 40), ("with \"quotes\"\\ and\nlines", 7)] {
+        for (days, fewer) in [(2, 4), (1, 2), (0, 0)] {
+            let id = place.backup(collection, night() - TimeDelta::days(days), points - fewer);
+            place.verify(collection, id, &[(Level::Archive, CheckOutcome::Passed)]);
+        }
+    }
+    let drilled = BackupId::at(night() - TimeDelta::days(1));
+    place.verify(
+        "docs",
+        drilled,
+        &[(Level::Archive, CheckOutcome::Passed), (Level::Restore, CheckOutcome::Passed)],
+    );
+    place.status(&status());
+    place
+}
+
+fn partial_failure() -> Place {
+    let place = healthy();
+    std::fs::remove_file(place.archive("images", BackupId::at(night()))).unwrap();
+    std::fs::remove_file(place.layout().manifest(&name("images"), BackupId::at(night()))).unwrap();
+    let mut status = status();
+    let failed_at = at("15T02:00:00.250");
+    let backup = status.operations.get_mut(&Operation::Backup).unwrap();
+    backup.last_outcome = Some(Outcome::Partial);
+    backup.last_success_at = Some(at("14T02:01:30"));
+    backup.failures_total += 1;
+    backup.consecutive_failures = 1;
+    backup.failures = [
+        (FailureKind::ChecksumMismatch, 1),
+        (FailureKind::Other("gremlins".to_owned()), 2),
+        (FailureKind::Other("unheard_of".to_owned()), 1),
+    ]
+    .into();
+    let images = status.collections.get_mut(&name("images")).unwrap();
+    images.last_outcome = Some(Outcome::Failed);
+    images.last_attempt_at = Some(failed_at);
+    images.last_success_at = Some(at("14T02:00:00.125"));
+    images.failure = Some(Failure {
+        kind: FailureKind::ChecksumMismatch,
+        message: "snapshot checksum mismatch for collection \"images\"".to_owned(),
+    });
+    status.undeleted_snapshots.push(ServerSnapshot {
+        collection: name("images"),
+        node_url: "http://localhost:6333/".to_owned(),
+        name: "images-1-2025-07-15-02-00-01.snapshot".to_owned(),
+        checksum: None,
+    });
+    place.status(&status);
+    place.put(&place.layout().last_skipped_file(), &LastSkipped::new(at("15T02:30:00"), "verify", None));
+    place
+}
+
+fn killed_run() -> Place {
+    let place = healthy();
+    let mut status = status();
+    status.current_run = Some(CurrentRun {
+        run_id: "0b5f62a5-4b0a-4e55-b4f4-61e2ae0c8a4d".to_owned(),
+        command: "backup".to_owned(),
+        pid: 4321,
+        operation: Operation::Backup,
+        stage: Stage::Download,
+        collection: Some(name("docs")),
+        creating: None,
+        started_at: at("15T14:00:00"),
+        heartbeat_at: at("15T14:07:30"),
+    });
+    place.status(&status);
+    let docs = place.layout().collection(&name("docs"));
+    place.put_archive(&docs.join(".docs-2025-07-15-14-00-00.snapshot.gz.x7YzQ1.tmp"), 99);
+    place.put_archive(&docs.join("docs-2025-07-15-14-00-00.snapshot.gz"), 12_345);
+    place
+}
+
+pub fn corrupt_files() -> Place {
+    let place = healthy();
+    let layout = place.layout();
+    let (docs, images) = (name("docs"), name("images"));
+    let night = BackupId::at(night());
+    let older = BackupId::at(night.time() - TimeDelta::days(1));
+    let oldest = BackupId::at(night.time() - TimeDelta::days(2));
+    place.put_bytes(&layout.manifest(&docs, night), b"{\"schema_version\": 1, \"backup");
+    place.put_bytes(&layout.manifest(&docs, oldest), b"{\"schema_version\": 2}");
+    place.put_bytes(&layout.verification(&docs, older), b"\0\0\0\0");
+    place.put_archive(&place.archive("images", night), 1);
+    place.verify(
+        "images",
+        oldest,
+        &[(Level::Archive, CheckOutcome::Failed), (Level::Archive, CheckOutcome::Inconclusive)],
+    );
+    place.put_bytes(&layout.collection(&images).join("notes.txt"), b"foreign");
+    place.put_bytes(&layout.last_skipped_file(), b"");
+    place
+}
+
+fn source_changed() -> Place {
+    let place = healthy();
+    let mut status = status();
+    status.source_changed = true;
+    status.operations.entry(Operation::Prune).or_default().last_outcome = Some(Outcome::Failed);
+    place.status(&status);
+    place
+}
+
+/// `images` is gone from the server; `docs-old` was gone too and has been retired, with its backups pruned.
+fn retired_collection() -> Place {
+    let place = healthy();
+    let mut status = status();
+    status.collections.get_mut(&name("images")).unwrap().on_server = Some(false);
+    status.collections.remove(&name("with \"quotes\"\\ and\nlines"));
+    place.status(&status);
+    std::fs::create_dir(place.layout().collection(&name("docs-old"))).unwrap();
+    place
+}
+
+/// The status after a healthy night.
+pub fn status() -> Status {
+    let mut status = Status::new("0.1.0".to_owned(), "backup-host".to_owned());
+    status.retention_seconds = Some(14 * 86_400);
+    let ended = |operation: Operation, seconds: f64, runs_total| {
+        let history = OperationStatus {
+            last_attempt_at: Some(night()),
+            last_success_at: Some(at("15T02:01:30.500")),
+            last_outcome: Some(Outcome::Success),
+            last_duration_seconds: Some(seconds),
+            runs_total,
+            failures_total: 2,
+            schedule_interval_seconds: (operation == Operation::Backup).then_some(90_000.0),
+            ..OperationStatus::default()
+        };
+        (operation, history)
+    };
+    status.operations = [
+        ended(Operation::Backup, 90.5, 41),
+        ended(Operation::Verify, 12.25, 40),
+        ended(Operation::Prune, 0.125, 40),
+        // Of a newer runner: this exporter has no label for it.
+        ended(Operation::Other("defragment".to_owned()), 1.0, 1),
+    ]
+    .into();
+    for (collection, points) in [("docs", 1000), ("images", 40), ("with \"quotes\"\\ and\nlines", 7)] {
+        let history = CollectionStatus {
+            on_server: Some(true),
+            last_attempt_at: Some(at("15T02:00:00.125")),
+            last_outcome: Some(Outcome::Success),
+            last_success_at: Some(at("15T02:00:00.125")),
+            last_backup_id: Some(BackupId::at(night())),
+            last_duration_seconds: Some(30.25),
+            points: Some(points),
+            failure: None,
+        };
+        status.collections.insert(name(collection), history);
+    }
+    status
+}

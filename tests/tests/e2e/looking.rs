@@ -1,0 +1,110 @@
+//! The exporter looks at what the runner really left.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use e2e::{Place, Ran, Server, programs};
+
+fn once(place: &Place, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["--once", "--config"])
+        .arg(place.beside("backup.yaml"))
+        .arg("--backup-dir")
+        .arg(place.path())
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
+fn look(place: &Place) -> Ran {
+    Ran::of(&mut once(place, &programs::program("qdrant-backup-exporter")))
+}
+
+#[track_caller]
+fn shows(ran: &Ran, line: &str) {
+    let line = format!("qdrant_backup_{line}");
+    assert!(ran.stdout.lines().any(|is| is == line), "no line {line}\n{}\n{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn before_the_first_run_nothing_is_claimed() {
+    let server = Server::with_samples();
+    let place = Place::initialised(&server.url());
+    let ran = look(&place).code(1);
+    shows(&ran, "up 0");
+    shows(&ran, "scrape_collector_success{collector=\"directory\"} 1");
+    shows(&ran, "unreadable_files 0");
+}
+
+#[test]
+fn what_a_run_left_is_shown() {
+    let server = Server::with_samples();
+    let place = Place::initialised(&server.url());
+    let mut arguments = vec!["backup"];
+    arguments.extend(server.selection());
+    place.run(&arguments).success();
+    place.run(&arguments).success();
+    let ran = look(&place).success();
+    shows(&ran, "up 1");
+    shows(&ran, "runs_total{operation=\"backup\"} 2");
+    shows(&ran, "last_run_success{operation=\"backup\"} 1");
+    shows(&ran, "run_in_progress{operation=\"backup\"} 0");
+    shows(&ran, "orphan_files 0");
+    for (collection, points) in server.collections().iter().zip([0, 100, 250]) {
+        shows(&ran, &format!("backups{{collection=\"{collection}\"}} 2"));
+        shows(&ran, &format!("collection_points{{collection=\"{collection}\"}} {points}"));
+        shows(&ran, &format!("incomplete_backups{{collection=\"{collection}\"}} 0"));
+        shows(&ran, &format!("unverified_backups{{collection=\"{collection}\"}} 2"));
+    }
+
+    // Gone from the disk, although the runner says that it succeeded.
+    let backup = &place.backups(&server.collections()[1])[1];
+    let archive = &backup.manifest.archives[0].file_name;
+    fs::remove_file(place.layout().collection(&backup.manifest.collection).join(archive)).unwrap();
+    let ran = look(&place).success();
+    shows(&ran, &format!("backups{{collection=\"{}\"}} 1", server.collections()[1]));
+    shows(&ran, &format!("incomplete_backups{{collection=\"{}\"}} 1", server.collections()[1]));
+}
+
+#[test]
+fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
+    let server = Server::with_samples();
+    let place = Place::initialised(&server.url());
+    let mut arguments = vec!["backup"];
+    arguments.extend(server.selection());
+    place.run(&arguments).success();
+    let layout = place.layout();
+    let backup = &place.backups(&server.collections()[1])[0];
+    let archive = layout.collection(&backup.manifest.collection).join(&backup.manifest.archives[0].file_name);
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+    assert_eq!(mode(&archive), 0o600);
+    assert_eq!(mode(&layout.status_file()), 0o640);
+    assert_eq!(mode(&layout.repository_file()), 0o640);
+    assert_eq!(mode(&layout.manifest(&backup.manifest.collection, backup.manifest.backup_id)), 0o640);
+    assert_eq!(mode(archive.parent().unwrap()), 0o2750);
+    // Only the superuser can become somebody else; for others the modes above must do.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let nobody = 65_534;
+    let group = fs::metadata(layout.status_file()).unwrap().gid();
+    // The place and the programs may lie where only their owner can go.
+    fs::set_permissions(place.beside("."), Permissions::from_mode(0o755)).unwrap();
+    let program = place.beside("exporter");
+    fs::copy(programs::program("qdrant-backup-exporter"), &program).unwrap();
+    let ran = Ran::of(once(&place, &program).uid(nobody).gid(group)).success();
+    shows(&ran, "up 1");
+    shows(&ran, "unreadable_files 0");
+    shows(&ran, &format!("backups{{collection=\"{}\"}} 1", server.collections()[1]));
+    let read = Ran::of(Command::new("cat").arg(&archive).uid(nobody).gid(group));
+    assert_ne!(read.code, Some(0), "archives are the owner's alone");
+
+    // Outside the group nothing is claimed.
+    let ran = Ran::of(once(&place, &program).uid(nobody).gid(nobody)).code(1);
+    shows(&ran, "up 0");
+    assert!(!ran.stdout.contains("qdrant_backup_backups{"), "{}", ran.stdout);
+}

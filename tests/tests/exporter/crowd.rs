@@ -1,0 +1,190 @@
+//! Clients that are many, slow, silent, torn or too large: Prometheus is answered all the same, in bounded memory.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use e2e::http::{self, Answer, Authority};
+use e2e::{BackupDirectory, Exporter};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The most memory that a crowd may cost.
+const MEMORY_BYTES: u64 = 64 << 20;
+
+/// How long the scrapes go on beside each kind of trouble.
+const TROUBLE: Duration = Duration::from_secs(4);
+
+/// Every connection is one of our files too.
+fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+}
+
+/// Scrapes as Prometheus does, again and again until `TROUBLE` is over; every scrape must succeed.
+fn keep_scraping(exporter: &Exporter) -> Duration {
+    let began = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while began.elapsed() < TROUBLE {
+        let asked = Instant::now();
+        let answer = exporter.ask(
+            "GET",
+            "/metrics",
+            &[("Accept-Encoding", "gzip"), ("X-Prometheus-Scrape-Timeout-Seconds", "10")],
+        );
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().contains("\nqdrant_backup_up 1\n"));
+        slowest = slowest.max(asked.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(slowest < Duration::from_secs(10), "a scrape took {slowest:?}");
+    slowest
+}
+
+/// Opens as many connections as can be, each with `bytes` sent.
+fn open(exporter: &Exporter, number: usize, bytes: &[u8]) -> Vec<TcpStream> {
+    (0..number)
+        .filter_map(|_| {
+            let mut stream = http::connect(exporter.address()).ok()?;
+            stream.write_all(bytes).ok()?;
+            Some(stream)
+        })
+        .collect()
+}
+
+#[test]
+fn a_thousand_requests_at_once_are_all_answered() {
+    raise_limit();
+    let place = BackupDirectory::healthy();
+    let exporter = Exporter::start(place.path(), &[]);
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n";
+    let began = Instant::now();
+    let streams = open(&exporter, 1000, request);
+    assert_eq!(streams.len(), 1000);
+    let scrape = exporter.get("/metrics");
+    let mut statuses = std::collections::BTreeMap::new();
+    for mut stream in streams {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let status = String::from_utf8_lossy(&answer[9..12]).into_owned();
+        *statuses.entry(status).or_insert(0) += 1;
+    }
+    let memory = exporter.memory("VmHWM");
+    println!("1000 requests: {statuses:?} in {:?}, at most {} KiB", began.elapsed(), memory / 1024);
+    assert_eq!(scrape.status, 200);
+    assert_eq!(statuses.values().sum::<u32>(), 1000);
+    assert!(statuses.keys().all(|status| status == "200" || status == "503"), "{statuses:?}");
+    assert!(statuses["200"] >= 100, "{statuses:?}");
+    assert!(memory < MEMORY_BYTES, "{memory} bytes");
+}
+
+#[test]
+fn half_open_and_slow_clients_keep_nobody_out() {
+    raise_limit();
+    let place = BackupDirectory::healthy();
+    let exporter = Exporter::start(place.path(), &[]);
+    // More than there are places.
+    let silent = open(&exporter, 1100, b"");
+    let mut slow = open(&exporter, 400, b"GET /metrics HTTP/1.1\r\nX: ");
+    let over = AtomicBool::new(false);
+    let slowest = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                // Whoever was closed was closed.
+                slow.retain_mut(|stream| stream.write_all(b"x").is_ok());
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        });
+        let slowest = keep_scraping(&exporter);
+        over.store(true, Ordering::Relaxed);
+        slowest
+    });
+    let memory = exporter.memory("VmHWM");
+    println!("1500 dawdlers: slowest scrape {slowest:?}, at most {} KiB", memory / 1024);
+    assert!(memory < MEMORY_BYTES, "{memory} bytes");
+    drop(silent);
+}
+
+#[test]
+fn clients_that_do_not_take_their_answers_lose_their_turn() {
+    let place = BackupDirectory::healthy();
+    place.crowd(800);
+    let exporter = Exporter::start(place.path(), &["--web.max-requests=6"]);
+    let request = b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\n\r\n".repeat(40);
+    let greedy = open(&exporter, 12, &request);
+    let slowest = keep_scraping(&exporter);
+    let memory = exporter.memory("VmHWM");
+    println!("12 greedy clients: slowest scrape {slowest:?}, at most {} KiB", memory / 1024);
+    assert!(memory < MEMORY_BYTES, "{memory} bytes");
+    drop(greedy);
+}
+
+#[test]
+fn handshakes_that_are_never_finished_keep_nobody_out() {
+    raise_limit();
+    let place = BackupDirectory::healthy();
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let identity = authority.sign(&["localhost"]);
+    let config = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n";
+    for (name, text) in
+        [("server.crt", identity.certificate.as_str()), ("server.key", &identity.key), ("web.yml", config)]
+    {
+        qdrant_backup_shared::atomic::write(&directory.path().join(name), 0o600, text.as_bytes()).unwrap();
+    }
+    let web = directory.path().join("web.yml");
+    let exporter = Exporter::start(place.path(), &["--web.config.file", web.to_str().unwrap()]);
+    // The beginning of a handshake that claims to be longer.
+    let torn = open(&exporter, 1400, &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
+    let mut connections: Vec<_> = Vec::new();
+    for _ in 0..40 {
+        let mut stream = http::connect_tls(exporter.address(), &authority, None).unwrap();
+        let answer = http::ask(&mut stream, "GET", "/metrics", &[]).unwrap();
+        assert_eq!(answer.status, 200);
+        connections.push(stream);
+    }
+    let memory = exporter.memory("VmHWM");
+    println!("1400 torn handshakes: at most {} KiB", memory / 1024);
+    assert!(memory < MEMORY_BYTES, "{memory} bytes");
+    drop(torn);
+}
+
+#[test]
+fn torn_and_oversized_requests_are_refused_and_harm_nobody() {
+    let place = BackupDirectory::healthy();
+    let exporter = Exporter::start(place.path(), &[]);
+    let long = "a".repeat(100_000);
+    for (request, statuses) in [
+        (format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), [414, 431]),
+        (format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n"), [431, 431]),
+        (format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(2000)), [431, 431]),
+        ("nonsense\r\n\r\n".to_owned(), [400, 400]),
+        ("GET /metrics HTTP/9.9\r\n\r\n".to_owned(), [400, 505]),
+        ("GET /metrics HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(), [400, 400]),
+        ("GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: nonsense\r\n\r\n".to_owned(), [400, 400]),
+        ("\0\u{1}\u{2}\r\n\r\n".to_owned(), [400, 400]),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), [400, 505]),
+    ] {
+        let mut stream = http::connect(exporter.address()).unwrap();
+        // The server may hang up before it has read everything.
+        drop(stream.write_all(request.as_bytes()));
+        let mut answer = Vec::new();
+        drop(stream.read_to_end(&mut answer));
+        let shown: String = request.chars().take(60).collect();
+        if let Some(status) = answer.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok())
+        {
+            assert!(statuses.contains(&status), "{shown:?}: {status}");
+        }
+    }
+    // A body, however long it claims to be, is not waited for.
+    let began = Instant::now();
+    let mut stream = http::connect(exporter.address()).unwrap();
+    stream.write_all(b"GET /-/ready HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx").unwrap();
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer));
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    assert!(began.elapsed() < Duration::from_secs(20));
+    let answer: Answer = exporter.get("/metrics");
+    assert_eq!(answer.status, 200);
+    assert!(exporter.memory("VmHWM") < MEMORY_BYTES);
+}

@@ -1,0 +1,106 @@
+//! The command line.
+
+use e2e::exporter::command;
+use e2e::{BackupDirectory, Exporter, Ran};
+
+#[test]
+fn the_version_is_in_the_usual_form() {
+    let ran = Ran::of(command().arg("--version")).success();
+    let mut lines = ran.stdout.lines();
+    let first = lines.next().unwrap();
+    assert!(first.starts_with("qdrant-backup-exporter, version "), "{first}");
+    assert!(first.contains(" (branch: ") && first.contains(", revision: "), "{first}");
+    assert!(lines.all(|line| line.starts_with("  ")), "{}", ran.stdout);
+}
+
+#[test]
+fn help_names_every_flag_of_a_prometheus_exporter() {
+    let help = Ran::of(command().arg("--help")).success().stdout;
+    for flag in [
+        "--web.listen-address",
+        "--web.telemetry-path",
+        "--web.config.file",
+        "--web.max-requests",
+        "--log.level",
+        "--log.format",
+        "--config",
+        "--backup-dir",
+        "--state-dir",
+        "--once",
+        "--output",
+        "--version",
+    ] {
+        assert!(help.contains(flag), "{flag} is missing:\n{help}");
+    }
+    assert!(help.contains("[default: :19854]"), "{help}");
+}
+
+#[test]
+fn wrong_usage_is_2_and_a_wrong_configuration_78_each_in_one_line() {
+    Ran::of(command().arg("--web.listen-adress=:1")).code(2);
+    Ran::of(command().args(["--output", "x"])).code(2);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("web.yml");
+    qdrant_backup_shared::atomic::write(&file, 0o600, b"tls_server_config:\n  cert_fil: x\n").unwrap();
+    for (arguments, says) in [
+        (["--web.telemetry-path", "metrics"], "--web.telemetry-path: expected a path"),
+        (["--config", "/nowhere.yaml"], "--config: cannot read /nowhere.yaml"),
+        (["--web.config.file", "/nowhere.yml"], "--web.config.file: cannot read /nowhere.yml"),
+        (["--web.config.file", file.to_str().unwrap()], "web.yml:2: tls_server_config.cert_fil: unknown key"),
+    ] {
+        let ran = Ran::of(command().args(arguments)).code(78).says(&["level=ERROR", says]);
+        assert!(ran.stdout.is_empty());
+    }
+    Ran::of(command().args(["--web.listen-address", "nonsense"])).code(1).says(&["is not HOST:PORT"]);
+}
+
+#[test]
+fn several_addresses_a_path_and_a_json_log() {
+    let place = BackupDirectory::healthy();
+    let exporter = Exporter::start(
+        place.path(),
+        &["--web.listen-address=127.0.0.1:0", "--web.telemetry-path=/other", "--log.level=info"],
+    );
+    exporter.wait_for_line("TLS is disabled.");
+    let listening = exporter.log().iter().filter(|line| line.contains("Listening on")).count();
+    assert_eq!(listening, 2);
+    assert_eq!(exporter.get("/other").status, 200);
+    assert_eq!(exporter.get("/metrics").status, 404);
+    assert!(exporter.get("/").text().contains("href=\"/other\""));
+    exporter.wait_for_line("Starting qdrant-backup-exporter");
+
+    let ran = Ran::of(command().args(["--log.format=json", "--web.listen-address=nonsense"])).code(1);
+    for line in ran.stderr.lines() {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(
+            value["time"].is_string() && value["level"].is_string() && value["msg"].is_string(),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_directory_comes_from_the_flag_the_environment_or_the_runners_file() {
+    let place = BackupDirectory::healthy();
+    let path = place.path().to_str().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let file = other.path().join("backup.yaml");
+    qdrant_backup_shared::atomic::write(&file, 0o600, format!("backup: {{path: {path}}}\n").as_bytes())
+        .unwrap();
+    let up = |ran: Ran| assert!(ran.stdout.contains("\nqdrant_backup_up 1\n"), "{}", ran.stdout);
+    up(Ran::of(command().args(["--once", "--backup-dir", path])).success());
+    up(Ran::of(command().arg("--once").env("QDRANT_BACKUP_PATH", path)).success());
+    up(Ran::of(command().args(["--once", "--config"]).arg(&file)).success());
+}
+
+#[test]
+fn once_writes_a_file_and_its_exit_code_says_whether_all_is_known() {
+    let place = BackupDirectory::healthy();
+    let output = place.path().join("qdrant_backup.prom");
+    Ran::of(command().args(["--once", "--backup-dir"]).arg(place.path()).arg("--output").arg(&output))
+        .success();
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert!(text.contains("\nqdrant_backup_up 1\n"));
+    let ran = Ran::of(command().args(["--once", "--backup-dir", "/nowhere"])).code(1);
+    assert!(ran.stdout.contains("\nqdrant_backup_up 0\n"));
+}

@@ -1,0 +1,72 @@
+//! The exporter as a user of its own, in the runner's group: it reads the JSON files and never an archive.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use e2e::programs::program;
+use e2e::{BackupDirectory, Exporter};
+
+const USER: &str = "--reuid=64321";
+const GROUP: u32 = 64322;
+
+/// Gives everything to the group as the runner does: directories 2750, JSON 0640, archives 0600.
+fn hand_over(path: &Path) {
+    chown(path, None, Some(GROUP)).unwrap();
+    let mode = if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            hand_over(&entry.unwrap().path());
+        }
+        0o2750
+    } else if path.extension().is_some_and(|extension| extension == "json") {
+        0o640
+    } else {
+        0o600
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn as_other_user(command: &Path) -> Command {
+    let mut other = Command::new("setpriv");
+    other
+        .args([USER, &format!("--regid={GROUP}"), "--clear-groups", "--"])
+        .arg(command)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    other
+}
+
+#[test]
+fn another_user_of_the_group_sees_everything_but_the_archives() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not shown here: only root can become another user");
+        return;
+    }
+    let place = BackupDirectory::healthy();
+    hand_over(place.path());
+    // The program may lie where only its builder can go.
+    let public = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let copy = public.path().join("qdrant-backup-exporter");
+    fs::copy(program("qdrant-backup-exporter"), &copy).unwrap();
+
+    let archive = fs::read_dir(place.path().join("collections/products"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "gz"))
+        .unwrap();
+    let reading = as_other_user(Path::new("head")).arg("-c1").arg(&archive).output().unwrap();
+    assert!(!reading.status.success(), "the archive can be read");
+
+    let mut command = as_other_user(&copy);
+    command.arg("--backup-dir").arg(place.path()).arg("--web.listen-address=127.0.0.1:0");
+    let exporter = Exporter::spawn(&mut command);
+    let text = exporter.get("/metrics").text();
+    assert!(text.contains("\nqdrant_backup_up 1\n"), "{text}");
+    assert!(text.contains("\nqdrant_backup_backups{collection=\"products\"} 14\n"), "{text}");
+    assert!(text.contains("\nqdrant_backup_unreadable_files 0\n"), "{text}");
+    assert!(exporter.get("/").text().contains("All 3 collections backed up 2 h ago, verified"));
+}

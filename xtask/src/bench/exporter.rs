@@ -1,0 +1,193 @@
+//! Scrapes of a large backup directory: in the process, beside a bare listing, and over HTTP beside node_exporter.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::{repository, sample::median};
+use crate::{
+    sh::{Cmd, Context, Result},
+    tools, tree, workspace,
+};
+
+const NODE_EXPORTER: &str = "/usr/bin/prometheus-node-exporter";
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+#[derive(clap::Args)]
+pub(crate) struct Opts {
+    /// Number of backups
+    #[arg(long, default_value_t = 10_000)]
+    backups: u32,
+    /// Number of collections
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    collections: u32,
+    /// How often each way is measured
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+}
+
+/// One row of the table.
+struct Row {
+    name: String,
+    seconds: Vec<f64>,
+    memory_bytes: Option<u64>,
+}
+
+pub(crate) fn run(opts: &Opts) -> Result<()> {
+    tools::debian("prometheus-node-exporter", NODE_EXPORTER)?;
+    workspace::cargo()
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "qdrant-backup-exporter",
+            "--bins",
+            "--examples",
+        ])
+        .run()?;
+    let bin_dir = workspace::bin_dir("release")?;
+    let scratch = tempfile::tempdir().context("temporary directory")?;
+    let directory = scratch.path().join("backups");
+    std::fs::create_dir(&directory).context(directory.display())?;
+    println!("making {} backups in {} collections", opts.backups, opts.collections);
+    repository::generate(&directory, opts.collections, opts.backups)?;
+    // Files that have just changed are not taken from the cache.
+    std::thread::sleep(Duration::from_secs(3));
+    let mut rows = in_process(&bin_dir, &directory, opts.rounds)?;
+    rows.extend(over_http(&bin_dir, &directory, scratch.path(), opts.rounds)?);
+    print!("\n{}", table(opts, &rows));
+    Ok(())
+}
+
+/// Looks as the exporter makes them, by its example `look`.
+fn in_process(bin_dir: &Path, directory: &Path, rounds: u32) -> Result<Vec<Row>> {
+    let said = Cmd::new(bin_dir.join("examples/look")).arg(directory).arg(rounds.to_string()).read()?;
+    let values = |wanted: &str| -> Vec<f64> {
+        let of = |line: &str| line.strip_prefix(wanted)?.trim().parse().ok();
+        said.lines().filter_map(of).collect()
+    };
+    let memory = said.lines().find_map(|line| line.strip_prefix("memory ")?.trim().parse().ok());
+    let row = |name: &str, wanted: &str, memory_bytes| Row {
+        name: name.to_owned(),
+        seconds: values(wanted),
+        memory_bytes,
+    };
+    Ok(vec![
+        row("bare readdir and stat of every file", "bare", None),
+        row("look at every file again", "full", None),
+        row("warm look", "warm", None),
+        row("first look", "cold", memory),
+    ])
+}
+
+/// Scrapes over HTTP of the exporter and of node_exporter, in turns.
+fn over_http(bin_dir: &Path, directory: &Path, scratch: &Path, rounds: u32) -> Result<Vec<Row>> {
+    let ours = Server::start("qdrant-backup-exporter, warm scrape", |address| {
+        Cmd::new(bin_dir.join("qdrant-backup-exporter"))
+            .arg("--backup-dir")
+            .arg(directory)
+            .arg(format!("--web.listen-address={address}"))
+            .cwd(scratch)
+    })?;
+    let theirs = Server::start("node_exporter, scrape", |address| {
+        Cmd::new(NODE_EXPORTER).arg(format!("--web.listen-address={address}")).cwd(scratch)
+    })?;
+    let mut servers = [(ours, Vec::new()), (theirs, Vec::new())];
+    for _ in 0..rounds * 5 {
+        for (server, seconds) in &mut servers {
+            let began = Instant::now();
+            server.scrape()?;
+            seconds.push(began.elapsed().as_secs_f64());
+        }
+    }
+    servers
+        .into_iter()
+        .map(|(server, seconds)| {
+            let memory_bytes = Some(server.memory_bytes()?);
+            Ok(Row { name: server.name.clone(), seconds, memory_bytes })
+        })
+        .collect()
+}
+
+/// A program that answers Prometheus, killed when it is dropped.
+struct Server {
+    name: String,
+    address: SocketAddr,
+    child: Child,
+}
+
+impl Server {
+    fn start(name: &str, command: impl FnOnce(SocketAddr) -> Cmd) -> Result<Self> {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = free.context("a free port")?;
+        let mut command = command(address).into_command();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().context(format!("cannot start {name}"))?;
+        let mut server = Self { name: name.to_owned(), address, child };
+        let began = Instant::now();
+        // The first scrape reads everything, and is not measured here.
+        while let Err(error) = server.scrape() {
+            if began.elapsed() > STARTS_WITHIN || !matches!(server.child.try_wait(), Ok(None)) {
+                return Err(format!("{name} does not answer: {error}"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+
+    fn scrape(&self) -> Result<()> {
+        let mut stream = TcpStream::connect(self.address).context(self.address)?;
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            .context(self.address)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).context(self.address)?;
+        if answer.starts_with(b"HTTP/1.1 200 ") {
+            Ok(())
+        } else {
+            let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            Err(format!("{} said {:?}", self.name, String::from_utf8_lossy(line)))
+        }
+    }
+
+    fn memory_bytes(&self) -> Result<u64> {
+        let path = PathBuf::from(format!("/proc/{}/status", self.child.id()));
+        let text = std::fs::read_to_string(&path).context(path.display())?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        Ok(kibibytes.ok_or_else(|| format!("{}: has no VmRSS", path.display()))? * 1024)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn table(opts: &Opts, rows: &[Row]) -> String {
+    let bare = rows.first().map(|row| median(row.seconds.iter().copied())).unwrap_or_default();
+    let mut table = format!(
+        "{} backups in {} collections, {} rounds, medians.\n\n\
+         | | milliseconds | fastest – slowest | beside the bare listing | memory |\n|---|---:|---:|---:|---:|\n",
+        opts.backups, opts.collections, opts.rounds
+    );
+    for Row { name, seconds, memory_bytes } in rows {
+        let middle = median(seconds.iter().copied());
+        let fastest = seconds.iter().copied().fold(f64::INFINITY, f64::min) * 1000.0;
+        let slowest = seconds.iter().copied().fold(0.0, f64::max) * 1000.0;
+        table.push_str(&format!(
+            "| {name} | {:.2} | {fastest:.2} – {slowest:.2} | {:.2} × | {} |\n",
+            middle * 1000.0,
+            middle / bare,
+            memory_bytes.map(tree::human_size).unwrap_or_default(),
+        ));
+    }
+    table
+}
