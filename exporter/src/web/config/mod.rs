@@ -1,6 +1,6 @@
 //! `--web.config.file`: TLS, basic auth, headers and rate limit, in the format of Prometheus' exporter-toolkit.
 //!
-//! [`file`] and [`sections`] read the text, [`tls`] makes a TLS configuration of it, [`live`] keeps both current
+//! `file` and `sections` read the text, `tls` makes a TLS configuration of it, `live` keeps both current
 //! while the program runs. Nothing here answers a request.
 
 mod client_certificates;
