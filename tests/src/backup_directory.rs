@@ -118,9 +118,11 @@ impl BackupDirectory {
                 points_count_before: Some(points),
                 points_count_after: Some(points),
                 config: None,
+                payload_schema: None,
                 aliases: None,
                 shard_count: Some(1),
             },
+            points_sample: None,
             archives: vec![Archive {
                 file_name: file_name(&archive),
                 node_url: None,
@@ -197,6 +199,7 @@ impl BackupDirectory {
                 stored_size_bytes: Some(BYTES_A_POINT * points),
                 checked: Vec::new(),
                 fates: Vec::new(),
+                restored_into: None,
                 stages: vec![
                     stage(Stage::Create, 4.25, None),
                     stage(Stage::Download, 16.5, Some(3 * BYTES_A_POINT * points)),

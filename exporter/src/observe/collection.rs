@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::Condition;
-use qdrant_backup_shared::layout::stem;
+use qdrant_backup_shared::layout::{self, stem};
 use qdrant_backup_shared::{CollectionName, Manifest, VerificationRecord, json_file};
 use rustix::fd::OwnedFd;
 
@@ -161,8 +161,12 @@ impl Look<'_> {
                 return None;
             }
         };
-        let other_name = self.after.name.as_ref().is_some_and(|name| *name != manifest.collection);
-        if manifest.backup_id != id || manifest.collection.component() != self.component || other_name {
+        // A collection called `files` has the component of the configuration files and another place.
+        let of_files = self.path.parent().is_some_and(|parent| !parent.ends_with("collections"));
+        let other_name = manifest.collection.is_files() != of_files
+            || self.after.name.as_ref().is_some_and(|name| *name != manifest.collection);
+        if manifest.backup_id != id || layout::component(&manifest.collection) != self.component || other_name
+        {
             let message = format!(
                 "{}:1: not this place's manifest: it describes backup {} of collection \"{}\"",
                 path.display(),

@@ -22,6 +22,8 @@ pub(super) struct Directory {
     layout: Layout,
     /// By path component.
     collections: BTreeMap<String, Collection>,
+    /// The backups of configuration files.
+    files: Option<Collection>,
     /// The stamp of the directory of all collections when it was listed.
     stamp: Option<Stamp>,
     /// When every file was last looked at.
@@ -38,7 +40,7 @@ pub(super) struct DirectoryLook {
 
 impl Directory {
     pub fn new(layout: Layout) -> Self {
-        Self { layout, collections: BTreeMap::new(), stamp: None, looked_at: None }
+        Self { layout, collections: BTreeMap::new(), files: None, stamp: None, looked_at: None }
     }
 
     /// Looks at the directory. Directories that have not changed are not listed again, unless it is time to look at
@@ -85,8 +87,32 @@ impl Directory {
         }
     }
 
-    /// Brings `collections` up to date. That there is no directory of them yet is no error.
+    /// Brings the backups of configuration files up to date. They are no collection's and lie in a place of their own.
+    fn refresh_files(
+        &mut self,
+        everything: bool,
+        now: DateTime<Utc>,
+        look: &mut DirectoryLook,
+    ) -> io::Result<()> {
+        let path = self.layout.files();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let root = open_directory(CWD, self.layout.root(), true)?;
+        let known = self.files.take();
+        match look_at(&root, &path, name, known, everything, now) {
+            Ok(files) => self.files = files,
+            Err(error) => {
+                let message = format!("{}: cannot be read: {error}", path.display());
+                look.problems.push(problem(&path, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings everything up to date. That there is no directory of collections yet is no error.
     fn refresh(&mut self, now: DateTime<Utc>, look: &mut DirectoryLook) -> io::Result<()> {
+        // A clock that was set back must not put this off.
+        let everything = self.looked_at.is_none_or(|at| now < at || now - at >= LOOK_AGAIN_AFTER);
+        self.refresh_files(everything, now, look)?;
         let path = self.layout.collections();
         let parent = match open_directory(CWD, &path, true) {
             Ok(parent) => parent,
@@ -97,8 +123,6 @@ impl Directory {
             }
             Err(error) => return Err(error),
         };
-        // A clock that was set back must not put this off.
-        let everything = self.looked_at.is_none_or(|at| now < at || now - at >= LOOK_AGAIN_AFTER);
         let stamp = Stamp::of(&rustix::fs::fstat(&parent)?);
         let names = if everything || self.stamp != Some(stamp) {
             let names = files::directories(&parent)?;
@@ -130,7 +154,7 @@ impl Directory {
 
     fn view(&self, look: &mut DirectoryLook) -> DirectoryView {
         let mut view = DirectoryView::default();
-        for collection in self.collections.values() {
+        for collection in self.collections.values().chain(&self.files) {
             if let Some(name) = &collection.name {
                 view.collections.insert(name.clone(), collection.view.clone());
             }

@@ -119,7 +119,8 @@ impl Listing {
             let role = role(component, name);
             match role {
                 FileRole::Temporary => listing.temporary_files += 1,
-                FileRole::Foreign => {}
+                // A held backup looks like any other: only pruning asks.
+                FileRole::Hold { .. } | FileRole::Foreign => {}
                 FileRole::Archive { .. } | FileRole::Manifest { .. } | FileRole::Verification { .. } => {
                     match rustix::fs::statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
                         Ok(stat) => listing.add(&role, name, Stamp::of(&stat)),
@@ -153,7 +154,7 @@ impl Listing {
             }
             FileRole::Manifest { id } => self.manifests.push((id, stamp)),
             FileRole::Verification { id } => self.records.push((id, stamp)),
-            FileRole::Temporary | FileRole::Foreign => {}
+            FileRole::Hold { .. } | FileRole::Temporary | FileRole::Foreign => {}
         }
     }
 }

@@ -162,8 +162,10 @@ pub fn manifest(collection: &CollectionName, id: BackupId, points: u64) -> Manif
             points_count_after: Some(points + 3),
             config: Some(serde_json::json!({ "params": { "vectors": { "size": 384 } } })),
             aliases: None,
+            payload_schema: None,
             shard_count: Some(1),
         },
+        points_sample: None,
         archives: vec![Archive {
             file_name: archive.file_name().unwrap().to_str().unwrap().to_owned(),
             node_url: None,
