@@ -76,8 +76,10 @@ fn backup(layout: &Layout, name: &CollectionName, id: BackupId) -> Result<()> {
                 "wal_config": { "wal_capacity_mb": 32, "wal_segments_ahead": 0 },
             })),
             aliases: Some(vec!["current".to_owned()]),
+            payload_schema: None,
             shard_count: Some(2),
         },
+        points_sample: None,
         archives: vec![Archive {
             file_name,
             node_url: Some("http://localhost:6333/".to_owned()),
