@@ -22,7 +22,7 @@ impl Policies {
         if some { Ok(Self { general, overrides }) } else { Err(NoRule) }
     }
 
-    /// The rules for `collection`. They may be none, which [`super::decide`] refuses.
+    /// The rules for `collection`. They may be none, which [`super::decide()`] refuses.
     pub fn of(&self, collection: &CollectionName) -> &Policy {
         let matching = self.overrides.iter().find(|(globs, _)| globs.matches(collection.as_str()));
         matching.map_or(&self.general, |(_, policy)| policy)
