@@ -162,7 +162,8 @@ impl Look<'_> {
             }
         };
         // A collection called `files` has the component of the configuration files and another place.
-        let of_files = self.path.parent().is_some_and(|parent| !parent.ends_with("collections"));
+        let of_files = self.component == "files"
+            && self.path.parent().is_some_and(|parent| !parent.ends_with("collections"));
         let other_name = manifest.collection.is_files() != of_files
             || self.after.name.as_ref().is_some_and(|name| *name != manifest.collection);
         if manifest.backup_id != id || layout::component(&manifest.collection) != self.component || other_name

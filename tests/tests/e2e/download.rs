@@ -42,7 +42,7 @@ fn a_download_that_stands_still_is_given_up() {
     let stall = Effect::StallAfter { bytes: 100_000, lasting: None };
     let scene = Scene::with([Fault::new(stall)]);
 
-    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "Qdrant sent nothing for 1s"]);
+    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "nothing moved for 1s"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_failed(FailureKind::Stalled);
@@ -53,7 +53,7 @@ fn a_download_that_stands_still_is_given_up() {
 fn a_download_that_never_begins_is_given_up() {
     let scene = Scene::with([Fault::new(Effect::NeverAnswer).on(Endpoint::DownloadSnapshot)]);
 
-    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "Qdrant sent nothing for 1s"]);
+    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "nothing moved for 1s"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_failed(FailureKind::Stalled);

@@ -283,6 +283,8 @@ fn the_schemas_that_ship_are_those_of_the_types() {
     let mut shipped: Vec<String> = fs::read_dir(&directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        // The exporter's answer is no file of ours; a test of its own watches over that schema.
+        .filter(|name| !name.starts_with("exporter_"))
         .collect();
     shipped.sort();
     names.sort();
