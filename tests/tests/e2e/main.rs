@@ -19,6 +19,7 @@ mod memory;
 mod modes;
 mod options;
 mod prune;
+mod recovery;
 mod restore;
 mod running;
 mod scene;
