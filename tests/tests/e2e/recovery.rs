@@ -55,7 +55,9 @@ fn recipe(place: &Place, target: &StandIn) -> String {
 
 /// As a person at a shell who stops at the first command that fails.
 fn by_hand(script: &str) -> Ran {
-    Ran::of(Command::new("sh").args(["-euc", script]).env_clear().env("PATH", "/usr/bin:/bin"))
+    Ran::of(
+        Command::new("timeout").args(["60", "sh", "-euc", script]).env_clear().env("PATH", "/usr/bin:/bin"),
+    )
 }
 
 fn backed_up() -> Place {
