@@ -181,6 +181,8 @@ fn build() -> Result<()> {
 }
 
 fn tests() -> Result<()> {
+    // docs/recovery.md restores with it, and so does its test.
+    tools::debian("curl", "/usr/bin/curl")?;
     let mut counts = Counts::default();
     let outcome = workspace::cargo()
         .args(["test", "--workspace", "--locked", "--all-features", "--no-fail-fast"])

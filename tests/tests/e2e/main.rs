@@ -20,6 +20,7 @@ mod memory;
 mod modes;
 mod options;
 mod prune;
+mod recovery;
 mod restore;
 mod run;
 mod running;
