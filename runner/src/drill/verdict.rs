@@ -28,6 +28,7 @@ pub fn judge(error: &RestoreError) -> (CheckOutcome, Finding) {
         | RestoreError::TooLarge { .. }
         | RestoreError::SafetyElsewhere { .. }
         | RestoreError::AliasElsewhere { .. }
+        | RestoreError::AliasClaimedTwice { .. }
         | RestoreError::AliasIsCollection { .. }
         | RestoreError::SafetyBackup { .. }
         | RestoreError::Qdrant(_)

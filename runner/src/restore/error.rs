@@ -83,6 +83,16 @@ pub enum RestoreError {
         /// What it stands for.
         collection: String,
     },
+    /// Backups of several collections claim one alias: it was moved between them.
+    #[error(
+        "alias \"{alias}\" belonged to \"{other}\" as well, in its backup; restore only one of them --with-aliases"
+    )]
+    AliasClaimedTwice {
+        /// The alias.
+        alias: String,
+        /// Another collection that is to have it.
+        other: CollectionName,
+    },
     /// A collection has the alias's name.
     #[error("\"{alias}\" cannot become an alias: a collection has that name")]
     AliasIsCollection {
@@ -146,6 +156,7 @@ impl RestoreError {
             | Self::TargetIsScratch { .. }
             | Self::SafetyElsewhere { .. }
             | Self::AliasElsewhere { .. }
+            | Self::AliasClaimedTwice { .. }
             | Self::AliasIsCollection { .. }
             | Self::SafetyBackup { .. } => FailureKind::TargetExists,
             Self::TooLarge { .. } => FailureKind::NoSpace,

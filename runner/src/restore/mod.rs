@@ -26,7 +26,7 @@ pub use describe::{as_json, as_text};
 pub use differences::{Difference, differences};
 pub use error::RestoreError;
 pub use leftover::settle_earlier;
-pub use plan::{Facts, Plan, PlanOptions, plan};
+pub use plan::{Facts, Plan, PlanOptions, plan_all};
 pub use put::{Destination, Put, PutError, put};
 pub use run::{Announce, RestoreContext, Safety, restore};
 pub use target::TargetState;

@@ -89,8 +89,38 @@ impl Facts {
     }
 }
 
+/// Plans the restores of `collections`, and sees to it that they do not get in one another's way.
+pub async fn plan_all(
+    client: &Client,
+    facts: &Facts,
+    catalog: &Catalog,
+    collections: &[CollectionName],
+    options: &PlanOptions,
+) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for collection in collections {
+        plans.push(plan(client, facts, catalog, collection, options).await);
+    }
+    let claims: Vec<(String, CollectionName)> = plans
+        .iter()
+        .flat_map(|plan| plan.aliases.iter().map(|change| (change.alias.clone(), plan.target.clone())))
+        .collect();
+    for plan in &mut plans {
+        for change in &plan.aliases {
+            let twice =
+                claims.iter().find(|(alias, target)| *alias == change.alias && *target != plan.target);
+            if let Some((alias, other)) = twice {
+                // Whichever was restored last would have it, by chance.
+                plan.obstacles
+                    .push(RestoreError::AliasClaimedTwice { alias: alias.clone(), other: other.clone() });
+            }
+        }
+    }
+    plans
+}
+
 /// Plans the restore of `collection`. Whatever stands against it becomes an obstacle of the plan.
-pub async fn plan(
+async fn plan(
     client: &Client,
     facts: &Facts,
     catalog: &Catalog,

@@ -10,7 +10,7 @@ use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
 
 use super::error::RestoreError;
 use super::leftover;
-use super::plan::{Facts, Plan, PlanOptions, plan};
+use super::plan::{Facts, Plan, PlanOptions, plan_all};
 use super::put::{Destination, Put, PutError, put};
 use super::target::TargetState;
 use crate::backup::{BackupContext, Stages, back_up};
@@ -65,10 +65,7 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
     } else {
         context.only.clone()
     };
-    let mut plans = Vec::new();
-    for collection in &all {
-        plans.push(plan(client, &facts, catalog, collection, &context.options).await);
-    }
+    let plans = plan_all(client, &facts, catalog, &all, &context.options).await;
     Ok((facts, plans))
 }
 

@@ -513,3 +513,20 @@ fn interrupt(child: &Child) {
     let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(status.success());
 }
+
+#[test]
+fn an_alias_that_two_backups_claim_is_not_left_to_chance() {
+    let server = StandIn::sample();
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    // The alias was moved, and both collections were backed up while they had it.
+    server.state(|state| state.aliases.insert("prod".to_owned(), "minilm_general".to_owned()));
+    place.run(&["backup", "-c", "minilm_general"]).success();
+    let fresh = StandIn::start(Setup::empty());
+
+    let restore = ["restore", "--all", "--with-aliases", "--to", &fresh.url()];
+    place.run(&restore).code(3).says(&["alias \"prod\" belonged to", "as well"]);
+
+    assert_eq!(fresh.requests_matching("POST", "aliases").len(), 0);
+    assert_eq!(fresh.requests_matching("POST", "snapshots/upload").len(), 2, "the others are restored");
+}
