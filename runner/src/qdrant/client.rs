@@ -522,11 +522,16 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_that_never_ends_does_not_hold_a_download_up() {
-        use std::io::Write;
+        use std::io::{BufRead, BufReader, Write};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
+            // An answer to what was not asked yet is an error of another kind.
+            let head = BufReader::new(stream.try_clone().unwrap())
+                .lines()
+                .take_while(|line| !line.as_ref().unwrap().is_empty());
+            assert!(head.count() > 0);
             stream.write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nbegun").unwrap();
             // Until the client has gone.
             std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
