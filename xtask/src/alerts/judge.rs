@@ -15,8 +15,11 @@ use super::{
 };
 use crate::sh::{Cmd, Context, Result};
 
-/// How long the tests of one alert may take.
-const BOUND: Duration = Duration::from_secs(10);
+/// How long the tests of one alert may take against that alert alone.
+pub(super) const ALONE: Duration = Duration::from_secs(10);
+
+/// The same against all rules, which are all evaluated then.
+const TOGETHER: Duration = Duration::from_secs(60);
 
 /// What promtool says of rules and a test.
 #[derive(Debug, PartialEq)]
@@ -34,7 +37,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
 ///
 /// # Errors
 /// When promtool cannot read them, or does not end in time.
-pub(super) fn judge(rules: &str, alert: &str) -> Result<Verdict> {
+pub(super) fn judge(rules: &str, alert: &str, bound: Duration) -> Result<Verdict> {
     let directory = tempfile::tempdir().context("a temporary directory")?;
     let tests = directory.path().join("tests");
     std::fs::create_dir(&tests).context("a temporary directory")?;
@@ -59,10 +62,10 @@ pub(super) fn judge(rules: &str, alert: &str) -> Result<Verdict> {
         if let Some(status) = child.try_wait().context("waiting for promtool")? {
             break status;
         }
-        if began.elapsed() > BOUND {
+        if began.elapsed() > bound {
             child.kill().context("ending promtool")?;
             child.wait().context("ending promtool")?;
-            return Err(format!("the tests in {} take longer than {BOUND:?}", file.display()));
+            return Err(format!("the tests in {} take longer than {bound:?}", file.display()));
         }
         thread::sleep(Duration::from_millis(5));
     };
@@ -81,7 +84,7 @@ pub(super) fn shipped(rules: &[Rule]) -> Result<()> {
     if rules::parse(&read(super::RULES)?)? != rules::parse(&all)? {
         return Err("the rules are not read as they are written".to_owned());
     }
-    let verdicts = in_parallel(&alerts, |rule| judge(&all, &rule.name))?;
+    let verdicts = in_parallel(&alerts, |rule| judge(&all, &rule.name, TOGETHER))?;
     for (rule, verdict) in alerts.iter().zip(verdicts) {
         if let Verdict::Failed(said) = verdict {
             return Err(format!("the tests of {} fail:\n{said}", rule.name));

@@ -70,7 +70,7 @@ fn is_killed(rules: &[Rule], mutant: &Mutant) -> Result<bool> {
             |rule: &Rule| if rule.name == mutant.rule.name { mutant.rule.clone() } else { rule.clone() };
         let few: Vec<Rule> =
             rules.iter().filter(|rule| !rule.is_alert || rule.name == alert.name).map(changed).collect();
-        let verdict = judge::judge(&rules::file_of(&few), &alert.name)
+        let verdict = judge::judge(&rules::file_of(&few), &alert.name, judge::ALONE)
             .map_err(|error| format!("{}: {}: {error}", mutant.rule.name, mutant.change))?;
         if verdict != Verdict::Passed {
             return Ok(true);
