@@ -150,7 +150,7 @@ fn first_word(text: &str, end: char) -> Option<String> {
 }
 
 /// The anchors of a page as forges make them from headings, and those written as `<a id="...">`.
-fn anchors(text: &str) -> Vec<String> {
+pub(crate) fn anchors(text: &str) -> Vec<String> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut anchors = Vec::new();
     let lines: Vec<&str> = text.lines().collect();

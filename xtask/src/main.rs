@@ -1,5 +1,6 @@
 //! The project's own commands, run as `cargo xtask <command>`. One file a command.
 
+mod alerts;
 mod bench;
 mod demo;
 mod dist;
@@ -35,6 +36,8 @@ enum Command {
     Schema(schema::Opts),
     /// Write docs/metrics.md from the exporter's table of metrics
     Metrics(metrics::Opts),
+    /// Check everything under alerts/, and that the rules' tests notice each change of a rule
+    Alerts(alerts::Opts),
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
     /// Build the programs as they are shipped
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Demo(opts) => demo::run(&opts),
         Command::Schema(opts) => schema::run(&opts),
         Command::Metrics(opts) => metrics::run(&opts),
+        Command::Alerts(opts) => alerts::run(&opts),
         Command::Bench(opts) => bench::run(&opts),
         Command::Dist => dist::run(),
     };

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    links, metrics, prose, schema,
+    alerts, links, metrics, prose, schema,
     sh::{Cmd, Result},
     tools, workspace,
 };
@@ -34,6 +34,11 @@ const STEPS: &[Step] = &[
     step("schema", "docs/schema/ is what the types say", schema::check_current),
     step("metrics", "docs/metrics.md is what the exporter's table says", metrics::check_current),
     step("tools", "the tools of others that judge our output are there", tools::judges),
+    step(
+        "alerts",
+        "alert rules, their tests and Alertmanager's example hold, and no wrong rule passes",
+        alerts::check_all,
+    ),
     step("doc", "the documentation builds without a warning", doc),
     step("tests", "unit, property and end-to-end tests pass", tests),
 ];

@@ -67,11 +67,17 @@ const PROMETHEUS_CLIENT: &str = "prometheus_client==0.26.0";
 
 /// A step of `cargo xtask test`: what the exporter's tests call, installed before they run.
 pub(crate) fn judges() -> Result<()> {
-    debian("prometheus", "/usr/bin/promtool")?;
+    alerting()?;
     debian("chromium", "/usr/bin/chromium")?;
     // Without a font the browser shows no letter.
     debian("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")?;
     python()
+}
+
+/// What judges the alerts.
+pub(crate) fn alerting() -> Result<()> {
+    debian("prometheus", "/usr/bin/promtool")?;
+    debian("prometheus-alertmanager", "/usr/bin/amtool")
 }
 
 /// A Python of our own beside the built programs, where the tests look for it.

@@ -1,0 +1,51 @@
+//! What each alert was promised to be: people route by severity and count on the delay.
+
+use super::{alerts, rules::Rule};
+use crate::sh::Result;
+
+/// Alert (after `QdrantBackup`), severity, `for`.
+const CONTRACT: &[(&str, &str, Option<&str>)] = &[
+    ("TooOld", "critical", Some("5m")),
+    ("CollectionTooOld", "critical", Some("5m")),
+    ("NeverRan", "critical", Some("1h")),
+    ("NeverSucceeded", "critical", Some("1h")),
+    ("CollectionMissing", "critical", Some("15m")),
+    ("SnapshotMissing", "critical", Some("15m")),
+    ("Incomplete", "critical", Some("15m")),
+    ("VerifyFailed", "critical", Some("5m")),
+    ("VerifyTooOld", "warning", Some("1h")),
+    ("DrillTooOld", "info", Some("1h")),
+    ("RunFailed", "warning", Some("5m")),
+    ("RunStalled", "warning", Some("5m")),
+    ("RunTooLong", "warning", Some("5m")),
+    ("RunsSkipped", "warning", Some("0m")),
+    ("SourceChanged", "critical", Some("5m")),
+    ("CollectionGone", "warning", Some("15m")),
+    ("PointsDropped", "warning", Some("30m")),
+    ("PruneTooOld", "warning", Some("1h")),
+    ("StorageTooSmall", "critical", Some("15m")),
+    ("StorageFillingUp", "warning", Some("1h")),
+    ("ServerLeftovers", "warning", Some("1h")),
+    ("Orphans", "info", Some("6h")),
+    ("TimestampInFuture", "warning", Some("10m")),
+    ("ExporterDown", "warning", Some("10m")),
+    ("Blind", "critical", Some("6h")),
+    ("Watchdog", "none", None),
+];
+
+pub(super) fn check(rules: &[Rule]) -> Result<()> {
+    let found: Vec<_> =
+        alerts(rules).map(|rule| (rule.name.clone(), rule.severity.as_str(), rule.hold.as_deref())).collect();
+    let promised: Vec<_> = CONTRACT
+        .iter()
+        .map(|(name, severity, hold)| (format!("QdrantBackup{name}"), *severity, *hold))
+        .collect();
+    if let Some((found, promised)) = found.iter().zip(&promised).find(|(found, promised)| found != promised) {
+        return Err(format!("the rules have {found:?} where {promised:?} was promised"));
+    }
+    if found.len() != promised.len() {
+        return Err(format!("the rules have {} alerts instead of {}", found.len(), promised.len()));
+    }
+    println!("{} alerts have their severity and delay", found.len());
+    Ok(())
+}

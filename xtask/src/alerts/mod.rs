@@ -1,0 +1,194 @@
+//! `cargo xtask alerts`: everything under alerts/, judged by Prometheus' and Alertmanager's own tools, and the
+//! tests of the rules judged by changing the rules.
+
+mod contract;
+mod judge;
+mod kubernetes;
+mod mutate;
+mod mutation_check;
+mod rules;
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    links,
+    sh::{Cmd, Context, Result},
+    tools, workspace,
+};
+use rules::Rule;
+
+#[derive(clap::Args)]
+pub(crate) struct Opts {
+    /// Only write alerts/kubernetes/prometheusrule.yml from the rules
+    #[arg(long, conflicts_with = "mutants")]
+    write: bool,
+    /// Only change the rules, and see whether their tests notice
+    #[arg(long)]
+    mutants: bool,
+}
+
+pub(crate) fn run(opts: &Opts) -> Result<()> {
+    if opts.write {
+        return kubernetes::write();
+    }
+    tools::alerting()?;
+    if opts.mutants {
+        return mutation_check::run(&rules::parse(&read(RULES)?)?);
+    }
+    check_all()
+}
+
+/// A step of `cargo xtask test`.
+pub(crate) fn check_all() -> Result<()> {
+    tools::alerting()?;
+    let rules = rules::parse(&read(RULES)?)?;
+    contract::check(&rules)?;
+    metrics_exist(&rules)?;
+    runbook(&rules)?;
+    kubernetes::check(&rules)?;
+    prometheus(&rules)?;
+    alertmanager(&rules)?;
+    mutation_check::run(&rules)
+}
+
+const RULES: &str = "alerts/qdrant-backup.rules.yml";
+
+fn read(file: &str) -> Result<String> {
+    std::fs::read_to_string(workspace::root().join(file)).context(file)
+}
+
+/// The unit tests of an alert.
+fn test_file(alert: &str) -> PathBuf {
+    Path::new("alerts/tests").join(format!("{alert}.yml"))
+}
+
+fn alerts(rules: &[Rule]) -> impl Iterator<Item = &Rule> {
+    rules.iter().filter(|rule| rule.is_alert)
+}
+
+/// Every metric and record that an expression names is exported or recorded.
+fn metrics_exist(rules: &[Rule]) -> Result<()> {
+    let metrics = read("docs/metrics.md")?;
+    for rule in rules {
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        for name in rule.expr.split(|c| !word(c)).filter(|name| name.starts_with("qdrant_backup")) {
+            let recorded = rules.iter().any(|other| !other.is_alert && other.name == name);
+            if !recorded && !metrics.contains(&format!("| `{name}` |")) {
+                return Err(format!("{} asks for {name}, which docs/metrics.md does not have", rule.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Each alert has its heading in the runbook, and each such heading its alert.
+fn runbook(rules: &[Rule]) -> Result<()> {
+    let anchors = links::anchors(&read("docs/runbook.md")?);
+    let mut bases = std::collections::BTreeSet::new();
+    for rule in alerts(rules) {
+        let (base, anchor) = rule.runbook_url.split_once('#').unwrap_or((&rule.runbook_url, ""));
+        bases.insert(base);
+        if anchor != rule.name.to_lowercase() || !anchors.iter().any(|there| there == anchor) {
+            return Err(format!("{}: docs/runbook.md has no heading for {}", rule.name, rule.runbook_url));
+        }
+    }
+    if bases.len() != 1 {
+        return Err(format!("the rules look for the runbook in {} places: {bases:?}", bases.len()));
+    }
+    for anchor in anchors.iter().filter(|anchor| anchor.starts_with("qdrantbackup")) {
+        if !alerts(rules).any(|rule| rule.name.to_lowercase() == *anchor) {
+            return Err(format!("docs/runbook.md has the heading {anchor}, and there is no such alert"));
+        }
+    }
+    println!("{} alerts have their page in docs/runbook.md", alerts(rules).count());
+    Ok(())
+}
+
+fn promtool(args: &[&str]) -> Result<()> {
+    Cmd::new("promtool").cwd(workspace::root()).args(args).run()
+}
+
+fn prometheus(rules: &[Rule]) -> Result<()> {
+    promtool(&["check", "rules", "--lint=all", "--lint-fatal", RULES])?;
+    promtool(&["check", "config", "alerts/prometheus.yml"])?;
+    let directory = workspace::root().join("alerts/tests");
+    for entry in std::fs::read_dir(&directory).context("alerts/tests")? {
+        let name = entry.context("alerts/tests")?.file_name().to_string_lossy().into_owned();
+        if let Some(alert) = name.strip_suffix(".yml")
+            && !alerts(rules).any(|rule| rule.name == alert)
+        {
+            return Err(format!("alerts/tests/{name} tests no alert of this name"));
+        }
+    }
+    judge::shipped(rules)
+}
+
+/// Who hears of which severity, in the example.
+const RECEIVERS: &[(&str, &str)] = &[
+    ("critical", "backup-critical"),
+    ("warning", "backup-warning"),
+    ("info", "backup-info"),
+    ("none", "backup-watchdog"),
+];
+
+fn amtool() -> Cmd {
+    Cmd::new("amtool").cwd(workspace::root())
+}
+
+fn alertmanager(rules: &[Rule]) -> Result<()> {
+    const CONFIG: &str = "alerts/alertmanager.yml";
+    amtool().args(["check-config", CONFIG]).run()?;
+    uncommented(&read(CONFIG)?)?;
+    for rule in alerts(rules) {
+        let known = RECEIVERS.iter().find(|(severity, _)| *severity == rule.severity);
+        let (_, receiver) = known.ok_or_else(|| format!("{} has no known severity", rule.name))?;
+        amtool()
+            .args(["config", "routes", "test", "--config.file", CONFIG])
+            .arg(format!("--verify.receivers={receiver}"))
+            .arg(format!("alertname={}", rule.name))
+            .arg(format!("severity={}", rule.severity))
+            .args(["job=qdrant-backup", "instance=backup-1"])
+            .read()?;
+    }
+    println!("{} alerts reach their receivers", alerts(rules).count());
+    let config = read(CONFIG)?;
+    for name in config.split("alertname=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        if !alerts(rules).any(|rule| rule.name == name) {
+            return Err(format!("{CONFIG} names {name}, and there is no such alert"));
+        }
+    }
+    rendered("subject")?;
+    rendered("text")
+}
+
+/// The configuration with its choices taken.
+fn uncommented(config: &str) -> Result<()> {
+    let directory = tempfile::tempdir().context("a temporary directory")?;
+    let templates = directory.path().join("templates");
+    std::fs::create_dir(&templates).context("a temporary directory")?;
+    let template = "templates/qdrant-backup.tmpl";
+    judge::write(&directory.path().join(template), &read(&format!("alerts/{template}"))?)?;
+    let config: String =
+        config.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
+    let file = directory.path().join("alertmanager.yml");
+    judge::write(&file, &config)?;
+    println!("the same with every choice taken:");
+    amtool().arg("check-config").arg(&file).shown_as("amtool check-config").run()
+}
+
+/// The template makes of a notification what is kept beside it.
+fn rendered(part: &str) -> Result<()> {
+    let text = amtool()
+        .args(["template", "render", "--template.glob=alerts/templates/*.tmpl"])
+        .arg(format!("--template.text={{{{ template \"qdrant_backup.{part}\" . }}}}"))
+        .arg("--template.data=alerts/tests/alertmanager/notification.json")
+        .read()?;
+    let expected = read(&format!("alerts/tests/alertmanager/{part}.txt"))?;
+    if text.trim_end() != expected.trim_end() {
+        return Err(format!(
+            "the template's {part} is not alerts/tests/alertmanager/{part}.txt but:\n{text}"
+        ));
+    }
+    println!("the message's {part} is as expected");
+    Ok(())
+}
