@@ -200,6 +200,14 @@ impl Run<'_> {
             .chain(self.session.status().collections.keys())
             .cloned()
             .collect();
+        if self.context.options.include_files.is_empty() {
+            // Nobody asks for them any more, so they are neither missing nor too old.
+            self.session.amend_status(|status| {
+                if let Some(files) = status.collections.get_mut(&CollectionName::files()) {
+                    files.on_server = None;
+                }
+            });
+        }
         for collection in known.into_iter().filter(|collection| !collection.is_files()) {
             let present = self.listed.contains(&collection);
             if self.session.status().retired_collections.contains(&collection) {

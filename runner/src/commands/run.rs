@@ -144,9 +144,12 @@ fn note_intervals(
     now: DateTime<Utc>,
 ) {
     let drills = settings.drill.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
+    // What is switched off is not late.
+    let verifies = interval.filter(|_| *settings.run.verify);
+    let prunes = interval.filter(|_| *settings.run.prune);
     session.amend_status(|status| {
         for (operation, interval) in
-            [(Operation::Verify, interval), (Operation::Prune, interval), (Operation::Drill, drills)]
+            [(Operation::Verify, verifies), (Operation::Prune, prunes), (Operation::Drill, drills)]
         {
             if let Some(history) = status.operations.get_mut(&operation) {
                 history.schedule_interval_seconds = interval.map(|interval| interval.as_secs_f64());

@@ -2,6 +2,7 @@
 
 use e2e::qdrant_stand_in::{Setup, StandIn};
 use e2e::{Place, Server};
+use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 
 #[test]
@@ -116,4 +117,25 @@ fn when_the_server_is_gone_the_stored_backups_are_still_verified_and_none_is_pru
     assert_eq!(status.operations[&Operation::Verify].last_outcome, Some(Outcome::Success));
     assert!(!status.operations.contains_key(&Operation::Prune));
     assert_eq!(place.prove(), before);
+}
+
+#[test]
+fn what_is_switched_off_is_not_expected_any_more() {
+    let server = StandIn::sample();
+    let place = Place::initialised(&server.url());
+    let pattern = place.beside("backup.yaml");
+    let schedule = "schedule: {cron: \"0 2 * * *\", timezone: UTC}\nretention: {keep_last: 9}\n";
+    place.configure(&format!("{schedule}backup: {{include_files: [\"{}\"]}}\n", pattern.display()));
+    place.run(&["run"]).success();
+    let files = CollectionName::files();
+    let status = place.status();
+    assert_eq!(status.collections[&files].on_server, Some(true));
+    assert!(status.operations[&Operation::Prune].schedule_interval_seconds.is_some());
+
+    place.configure(&format!("{schedule}run: {{prune: false}}\n"));
+    place.run(&["run"]).success();
+    let status = place.status();
+    assert_eq!(status.collections[&files].on_server, None);
+    assert_eq!(status.operations[&Operation::Prune].schedule_interval_seconds, None);
+    assert!(status.operations[&Operation::Verify].schedule_interval_seconds.is_some());
 }
