@@ -36,15 +36,6 @@ pub enum StatusError {
     },
 }
 
-impl StatusError {
-    /// The failure of the file system underneath.
-    pub fn io(&self) -> Option<&io::Error> {
-        match self {
-            Self::MoveAside { source, .. } | Self::Write { source, .. } => Some(source),
-        }
-    }
-}
-
 /// The status file of the run that holds the lock.
 #[derive(Debug)]
 pub struct StatusStore {

@@ -11,14 +11,13 @@ use qdrant_backup_shared::manifest::{Archive, Manifest};
 use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Refusal, backup, place};
+use super::{Refusal, backup, listen, place};
 use crate::archive::{ArchiveError, ArchiveReader};
 use crate::cli::{BackupArg, ExportArgs};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::lock::ReadersLock;
 use crate::settings::Settings;
-use crate::signals::Signals;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +43,7 @@ enum Target {
 /// Streams the snapshot out, its digests computed on the way. Takes the readers' lock only, so that it works beside
 /// a backup.
 pub async fn export(settings: &Settings, args: &ExportArgs, console: &Console) -> Result<Exit, Refusal> {
-    let signals =
-        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let signals = listen()?;
     let layout = place::layout(settings);
     place::open(&layout)?;
     let collection = backup::names(std::slice::from_ref(&args.collection))?.remove(0);

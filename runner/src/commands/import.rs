@@ -8,18 +8,16 @@ use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::manifest::ServerChecksum;
 use qdrant_backup_shared::text::one_line;
 
-use super::{Refusal, place};
+use super::{Refusal, listen, place};
 use crate::cli::ImportArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::import::{Adopted, ImportError, Importer};
 use crate::settings::Settings;
-use crate::signals::Signals;
 
 /// Imports one file after the other; one that fails does not keep the others from being imported.
 pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Result<Exit, Refusal> {
-    let signals =
-        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let signals = listen()?;
     let layout = place::layout(settings);
     let collection = args.collection.as_deref().map(CollectionName::new).transpose();
     let collection = collection.map_err(|error| Refusal::configuration(format!("--collection: {error}")))?;

@@ -5,20 +5,18 @@ use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::{Layout, Status};
 
-use super::{Refusal, client, place};
+use super::{Refusal, client, listen, place};
 use crate::backup::{Deletion, delete_ours};
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::output;
 use crate::qdrant::{Client, Error, SnapshotName};
 use crate::settings::Settings;
-use crate::signals::Signals;
 use crate::status_store::StatusStore;
 
 /// Lists what the status records, or deletes what of it the server still lists under that name with that checksum.
 pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
-    let signals =
-        Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))?;
+    let signals = listen()?;
     let layout = place::layout(settings);
     let client = client(settings, signals.token())?;
     place::open(&layout)?;
