@@ -1,17 +1,15 @@
 //! A real Prometheus scrapes over TLS with a password, in both formats, while backups come and go.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use e2e::http::{self, Authority, PATIENCE};
-use e2e::{BackupDirectory, Exporter};
+use e2e::http::{self, Authority};
+use e2e::{BackupDirectory, Exporter, Prometheus};
 use qdrant_backup_shared::{BackupId, atomic};
-use serde_json::Value;
 
 /// The time between two scrapes.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -19,71 +17,6 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How long is scraped: a minute where `QDRANT_BACKUP_LONG_TESTS` is set.
 fn span() -> Duration {
     Duration::from_secs(if std::env::var_os("QDRANT_BACKUP_LONG_TESTS").is_some() { 60 } else { 20 })
-}
-
-struct Prometheus {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Prometheus {
-    fn start(directory: &std::path::Path) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("prometheus starts");
-        let prometheus = Self { child, address };
-        let began = Instant::now();
-        while !prometheus.is_ready() {
-            assert!(began.elapsed() < PATIENCE, "Prometheus does not become ready");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        prometheus
-    }
-
-    fn is_ready(&self) -> bool {
-        let answer =
-            http::connect(self.address).and_then(|mut stream| http::ask(&mut stream, "GET", "/-/ready", &[]));
-        answer.is_ok_and(|answer| answer.status == 200)
-    }
-
-    /// The series that a query gives.
-    fn query(&self, query: &str) -> Vec<Value> {
-        let encoded: String = query
-            .bytes()
-            .map(|byte| {
-                if byte.is_ascii_alphanumeric() {
-                    char::from(byte).to_string()
-                } else {
-                    format!("%{byte:02X}")
-                }
-            })
-            .collect();
-        let mut stream = http::connect(self.address).unwrap();
-        // HTTP/1.0, so that the answer comes in one piece.
-        write!(stream, "GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        let answer: Value = serde_json::from_str(body).unwrap();
-        assert_eq!(answer["status"], "success", "{answer}");
-        answer["data"]["result"].as_array().unwrap().clone()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 /// Passes requests on to the exporter with another `Accept`, because this Prometheus always prefers OpenMetrics. Listens
@@ -168,7 +101,7 @@ fn no_gap_and_no_duplicate_in_either_format_while_backups_come_and_go() {
     let over = AtomicBool::new(false);
     let (prometheus, made) = std::thread::scope(|scope| {
         scope.spawn(|| only_text(relay, exporter.address(), &authority, &over));
-        let prometheus = Prometheus::start(directory.path());
+        let prometheus = Prometheus::start(directory.path(), &[]);
         let began = Instant::now();
         let mut made = 0;
         let last = e2e::backup_directory::now() - TimeDelta::days(60);
@@ -206,7 +139,7 @@ fn no_gap_and_no_duplicate_in_either_format_while_backups_come_and_go() {
         assert_eq!(lost[0]["value"][1], "0", "{job}");
         assert_eq!(prometheus.query(&format!("qdrant_backup_newest_size_bytes{{job=\"{job}\"}}")).len(), 3);
     }
-    let own = http::connect(prometheus.address)
+    let own = http::connect(prometheus.address())
         .and_then(|mut stream| http::ask(&mut stream, "GET", "/metrics", &[("Accept", "text/plain")]))
         .unwrap()
         .text();
