@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use qdrant_backup_shared::BackupId;
+use qdrant_backup_shared::config_file::LogFormat;
 
 use crate::settings::Opts;
 
@@ -50,6 +51,9 @@ pub struct GlobalArgs {
     /// Least important lines to log: error, warn, info, debug, trace [default: info]
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
+    /// How log lines are written: text or json [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
     /// Log only warnings and errors, and show no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -421,6 +425,12 @@ pub enum ConfigCommand {
 }
 
 impl Cli {
+    /// The log format that the command line names, or the one for people.
+    pub fn log_format(&self) -> LogFormat {
+        let named = self.global.log_format.as_deref().and_then(|text| LogFormat::parse(text).ok());
+        named.unwrap_or(LogFormat::Text)
+    }
+
     /// The settings that the command line overrides.
     pub fn opts(&self) -> Opts {
         let global = &self.global;
@@ -433,6 +443,7 @@ impl Cli {
             backup_path: global.backup_path.clone(),
             state_dir: global.state_dir.clone(),
             log_level: global.log_level.clone(),
+            log_format: global.log_format.clone(),
             ..Opts::default()
         };
         if let Command::Run(run) = &self.command {

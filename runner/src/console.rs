@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::config_file::LogFormat;
+use serde_json::json;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
@@ -30,13 +32,19 @@ impl Console {
     }
 
     /// A subscriber that writes this program's events from `level` up as
-    /// `[2025-07-15 14:30:00] INFO: Created snapshot for mixtral_embeddings`. Libraries' events are left out:
-    /// they are not written for our users, and might hold what must not be logged.
-    pub fn subscriber(&self, level: Level, clock: Clock) -> impl Subscriber + Send + Sync + use<> {
+    /// `[2025-07-15 14:30:00] INFO: Created snapshot for mixtral_embeddings`, or as JSON objects with `time`, `level` and
+    /// `message`. Libraries' events are left out: they are not written for our users, and might hold what must not be
+    /// logged.
+    pub fn subscriber(
+        &self,
+        level: Level,
+        format: LogFormat,
+        clock: Clock,
+    ) -> impl Subscriber + Send + Sync + use<> {
         let lines = layer()
             // A log that cannot be written, on a full disk or to a reader that has gone, must not end a backup.
             .log_internal_errors(false)
-            .event_format(Lines { clock })
+            .event_format(Lines { format, clock })
             .with_writer(AboveBars { bars: self.bars.clone() })
             .with_filter(filter_fn(move |event| {
                 *event.level() <= level && event.target().starts_with("qdrant_backup")
@@ -59,6 +67,7 @@ impl Console {
 
 /// One event, one line.
 struct Lines {
+    format: LogFormat,
     clock: Clock,
 }
 
@@ -73,10 +82,20 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let time = self.clock.now().format("%Y-%m-%d %H:%M:%S");
-        write!(writer, "[{time}] {}: ", event.metadata().level())?;
-        context.field_format().format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        let level = event.metadata().level();
+        let now = self.clock.now();
+        let mut message = String::new();
+        context.field_format().format_fields(Writer::new(&mut message), event)?;
+        match self.format {
+            LogFormat::Text => {
+                writeln!(writer, "[{}] {level}: {message}", now.format("%Y-%m-%d %H:%M:%S"))
+            }
+            LogFormat::Json => {
+                let line =
+                    json!({ "time": now, "level": level.to_string().to_lowercase(), "message": message });
+                writeln!(writer, "{line}")
+            }
+        }
     }
 }
 

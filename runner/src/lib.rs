@@ -14,6 +14,7 @@ mod exit;
 pub mod import;
 pub mod inspect;
 pub mod lock;
+pub mod notify;
 mod output;
 pub mod prune;
 pub mod qdrant;

@@ -9,26 +9,46 @@ use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::run_report::OperationReport;
 use qdrant_backup_shared::text::one_line;
 
+use super::scheduled::{Done, scheduled};
 use super::{Refusal, client, exit, listen, place, print_report};
 use crate::backup::{BackupContext, BackupOptions, back_up};
 use crate::cli::BackupArgs;
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::notify::Notifier;
 use crate::settings::Settings;
 use crate::stream::Compression;
 
-/// Backs up, and says in one last line how it went.
+/// Backs up, and says in one last line how it went. A backup of everything may be a schedule's; one of a few collections is
+/// somebody's who sees for themselves.
 pub async fn backup(
     settings: &Settings,
     args: &BackupArgs,
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
+    if !args.collections.is_empty() {
+        return work(settings, args, clock, console, None).await.map(|done| done.exit);
+    }
+    scheduled(settings, "backup", async |notifier| work(settings, args, clock, console, Some(notifier)).await)
+        .await
+}
+
+async fn work(
+    settings: &Settings,
+    args: &BackupArgs,
+    clock: Clock,
+    console: &Console,
+    notifier: Option<&mut Notifier>,
+) -> Result<Done, Refusal> {
     let signals = listen()?;
     let only = names(&args.collections)?;
     let client = client(settings, signals.token())?;
     let mut held = place::enter(settings, "backup", clock, &signals).await?;
+    if let Some(notifier) = notifier {
+        notifier.started();
+    }
     let session = &mut held.session;
     let context = BackupContext { client, console: console.clone(), options: options(settings, only, clock) };
     back_up(session, &context).await;
@@ -39,7 +59,8 @@ pub async fn backup(
     for operation in &finished.report.operations {
         summarize(operation);
     }
-    exit(&finished, signals.received())
+    let exit = exit(&finished, signals.received())?;
+    Ok(Done { exit, report: finished.report })
 }
 
 /// The names that `--collection` gave, each once.

@@ -17,6 +17,7 @@ mod restore;
 mod restore_files;
 mod retire;
 mod run;
+mod scheduled;
 mod status;
 mod verify;
 
@@ -71,8 +72,10 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         LogLevel::Trace => Level::TRACE,
     });
     let level = if cli.global.quiet { level.min(Level::WARN) } else { level };
+    // Where the settings are at fault, what the command line says must do.
+    let format = settings.as_ref().map_or_else(|_| cli.log_format(), |settings| *settings.log_format);
     let console = Console::new(std::io::stderr().is_terminal() && !cli.global.quiet);
-    tracing::subscriber::with_default(console.subscriber(level, clock), || {
+    tracing::subscriber::with_default(console.subscriber(level, format, clock), || {
         let settings = match settings {
             Ok(settings) => settings,
             Err(error) => {

@@ -7,6 +7,7 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
 use tokio_util::sync::CancellationToken;
 
+use super::scheduled::{Done, scheduled};
 use super::{
     Refusal, backup, client, client_for_other, drill, exit, listen, place, print_report, prune, verify,
 };
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::console::Console;
 use crate::drill::{DrillChoice, DrillContext, DrillOptions, GiveWay};
 use crate::exit::Exit;
+use crate::notify::Notifier;
 use crate::prune::PruneContext;
 use crate::restore::Destination;
 use crate::session::Session;
@@ -25,17 +27,29 @@ use crate::verify::{Depth, VerifyContext, VerifyOptions, Which, any_failed};
 /// Without a schedule a run a day is taken for granted.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Does what cron calls for. A part that fails does not stop the next one: what could be backed up is verified, and
-/// pruning looks for itself whether it may.
+/// Does what cron calls for, and tells those whom the settings name.
 pub async fn run(
     settings: &Settings,
     args: &RunArgs,
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
+    scheduled(settings, "run", async |notifier| work(settings, args, clock, console, notifier).await).await
+}
+
+/// A part that fails does not stop the next one: what could be backed up is verified, and
+/// pruning looks for itself whether it may.
+async fn work(
+    settings: &Settings,
+    args: &RunArgs,
+    clock: Clock,
+    console: &Console,
+    notifier: &mut Notifier,
+) -> Result<Done, Refusal> {
     let signals = listen()?;
     let client = client(settings, signals.token())?;
     let mut held = place::enter(settings, "run", clock, &signals).await?;
+    notifier.started();
     let session = &mut held.session;
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now()));
 
@@ -71,7 +85,7 @@ pub async fn run(
     }
     drill::summarize(&finished.report);
     let exit = exit(&finished, signals.received())?;
-    Ok(sharpened(exit, &finished.report, gave_way))
+    Ok(Done { exit: sharpened(exit, &finished.report, gave_way), report: finished.report })
 }
 
 fn verify_share(

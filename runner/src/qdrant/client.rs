@@ -22,7 +22,7 @@ use super::download::Download;
 use super::error::Error;
 use super::retry;
 use super::snapshot_name::SnapshotName;
-use super::transport::{ClientOptions, TransportError, build, root_cause, without_credentials};
+use super::transport::{ClientOptions, TransportError, http_client, root_cause, without_credentials};
 
 /// No answer of Qdrant that we read whole is larger.
 pub(super) const ANSWER_MAX_BYTES: usize = 64 << 20;
@@ -82,7 +82,7 @@ impl Client {
             create: options.create_timeout,
             retries: options.retries,
         };
-        let http = build(options)?;
+        let http = http_client(options)?;
         Ok(Self {
             http,
             base: options.url.clone(),

@@ -17,5 +17,5 @@ pub use client::{Client, CreateError};
 pub use download::Download;
 pub use error::Error;
 pub use snapshot_name::{InvalidSnapshotName, SnapshotName};
-pub use transport::{ClientOptions, TransportError};
+pub use transport::{ClientOptions, TransportError, http_client, root_cause};
 pub use upload::{Upload, UploadError, UploadProgress};

@@ -67,7 +67,10 @@ pub enum TransportError {
 
 /// Makes the client. Redirects stay off, because one would carry the key along; so do decompression,
 /// cookies and proxies that nobody configured.
-pub(super) fn build(options: &ClientOptions) -> Result<reqwest::Client, TransportError> {
+///
+/// # Errors
+/// When the options cannot be used.
+pub fn http_client(options: &ClientOptions) -> Result<reqwest::Client, TransportError> {
     let mut builder = reqwest::Client::builder()
         .default_headers(secret_headers(options)?)
         .user_agent(concat!("qdrant-backup/", env!("CARGO_PKG_VERSION")))
@@ -141,7 +144,7 @@ pub(super) fn without_credentials(url: &Url) -> String {
 }
 
 /// The innermost reason of an error, without URLs.
-pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
+pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -20,6 +20,7 @@ pub const ENVIRONMENT: &[&str] = &[
     "BACKUP_RETENTION_DAYS",
     "BACKUP_SCHEDULE",
     "BACKUP_COMPRESSION",
+    "BACKUP_PING_URL",
 ];
 
 /// The variables of ours that a file sets. Has no `Debug`: the key may be among them.

@@ -38,6 +38,11 @@ impl Layers<'_> {
         Some((Source::Environment(name), converted))
     }
 
+    /// Whether the process environment has the variable, and something in it.
+    pub(super) fn names(&self, name: &'static str) -> bool {
+        self.environment.get(&OsString::from(name)).is_some_and(|value| !value.is_empty())
+    }
+
     /// What the env file says. An empty value says nothing.
     pub(super) fn env_file<T, E: Display>(
         &self,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use qdrant_backup_shared::config_file::{ConfigFile, LogLevel};
+use qdrant_backup_shared::config_file::{ConfigFile, LogFormat, LogLevel};
 
 use super::backup::BackupSettings;
 use super::env_file::EnvFile;
 use super::files::{DEFAULT_CONFIG_FILES, read_config_file, read_env_file};
+use super::hooks::HooksSettings;
 use super::layers::{Layers, as_is, option, optional};
 use super::opts::Opts;
 use super::qdrant::QdrantSettings;
@@ -40,8 +41,12 @@ pub struct Settings {
     pub drill: DrillSettings,
     /// What a scheduled run does besides backing up.
     pub run: RunSettings,
+    /// Who is told how a scheduled run ended.
+    pub hooks: HooksSettings,
     /// How much is logged.
     pub log_level: Setting<LogLevel>,
+    /// For whom log lines are written.
+    pub log_format: Setting<LogFormat>,
     /// The `backup.yaml` that was read, if there was one.
     pub config_file: Option<PathBuf>,
     /// The env file that was read, if one was given.
@@ -97,12 +102,20 @@ impl Settings {
         let restore = RestoreSettings::choose(&mut layers, opts, &config, &mut warnings);
         let drill = DrillSettings::choose(&mut layers, &config, timezone.value, &mut warnings);
         let run = RunSettings::choose(&mut layers, &config);
+        let hooks = HooksSettings::choose(&mut layers, &config);
         let log_level = layers.choose_or(
             [
                 option("--log-level", &opts.log_level, |text| LogLevel::parse(&text)),
                 layers.config("log.level", &config.log.level, as_is),
             ],
             LogLevel::Info,
+        );
+        let log_format = layers.choose_or(
+            [
+                option("--log-format", &opts.log_format, |text| LogFormat::parse(&text)),
+                layers.config("log.format", &config.log.format, as_is),
+            ],
+            LogFormat::Text,
         );
         match qdrant {
             Some(qdrant) if layers.problems.is_empty() => Ok(Self {
@@ -115,7 +128,9 @@ impl Settings {
                 restore,
                 drill,
                 run,
+                hooks,
                 log_level,
+                log_format,
                 config_file: layers.config_path,
                 env_file: layers.env_file_path,
                 warnings,

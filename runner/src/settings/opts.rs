@@ -31,4 +31,6 @@ pub struct Opts {
     pub to_api_key_file: Option<PathBuf>,
     /// `--log-level`.
     pub log_level: Option<String>,
+    /// `--log-format`: text or json.
+    pub log_format: Option<String>,
 }

@@ -18,6 +18,8 @@ const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_CREATE_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
 const DEFAULT_RETRIES: u32 = 4;
+/// The credential of systemd that is the API key.
+const CREDENTIAL: &str = "api-key";
 
 /// The server and how patient to be with it.
 #[derive(Debug, Clone)]
@@ -117,6 +119,14 @@ enum KeyFrom {
     File(PathBuf),
 }
 
+/// The key as systemd passes it (`LoadCredential=api-key:…`), where there is one of that name. Documented in
+/// systemd.exec(5), "Credentials".
+fn credential(layers: &Layers<'_>) -> Candidate<KeyFrom> {
+    let directory = layers.environment("CREDENTIALS_DIRECTORY", |path| absolute(path))?;
+    let file = directory.1.as_ref().ok()?.join(CREDENTIAL);
+    file.exists().then(|| (directory.0, Ok(KeyFrom::File(file))))
+}
+
 /// The key, and the file it came from. Only the file of the place that wins is opened.
 fn choose_api_key(
     layers: &mut Layers<'_>,
@@ -127,9 +137,17 @@ fn choose_api_key(
     let value = |text: &str| ApiKey::new(text).map(KeyFrom::Value);
     let file = |path: &str| absolute(path).map(KeyFrom::File);
     let none: Candidate<KeyFrom> = None;
+    let credential = if layers.names("QDRANT_API_KEY") || layers.names("QDRANT_API_KEY_FILE") {
+        None
+    } else {
+        credential(layers)
+    };
     let levels = [
         [none, option("--api-key-file", &opts.api_key_file, |path| as_is(KeyFrom::File(path)))],
-        [layers.environment("QDRANT_API_KEY", value), layers.environment("QDRANT_API_KEY_FILE", file)],
+        [
+            layers.environment("QDRANT_API_KEY", value),
+            layers.environment("QDRANT_API_KEY_FILE", file).or(credential),
+        ],
         [layers.env_file("QDRANT_API_KEY", value), layers.env_file("QDRANT_API_KEY_FILE", file)],
         [
             None,

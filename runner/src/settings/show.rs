@@ -73,7 +73,7 @@ impl Row {
 
 /// One line for each key of `backup.yaml`, in the order of the documentation, and one for the API key.
 fn rows(settings: &Settings) -> Vec<Row> {
-    let Settings { qdrant, backup, retention, drill, run, .. } = settings;
+    let Settings { qdrant, backup, retention, drill, run, hooks, .. } = settings;
     let keep = |count: &Option<_>| json!(count);
     vec![
         Row::new("qdrant.url", &qdrant.url, |url| with_mask(url, url.basic_auth())),
@@ -126,7 +126,14 @@ fn rows(settings: &Settings) -> Vec<Row> {
         }),
         Row::new("run.verify", &run.verify, |yes| json!(yes)),
         Row::new("run.prune", &run.prune, |yes| json!(yes)),
+        Row::new("hooks.on_success", &hooks.on_success, command),
+        Row::new("hooks.on_failure", &hooks.on_failure, command),
+        Row::new("hooks.on_partial", &hooks.on_partial, command),
+        Row::new("hooks.on_skipped", &hooks.on_skipped, command),
+        Row::new("hooks.timeout", &hooks.timeout, duration),
+        Row::new("hooks.ping_url", &hooks.ping_url, |url| json!(url.as_ref().map(ToString::to_string))),
         Row::new("log.level", &settings.log_level, text),
+        Row::new("log.format", &settings.log_format, text),
     ]
 }
 
@@ -143,6 +150,15 @@ fn with_mask(url: &impl Display, auth: Option<&BasicAuth>) -> Value {
 fn rules_text(rules: &RetentionOverride) -> String {
     let set = rules.rules().into_iter().filter_map(|(key, count)| Some(format!("{key} {}", count?)));
     format!("{}: {}", rules.glob.value, set.collect::<Vec<_>>().join(", "))
+}
+
+/// The first word of a command: what follows it may hold a token.
+fn command(command: &Option<String>) -> Value {
+    let shown = |text: &String| match text.trim().split_once(char::is_whitespace) {
+        Some((program, _)) => format!("{program} {MASK}"),
+        None => text.trim().to_owned(),
+    };
+    json!(command.as_ref().map(shown))
 }
 
 fn text(value: &impl Display) -> Value {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::overrides::{self, RetentionOverride};
 use super::tree::Node;
-use super::types::{Compression, LogLevel, UrlText};
+use super::types::{Compression, LogFormat, LogLevel, UrlText};
 use super::values::{self, Located, Reading};
 
 macro_rules! sections {
@@ -148,9 +148,26 @@ sections! {
         /// Whether it prunes.
         prune: bool = values::boolean,
     }
+    /// `hooks`: who is told how a scheduled run ended.
+    hooks: HooksSection {
+        /// Command for a run that succeeded.
+        on_success: String = values::text,
+        /// Command for a run that failed.
+        on_failure: String = values::text,
+        /// Command for a run in which only some collections failed.
+        on_partial: String = values::text,
+        /// Command for a run that found the lock held.
+        on_skipped: String = values::text,
+        /// How long a command may take.
+        timeout: Duration = values::timeout,
+        /// Address of a dead man's service.
+        ping_url: UrlText = values::url,
+    }
     /// `log`: what goes to stderr.
     log: LogSection {
         /// How much is logged.
         level: LogLevel = values::log_level,
+        /// For whom lines are written.
+        format: LogFormat = values::log_format,
     }
 }

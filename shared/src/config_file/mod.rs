@@ -15,13 +15,13 @@ mod values;
 
 pub use file::InvalidConfigFile;
 pub use keys::{
-    BackupSection, ConfigFile, DrillSection, KEYS, LogSection, QdrantSection, RestoreSection,
+    BackupSection, ConfigFile, DrillSection, HooksSection, KEYS, LogSection, QdrantSection, RestoreSection,
     RetentionSection, ScheduleSection,
 };
 pub use overrides::RetentionOverride;
 pub use problem::Problem;
 pub use suggest::closest;
-pub use types::{BadValue, Compression, LogLevel, UrlText, parse_duration, parse_size};
+pub use types::{BadValue, Compression, LogFormat, LogLevel, UrlText, parse_duration, parse_size};
 pub use values::Located;
 
 /// Where `backup.yaml` is looked for when nobody names it; the first that exists is read.

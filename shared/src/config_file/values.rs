@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::problem::Problem;
 use super::tree::{Node, Value};
-use super::types::{BadValue, Compression, LogLevel, UrlText, parse_duration, parse_size, quoted};
+use super::types::{BadValue, Compression, LogFormat, LogLevel, UrlText, parse_duration, parse_size, quoted};
 
 /// A value and the line it stands on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -168,6 +168,12 @@ pub(super) fn compression(node: &Node, reading: &mut Reading<'_>) -> Option<Comp
 pub(super) fn log_level(node: &Node, reading: &mut Reading<'_>) -> Option<LogLevel> {
     let (text, _) = reading.scalar(node, "error, warn, info, debug or trace")?;
     reading.accept(LogLevel::parse(text))
+}
+
+/// A log format.
+pub(super) fn log_format(node: &Node, reading: &mut Reading<'_>) -> Option<LogFormat> {
+    let (text, _) = reading.scalar(node, "text or json")?;
+    reading.accept(LogFormat::parse(text))
 }
 
 /// Whether an unquoted scalar stands for nothing.

@@ -11,6 +11,7 @@ mod download;
 mod drill;
 mod export;
 mod guards;
+mod hooks;
 mod import;
 mod interruptions;
 mod kills;

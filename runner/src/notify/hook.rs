@@ -1,0 +1,105 @@
+//! One command of the user's own.
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// Variables that may hold a secret which a command has no need of.
+const SECRETS: [&str; 3] = ["QDRANT_API_KEY", "QDRANT_URL", "BACKUP_PING_URL"];
+
+/// A command and how long it may take.
+#[derive(Debug)]
+pub struct Hook<'a> {
+    /// What the shell is given.
+    pub command: &'a str,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+impl Hook<'_> {
+    /// Runs the command by `/bin/sh -c` with `essentials` in its environment and `report` on its standard input. What it prints
+    /// goes to stderr, since stdout may be the report of `--json`. When its time is up it is killed with all that it started.
+    ///
+    /// # Errors
+    /// Says in a few words how the command failed. Never repeats it, because it may hold a token.
+    pub async fn run(&self, essentials: &[(&str, String)], report: &[u8]) -> Result<(), String> {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(self.command);
+        for name in SECRETS {
+            command.env_remove(name);
+        }
+        command
+            .envs(essentials.iter().map(|(name, value)| (*name, value)))
+            .stdin(Stdio::piped())
+            .stdout(io::stderr())
+            // A signal from the terminal is for us; the command is ours to stop.
+            .process_group(0);
+        let mut child = command.spawn().map_err(|error| format!("cannot be started: {error}"))?;
+        let pid = child.id();
+        match timeout(self.timeout, feed_and_wait(&mut child, report)).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                kill(pid);
+                child.wait().await.map(drop).unwrap_or(());
+                Err(format!("took longer than {} and was killed", humantime::format_duration(self.timeout)))
+            }
+        }
+    }
+}
+
+async fn feed_and_wait(child: &mut Child, report: &[u8]) -> Result<(), String> {
+    if let Some(mut stdin) = child.stdin.take() {
+        match stdin.write_all(report).await {
+            // It need not read the report.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                return Err(format!("cannot be given the report: {error}"));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let status = child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("failed ({status})")) }
+}
+
+/// Kills the command's process group, of which it is the leader.
+fn kill(pid: Option<u32>) {
+    let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended by itself in the meantime.
+        kill_process_group(pid, Signal::KILL).unwrap_or(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn run(command: &str, report: &[u8]) -> Result<(), String> {
+        let hook = Hook { command, timeout: Duration::from_secs(20) };
+        hook.run(&[("QDRANT_BACKUP_EVENT", "success".to_owned())], report).await
+    }
+
+    #[tokio::test]
+    async fn the_report_and_the_essentials_arrive() {
+        let script = r#"test "$QDRANT_BACKUP_EVENT" = success && test "$(cat)" = '{"a":1}'"#;
+        assert_eq!(run(script, br#"{"a":1}"#).await, Ok(()));
+        assert_eq!(run(script, br#"{"a":2}"#).await, Err("failed (exit status: 1)".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_does_not_read_is_no_problem() {
+        assert_eq!(run("exit 0", &vec![b'x'; 1 << 20]).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_hangs_is_killed_with_all_that_it_started() {
+        let hook = Hook { command: "sleep 600 | sleep 600", timeout: Duration::from_millis(200) };
+        let error = hook.run(&[], b"").await.unwrap_err();
+        assert_eq!(error, "took longer than 200ms and was killed");
+    }
+}

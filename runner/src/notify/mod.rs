@@ -1,0 +1,100 @@
+//! Telling others how a scheduled run went: commands of the user's own, and a dead man's service.
+//!
+//! Nothing here can fail a backup: what goes wrong is a warning in the log. The commands that call this are those that a
+//! schedule starts, `run` and `backup` of everything; what a person tries out by hand says nothing about the schedule.
+
+mod event;
+mod hook;
+mod ping;
+
+pub use event::{Ended, Event};
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::settings::Settings;
+use hook::Hook;
+use ping::Ping;
+
+/// The user's commands and the dead man's service.
+#[derive(Debug)]
+pub struct Notifier {
+    on_success: Option<String>,
+    on_failure: Option<String>,
+    on_partial: Option<String>,
+    on_skipped: Option<String>,
+    timeout: Duration,
+    ping: Option<Ping>,
+    directory: PathBuf,
+    /// The message of the start, which may still be on its way.
+    start: Option<JoinHandle<()>>,
+}
+
+impl Notifier {
+    /// Whoever the settings name.
+    pub fn new(settings: &Settings) -> Self {
+        let hooks = &settings.hooks;
+        let ca_file = settings.qdrant.ca_file.value.clone();
+        let ping = hooks.ping_url.as_ref().and_then(|url| {
+            Ping::new(url, ca_file)
+                .map_err(|problem| tracing::warn!("hooks.ping_url: {problem}; nobody is pinged"))
+                .ok()
+        });
+        Self {
+            on_success: hooks.on_success.value.clone(),
+            on_failure: hooks.on_failure.value.clone(),
+            on_partial: hooks.on_partial.value.clone(),
+            on_skipped: hooks.on_skipped.value.clone(),
+            timeout: *hooks.timeout,
+            ping,
+            directory: settings.backup.path.value.clone(),
+            start: None,
+        }
+    }
+
+    /// Says that a run has begun, without keeping it waiting. To be called once it has the lock.
+    pub fn started(&mut self) {
+        self.start = self.ping.clone().map(|ping| tokio::spawn(async move { ping.start().await }));
+    }
+
+    /// Says how a run ended: the command of that event first, then the dead man's service.
+    pub async fn ended(&mut self, ended: &Ended<'_>) {
+        // The service is to hear of the start before it hears of the end.
+        if let Some(start) = self.start.take()
+            && let Err(error) = start.await
+        {
+            tracing::warn!("telling the dead man's service of the start failed: {error}");
+        }
+        let event = ended.event();
+        if let Some((key, command)) = self.command_for(event) {
+            let hook = Hook { command, timeout: self.timeout };
+            match hook.run(&ended.essentials(&self.directory), &ended.report_json()).await {
+                Ok(()) => tracing::debug!("{key} was run"),
+                Err(problem) => {
+                    tracing::warn!("{key}: {problem}; the backup itself is not affected by that");
+                }
+            }
+        }
+        if let Some(ping) = &self.ping {
+            match event {
+                Event::Success => ping.success().await,
+                Event::Failure | Event::Partial => ping.failure().await,
+                // Whoever holds the lock has pinged, or will.
+                Event::Skipped => {}
+            }
+        }
+    }
+
+    /// Without a command of its own, a partial failure is a failure.
+    fn command_for(&self, event: Event) -> Option<(&'static str, &str)> {
+        let (key, command) = match event {
+            Event::Success => ("hooks.on_success", &self.on_success),
+            Event::Partial if self.on_partial.is_some() => ("hooks.on_partial", &self.on_partial),
+            Event::Partial | Event::Failure => ("hooks.on_failure", &self.on_failure),
+            Event::Skipped => ("hooks.on_skipped", &self.on_skipped),
+        };
+        Some((key, command.as_deref()?))
+    }
+}

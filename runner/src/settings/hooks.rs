@@ -1,0 +1,128 @@
+//! The settings about who is told how a scheduled run ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use qdrant_backup_shared::config_file::{ConfigFile, Located};
+use url::Url;
+
+use super::layers::{Layers, as_is, optional};
+use super::server_url::UrlError;
+use super::setting::Setting;
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Commands and an address that hear how a scheduled run ended.
+#[derive(Debug, Clone)]
+pub struct HooksSettings {
+    /// For a run that succeeded.
+    pub on_success: Setting<Option<String>>,
+    /// For a run that failed.
+    pub on_failure: Setting<Option<String>>,
+    /// For a run in which only some collections failed.
+    pub on_partial: Setting<Option<String>>,
+    /// For a run that found the lock held.
+    pub on_skipped: Setting<Option<String>>,
+    /// How long a command may take; not zero.
+    pub timeout: Setting<Duration>,
+    /// A dead man's service.
+    pub ping_url: Setting<Option<PingUrl>>,
+}
+
+impl HooksSettings {
+    /// Chooses each value.
+    pub(super) fn choose(layers: &mut Layers<'_>, config: &ConfigFile) -> Self {
+        let file = &config.hooks;
+        let mut command = |key, located: &Option<Located<String>>| {
+            optional(layers.choose([layers.config(key, located, as_is)]))
+        };
+        let on_success = command("hooks.on_success", &file.on_success);
+        let on_failure = command("hooks.on_failure", &file.on_failure);
+        let on_partial = command("hooks.on_partial", &file.on_partial);
+        let on_skipped = command("hooks.on_skipped", &file.on_skipped);
+        let ping_url = layers.choose([
+            layers.environment("BACKUP_PING_URL", PingUrl::parse),
+            layers.env_file("BACKUP_PING_URL", PingUrl::parse),
+            layers.config("hooks.ping_url", &file.ping_url, |text| PingUrl::parse(text.expose())),
+        ]);
+        Self {
+            on_success,
+            on_failure,
+            on_partial,
+            on_skipped,
+            timeout: layers
+                .choose_or([layers.config("hooks.timeout", &file.timeout, as_is)], DEFAULT_TIMEOUT),
+            ping_url: optional(ping_url),
+        }
+    }
+}
+
+/// The address of a dead man's service. Whoever knows it can call there, so neither `Debug` nor `Display` shows more than
+/// its host.
+#[derive(Clone)]
+pub struct PingUrl(Url);
+
+impl PingUrl {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// Not http(s), not a URL, or with a query or fragment, behind which `/start` and `/fail` could not be put.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        if text.chars().any(|character| character.is_whitespace() || character.is_control()) {
+            return Err(UrlError::Blank);
+        }
+        let url = Url::parse(text)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(UrlError::Scheme);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(UrlError::QueryOrFragment);
+        }
+        Ok(Self(url))
+    }
+
+    /// The address itself, for the request and nothing else.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Display for PingUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}/********", self.0.scheme(), self.0.host_str().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for PingUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PingUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_host_of_an_address_is_shown() {
+        let url = PingUrl::parse("https://me:s3cret@ping.example/s3cret-uuid").unwrap();
+        assert_eq!(
+            format!("{url} {url:?}"),
+            "https://ping.example/******** PingUrl(https://ping.example/********)"
+        );
+        assert_eq!(url.expose().path(), "/s3cret-uuid");
+    }
+
+    #[test]
+    fn what_no_path_can_be_put_behind_is_refused_without_being_repeated() {
+        for text in [
+            "ping.example/s3cret",
+            "ftp://x/s3cret",
+            "https://x/s3cret?up=1",
+            "https://x/s3cret#a",
+            "https://x/s3 cret",
+        ] {
+            assert!(!PingUrl::parse(text).unwrap_err().to_string().contains("s3"), "{text}");
+        }
+    }
+}
