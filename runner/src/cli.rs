@@ -62,6 +62,8 @@ pub struct GlobalArgs {
 /// What to do.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Ask for what is needed, try it, write backup.yaml and make the backup directory a repository
+    Setup(SetupArgs),
     /// Make a directory a repository of backups; changes nothing if it is one
     Init,
     /// Back up all collections, or some
@@ -90,9 +92,38 @@ pub enum Command {
     Status(StatusArgs),
     /// Say that the server that is backed up now is the right one, after a move or a rebuild
     AcceptSource,
+    /// Print or install the entry by which cron or systemd starts `run` on schedule
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+/// Options of `setup`. Where to write is `--config`.
+#[derive(Args)]
+pub struct SetupArgs {
+    /// When backups are made, as a cron expression [default: 0 2 * * *]
+    #[arg(long, value_name = "CRON")]
+    pub schedule: Option<String>,
+    /// Whose clock that goes by: local, or a name such as Europe/Berlin [default: local]
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// For how many days backups are kept [default: 7]
+    #[arg(long, value_name = "DAYS")]
+    pub keep_days: Option<std::num::NonZeroU32>,
+    /// Whom the backup directory is to belong to; only for root [default: qdrant-backup, if there is such a user]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Ask nothing
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Make no trial backup of the smallest collection
+    #[arg(long)]
+    pub no_trial: bool,
+    /// Replace a backup.yaml that has settings; it is kept as backup.yaml.old
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Options of `backup`.
@@ -411,17 +442,60 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// Whose entry.
+#[derive(Subcommand)]
+pub enum ScheduleCommand {
+    /// A table for /etc/cron.d, which mails what a run said when it failed
+    Cron {
+        #[command(flatten)]
+        entry: EntryArgs,
+        /// Tell cron the time zone by CRON_TZ, which cronie knows and Debian's cron does not
+        #[arg(long)]
+        cron_tz: bool,
+    },
+    /// A service and a timer
+    Systemd {
+        #[command(flatten)]
+        entry: EntryArgs,
+    },
+}
+
+/// Options of both kinds of entry.
+#[derive(Args)]
+pub struct EntryArgs {
+    /// Install it instead of printing it
+    #[arg(long)]
+    pub write: bool,
+    /// The user that runs are made as [default: the owner of the backup directory]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Install it below this directory, as for an image
+    #[arg(long, value_name = "DIR", default_value = "/", requires = "write")]
+    pub root: PathBuf,
+    /// Replace a file that somebody else wrote
+    #[arg(long, requires = "write")]
+    pub force: bool,
+}
+
 /// What to do with the configuration.
 #[derive(Subcommand)]
 pub enum ConfigCommand {
     /// Check the configuration, the way to Qdrant and the backup directory
-    Check,
+    Check(CheckArgs),
     /// Print every setting, its value and where it came from; secrets are masked
     Show {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Options of `config check`.
+#[derive(Args)]
+pub struct CheckArgs {
+    /// Also back up the smallest collection, which shows whether the key may make snapshots and delete them
+    #[arg(long)]
+    pub trial: bool,
 }
 
 impl Cli {
@@ -431,11 +505,25 @@ impl Cli {
         named.unwrap_or(LogFormat::Text)
     }
 
+    /// `--config`; for `setup` only where it exists, because there it is where to write.
+    fn config_to_read(&self) -> Option<PathBuf> {
+        let named = self.global.config.clone();
+        let is_new =
+            matches!(self.command, Command::Setup(_)) && named.as_ref().is_some_and(|path| !path.exists());
+        // An empty file, so that no other is read instead.
+        if is_new { Some(PathBuf::from("/dev/null")) } else { named }
+    }
+
+    /// `--config` as it was given.
+    pub fn named_config(&self) -> Option<&PathBuf> {
+        self.global.config.as_ref()
+    }
+
     /// The settings that the command line overrides.
     pub fn opts(&self) -> Opts {
         let global = &self.global;
         let mut opts = Opts {
-            config: global.config.clone(),
+            config: self.config_to_read(),
             env_file: global.env_file.clone(),
             url: global.url.clone(),
             api_key_file: global.api_key_file.clone(),

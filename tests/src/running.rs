@@ -59,6 +59,21 @@ impl Running {
         }
     }
 
+    /// Waits until it asks `question`, which ends in no line break.
+    ///
+    /// # Panics
+    /// When the log ends without it.
+    pub fn until_it_asks(&mut self, question: &str) {
+        let stderr = self.stderr.as_mut().expect("it has a log");
+        let mut byte = [0];
+        while !self.seen.ends_with(question) {
+            let read = stderr.read(&mut byte).expect("the log can be read");
+            assert!(read > 0, "{question:?} is not asked:\n{}", self.seen);
+            // Questions and what is said between them are ASCII.
+            self.seen.push(char::from(byte[0]));
+        }
+    }
+
     /// Waits for its end.
     pub fn end(mut self) -> Ran {
         let child = self.child.take().expect("it runs");

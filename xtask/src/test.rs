@@ -188,6 +188,9 @@ fn build() -> Result<()> {
 fn tests() -> Result<()> {
     // docs/recovery.md restores with it, and so does its test.
     tools::debian("curl", "/usr/bin/curl")?;
+    // The entries of `schedule` are tried with the real ones.
+    tools::debian("cron", "/usr/sbin/cron")?;
+    tools::debian("systemd", "/usr/bin/systemd-analyze")?;
     let mut counts = Counts::default();
     let outcome = workspace::cargo()
         .args(["test", "--workspace", "--locked", "--all-features", "--no-fail-fast"])

@@ -2,6 +2,7 @@
 
 mod accept_source;
 mod backup;
+mod checks;
 mod config;
 mod drill;
 mod export;
@@ -17,8 +18,11 @@ mod restore;
 mod restore_files;
 mod retire;
 mod run;
+mod schedule;
 mod scheduled;
+mod setup;
 mod status;
+mod trial;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -88,14 +92,20 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
-        run(cli, &settings, clock, &console).unwrap_or_else(|refusal| {
+        run(cli, &settings, environment, clock, &console).unwrap_or_else(|refusal| {
             tracing::error!("{}", one_line(&refusal.message));
             refusal.exit
         })
     })
 }
 
-fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Result<Exit, Refusal> {
+fn run(
+    cli: &Cli,
+    settings: &Settings,
+    environment: &BTreeMap<OsString, OsString>,
+    clock: Clock,
+    console: &Console,
+) -> Result<Exit, Refusal> {
     match &cli.command {
         Command::Init => init::init(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
@@ -111,8 +121,12 @@ fn run(cli: &Cli, settings: &Settings, clock: Clock, console: &Console) -> Resul
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),
         Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,
+        Command::Setup(args) => {
+            block_on(setup::setup(settings, args, cli.named_config(), environment, clock))?
+        }
+        Command::Schedule(args) => schedule::schedule(settings, args, clock),
         Command::Config(ConfigCommand::Show { json }) => config::show(settings, *json),
-        Command::Config(ConfigCommand::Check) => block_on(config::check(settings, clock))?,
+        Command::Config(ConfigCommand::Check(args)) => block_on(config::check(settings, args, clock))?,
     }
 }
 

@@ -23,6 +23,19 @@ pub(super) struct Layers<'a> {
     pub(super) problems: Vec<String>,
 }
 
+impl<'a> Layers<'a> {
+    /// Nothing but the process environment.
+    pub(super) fn over(environment: &'a BTreeMap<OsString, OsString>) -> Self {
+        Self {
+            environment,
+            env_file: EnvFile::default(),
+            env_file_path: None,
+            config_path: None,
+            problems: Vec::new(),
+        }
+    }
+}
+
 impl Layers<'_> {
     /// What the process environment says. An empty value says nothing.
     pub(super) fn environment<T, E: Display>(

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::config_file::{ConfigFile, LogFormat, LogLevel};
 
 use super::backup::BackupSettings;
-use super::env_file::EnvFile;
+use super::env_file::ENVIRONMENT;
 use super::files::{DEFAULT_CONFIG_FILES, read_config_file, read_env_file};
 use super::hooks::HooksSettings;
 use super::layers::{Layers, as_is, option, optional};
@@ -51,6 +51,8 @@ pub struct Settings {
     pub config_file: Option<PathBuf>,
     /// The env file that was read, if one was given.
     pub env_file: Option<PathBuf>,
+    /// What was said for this call only, by a variable of the environment or an option, and a scheduled run will not hear.
+    pub only_now: Vec<&'static str>,
     /// What works but should be changed, a line each; to be logged once logging works.
     pub warnings: Vec<String>,
 }
@@ -83,26 +85,49 @@ impl Settings {
         environment: &BTreeMap<OsString, OsString>,
         default_config_files: &[PathBuf],
     ) -> Result<Self, SettingsError> {
-        let mut layers = Layers {
-            environment,
-            env_file: EnvFile::default(),
-            env_file_path: None,
-            config_path: None,
-            problems: Vec::new(),
-        };
+        let mut layers = Layers::over(environment);
         let mut warnings = Vec::new();
         read_env_file(&mut layers, opts.env_file.as_deref(), &mut warnings);
         let config = read_config_file(&mut layers, opts.config.as_deref(), default_config_files);
+        Self::choose(layers, opts, &config, warnings)
+    }
 
-        let qdrant = QdrantSettings::choose(&mut layers, opts, &config, &mut warnings);
-        let backup = BackupSettings::choose(&mut layers, opts, &config);
-        let (schedule, timezone) = choose_schedule(&mut layers, &config);
-        let retention = RetentionSettings::choose(&mut layers, &config);
-        let verify = VerifySettings::choose(&mut layers, &config);
-        let restore = RestoreSettings::choose(&mut layers, opts, &config, &mut warnings);
-        let drill = DrillSettings::choose(&mut layers, &config, timezone.value, &mut warnings);
-        let run = RunSettings::choose(&mut layers, &config);
-        let hooks = HooksSettings::choose(&mut layers, &config);
+    /// Builds the settings that a `backup.yaml` with this text at `path` would give.
+    ///
+    /// # Errors
+    /// As for [`Settings::load`].
+    pub fn of_text(
+        path: &Path,
+        text: &str,
+        opts: &Opts,
+        environment: &BTreeMap<OsString, OsString>,
+    ) -> Result<Self, SettingsError> {
+        let mut layers = Layers::over(environment);
+        let mut warnings = Vec::new();
+        read_env_file(&mut layers, opts.env_file.as_deref(), &mut warnings);
+        layers.config_path = Some(path.to_owned());
+        let config = ConfigFile::parse(path, text).unwrap_or_else(|invalid| {
+            layers.problems.extend(invalid.problems.iter().map(ToString::to_string));
+            *invalid.readable
+        });
+        Self::choose(layers, opts, &config, warnings)
+    }
+
+    fn choose(
+        mut layers: Layers<'_>,
+        opts: &Opts,
+        config: &ConfigFile,
+        mut warnings: Vec<String>,
+    ) -> Result<Self, SettingsError> {
+        let qdrant = QdrantSettings::choose(&mut layers, opts, config, &mut warnings);
+        let backup = BackupSettings::choose(&mut layers, opts, config);
+        let (schedule, timezone) = choose_schedule(&mut layers, config);
+        let retention = RetentionSettings::choose(&mut layers, config);
+        let verify = VerifySettings::choose(&mut layers, config);
+        let restore = RestoreSettings::choose(&mut layers, opts, config, &mut warnings);
+        let drill = DrillSettings::choose(&mut layers, config, timezone.value, &mut warnings);
+        let run = RunSettings::choose(&mut layers, config);
+        let hooks = HooksSettings::choose(&mut layers, config);
         let log_level = layers.choose_or(
             [
                 option("--log-level", &opts.log_level, |text| LogLevel::parse(&text)),
@@ -117,6 +142,7 @@ impl Settings {
             ],
             LogFormat::Text,
         );
+        let only_now = only_now(&layers, opts);
         match qdrant {
             Some(qdrant) if layers.problems.is_empty() => Ok(Self {
                 qdrant,
@@ -133,11 +159,29 @@ impl Settings {
                 log_format,
                 config_file: layers.config_path,
                 env_file: layers.env_file_path,
+                only_now,
                 warnings,
             }),
             Some(_) | None => Err(SettingsError { problems: layers.problems }),
         }
     }
+}
+
+/// The variables and options that say something which no file says too.
+fn only_now(layers: &Layers<'_>, opts: &Opts) -> Vec<&'static str> {
+    let same_in_file = |name: &str| {
+        let value = layers.environment.get(&OsString::from(name)).and_then(|value| value.to_str());
+        value.is_some() && layers.env_file.get(name).map(|(_, text)| text) == value
+    };
+    let variables = ENVIRONMENT.iter().copied().filter(|name| layers.names(name) && !same_in_file(name));
+    let options = [
+        ("--url", opts.url.is_some()),
+        ("--api-key-file", opts.api_key_file.is_some()),
+        ("--ca-file", opts.ca_file.is_some()),
+        ("--backup-path", opts.backup_path.is_some()),
+        ("--state-dir", opts.state_dir.is_some()),
+    ];
+    variables.chain(options.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)).collect()
 }
 
 fn choose_schedule(

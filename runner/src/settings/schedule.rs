@@ -106,9 +106,23 @@ impl Schedule {
         &self.expression
     }
 
+    /// What it means, in words: `At 02:00.`
+    pub fn in_words(&self) -> String {
+        self.cron.describe()
+    }
+
     /// The time zone it is read in.
     pub fn zone(&self) -> TimeZone {
         self.zone
+    }
+
+    /// A moment by the clock that this goes by: `2025-07-16 02:00 CEST`.
+    pub fn local(&self, at: DateTime<Utc>) -> String {
+        const FORMAT: &str = "%Y-%m-%d %H:%M %Z";
+        match self.zone {
+            TimeZone::Local => at.with_timezone(&Local).format(FORMAT).to_string(),
+            TimeZone::Named(zone) => at.with_timezone(&zone).format(FORMAT).to_string(),
+        }
     }
 
     /// The first start after a moment; none when no calendar reaches that far.

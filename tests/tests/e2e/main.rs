@@ -26,6 +26,8 @@ mod restore;
 mod run;
 mod running;
 mod scene;
+mod schedule;
 mod secrets;
+mod setup;
 mod status_file;
 mod verify;

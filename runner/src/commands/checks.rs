@@ -1,0 +1,182 @@
+//! What a run will need, looked at one by one: for `config check` and `setup`.
+
+use std::path::Path;
+
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::atomic::AtomicFile;
+use qdrant_backup_shared::text::one_line;
+use tokio_util::sync::CancellationToken;
+
+use super::schedule::meaning;
+use super::{Refusal, client, place};
+use crate::clock::Clock;
+use crate::entry::is_started_by;
+use crate::output;
+use crate::own_disk::{OwnDisk, look};
+use crate::settings::Settings;
+use crate::store;
+
+/// How good a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// As it should be.
+    Good,
+    /// It works, and may not be what is wanted.
+    Doubtful,
+    /// It will not work.
+    Bad,
+}
+
+/// One check's line: what was looked at, and what came of it.
+#[derive(Debug)]
+pub struct Check {
+    what: &'static str,
+    verdict: Verdict,
+    text: String,
+}
+
+impl Check {
+    /// What was found, or what is wrong and how it is mended.
+    pub fn of(what: &'static str, result: Result<String, impl std::fmt::Display>) -> Self {
+        match result {
+            Ok(text) => Self { what, verdict: Verdict::Good, text },
+            Err(problem) => Self { what, verdict: Verdict::Bad, text: problem.to_string() },
+        }
+    }
+
+    /// What works and may not be what is wanted.
+    pub fn doubtful(what: &'static str, text: impl Into<String>) -> Self {
+        Self { what, verdict: Verdict::Doubtful, text: text.into() }
+    }
+}
+
+/// Whether something will not work.
+pub fn any_failed(checks: &[Check]) -> bool {
+    checks.iter().any(|check| check.verdict == Verdict::Bad)
+}
+
+/// The checks, a line each.
+pub fn render(checks: &[Check]) -> String {
+    let lines = checks.iter().map(|check| {
+        let mark = match check.verdict {
+            Verdict::Good => "ok",
+            Verdict::Doubtful => "warn",
+            Verdict::Bad => "FAIL",
+        };
+        format!("{mark:4}  {:<18}{}", check.what, one_line(&check.text))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The backup directory and the state directory.
+pub fn place(settings: &Settings) -> Vec<Check> {
+    let layout = place::layout(settings);
+    let root = layout.root().display();
+    let directory = place::open(&layout).map(|_| format!("{root} is a backup repository"));
+    let writable = store::probe(&layout)
+        .map(|()| "files can be made there".to_owned())
+        .map_err(|error| format!("no file can be made in {root}: {error}"));
+    let room = store::available_bytes(layout.root())
+        .map(|bytes| format!("{} free", indicatif::HumanBytes(bytes)))
+        .map_err(|error| format!("{root}: {error}"));
+    let status = layout.status_file();
+    let state = AtomicFile::create(&status, 0o600)
+        .map(|file| {
+            drop(file);
+            format!("{} can be written", status.display())
+        })
+        .map_err(|error| format!("{}: cannot be written: {error}", status.display()));
+    vec![
+        Check::of("backup directory", directory.map_err(|refusal| refusal.message)),
+        Check::of("write access", writable),
+        Check::of("room", room),
+        Check::of("state directory", state),
+    ]
+}
+
+/// Whether backups would be lost together with what they are of.
+pub fn own_disk(settings: &Settings) -> Check {
+    let what = "own disk";
+    let root = &settings.backup.path.value;
+    match look(settings.qdrant.url.as_url(), root) {
+        OwnDisk::OtherMachine => Check::of(what, Ok::<_, String>("Qdrant is on another machine".to_owned())),
+        OwnDisk::Apart(data) => Check::of(
+            what,
+            Ok::<_, String>(format!("Qdrant's data in {} is on another file system", data.display())),
+        ),
+        OwnDisk::Shared(data) => Check::doubtful(
+            what,
+            format!(
+                "on the same file system as Qdrant's data in {}: a broken disk takes both, and a full one stops both; mount another disk on {}",
+                data.display(),
+                root.display()
+            ),
+        ),
+        OwnDisk::Unknown => Check::doubtful(
+            what,
+            "Qdrant is on this machine, and where it keeps its data was not found: see that it is on another disk than the backups",
+        ),
+    }
+}
+
+/// When backups are expected.
+pub fn schedule(settings: &Settings, clock: Clock) -> Check {
+    let what = "schedule";
+    let Some(schedule) = settings.schedule.as_ref() else {
+        return Check::doubtful(
+            what,
+            "none is configured, so nobody can say when a backup is late; set BACKUP_SCHEDULE or schedule.cron",
+        );
+    };
+    let now = clock.now();
+    let gap = output::span(schedule.longest_gap(now));
+    Check::of(what, Ok::<_, String>(format!("{}; at most {gap} apart", meaning(schedule, now))))
+}
+
+/// Whether anything that this program knows of will start the next run.
+pub fn started_by(settings: &Settings) -> Check {
+    let what = "started by";
+    let found = is_started_by(Path::new("/"));
+    if !found.is_empty() {
+        return Check::of(what, Ok::<_, String>(found.join(" and ")));
+    }
+    Check::doubtful(
+        what,
+        format!(
+            "nothing that is known here starts backups to {}: `qdrant-backup schedule systemd --write`, or `schedule cron --write`; somebody's own crontab is not seen",
+            settings.backup.path.display()
+        ),
+    )
+}
+
+/// What the server says.
+pub struct Server {
+    /// The way there and the key.
+    pub checks: Vec<Check>,
+    /// The collections that a run backs up; empty where they could not be had.
+    pub selected: Vec<CollectionName>,
+}
+
+/// The way to the server, and what the key may do there.
+pub async fn server(settings: &Settings) -> Server {
+    let failed = |text: String| Server { checks: vec![Check::of("Qdrant", Err(text))], selected: Vec::new() };
+    let client = match client(settings, CancellationToken::new()) {
+        Ok(client) => client,
+        Err(Refusal { message, .. }) => return failed(message),
+    };
+    let version = match client.version().await {
+        Ok(version) => version,
+        Err(error) => return failed(error.to_string()),
+    };
+    let found = Check::of("Qdrant", Ok::<_, String>(format!("{version} at {}", client.url())));
+    match client.collections().await {
+        Ok(collections) => {
+            let count = collections.len();
+            let selects = |name: &CollectionName| settings.backup.selection.selects(name.as_str());
+            let selected: Vec<CollectionName> = collections.into_iter().filter(selects).collect();
+            let text = format!("may list collections; {} of {count} are selected", selected.len());
+            Server { checks: vec![found, Check::of("access", Ok::<_, String>(text))], selected }
+        }
+        Err(error) => Server { checks: vec![found, Check::of("access", Err(error))], selected: Vec::new() },
+    }
+}

@@ -1,0 +1,225 @@
+//! `qdrant-backup schedule cron` and `schedule systemd`: the entry that starts `run`.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use super::Refusal;
+use crate::cli::{EntryArgs, ScheduleCommand};
+use crate::clock::Clock;
+use crate::entry::{
+    CRON, CommandLine, CronFields, Form, Installed, Place, SERVICE, SERVICE_DROP_IN, Service, TIMER,
+    TIMER_DROP_IN, cron_file, is_packaged, is_started_by, timer,
+};
+use crate::exit::Exit;
+use crate::output;
+use crate::settings::{DEFAULT_CONFIG_FILES, Schedule, Settings, TimeZone};
+
+/// The user that the package makes.
+const PACKAGE_USER: &str = "qdrant-backup";
+
+/// Prints or installs the entry, and says what it means.
+pub fn schedule(settings: &Settings, args: &ScheduleCommand, clock: Clock) -> Result<Exit, Refusal> {
+    let Some(schedule) = settings.schedule.as_ref() else {
+        return Err(Refusal::configuration(
+            "no schedule is configured; set BACKUP_SCHEDULE or schedule.cron, as in \"0 2 * * *\"",
+        ));
+    };
+    let fields = CronFields::parse(schedule.expression()).map_err(Refusal::configuration)?;
+    tracing::info!("{}", meaning(schedule, clock.now()));
+    let (entry, files) = match args {
+        ScheduleCommand::Cron { entry, cron_tz } => (entry, cron(settings, schedule, entry, *cron_tz)?),
+        ScheduleCommand::Systemd { entry } => (entry, systemd(settings, schedule, &fields, entry)?),
+    };
+    check_files_say_all(settings, entry)?;
+    if !entry.write {
+        let texts: Vec<String> =
+            files.iter().map(|(place, text)| format!("# {}\n{text}", place.path)).collect();
+        output::print(texts.join("\n").trim_end()).map_err(Refusal::failed)?;
+        return Ok(Exit::Success);
+    }
+    install(&files, entry)?;
+    warn_of_others(&files, &entry.root);
+    if matches!(args, ScheduleCommand::Systemd { .. }) {
+        tracing::info!("Next: systemctl daemon-reload && systemctl enable --now qdrant-backup.timer");
+    }
+    Ok(Exit::Success)
+}
+
+/// As `"0 2 * * *" (Europe/Berlin): At 02:00; next 2025-07-16 02:00 CEST, which is 2025-07-16 00:00:00 UTC, in 9 h
+/// 30 min`.
+pub(super) fn meaning(schedule: &Schedule, now: DateTime<Utc>) -> String {
+    let zone = match schedule.zone() {
+        TimeZone::Local => {
+            format!("this machine's time, {}", machine_zone().unwrap_or("zone unknown".to_owned()))
+        }
+        TimeZone::Named(zone) => zone.name().to_owned(),
+    };
+    let words = schedule.in_words();
+    let start = format!("\"{}\" ({zone}): {}", schedule.expression(), words.trim_end_matches('.'));
+    match schedule.next_after(now) {
+        None => format!("{start}; never comes again"),
+        Some(next) => {
+            let utc = output::time(next);
+            let local = schedule.local(next);
+            // A clock that shows UTC needs no translation.
+            let both =
+                if utc.get(..16) == local.get(..16) { utc } else { format!("{local}, which is {utc}") };
+            format!("{start}; next {both}, in {}", output::age(now, next))
+        }
+    }
+}
+
+fn machine_zone() -> Option<String> {
+    iana_time_zone::get_timezone().ok()
+}
+
+/// A scheduled run reads files, not the environment of the shell that this was called from.
+fn check_files_say_all(settings: &Settings, entry: &EntryArgs) -> Result<(), Refusal> {
+    if settings.only_now.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "a scheduled run would not know {}, which only this call was told; put it into backup.yaml or into a file for --env-file",
+        settings.only_now.join(", ")
+    );
+    if entry.write {
+        return Err(Refusal::configuration(message));
+    }
+    tracing::warn!("{message}");
+    Ok(())
+}
+
+fn cron(
+    settings: &Settings,
+    schedule: &Schedule,
+    entry: &EntryArgs,
+    cron_tz: bool,
+) -> Result<Vec<(Place, String)>, Refusal> {
+    let zone = match schedule.zone() {
+        TimeZone::Named(zone) if machine_zone().as_deref() != Some(zone.name()) => Some(zone.name()),
+        TimeZone::Named(_) | TimeZone::Local => None,
+    };
+    if let (Some(zone), false) = (zone, cron_tz) {
+        return Err(Refusal::configuration(format!(
+            "cron goes by this machine's clock ({}), and schedule.timezone is {zone}; use `schedule systemd`, or --cron-tz if this cron is cronie",
+            machine_zone().unwrap_or("its zone is unknown".to_owned())
+        )));
+    }
+    let user = user(settings, entry)?;
+    let command = command_line(settings)?;
+    let text =
+        cron_file(schedule.expression(), &user.name, &command, zone).map_err(Refusal::configuration)?;
+    Ok(vec![(Place { path: CRON, root: entry.root.clone() }, text)])
+}
+
+fn systemd(
+    settings: &Settings,
+    schedule: &Schedule,
+    fields: &CronFields,
+    entry: &EntryArgs,
+) -> Result<Vec<(Place, String)>, Refusal> {
+    let user = user(settings, entry)?;
+    let command = command_line(settings)?;
+    let (backups, state) = (&settings.backup.path.value, &settings.backup.state_dir.value);
+    let writes: Vec<&Path> =
+        if backups == state { vec![backups] } else { vec![backups.as_path(), state.as_path()] };
+    let service = Service {
+        user: &user.name,
+        group: &user.group,
+        command: &command,
+        writes: &writes,
+        credential: settings.qdrant.api_key_file.as_deref(),
+    };
+    let zone = match schedule.zone() {
+        TimeZone::Named(zone) => Some(zone.name()),
+        TimeZone::Local => None,
+    };
+    let (form, paths) = if entry.write && is_packaged(&entry.root) {
+        (Form::DropIn, [SERVICE_DROP_IN, TIMER_DROP_IN])
+    } else {
+        (Form::Whole, [SERVICE, TIMER])
+    };
+    let texts = [service.unit(form).map_err(Refusal::configuration)?, timer(fields, zone, form)];
+    let places = paths.map(|path| Place { path, root: entry.root.clone() });
+    Ok(places.into_iter().zip(texts).collect())
+}
+
+/// The user of an entry, and the group of what it writes.
+struct User {
+    name: String,
+    group: String,
+}
+
+/// The user asked for, or the owner of the backup directory, or the package's.
+fn user(settings: &Settings, entry: &EntryArgs) -> Result<User, Refusal> {
+    let backups = &settings.backup.path.value;
+    let owner = std::fs::metadata(backups).ok().map(|metadata| metadata.uid());
+    let found = match (&entry.user, owner) {
+        (Some(name), _) => uzers::get_user_by_name(name),
+        (None, Some(owner)) => uzers::get_user_by_uid(owner),
+        (None, None) => uzers::get_user_by_name(PACKAGE_USER),
+    };
+    let Some(user) = found else {
+        let who = match (&entry.user, owner) {
+            (Some(name), _) => format!("there is no user {name} on this machine"),
+            (None, Some(owner)) => {
+                format!("{} belongs to user {owner}, who has no name here", backups.display())
+            }
+            (None, None) => format!("{} does not exist yet, so nobody owns it", backups.display()),
+        };
+        return Err(Refusal::configuration(format!("{who}; say who makes backups with --user NAME")));
+    };
+    let name = user.name().to_string_lossy().into_owned();
+    if owner.is_some_and(|owner| owner != user.uid()) && user.uid() != 0 {
+        tracing::warn!(
+            "{} does not belong to {name}, who is to write there: chown -R {name} {0}",
+            backups.display()
+        );
+    }
+    let group = uzers::get_group_by_gid(user.primary_group_id());
+    let group = group.map_or_else(|| name.clone(), |group| group.name().to_string_lossy().into_owned());
+    Ok(User { name, group })
+}
+
+/// This very program, with the files that these settings came from. The default places need no mention.
+fn command_line(settings: &Settings) -> Result<CommandLine, Refusal> {
+    let program = std::env::current_exe()
+        .map_err(|error| Refusal::failed(format!("cannot find out where this program is: {error}")))?;
+    let is_default =
+        |path: &&PathBuf| DEFAULT_CONFIG_FILES.iter().any(|default| path.as_path() == Path::new(default));
+    let config = settings.config_file.as_ref().filter(|path| !is_default(path)).map(|path| absolute(path));
+    let env_file = settings.env_file.as_ref().map(|path| absolute(path));
+    Ok(CommandLine { program, config: config.transpose()?, env_file: env_file.transpose()? })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
+    std::path::absolute(path).map_err(|error| Refusal::failed(format!("{}: {error}", path.display())))
+}
+
+fn install(files: &[(Place, String)], entry: &EntryArgs) -> Result<(), Refusal> {
+    if !entry.force {
+        // All or none.
+        for (place, _) in files {
+            place.check().map_err(Refusal::configuration)?;
+        }
+    }
+    for (place, text) in files {
+        match place.install(text).map_err(Refusal::failed)? {
+            Installed::Written => tracing::info!("Wrote {}", place.file().display()),
+            Installed::Unchanged => tracing::info!("{} is as it should be", place.file().display()),
+        }
+    }
+    Ok(())
+}
+
+/// Two schedulers would start two runs.
+fn warn_of_others(files: &[(Place, String)], root: &Path) {
+    let is_cron = files.iter().any(|(place, _)| place.path == CRON);
+    for other in is_started_by(root).into_iter().filter(|other| (*other == CRON) != is_cron) {
+        let remedy =
+            if other == CRON { "remove that file" } else { "systemctl disable --now qdrant-backup.timer" };
+        tracing::warn!("{other} starts runs as well, so there would be two; {remedy}");
+    }
+}

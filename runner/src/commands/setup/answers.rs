@@ -1,0 +1,94 @@
+//! What setup has to know.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use qdrant_backup_shared::config_file::Compression;
+
+use super::super::Refusal;
+use crate::cli::SetupArgs;
+use crate::settings::{Schedule, Settings, Source, TimeZone};
+
+const KEEP_DAYS: NonZeroU32 = NonZeroU32::new(7).unwrap();
+const CRON: &str = "0 2 * * *";
+
+/// What is going to be in `backup.yaml`.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// Where Qdrant answers; may hold a password only if it was typed in.
+    pub url: String,
+    /// The file of the API key.
+    pub api_key_file: Option<PathBuf>,
+    /// Further certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// The backup directory.
+    pub path: PathBuf,
+    /// The state directory, where it is a place of its own.
+    pub state_dir: Option<PathBuf>,
+    /// How archives are stored, where somebody has said so.
+    pub compression: Option<Compression>,
+    /// When backups are made.
+    pub cron: String,
+    /// Whose clock that goes by, where it is not the machine's.
+    pub timezone: Option<String>,
+    /// For how many days they are kept.
+    pub keep_days: NonZeroU32,
+}
+
+impl Answers {
+    /// What the options say, else what was configured before, else the usual.
+    ///
+    /// # Errors
+    /// When an option is wrong, or the URL so far holds a password, which is not copied around.
+    pub fn new(settings: &Settings, args: &SetupArgs) -> Result<Self, Refusal> {
+        if settings.qdrant.url.basic_auth().is_some() {
+            return Err(Refusal::configuration(
+                "qdrant.url holds a password, which setup does not copy; write backup.yaml by hand, then `qdrant-backup init` and `config check --trial`",
+            ));
+        }
+        let backup = &settings.backup;
+        let own_state = backup.state_dir.value != backup.path.value;
+        let said = |source: &Source| *source != Source::Default;
+        let timezone = match (&args.timezone, settings.timezone.value) {
+            (Some(zone), _) => {
+                let zone = TimeZone::parse(zone)
+                    .map_err(|error| Refusal::configuration(format!("--timezone: {error}")))?;
+                named(zone)
+            }
+            (None, zone) => named(zone),
+        };
+        let configured = settings.schedule.as_ref().map(|schedule| schedule.expression().to_owned());
+        let answers = Self {
+            url: settings.qdrant.url.to_string(),
+            api_key_file: settings.qdrant.api_key_file.value.clone(),
+            ca_file: settings.qdrant.ca_file.value.clone(),
+            path: backup.path.value.clone(),
+            state_dir: own_state.then(|| backup.state_dir.value.clone()),
+            compression: said(&backup.compression.source).then_some(backup.compression.value),
+            cron: args.schedule.clone().or(configured).unwrap_or_else(|| CRON.to_owned()),
+            timezone,
+            keep_days: args.keep_days.or(settings.retention.keep_days.value).unwrap_or(KEEP_DAYS),
+        };
+        answers
+            .check_cron(&answers.cron)
+            .map_err(|problem| Refusal::configuration(format!("--schedule: {problem}")))?;
+        Ok(answers)
+    }
+
+    /// Whether `cron` is a schedule.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub fn check_cron(&self, cron: &str) -> Result<(), String> {
+        let zone = self.timezone.as_deref().unwrap_or("local");
+        let zone = TimeZone::parse(zone).map_err(|error| error.to_string())?;
+        Schedule::parse(cron, zone).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+fn named(zone: TimeZone) -> Option<String> {
+    match zone {
+        TimeZone::Local => None,
+        TimeZone::Named(zone) => Some(zone.name().to_owned()),
+    }
+}

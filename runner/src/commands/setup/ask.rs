@@ -1,0 +1,99 @@
+//! The questions, one line each, on a terminal.
+
+use std::io::{self, BufRead, Write};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use super::super::Refusal;
+use super::answers::Answers;
+use crate::settings::QdrantUrl;
+
+/// Asks for everything that people decide, offering what is known. An empty line takes the offer.
+pub fn ask(answers: &mut Answers) -> Result<(), Refusal> {
+    let mut dialog = Dialog { input: io::stdin().lock() };
+    let url = dialog.ask("Qdrant's REST URL", &answers.url, |text| {
+        QdrantUrl::parse(text).map(drop).map_err(|error| error.to_string())
+    })?;
+    answers.url = url;
+    let key_file = answers.api_key_file.as_deref().map_or("none".to_owned(), shown);
+    let key_file = dialog.ask("File with Qdrant's API key (none: without)", &key_file, |text| {
+        if text == "none" { Ok(()) } else { absolute_file(text) }
+    })?;
+    answers.api_key_file = (key_file != "none").then(|| PathBuf::from(key_file));
+    let path = dialog.ask("Backup directory", &shown(&answers.path), absolute)?;
+    answers.path = PathBuf::from(path);
+    let days = dialog.ask("Days to keep backups", &answers.keep_days.to_string(), |text| {
+        text.parse::<NonZeroU32>().map(drop).map_err(|_| "a whole number of at least 1, please".to_owned())
+    })?;
+    answers.keep_days = days.parse().map_err(Refusal::failed)?;
+    let cron =
+        dialog.ask("When, as a cron expression (minute hour day month weekday)", &answers.cron, |text| {
+            answers.check_cron(text)
+        })?;
+    answers.cron = cron;
+    Ok(())
+}
+
+struct Dialog<R> {
+    input: R,
+}
+
+impl<R: BufRead> Dialog<R> {
+    /// Asks until the answer is good.
+    fn ask(
+        &mut self,
+        question: &str,
+        offer: &str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Result<String, Refusal> {
+        loop {
+            say(&format!("{question} [{offer}]: "))?;
+            let mut line = String::new();
+            if self.input.read_line(&mut line).map_err(Refusal::failed)? == 0 {
+                return Err(Refusal::configuration("the answers ended early; nothing was written"));
+            }
+            let answer = match line.trim() {
+                "" => offer,
+                answer => answer,
+            };
+            match check(answer) {
+                Ok(()) => return Ok(answer.to_owned()),
+                Err(problem) => say(&format!("  {problem}\n"))?,
+            }
+        }
+    }
+}
+
+fn say(text: &str) -> Result<(), Refusal> {
+    let mut stderr = io::stderr();
+    stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).map_err(Refusal::failed)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn absolute(text: &str) -> Result<(), String> {
+    if Path::new(text).is_absolute() { Ok(()) } else { Err("a path that begins with /, please".to_owned()) }
+}
+
+fn absolute_file(text: &str) -> Result<(), String> {
+    absolute(text)?;
+    std::fs::metadata(text).map(drop).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(input: &str) -> Result<String, Refusal> {
+        Dialog { input: input.as_bytes() }.ask("Directory", "/offer", absolute)
+    }
+
+    #[test]
+    fn an_empty_line_takes_the_offer_and_a_bad_answer_is_asked_for_again() {
+        assert_eq!(answered("\n").unwrap(), "/offer");
+        assert_eq!(answered("relative\n  /srv/b \n").unwrap(), "/srv/b");
+        assert!(answered("relative\n").is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! The `backup.yaml` that setup writes.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use qdrant_backup_shared::atomic;
+use qdrant_backup_shared::config_file::ConfigFile;
+use serde_json::json;
+
+use super::super::Refusal;
+use super::answers::Answers;
+use super::owner::Owner;
+
+/// The schedule's user may read it through its group.
+const MODE: u32 = 0o640;
+
+/// Whether `target` may be written, and whether what is there is kept under another name.
+///
+/// # Errors
+/// When it has settings and nobody said that they may go.
+pub fn check(target: &Path, force: bool) -> Result<bool, Refusal> {
+    let text = match fs::read_to_string(target) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Refusal::configuration(format!("{}: {error}", target.display()))),
+    };
+    let has_settings = ConfigFile::parse(target, &text) != Ok(ConfigFile::default());
+    if has_settings && !force {
+        return Err(Refusal::configuration(format!(
+            "{} has settings already; edit it and try `qdrant-backup config check --trial`, or replace it with --force",
+            target.display()
+        )));
+    }
+    Ok(has_settings)
+}
+
+/// The text. Values are in JSON's quotes, which are YAML's too.
+pub fn text(answers: &Answers) -> String {
+    let quoted = |value: &str| json!(value).to_string();
+    let path = |path: &Path| quoted(&path.display().to_string());
+    let mut text = String::from(
+        "# Settings of qdrant-backup, written by `qdrant-backup setup`. Every key: docs/configuration.md.\n\
+         # `qdrant-backup config show` says what is in force, `config check --trial` whether it works.\n",
+    );
+    let mut section = |name: &str, keys: &[(&str, Option<String>)]| {
+        text.push_str(&format!("{name}:\n"));
+        for (key, value) in keys {
+            if let Some(value) = value {
+                text.push_str(&format!("  {key}: {value}\n"));
+            }
+        }
+    };
+    section(
+        "qdrant",
+        &[
+            ("url", Some(quoted(&answers.url))),
+            ("api_key_file", answers.api_key_file.as_deref().map(path)),
+            ("ca_file", answers.ca_file.as_deref().map(path)),
+        ],
+    );
+    section(
+        "backup",
+        &[
+            ("path", Some(path(&answers.path))),
+            ("state_dir", answers.state_dir.as_deref().map(path)),
+            ("compression", answers.compression.map(|compression| compression.to_string())),
+        ],
+    );
+    section(
+        "schedule",
+        &[("cron", Some(quoted(&answers.cron))), ("timezone", answers.timezone.as_deref().map(quoted))],
+    );
+    section("retention", &[("keep_days", Some(answers.keep_days.to_string()))]);
+    text
+}
+
+/// Writes the text; what was there is kept beside it where it had settings.
+pub fn write(target: &Path, text: &str, keep_old: bool, owner: &Owner) -> Result<(), Refusal> {
+    let refuse = |what: &Path, error: io::Error| {
+        Refusal::configuration(format!("{}: cannot be written: {error}", what.display()))
+    };
+    if keep_old {
+        let old = old_name(target);
+        let before = fs::read(target).map_err(|error| refuse(target, error))?;
+        atomic::write(&old, MODE, &before).map_err(|error| refuse(&old, error))?;
+        tracing::info!("Kept the settings from before as {}", old.display());
+    }
+    if let Some(directory) = target.parent() {
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(refuse(directory, error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    atomic::write(target, MODE, text.as_bytes()).map_err(|error| refuse(target, error))?;
+    owner.let_read(target)
+}
+
+fn old_name(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".old");
+    PathBuf::from(name)
+}

@@ -1,0 +1,106 @@
+//! `qdrant-backup setup`: from nothing to a repository and a `backup.yaml` that were tried.
+
+mod answers;
+mod ask;
+mod file;
+mod owner;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use self::answers::Answers;
+use self::owner::Owner;
+use super::checks::{self, Check};
+use super::{Refusal, init, trial};
+use crate::cli::SetupArgs;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::output;
+use crate::settings::{DEFAULT_CONFIG_FILES, ENVIRONMENT, Opts, Settings};
+
+/// Asks, tries the server, writes `backup.yaml`, makes the repository and tries a backup. Until the server has answered nothing is
+/// written.
+pub async fn setup(
+    settings: &Settings,
+    args: &SetupArgs,
+    named: Option<&PathBuf>,
+    environment: &BTreeMap<OsString, OsString>,
+    clock: Clock,
+) -> Result<Exit, Refusal> {
+    let target = match (named, &settings.config_file) {
+        (Some(path), _) | (None, Some(path)) => absolute(path)?,
+        (None, None) => PathBuf::from(DEFAULT_CONFIG_FILES[0]),
+    };
+    let replaced = file::check(&target, args.force)?;
+    let owner = Owner::find(args.user.as_deref())?;
+    check_key(settings)?;
+    let mut answers = Answers::new(settings, args)?;
+    if !args.yes && std::io::stdin().is_terminal() {
+        ask::ask(&mut answers)?;
+    }
+    let text = file::text(&answers);
+    // As a scheduled run will see it: this file and nothing of this shell's environment.
+    let theirs = environment.iter().filter(|(name, _)| !ENVIRONMENT.iter().any(|known| *name == *known));
+    let theirs = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let settings = Settings::of_text(&target, &text, &Opts::default(), &theirs)
+        .map_err(|error| Refusal::configuration(error.problems.join("; ")))?;
+
+    let server = checks::server(&settings).await;
+    let mut all = server.checks;
+    if checks::any_failed(&all) {
+        output::print(&checks::render(&all)).map_err(Refusal::failed)?;
+        return Err(Refusal::configuration(
+            "nothing was written; mend what is marked FAIL and call setup again",
+        ));
+    }
+    init::init(&settings, clock)?;
+    owner.take(&settings)?;
+    file::write(&target, &text, replaced, &owner)?;
+    tracing::info!("Wrote {}", target.display());
+    all.extend(checks::place(&settings));
+    all.extend([checks::own_disk(&settings), checks::schedule(&settings, clock)]);
+    if !args.no_trial && !checks::any_failed(&all) {
+        all.push(trial::of_smallest(&settings, &server.selected, Some((&target, owner.trial_as()))).await);
+    } else if args.no_trial {
+        all.push(Check::doubtful(
+            "trial backup",
+            "none was made (--no-trial); `qdrant-backup config check --trial` makes one",
+        ));
+    }
+    output::print(&checks::render(&all)).map_err(Refusal::failed)?;
+    if checks::any_failed(&all) {
+        return Err(Refusal::configuration(format!(
+            "{} is written, but backups will not work before what is marked FAIL is mended; then `qdrant-backup config check --trial`",
+            target.display()
+        )));
+    }
+    output::print(&next_steps(&target)).map_err(Refusal::failed)?;
+    Ok(Exit::Success)
+}
+
+/// A key that only this shell knows is none for a scheduled run.
+fn check_key(settings: &Settings) -> Result<(), Refusal> {
+    if settings.qdrant.api_key.is_some() && settings.qdrant.api_key_file.is_none() {
+        return Err(Refusal::configuration(
+            "the API key is in the environment of this shell or in an env file, where a scheduled run does not look; put it into a file that only its user can read, and name that with --api-key-file",
+        ));
+    }
+    Ok(())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
+    std::path::absolute(path).map_err(|error| Refusal::failed(format!("{}: {error}", path.display())))
+}
+
+fn next_steps(target: &Path) -> String {
+    let is_default = DEFAULT_CONFIG_FILES.iter().any(|default| target == Path::new(default));
+    let config = if is_default { String::new() } else { format!(" --config {}", target.display()) };
+    format!(
+        "\nNext:\n  \
+         qdrant-backup run{config}                      # a backup of everything, now\n  \
+         qdrant-backup schedule systemd --write{config} # one on schedule; or: schedule cron --write\n  \
+         qdrant-backup status{config}                   # is there a good backup of everything?"
+    )
+}

@@ -1,0 +1,112 @@
+//! A backup of the smallest collection, made by this very program as the scheduled run would make it: another process, as the
+//! user of the schedule, with the files alone. Whatever that user may not read, write or ask shows then.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use qdrant_backup_shared::CollectionName;
+use tokio_util::sync::CancellationToken;
+
+use super::checks::Check;
+use super::client;
+use crate::settings::{ENVIRONMENT, Settings};
+
+/// Of more collections the smallest is not looked for.
+const LOOKED_AT: usize = 100;
+
+/// Who makes the trial, where it is not whoever calls.
+#[derive(Debug, Clone, Copy)]
+pub struct As {
+    /// The user.
+    pub uid: u32,
+    /// The user's primary group.
+    pub gid: u32,
+}
+
+/// The trial's line. With `schedule`, as the scheduled run with that configuration file and that user, without this process's
+/// environment; without, as whoever calls would.
+pub async fn of_smallest(
+    settings: &Settings,
+    selected: &[CollectionName],
+    schedule: Option<(&Path, Option<As>)>,
+) -> Check {
+    let what = "trial backup";
+    let (collection, points) = match smallest(settings, selected).await {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            return Check::doubtful(
+                what,
+                "there is no collection to try it with; `qdrant-backup config check --trial` later",
+            );
+        }
+        Err(problem) => return Check::of(what, Err(problem)),
+    };
+    let made = back_up(settings, &collection, schedule);
+    Check::of(
+        what,
+        made.map(|()| {
+            format!("\"{collection}\" ({points} points): snapshot made, downloaded, proven, and deleted on the server")
+        })
+        .map_err(|problem| format!("of \"{collection}\": {problem}")),
+    )
+}
+
+async fn smallest(
+    settings: &Settings,
+    selected: &[CollectionName],
+) -> Result<Option<(CollectionName, u64)>, String> {
+    let client = client(settings, CancellationToken::new()).map_err(|refusal| refusal.message)?;
+    let mut smallest: Option<(CollectionName, u64)> = None;
+    for collection in selected.iter().take(LOOKED_AT) {
+        let points = client.count(collection).await.map_err(|error| error.to_string())?;
+        if smallest.as_ref().is_none_or(|(_, least)| points < *least) {
+            smallest = Some((collection.clone(), points));
+        }
+    }
+    Ok(smallest)
+}
+
+fn back_up(
+    settings: &Settings,
+    collection: &CollectionName,
+    schedule: Option<(&Path, Option<As>)>,
+) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    let mut command = Command::new(program);
+    command.args(["backup", "--quiet", "--collection", collection.as_str()]);
+    let config: Option<PathBuf> = match schedule {
+        Some((config, _)) => Some(config.to_owned()),
+        None => settings.config_file.clone(),
+    };
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
+    match schedule {
+        Some((_, user)) => {
+            for name in ENVIRONMENT {
+                command.env_remove(name);
+            }
+            if let Some(As { uid, gid }) = user {
+                command.uid(uid).gid(gid).current_dir("/");
+            }
+        }
+        None => {
+            if let Some(env_file) = &settings.env_file {
+                command.arg("--env-file").arg(env_file);
+            }
+            command.arg("--backup-path").arg(&settings.backup.path.value);
+            command.arg("--state-dir").arg(&settings.backup.state_dir.value);
+        }
+    }
+    let output =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).output().map_err(|error| {
+            format!("this program cannot be started as the user of the schedule: {error}")
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let why = said.lines().find_map(|line| line.split_once("ERROR: ").map(|(_, why)| why.to_owned()));
+    Err(why.unwrap_or_else(|| format!("failed ({})", output.status)))
+}

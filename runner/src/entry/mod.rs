@@ -1,0 +1,17 @@
+//! The entry by which cron or systemd starts `qdrant-backup run`: rendered from the files that the package ships, so that
+//! there is one text of each.
+
+mod calendar;
+mod command_line;
+mod cron;
+mod fields;
+mod place;
+mod systemd;
+
+pub use command_line::CommandLine;
+pub use cron::cron_file;
+pub use fields::CronFields;
+pub use place::{
+    CRON, Installed, Place, SERVICE, SERVICE_DROP_IN, TIMER, TIMER_DROP_IN, is_packaged, is_started_by,
+};
+pub use systemd::{Form, Service, timer};

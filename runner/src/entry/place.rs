@@ -1,0 +1,197 @@
+//! Where entries are installed, and whose they are.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use qdrant_backup_shared::atomic;
+
+/// The first line of what this program installed, and may therefore replace.
+pub const MARK: &str = "# Written by `qdrant-backup schedule`, which replaces it when it is called again.";
+
+/// Everybody may read entries; they hold no secret.
+const MODE: u32 = 0o644;
+
+/// A file that an entry is installed as.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Where, seen from the machine that it is for.
+    pub path: &'static str,
+    /// The root of that machine's files; `/` for this one.
+    pub root: PathBuf,
+}
+
+/// What came of an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Installed {
+    /// The file is new, or another than before.
+    Written,
+    /// It was so already.
+    Unchanged,
+}
+
+/// An entry could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// Somebody else wrote the file that is there.
+    #[error("{} is there and was not written by `qdrant-backup schedule`; look at it, and remove it or use --force", .0.display())]
+    Foreign(PathBuf),
+    /// The system refuses.
+    #[error("{}: cannot be written: {source}{}", path.display(), hint(source))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        "; call it as root (sudo)"
+    } else if error.kind() == io::ErrorKind::NotFound {
+        "; is this kind of scheduler installed?"
+    } else {
+        ""
+    }
+}
+
+impl Place {
+    /// The file on the root's file system.
+    pub fn file(&self) -> PathBuf {
+        self.root.join(self.path.trim_start_matches('/'))
+    }
+
+    /// Whether the file that is there, if one is, may be replaced: it is ours, or it does nothing.
+    ///
+    /// # Errors
+    /// When it is somebody else's, or cannot be read.
+    pub fn check(&self) -> Result<(), PlaceError> {
+        match self.read()? {
+            Some(text) if !is_ours(&text) && !is_idle(&text) => Err(PlaceError::Foreign(self.file())),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Writes the file, unless it is so already.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn install(&self, text: &str) -> Result<Installed, PlaceError> {
+        if self.read()?.as_deref() == Some(text) {
+            return Ok(Installed::Unchanged);
+        }
+        let file = self.file();
+        let written = match file.parent() {
+            // The directory of a drop-in is ours to make; those of cron and systemd are there, or the scheduler is not.
+            Some(directory) if self.path.ends_with(".conf") => make(directory),
+            Some(_) | None => Ok(()),
+        };
+        written
+            .and_then(|()| atomic::write(&file, MODE, text.as_bytes()))
+            .map_err(|source| PlaceError::Io { path: file, source })?;
+        Ok(Installed::Written)
+    }
+
+    fn read(&self) -> Result<Option<String>, PlaceError> {
+        let file = self.file();
+        match fs::read_to_string(&file) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(PlaceError::Io { path: file, source }),
+        }
+    }
+}
+
+fn make(directory: &Path) -> io::Result<()> {
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn is_ours(text: &str) -> bool {
+    text.lines().next() == Some(MARK)
+}
+
+/// Whether a cron table starts nothing: comments and variables only, as the package ships it.
+fn is_idle(text: &str) -> bool {
+    let starts_something = |line: &str| {
+        let line = line.trim();
+        let variable = line
+            .split_once('=')
+            .is_some_and(|(name, _)| name.trim().chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+        !line.is_empty() && !line.starts_with('#') && !variable
+    };
+    !text.contains("[Unit]") && !text.lines().any(starts_something)
+}
+
+/// What already starts runs on the machine whose files are below `root`: the files that say so, of those that this program
+/// and its package install. Entries in somebody's own crontab are not seen.
+pub fn is_started_by(root: &Path) -> Vec<&'static str> {
+    let cron = fs::read_to_string(root.join("etc/cron.d/qdrant-backup"));
+    let mut found = Vec::new();
+    if cron.is_ok_and(|text| !is_idle(&text)) {
+        found.push(CRON);
+    }
+    if root.join(TIMER_ENABLED.trim_start_matches('/')).symlink_metadata().is_ok() {
+        found.push(TIMER_ENABLED);
+    }
+    found
+}
+
+/// Whether the package has put its units on the machine.
+pub fn is_packaged(root: &Path) -> bool {
+    ["usr/lib", "lib"].iter().any(|lib| root.join(lib).join("systemd/system/qdrant-backup.service").exists())
+}
+
+/// Cron's table.
+pub const CRON: &str = "/etc/cron.d/qdrant-backup";
+/// What overrides a packaged service.
+pub const SERVICE_DROP_IN: &str = "/etc/systemd/system/qdrant-backup.service.d/schedule.conf";
+/// What overrides a packaged timer.
+pub const TIMER_DROP_IN: &str = "/etc/systemd/system/qdrant-backup.timer.d/schedule.conf";
+/// The service.
+pub const SERVICE: &str = "/etc/systemd/system/qdrant-backup.service";
+/// The timer.
+pub const TIMER: &str = "/etc/systemd/system/qdrant-backup.timer";
+/// The link that `systemctl enable` makes.
+pub const TIMER_ENABLED: &str = "/etc/systemd/system/timers.target.wants/qdrant-backup.timer";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_files_and_idle_ones_are_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let place = Place { path: "/qdrant-backup", root: root.path().to_owned() };
+        let put = |text: &str| atomic::write(&place.file(), 0o644, text.as_bytes()).unwrap();
+        assert!(place.check().is_ok());
+        for text in [format!("{MARK}\n0 2 * * * me x\n"), "# off\nPATH=/bin\n#0 2 * * * x\n".to_owned()] {
+            put(&text);
+            assert!(place.check().is_ok(), "{text}");
+        }
+        for text in ["0 2 * * * me FOO=1 x\n", "[Unit]\nDescription=x\n", "@daily me x\n"] {
+            put(text);
+            assert!(matches!(place.check(), Err(PlaceError::Foreign(_))), "{text}");
+        }
+        assert_eq!(place.install("a\n").unwrap(), Installed::Written);
+        assert_eq!(place.install("a\n").unwrap(), Installed::Unchanged);
+    }
+
+    #[test]
+    fn what_starts_runs_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(is_started_by(root.path()).is_empty());
+        let place = |path| Place { path, root: root.path().to_owned() };
+        for path in [CRON, TIMER_ENABLED] {
+            fs::create_dir_all(place(path).file().parent().unwrap()).unwrap();
+        }
+        place(CRON).install("#0 2 * * * x\n").unwrap();
+        assert!(is_started_by(root.path()).is_empty());
+        place(CRON).install("0 2 * * * me x\n").unwrap();
+        std::os::unix::fs::symlink("/lib/x", place(TIMER_ENABLED).file()).unwrap();
+        assert_eq!(is_started_by(root.path()), [CRON, TIMER_ENABLED]);
+    }
+}

@@ -1,0 +1,190 @@
+//! `schedule`: the entries of cron and systemd, and a real cron that makes a backup by one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use e2e::programs::program;
+use e2e::{Place, Ran};
+use qdrant_backup_shared::atomic;
+
+use crate::scene::{IMPATIENT, Scene};
+
+/// A scene whose settings are all in files, as a scheduled run needs them.
+fn scheduled(cron: &str) -> Scene {
+    let scene = Scene::new();
+    scene.place.configure(&format!(
+        "{IMPATIENT}  url: {}\nbackup:\n  path: {}\nschedule:\n  cron: \"{cron}\"\n",
+        scene.server.url(),
+        scene.place.path().display()
+    ));
+    scene
+}
+
+fn by_files_alone(place: &Place, arguments: &[&str]) -> Ran {
+    let mut command = place.command(arguments);
+    Ran::of(command.env_remove("QDRANT_URL").env_remove("QDRANT_BACKUP_PATH").env_remove("QDRANT_API_KEY"))
+}
+
+/// A root for another machine's files, with the directories that cron and systemd have.
+fn root_of(place: &Place, directories: &[&str]) -> String {
+    let root = place.beside("root");
+    for directory in directories {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    root.display().to_string()
+}
+
+#[test]
+fn an_entry_says_when_as_whom_and_with_which_files() {
+    let scene = scheduled("30 2 * * 1-5");
+    let config = scene.place.beside("backup.yaml").display().to_string();
+    let cron = by_files_alone(&scene.place, &["schedule", "cron"]).success().says(&[
+        "INFO: \"30 2 * * 1-5\" (this machine's time, ",
+        "At 02:30",
+        "next ",
+        " UTC, in ",
+    ]);
+    let entry = cron.stdout.lines().last().unwrap();
+    assert!(entry.starts_with("30 2 * * 1-5 "), "{entry}");
+    assert!(entry.contains(&format!("qdrant-backup run --config {config}")), "{entry}");
+    let owner = Command::new("stat").args(["-c", "%U"]).arg(scene.place.path()).output().unwrap().stdout;
+    let owner = String::from_utf8(owner).unwrap();
+    assert_eq!(entry.split_whitespace().nth(5), Some(owner.trim()), "{entry}");
+
+    let systemd = by_files_alone(&scene.place, &["schedule", "systemd", "--user", "root"]).success();
+    for line in [
+        "OnCalendar=Mon,Tue,Wed,Thu,Fri *-*-* 02:30:00",
+        "User=root",
+        &format!("ReadWritePaths=-{}", scene.place.path().display()),
+    ] {
+        assert!(systemd.stdout.lines().any(|found| found == line), "{line}: {}", systemd.stdout);
+    }
+}
+
+#[test]
+fn what_cannot_be_an_entry_is_refused_with_the_reason() {
+    let scene = scheduled("0 2 L * *");
+    by_files_alone(&scene.place, &["schedule", "cron"]).code(78).says(&["cron does not understand \"l\""]);
+    let scene = Scene::new();
+    scene.place.run(&["schedule", "cron"]).code(78).says(&["no schedule is configured", "BACKUP_SCHEDULE"]);
+    let scene = scheduled("0 2 * * *");
+    by_files_alone(&scene.place, &["schedule", "cron", "--user", "no-such-user"])
+        .code(78)
+        .says(&["--user NAME"]);
+    // What this shell alone knows is missing at night.
+    let root = root_of(&scene.place, &["etc/cron.d"]);
+    scene
+        .place
+        .run(&["schedule", "cron", "--write", "--root", &root])
+        .code(78)
+        .says(&["QDRANT_URL, QDRANT_BACKUP_PATH", "backup.yaml"]);
+    scene.place.run(&["schedule", "cron"]).success().says(&["WARN", "QDRANT_URL"]);
+
+    let yaml = fs::read_to_string(scene.place.beside("backup.yaml")).unwrap();
+    scene.place.configure(&format!("{yaml}  timezone: Pacific/Chatham\n"));
+    by_files_alone(&scene.place, &["schedule", "cron"])
+        .code(78)
+        .says(&["Pacific/Chatham", "schedule systemd"]);
+    let told = by_files_alone(&scene.place, &["schedule", "cron", "--cron-tz"]).success();
+    assert!(told.stdout.contains("\nCRON_TZ=Pacific/Chatham\n"), "{}", told.stdout);
+    let systemd = by_files_alone(&scene.place, &["schedule", "systemd"]).success();
+    assert!(systemd.stdout.contains("OnCalendar=*-*-* 02:00:00 Pacific/Chatham\n"), "{}", systemd.stdout);
+}
+
+#[test]
+fn an_entry_is_installed_once_and_nobody_elses_is_replaced() {
+    let scene = scheduled("0 2 * * *");
+    let root = root_of(&scene.place, &["etc/cron.d", "etc/systemd/system/timers.target.wants"]);
+    let table = scene.place.beside("root/etc/cron.d/qdrant-backup");
+    let write = |kind: &str, more: &[&str]| {
+        let arguments = [&["schedule", kind, "--write", "--root", &root], more].concat();
+        by_files_alone(&scene.place, &arguments)
+    };
+    atomic::write(&table, 0o644, b"0 3 * * * me /usr/local/bin/own-script\n").unwrap();
+    write("cron", &[]).code(78).says(&["was not written by", "--force"]);
+    assert!(fs::read_to_string(&table).unwrap().contains("own-script"));
+    write("cron", &["--force"]).success().says(&["INFO: Wrote ", "etc/cron.d/qdrant-backup"]);
+    write("cron", &[]).success().says(&["is as it should be"]);
+    assert_eq!(fs::metadata(&table).unwrap().permissions().mode() & 0o7777, 0o644);
+
+    write("systemd", &[]).success().says(&["WARN", "cron.d/qdrant-backup starts runs as well"]);
+    let units = scene.place.beside("root/etc/systemd/system");
+    assert!(units.join("qdrant-backup.timer").exists() && units.join("qdrant-backup.service").exists());
+
+    // Beside the package's units only what differs is written.
+    fs::create_dir_all(scene.place.beside("root/lib/systemd/system")).unwrap();
+    atomic::write(&scene.place.beside("root/lib/systemd/system/qdrant-backup.service"), 0o644, b"x").unwrap();
+    write("systemd", &[]).success();
+    let drop_in = fs::read_to_string(units.join("qdrant-backup.timer.d/schedule.conf")).unwrap();
+    assert!(drop_in.ends_with("[Timer]\nOnCalendar=\nOnCalendar=*-*-* 02:00:00\n"), "{drop_in}");
+}
+
+#[test]
+fn units_are_what_systemd_understands() {
+    let scene = scheduled("0 3 1 * 0");
+    let root = root_of(&scene.place, &["etc/systemd/system"]);
+    by_files_alone(&scene.place, &["schedule", "systemd", "--write", "--root", &root]).success();
+    let unit = |name: &str| scene.place.beside("root/etc/systemd/system").join(name);
+    let verified = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args([unit("qdrant-backup.service"), unit("qdrant-backup.timer")])
+        .output()
+        .expect("systemd-analyze, of the Debian package systemd, is there");
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    let ours: Vec<&str> = said.lines().filter(|line| line.contains("qdrant-backup")).collect();
+    assert_eq!(ours, Vec::<&str>::new(), "{said}");
+}
+
+/// Debian's cron in a mount namespace of its own, where the only table is ours; killed when it is dropped.
+struct Cron(std::process::Child);
+
+impl Cron {
+    fn start(place: &Place) -> Self {
+        let empty = place.beside("empty");
+        fs::create_dir_all(empty.join("crontabs")).unwrap();
+        let script = "set -e; mount --bind \"$1/root/etc/cron.d\" /etc/cron.d; \
+                      mount --bind \"$1/empty\" /var/spool/cron; : > \"$1/empty/none\"; \
+                      mount --bind \"$1/empty/none\" /etc/crontab; mount -t tmpfs tmpfs /run; exec cron -f -L 15";
+        let child = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "--kill-child", "sh", "-c", script, "sh"])
+            .arg(place.beside(""))
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("unshare (util-linux) is installed");
+        Self(child)
+    }
+}
+
+impl Drop for Cron {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn a_real_cron_makes_a_backup_by_the_entry() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "cron cannot be tried here: it starts jobs as other users, so the tests must run as root"
+    );
+    assert!(std::path::Path::new("/usr/sbin/cron").exists(), "install the Debian package cron");
+    let scene = scheduled("* * * * *");
+    let root = root_of(&scene.place, &["etc/cron.d"]);
+    by_files_alone(&scene.place, &["schedule", "cron", "--write", "--root", &root]).success();
+    assert!(program("qdrant-backup").exists());
+
+    let mut cron = Cron::start(&scene.place);
+    // It looks at its tables once a minute.
+    let begun = Instant::now();
+    while scene.place.catalog().collections.is_empty() {
+        assert!(cron.0.try_wait().unwrap().is_none(), "cron ended");
+        assert!(begun.elapsed() < Duration::from_secs(180), "cron has made no backup in three minutes");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    drop(cron);
+
+    assert!(scene.place.prove() >= 1);
+}
