@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use e2e::scaled::{self, Scale};
@@ -69,11 +70,11 @@ impl Chain {
     #[track_caller]
     pub fn fires(&self, site: &Site, expected: &Expected) {
         let what = format!("{} of {} fires", expected.name(), site.name);
-        let notified = eventually_within(PATIENCE, &what, || self.find(site, expected, true));
+        let notified = wait(&what, || self.find(site, expected, true));
         expected.assert_is_said(&notified);
         let lines = notified.lines();
         let what = format!("{} is told a text with {lines:#?}", expected.receiver());
-        eventually_within(PATIENCE, &what, || {
+        wait(&what, || {
             let holds = |(title, text): &(String, String)| {
                 title.contains(&format!("backups of {}", site.name))
                     && lines.iter().all(|line| text.lines().any(|there| there == line))
@@ -86,10 +87,10 @@ impl Chain {
     #[track_caller]
     pub fn resolves(&self, site: &Site, expected: &Expected) {
         let what = format!("{} of {} resolves", expected.name(), site.name);
-        let notified = eventually_within(PATIENCE, &what, || self.find(site, expected, false));
+        let notified = wait(&what, || self.find(site, expected, false));
         assert_eq!(notified.receiver, expected.receiver());
         let line = format!("Resolved: {}: {}", expected.name(), expected.summary);
-        eventually_within(PATIENCE, &format!("{} reads {line:?}", expected.receiver()), || {
+        wait(&format!("{} reads {line:?}", expected.receiver()), || {
             let holds = |(_, text): &(String, String)| text.lines().any(|there| there == line);
             self.texts(&expected.receiver()).into_iter().find(holds)
         });
@@ -104,7 +105,7 @@ impl Chain {
     #[track_caller]
     pub fn is_suppressed(&self, site: &Site, alert: &str, by: &Expected) {
         let what = format!("{alert} of {} is suppressed by {}", site.name, by.name());
-        eventually_within(PATIENCE, &what, || {
+        wait(&what, || {
             let alerts = self.alertmanager.alerts();
             let of = |name: &str| {
                 alerts.iter().find(|alert| {
@@ -115,6 +116,18 @@ impl Chain {
             let status = &suppressed["status"];
             let inhibited_by = status["inhibitedBy"].as_array()?;
             (status["state"] == "suppressed" && inhibited_by.contains(&by["fingerprint"])).then_some(())
+        });
+    }
+
+    /// Waits until Alertmanager knows of no alert of `site`. It never says that one is over which ended while it was suppressed.
+    #[track_caller]
+    pub fn is_quiet(&self, site: &Site) {
+        wait(&format!("nothing is wrong with {}", site.name), || {
+            let of_site = |alert: &Value| {
+                alert["labels"]["instance"] == site.name
+                    && !OF_THE_MACHINE.contains(&alert["labels"]["alertname"].as_str().unwrap_or_default())
+            };
+            (!self.alertmanager.alerts().iter().any(of_site)).then_some(())
         });
     }
 
@@ -142,9 +155,7 @@ impl Chain {
     #[track_caller]
     pub fn sees(&self, site: &Site, query: &str, value: &str) {
         let query = query.replace("SITE", &format!("instance=\"{}\"", site.name));
-        eventually_within(PATIENCE, &format!("{query} is {value}"), || {
-            (self.prometheus.value(&query)? == value).then_some(())
-        });
+        wait(&format!("{query} is {value}"), || (self.prometheus.value(&query)? == value).then_some(()));
     }
 
     /// Every alert of every notification so far, in the order of arrival.
@@ -169,6 +180,15 @@ impl Chain {
         let posted = self.webhook.posted_to(&format!("{receiver}/text"));
         posted.iter().map(|body| (text(body, "title"), text(body, "text"))).collect()
     }
+}
+
+/// Waits until `look` sees something. It looks seldom, because each look is a connection.
+#[track_caller]
+fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, || {
+        thread::sleep(Duration::from_millis(100));
+        look()
+    })
 }
 
 /// A file that is shipped in `alerts/`.
