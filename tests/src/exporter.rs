@@ -35,6 +35,13 @@ impl Exporter {
         Self::spawn(&mut command)
     }
 
+    /// An exporter of `directory` at an address that is known before, so that it can be started there again.
+    pub fn start_at(directory: &Path, address: SocketAddr) -> Self {
+        let mut command = command();
+        command.arg("--backup-dir").arg(directory).arg(format!("--web.listen-address={address}"));
+        Self::spawn(&mut command)
+    }
+
     /// Starts `command` and waits until it says where it listens.
     pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the exporter starts");

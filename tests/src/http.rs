@@ -81,6 +81,20 @@ pub fn ask(
     Answer::parse(&bytes)
 }
 
+/// What `path` answers, which is JSON.
+///
+/// # Panics
+/// When it does not answer so.
+pub fn get_json(address: SocketAddr, path: &str) -> serde_json::Value {
+    let mut stream = connect(address).expect("it listens");
+    // HTTP/1.0, so that the answer comes in one piece.
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("it reads");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("it answers");
+    let answer = Answer::parse(&bytes).expect("an answer");
+    serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.text()))
+}
+
 /// A connection with time-outs.
 ///
 /// # Errors

@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the Qdrant stand-in, and the built programs called as their users would.
 
+pub mod alertmanager;
 pub mod backup_directory;
+pub mod daemon;
 pub mod exporter;
 pub mod http;
 pub mod place;
@@ -9,12 +11,16 @@ pub mod programs;
 pub mod prometheus;
 pub mod qdrant_stand_in;
 pub mod running;
+pub mod scaled;
 pub mod server;
+pub mod webhook;
 
+pub use alertmanager::Alertmanager;
 pub use backup_directory::BackupDirectory;
 pub use exporter::Exporter;
 pub use place::{Place, Ran};
 pub use plant::Planted;
 pub use prometheus::Prometheus;
-pub use running::{Running, eventually};
+pub use running::{Running, eventually, eventually_within};
 pub use server::Server;
+pub use webhook::Webhook;

@@ -1,21 +1,16 @@
-//! A real Prometheus, from Debian's package, started on a configuration of the test's own.
+//! A real Prometheus, started on a configuration of the test's own.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::daemon::Daemon;
 use crate::http;
-use crate::running::eventually;
 
 /// A running Prometheus, killed when it is dropped.
-pub struct Prometheus {
-    child: Child,
-    address: SocketAddr,
-}
+pub struct Prometheus(Daemon);
 
 impl Prometheus {
     /// A Prometheus that reads `prometheus.yml` in `directory`, keeps its data beside it, and listens on a free port of the
@@ -24,25 +19,17 @@ impl Prometheus {
     /// # Panics
     /// When it does not become ready.
     pub fn start(directory: &Path, arguments: &[&str]) -> Self {
-        let address = free_address();
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("prometheus starts");
-        let prometheus = Self { child, address };
-        eventually("Prometheus is ready", || is_ready(address));
-        prometheus
+        let mut all = vec![
+            format!("--config.file={}", directory.join("prometheus.yml").display()),
+            format!("--storage.tsdb.path={}", directory.join("data").display()),
+        ];
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        Self(Daemon::start("prometheus", &all))
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     /// The series that a query gives now.
@@ -51,32 +38,18 @@ impl Prometheus {
     /// When Prometheus refuses the query.
     pub fn query(&self, query: &str) -> Vec<Value> {
         let encoded = utf8_percent_encode(query, NON_ALPHANUMERIC);
-        let mut stream = http::connect(self.address).expect("it listens");
-        // HTTP/1.0, so that the answer comes in one piece.
-        write!(stream, "GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n").expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        let answer: Value = serde_json::from_str(body).expect("JSON");
+        let answer = http::get_json(self.address(), &format!("/api/v1/query?query={encoded}"));
         assert_eq!(answer["status"], "success", "{query}: {answer}");
         answer["data"]["result"].as_array().expect("a result").clone()
     }
-}
 
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+    /// The only value that a query gives now, as Prometheus writes it; nothing when there is no series.
+    ///
+    /// # Panics
+    /// When there are several.
+    pub fn value(&self, query: &str) -> Option<String> {
+        let series = self.query(query);
+        assert!(series.len() <= 1, "{query}: {series:?}");
+        series.first().map(|series| series["value"][1].as_str().expect("a value").to_owned())
     }
-}
-
-/// An address of the loopback that nobody listens on.
-pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port")
-}
-
-/// Whether a program of the Prometheus family answers that it is ready.
-pub fn is_ready(address: SocketAddr) -> bool {
-    let answer = http::connect(address).and_then(|mut stream| http::ask(&mut stream, "GET", "/-/ready", &[]));
-    answer.is_ok_and(|answer| answer.status == 200)
 }

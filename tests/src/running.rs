@@ -99,9 +99,18 @@ impl Drop for Running {
 /// Waits until `happened`, and fails the test when it does not.
 #[track_caller]
 pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    eventually_within(PATIENCE, what, || happened().then_some(()));
+}
+
+/// Waits until `look` sees something, and fails the test when it has not after `patience`.
+#[track_caller]
+pub fn eventually_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
-    while !happened() {
-        assert!(begun.elapsed() < PATIENCE, "never happened: {what}");
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(begun.elapsed() < patience, "never happened: {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prometheus::proto::MetricFamily;
@@ -14,7 +15,7 @@ use super::process::ProcessInfo;
 use super::sheet::Sheet;
 use super::table::{self, Metric};
 use crate::build_info;
-use crate::observe::{CollectionView, Observation, Part};
+use crate::observe::{CollectionView, Observation};
 
 /// Every metric that is known, built afresh. What is unknown is absent.
 pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricFamily> {
@@ -22,9 +23,10 @@ pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricF
     sheet.add(&table::UP, &[], flag(observation.is_up()));
     let revision = if build_info::REVISION.is_empty() { "unknown" } else { build_info::REVISION };
     sheet.add(&table::BUILD_INFO, &[build_info::VERSION, revision, build_info::RUST_VERSION], 1.0);
-    collector(&mut sheet, "status", &observation.status);
-    collector(&mut sheet, "directory", &observation.directory);
-    collector(&mut sheet, "storage", &observation.storage);
+    let Observation { status, directory: scanned, storage, .. } = observation;
+    collector(&mut sheet, "status", observation.status_success(), status.duration);
+    collector(&mut sheet, "directory", scanned.success(), scanned.duration);
+    collector(&mut sheet, "storage", storage.success(), storage.duration);
     if let Some(status) = &observation.status.value {
         operations(&mut sheet, status);
         current_run(&mut sheet, status);
@@ -43,9 +45,9 @@ pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricF
     sheet.into_families()
 }
 
-fn collector<T>(sheet: &mut Sheet, name: &str, part: &Part<T>) {
-    sheet.add(&table::COLLECTOR_SUCCESS, &[name], flag(part.success()));
-    sheet.add(&table::COLLECTOR_DURATION, &[name], part.duration.as_secs_f64());
+fn collector(sheet: &mut Sheet, name: &str, success: bool, duration: Duration) {
+    sheet.add(&table::COLLECTOR_SUCCESS, &[name], flag(success));
+    sheet.add(&table::COLLECTOR_DURATION, &[name], duration.as_secs_f64());
 }
 
 /// The operations that this version knows: a bounded set of labels.

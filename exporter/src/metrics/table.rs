@@ -34,7 +34,7 @@ macro_rules! metrics {
 
 metrics! {
     UP = Gauge "qdrant_backup_up" []
-        "1 when the status file was read and the backup directory scanned.";
+        "1 when the backup directory was scanned, and the status file read or known not to be there yet.";
     BUILD_INFO = Gauge "qdrant_backup_exporter_build_info" ["version", "revision", "rust_version"]
         "1, with the exporter's version, its source revision and the Rust version it was built with as labels.";
     COLLECTOR_SUCCESS = Gauge "qdrant_backup_scrape_collector_success" ["collector"]

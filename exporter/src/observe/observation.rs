@@ -133,7 +133,14 @@ pub struct Problem {
 impl Observation {
     /// Whether the status was read and the directory scanned: the metric `up`.
     pub fn is_up(&self) -> bool {
-        self.status.success() && self.directory.success()
+        self.status_success() && self.directory.success()
+    }
+
+    /// Whether it is known what the runner says of itself. In a repository that was scanned, no status file is
+    /// knowledge as well: nothing has run yet. Where the directory could not be seen, its absence says nothing.
+    pub fn status_success(&self) -> bool {
+        let absent = self.status.value.is_none() && self.status.problem.is_none();
+        self.status.success() || absent && self.directory.success()
     }
 }
 

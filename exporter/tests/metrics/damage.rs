@@ -57,6 +57,7 @@ fn an_empty_mount_point_says_nothing_about_backups() {
         assert!(seen.directory.problem.as_ref().unwrap().contains("is the disk mounted?"));
         let scrape = place.scrape();
         has(&scrape, "up 0");
+        has(&scrape, "scrape_collector_success{collector=\"status\"} 0");
         has(&scrape, "scrape_collector_success{collector=\"directory\"} 0");
         has_nothing_of(&scrape, "backups");
         has_nothing_of(&scrape, "orphan_files");
@@ -111,7 +112,8 @@ fn a_status_that_is_missing_torn_or_newer_leaves_what_is_on_disk() {
     let seen = place.look();
     assert!(seen.status.value.is_none() && seen.status.problem.is_none(), "never ran is no fault");
     let scrape = place.scrape();
-    has(&scrape, "up 0");
+    has(&scrape, "up 1");
+    has(&scrape, "scrape_collector_success{collector=\"status\"} 1");
     has(&scrape, "unreadable_files 0");
     has(&scrape, backups);
     has_nothing_of(&scrape, "runs_total");
@@ -214,7 +216,7 @@ fn once_writes_the_file_whatever_it_says_and_tells_whether_all_is_up() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
     has(&fs::read_to_string(&file).unwrap(), "up 1");
 
-    fs::remove_file(place.layout().status_file()).unwrap();
+    place.put_bytes(&place.layout().status_file(), b"{");
     assert!(!once(place.observer(), now(), Some(&file), &mut stdout).unwrap());
     has(&fs::read_to_string(&file).unwrap(), "up 0");
 

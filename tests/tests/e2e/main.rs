@@ -7,6 +7,7 @@ mod command_line;
 mod creation;
 mod directory;
 mod disks;
+mod documents;
 mod download;
 mod drill;
 mod export;

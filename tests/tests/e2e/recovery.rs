@@ -1,39 +1,18 @@
-//! docs/recovery.md is true: its recipe without our programs works, and its commands are ones that we have.
+//! docs/recovery.md is true: its recipe without our programs works.
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
 use std::process::Command;
 
-use e2e::programs::program;
 use e2e::qdrant_stand_in::{Setup, StandIn};
 use e2e::{Place, Ran};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use qdrant_backup_shared::{CollectionName, atomic};
 
+use crate::documents::{commands, document};
+
 const COLLECTION: &str = "mixtral_embeddings";
-
-/// A document of the repository.
-fn document(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
-    fs::read_to_string(root.join(path)).expect("the document can be read")
-}
-
-/// The lines of fenced code, without the fences.
-fn code(text: &str) -> impl Iterator<Item = &str> {
-    let mut inside = false;
-    text.lines().filter(move |line| {
-        let fence = line.trim_start().starts_with("```");
-        inside ^= fence;
-        inside && !fence
-    })
-}
-
-/// The commands of a document: what follows the prompt.
-fn commands(text: &str) -> Vec<&str> {
-    code(text).filter_map(|line| line.strip_prefix("$ ")).collect()
-}
 
 /// Section 7's commands for a backup and a server of the test's own.
 fn recipe(place: &Place, target: &StandIn) -> String {
@@ -117,35 +96,4 @@ fn the_recipe_stops_at_a_damaged_archive_before_it_changes_anything() {
         assert_ne!(ran.code, Some(0), "{damage}: {}", ran.stdout);
         assert!(target.requests().is_empty(), "{damage}: nothing was even asked");
     }
-}
-
-#[test]
-fn every_documented_command_is_one_that_the_program_knows() {
-    let place = Place::new("http://127.0.0.1:1");
-    let programs = program("qdrant-backup");
-    let path = format!("{}:/usr/bin:/bin", programs.parent().unwrap().display());
-    for (document_path, least) in [("docs/recovery.md", 15), ("README.md", 8)] {
-        let text = document(document_path);
-        let lines: Vec<&str> = code(&text)
-            .map(|line| line.strip_prefix("$ ").unwrap_or(line))
-            .filter(|line| line.starts_with("qdrant-backup ") && !line.contains(" init"))
-            .collect();
-        assert!(lines.len() >= least, "{document_path}: {lines:?}");
-        for line in lines {
-            let config = place.beside("backup.yaml").display().to_string();
-            // The shell takes the line apart, as it does for its reader.
-            let line = line.replace("qdrant-backup ", &format!("qdrant-backup --config {config} "));
-            let ran = Ran::of(
-                Command::new("sh")
-                    .args(["-c", &line])
-                    .env_clear()
-                    .env("PATH", &path)
-                    .env("QDRANT_BACKUP_PATH", place.path())
-                    .env("QDRANT_URL", "http://127.0.0.1:1")
-                    .current_dir(place.beside("")),
-            );
-            assert!(ran.code.is_some_and(|code| ![0, 2, 127].contains(&code)), "{line}: {ran:?}");
-        }
-    }
-    assert!(!place.path().exists(), "there is no repository, so nothing was done");
 }

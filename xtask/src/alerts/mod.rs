@@ -81,9 +81,10 @@ fn metrics_exist(rules: &[Rule]) -> Result<()> {
     Ok(())
 }
 
-/// Each alert has its heading in the runbook, and each such heading its alert.
+/// Each alert has its heading in the runbook, and each such heading its alert and what a person needs to be told.
 fn runbook(rules: &[Rule]) -> Result<()> {
-    let anchors = links::anchors(&read("docs/runbook.md")?);
+    let text = read("docs/runbook.md")?;
+    let anchors = links::anchors(&text);
     let mut bases = std::collections::BTreeSet::new();
     for rule in alerts(rules) {
         let (base, anchor) = rule.runbook_url.split_once('#').unwrap_or((&rule.runbook_url, ""));
@@ -98,6 +99,16 @@ fn runbook(rules: &[Rule]) -> Result<()> {
     for anchor in anchors.iter().filter(|anchor| anchor.starts_with("qdrantbackup")) {
         if !alerts(rules).any(|rule| rule.name.to_lowercase() == *anchor) {
             return Err(format!("docs/runbook.md has the heading {anchor}, and there is no such alert"));
+        }
+    }
+    for section in text.split("\n## ").filter(|section| section.starts_with("QdrantBackup")) {
+        let parts: Vec<&str> =
+            section.lines().filter_map(|line| line.strip_prefix("**")?.split("**").next()).collect();
+        if parts != ["Meaning.", "Confirm.", "Do."] {
+            let name = section.lines().next().unwrap_or_default();
+            return Err(format!(
+                "docs/runbook.md, {name}: it has {parts:?} instead of meaning, confirm and do"
+            ));
         }
     }
     println!("{} alerts have their page in docs/runbook.md", alerts(rules).count());

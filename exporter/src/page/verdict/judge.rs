@@ -51,7 +51,7 @@ impl Judge {
             status.operations.get(&Operation::Backup).is_some_and(|backup| backup.last_attempt_at.is_some())
                 || status.current_run.as_ref().is_some_and(|run| run.operation == Operation::Backup)
         }) {
-            let text = "No backup has ever been run".to_owned();
+            let text = "There is no trace of any backup run".to_owned();
             self.find(Severity::Critical, Kind::NeverRan, text);
         }
         // The status file's own problem was said above.

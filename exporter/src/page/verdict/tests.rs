@@ -159,7 +159,7 @@ fn never_ran() {
     assert_verdict(
         &verdict,
         Severity::Critical,
-        "No backup has ever been run",
+        "There is no trace of any backup run",
         &[Kind::NeverRan, Kind::NoCollection],
     );
 }

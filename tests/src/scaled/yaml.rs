@@ -1,0 +1,70 @@
+//! YAML as JSON values, which are YAML again when they are written.
+
+use qdrant_backup_shared::config_file::tree::{self, Node};
+use serde_json::{Map, Value};
+
+/// A mapping.
+pub(super) type Mapping = Map<String, Value>;
+
+/// Reads a document.
+pub(super) fn parse(text: &str) -> Result<Mapping, String> {
+    let (root, findings) = tree::parse(text);
+    if let Some((line, message)) = findings.first() {
+        return Err(format!("line {line}: {message}"));
+    }
+    mapping("the document", value(root.ok_or("the document is empty")?)?)
+}
+
+fn value(node: Node) -> Result<Value, String> {
+    Ok(match node.value {
+        tree::Value::Refused => return Err(format!("line {}: refused", node.line)),
+        tree::Value::Scalar { text, plain: false } => text.into(),
+        tree::Value::Scalar { text, plain: true } => match text.as_str() {
+            "true" => true.into(),
+            "false" => false.into(),
+            text if text.parse::<f64>().is_ok()
+                || ["", "~", "null", "yes", "no", "on", "off"].contains(&text) =>
+            {
+                return Err(format!("line {}: {text:?} may be another type than text", node.line));
+            }
+            _ => text.into(),
+        },
+        tree::Value::Sequence(items) => items.into_iter().map(value).collect::<Result<Vec<_>, _>>()?.into(),
+        tree::Value::Mapping(entries) => {
+            let mut map = Mapping::new();
+            for entry in entries {
+                let (key, line) = (entry.key, entry.line);
+                if map.insert(key.clone(), value(entry.value)?).is_some() {
+                    return Err(format!("line {line}: {key} is there twice"));
+                }
+            }
+            map.into()
+        }
+    })
+}
+
+/// What must be a mapping.
+pub(super) fn mapping(what: &str, value: Value) -> Result<Mapping, String> {
+    match value {
+        Value::Object(map) => Ok(map),
+        other => Err(format!("{what} is no mapping but {other}")),
+    }
+}
+
+/// What must be a list of mappings.
+pub(super) fn mappings(what: &str, value: Value) -> Result<Vec<Mapping>, String> {
+    match value {
+        Value::Array(items) => items.into_iter().map(|item| mapping(what, item)).collect(),
+        other => Err(format!("{what} is no list but {other}")),
+    }
+}
+
+/// What must be text.
+pub(super) fn text(what: &str, value: &Value) -> Result<String, String> {
+    value.as_str().map(str::to_owned).ok_or_else(|| format!("{what} is no text but {value}"))
+}
+
+/// The error of a key that nobody knows here.
+pub(super) fn unknown<T>(what: &str, key: &str) -> Result<T, String> {
+    Err(format!("{what} has {key}, and nobody said what becomes of it in a test"))
+}

@@ -1,0 +1,29 @@
+//! From a run of the real runner to a person's message: runner, exporter, Prometheus, Alertmanager with the shipped rules,
+//! routes, inhibitions and template, all times divided by one number, and somebody who receives.
+
+mod chain;
+mod expected;
+mod site;
+mod situations;
+
+use std::thread;
+
+use chain::Chain;
+use site::Site;
+use situations::SITUATIONS;
+
+/// All situations at once, each on a machine of its own: most of the time is spent waiting for alerts' delays.
+#[test]
+fn every_situation_reaches_the_right_person_and_resolves_after_repair() {
+    let sites: Vec<Site> =
+        SITUATIONS.iter().map(|situation| Site::new(situation.name, situation.cron)).collect();
+    let chain = Chain::start(&sites);
+    thread::scope(|scope| {
+        for (mut site, situation) in sites.into_iter().zip(SITUATIONS) {
+            let chain = &chain;
+            // The thread's name tells which one failed.
+            let thread = thread::Builder::new().name(situation.name.to_owned());
+            thread.spawn_scoped(scope, move || (situation.run)(&mut site, chain)).expect("a thread");
+        }
+    });
+}

@@ -1,0 +1,61 @@
+//! One machine: a Qdrant, its backups, and their exporter.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use e2e::daemon::free_address;
+use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup, StandIn};
+use e2e::{Exporter, Place, Ran};
+
+/// The collection that every machine has.
+pub const DOCS: &str = "docs";
+
+/// A machine, known to Prometheus by its name.
+pub struct Site {
+    pub name: &'static str,
+    pub server: StandIn,
+    pub place: Place,
+    pub address: SocketAddr,
+    exporter: Option<Exporter>,
+}
+
+impl Site {
+    /// A machine whose backups are due as `cron` says and whose exporter runs. There is no repository yet.
+    pub fn new(name: &'static str, cron: &str) -> Self {
+        let docs = Collection::generated(DOCS, GeneratedSnapshot::new(200 << 10).points_count(10));
+        let server = StandIn::start(Setup::empty().collection(docs));
+        let place = Place::new(&server.url());
+        place.configure(&format!(
+            "qdrant:\n  retries: 0\nretention:\n  keep_days: 14\nschedule:\n  cron: \"{cron}\"\n"
+        ));
+        let mut site = Self { name, server, place, address: free_address(), exporter: None };
+        site.start_exporter();
+        site
+    }
+
+    /// Makes its directory a repository.
+    pub fn init(&self) {
+        self.place.run(&["init"]).success();
+    }
+
+    /// What cron calls.
+    pub fn run(&self) -> Ran {
+        self.place.run(&["run"])
+    }
+
+    /// Starts the exporter, where it was before.
+    pub fn start_exporter(&mut self) {
+        self.exporter = Some(Exporter::start_at(&self.place.path(), self.address));
+    }
+
+    /// Kills the exporter.
+    pub fn kill_exporter(&mut self) {
+        self.exporter = None;
+    }
+
+    /// The archive of the oldest backup.
+    pub fn oldest_archive(&self) -> PathBuf {
+        let oldest = self.place.backups(DOCS).remove(0).manifest;
+        self.place.layout().collection(&oldest.collection).join(&oldest.archives[0].file_name)
+    }
+}

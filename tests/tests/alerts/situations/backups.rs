@@ -1,0 +1,207 @@
+//! What happens to runs and to what they leave.
+
+use std::fs;
+
+use e2e::qdrant_stand_in::{Effect, Endpoint, Fault};
+use e2e::{Running, eventually};
+use qdrant_backup_shared::atomic;
+use rustix::process::Signal;
+
+use crate::chain::Chain;
+use crate::expected::Expected;
+use crate::site::{DOCS, Site};
+
+pub fn a_good_run(site: &mut Site, chain: &Chain) {
+    site.init();
+    site.run().success();
+    for operation in ["backup", "verify", "prune"] {
+        let query = format!("qdrant_backup_last_run_success{{SITE,operation=\"{operation}\"}}");
+        chain.sees(site, &query, "1");
+    }
+    let watchdog = Expected {
+        alert: "Watchdog",
+        severity: "none",
+        labels: &[],
+        summary: "Always firing: shows that alerts get through.",
+        description: "The dead man's switch of the backup alerts. Whoever stops hearing of it knows that alerting is broken.",
+        last_good_backup: "…",
+        command: "amtool alert query alertname=QdrantBackupWatchdog --alertmanager.url=http://localhost:9093",
+    };
+    // Longer than any alert's delay of up to an hour, which is half a minute here.
+    let ago = "time() - qdrant_backup_last_attempt_timestamp_seconds{SITE,operation=\"backup\"}";
+    chain.sees(site, &format!("{ago} > bool 35"), "1");
+    eventually("the watchdog was heard again and again", || {
+        chain.notified().iter().filter(|notified| watchdog.is(notified)).count() >= 5
+    });
+    for notified in chain.notified().iter().filter(|notified| watchdog.is(notified)) {
+        watchdog.assert_is_said(notified);
+    }
+    chain.assert_told_of(site, &[], &[]);
+}
+
+pub fn a_failing_qdrant(site: &mut Site, chain: &Chain) {
+    site.init();
+    site.run().success();
+    site.server.faults(|faults| faults.add(Fault::status(503)));
+    site.run().code(3);
+    let failed = Expected {
+        alert: "RunFailed",
+        severity: "warning",
+        labels: &[("operation", "backup")],
+        summary: "The last run of an operation failed.",
+        description: "The last backup of failing did not succeed.",
+        last_good_backup: "… ago",
+        command: "qdrant-backup status",
+    };
+    chain.fires(site, &failed);
+    site.server.faults(|faults| faults.clear());
+    site.run().success();
+    chain.resolves(site, &failed);
+    chain.assert_told_of(site, &["RunFailed"], &[]);
+}
+
+pub fn a_corrupted_archive(site: &mut Site, chain: &Chain) {
+    site.init();
+    site.run().success();
+    site.run().success();
+    let archive = site.oldest_archive();
+    let sound = fs::read(&archive).expect("an archive");
+    let mut damaged = sound.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    atomic::write(&archive, atomic::ARCHIVE_MODE, &damaged).expect("it can be damaged");
+    site.place.run(&["verify", "--backup", "all"]).code(4);
+    let damaged = Expected {
+        alert: "VerifyFailed",
+        severity: "critical",
+        labels: &[("collection", DOCS)],
+        summary: "A stored backup is damaged.",
+        description: "Collection docs of corrupted has 1 backups that failed verification.",
+        last_good_backup: "… ago",
+        command: "qdrant-backup verify --backup all",
+    };
+    let failed = Expected {
+        alert: "RunFailed",
+        severity: "warning",
+        labels: &[("operation", "verify")],
+        summary: "The last run of an operation failed.",
+        description: "The last verify of corrupted did not succeed.",
+        last_good_backup: "… ago",
+        command: "qdrant-backup status",
+    };
+    chain.fires(site, &damaged);
+    chain.fires(site, &failed);
+    atomic::write(&archive, atomic::ARCHIVE_MODE, &sound).expect("it can be repaired");
+    site.place.run(&["verify", "--backup", "all"]).success();
+    chain.resolves(site, &damaged);
+    chain.resolves(site, &failed);
+    chain.assert_told_of(site, &["RunFailed", "VerifyFailed"], &[]);
+}
+
+pub fn a_deleted_archive(site: &mut Site, chain: &Chain) {
+    site.init();
+    site.run().success();
+    site.run().success();
+    let archive = site.oldest_archive();
+    let copy = fs::read(&archive).expect("an archive");
+    fs::remove_file(&archive).expect("it can be deleted");
+    let incomplete = Expected {
+        alert: "Incomplete",
+        severity: "critical",
+        labels: &[("collection", DOCS)],
+        summary: "The archive of a backup is missing or has another size than it was written with.",
+        description: "Collection docs of deleted has 1 incomplete backups.",
+        last_good_backup: "… ago",
+        command: "qdrant-backup list",
+    };
+    chain.fires(site, &incomplete);
+    atomic::write(&archive, atomic::ARCHIVE_MODE, &copy).expect("it can be put back");
+    chain.resolves(site, &incomplete);
+    chain.assert_told_of(site, &["Incomplete"], &[]);
+}
+
+pub fn a_killed_run(site: &mut Site, chain: &Chain) {
+    site.init();
+    site.run().success();
+    let stall = Effect::StallAfter { bytes: 1_000, lasting: None };
+    site.server.faults(|faults| faults.add(Fault::new(stall).on(Endpoint::DownloadSnapshot)));
+    let running = Running::start(&mut site.place.command(&["run"]));
+    eventually("it downloads", || site.server.faults(|faults| faults.hits()) > 0);
+    eventually("and writes", || !site.place.temporary().is_empty());
+    assert_eq!(running.end_with(Signal::KILL).code, None);
+    let stalled = Expected {
+        alert: "RunStalled",
+        severity: "warning",
+        labels: &[("operation", "backup")],
+        summary: "A run has stalled or died.",
+        description: "The backup under way on killed has not moved for ….",
+        last_good_backup: "… ago",
+        command: "qdrant-backup status; pgrep -a qdrant-backup",
+    };
+    chain.fires(site, &stalled);
+    site.server.faults(|faults| faults.clear());
+    site.run().success();
+    chain.resolves(site, &stalled);
+    // Its snapshot lay on the server until the next run, which on a slow machine is a long time.
+    chain.assert_told_of(site, &["RunStalled"], &["ServerLeftovers"]);
+}
+
+pub fn another_server(site: &mut Site, chain: &Chain) {
+    site.init();
+    site.run().success();
+    site.server.set_peer_id(42);
+    site.run().code(3);
+    let changed = Expected {
+        alert: "SourceChanged",
+        severity: "critical",
+        labels: &[],
+        summary: "The server is not the one that the backups came from.",
+        description: "changed now backs up another Qdrant than before; nothing is pruned.",
+        last_good_backup: "… ago",
+        command: "qdrant-backup status",
+    };
+    chain.fires(site, &changed);
+    chain.is_suppressed(site, "RunFailed", &changed);
+    chain.assert_told_of(site, &["SourceChanged"], &[]);
+    site.place.run(&["accept-source"]).success();
+    site.run().success();
+    chain.resolves(site, &changed);
+    // Between the two commands the last prune is still a failure, and nothing inhibits that.
+    chain.assert_told_of(site, &["SourceChanged"], &["RunFailed"]);
+}
+
+pub fn no_run_any_more(site: &mut Site, chain: &Chain) {
+    site.init();
+    site.run().success();
+    let late = Expected {
+        alert: "TooOld",
+        severity: "critical",
+        labels: &[],
+        summary: "No collection has been backed up in time.",
+        description: "The newest backup of any collection of late is … old.",
+        last_good_backup: "… ago",
+        command: "qdrant-backup status",
+    };
+    chain.fires(site, &late);
+    chain.is_suppressed(site, "CollectionTooOld", &late);
+
+    // The exporter is started again, and Prometheus notices that it was away: the alert goes on as the one that it was.
+    let since = "ALERTS_FOR_STATE{alertname=\"QdrantBackupTooOld\",instance=\"late\"}";
+    let before = chain.prometheus.value(since).expect("it is active");
+    site.kill_exporter();
+    chain.sees(site, "up{SITE}", "0");
+    site.start_exporter();
+    chain.sees(site, "up{SITE}", "1");
+    chain.sees(site, "count(qdrant_backup_collection_last_success_timestamp_seconds{SITE})", "1");
+    assert_eq!(
+        chain.prometheus.value(since),
+        Some(before),
+        "an age alert has resolved because the exporter was restarted"
+    );
+    assert!(!chain.has_resolved(site, &late));
+
+    site.run().success();
+    chain.resolves(site, &late);
+    // Nobody was told the same twice. What a slow machine makes of the wait is another matter.
+    chain.assert_told_of(site, &["TooOld"], &["ExporterDown", "VerifyTooOld", "PruneTooOld"]);
+}

@@ -1,0 +1,68 @@
+//! What the exporter sees, or does not.
+
+use crate::chain::Chain;
+use crate::expected::Expected;
+use crate::site::Site;
+
+const EXPORTER_DOWN: Expected = Expected {
+    alert: "ExporterDown",
+    severity: "warning",
+    labels: &[],
+    summary: "Backups are not watched: the exporter is down, gone, or cannot read the files.",
+    description: "Nothing certain is known about the backups of qdrant-backup ….",
+    last_good_backup: "…",
+    command: "curl localhost:19854/api/v1/status",
+};
+
+const NEVER_RAN: Expected = Expected {
+    alert: "NeverRan",
+    severity: "critical",
+    labels: &[],
+    summary: "There is no trace of any backup run.",
+    description: "The exporter … finds no trace of a backup run: none was ever started, or the exporter looks in the wrong place.",
+    last_good_backup: "unknown",
+    command: "qdrant-backup config check",
+};
+
+pub fn a_dead_exporter(site: &mut Site, chain: &Chain) {
+    site.init();
+    site.run().success();
+    chain.sees(site, "qdrant_backup_up{SITE}", "1");
+    chain.sees(site, "count(qdrant_backup_newest_timestamp_seconds{SITE})", "1");
+    site.kill_exporter();
+    let down = Expected {
+        description: "Nothing certain is known about the backups of qdrant-backup dead.",
+        last_good_backup: "… ago",
+        ..EXPORTER_DOWN
+    };
+    chain.fires(site, &down);
+    site.start_exporter();
+    chain.resolves(site, &down);
+    chain.assert_told_of(site, &["ExporterDown"], &[]);
+}
+
+pub fn a_repository_before_its_first_run(site: &mut Site, chain: &Chain) {
+    site.init();
+    chain.sees(site, "qdrant_backup_up{SITE}", "1");
+    chain.fires(site, &NEVER_RAN);
+    site.run().success();
+    chain.resolves(site, &NEVER_RAN);
+    chain.assert_told_of(site, &["NeverRan"], &[]);
+}
+
+pub fn no_repository(site: &mut Site, chain: &Chain) {
+    chain.sees(site, "qdrant_backup_up{SITE}", "0");
+    let down = Expected {
+        description: "Nothing certain is known about the backups of qdrant-backup uninitialised.",
+        last_good_backup: "unknown",
+        ..EXPORTER_DOWN
+    };
+    chain.fires(site, &down);
+    chain.fires(site, &NEVER_RAN);
+    chain.is_suppressed(site, "ExporterDown", &NEVER_RAN);
+    site.init();
+    site.run().success();
+    chain.resolves(site, &NEVER_RAN);
+    chain.is_quiet(site);
+    chain.assert_told_of(site, &["ExporterDown", "NeverRan"], &[]);
+}

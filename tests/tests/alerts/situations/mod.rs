@@ -1,0 +1,36 @@
+//! What can happen to a machine's backups, who is told, and how it ends.
+
+mod backups;
+mod exporter;
+
+use crate::chain::Chain;
+use crate::site::Site;
+
+/// A situation, and how it goes.
+pub struct Situation {
+    /// The machine's name.
+    pub name: &'static str,
+    /// When backups are due there.
+    pub cron: &'static str,
+    pub run: fn(&mut Site, &Chain),
+}
+
+const fn situation(name: &'static str, run: fn(&mut Site, &Chain)) -> Situation {
+    // Long enough for no backup to become too old during the test.
+    Situation { name, cron: "0 2 * * *", run }
+}
+
+/// Every situation.
+pub const SITUATIONS: &[Situation] = &[
+    situation("good", backups::a_good_run),
+    situation("failing", backups::a_failing_qdrant),
+    situation("corrupted", backups::a_corrupted_archive),
+    situation("deleted", backups::a_deleted_archive),
+    situation("killed", backups::a_killed_run),
+    situation("changed", backups::another_server),
+    situation("dead", exporter::a_dead_exporter),
+    situation("fresh", exporter::a_repository_before_its_first_run),
+    situation("uninitialised", exporter::no_repository),
+    // After ten seconds a backup is too old.
+    Situation { name: "late", cron: "*/10 * * * *", run: backups::no_run_any_more },
+];
