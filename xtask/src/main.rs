@@ -1,5 +1,6 @@
 //! The project's own commands, run as `cargo xtask <command>`. One file a command.
 
+mod acceptance;
 mod alerts;
 mod bench;
 mod demo;
@@ -38,6 +39,8 @@ enum Command {
     Metrics(metrics::Opts),
     /// Check everything under alerts/, and that the rules' tests notice each change of a rule
     Alerts(alerts::Opts),
+    /// Run the acceptance of the original task, and write what it printed to docs/
+    Acceptance(acceptance::Opts),
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
     /// Build the programs as they are shipped
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Schema(opts) => schema::run(&opts),
         Command::Metrics(opts) => metrics::run(&opts),
         Command::Alerts(opts) => alerts::run(&opts),
+        Command::Acceptance(opts) => acceptance::run(&opts),
         Command::Bench(opts) => bench::run(&opts),
         Command::Dist => dist::run(),
     };

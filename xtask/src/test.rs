@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    alerts, links, metrics, prose, schema,
+    acceptance, alerts, links, metrics, prose, schema,
     sh::{Cmd, Result},
     tools, workspace,
 };
@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
         "alert rules, their tests and Alertmanager's example hold, and no wrong rule passes",
         alerts::check_all,
     ),
+    step("acceptance", "the points of the original task hold, as the document says", acceptance::check),
     step("doc", "the documentation builds without a warning", doc),
     step("tests", "unit, property and end-to-end tests pass", tests),
 ];
