@@ -27,7 +27,7 @@ const STEPS: &[Step] = &[
     step("format", "the code is formatted", format),
     step("prose", "no machine's paths, registry hosts or unfinished business", prose::check_files),
     step("links", "links between the documents lead somewhere", links::check_files),
-    step("scripts", "shell scripts parse", scripts),
+    step("scripts", "shell scripts parse, and shellcheck has nothing to say", scripts),
     step("dependencies", "licences, bans and sources are as deny.toml says", dependencies),
     step("clippy", "no lint warns", clippy),
     step("build", "the programs build", build),
@@ -131,12 +131,14 @@ fn format() -> Result<()> {
 }
 
 fn scripts() -> Result<()> {
+    tools::debian("shellcheck", "/usr/bin/shellcheck")?;
     let mut count = 0;
     for file in workspace::files()? {
         let Some(text) = workspace::read_text(&file)? else { continue };
         let named = file.extension().is_some_and(|extension| extension == "sh");
         if let Some(shell) = shell_of(text.lines().next().unwrap_or_default(), named) {
             Cmd::new(shell).cwd(workspace::root()).arg("-n").arg(&file).run()?;
+            Cmd::new("shellcheck").cwd(workspace::root()).arg(format!("--shell={shell}")).arg(&file).run()?;
             count += 1;
         }
     }
