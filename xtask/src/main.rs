@@ -3,6 +3,7 @@
 mod alerts;
 mod bench;
 mod demo;
+mod deploy;
 mod dist;
 mod links;
 mod metrics;
