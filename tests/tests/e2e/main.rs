@@ -24,6 +24,7 @@ mod looking;
 mod memory;
 mod modes;
 mod options;
+mod pages;
 mod prune;
 mod recovery;
 mod restore;
