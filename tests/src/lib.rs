@@ -10,6 +10,7 @@ pub mod plant;
 pub mod programs;
 pub mod prometheus;
 pub mod qdrant_stand_in;
+pub mod repository;
 pub mod running;
 pub mod scaled;
 pub mod server;

@@ -51,6 +51,11 @@ impl Place {
         url.clone_into(&mut self.url);
     }
 
+    /// The Qdrant that is backed up.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The backup directory.
     pub fn path(&self) -> PathBuf {
         self.directory.path().join("backups")

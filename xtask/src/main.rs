@@ -4,6 +4,7 @@ mod acceptance;
 mod alerts;
 mod bench;
 mod demo;
+mod deploy;
 mod dist;
 mod links;
 mod metrics;

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    acceptance, alerts, links, metrics, prose, schema,
+    acceptance, alerts, deploy, links, metrics, prose, schema,
     sh::{Cmd, Result},
     tools, workspace,
 };
@@ -27,7 +27,7 @@ const STEPS: &[Step] = &[
     step("format", "the code is formatted", format),
     step("prose", "no machine's paths, registry hosts or unfinished business", prose::check_files),
     step("links", "links between the documents lead somewhere", links::check_files),
-    step("scripts", "shell scripts parse", scripts),
+    step("scripts", "shell scripts parse, and shellcheck has nothing to say", scripts),
     step("dependencies", "licences, bans and sources are as deny.toml says", dependencies),
     step("clippy", "no lint warns", clippy),
     step("build", "the programs build", build),
@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
         alerts::check_all,
     ),
     step("acceptance", "the points of the original task hold, as the document says", acceptance::check),
+    step("deploy", "Kubernetes, Compose and Prometheus take the files in deploy/", deploy::check_files),
     step("doc", "the documentation builds without a warning", doc),
     step("tests", "unit, property and end-to-end tests pass", tests),
 ];
@@ -132,12 +133,14 @@ fn format() -> Result<()> {
 }
 
 fn scripts() -> Result<()> {
+    tools::debian("shellcheck", "/usr/bin/shellcheck")?;
     let mut count = 0;
     for file in workspace::files()? {
         let Some(text) = workspace::read_text(&file)? else { continue };
         let named = file.extension().is_some_and(|extension| extension == "sh");
         if let Some(shell) = shell_of(text.lines().next().unwrap_or_default(), named) {
             Cmd::new(shell).cwd(workspace::root()).arg("-n").arg(&file).run()?;
+            Cmd::new("shellcheck").cwd(workspace::root()).arg(format!("--shell={shell}")).arg(&file).run()?;
             count += 1;
         }
     }

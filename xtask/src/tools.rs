@@ -62,8 +62,9 @@ pub(crate) fn debian(package: &str, path: &str) -> Result<()> {
     }
 }
 
-/// The version of Python's client library whose parser reads our OpenMetrics output.
-const PROMETHEUS_CLIENT: &str = "prometheus_client==0.26.0";
+/// Python's packages that judge our files: the client library whose parser reads our OpenMetrics output, and the schemas of
+/// Kubernetes.
+const PYTHON_PACKAGES: &[&str] = &["prometheus_client==0.26.0", "kubernetes-validate==1.37.0"];
 
 /// A step of `cargo xtask test`: what the exporter's tests call, installed before they run.
 pub(crate) fn judges() -> Result<()> {
@@ -71,7 +72,7 @@ pub(crate) fn judges() -> Result<()> {
     debian("chromium", "/usr/bin/chromium")?;
     // Without a font the browser shows no letter.
     debian("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")?;
-    python()
+    python().map(drop)
 }
 
 /// What judges the alerts.
@@ -80,21 +81,23 @@ pub(crate) fn alerting() -> Result<()> {
     debian("prometheus-alertmanager", "/usr/bin/amtool")
 }
 
-/// A Python of our own beside the built programs, where the tests look for it.
-fn python() -> Result<()> {
+/// A Python of our own beside the built programs, where the tests look for it. Gives the directory of its programs.
+pub(crate) fn python() -> Result<PathBuf> {
     let directory = workspace::bin_dir("python")?;
-    let python = directory.join("bin/python");
-    let version =
-        ["-c", "import prometheus_client, importlib.metadata as m; print(m.version('prometheus_client'))"];
-    let wanted = PROMETHEUS_CLIENT.rsplit('=').next().unwrap_or_default();
-    if Cmd::new(&python).args(version).read().is_ok_and(|found| found.trim() == wanted) {
-        println!("{PROMETHEUS_CLIENT}");
-        return Ok(());
+    let programs = directory.join("bin");
+    let python = programs.join("python");
+    let installed = Cmd::new(&python).args(["-m", "pip", "list", "--format", "freeze"]).read();
+    if installed
+        .is_ok_and(|found| PYTHON_PACKAGES.iter().all(|wanted| found.lines().any(|line| line == *wanted)))
+    {
+        println!("{}", PYTHON_PACKAGES.join(", "));
+        return Ok(programs);
     }
     // Debian's Python has no module for environments of its own without this package.
     debian("python3-venv", "/usr/share/doc/python3-venv")?;
     Cmd::new("python3").args(["-m", "venv"]).arg(&directory).run()?;
-    Cmd::new(&python).args(["-m", "pip", "install", "--quiet", PROMETHEUS_CLIENT]).run()
+    Cmd::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES).run()?;
+    Ok(programs)
 }
 
 fn cargo_home() -> Result<PathBuf> {

@@ -1,0 +1,46 @@
+//! Files of the repository that tests hold to their word: documents, examples, scripts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The path of a file of the repository.
+pub fn path(file: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
+    root.join(file)
+}
+
+/// The text of a file of the repository.
+///
+/// # Panics
+/// When it is not there.
+pub fn read(file: &str) -> String {
+    fs::read_to_string(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The text with every line that begins with `#:` uncommented: what an example recommends to some.
+pub fn uncommented(text: &str) -> String {
+    text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n").collect()
+}
+
+/// The documents of a YAML file of the repository, read by Python as Kubernetes and Compose read them: numbers in octal,
+/// anchors and merges included. `cargo xtask test --only tools` installs the Python.
+///
+/// # Panics
+/// When it is no YAML, or Python is not installed.
+pub fn yaml(file: &str) -> Vec<Value> {
+    const PRINT: &str = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
+    let test = std::env::current_exe().expect("a running test has a path");
+    // target/debug/deps/test-0123 is three below.
+    let target = test.ancestors().nth(3).expect("tests lie in target/<profile>/deps");
+    let input = fs::File::open(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let output = Command::new(target.join("python/bin/python"))
+        .args(["-c", PRINT])
+        .stdin(input)
+        .output()
+        .expect("Python runs; `cargo xtask test --only tools` installs it");
+    assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
