@@ -2,14 +2,15 @@
 
 mod alerts;
 mod bench;
+mod dashboard;
 mod demo;
 mod dist;
 mod links;
 mod metrics;
 mod prose;
 mod schema;
+mod serving;
 mod sh;
-mod stand_in;
 mod test;
 mod tools;
 mod tree;
@@ -38,6 +39,8 @@ enum Command {
     Metrics(metrics::Opts),
     /// Check everything under alerts/, and that the rules' tests notice each change of a rule
     Alerts(alerts::Opts),
+    /// Check the dashboard with Grafana's own libraries (480 MB from npm), and draw docs/images/dashboard.png
+    Dashboard,
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
     /// Build the programs as they are shipped
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Schema(opts) => schema::run(&opts),
         Command::Metrics(opts) => metrics::run(&opts),
         Command::Alerts(opts) => alerts::run(&opts),
+        Command::Dashboard => dashboard::run(),
         Command::Bench(opts) => bench::run(&opts),
         Command::Dist => dist::run(),
     };

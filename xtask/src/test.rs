@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    alerts, links, metrics, prose, schema,
+    alerts, dashboard, links, metrics, prose, schema,
     sh::{Cmd, Result},
     tools, workspace,
 };
@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
         "alert rules, their tests and Alertmanager's example hold, and no wrong rule passes",
         alerts::check_all,
     ),
+    step("dashboard", "the Grafana dashboard holds to the linter's rules and ours", dashboard::check),
     step("doc", "the documentation builds without a warning", doc),
     step("tests", "unit, property and end-to-end tests pass", tests),
 ];

@@ -71,7 +71,7 @@ pub(crate) fn judges() -> Result<()> {
     debian("chromium", "/usr/bin/chromium")?;
     // Without a font the browser shows no letter.
     debian("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")?;
-    python()
+    python_with(PROMETHEUS_CLIENT).map(drop)
 }
 
 /// What judges the alerts.
@@ -80,21 +80,24 @@ pub(crate) fn alerting() -> Result<()> {
     debian("prometheus-alertmanager", "/usr/bin/amtool")
 }
 
-/// A Python of our own beside the built programs, where the tests look for it.
-fn python() -> Result<()> {
+/// Grafana's own models of its dashboards, as of its version 11.6. The plain name would bring those of 10.1.
+pub(crate) const FOUNDATION_SDK: &str = "grafana-foundation-sdk==1769699379!11.6.0";
+
+/// A Python of our own beside the built programs, where the tests look for it, with `package` in that version.
+pub(crate) fn python_with(package: &str) -> Result<PathBuf> {
     let directory = workspace::bin_dir("python")?;
     let python = directory.join("bin/python");
-    let version =
-        ["-c", "import prometheus_client, importlib.metadata as m; print(m.version('prometheus_client'))"];
-    let wanted = PROMETHEUS_CLIENT.rsplit('=').next().unwrap_or_default();
+    let (name, wanted) = package.split_once("==").ok_or_else(|| format!("{package} names no version"))?;
+    let version = ["-c", "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))", name];
     if Cmd::new(&python).args(version).read().is_ok_and(|found| found.trim() == wanted) {
-        println!("{PROMETHEUS_CLIENT}");
-        return Ok(());
+        println!("{package}");
+        return Ok(python);
     }
     // Debian's Python has no module for environments of its own without this package.
     debian("python3-venv", "/usr/share/doc/python3-venv")?;
     Cmd::new("python3").args(["-m", "venv"]).arg(&directory).run()?;
-    Cmd::new(&python).args(["-m", "pip", "install", "--quiet", PROMETHEUS_CLIENT]).run()
+    Cmd::new(&python).args(["-m", "pip", "install", "--quiet", package]).run()?;
+    Ok(python)
 }
 
 fn cargo_home() -> Result<PathBuf> {
