@@ -17,7 +17,7 @@ type Json = any;
 
 const query = new URLSearchParams(window.location.search);
 const server = query.get('prometheus')!;
-const WIDTH = 1592;
+const WIDTH = 1600;
 const CELL = 30;
 const GAP = 8;
 const now = Math.floor(Date.now() / 1000);
@@ -218,6 +218,10 @@ function Timeline({ frames, width, height }: Props) {
   );
 }
 
+function NoData({ panel, width, height }: Props) {
+  return <div style={{ width, height, display: 'grid', placeContent: 'center' }}>{panel.fieldConfig.defaults.noValue}</div>;
+}
+
 const KINDS: Record<string, React.FC<Props>> = { stat: Stat, table: Table, timeseries: Graph, 'state-timeline': Timeline };
 
 type Mark = { at: number; color: string };
@@ -239,7 +243,8 @@ function Panel({ panel, frames, marks }: { panel: Json; frames: DataFrame[]; mar
   if (panel.type === 'row') {
     return <div style={{ ...place, fontSize: 16, fontWeight: 500, lineHeight: '30px' }}>{panel.collapsed ? '›' : '⌄'}&nbsp; {panel.title}</div>;
   }
-  const Kind = KINDS[panel.type];
+  // A tile draws no value itself; for all others Grafana does.
+  const Kind = panel.type === 'stat' || frames.some((frame) => frame.length > 0) ? KINDS[panel.type] : NoData;
   return (
     <div style={place} data-panel={panel.title}>
       <PanelChrome title={panel.title} width={place.width} height={place.height}>

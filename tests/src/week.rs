@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
+use qdrant_backup_shared::status::{OperationStatus, Status};
 use qdrant_backup_shared::verification::CheckOutcome;
 use qdrant_backup_shared::{BackupId, FailureKind};
 
@@ -96,7 +96,7 @@ impl Week {
 /// One nightly run: backups of all but `failed`, all of them verified, and retention.
 fn a_night(place: &BackupDirectory, status: &mut Status, at: DateTime<Utc>, days: i64, failed: Option<&str>) {
     for (index, (collection, points)) in (0..).zip(COLLECTIONS) {
-        let entry = status.collections.entry(name(collection)).or_insert_with(CollectionStatus::default);
+        let entry = status.collections.entry(name(collection)).or_default();
         let id = BackupId::at(at);
         place.remove(collection, BackupId::at(at - TimeDelta::days(KEPT)));
         (entry.on_server, entry.last_attempt_at) = (Some(true), Some(at));

@@ -98,7 +98,9 @@ fn unknown_is_not_fine(dashboard: &Dashboard) -> Vec<(String, String)> {
 
 fn what_to_do(dashboard: &Dashboard) -> Vec<(String, String)> {
     let silent = dashboard.panels().filter(|panel| {
-        !text(&panel["description"]).contains("Do") || list(&panel["links"]).next().is_none()
+        let description = text(&panel["description"]);
+        !["Do: ", "Do, "].iter().any(|begin| description.contains(begin))
+            || list(&panel["links"]).next().is_none()
     });
     silent
         .map(|panel| (name(panel).to_owned(), "does not say what to do, or has no link".to_owned()))
@@ -118,7 +120,14 @@ pub(super) fn metrics(dashboard: &Dashboard, page: &str) -> Vec<(String, String)
     known.insert("ALERTS", vec!["alertname", "alertstate", "severity"]);
     let mut found = Vec::new();
     for (of, expr) in expressions(dashboard) {
-        for selector in promql::selectors(&expr).unwrap_or_default() {
+        let selectors = match promql::selectors(&expr) {
+            Ok(selectors) => selectors,
+            Err(error) => {
+                found.push((of, error));
+                continue;
+            }
+        };
+        for selector in selectors {
             let Some(labels) = known.get(selector.metric.as_str()) else {
                 found.push((of.clone(), format!("docs/metrics.md does not have {:?}", selector.metric)));
                 continue;

@@ -59,7 +59,7 @@ fn faults() -> Vec<Fault> {
         ("unique", "/panels/2/id", json!(2)),
         ("unique", "/panels/2/id", Value::Null),
         ("unique", "/panels/2/title", json!("Age of the data")),
-        ("grid", "/panels/2/gridPos/x", json!(3)),
+        ("grid", "/panels/2/gridPos/x", json!(2)),
         ("grid", "/panels/2/gridPos/w", json!(30)),
         ("grid", "/panels/2/gridPos/h", json!(0)),
         ("grid", "/panels/2/gridPos", Value::Null),
