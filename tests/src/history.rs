@@ -2,7 +2,8 @@
 //! entered at the times at which it would have been given, and made into blocks by promtool.
 //!
 //! The exporter shows times, not ages, so that an answer does not depend on when it is given: what it says of a
-//! directory today is what it would have said when the directory was like that.
+//! directory today is what it would have said when the directory was like that. So queries that look at days, as `deriv`
+//! and `changes` do, have something to look at that nobody made up.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::atomic;
 
 /// The time between two entries: less than the five minutes after which Prometheus takes a series for gone.
-pub const EVERY: TimeDelta = TimeDelta::minutes(4);
+const EVERY: TimeDelta = TimeDelta::minutes(4);
 
 /// Samples of one target, by family, because OpenMetrics wants a family in one piece.
 pub struct History {

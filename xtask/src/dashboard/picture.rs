@@ -19,7 +19,7 @@ const WIDTH: u64 = 1600;
 const ROW: u64 = 38;
 const HEAD: u64 = 52;
 
-/// What a README may ask of its readers' lines, in bytes.
+/// More than this, in bytes, would make the README slow to load.
 const LARGEST: usize = 500_000;
 
 pub(crate) fn run() -> Result<()> {
