@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 
 use e2e::week::Week;
-use e2e::{BackupDirectory, Exporter, History, Prometheus};
+use e2e::{BackupDirectory, Exporter, History, Prometheus, eventually};
 
 const INSTANCE: &str = "backup-host:19854";
 
@@ -24,6 +24,7 @@ fn main() -> io::Result<()> {
     // The imagined disk is seen for five minutes more, as long as nothing newer comes.
     let more = ", metric_relabel_configs: [{source_labels: [__name__], regex: 'qdrant_backup_storage_.*', action: drop}]";
     let prometheus = Prometheus::with_shipped_rules(directory.path(), INSTANCE, exporter.address(), more);
+    eventually("the watchdog fires", || !prometheus.query("ALERTS").is_empty());
     let mut stdout = io::stdout();
     writeln!(stdout, "listening on http://{}", prometheus.address())?;
     stdout.flush()?;
