@@ -3,7 +3,9 @@
 pub mod alertmanager;
 pub mod backup_directory;
 pub mod daemon;
+pub mod dashboard;
 pub mod exporter;
+pub mod history;
 pub mod http;
 pub mod place;
 pub mod plant;
@@ -15,10 +17,12 @@ pub mod running;
 pub mod scaled;
 pub mod server;
 pub mod webhook;
+pub mod week;
 
 pub use alertmanager::Alertmanager;
 pub use backup_directory::BackupDirectory;
 pub use exporter::Exporter;
+pub use history::History;
 pub use place::{Place, Ran};
 pub use plant::Planted;
 pub use prometheus::Prometheus;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use qdrant_backup_shared::atomic;
 use serde_json::Value;
 
 use crate::daemon::Daemon;
@@ -27,6 +28,26 @@ impl Prometheus {
         Self(Daemon::start("prometheus", &all))
     }
 
+    /// A Prometheus in `directory` that has the shipped alert rules, and scrapes the exporter at `target` under the name of
+    /// `instance`, with `more` said of the job. Alerts fire at once: how long each waits is tested with the rules.
+    pub fn with_shipped_rules(directory: &Path, instance: &str, target: SocketAddr, more: &str) -> Self {
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../alerts/qdrant-backup.rules.yml");
+        let rules = std::fs::read_to_string(rules).expect("the rules can be read");
+        let hasty: String = rules
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("for: "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let config = format!(
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [rules.yml]\nscrape_configs:\n\
+             - {{job_name: qdrant-backup, static_configs: [{{targets: ['{target}'], labels: {{instance: '{instance}'}}}}]{more}}}\n"
+        );
+        for (name, text) in [("rules.yml", &hasty), ("prometheus.yml", &config)] {
+            atomic::write(&directory.join(name), 0o600, text.as_bytes()).expect("a file");
+        }
+        Self::start(directory, &[])
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.0.address()
@@ -37,8 +58,20 @@ impl Prometheus {
     /// # Panics
     /// When Prometheus refuses the query.
     pub fn query(&self, query: &str) -> Vec<Value> {
+        self.get(&format!("query?query={}", utf8_percent_encode(query, NON_ALPHANUMERIC)), query)
+    }
+
+    /// The series that a query gives from `start` to `end`, `step` apart, in seconds.
+    ///
+    /// # Panics
+    /// When Prometheus refuses the query.
+    pub fn query_range(&self, query: &str, start: i64, end: i64, step: u32) -> Vec<Value> {
         let encoded = utf8_percent_encode(query, NON_ALPHANUMERIC);
-        let answer = http::get_json(self.address(), &format!("/api/v1/query?query={encoded}"));
+        self.get(&format!("query_range?query={encoded}&start={start}&end={end}&step={step}"), query)
+    }
+
+    fn get(&self, path: &str, query: &str) -> Vec<Value> {
+        let answer = http::get_json(self.address(), &format!("/api/v1/{path}"));
         assert_eq!(answer["status"], "success", "{query}: {answer}");
         answer["data"]["result"].as_array().expect("a result").clone()
     }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
+    serving::Serving,
     sh::{Context, Result},
-    stand_in::StandIn,
     tools, workspace,
 };
 
@@ -148,8 +148,8 @@ paths and addresses were replaced by those of a usual installation. Long outputs
 
 /// Two servers, and a directory in the place of `/opt/qdrant`.
 struct Site {
-    source: StandIn,
-    test: StandIn,
+    source: Serving,
+    test: Serving,
     directory: tempfile::TempDir,
     bin_dir: PathBuf,
 }
@@ -160,8 +160,8 @@ impl Site {
         let directory = tempfile::tempdir().context("temporary directory")?;
         std::fs::create_dir(directory.path().join("config")).context("temporary directory")?;
         Ok(Self {
-            source: StandIn::start(&bin_dir, &[])?,
-            test: StandIn::start(&bin_dir, &["--empty"])?,
+            source: Serving::stand_in(&bin_dir, &[])?,
+            test: Serving::stand_in(&bin_dir, &["--empty"])?,
             directory,
             bin_dir,
         })

@@ -13,8 +13,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    serving::Serving,
     sh::{Cmd, Context, Result},
-    stand_in::StandIn,
     tree, workspace,
 };
 
@@ -47,7 +47,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
 fn show(directory: &Path) -> Result<usize> {
     let bin_dir = workspace::bin_dir("debug")?;
     let given = std::env::var("QDRANT_URL").ok().filter(|url| !url.is_empty());
-    let stand_in = if given.is_some() { None } else { Some(StandIn::start(&bin_dir, &[])?) };
+    let stand_in = if given.is_some() { None } else { Some(Serving::stand_in(&bin_dir, &[])?) };
     let url = match (&stand_in, given) {
         (Some(stand_in), _) => {
             println!("\nThe Qdrant stand-in with its sample collections listens on {}", stand_in.url());

@@ -24,7 +24,7 @@ pub(crate) fn check_files() -> Result<()> {
 }
 
 fn kubernetes(directory: &Path) -> Result<()> {
-    let judge = tools::python()?.join("kubernetes-validate");
+    let judge = tools::python_with(tools::JUDGES)?.join("kubernetes-validate");
     let mut files: Vec<PathBuf> = workspace::files()?;
     files.retain(|file| file.starts_with(KUBERNETES));
     if files.is_empty() {

@@ -3,6 +3,7 @@
 mod acceptance;
 mod alerts;
 mod bench;
+mod dashboard;
 mod demo;
 mod deploy;
 mod dist;
@@ -10,8 +11,8 @@ mod links;
 mod metrics;
 mod prose;
 mod schema;
+mod serving;
 mod sh;
-mod stand_in;
 mod test;
 mod tools;
 mod tree;
@@ -42,6 +43,8 @@ enum Command {
     Alerts(alerts::Opts),
     /// Run the acceptance of the original task, and write what it printed to docs/
     Acceptance(acceptance::Opts),
+    /// Check the dashboard with Grafana's own libraries (480 MB from npm), and draw docs/images/dashboard.png
+    Dashboard,
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
     /// Build the programs as they are shipped
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Metrics(opts) => metrics::run(&opts),
         Command::Alerts(opts) => alerts::run(&opts),
         Command::Acceptance(opts) => acceptance::run(&opts),
+        Command::Dashboard => dashboard::run(),
         Command::Bench(opts) => bench::run(&opts),
         Command::Dist => dist::run(),
     };

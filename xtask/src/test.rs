@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    acceptance, alerts, deploy, links, metrics, prose, schema,
+    acceptance, alerts, dashboard, deploy, links, metrics, prose, schema,
     sh::{Cmd, Result},
     tools, workspace,
 };
@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     ),
     step("acceptance", "the points of the original task hold, as the document says", acceptance::check),
     step("deploy", "Kubernetes, Compose and Prometheus take the files in deploy/", deploy::check_files),
+    step("dashboard", "the Grafana dashboard holds to the linter's rules and ours", dashboard::check),
     step("doc", "the documentation builds without a warning", doc),
     step("tests", "unit, property and end-to-end tests pass", tests),
 ];

@@ -64,7 +64,7 @@ pub(crate) fn debian(package: &str, path: &str) -> Result<()> {
 
 /// Python's packages that judge our files: the client library whose parser reads our OpenMetrics output, and the schemas of
 /// Kubernetes.
-const PYTHON_PACKAGES: &[&str] = &["prometheus_client==0.26.0", "kubernetes-validate==1.37.0"];
+pub(crate) const JUDGES: &[&str] = &["prometheus_client==0.26.0", "kubernetes-validate==1.37.0"];
 
 /// A step of `cargo xtask test`: what the exporter's tests call, installed before they run.
 pub(crate) fn judges() -> Result<()> {
@@ -72,7 +72,7 @@ pub(crate) fn judges() -> Result<()> {
     debian("chromium", "/usr/bin/chromium")?;
     // Without a font the browser shows no letter.
     debian("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")?;
-    python().map(drop)
+    python_with(JUDGES).map(drop)
 }
 
 /// What judges the alerts.
@@ -81,22 +81,24 @@ pub(crate) fn alerting() -> Result<()> {
     debian("prometheus-alertmanager", "/usr/bin/amtool")
 }
 
-/// A Python of our own beside the built programs, where the tests look for it. Gives the directory of its programs.
-pub(crate) fn python() -> Result<PathBuf> {
+/// Grafana's own models of its dashboards, as of its version 11.6. The plain name would bring those of 10.1.
+pub(crate) const FOUNDATION_SDK: &str = "grafana-foundation-sdk==1769699379!11.6.0";
+
+/// A Python of our own beside the built programs, where the tests look for it, with `packages` in these versions. Gives the
+/// directory of its programs.
+pub(crate) fn python_with(packages: &[&str]) -> Result<PathBuf> {
     let directory = workspace::bin_dir("python")?;
     let programs = directory.join("bin");
     let python = programs.join("python");
     let installed = Cmd::new(&python).args(["-m", "pip", "list", "--format", "freeze"]).read();
-    if installed
-        .is_ok_and(|found| PYTHON_PACKAGES.iter().all(|wanted| found.lines().any(|line| line == *wanted)))
-    {
-        println!("{}", PYTHON_PACKAGES.join(", "));
+    if installed.is_ok_and(|found| packages.iter().all(|wanted| found.lines().any(|line| line == *wanted))) {
+        println!("{}", packages.join(", "));
         return Ok(programs);
     }
     // Debian's Python has no module for environments of its own without this package.
     debian("python3-venv", "/usr/share/doc/python3-venv")?;
     Cmd::new("python3").args(["-m", "venv"]).arg(&directory).run()?;
-    Cmd::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES).run()?;
+    Cmd::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages).run()?;
     Ok(programs)
 }
 

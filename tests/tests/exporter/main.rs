@@ -3,6 +3,7 @@
 mod answers;
 mod browser;
 mod crowd;
+mod dashboard;
 mod flags;
 mod lifecycle;
 mod other_user;

@@ -81,6 +81,13 @@ fn metrics_exist(rules: &[Rule]) -> Result<()> {
     Ok(())
 }
 
+/// Where the rules say that the runbook is.
+pub(crate) fn runbook_base() -> Result<String> {
+    let rules = rules::parse(&read(RULES)?)?;
+    let url = alerts(&rules).next().map(|rule| rule.runbook_url.as_str()).unwrap_or_default();
+    Ok(url.split('#').next().unwrap_or_default().to_owned())
+}
+
 /// Each alert has its heading in the runbook, and each such heading its alert and what a person needs to be told.
 fn runbook(rules: &[Rule]) -> Result<()> {
     let text = read("docs/runbook.md")?;

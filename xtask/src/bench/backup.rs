@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::sample::{self, Sample};
 use crate::{
+    serving::Serving,
     sh::{Cmd, Context, Result},
-    stand_in::StandIn,
     tools, tree, workspace,
 };
 
@@ -56,7 +56,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         .run()?;
     let bin_dir = workspace::bin_dir("release")?;
     let generated = format!("{COLLECTION}={}:random", opts.size);
-    let stand_in = StandIn::start(&bin_dir, &["--empty", "--generated", &generated])?;
+    let stand_in = Serving::stand_in(&bin_dir, &["--empty", "--generated", &generated])?;
 
     let way = |name, compression| Way { name, compression, samples: Vec::new(), stored_bytes: 0 };
     let mut ways = [

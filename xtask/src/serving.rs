@@ -1,4 +1,4 @@
-//! The Qdrant stand-in as a running server, stopped when it is dropped.
+//! A program of ours as a running server, such as the Qdrant stand-in, stopped when it is dropped.
 
 use std::{
     io::{BufRead, BufReader},
@@ -13,19 +13,24 @@ use crate::sh::{Cmd, Context, Result};
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A stand-in that is listening. It serves until its standard input closes, so it cannot outlive this program.
-pub(crate) struct StandIn {
+/// A program that is listening. It serves until its standard input closes, so it cannot outlive this program.
+pub(crate) struct Serving {
     child: Child,
     url: String,
 }
 
-impl StandIn {
-    /// Starts the stand-in from the directory of the built programs, on a free port.
-    pub(crate) fn start(bin_dir: &Path, args: &[&str]) -> Result<Self> {
-        let mut command =
-            Cmd::new(bin_dir.join("qdrant-stand-in")).args(["--port", "0"]).args(args).into_command();
+impl Serving {
+    /// Starts the Qdrant stand-in from the directory of the built programs, on a free port.
+    pub(crate) fn stand_in(bin_dir: &Path, args: &[&str]) -> Result<Self> {
+        let command = Cmd::new(bin_dir.join("qdrant-stand-in")).args(["--port", "0"]).args(args);
+        Self::start("the Qdrant stand-in", command)
+    }
+
+    /// Starts `command`, which errors call `what`, and waits until it says where it listens.
+    pub(crate) fn start(what: &str, command: Cmd) -> Result<Self> {
+        let mut command = command.into_command();
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().context("cannot start the Qdrant stand-in")?;
+        let mut child = command.spawn().context(format!("cannot start {what}"))?;
         let (sender, receiver) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
             // The thread goes on reading, so that the stand-in can never block on a full pipe.
@@ -35,15 +40,15 @@ impl StandIn {
                 }
             });
         }
-        let mut stand_in = Self { child, url: String::new() };
+        let mut serving = Self { child, url: String::new() };
         let line = receiver
             .recv_timeout(STARTS_WITHIN)
-            .map_err(|_| "the Qdrant stand-in stopped, or did not say where it listens".to_owned())?;
+            .map_err(|_| format!("{what} stopped, or did not say where it listens"))?;
         let url = line.strip_prefix("listening on ");
-        url.ok_or_else(|| format!("the Qdrant stand-in said {line:?}, not where it listens"))?
+        url.ok_or_else(|| format!("{what} said {line:?}, not where it listens"))?
             .trim()
-            .clone_into(&mut stand_in.url);
-        Ok(stand_in)
+            .clone_into(&mut serving.url);
+        Ok(serving)
     }
 
     /// Where it listens, such as `http://127.0.0.1:40123`.
@@ -52,7 +57,7 @@ impl StandIn {
     }
 }
 
-impl Drop for StandIn {
+impl Drop for Serving {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let asked = Instant::now();

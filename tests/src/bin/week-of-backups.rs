@@ -1,0 +1,35 @@
+//! A Prometheus that has a week of backups in store, for the picture of the dashboard. The answers are the exporter's; the
+//! disk is an imagined one, because that of the machine which makes the picture has nothing to do with these backups.
+
+use std::io::{self, Read, Write};
+
+use e2e::week::Week;
+use e2e::{BackupDirectory, Exporter, History, Prometheus, eventually};
+
+const INSTANCE: &str = "backup-host:19854";
+
+/// The imagined disk, in bytes.
+const DISK: f64 = (64_u64 << 30) as f64;
+/// What others keep there, in bytes.
+const OTHERS: f64 = (21_u64 << 30) as f64;
+
+fn main() -> io::Result<()> {
+    let place = BackupDirectory::empty();
+    let exporter = Exporter::start(place.path(), &[]);
+    let directory = tempfile::tempdir()?;
+    let mut history = History::of(INSTANCE);
+    let _week = Week::lived(place, &exporter, &mut history, e2e::backup_directory::now());
+    history.imagine_disk(DISK, OTHERS);
+    history.store(directory.path());
+    // The imagined disk is seen for five minutes more, as long as nothing newer comes.
+    let more = ", metric_relabel_configs: [{source_labels: [__name__], regex: 'qdrant_backup_storage_.*', action: drop}]";
+    let prometheus = Prometheus::with_shipped_rules(directory.path(), INSTANCE, exporter.address(), more);
+    eventually("the watchdog fires", || !prometheus.query("ALERTS").is_empty());
+    let mut stdout = io::stdout();
+    writeln!(stdout, "listening on http://{}", prometheus.address())?;
+    stdout.flush()?;
+    // Until standard input closes: whoever started this has ended then.
+    io::stdin().read_to_end(&mut Vec::new())?;
+    drop(prometheus);
+    Ok(())
+}
