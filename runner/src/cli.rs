@@ -132,7 +132,7 @@ pub struct BackupArgs {
     /// Back up only this collection; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME")]
     pub collections: Vec<String>,
-    /// How to store archives: gzip or none [env: BACKUP_COMPRESSION] [default: gzip]
+    /// How to store archives: gzip, zstd or none [env: BACKUP_COMPRESSION] [default: gzip]
     #[arg(long, value_name = "HOW")]
     compression: Option<String>,
     /// Leave the snapshots on the server as well
@@ -203,7 +203,7 @@ pub struct UnholdArgs {
 /// Options of `import`.
 #[derive(Args)]
 pub struct ImportArgs {
-    /// Snapshots of collections, plain or gzip; they are copied, but for archives that lie in the backup directory already
+    /// Snapshots of collections, plain, gzip or zstd; they are copied, but for archives that lie in the backup directory already
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// The collection that they are of, where the files' names do not say so

@@ -178,6 +178,7 @@ fn decode(stored: &[u8], encoding: &[Encoding]) -> Vec<u8> {
             flate2::read::MultiGzDecoder::new(stored).read_to_end(&mut plain).expect("gzip");
             plain
         }
+        [Encoding::Zstd] => zstd::decode_all(stored).expect("zstd"),
         other => panic!("cannot decode {other:?}"),
     }
 }

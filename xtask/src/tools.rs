@@ -66,9 +66,12 @@ pub(crate) fn debian(package: &str, path: &str) -> Result<()> {
 /// Kubernetes.
 pub(crate) const JUDGES: &[&str] = &["prometheus_client==0.26.0", "kubernetes-validate==1.37.0"];
 
-/// A step of `cargo xtask test`: what the exporter's tests call, installed before they run.
+/// A step of `cargo xtask test`: what the tests call, installed before they run.
 pub(crate) fn judges() -> Result<()> {
     alerting()?;
+    // The archive format's own tools, and what counts the runner's syncs.
+    debian("zstd", "/usr/bin/pzstd")?;
+    debian("strace", "/usr/bin/strace")?;
     debian("chromium", "/usr/bin/chromium")?;
     // Without a font the browser shows no letter.
     debian("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")?;

@@ -2,10 +2,10 @@
 //!
 //! One pass, bounded memory, nothing written. Verification, restore and export all read archives through this.
 
+mod decompress;
 mod error;
-mod gunzip;
 mod reader;
 mod stored;
 
 pub use error::ArchiveError;
-pub use reader::{ArchiveReader, Digests};
+pub use reader::{ArchiveReader, Digests, is_readable};

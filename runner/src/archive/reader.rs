@@ -9,8 +9,8 @@ use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, SizeAndDigest}
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::decompress::Decompress;
 use super::error::ArchiveError;
-use super::gunzip::Gunzip;
 use super::stored::Stored;
 
 /// Reads an archive and gives the snapshot's bytes. Whoever reads on to [`ArchiveReader::finish`] learns the
@@ -34,7 +34,7 @@ pub struct Digests {
 
 enum Decoder {
     Plain(Stored),
-    Gzip(Box<Gunzip>),
+    Compressed(Box<Decompress>),
 }
 
 impl ArchiveReader {
@@ -69,7 +69,7 @@ impl ArchiveReader {
     /// Reads from `source`, which is stored with `encoding`; `path` is only named in errors.
     ///
     /// # Errors
-    /// `Unsupported`, when the encoding is not known.
+    /// `Unsupported`, when the encoding is not known; `Io` without memory for a decoder.
     pub fn new(
         source: impl Read + Send + 'static,
         path: &Path,
@@ -77,10 +77,13 @@ impl ArchiveReader {
     ) -> Result<Self, ArchiveError> {
         check_encoding(path, encoding)?;
         let stored = Stored::new(Box::new(source));
-        let decoder = if encoding.is_empty() {
-            Decoder::Plain(stored)
-        } else {
-            Decoder::Gzip(Box::new(Gunzip::new(stored)))
+        let failed = |source: io::Error| ArchiveError::Io { path: path.to_owned(), source };
+        let decoder = match encoding.first() {
+            None => Decoder::Plain(stored),
+            Some(Encoding::Zstd) => Decoder::Compressed(Box::new(Decompress::zstd(stored).map_err(failed)?)),
+            Some(Encoding::Gzip | Encoding::Other(_)) => {
+                Decoder::Compressed(Box::new(Decompress::gzip(stored)))
+            }
         };
         Ok(Self { path: path.to_owned(), size_bytes: None, decoder })
     }
@@ -94,7 +97,7 @@ impl ArchiveReader {
     pub fn read_bytes(&self) -> u64 {
         match &self.decoder {
             Decoder::Plain(stored) => stored.read_bytes(),
-            Decoder::Gzip(gunzip) => gunzip.stored().read_bytes(),
+            Decoder::Compressed(decompress) => decompress.stored().read_bytes(),
         }
     }
 
@@ -115,8 +118,8 @@ impl ArchiveReader {
                 let stored = stored.finish(&self.path)?;
                 Ok(Digests { stored, snapshot: stored })
             }
-            Decoder::Gzip(gunzip) => {
-                let (stored, snapshot) = gunzip.into_parts();
+            Decoder::Compressed(decompress) => {
+                let (stored, snapshot) = decompress.into_parts();
                 Ok(Digests { stored: stored.finish(&self.path)?, snapshot })
             }
         }
@@ -128,7 +131,7 @@ impl ArchiveReader {
     pub fn into_stored(self) -> Self {
         let stored = match self.decoder {
             Decoder::Plain(stored) => stored,
-            Decoder::Gzip(gunzip) => gunzip.into_parts().0,
+            Decoder::Compressed(decompress) => decompress.into_parts().0,
         };
         Self { decoder: Decoder::Plain(stored), ..self }
     }
@@ -143,7 +146,7 @@ impl ArchiveReader {
                 // What is there is given again without reading.
                 stored.fill_buf().map_err(|source| ArchiveError::Io { path: self.path.clone(), source })
             }
-            Decoder::Gzip(gunzip) => gunzip.fill(&self.path),
+            Decoder::Compressed(decompress) => decompress.fill(&self.path),
         }
     }
 }
@@ -156,7 +159,7 @@ impl BufRead for ArchiveReader {
     fn consume(&mut self, amount: usize) {
         match &mut self.decoder {
             Decoder::Plain(stored) => stored.consume(amount),
-            Decoder::Gzip(gunzip) => gunzip.consume(amount),
+            Decoder::Compressed(decompress) => decompress.consume(amount),
         }
     }
 }
@@ -186,15 +189,18 @@ fn path(layout: &Layout, manifest: &Manifest, archive: &Archive) -> Result<PathB
     Ok(path)
 }
 
+/// Whether this program can read what is stored so.
+pub fn is_readable(encoding: &[Encoding]) -> bool {
+    matches!(encoding, [] | [Encoding::Gzip | Encoding::Zstd])
+}
+
 fn check_encoding(path: &Path, encoding: &[Encoding]) -> Result<(), ArchiveError> {
-    match encoding {
-        [] | [Encoding::Gzip] => Ok(()),
-        other => {
-            let names: Vec<&str> = other.iter().map(Encoding::as_str).collect();
-            let encoding = qdrant_backup_shared::text::shortened(&names.join("+"), 80);
-            Err(ArchiveError::Unsupported { path: path.to_owned(), encoding })
-        }
+    if is_readable(encoding) {
+        return Ok(());
     }
+    let names: Vec<&str> = encoding.iter().map(Encoding::as_str).collect();
+    let encoding = qdrant_backup_shared::text::shortened(&names.join("+"), 80);
+    Err(ArchiveError::Unsupported { path: path.to_owned(), encoding })
 }
 
 fn open_file(path: &Path) -> Result<(File, u64), ArchiveError> {

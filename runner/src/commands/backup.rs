@@ -87,6 +87,7 @@ pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clo
         include_files: settings.backup.include_files.value.clone(),
         compression: match *settings.backup.compression {
             config_file::Compression::Gzip => Compression::Gzip,
+            config_file::Compression::Zstd => Compression::Zstd,
             config_file::Compression::None => Compression::None,
         },
         keep_server_snapshots: *settings.backup.keep_server_snapshots,

@@ -36,9 +36,6 @@ pub enum ImportError {
     /// A directory, a pipe, or another thing that is not a file.
     #[error("not a regular file")]
     NotAFile,
-    /// A compression that cannot be read.
-    #[error("compressed with zstd, which is not supported; decompress it first")]
-    Zstd,
     /// The content is not a whole snapshot of a collection.
     #[error("not a whole snapshot of a collection: {problem}")]
     Contents {

@@ -38,14 +38,15 @@ pub fn examine(
 ) -> Result<Examined, ImportError> {
     let encoding = encoding(file)?;
     let mut source = Source { file, copy, tally: Tally::default(), failed: None, interrupt, progress };
-    let (looked, snapshot) = look(&mut source, !encoding.is_empty());
+    let (looked, snapshot) = look(&mut source, &encoding);
     let looked = looked.and_then(|inspection| io::copy(&mut source, &mut io::sink()).map(|_| inspection));
     let inspection = match (looked, source.failed.take()) {
         (_, Some(failed)) => return Err(failed),
         (Ok(inspection), None) => inspection,
         // Neither reading nor writing failed, so it is what was read that cannot be decoded.
         (Err(error), None) => {
-            return Err(ImportError::Contents { problem: format!("not whole gzip: {error}") });
+            let names: Vec<&str> = encoding.iter().map(Encoding::as_str).collect();
+            return Err(ImportError::Contents { problem: format!("not whole {}: {error}", names.join("+")) });
         }
     };
     check(&inspection)?;
@@ -53,12 +54,17 @@ pub fn examine(
 }
 
 /// Looks into what `source` holds, decoded, and tallies that.
-fn look(source: &mut Source<'_>, gzip: bool) -> (io::Result<Inspection>, SizeAndDigest) {
+fn look(source: &mut Source<'_>, encoding: &[Encoding]) -> (io::Result<Inspection>, SizeAndDigest) {
     let raw = BufReader::with_capacity(BUFFER_BYTES, source);
-    let inner: Box<dyn BufRead + '_> = if gzip {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw)))
-    } else {
-        Box::new(raw)
+    let inner: Box<dyn BufRead + '_> = match encoding.first() {
+        None => Box::new(raw),
+        Some(Encoding::Zstd) => match zstd::Decoder::with_buffer(raw) {
+            Ok(decoder) => Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)),
+            Err(error) => return (Err(error), Tally::default().finish()),
+        },
+        Some(Encoding::Gzip | Encoding::Other(_)) => {
+            Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw)))
+        }
     };
     let mut snapshot = Tallied { inner, tally: Tally::default() };
     let looked = inspect(&mut snapshot, &Limits::default());
@@ -72,7 +78,8 @@ fn encoding(file: &mut File) -> Result<Vec<Encoding>, ImportError> {
     file.rewind().map_err(ImportError::io("reading"))?;
     match first.as_slice() {
         [0x1f, 0x8b, ..] => Ok(vec![Encoding::Gzip]),
-        [0x28, 0xb5, 0x2f, 0xfd] => Err(ImportError::Zstd),
+        // A frame, or a skippable frame before it, as `pzstd` and this program write.
+        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Ok(vec![Encoding::Zstd]),
         _ => Ok(Vec::new()),
     }
 }

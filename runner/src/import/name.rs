@@ -23,8 +23,8 @@ pub struct Named {
     pub snapshot_name: Option<String>,
 }
 
-/// Reads `<collection>-<peer>-<stamp>.snapshot[.gz]`, which is how Qdrant names snapshots, and
-/// `<stem>[.<peer>].snapshot[.gz]`, which is how archives are named here. `given` is the collection that the user named, `known` whether there are
+/// Reads `<collection>-<peer>-<stamp>.snapshot[.gz|.zst]`, which is how Qdrant names snapshots, and
+/// `<stem>[.<peer>].snapshot[.gz|.zst]`, which is how archives are named here. `given` is the collection that the user named, `known` whether there are
 /// backups of a collection.
 ///
 /// # Errors
@@ -34,7 +34,7 @@ pub fn read(
     given: Option<&CollectionName>,
     known: impl Fn(&CollectionName) -> bool,
 ) -> Result<Named, ImportError> {
-    let plain = file_name.strip_suffix(".gz").unwrap_or(file_name);
+    let plain = file_name.strip_suffix(".gz").or_else(|| file_name.strip_suffix(".zst")).unwrap_or(file_name);
     let Some((head, stamped_at, archived_peer)) = split(plain) else {
         let collection = given.cloned().ok_or(ImportError::NoCollection)?;
         return Ok(Named { collection, stamped_at: None, peer_id: None, snapshot_name: None });

@@ -8,7 +8,7 @@ use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, Scope, SizeAndDigest};
 
 use super::error::RestoreError;
-use crate::archive::{ArchiveError, ArchiveReader};
+use crate::archive::{ArchiveError, ArchiveReader, is_readable};
 
 /// The archive to restore.
 ///
@@ -28,7 +28,7 @@ pub fn sole_archive(manifest: &Manifest) -> Result<&Archive, RestoreError> {
     if archive.scope != Scope::Collection {
         return unsupported(format!("is a snapshot of a {}", archive.scope));
     }
-    if !matches!(archive.encoding.as_slice(), [] | [Encoding::Gzip]) {
+    if !is_readable(&archive.encoding) {
         let names: Vec<&str> = archive.encoding.iter().map(Encoding::as_str).collect();
         return unsupported(format!("is stored as {}", names.join("+")));
     }

@@ -19,7 +19,7 @@ pub struct Opts {
     pub backup_path: Option<PathBuf>,
     /// `--state-dir`.
     pub state_dir: Option<PathBuf>,
-    /// `--compression`: true, false, gzip or none.
+    /// `--compression`: true, false, gzip, zstd or none.
     pub compression: Option<String>,
     /// `--keep-server-snapshots`: a switch, so it can only turn this on.
     pub keep_server_snapshots: bool,

@@ -188,7 +188,7 @@ fn all_problems_of_all_places_are_reported_together() {
             "qdrant: {url: 'ftp://h', proxy: 'http://p/x'}\nretention:\n  keep_dayz: 1\nschedule:\n  cron: 0 0 2 * * *\n  timezone: Europe/Berln\n\
              backup:\n  path: backups\n  exclude:\n    - ok\n    - '[x'\n  include: []\n",
         )
-        .env_file("BACKUP_COMPRESSION=zstd\nBACKUP_RETENTION_DAY=3\n")
+        .env_file("BACKUP_COMPRESSION=lzma\nBACKUP_RETENTION_DAY=3\n")
         .variable("BACKUP_RETENTION_DAYS", "0")
         .variable("BACKUP_SCHEDULE", "0 2 * *");
     places.environment.insert("QDRANT_CA_FILE".into(), OsString::from_vec(vec![b'/', 0xff]));
@@ -202,7 +202,7 @@ fn all_problems_of_all_places_are_reported_together() {
         "environment variable QDRANT_CA_FILE: not valid UTF-8",
         "backup.yaml:1: qdrant.proxy: the proxy's URL has a path; only host and port can be used here",
         "backup.yaml:8: backup.path: expected an absolute path, one that begins with /",
-        ".env:1: BACKUP_COMPRESSION: zstd is not supported yet; use gzip or none",
+        ".env:1: BACKUP_COMPRESSION: expected true, false, gzip, zstd or none, got \"lzma\"",
         "backup.yaml:12: backup.include: an empty list includes nothing; remove the line to include everything",
         "backup.yaml:11: backup.exclude: not a glob: unclosed character class; missing ']'",
         "backup.yaml:6: schedule.timezone: unknown time zone; expected local or an IANA name such as Europe/Berlin; did you mean Europe/Berlin?",

@@ -4,13 +4,17 @@ use std::io::{self, Write};
 
 use qdrant_backup_shared::manifest::Encoding;
 
-use super::gzip::GzipWriter;
+use super::blocks::BlockWriter;
+use super::gzip::Member;
+use super::zstd::Frames;
 
 /// How archives are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// As gzip (RFC 1952), fast rather than small: vectors hardly compress.
     Gzip,
+    /// As Zstandard (RFC 8878), likewise.
+    Zstd,
     /// As they are.
     None,
 }
@@ -20,6 +24,7 @@ impl Compression {
     pub fn encoding(self) -> Vec<Encoding> {
         match self {
             Self::Gzip => vec![Encoding::Gzip],
+            Self::Zstd => vec![Encoding::Zstd],
             Self::None => Vec::new(),
         }
     }
@@ -30,7 +35,7 @@ pub enum Encoder<W> {
     /// Passes it on unchanged.
     Plain(W),
     /// Compresses it.
-    Gzip(GzipWriter<W>),
+    Blocks(BlockWriter<W>),
 }
 
 impl<W: Write> Encoder<W> {
@@ -41,7 +46,8 @@ impl<W: Write> Encoder<W> {
     pub fn new(compression: Compression, inner: W) -> io::Result<Self> {
         Ok(match compression {
             Compression::None => Self::Plain(inner),
-            Compression::Gzip => Self::Gzip(GzipWriter::new(inner)?),
+            Compression::Gzip => Self::Blocks(BlockWriter::new(inner, || Ok(Member))?),
+            Compression::Zstd => Self::Blocks(BlockWriter::new(inner, Frames::new)?),
         })
     }
 
@@ -52,7 +58,7 @@ impl<W: Write> Encoder<W> {
     pub fn finish(self) -> io::Result<W> {
         match self {
             Self::Plain(inner) => Ok(inner),
-            Self::Gzip(encoder) => encoder.finish(),
+            Self::Blocks(encoder) => encoder.finish(),
         }
     }
 }
@@ -61,14 +67,14 @@ impl<W: Write> Write for Encoder<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(inner) => inner.write(buffer),
-            Self::Gzip(encoder) => encoder.write(buffer),
+            Self::Blocks(encoder) => encoder.write(buffer),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(inner) => inner.flush(),
-            Self::Gzip(encoder) => encoder.flush(),
+            Self::Blocks(encoder) => encoder.flush(),
         }
     }
 }

@@ -7,11 +7,13 @@
 //! Both threads work on the same reference-counted pieces; the bounded queues between them are all the
 //! memory that a snapshot of any size takes.
 
+mod blocks;
 mod encoder;
 mod feed;
 mod gzip;
 mod hashing;
 mod receive;
+mod zstd;
 
 pub use encoder::{Compression, Encoder};
 pub use feed::Piece;

@@ -129,7 +129,7 @@ fn store(
             write_all(&mut pieces, writer)?.flush()?;
             None
         }
-        Compression::Gzip => {
+        Compression::Gzip | Compression::Zstd => {
             let encoder = Encoder::new(compression, TallyWriter::new(writer))?;
             let (mut writer, stored) = write_all(&mut pieces, encoder)?.finish()?.finish();
             writer.flush()?;

@@ -254,7 +254,7 @@ log:
     #[test]
     fn all_problems_are_reported_at_once_with_their_lines() {
         let text = "qdrant:\n  url: 6333\n  api_key: secret-value\n  retries: \"4\"\n  connect_timeout: 0s\n\
-                    backup:\n  path:\n  compression: zstd\n  include: docs\n  exclude: [a, 1, \"\"]\n  keep_server_snapshots: yes\n\
+                    backup:\n  path:\n  compression: lzma\n  include: docs\n  exclude: [a, 1, \"\"]\n  keep_server_snapshots: yes\n\
                     \n  lock_wait: 5\n  lock_wait: 5s\nretentoin:\n  keep_days: 1\nretention:\n  keep_dayz: 7\n  keep_days: 0\n  \
                     keep_last: 1.5\n  cron: \"* * * * *\"\n  nonsense_altogether: 1\nlog: [a]\nbackup:\n  path: /x\nkeep_daily: 3\n";
         let expected = [
@@ -263,7 +263,7 @@ log:
             "backup.yaml:4: qdrant.retries: expected a whole number, got the text \"4\"; remove the quotes",
             "backup.yaml:5: qdrant.connect_timeout: expected a duration longer than zero",
             "backup.yaml:7: backup.path: no value; give one or remove the line",
-            "backup.yaml:8: backup.compression: zstd is not supported yet; use gzip or none",
+            "backup.yaml:8: backup.compression: expected true, false, gzip, zstd or none, got \"lzma\"",
             "backup.yaml:9: backup.include: expected a list such as [\"docs\", \"wiki_*\"]",
             "backup.yaml:10: backup.exclude: expected text, got a number or boolean; put it in quotes",
             "backup.yaml:10: backup.exclude: the text is empty; give a value or remove the line",
@@ -348,6 +348,7 @@ log:
         for text in ["true", "gzip", "\"true\"", "'gzip'", "True"] {
             assert_eq!(read(text), Compression::Gzip, "{text}");
         }
+        assert_eq!(read("zstd"), Compression::Zstd);
         for text in ["false", "none", "\"none\""] {
             assert_eq!(read(text), Compression::None, "{text}");
         }

@@ -15,21 +15,23 @@ pub struct BadValue(String);
 pub enum Compression {
     /// As gzip.
     Gzip,
+    /// As Zstandard.
+    Zstd,
     /// As the server sent them.
     None,
 }
 
 impl Compression {
-    /// Reads `true` or `gzip`, `false` or `none`.
+    /// Reads `true` or `gzip`, `zstd`, `false` or `none`.
     ///
     /// # Errors
-    /// Any other word; `zstd` with a message of its own.
+    /// Any other word.
     pub fn parse(text: &str) -> Result<Self, BadValue> {
         match text.to_ascii_lowercase().as_str() {
             "true" | "gzip" => Ok(Self::Gzip),
             "false" | "none" => Ok(Self::None),
-            "zstd" => Err(BadValue("zstd is not supported yet; use gzip or none".to_owned())),
-            _ => Err(BadValue(format!("expected true, false, gzip or none, got {}", quoted(text)))),
+            "zstd" => Ok(Self::Zstd),
+            _ => Err(BadValue(format!("expected true, false, gzip, zstd or none, got {}", quoted(text)))),
         }
     }
 }
@@ -38,6 +40,7 @@ impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
             Self::None => "none",
         })
     }

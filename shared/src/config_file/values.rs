@@ -160,7 +160,7 @@ pub(super) fn size(node: &Node, reading: &mut Reading<'_>) -> Option<u64> {
 
 /// A way of storing archives, also as a boolean.
 pub(super) fn compression(node: &Node, reading: &mut Reading<'_>) -> Option<Compression> {
-    let (text, _) = reading.scalar(node, "true, false, gzip or none")?;
+    let (text, _) = reading.scalar(node, "true, false, gzip, zstd or none")?;
     reading.accept(Compression::parse(text))
 }
 

@@ -56,7 +56,7 @@ fn every_mistake_in_the_configuration_is_shown_at_once_with_its_line() {
         let lines = log_lines(&ran);
         for says in [
             "backup.yaml:2: qdrant.retriez: unknown key; did you mean retries?",
-            "backup.yaml:4: backup.compression: expected true, false, gzip or none, got \"rar\"",
+            "backup.yaml:4: backup.compression: expected true, false, gzip, zstd or none, got \"rar\"",
             "backup.yaml:5: backup.lock_wait: expected a duration",
             "backup.yaml:6: bananas: unknown key",
             "environment variable BACKUP_SCHEDULE: a cron expression has 5 fields",

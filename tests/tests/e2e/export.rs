@@ -43,6 +43,23 @@ fn the_snapshot_is_written_whole_private_and_never_over_a_file() {
 }
 
 #[test]
+fn the_snapshot_comes_out_of_every_kind_of_archive() {
+    let server = Server::with_samples();
+    for compression in ["gzip", "zstd", "none"] {
+        let place = Place::initialised(&server.url());
+        let collection = server.collections()[2].clone();
+        place.run(&["backup", "--collection", &collection, "--compression", compression]).success();
+        let path = place.beside("out.snapshot");
+        let output = path.to_str().expect("a path");
+        place.run(&["export", "--collection", &collection, "-o", output]).success();
+        assert!(
+            sound(&place.backups(&collection)[0], &fs::read(&path).expect("the export")),
+            "{compression}"
+        );
+    }
+}
+
+#[test]
 fn stdout_gets_the_snapshot_and_nothing_else() {
     let server = Server::with_samples();
     let (place, collection, backup) = backed_up(&server);

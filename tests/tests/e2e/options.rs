@@ -66,9 +66,11 @@ fn the_servers_snapshots_are_kept_on_request() {
 
 #[test]
 fn archives_are_stored_as_asked_for() {
-    for (compression, encoding, extension) in
-        [("none", vec![], ".snapshot"), ("gzip", vec![Encoding::Gzip], ".snapshot.gz")]
-    {
+    for (compression, encoding, extension) in [
+        ("none", vec![], ".snapshot"),
+        ("gzip", vec![Encoding::Gzip], ".snapshot.gz"),
+        ("zstd", vec![Encoding::Zstd], ".snapshot.zst"),
+    ] {
         let scene = Scene::new();
 
         scene.place.run(&["backup", "--compression", compression]).success();

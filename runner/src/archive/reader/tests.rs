@@ -6,6 +6,7 @@ use qdrant_backup_shared::atomic;
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::stream::{Compression, Encoder};
 
 const MANIFEST: &str = include_str!("../../../../shared/testdata/manifest-v1.json");
 
@@ -48,6 +49,16 @@ fn gzip(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Several frames with skippable ones between, as backups have them.
+fn zstd(data: &[u8]) -> Vec<u8> {
+    let mut encoder = Encoder::new(Compression::Zstd, Vec::new()).unwrap();
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Each way to compress, and its name in manifests.
+const COMPRESSED: [(fn(&[u8]) -> Vec<u8>, Encoding); 2] = [(gzip, Encoding::Gzip), (zstd, Encoding::Zstd)];
+
 fn read(
     source: impl Read + Send + 'static,
     encoding: &[Encoding],
@@ -70,10 +81,14 @@ fn is(found: SizeAndDigest, bytes: &[u8]) {
 #[test]
 fn the_snapshot_comes_out_and_both_digests_are_of_everything() {
     let data = data();
-    let two = [gzip(&data[..5000]), gzip(&data[5000..])].concat();
-    for (stored, encoding) in
-        [(data.clone(), vec![]), (gzip(&data), vec![Encoding::Gzip]), (two, vec![Encoding::Gzip])]
-    {
+    let mut archives = vec![(data.clone(), vec![])];
+    for (compress, encoding) in COMPRESSED {
+        let two = [compress(&data[..5000]), compress(&data[5000..])].concat();
+        archives.extend([(compress(&data), vec![encoding.clone()]), (two, vec![encoding])]);
+    }
+    // As the `zstd` command writes it: one frame, without anything before it.
+    archives.push((zstd::encode_all(data.as_slice(), 3).unwrap(), vec![Encoding::Zstd]));
+    for (stored, encoding) in archives {
         let (snapshot, digests) = read(faulty(&stored, false), &encoding).unwrap();
         assert_eq!(snapshot, data[..1_000_000]);
         is(digests.stored, &stored);
@@ -82,38 +97,46 @@ fn the_snapshot_comes_out_and_both_digests_are_of_everything() {
 }
 
 #[test]
-fn what_is_no_gzip_to_its_end_is_corrupt_and_the_stored_bytes_can_still_be_told() {
-    let whole = gzip(&data());
-    let mut flipped = whole.clone();
-    flipped[whole.len() / 2] ^= 1;
-    let mut checksum = whole.clone();
-    checksum[whole.len() - 8] ^= 1;
-    let cut = whole[..whole.len() - 1].to_vec();
-    let garbage = [whole.as_slice(), b"garbage after the end"].concat();
-    let zeros = [whole.as_slice(), &[0; 512]].concat();
-    for stored in [flipped, checksum, cut, garbage, zeros, b"no gzip at all".to_vec(), Vec::new()] {
-        let mut reader =
-            ArchiveReader::new(faulty(&stored, false), Path::new("a"), &[Encoding::Gzip]).unwrap();
-        let error = loop {
-            match reader.fill_buf() {
-                Ok([]) => panic!("{} bytes pass for whole", stored.len()),
-                Ok(some) => {
-                    let count = some.len();
-                    reader.consume(count);
+fn what_is_not_whole_to_its_end_is_corrupt_and_the_stored_bytes_can_still_be_told() {
+    for (compress, encoding) in COMPRESSED {
+        let whole = compress(&data());
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        let mut checksum = whole.clone();
+        checksum[whole.len() - if encoding == Encoding::Gzip { 8 } else { 4 }] ^= 1;
+        let cut = whole[..whole.len() - 1].to_vec();
+        let garbage = [whole.as_slice(), b"garbage after the end"].concat();
+        let zeros = [whole.as_slice(), &[0; 512]].concat();
+        for stored in [flipped, checksum, cut, garbage, zeros, b"nothing like it".to_vec(), Vec::new()] {
+            let encoding = std::slice::from_ref(&encoding);
+            let mut reader = ArchiveReader::new(faulty(&stored, false), Path::new("a"), encoding).unwrap();
+            let error = loop {
+                match reader.fill_buf() {
+                    Ok([]) => panic!("{} bytes pass for whole {encoding:?}", stored.len()),
+                    Ok(some) => {
+                        let count = some.len();
+                        reader.consume(count);
+                    }
+                    Err(error) => break error,
                 }
-                Err(error) => break error,
-            }
-        };
-        let error = error.downcast::<ArchiveError>().unwrap();
-        assert!(matches!(error, ArchiveError::Corrupt { .. }), "{error}");
-        is(reader.into_stored().finish().unwrap().stored, &stored);
+            };
+            let error = error.downcast::<ArchiveError>().unwrap();
+            assert!(matches!(error, ArchiveError::Corrupt { .. }), "{error}");
+            is(reader.into_stored().finish().unwrap().stored, &stored);
+        }
     }
 }
 
 #[test]
 fn a_disk_fault_is_never_taken_for_corruption() {
-    let stored = gzip(&data());
-    for (end, encoding) in [(0, vec![Encoding::Gzip]), (5000, vec![Encoding::Gzip]), (5000, vec![])] {
+    for (end, encoding) in [
+        (0, vec![Encoding::Gzip]),
+        (5000, vec![Encoding::Gzip]),
+        (0, vec![Encoding::Zstd]),
+        (5000, vec![Encoding::Zstd]),
+        (5000, vec![]),
+    ] {
+        let stored = if encoding == [Encoding::Zstd] { zstd(&data()) } else { gzip(&data()) };
         let error = read(faulty(&stored[..end], true), &encoding).unwrap_err();
         assert!(error.to_string().contains("Input/output error"), "{error}");
         assert_eq!(error.kind(), qdrant_backup_shared::FailureKind::Io);
@@ -123,8 +146,8 @@ fn a_disk_fault_is_never_taken_for_corruption() {
 #[test]
 fn unknown_encodings_are_refused_by_name() {
     for encoding in [
-        vec![Encoding::Zstd],
         vec![Encoding::Gzip, Encoding::Gzip],
+        vec![Encoding::Zstd, Encoding::Gzip],
         vec![Encoding::Other("rot13\n".to_owned())],
     ] {
         let error = ArchiveReader::new(io::empty(), Path::new("a"), &encoding).unwrap_err();

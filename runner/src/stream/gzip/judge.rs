@@ -5,6 +5,8 @@
 
 use zlib_rs::{DeflateConfig, ReturnCode, Strategy, compress_slice};
 
+use crate::stream::blocks::{PIECE_BYTES, pieces};
+
 /// How a block is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -16,9 +18,8 @@ pub enum Method {
     Full,
 }
 
-/// Pieces of a block that are looked at, and the length of each.
+/// Pieces of a block that are looked at.
 const PIECES: usize = 8;
-const PIECE_BYTES: usize = 4 << 10;
 /// Pieces that are compressed on trial.
 const TRIALS: usize = 3;
 
@@ -83,12 +84,6 @@ fn trial(block: &[u8]) -> f64 {
         after += if result == ReturnCode::Ok { compressed.len() } else { piece.len() };
     }
     if before == 0 { 1.0 } else { after as f64 / before as f64 }
-}
-
-/// `count` pieces spread evenly over the block; all of it when it is short.
-fn pieces(block: &[u8], count: usize) -> impl Iterator<Item = &[u8]> {
-    let stride = (block.len() / count).max(PIECE_BYTES);
-    block.chunks(stride).take(count).map(|chunk| &chunk[..chunk.len().min(PIECE_BYTES)])
 }
 
 #[cfg(test)]

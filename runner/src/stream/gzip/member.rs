@@ -5,6 +5,7 @@ use std::io;
 use zlib_rs::{DeflateConfig, ReturnCode, Strategy, compress_bound, compress_slice};
 
 use super::judge::{FULL_LEVEL, Method, judge};
+use crate::stream::blocks::BlockEncoder;
 
 /// Magic, method 8, an extra field, no time, no hints, unknown system; then the extra field: its length 8, our
 /// subfield `QB` of length 4, which holds the member's length in bytes.
@@ -17,11 +18,21 @@ const TRAILER_BYTES: usize = 8;
 /// What a stored deflate block can hold.
 const STORED_MAX_BYTES: usize = 65_535;
 
+/// Makes gzip members of blocks.
+#[derive(Debug)]
+pub struct Member;
+
+impl BlockEncoder for Member {
+    fn encode(&mut self, block: &[u8], encoded: &mut Vec<u8>) -> io::Result<()> {
+        encode(block, encoded)
+    }
+}
+
 /// Writes `block` to `member`, which is emptied first. Blocks are at most a few megabytes.
 ///
 /// # Errors
 /// When the compressor fails, which it has no reason to.
-pub fn encode(block: &[u8], member: &mut Vec<u8>) -> io::Result<()> {
+fn encode(block: &[u8], member: &mut Vec<u8>) -> io::Result<()> {
     member.clear();
     member.extend_from_slice(&HEADER_START);
     member.extend_from_slice(&[0; HEADER_BYTES - HEADER_START.len()]);

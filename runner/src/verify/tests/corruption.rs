@@ -10,11 +10,13 @@ use crate::verify::Depth;
 
 const ID: &str = "2025-07-15-14-30-00";
 
-/// Every genuine snapshot of a collection, as gzip and as it is.
+/// Every genuine snapshot of a collection, as gzip, as zstd and as it is.
 fn backups(place: &Place) -> Vec<(Backup, Vec<u8>)> {
     let mut backups = Vec::new();
     for (number, name) in COLLECTIONS.iter().enumerate() {
-        for (form, encoding) in [("gzip", vec![Encoding::Gzip]), ("plain", vec![])] {
+        for (form, encoding) in
+            [("gzip", vec![Encoding::Gzip]), ("zstd", vec![Encoding::Zstd]), ("plain", vec![])]
+        {
             let backup = place.store(&format!("{form}-{number}"), ID, &genuine(name), &encoding);
             let bytes = std::fs::read(place.archive(&backup)).unwrap();
             backups.push((backup, bytes));
@@ -56,7 +58,7 @@ fn a_thousand_single_byte_corruptions_are_all_found() {
     let mut found = 0;
     for round in 0..1000 {
         let (backup, bytes) = &backups[round % backups.len()];
-        // Each byte of the gzip header has its turn, then any place.
+        // Each byte of the header has its turn, then any place.
         let offset =
             if round < 10 * backups.len() { round / backups.len() } else { random.usize(..bytes.len()) };
         let flip = random.u8(1..);

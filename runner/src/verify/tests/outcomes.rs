@@ -51,7 +51,7 @@ fn what_this_version_does_not_know_is_unsupported_unless_it_is_bad_anyway() {
     let mut required = sample(&place);
     required.manifest.requires.push("raid".to_owned());
     let mut encoded = sample(&place);
-    encoded.manifest.archives[0].encoding = vec![Encoding::Zstd];
+    encoded.manifest.archives[0].encoding = vec![Encoding::Other("lzma".to_owned())];
     let mut scoped = sample(&place);
     scoped.manifest.archives[0].scope = Scope::Other("storage".to_owned());
     for (backup, kind) in

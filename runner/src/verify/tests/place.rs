@@ -15,6 +15,7 @@ use qdrant_backup_shared::{CollectionName, Layout, atomic};
 use sha2::{Digest, Sha256};
 
 use crate::inspect::{Limits, SnapshotKind, inspect};
+use crate::stream::{Compression, Encoder};
 use crate::verify::{Check, Depth, verify_backup};
 
 /// The genuine snapshots of collections with a local shard.
@@ -94,10 +95,18 @@ pub fn kinds(check: &Check) -> Vec<&str> {
 }
 
 pub fn stored(snapshot: &[u8], encoding: &[Encoding]) -> Vec<u8> {
-    if encoding.is_empty() {
-        return snapshot.to_vec();
-    }
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(2));
+    let compression = match encoding {
+        [] => Compression::None,
+        [Encoding::Gzip] => {
+            // As another tool does it: one member.
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(2));
+            encoder.write_all(snapshot).unwrap();
+            return encoder.finish().unwrap();
+        }
+        [Encoding::Zstd] => Compression::Zstd,
+        other => panic!("cannot store as {other:?}"),
+    };
+    let mut encoder = Encoder::new(compression, Vec::new()).unwrap();
     encoder.write_all(snapshot).unwrap();
     encoder.finish().unwrap()
 }

@@ -1,10 +1,8 @@
-//! Handing blocks to threads and writing what they make of them, in order.
+//! Compressing block after block on all cores: handing blocks to threads and writing what they make of them, in order.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-
-use super::member::encode;
 
 /// The length of a block. Smaller ones compress less, larger ones need more memory.
 const BLOCK_BYTES: usize = 512 << 10;
@@ -15,11 +13,23 @@ const BLOCKS_A_THREAD: usize = 2;
 /// More threads than this would need more memory than a backup may take.
 const THREADS_MAX: usize = 8;
 
+/// The length of the pieces by which a block is judged.
+pub const PIECE_BYTES: usize = 4 << 10;
+
+/// Makes of one block an archive's part that can be decompressed without those before it. Each thread has its own.
+pub trait BlockEncoder: Send {
+    /// Writes `block`, encoded, to `encoded`, which is emptied first.
+    ///
+    /// # Errors
+    /// When the compressor fails.
+    fn encode(&mut self, block: &[u8], encoded: &mut Vec<u8>) -> io::Result<()>;
+}
+
 /// A block on its way to a thread and back. Both buffers are used again and again.
 #[derive(Default)]
 struct Job {
     block: Vec<u8>,
-    member: Vec<u8>,
+    encoded: Vec<u8>,
     failure: Option<io::Error>,
 }
 
@@ -30,7 +40,7 @@ struct Worker {
 }
 
 /// Compresses what is written, on several threads, and writes it to `inner`.
-pub struct GzipWriter<W> {
+pub struct BlockWriter<W> {
     inner: W,
     workers: Vec<Worker>,
     /// The thread that gets the next block. Blocks go round, so their results are collected going round.
@@ -43,14 +53,17 @@ pub struct GzipWriter<W> {
     written_any: bool,
 }
 
-impl<W: Write> GzipWriter<W> {
-    /// A writer with a thread for each core.
+impl<W: Write> BlockWriter<W> {
+    /// A writer with a thread for each core, each with an encoder that `encoder` makes.
     ///
     /// # Errors
-    /// When no thread can be started.
-    pub fn new(inner: W) -> io::Result<Self> {
+    /// When no encoder can be made or no thread be started.
+    pub fn new<E: BlockEncoder + 'static>(
+        inner: W,
+        mut encoder: impl FnMut() -> io::Result<E>,
+    ) -> io::Result<Self> {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-        let workers = (0..threads).map(|_| start_worker()).collect::<io::Result<Vec<_>>>()?;
+        let workers = (0..threads).map(|_| start_worker(encoder()?)).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             inner,
             workers,
@@ -68,7 +81,7 @@ impl<W: Write> GzipWriter<W> {
     /// # Errors
     /// When compressing or writing fails.
     pub fn finish(mut self) -> io::Result<W> {
-        // Nothing at all is also a gzip file: one empty member.
+        // Nothing at all is one empty block, so that there is a file of its format.
         if !self.filling.block.is_empty() || !self.written_any {
             self.dispatch()?;
         }
@@ -101,14 +114,14 @@ impl<W: Write> GzipWriter<W> {
         if let Some(failure) = job.failure.take() {
             return Err(failure);
         }
-        self.inner.write_all(&job.member)?;
+        self.inner.write_all(&job.encoded)?;
         job.block.clear();
         self.spare.push(job);
         Ok(())
     }
 }
 
-impl<W: Write> Write for GzipWriter<W> {
+impl<W: Write> Write for BlockWriter<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let block = &mut self.filling.block;
         if block.capacity() < BLOCK_BYTES {
@@ -128,13 +141,13 @@ impl<W: Write> Write for GzipWriter<W> {
     }
 }
 
-fn start_worker() -> io::Result<Worker> {
+fn start_worker(mut encoder: impl BlockEncoder + 'static) -> io::Result<Worker> {
     let (jobs, incoming) = sync_channel::<Job>(BLOCKS_A_THREAD);
     let (outgoing, done) = sync_channel::<Job>(BLOCKS_A_THREAD);
     // Ends by itself when the writer is gone; nobody needs to wait for it.
-    thread::Builder::new().name("gzip".to_owned()).spawn(move || {
+    thread::Builder::new().name("compress".to_owned()).spawn(move || {
         while let Ok(mut job) = incoming.recv() {
-            job.failure = encode(&job.block, &mut job.member).err();
+            job.failure = encoder.encode(&job.block, &mut job.encoded).err();
             if outgoing.send(job).is_err() {
                 return;
             }
@@ -147,21 +160,37 @@ fn thread_died() -> io::Error {
     io::Error::other("a compressing thread died; this is a fault in qdrant-backup")
 }
 
+/// `count` pieces spread evenly over the block; all of it when it is short.
+pub fn pieces(block: &[u8], count: usize) -> impl Iterator<Item = &[u8]> {
+    let stride = (block.len() / count).max(PIECE_BYTES);
+    block.chunks(stride).take(count).map(|chunk| &chunk[..chunk.len().min(PIECE_BYTES)])
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
 
     use super::*;
+    use crate::stream::{Compression, Encoder};
 
-    fn round_trip(data: &[u8], piece: usize) -> Vec<u8> {
-        let mut writer = GzipWriter::new(Vec::new()).unwrap();
+    const BOTH: [Compression; 2] = [Compression::Gzip, Compression::Zstd];
+
+    fn decoded(compression: Compression, stored: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        match compression {
+            Compression::Gzip => flate2::read::MultiGzDecoder::new(stored).read_to_end(&mut plain).unwrap(),
+            Compression::Zstd => zstd::Decoder::new(stored).unwrap().read_to_end(&mut plain).unwrap(),
+            Compression::None => panic!("nothing to decode"),
+        };
+        plain
+    }
+
+    fn round_trip(compression: Compression, data: &[u8], piece: usize) -> Vec<u8> {
+        let mut writer = Encoder::new(compression, Vec::new()).unwrap();
         for chunk in data.chunks(piece) {
             writer.write_all(chunk).unwrap();
         }
-        let stored = writer.finish().unwrap();
-        let mut plain = Vec::new();
-        flate2::read::MultiGzDecoder::new(stored.as_slice()).read_to_end(&mut plain).unwrap();
-        plain
+        decoded(compression, &writer.finish().unwrap())
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "test data")]
@@ -179,16 +208,20 @@ mod tests {
                 })
             })
             .collect();
-        for piece in [1 << 20, BLOCK_BYTES, 65_521, 10_007] {
-            assert!(round_trip(&data, piece) == data, "pieces of {piece}");
+        for compression in BOTH {
+            for piece in [1 << 20, BLOCK_BYTES, 65_521, 10_007] {
+                assert!(round_trip(compression, &data, piece) == data, "{compression:?}, pieces of {piece}");
+            }
         }
     }
 
     #[test]
-    fn nothing_at_all_is_a_gzip_file_too() {
-        assert_eq!(round_trip(&[], 1), Vec::<u8>::new());
-        let stored = GzipWriter::new(Vec::new()).unwrap().finish().unwrap();
-        assert!(!stored.is_empty());
+    fn nothing_at_all_is_a_file_of_its_format_too() {
+        for compression in BOTH {
+            let stored = Encoder::new(compression, Vec::new()).unwrap().finish().unwrap();
+            assert!(!stored.is_empty());
+            assert_eq!(decoded(compression, &stored), Vec::<u8>::new());
+        }
     }
 
     #[test]
@@ -202,8 +235,10 @@ mod tests {
                 Ok(())
             }
         }
-        let mut writer = GzipWriter::new(Full).unwrap();
-        writer.write_all(&[1; 10]).unwrap();
-        assert_eq!(writer.finish().map(drop).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        for compression in BOTH {
+            let mut writer = Encoder::new(compression, Full).unwrap();
+            writer.write_all(&[1; 10]).unwrap();
+            assert_eq!(writer.finish().map(drop).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        }
     }
 }
