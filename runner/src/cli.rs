@@ -138,6 +138,9 @@ pub struct BackupArgs {
     /// Leave the snapshots on the server as well
     #[arg(long)]
     keep_server_snapshots: bool,
+    /// Download no more than so many bytes a second, such as 50MiB
+    #[arg(long, value_name = "SIZE")]
+    limit_rate: Option<String>,
     /// How long to wait for another run to end [default: 0s]
     #[arg(long, value_name = "DURATION")]
     lock_wait: Option<String>,
@@ -415,6 +418,9 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
 /// Options of `run`.
 #[derive(Args)]
 pub struct RunArgs {
+    /// Download no more than so many bytes a second, such as 50MiB
+    #[arg(long, value_name = "SIZE")]
+    limit_rate: Option<String>,
     /// How long to wait for another run to end [default: 0s]
     #[arg(long, value_name = "DURATION")]
     lock_wait: Option<String>,
@@ -535,11 +541,13 @@ impl Cli {
             ..Opts::default()
         };
         if let Command::Run(run) = &self.command {
+            opts.limit_rate = run.limit_rate.clone();
             opts.lock_wait = run.lock_wait.clone();
         }
         if let Command::Backup(backup) = &self.command {
             opts.compression = backup.compression.clone();
             opts.keep_server_snapshots = backup.keep_server_snapshots;
+            opts.limit_rate = backup.limit_rate.clone();
             opts.lock_wait = backup.lock_wait.clone();
         }
         if let Command::Prune(PruneArgs { lock_wait, .. }) | Command::Import(ImportArgs { lock_wait, .. }) =

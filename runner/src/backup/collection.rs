@@ -20,7 +20,7 @@ use crate::inspect::config_params_differ;
 use crate::qdrant::{self, CollectionCluster, Snapshot};
 use crate::sample;
 use crate::store;
-use crate::stream::{Compression, Received, StreamError, receive};
+use crate::stream::{Compression, Progress, Received, StreamError, receive};
 
 /// How long tidying up on the server may take after an interruption.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -205,7 +205,7 @@ async fn make_snapshot(
     Ok(Made { snapshot, points_after, points_sample })
 }
 
-/// Downloads the snapshot, beginning again when the connection fails in passing.
+/// Downloads the snapshot, beginning again when it does not begin or cannot be gone on with.
 async fn fetch(
     run: &mut Run<'_>,
     collection: &CollectionName,
@@ -218,7 +218,7 @@ async fn fetch(
     let mut retries = 0;
     loop {
         match fetch_once(run, collection, id, &made.snapshot, stages).await {
-            Err(BackupError::Qdrant(error) | BackupError::Stream(StreamError::Download(error)))
+            Err(BackupError::Qdrant(error) | BackupError::Stream(StreamError::BeginAgain(error)))
                 if error.is_transient() && retries < run.context.options.retries =>
             {
                 run.session.warn(format!("{error}; beginning the download again"));
@@ -246,12 +246,16 @@ async fn fetch_once(
     let file = store::begin_archive(run.session.layout(), collection, id, &compression.encoding())
         .map_err(BackupError::io("making the archive"))?;
     let bar = run.context.console.transfer(collection, expected);
-    let mut progress = |count: u64| {
-        stages.add_bytes(count);
-        bar.inc(count);
-        run.session.heartbeat();
+    let mut progress = |progress: Progress<'_>| match progress {
+        Progress::Arrived(count) => {
+            stages.add_bytes(count);
+            bar.inc(count);
+            run.session.heartbeat();
+        }
+        Progress::Resumed(error) => run.session.warn(format!("{error}; going on where it broke off")),
     };
-    let received = receive(download, file, compression, &mut progress).await;
+    let throttle = &run.context.options.throttle;
+    let received = receive(download, file, compression, throttle, &mut progress).await;
     bar.finish_and_clear();
     let received = received?;
     let got = received.snapshot.size_bytes;

@@ -18,7 +18,7 @@ use crate::drill::is_scratch;
 use crate::qdrant::{Alias, Client};
 use crate::session::Session;
 use crate::store;
-use crate::stream::Compression;
+use crate::stream::{Compression, Throttle};
 
 /// What is to be backed up, and how.
 pub struct BackupOptions {
@@ -32,6 +32,8 @@ pub struct BackupOptions {
     pub compression: Compression,
     /// Leave our snapshots on the server.
     pub keep_server_snapshots: bool,
+    /// How fast downloads may be.
+    pub throttle: Throttle,
     /// How often a download that failed in passing is begun again.
     pub retries: u32,
     /// For the status: the longest gap that the schedule allows.

@@ -18,7 +18,7 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::notify::Notifier;
 use crate::settings::Settings;
-use crate::stream::Compression;
+use crate::stream::{Compression, Throttle};
 
 /// Backs up, and says in one last line how it went. A backup of everything may be a schedule's; one of a few collections is
 /// somebody's who sees for themselves.
@@ -91,6 +91,7 @@ pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clo
             config_file::Compression::None => Compression::None,
         },
         keep_server_snapshots: *settings.backup.keep_server_snapshots,
+        throttle: Throttle::new(*settings.backup.limit_rate),
         retries: *settings.qdrant.retries,
         schedule_interval: settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now())),
         retention: settings

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::text::{one_line, shortened};
-use reqwest::header::{CONTENT_ENCODING, DATE, RETRY_AFTER};
+use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -18,7 +18,6 @@ use super::answers::{
     Alias, Aliases, CollectionCluster, CollectionInfo, Collections, Count, Envelope, RawSnapshot, Root,
     Snapshot, SnapshotList,
 };
-use super::download::Download;
 use super::error::Error;
 use super::retry;
 use super::snapshot_name::SnapshotName;
@@ -252,42 +251,6 @@ impl Client {
                 | Error::Unexpected { .. }) => return Err(CreateError::Failed(error)),
             }
         }
-    }
-
-    /// Begins the download of a snapshot.
-    ///
-    /// # Errors
-    /// As every request: see [`Error`].
-    pub async fn download(
-        &self,
-        collection: &CollectionName,
-        name: &SnapshotName,
-    ) -> Result<Download, Error> {
-        let what = format!("downloading the snapshot of \"{collection}\"");
-        let path = ["collections", collection.as_str(), "snapshots", name.as_str()];
-        let request = self.request(Method::GET, self.path(&what, &path)?);
-        // Only the wait for the headers is limited: a server may first have to fetch the file from S3.
-        let send = timeout(self.limits.stall, request.send());
-        let response = match self.interrupt.run_until_cancelled(send).await {
-            None => return Err(Error::Interrupted),
-            Some(Err(_)) => return Err(Error::Stalled { what, limit: self.limits.stall }),
-            Some(Ok(response)) => {
-                response.map_err(|error| self.send_error(&what, &error, self.limits.stall))?
-            }
-        };
-        if response.status() != StatusCode::OK {
-            let refusal = timeout(self.limits.stall, self.refusal(&what, response));
-            return match self.interrupt.run_until_cancelled(refusal).await {
-                None => Err(Error::Interrupted),
-                Some(Err(_)) => Err(Error::Stalled { what, limit: self.limits.stall }),
-                Some(Ok(error)) => Err(error),
-            };
-        }
-        if let Some(encoding) = response.headers().get(CONTENT_ENCODING) {
-            let problem = format!("the download is encoded as {encoding:?}, which was not asked for");
-            return Err(Error::Unexpected { what, problem });
-        }
-        Ok(Download { response, what, stall_timeout: self.limits.stall, interrupt: self.interrupt.clone() })
     }
 
     /// Deletes a snapshot on the server. Not repeated: the caller looks at the list first, and a second

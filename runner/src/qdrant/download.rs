@@ -1,27 +1,121 @@
-//! A snapshot on its way: chunks, and nothing between them for too long.
+//! A snapshot on its way: chunks, nothing between them for too long, and the rest after a connection that broke.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use qdrant_backup_shared::CollectionName;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderValue, RANGE};
+use reqwest::{Method, Response, StatusCode};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use url::Url;
 
+use super::client::Client;
 use super::error::Error;
+use super::snapshot_name::SnapshotName;
 use super::transport::root_cause;
 
 /// The body of a snapshot download.
 #[derive(Debug)]
 pub struct Download {
-    pub(super) response: reqwest::Response,
-    pub(super) what: String,
-    pub(super) stall_timeout: Duration,
-    pub(super) interrupt: CancellationToken,
+    client: Client,
+    url: Url,
+    what: String,
+    response: Response,
+    file: Option<File>,
+    received_bytes: u64,
+    /// Attempts to get the rest since bytes last came.
+    retries: u32,
+}
+
+/// What tells whether the rest is of the same file.
+#[derive(Debug)]
+struct File {
+    etag: HeaderValue,
+    size_bytes: u64,
+}
+
+impl File {
+    /// Whether `response` is what follows after `received_bytes` of this file, up to its end.
+    fn goes_on(&self, received_bytes: u64, response: &Response) -> bool {
+        let header = |name| response.headers().get(name);
+        let Self { etag, size_bytes } = self;
+        let placed = if received_bytes == 0 {
+            response.status() == StatusCode::OK && response.content_length() == Some(*size_bytes)
+        } else {
+            let range = format!("bytes {received_bytes}-{}/{size_bytes}", size_bytes.saturating_sub(1));
+            response.status() == StatusCode::PARTIAL_CONTENT
+                && header(CONTENT_RANGE).is_some_and(|given| given.as_bytes() == range.as_bytes())
+        };
+        placed && header(ETAG) == Some(etag)
+    }
+}
+
+/// Why the rest of a download is not to be had.
+#[derive(Debug)]
+pub enum NoRest {
+    /// The whole may be had by another download.
+    BeginAgain(Error),
+    /// Trying was in vain, or it is of no use.
+    Failed(Error),
+}
+
+impl Client {
+    /// Begins the download of a snapshot.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn download(
+        &self,
+        collection: &CollectionName,
+        name: &SnapshotName,
+    ) -> Result<Download, Error> {
+        let what = format!("downloading the snapshot of \"{collection}\"");
+        let url = self.path(&what, &["collections", collection.as_str(), "snapshots", name.as_str()])?;
+        let response = self.ask_for_snapshot(&what, &url, 0).await?;
+        let etag = response.headers().get(ETAG).filter(|etag| etag.as_bytes().starts_with(b"\"")).cloned();
+        let file = etag.zip(response.content_length()).map(|(etag, size_bytes)| File { etag, size_bytes });
+        let client = self.clone();
+        Ok(Download { client, url, what, response, file, received_bytes: 0, retries: 0 })
+    }
+
+    /// Asks for a snapshot from byte `from` on. What comes is the whole (200) or, unless `from` is 0, a part (206) or the word
+    /// that there is none such (416).
+    async fn ask_for_snapshot(&self, what: &str, url: &Url, from: u64) -> Result<Response, Error> {
+        let stalled = || Error::Stalled { what: what.to_owned(), limit: self.limits.stall };
+        let mut request = self.request(Method::GET, url.clone());
+        if from > 0 {
+            request = request.header(RANGE, format!("bytes={from}-"));
+        }
+        // Only the wait for the headers is limited: a server may first have to fetch the file from S3.
+        let send = timeout(self.limits.stall, request.send());
+        let response = match self.interrupt.run_until_cancelled(send).await {
+            None => return Err(Error::Interrupted),
+            Some(Err(_)) => return Err(stalled()),
+            Some(Ok(response)) => {
+                response.map_err(|error| self.send_error(what, &error, self.limits.stall))?
+            }
+        };
+        let partial = [StatusCode::PARTIAL_CONTENT, StatusCode::RANGE_NOT_SATISFIABLE];
+        if response.status() != StatusCode::OK && !(from > 0 && partial.contains(&response.status())) {
+            let refusal = timeout(self.limits.stall, self.refusal(what, response));
+            return match self.interrupt.run_until_cancelled(refusal).await {
+                None => Err(Error::Interrupted),
+                Some(Err(_)) => Err(stalled()),
+                Some(Ok(error)) => Err(error),
+            };
+        }
+        if let Some(encoding) = response.headers().get(CONTENT_ENCODING) {
+            let problem = format!("the download is encoded as {encoding:?}, which was not asked for");
+            return Err(Error::Unexpected { what: what.to_owned(), problem });
+        }
+        Ok(response)
+    }
 }
 
 impl Download {
     /// The length that the server announced, in bytes; servers with snapshots in S3 announce none.
     pub fn content_length(&self) -> Option<u64> {
-        self.response.content_length()
+        self.file.as_ref().map(|file| file.size_bytes).or_else(|| self.response.content_length())
     }
 
     /// The next bytes, or nothing at the end of the body.
@@ -30,12 +124,71 @@ impl Download {
     /// When the connection breaks (also before the announced length), stands still for the stall time-out, or
     /// the run is interrupted.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let next = timeout(self.stall_timeout, self.response.chunk());
-        match self.interrupt.run_until_cancelled(next).await {
-            None => Err(Error::Interrupted),
-            Some(Err(_)) => Err(Error::Stalled { what: self.what.clone(), limit: self.stall_timeout }),
-            Some(Ok(Err(error))) => Err(Error::Broken { what: self.what.clone(), cause: root_cause(&error) }),
-            Some(Ok(Ok(chunk))) => Ok(chunk),
+        let limit = self.client.limits.stall;
+        let next = timeout(limit, self.response.chunk());
+        let chunk = match self.client.interrupt.run_until_cancelled(next).await {
+            None => return Err(Error::Interrupted),
+            Some(Err(_)) => return Err(Error::Stalled { what: self.what.clone(), limit }),
+            Some(Ok(Err(error))) => return Err(self.broken(root_cause(&error))),
+            Some(Ok(Ok(chunk))) => chunk,
+        };
+        if let Some(bytes) = &chunk {
+            self.received_bytes += bytes.len() as u64;
+            self.retries = 0;
         }
+        Ok(chunk)
+    }
+
+    /// Waits, but not beyond an interruption.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub async fn pause(&self, duration: Duration) -> Result<(), Error> {
+        self.client.pause(duration).await
+    }
+
+    /// After [`Download::next_chunk`] has failed with `cause`, asks for what is still missing, as often as requests are
+    /// repeated without any byte coming.
+    ///
+    /// Qdrant ignores `If-Range`, so that the rest is of the same file is for us to see: by its ETag, its
+    /// place and the whole length.
+    ///
+    /// # Errors
+    /// As [`NoRest`] says.
+    pub async fn resume(&mut self, mut cause: Error) -> Result<(), NoRest> {
+        loop {
+            if !cause.is_transient() {
+                return Err(NoRest::Failed(cause));
+            }
+            if self.file.is_none() {
+                return Err(NoRest::BeginAgain(cause));
+            }
+            if self.retries >= self.client.limits.retries {
+                return Err(NoRest::Failed(cause));
+            }
+            self.client.pause_before_retry(self.retries, &cause).await.map_err(NoRest::Failed)?;
+            self.retries += 1;
+            match self.client.ask_for_snapshot(&self.what, &self.url, self.received_bytes).await {
+                Ok(response) => return self.go_on_with(response),
+                Err(error) => cause = error,
+            }
+        }
+    }
+
+    fn go_on_with(&mut self, response: Response) -> Result<(), NoRest> {
+        if self.file.as_ref().is_some_and(|file| file.goes_on(self.received_bytes, &response)) {
+            self.response = response;
+            return Ok(());
+        }
+        let cause = match response.status() {
+            StatusCode::PARTIAL_CONTENT => "the rest that the server has is not of the same file",
+            StatusCode::RANGE_NOT_SATISFIABLE => "the server has no such rest any more",
+            _ => "the server does not give the rest alone",
+        };
+        Err(NoRest::BeginAgain(self.broken(format!("asked for the rest: {cause}"))))
+    }
+
+    fn broken(&self, cause: String) -> Error {
+        Error::Broken { what: self.what.clone(), cause }
     }
 }

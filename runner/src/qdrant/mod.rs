@@ -14,7 +14,7 @@ mod upload;
 pub use answers::{Alias, CollectionCluster, CollectionInfo, RemoteShard, Shard, Snapshot, SnapshotList};
 pub use changes::AliasChange;
 pub use client::{Client, CreateError};
-pub use download::Download;
+pub use download::{Download, NoRest};
 pub use error::Error;
 pub use snapshot_name::{InvalidSnapshotName, SnapshotName};
 pub use transport::{ClientOptions, TransportError, http_client, root_cause};

@@ -1,10 +1,11 @@
 //! The settings about where backups go and what they contain.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use qdrant_backup_shared::config_file::{
-    Compression, ConfigFile, DEFAULT_BACKUP_PATH, Located, parse_duration,
+    Compression, ConfigFile, DEFAULT_BACKUP_PATH, Located, parse_duration, parse_rate,
 };
 
 use super::layers::{Layers, absolute, as_is, option, optional};
@@ -27,6 +28,8 @@ pub struct BackupSettings {
     pub include_files: Setting<Vec<String>>,
     /// Whether the server's own snapshot stays there after it was downloaded.
     pub keep_server_snapshots: Setting<bool>,
+    /// How many bytes a second all downloads together may take.
+    pub limit_rate: Setting<Option<NonZeroU64>>,
     /// How long to wait for another run to finish; zero is not at all.
     pub lock_wait: Setting<Duration>,
 }
@@ -70,6 +73,10 @@ impl BackupSettings {
             ],
             false,
         );
+        let limit_rate = optional(layers.choose([
+            option("--limit-rate", &opts.limit_rate, |text| parse_rate(&text)),
+            layers.config("backup.limit_rate", &file.limit_rate, as_is),
+        ]));
         let lock_wait = layers.choose_or(
             [
                 option("--lock-wait", &opts.lock_wait, |text| parse_duration(&text)),
@@ -79,7 +86,16 @@ impl BackupSettings {
         );
         let selection = choose_selection(layers, config);
         let include_files = choose_include_files(layers, config);
-        Self { path, state_dir, compression, selection, include_files, keep_server_snapshots, lock_wait }
+        Self {
+            path,
+            state_dir,
+            compression,
+            selection,
+            include_files,
+            keep_server_snapshots,
+            limit_rate,
+            lock_wait,
+        }
     }
 }
 

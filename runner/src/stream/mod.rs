@@ -13,9 +13,11 @@ mod feed;
 mod gzip;
 mod hashing;
 mod receive;
+mod throttle;
 mod zstd;
 
 pub use encoder::{Compression, Encoder};
 pub use feed::Piece;
 pub use hashing::{Tally, TallyWriter};
-pub use receive::{Received, StreamError, io_kind, receive};
+pub use receive::{Progress, Received, StreamError, io_kind, receive};
+pub use throttle::Throttle;

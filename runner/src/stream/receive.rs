@@ -1,6 +1,7 @@
 //! One download into one temporary file, hashed, looked into and compressed on the way.
 
 use std::io::{self, BufWriter, Write};
+use std::time::Instant;
 
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::atomic::AtomicFile;
@@ -11,8 +12,9 @@ use tokio::task::{JoinError, spawn_blocking};
 use super::encoder::{Compression, Encoder};
 use super::feed::{self, Feed, FeedReader, Piece};
 use super::hashing::TallyWriter;
+use super::throttle::Throttle;
 use crate::inspect::{Inspection, Limits, inspect};
-use crate::qdrant::{self, Download};
+use crate::qdrant::{self, Download, NoRest};
 
 /// Bytes that are written to the file at once.
 const WRITE_BYTES: usize = 1 << 20;
@@ -33,9 +35,12 @@ pub struct Received {
 /// A download failed on its way to the file. The temporary file is gone.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// The server or the connection failed.
+    /// The server or the connection failed, and the rest could not be had.
     #[error(transparent)]
-    Download(#[from] qdrant::Error),
+    Download(qdrant::Error),
+    /// The same, but beginning again may help: the server gives no rests, or not of the same file.
+    #[error(transparent)]
+    BeginAgain(qdrant::Error),
     /// The file could not be written.
     #[error("writing the archive: {0}")]
     Write(#[source] io::Error),
@@ -48,7 +53,7 @@ impl StreamError {
     /// The kind for the status file and the metrics.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Download(error) => error.kind(),
+            Self::Download(error) | Self::BeginAgain(error) => error.kind(),
             Self::Write(error) => io_kind(error),
             Self::Internal(_) => FailureKind::Internal,
         }
@@ -64,7 +69,17 @@ pub fn io_kind(error: &io::Error) -> FailureKind {
     }
 }
 
-/// Receives `download` into `file`, and reports each arrival of bytes to `progress`.
+/// What is told of a download on its way.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// So many more bytes have come.
+    Arrived(u64),
+    /// It had broken off, as this says, and is gone on with.
+    Resumed(&'a str),
+}
+
+/// Receives `download` into `file` no faster than `throttle` allows, and reports to `progress`. A download that breaks off is gone on
+/// with where it stopped: nothing that has been hashed and compressed is asked for again.
 ///
 /// # Crash safety
 /// Writes only under the temporary name. On an error, an interruption, or when the future is dropped, the
@@ -76,13 +91,14 @@ pub async fn receive(
     mut download: Download,
     file: AtomicFile,
     compression: Compression,
-    progress: &mut dyn FnMut(u64),
+    throttle: &Throttle,
+    progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Received, StreamError> {
     let (feed, for_inspection, for_storage) = feed::feed();
     let looking = spawn_blocking(move || look(for_inspection));
     let storing = spawn_blocking(move || store(for_storage, file, compression));
 
-    let transfer = transfer(&mut download, feed, progress).await;
+    let transfer = transfer(&mut download, feed, throttle, progress).await;
 
     // Both threads end now: their feed has ended or was dropped.
     let looked = looking.await.map_err(|error| internal(&error))?;
@@ -97,14 +113,32 @@ pub async fn receive(
 async fn transfer(
     download: &mut Download,
     feed: Feed,
-    progress: &mut dyn FnMut(u64),
-) -> Result<(), qdrant::Error> {
-    while let Some(bytes) = download.next_chunk().await? {
-        let count = bytes.len() as u64;
-        if feed.send(Piece::Data(bytes)).await.is_err() {
-            return Ok(());
+    throttle: &Throttle,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), StreamError> {
+    loop {
+        match download.next_chunk().await {
+            Ok(Some(bytes)) => {
+                let count = bytes.len() as u64;
+                if feed.send(Piece::Data(bytes)).await.is_err() {
+                    return Ok(());
+                }
+                progress(Progress::Arrived(count));
+                let wait = throttle.after(count, Instant::now());
+                if !wait.is_zero() {
+                    download.pause(wait).await.map_err(StreamError::Download)?;
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                let told = error.to_string();
+                download.resume(error).await.map_err(|no_rest| match no_rest {
+                    NoRest::BeginAgain(error) => StreamError::BeginAgain(error),
+                    NoRest::Failed(error) => StreamError::Download(error),
+                })?;
+                progress(Progress::Resumed(&told));
+            }
         }
-        progress(count);
     }
     // Refused: a thread has failed, and its result says so.
     drop(feed.send(Piece::End).await);

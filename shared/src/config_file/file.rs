@@ -194,6 +194,7 @@ backup:
     - scratch
   keep_server_snapshots: true
   lock_wait: 0s
+  limit_rate: 50MiB
 schedule: {cron: "0 2 * * *", timezone: Europe/Berlin}
 retention:
   keep_days: 7
@@ -228,18 +229,19 @@ log:
         let exclude = config.backup.exclude.unwrap();
         assert_eq!((exclude.line, exclude.value[1].line), (17, 19));
         assert_eq!(exclude.value[1].value, "scratch");
-        assert_eq!(config.schedule.timezone.unwrap().line, 22);
+        assert_eq!(config.backup.limit_rate.unwrap().value.get(), 50 << 20);
+        assert_eq!(config.schedule.timezone.unwrap().line, 23);
         assert_eq!(
             config.retention.keep_days,
-            Some(Located { value: NonZeroU32::new(7).unwrap(), line: 24 })
+            Some(Located { value: NonZeroU32::new(7).unwrap(), line: 25 })
         );
         let overrides = config.retention.overrides.unwrap();
-        assert_eq!(overrides.value[0].glob, Located { value: "logs-*".to_owned(), line: 32 });
+        assert_eq!(overrides.value[0].glob, Located { value: "logs-*".to_owned(), line: 33 });
         assert_eq!(overrides.value[0].keep_days, NonZeroU32::new(3));
-        assert_eq!(overrides.value[1].glob.line, 33);
+        assert_eq!(overrides.value[1].glob.line, 34);
         assert_eq!(overrides.value[1].keep_last, NonZeroU32::new(2));
-        assert_eq!(config.drill.max_size, Some(Located { value: 1 << 30, line: 40 }));
-        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 43 }));
+        assert_eq!(config.drill.max_size, Some(Located { value: 1 << 30, line: 41 }));
+        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 44 }));
     }
 
     #[test]

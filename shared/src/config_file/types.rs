@@ -3,6 +3,7 @@
 //! The command line and environment variables are read with the same functions.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Why a value was refused: a lowercase fragment that says what was expected.
@@ -188,6 +189,15 @@ pub fn parse_size(text: &str) -> Result<u64, BadValue> {
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)
 }
 
+/// Reads bytes a second, a size as [`parse_size`] reads it.
+///
+/// # Errors
+/// As there, and zero: nothing would ever come.
+pub fn parse_rate(text: &str) -> Result<NonZeroU64, BadValue> {
+    NonZeroU64::new(parse_size(text)?)
+        .ok_or_else(|| BadValue("expected more than zero bytes a second".to_owned()))
+}
+
 /// A value in quotes for a message, cut where it gets long. Escaping is the problem's business.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
@@ -235,6 +245,12 @@ mod tests {
         for bad in ["64", "", "MiB", "1.5GiB", "-1B", "64mib", "16777216TiB", "99999999999999999999B"] {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_rate_is_a_size_and_never_zero() {
+        assert_eq!(parse_rate("50MiB").map(NonZeroU64::get), Ok(50 << 20));
+        assert!(parse_rate("0B").is_err() && parse_rate("50").is_err());
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //!
 //! Messages repeat short values back, except those of URLs and paths: people paste secrets into the wrong key.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::problem::Problem;
 use super::tree::{Node, Value};
-use super::types::{BadValue, Compression, LogFormat, LogLevel, UrlText, parse_duration, parse_size, quoted};
+use super::types::{
+    BadValue, Compression, LogFormat, LogLevel, UrlText, parse_duration, parse_rate, parse_size, quoted,
+};
 
 /// A value and the line it stands on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -156,6 +158,12 @@ pub(super) fn timeout(node: &Node, reading: &mut Reading<'_>) -> Option<Duration
 pub(super) fn size(node: &Node, reading: &mut Reading<'_>) -> Option<u64> {
     let (text, _) = reading.scalar(node, "a size such as 64MiB")?;
     reading.accept(parse_size(text))
+}
+
+/// Bytes a second.
+pub(super) fn rate(node: &Node, reading: &mut Reading<'_>) -> Option<NonZeroU64> {
+    let (text, _) = reading.scalar(node, "bytes a second, such as 50MiB")?;
+    reading.accept(parse_rate(text))
 }
 
 /// A way of storing archives, also as a boolean.

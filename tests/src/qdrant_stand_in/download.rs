@@ -42,7 +42,8 @@ pub(crate) fn snapshot(core: &Arc<Core>, asked: &Asked) -> Reply {
         return streamed;
     }
 
-    let wanted = asked.headers.get("range").and_then(|value| value.to_str().ok());
+    let ignored = asked.effects.iter().any(|effect| matches!(effect, Effect::IgnoreRange));
+    let wanted = asked.headers.get("range").filter(|_| !ignored).and_then(|value| value.to_str().ok());
     // `If-Range` is not looked at: the recorded server did not either.
     let range = wanted.and_then(|range| parse_range(range, size));
     let mut answer = match range {
@@ -68,6 +69,14 @@ pub(crate) fn snapshot(core: &Arc<Core>, asked: &Asked) -> Reply {
         ("content-disposition", disposition.as_str()),
     ] {
         set(&mut answer, name, value);
+    }
+    for effect in &asked.effects {
+        if let Effect::Header { name, value } = effect {
+            answer.headers_mut().remove(*name);
+            if let Some(value) = value {
+                set(&mut answer, name, value);
+            }
+        }
     }
     answer
 }

@@ -102,6 +102,15 @@ pub enum Effect {
     FlipByte(u64),
     /// Downloads: so many bytes a second.
     BytesPerSecond(u64),
+    /// Downloads: `Range` is ignored, so the whole file comes.
+    IgnoreRange,
+    /// Downloads: this header says this, or is not there.
+    Header {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: Option<String>,
+    },
 
     /// Creation: it takes this long. It goes on when the client hangs up; the name is of the beginning.
     CreationTakes(Duration),
@@ -157,7 +166,9 @@ impl Effect {
             | Effect::ContentLength(_)
             | Effect::BodyLength(_)
             | Effect::FlipByte(_)
-            | Effect::BytesPerSecond(_) => {
+            | Effect::BytesPerSecond(_)
+            | Effect::IgnoreRange
+            | Effect::Header { .. } => {
                 matches!(endpoint, Endpoint::DownloadSnapshot | Endpoint::ShardSnapshot)
             }
             Effect::CreationTakes(_)

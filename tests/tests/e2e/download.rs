@@ -6,6 +6,7 @@ use e2e::qdrant_stand_in::{Answer, Content, Effect, Endpoint, Fault, GeneratedSn
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::manifest::ServerChecksum;
 
+use crate::resume::ranges;
 use crate::scene::{DOCS, SIZE, Scene, docs};
 
 #[test]
@@ -22,19 +23,6 @@ fn a_download_that_breaks_off_is_no_backup() {
     scene.assert_failed(FailureKind::Unreachable);
     scene.assert_server_clean();
     assert_eq!((scene.creations(), scene.downloads().len()), (1, 1));
-}
-
-#[test]
-fn a_download_that_breaks_off_once_is_begun_again() {
-    let scene = Scene::with([Fault::new(Effect::TruncateAfter(100_000)).first(1)]);
-    scene.configure(&[("retries", "1")]);
-
-    scene.backup().success().says(&["WARN", "\"docs\"", "beginning the download again"]);
-
-    assert_eq!(scene.hits(), 1);
-    scene.assert_backed_up();
-    scene.assert_server_clean();
-    assert_eq!((scene.creations(), scene.downloads().len()), (1, 2));
 }
 
 #[test]
@@ -61,17 +49,17 @@ fn a_download_that_never_begins_is_given_up() {
 }
 
 #[test]
-fn a_download_that_stood_still_once_is_begun_again() {
+fn a_download_that_stood_still_once_is_gone_on_with() {
     let stall = Effect::StallAfter { bytes: 100_000, lasting: None };
     let scene = Scene::with([Fault::new(stall).first(1)]);
     scene.configure(&[("retries", "1")]);
 
-    scene.backup().success().says(&["WARN", "beginning the download again"]);
+    scene.backup().success().says(&["WARN", "going on where it broke off"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_backed_up();
     scene.assert_server_clean();
-    assert_eq!((scene.creations(), scene.downloads().len()), (1, 2));
+    assert_eq!(ranges(&scene), [None, Some("bytes=100000-".to_owned())]);
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod pages;
 mod prune;
 mod recovery;
 mod restore;
+mod resume;
 mod run;
 mod running;
 mod scene;
