@@ -138,6 +138,9 @@ pub struct BackupArgs {
     /// Leave the snapshots on the server as well
     #[arg(long)]
     keep_server_snapshots: bool,
+    /// Back up so many collections at a time, 1 to 16 [default: 1]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<String>,
     /// Download no more than so many bytes a second, such as 50MiB
     #[arg(long, value_name = "SIZE")]
     limit_rate: Option<String>,
@@ -418,6 +421,9 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
 /// Options of `run`.
 #[derive(Args)]
 pub struct RunArgs {
+    /// Back up so many collections at a time, 1 to 16 [default: 1]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<String>,
     /// Download no more than so many bytes a second, such as 50MiB
     #[arg(long, value_name = "SIZE")]
     limit_rate: Option<String>,
@@ -541,12 +547,14 @@ impl Cli {
             ..Opts::default()
         };
         if let Command::Run(run) = &self.command {
+            opts.jobs = run.jobs.clone();
             opts.limit_rate = run.limit_rate.clone();
             opts.lock_wait = run.lock_wait.clone();
         }
         if let Command::Backup(backup) = &self.command {
             opts.compression = backup.compression.clone();
             opts.keep_server_snapshots = backup.keep_server_snapshots;
+            opts.jobs = backup.jobs.clone();
             opts.limit_rate = backup.limit_rate.clone();
             opts.lock_wait = backup.lock_wait.clone();
         }

@@ -214,6 +214,7 @@ impl Session {
             stage,
             collection: None,
             creating: None,
+            also_creating: Vec::new(),
             started_at: self.started_at,
             heartbeat_at: now,
         };
@@ -300,7 +301,7 @@ impl Session {
             died.collection.as_ref().map(|collection| format!(" of \"{collection}\"")).unwrap_or_default()
         ));
         self.amend_status(|status| {
-            status.unanswered_creations.extend(died.creating);
+            status.unanswered_creations.extend(died.into_creations());
             status.current_run = None;
         });
     }

@@ -75,12 +75,15 @@ pub struct CurrentRun {
     pub operation: Operation,
     /// Where in that it is.
     pub stage: Stage,
-    /// The collection it works on.
+    /// The collection it works on; of several, one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collection: Option<CollectionName>,
-    /// The snapshot creation that it waits for.
+    /// The snapshot creation that it waits for; of several, one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creating: Option<Creating>,
+    /// The others, when it waits for several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_creating: Vec<Creating>,
     /// When it began.
     pub started_at: DateTime<Utc>,
     /// When it last made progress; written at most every 30 s.
@@ -226,6 +229,30 @@ impl Status {
     }
 }
 
+impl CurrentRun {
+    /// Notes a creation that is about to be asked for.
+    pub fn begin_creating(&mut self, creating: Creating) {
+        if self.creating.is_none() {
+            self.creating = Some(creating);
+        } else {
+            self.also_creating.push(creating);
+        }
+    }
+
+    /// Takes it off again: it was answered, or is noted elsewhere.
+    pub fn end_creating(&mut self, creating: &Creating) {
+        self.also_creating.retain(|other| other != creating);
+        if self.creating.as_ref() == Some(creating) {
+            self.creating = self.also_creating.pop();
+        }
+    }
+
+    /// All creations that it waits for, or died waiting for.
+    pub fn into_creations(self) -> impl Iterator<Item = Creating> {
+        self.creating.into_iter().chain(self.also_creating)
+    }
+}
+
 impl OperationStatus {
     /// Enters an operation that has ended.
     pub fn enter(&mut self, report: &OperationReport) {
@@ -304,6 +331,40 @@ mod tests {
             (4, 2, 0)
         );
         assert!(operation.failures.is_empty());
+    }
+
+    #[test]
+    fn of_several_creations_none_is_lost() {
+        let creating = |name: &str| Creating {
+            collection: CollectionName::new(name).unwrap(),
+            node_url: "http://x/".to_owned(),
+            requested_at: "2025-07-15T14:30:00Z".parse().unwrap(),
+            requested_at_server: None,
+            listed_before: Vec::new(),
+        };
+        let mut run = CurrentRun {
+            run_id: "r".to_owned(),
+            command: "backup".to_owned(),
+            pid: 1,
+            operation: Operation::Backup,
+            stage: Stage::Create,
+            collection: None,
+            creating: None,
+            also_creating: Vec::new(),
+            started_at: "2025-07-15T14:30:00Z".parse().unwrap(),
+            heartbeat_at: "2025-07-15T14:30:00Z".parse().unwrap(),
+        };
+        for name in ["a", "b", "c"] {
+            run.begin_creating(creating(name));
+        }
+        run.end_creating(&creating("a"));
+        let mut left: Vec<Creating> = run.clone().into_creations().collect();
+        left.sort_by(|a, b| a.collection.cmp(&b.collection));
+        assert_eq!(left, [creating("b"), creating("c")]);
+        assert!(run.creating.is_some(), "whoever knows only this field sees one of them");
+        run.end_creating(&creating("b"));
+        run.end_creating(&creating("c"));
+        assert_eq!(run.into_creations().count(), 0);
     }
 
     #[test]

@@ -96,6 +96,7 @@ fn killed_run() -> Place {
         stage: Stage::Download,
         collection: Some(name("docs")),
         creating: None,
+        also_creating: Vec::new(),
         started_at: at("15T14:00:00"),
         heartbeat_at: at("15T14:07:30"),
     });

@@ -10,7 +10,9 @@ use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope, ServerChe
 use qdrant_backup_shared::operation::{Outcome, Stage};
 use qdrant_backup_shared::points_sample::{PointsSample, SampledPoint};
 use qdrant_backup_shared::run_report::CollectionReport;
+use qdrant_backup_shared::status::Creating;
 use qdrant_backup_shared::{CollectionName, FailureKind};
+use tokio::task::spawn_blocking;
 
 use super::error::BackupError;
 use super::run::Run;
@@ -42,25 +44,32 @@ struct Made {
     points_sample: Option<PointsSample>,
 }
 
+/// What is known of the work on a collection while it goes on.
+struct Work {
+    stages: Stages,
+    /// The creation without an answer whose snapshot was found in the list, until that is dealt with.
+    adopted: Option<Creating>,
+}
+
 /// Backs up `collection`, whatever it takes, and reports how that ended. Never stops the run.
-pub async fn back_up(run: &mut Run<'_>, collection: &CollectionName) -> CollectionReport {
+pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> CollectionReport {
     let started_at = run.session.now();
     let begun = Instant::now();
-    let mut stages = Stages::begin(Stage::Inspect);
+    let mut work = Work { stages: Stages::begin(Stage::Inspect), adopted: None };
     run.session.enter_stage(Stage::Inspect, collection);
 
-    let result = attempt(run, collection, started_at, &mut stages).await;
+    let result = attempt(run, collection, started_at, &mut work).await;
 
     let interrupted = matches!(&result, Err(error) if error.kind() == FailureKind::Interrupted);
-    stages.enter(Stage::Cleanup);
+    work.stages.enter(Stage::Cleanup);
     run.session.enter_stage(Stage::Cleanup, collection);
     // The server may be slow to answer, and whoever looks should see what is waited for.
     run.session.write_status(|_| ());
-    tidy_server(run, collection, interrupted).await;
+    tidy_server(run, collection, work.adopted, interrupted).await;
 
     let mut report = CollectionReport::new(collection.clone(), started_at);
     report.duration_seconds = begun.elapsed().as_secs_f64();
-    report.stages = stages.finish();
+    report.stages = work.stages.finish();
     match result {
         Ok(manifest) => {
             report.backup_id = Some(manifest.backup_id);
@@ -81,6 +90,7 @@ pub async fn back_up(run: &mut Run<'_>, collection: &CollectionName) -> Collecti
             report.failure = Some(error.to_failure());
         }
     }
+    run.session.leave(collection);
     run.session.write_status(|status| {
         let entry = status.collections.entry(collection.clone()).or_default();
         entry.enter(&report);
@@ -95,22 +105,22 @@ fn checksum_words(manifest: &Manifest) -> &'static str {
 }
 
 async fn attempt(
-    run: &mut Run<'_>,
+    run: &Run<'_>,
     collection: &CollectionName,
     started_at: DateTime<Utc>,
-    stages: &mut Stages,
+    work: &mut Work,
 ) -> Result<Manifest, BackupError> {
     let mut before = inspect(run, collection).await?;
-    let id = store::prepare(run.session.layout(), collection, started_at)
+    let id = store::prepare(&run.layout, collection, started_at)
         .map_err(BackupError::io("making the collection's directory"))?;
-    let mut made = make_snapshot(run, collection, &before.sampled, stages).await?;
-    let received = match fetch(run, collection, id, &made, stages).await {
+    let mut made = make_snapshot(run, collection, &before.sampled, work).await?;
+    let received = match fetch(run, collection, id, &made, work).await {
         Err(error) if error.calls_for_a_fresh_snapshot() => {
             run.session.warn(format!("\"{collection}\": {error}; trying once more with a fresh snapshot"));
             let client = run.context.client.clone();
             leftovers::clean_up(run, &client, collection).await;
-            made = make_snapshot(run, collection, &before.sampled, stages).await?;
-            fetch(run, collection, id, &made, stages).await?
+            made = make_snapshot(run, collection, &before.sampled, work).await?;
+            fetch(run, collection, id, &made, work).await?
         }
         other => other?,
     };
@@ -119,15 +129,17 @@ async fn attempt(
         run.session.warn(format!("\"{collection}\": unusual snapshot: {oddity}"));
     }
     before.config = settled_config(run, collection, before.config, &received).await?;
-    stages.enter(Stage::Commit);
+    work.stages.enter(Stage::Commit);
     run.session.enter_stage(Stage::Commit, collection);
     let manifest = describe(run, collection, id, started_at, before, &made, &received);
-    store::commit(run.session.layout(), received.file, &manifest)
-        .map_err(BackupError::io("putting the archive in its place"))?;
-    Ok(manifest)
+    let (layout, file) = (run.layout.clone(), received.file);
+    // Others' downloads go on while the disk does its part.
+    let committing = spawn_blocking(move || store::commit(&layout, file, &manifest).map(|()| manifest));
+    let committed = committing.await.map_err(|error| StreamError::Internal(error.to_string()))?;
+    committed.map_err(BackupError::io("putting the archive in its place"))
 }
 
-async fn inspect(run: &mut Run<'_>, collection: &CollectionName) -> Result<Before, BackupError> {
+async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Before, BackupError> {
     let client = run.context.client.clone();
     let cluster = match client.collection_cluster(collection).await {
         // It was listed a moment ago.
@@ -155,7 +167,7 @@ async fn inspect(run: &mut Run<'_>, collection: &CollectionName) -> Result<Befor
 /// The configuration for the manifest. Somebody may have changed it between our question and the snapshot; what is not
 /// the snapshot's would later look like another collection's.
 async fn settled_config(
-    run: &mut Run<'_>,
+    run: &Run<'_>,
     collection: &CollectionName,
     config: Option<serde_json::Value>,
     received: &Received,
@@ -190,14 +202,14 @@ fn or_without<T>(
 }
 
 async fn make_snapshot(
-    run: &mut Run<'_>,
+    run: &Run<'_>,
     collection: &CollectionName,
     sampled: &[SampledPoint],
-    stages: &mut Stages,
+    work: &mut Work,
 ) -> Result<Made, BackupError> {
-    stages.enter(Stage::Create);
+    work.stages.enter(Stage::Create);
     run.session.enter_stage(Stage::Create, collection);
-    let snapshot = creation::create(run, collection).await?;
+    let snapshot = creation::create(run, collection, &mut work.adopted).await?;
     tracing::info!("Created snapshot for {collection} ({})", HumanBytes(snapshot.size_bytes));
     let points_after = run.context.client.count(collection).await?;
     let confirmed = sample::confirm(&run.context.client, collection, sampled).await;
@@ -207,17 +219,17 @@ async fn make_snapshot(
 
 /// Downloads the snapshot, beginning again when it does not begin or cannot be gone on with.
 async fn fetch(
-    run: &mut Run<'_>,
+    run: &Run<'_>,
     collection: &CollectionName,
     id: BackupId,
     made: &Made,
-    stages: &mut Stages,
+    work: &mut Work,
 ) -> Result<Received, BackupError> {
     check_room(run, collection, made.snapshot.size_bytes)?;
-    stages.enter(Stage::Download);
+    work.stages.enter(Stage::Download);
     let mut retries = 0;
     loop {
-        match fetch_once(run, collection, id, &made.snapshot, stages).await {
+        match fetch_once(run, collection, id, &made.snapshot, work).await {
             Err(BackupError::Qdrant(error) | BackupError::Stream(StreamError::BeginAgain(error)))
                 if error.is_transient() && retries < run.context.options.retries =>
             {
@@ -231,11 +243,11 @@ async fn fetch(
 }
 
 async fn fetch_once(
-    run: &mut Run<'_>,
+    run: &Run<'_>,
     collection: &CollectionName,
     id: BackupId,
     snapshot: &Snapshot,
-    stages: &mut Stages,
+    work: &mut Work,
 ) -> Result<Received, BackupError> {
     let compression = run.context.options.compression;
     let download = run.context.client.download(collection, &snapshot.name).await?;
@@ -243,12 +255,12 @@ async fn fetch_once(
     if let Some(got) = download.content_length().filter(|got| *got != expected) {
         return Err(BackupError::SizeMismatch { expected, got });
     }
-    let file = store::begin_archive(run.session.layout(), collection, id, &compression.encoding())
+    let file = store::begin_archive(&run.layout, collection, id, &compression.encoding())
         .map_err(BackupError::io("making the archive"))?;
     let bar = run.context.console.transfer(collection, expected);
     let mut progress = |progress: Progress<'_>| match progress {
         Progress::Arrived(count) => {
-            stages.add_bytes(count);
+            work.stages.add_bytes(count);
             bar.inc(count);
             run.session.heartbeat();
         }
@@ -272,11 +284,12 @@ async fn fetch_once(
 
 fn check_room(run: &Run<'_>, collection: &CollectionName, snapshot_bytes: u64) -> Result<(), BackupError> {
     let compressed = run.context.options.compression != Compression::None;
-    let expected =
-        guards::expected_archive_bytes(run.session.catalog(), collection, snapshot_bytes, compressed);
+    let expected = run.session.with(|session| {
+        guards::expected_archive_bytes(session.catalog(), collection, snapshot_bytes, compressed)
+    });
     // What does not shrink grows by its framing: less than a thousandth.
     let needed = expected.saturating_add(expected / 1000).saturating_add(store::RESERVE_BYTES);
-    let available = store::available_bytes(run.session.layout().root())
+    let available = store::available_bytes(run.layout.root())
         .map_err(BackupError::io("asking how much room the disk has"))?;
     if available < needed { Err(BackupError::NoRoom { needed, available }) } else { Ok(()) }
 }
@@ -291,8 +304,7 @@ fn describe(
     received: &Received,
 ) -> Manifest {
     let compression = run.context.options.compression;
-    let layout = run.session.layout();
-    let path = layout.archive(collection, id, &compression.encoding());
+    let path = run.layout.archive(collection, id, &compression.encoding());
     let aliases = run
         .aliases
         .iter()
@@ -305,7 +317,7 @@ fn describe(
         backup_id: id,
         collection: collection.clone(),
         origin: Origin::Snapshot,
-        run_id: run.session.run_id().to_owned(),
+        run_id: run.session.with(|session| session.run_id().to_owned()),
         started_at,
         completed_at: run.session.now(),
         depends_on: Vec::new(),
@@ -341,7 +353,12 @@ fn describe(
 
 /// Removes our snapshot from the server, whether the backup succeeded or not: without its archive it is of no
 /// use to us, and it fills the server's disk.
-async fn tidy_server(run: &mut Run<'_>, collection: &CollectionName, interrupted: bool) {
+async fn tidy_server(
+    run: &Run<'_>,
+    collection: &CollectionName,
+    adopted: Option<Creating>,
+    interrupted: bool,
+) {
     if run.context.options.keep_server_snapshots {
         let url = run.context.client.url().to_owned();
         run.session.amend_status(|status| {
@@ -353,6 +370,8 @@ async fn tidy_server(run: &mut Run<'_>, collection: &CollectionName, interrupted
     }
     let client = &run.context.client;
     let client = if interrupted { client.for_cleanup(LAST_REQUESTS) } else { client.clone() };
-    leftovers::reconsider_adopted(run, &client).await;
+    if let Some(creating) = adopted {
+        leftovers::reconsider_adopted(run, &client, creating).await;
+    }
     leftovers::clean_up(run, &client, collection).await;
 }

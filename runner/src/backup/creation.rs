@@ -8,9 +8,9 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::status::{Creating, ListedSnapshot, ServerSnapshot};
+use qdrant_backup_shared::{CollectionName, Status};
 
 use super::error::BackupError;
 use super::run::Run;
@@ -24,8 +24,13 @@ const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
-/// Has the server make a snapshot of `collection` and records in the status that it is ours to delete.
-pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Snapshot, BackupError> {
+/// Has the server make a snapshot of `collection` and records in the status that it is ours to delete. One that was found in the
+/// list because no answer came goes into `adopted`.
+pub async fn create(
+    run: &Run<'_>,
+    collection: &CollectionName,
+    adopted: &mut Option<Creating>,
+) -> Result<Snapshot, BackupError> {
     let mut before = run.context.client.snapshots(collection).await?;
     if stamped_this_second(&before, collection) {
         run.context.client.pause(Duration::from_secs(1)).await?;
@@ -35,7 +40,7 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
     let creating = intent(run, collection, &before, listed_at);
     run.session.write_status(|status| {
         if let Some(current) = &mut status.current_run {
-            current.creating = Some(creating.clone());
+            current.begin_creating(creating.clone());
         }
     });
     let requested = Instant::now();
@@ -52,7 +57,7 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
                 .warn(format!("{error}; Qdrant may still be making it, so looking for it in its list"));
             let found = look_for(run, &creating, requested, &error).await;
             match &found {
-                Ok((_, others)) if others.is_empty() => run.adopted = Some(creating.clone()),
+                Ok((_, others)) if others.is_empty() => *adopted = Some(creating.clone()),
                 Ok(_) => {}
                 Err(_) => {
                     run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()))
@@ -64,7 +69,7 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
     let (snapshot, others) = match result {
         Ok(found) => found,
         Err(error) => {
-            run.session.amend_status(clear_creating);
+            run.session.amend_status(|status| clear(status, &creating));
             return Err(error);
         }
     };
@@ -78,7 +83,7 @@ pub async fn create(run: &mut Run<'_>, collection: &CollectionName) -> Result<Sn
     // Written once for both: each write costs two syncs.
     run.session.enter_stage(Stage::Download, collection);
     run.session.write_status(|status| {
-        clear_creating(status);
+        clear(status, &creating);
         if others.is_empty() {
             status.undeleted_snapshots.push(entry(&snapshot));
         } else {
@@ -96,9 +101,9 @@ fn stamped_this_second(list: &SnapshotList, collection: &CollectionName) -> bool
     list.server_time.is_some_and(|now| stamps.max().is_some_and(|newest| newest >= now))
 }
 
-fn clear_creating(status: &mut qdrant_backup_shared::Status) {
+fn clear(status: &mut Status, creating: &Creating) {
     if let Some(current) = &mut status.current_run {
-        current.creating = None;
+        current.end_creating(creating);
     }
 }
 
@@ -121,7 +126,7 @@ fn intent(run: &Run<'_>, collection: &CollectionName, before: &SnapshotList, lis
 }
 
 /// Asks, and moves the heartbeat for as long as the server answers other questions meanwhile.
-async fn ask(run: &mut Run<'_>, collection: &CollectionName) -> Result<Snapshot, CreateError> {
+async fn ask(run: &Run<'_>, collection: &CollectionName) -> Result<Snapshot, CreateError> {
     let client = run.context.client.clone();
     let probe = client.for_cleanup(Duration::from_secs(10));
     let mut creation = pin!(client.create_snapshot(collection));
@@ -139,7 +144,7 @@ async fn ask(run: &mut Run<'_>, collection: &CollectionName) -> Result<Snapshot,
 
 /// Looks for what a creation without an answer left in the list. Several candidates are all given as `others`.
 async fn look_for(
-    run: &mut Run<'_>,
+    run: &Run<'_>,
     creating: &Creating,
     requested: Instant,
     cause: &Error,

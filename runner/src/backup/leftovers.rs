@@ -43,15 +43,9 @@ pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<D
 
 /// Deletes every recorded snapshot of `collection` on this server, and takes from the record what is dealt with. Does not write
 /// the status: the caller has more to write.
-pub async fn clean_up(run: &mut Run<'_>, client: &Client, collection: &CollectionName) {
-    let recorded: Vec<ServerSnapshot> = run
-        .session
-        .status()
-        .undeleted_snapshots
-        .iter()
-        .filter(|snapshot| snapshot.collection == *collection && snapshot.node_url == client.url())
-        .cloned()
-        .collect();
+pub async fn clean_up(run: &Run<'_>, client: &Client, collection: &CollectionName) {
+    let mut recorded = run.session.status(|status| status.undeleted_snapshots.clone());
+    recorded.retain(|snapshot| snapshot.collection == *collection && snapshot.node_url == client.url());
     for snapshot in recorded {
         match delete_ours(client, &snapshot).await {
             Ok(deletion) => {
@@ -74,8 +68,7 @@ pub async fn clean_up(run: &mut Run<'_>, client: &Client, collection: &Collectio
 
 /// Looks again before an adopted snapshot is deleted: when by now several fit the creation that had no answer, which is ours
 /// cannot be told, so none is ours to delete.
-pub async fn reconsider_adopted(run: &mut Run<'_>, client: &Client) {
-    let Some(creating) = run.adopted.take() else { return };
+pub async fn reconsider_adopted(run: &Run<'_>, client: &Client, creating: Creating) {
     let found = match client.snapshots(&creating.collection).await {
         Ok(list) => candidates(&creating, &list),
         // What cannot be looked at is not deleted either: the same list comes before every deletion.
@@ -108,9 +101,9 @@ fn entry(creating: &Creating, client: &Client, snapshot: &Snapshot) -> ServerSna
 
 /// Deals with what earlier runs left: deletes what is recorded as ours, and reports what appeared in place of an
 /// answer that never came.
-pub async fn settle_earlier(run: &mut Run<'_>) {
+pub async fn settle_earlier(run: &Run<'_>) {
     let client = run.context.client.clone();
-    let recorded = &run.session.status().undeleted_snapshots;
+    let recorded = run.session.status(|status| status.undeleted_snapshots.clone());
     let here = recorded.iter().filter(|snapshot| snapshot.node_url == client.url());
     let mut collections: Vec<CollectionName> = here.map(|snapshot| snapshot.collection.clone()).collect();
     collections.sort();
@@ -119,14 +112,14 @@ pub async fn settle_earlier(run: &mut Run<'_>) {
         tracing::info!("Deleting what an earlier run left on the server for {collection}");
         clean_up(run, &client, collection).await;
     }
-    let unanswered = run.session.status().unanswered_creations.clone();
+    let unanswered = run.session.status(|status| status.unanswered_creations.clone());
     for creating in unanswered.iter().filter(|creating| creating.node_url == client.url()) {
         settle_unanswered(run, &client, creating).await;
     }
     forget_vanished(run, &client).await;
 }
 
-async fn settle_unanswered(run: &mut Run<'_>, client: &Client, creating: &Creating) {
+async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) {
     let list = match client.snapshots(&creating.collection).await {
         Ok(list) => list,
         Err(error) if error.is_not_found() => {
@@ -142,7 +135,7 @@ async fn settle_unanswered(run: &mut Run<'_>, client: &Client, creating: &Creati
     let found: Vec<ServerSnapshot> = candidates(creating, &list)
         .iter()
         .map(|snapshot| entry(creating, client, snapshot))
-        .filter(|snapshot| !run.session.status().suspected_leftovers.contains(snapshot))
+        .filter(|snapshot| !run.session.status(|status| status.suspected_leftovers.contains(snapshot)))
         .collect();
     for snapshot in &found {
         run.session.warn(format!(
@@ -162,8 +155,8 @@ async fn settle_unanswered(run: &mut Run<'_>, client: &Client, creating: &Creati
 }
 
 /// Takes suspects off the record once the server no longer lists them.
-async fn forget_vanished(run: &mut Run<'_>, client: &Client) {
-    let suspects = run.session.status().suspected_leftovers.clone();
+async fn forget_vanished(run: &Run<'_>, client: &Client) {
+    let suspects = run.session.status(|status| status.suspected_leftovers.clone());
     for suspect in suspects.iter().filter(|suspect| suspect.node_url == client.url()) {
         let vanished = match client.snapshots(&suspect.collection).await {
             Ok(list) => !list

@@ -7,6 +7,7 @@ mod files;
 mod guards;
 mod leftovers;
 mod run;
+mod shared_session;
 mod stages;
 
 pub use error::BackupError;

@@ -1,17 +1,21 @@
-//! The backup operation: guards first, then one collection after the other.
+//! The backup operation: guards first, then the collections, one after the other or several at a time.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::future::ready;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
-use qdrant_backup_shared::status::Creating;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout};
 
 use super::collection;
 use super::error::BackupError;
 use super::leftovers;
+use super::shared_session::SharedSession;
 use super::{files, guards};
 use crate::console::Console;
 use crate::drill::is_scratch;
@@ -32,6 +36,8 @@ pub struct BackupOptions {
     pub compression: Compression,
     /// Leave our snapshots on the server.
     pub keep_server_snapshots: bool,
+    /// How many collections are under way at a time.
+    pub jobs: NonZeroU8,
     /// How fast downloads may be.
     pub throttle: Throttle,
     /// How often a download that failed in passing is begun again.
@@ -55,13 +61,12 @@ pub struct BackupContext {
 /// The operation while it goes on. Its parts are in this module's siblings.
 pub struct Run<'a> {
     pub(super) context: &'a BackupContext,
-    pub(super) session: &'a mut Session,
+    pub(super) session: SharedSession<'a>,
+    pub(super) layout: Layout,
     pub(super) aliases: Vec<Alias>,
     pub(super) qdrant_version: Option<String>,
-    /// The creation without an answer whose snapshot was found in the list, until that is dealt with.
-    pub(super) adopted: Option<Creating>,
     listed: Vec<CollectionName>,
-    seen_peers: BTreeSet<u64>,
+    seen_peers: RefCell<BTreeSet<u64>>,
 }
 
 /// Backs up, and enters in the session how that ended.
@@ -75,12 +80,12 @@ pub async fn back_up(session: &mut Session, context: &BackupContext) {
     });
     let mut run = Run {
         context,
-        session,
+        layout: session.layout().clone(),
+        session: SharedSession::new(session),
         aliases: Vec::new(),
         qdrant_version: None,
-        adopted: None,
         listed: Vec::new(),
-        seen_peers: BTreeSet::new(),
+        seen_peers: RefCell::default(),
     };
     let mut collections = Vec::new();
     let failure = run.work(&mut collections).await.err();
@@ -88,16 +93,19 @@ pub async fn back_up(session: &mut Session, context: &BackupContext) {
         run.note_presence();
     }
     run.remember_peers(collections.iter().any(|report| report.outcome == Outcome::Success));
-    let version = run.qdrant_version;
+    let version = run.qdrant_version.take();
+    drop(run);
     session.end(begun, collections, failure, version);
 }
 
 impl Run<'_> {
     /// Takes note of peers that the server shows, and says at once when none of them is known.
-    pub fn see_peers(&mut self, peers: impl Iterator<Item = u64>) {
-        let first = self.seen_peers.is_empty();
-        self.seen_peers.extend(peers);
-        if first && guards::source_changed(&self.session.repository().known_peer_ids, &self.seen_peers) {
+    pub fn see_peers(&self, peers: impl Iterator<Item = u64>) {
+        let mut seen = self.seen_peers.borrow_mut();
+        let first = seen.is_empty();
+        seen.extend(peers);
+        let known = self.session.with(|session| session.repository().known_peer_ids.clone());
+        if first && guards::source_changed(&known, &seen) {
             self.session.warn(format!(
                 "Qdrant at {} is not the server that these backups came from (another server, or a new storage): backing up, \
                  but nothing is pruned until `qdrant-backup accept-source` says that this is right",
@@ -109,12 +117,12 @@ impl Run<'_> {
     /// The work itself. Collections that fail are in `reports`; an error is one that ends the run.
     async fn work(&mut self, reports: &mut Vec<CollectionReport>) -> Result<(), Failure> {
         let client = self.context.client.clone();
-        store::probe(self.session.layout()).map_err(|source| {
+        store::probe(&self.layout).map_err(|source| {
             let what = "the backup directory cannot be written to";
             BackupError::Io { what, source }.to_failure()
         })?;
         // Without room for anything no snapshot is asked for: that it is ours could not even be noted.
-        let available = store::available_bytes(self.session.layout().root()).map_err(|source| {
+        let available = store::available_bytes(self.layout.root()).map_err(|source| {
             let what = "asking how much room the disk has";
             BackupError::Io { what, source }.to_failure()
         })?;
@@ -124,14 +132,18 @@ impl Run<'_> {
         let options = &self.context.options;
         if options.only.is_empty() && !options.include_files.is_empty() {
             // First, because it needs no server.
-            reports.push(files::back_up(self.session, &options.include_files, options.compression));
+            reports.push(
+                self.session
+                    .with(|session| files::back_up(session, &options.include_files, options.compression)),
+            );
         }
         let request = |error: crate::qdrant::Error| BackupError::from(error).to_failure();
         let version = client.version().await.map_err(request)?;
         self.qdrant_version = Some(version.clone());
         self.listed = client.collections().await.map_err(request)?;
         if self.listed.is_empty()
-            && let Some(message) = guards::emptied_server(client.url(), self.session.catalog())
+            && let Some(message) =
+                self.session.with(|session| guards::emptied_server(client.url(), session.catalog()))
         {
             return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
         }
@@ -143,20 +155,27 @@ impl Run<'_> {
             selected.len(),
             self.listed.len(),
             client.url(),
-            self.session.layout().root().display()
+            self.layout.root().display()
         );
         for collection in absent {
             reports.push(self.absent(collection));
         }
-        for collection in &selected {
-            let report = collection::back_up(self, collection).await;
-            let interrupted = report.outcome == Outcome::Interrupted;
-            let failure = report.failure.clone();
+        let at_once = usize::from(self.context.options.jobs.get());
+        let run = &*self;
+        let mut under_way = stream::iter(&selected)
+            .take_while(|_| ready(!client.is_interrupted()))
+            .map(|collection| collection::back_up(run, collection))
+            .buffer_unordered(at_once);
+        let done = reports.len();
+        while let Some(report) = under_way.next().await {
             reports.push(report);
-            if interrupted {
-                let message = "interrupted by a signal".to_owned();
-                return Err(failure.unwrap_or(Failure { kind: FailureKind::Interrupted, message }));
-            }
+        }
+        let reports = reports.get(done..).unwrap_or_default();
+        let interrupted = reports.iter().find(|report| report.outcome == Outcome::Interrupted);
+        if interrupted.is_some() || reports.len() < selected.len() {
+            let message = "interrupted by a signal".to_owned();
+            let failure = interrupted.and_then(|report| report.failure.clone());
+            return Err(failure.unwrap_or(Failure { kind: FailureKind::Interrupted, message }));
         }
         Ok(())
     }
@@ -193,15 +212,11 @@ impl Run<'_> {
     }
 
     /// Notes which collections the server has, and which are gone.
-    fn note_presence(&mut self) {
-        let known: BTreeSet<CollectionName> = self
-            .session
-            .catalog()
-            .collections
-            .keys()
-            .chain(self.session.status().collections.keys())
-            .cloned()
-            .collect();
+    fn note_presence(&self) {
+        let known: BTreeSet<CollectionName> = self.session.with(|session| {
+            let stored = session.catalog().collections.keys();
+            stored.chain(session.status().collections.keys()).cloned().collect()
+        });
         if self.context.options.include_files.is_empty() {
             // Nobody asks for them any more, so they are neither missing nor too old.
             self.session.amend_status(|status| {
@@ -212,7 +227,7 @@ impl Run<'_> {
         }
         for collection in known.into_iter().filter(|collection| !collection.is_files()) {
             let present = self.listed.contains(&collection);
-            if self.session.status().retired_collections.contains(&collection) {
+            if self.session.status(|status| status.retired_collections.contains(&collection)) {
                 if !present {
                     continue;
                 }
@@ -223,12 +238,9 @@ impl Run<'_> {
                 });
             }
             let selected = (self.context.options.selects)(collection.as_str());
-            let was_gone = self
-                .session
-                .status()
-                .collections
-                .get(&collection)
-                .is_some_and(|entry| entry.on_server == Some(false));
+            let was_gone = self.session.status(|status| {
+                status.collections.get(&collection).is_some_and(|entry| entry.on_server == Some(false))
+            });
             if !present && !was_gone {
                 self.session.warn(format!(
                     "collection \"{collection}\" has backups and is no longer on the server; they are kept"
@@ -243,18 +255,23 @@ impl Run<'_> {
     }
 
     /// Remembers new peers of the same cluster, and whether this is another one.
-    fn remember_peers(&mut self, backed_up: bool) {
-        if self.seen_peers.is_empty() {
+    fn remember_peers(&self, backed_up: bool) {
+        let seen = self.seen_peers.borrow();
+        if seen.is_empty() {
             return;
         }
-        let changed = guards::source_changed(&self.session.repository().known_peer_ids, &self.seen_peers);
+        let known = self.session.with(|session| session.repository().known_peer_ids.clone());
+        let changed = guards::source_changed(&known, &seen);
         self.session.amend_status(|status| status.source_changed = changed);
-        let grown = guards::grown(&self.session.repository().known_peer_ids, &self.seen_peers);
-        if changed || !backed_up || grown == self.session.repository().known_peer_ids {
+        let grown = guards::grown(&known, &seen);
+        if changed || !backed_up || grown == known {
             return;
         }
-        if let Err(error) = self.session.change_repository(|repository| repository.known_peer_ids = grown) {
-            let path = self.session.layout().repository_file();
+        let written = self
+            .session
+            .with(|session| session.change_repository(|repository| repository.known_peer_ids = grown));
+        if let Err(error) = written {
+            let path = self.layout.repository_file();
             self.session.warn(format!("{}: cannot note the server's peer ids: {error}", path.display()));
         }
     }

@@ -91,6 +91,7 @@ pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clo
             config_file::Compression::None => Compression::None,
         },
         keep_server_snapshots: *settings.backup.keep_server_snapshots,
+        jobs: *settings.backup.jobs,
         throttle: Throttle::new(*settings.backup.limit_rate),
         retries: *settings.qdrant.retries,
         schedule_interval: settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now())),

@@ -109,6 +109,11 @@ impl Client {
         self.limits.create
     }
 
+    /// Whether the run was interrupted, so that every request ends at once.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_cancelled()
+    }
+
     /// Waits, but not beyond an interruption.
     ///
     /// # Errors

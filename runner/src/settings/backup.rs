@@ -1,11 +1,11 @@
 //! The settings about where backups go and what they contain.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU8, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use qdrant_backup_shared::config_file::{
-    Compression, ConfigFile, DEFAULT_BACKUP_PATH, Located, parse_duration, parse_rate,
+    Compression, ConfigFile, DEFAULT_BACKUP_PATH, Located, parse_duration, parse_jobs, parse_rate,
 };
 
 use super::layers::{Layers, absolute, as_is, option, optional};
@@ -28,6 +28,8 @@ pub struct BackupSettings {
     pub include_files: Setting<Vec<String>>,
     /// Whether the server's own snapshot stays there after it was downloaded.
     pub keep_server_snapshots: Setting<bool>,
+    /// How many collections are backed up at a time.
+    pub jobs: Setting<NonZeroU8>,
     /// How many bytes a second all downloads together may take.
     pub limit_rate: Setting<Option<NonZeroU64>>,
     /// How long to wait for another run to finish; zero is not at all.
@@ -73,6 +75,13 @@ impl BackupSettings {
             ],
             false,
         );
+        let jobs = layers.choose_or(
+            [
+                option("--jobs", &opts.jobs, |text| parse_jobs(&text)),
+                layers.config("backup.jobs", &file.jobs, as_is),
+            ],
+            NonZeroU8::MIN,
+        );
         let limit_rate = optional(layers.choose([
             option("--limit-rate", &opts.limit_rate, |text| parse_rate(&text)),
             layers.config("backup.limit_rate", &file.limit_rate, as_is),
@@ -93,6 +102,7 @@ impl BackupSettings {
             selection,
             include_files,
             keep_server_snapshots,
+            jobs,
             limit_rate,
             lock_wait,
         }

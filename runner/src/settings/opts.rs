@@ -23,6 +23,8 @@ pub struct Opts {
     pub compression: Option<String>,
     /// `--keep-server-snapshots`: a switch, so it can only turn this on.
     pub keep_server_snapshots: bool,
+    /// `--jobs`: 1 to 16.
+    pub jobs: Option<String>,
     /// `--limit-rate`: bytes a second, such as `50MiB`.
     pub limit_rate: Option<String>,
     /// `--lock-wait`: a duration such as `90m`.

@@ -97,6 +97,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("backup.exclude", &backup.selection.exclude, |globs: &Globs| json!(globs.patterns())),
         Row::new("backup.include_files", &backup.include_files, |patterns| json!(patterns)),
         Row::new("backup.keep_server_snapshots", &backup.keep_server_snapshots, |keep| json!(keep)),
+        Row::new("backup.jobs", &backup.jobs, |jobs| json!(jobs)),
         Row::new("backup.limit_rate", &backup.limit_rate, |rate| {
             json!(rate.map(|rate| indicatif::BinaryBytes(rate.get()).to_string()))
         }),

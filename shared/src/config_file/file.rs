@@ -195,6 +195,7 @@ backup:
   keep_server_snapshots: true
   lock_wait: 0s
   limit_rate: 50MiB
+  jobs: 4
 schedule: {cron: "0 2 * * *", timezone: Europe/Berlin}
 retention:
   keep_days: 7
@@ -230,18 +231,19 @@ log:
         assert_eq!((exclude.line, exclude.value[1].line), (17, 19));
         assert_eq!(exclude.value[1].value, "scratch");
         assert_eq!(config.backup.limit_rate.unwrap().value.get(), 50 << 20);
-        assert_eq!(config.schedule.timezone.unwrap().line, 23);
+        assert_eq!(config.backup.jobs.unwrap().value.get(), 4);
+        assert_eq!(config.schedule.timezone.unwrap().line, 24);
         assert_eq!(
             config.retention.keep_days,
-            Some(Located { value: NonZeroU32::new(7).unwrap(), line: 25 })
+            Some(Located { value: NonZeroU32::new(7).unwrap(), line: 26 })
         );
         let overrides = config.retention.overrides.unwrap();
-        assert_eq!(overrides.value[0].glob, Located { value: "logs-*".to_owned(), line: 33 });
+        assert_eq!(overrides.value[0].glob, Located { value: "logs-*".to_owned(), line: 34 });
         assert_eq!(overrides.value[0].keep_days, NonZeroU32::new(3));
-        assert_eq!(overrides.value[1].glob.line, 34);
+        assert_eq!(overrides.value[1].glob.line, 35);
         assert_eq!(overrides.value[1].keep_last, NonZeroU32::new(2));
-        assert_eq!(config.drill.max_size, Some(Located { value: 1 << 30, line: 41 }));
-        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 44 }));
+        assert_eq!(config.drill.max_size, Some(Located { value: 1 << 30, line: 42 }));
+        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 45 }));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A new key is a new line here; whoever uses it then finds it as a field. A new section is a new block.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,6 +91,8 @@ sections! {
         include_files: Vec<Located<String>> = values::texts,
         /// Whether the server's own snapshot stays there after it was downloaded.
         keep_server_snapshots: bool = values::boolean,
+        /// How many collections are backed up at a time.
+        jobs: NonZeroU8 = values::jobs,
         /// How many bytes a second downloads may take.
         limit_rate: NonZeroU64 = values::rate,
         /// How long to wait for another run to finish.

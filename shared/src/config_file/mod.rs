@@ -21,7 +21,9 @@ pub use keys::{
 pub use overrides::RetentionOverride;
 pub use problem::Problem;
 pub use suggest::closest;
-pub use types::{BadValue, Compression, LogFormat, LogLevel, UrlText, parse_duration, parse_rate, parse_size};
+pub use types::{
+    BadValue, Compression, LogFormat, LogLevel, UrlText, parse_duration, parse_jobs, parse_rate, parse_size,
+};
 pub use values::Located;
 
 /// Where `backup.yaml` is looked for when nobody names it; the first that exists is read.

@@ -3,7 +3,7 @@
 //! The command line and environment variables are read with the same functions.
 
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU8, NonZeroU64};
 use std::time::Duration;
 
 /// Why a value was refused: a lowercase fragment that says what was expected.
@@ -189,6 +189,19 @@ pub fn parse_size(text: &str) -> Result<u64, BadValue> {
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)
 }
 
+/// More collections at a time than this help no disk and no server.
+pub(super) const JOBS_MAX: u32 = 16;
+
+/// Reads a whole number from 1 to 16.
+///
+/// # Errors
+/// Anything else.
+pub fn parse_jobs(text: &str) -> Result<NonZeroU8, BadValue> {
+    text.parse().ok().filter(|jobs: &NonZeroU8| u32::from(jobs.get()) <= JOBS_MAX).ok_or_else(|| {
+        BadValue(format!("expected a whole number from 1 to {JOBS_MAX}, got {}", quoted(text)))
+    })
+}
+
 /// Reads bytes a second, a size as [`parse_size`] reads it.
 ///
 /// # Errors
@@ -251,6 +264,14 @@ mod tests {
     fn a_rate_is_a_size_and_never_zero() {
         assert_eq!(parse_rate("50MiB").map(NonZeroU64::get), Ok(50 << 20));
         assert!(parse_rate("0B").is_err() && parse_rate("50").is_err());
+    }
+
+    #[test]
+    fn jobs_are_one_to_sixteen() {
+        assert_eq!(parse_jobs("16").map(NonZeroU8::get), Ok(16));
+        for bad in ["0", "17", "300", "-1", "two", ""] {
+            assert!(parse_jobs(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //!
 //! Messages repeat short values back, except those of URLs and paths: people paste secrets into the wrong key.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::problem::Problem;
 use super::tree::{Node, Value};
 use super::types::{
-    BadValue, Compression, LogFormat, LogLevel, UrlText, parse_duration, parse_rate, parse_size, quoted,
+    BadValue, Compression, JOBS_MAX, LogFormat, LogLevel, UrlText, parse_duration, parse_rate, parse_size, quoted,
 };
 
 /// A value and the line it stands on.
@@ -121,6 +121,12 @@ pub(super) fn retries(node: &Node, reading: &mut Reading<'_>) -> Option<u32> {
 /// A whole number of at least 1.
 pub(super) fn positive(node: &Node, reading: &mut Reading<'_>) -> Option<NonZeroU32> {
     whole_number(node, reading, 1, u32::MAX).and_then(NonZeroU32::new)
+}
+
+/// A whole number from 1 to 16.
+pub(super) fn jobs(node: &Node, reading: &mut Reading<'_>) -> Option<NonZeroU8> {
+    let number = whole_number(node, reading, 1, JOBS_MAX)?;
+    u8::try_from(number).ok().and_then(NonZeroU8::new)
 }
 
 fn whole_number(node: &Node, reading: &mut Reading<'_>, least: u32, most: u32) -> Option<u32> {

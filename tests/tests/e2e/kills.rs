@@ -101,8 +101,9 @@ fn collections_done_before_a_signal_stay_done() {
     assert_eq!(status.operations[&Operation::Backup].last_success_at, None);
 }
 
-/// How many runs are killed.
+/// How many runs are killed, with one collection at a time and with several.
 const KILLS: u64 = 60;
+const KILLS_OF_SEVERAL: u64 = 40;
 
 /// A sequence of numbers that a seed repeats.
 struct Random(u64);
@@ -141,8 +142,16 @@ fn assert_list_is_true(place: &Place) -> usize {
 
 #[test]
 fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
+    kill_often(KILLS, "1", &["vectors", "texts"]);
+}
+
+#[test]
+fn killed_with_several_collections_under_way_a_run_loses_none_of_them() {
+    kill_often(KILLS_OF_SEVERAL, "3", &["vectors", "texts", "images", "sounds"]);
+}
+
+fn kill_often(kills: u64, jobs: &str, names: &[&str]) {
     let mut random = Random(seed());
-    let names = ["vectors", "texts"];
     let mut setup = Setup::empty();
     for name in names {
         setup = setup.collection(collection_of(name, 192 << 10));
@@ -155,14 +164,14 @@ fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
     let server = StandIn::start(setup);
     let place = Place::initialised(&server.url());
     let began = Instant::now();
-    place.run(&["backup"]).success();
+    place.run(&["backup", "--jobs", jobs]).success();
     // A little longer than a run takes here and now, so that the last moments are hit too.
     let longest = u64::try_from(began.elapsed().as_micros()).unwrap() * 11 / 10;
 
     let mut stages: BTreeMap<String, u32> = BTreeMap::new();
     let mut with_temporary_file = 0;
-    for _ in 0..KILLS {
-        let mut command = place.command(&["backup"]);
+    for _ in 0..kills {
+        let mut command = place.command(&["backup", "--jobs", jobs]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_micros(random.below(longest)));
         child.kill().unwrap();
@@ -190,7 +199,7 @@ fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
     std::thread::sleep(Duration::from_millis(200));
     let orphans: BTreeSet<_> = place.catalog().orphans.into_iter().map(|orphan| orphan.path).collect();
     let before = assert_list_is_true(&place);
-    place.run(&["backup"]).success();
+    place.run(&["backup", "--jobs", jobs]).success();
     assert_eq!(assert_list_is_true(&place), before + names.len());
     assert_eq!(temporary_files(&place), none());
     let catalog = place.catalog();
@@ -202,7 +211,7 @@ fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
         let mut suspected: Vec<String> = status
             .suspected_leftovers
             .iter()
-            .filter(|entry| entry.collection.as_str() == name)
+            .filter(|entry| entry.collection.as_str() == *name)
             .map(|entry| entry.name.clone())
             .collect();
         suspected.sort();

@@ -17,6 +17,7 @@ mod guards;
 mod hooks;
 mod import;
 mod interruptions;
+mod jobs;
 mod kills;
 mod kubernetes;
 mod locking;

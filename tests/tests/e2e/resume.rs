@@ -166,11 +166,11 @@ fn a_snapshot_that_another_replaced_meanwhile_is_no_backup() {
     let name = scene.on_server().remove(0);
     scene.server.add_snapshot(DOCS, &name, foreign());
 
-    running
-        .end()
-        .success()
-        .says(&["WARN", "not of the same file", "beginning the download again"])
-        .says(&["WARN", "snapshot checksum mismatch", "trying once more with a fresh snapshot"]);
+    running.end().success().says(&["WARN", "not of the same file", "beginning the download again"]).says(&[
+        "WARN",
+        "snapshot checksum mismatch",
+        "trying once more with a fresh snapshot",
+    ]);
 
     assert_eq!(scene.place.prove(), 1);
     assert_eq!(ranges(&scene), [None, from(50_000), None, None]);

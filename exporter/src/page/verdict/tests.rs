@@ -250,6 +250,7 @@ fn run(heartbeat: TimeDelta) -> CurrentRun {
         stage: Stage::Download,
         collection: Some(name("b")),
         creating: None,
+        also_creating: Vec::new(),
         started_at: now() - TimeDelta::minutes(30),
         heartbeat_at: now() - heartbeat,
     }
