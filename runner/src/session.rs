@@ -167,6 +167,13 @@ impl Session {
         self.note_write(result);
     }
 
+    /// Writes the status for whoever looks, without waiting until it would survive a power failure: for what the next run
+    /// need not know.
+    pub fn show_status(&mut self) {
+        let result = self.store.show();
+        self.note_write(result);
+    }
+
     /// Whether the status file has all that was to be written to it.
     pub fn is_recorded(&self) -> bool {
         self.recorded

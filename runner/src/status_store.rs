@@ -100,6 +100,14 @@ impl StatusStore {
         change(&mut self.status);
     }
 
+    /// Writes the status as it is, for whoever looks: after a power failure the one before may be there.
+    ///
+    /// # Errors
+    /// As [`StatusStore::update`].
+    pub fn show(&mut self) -> Result<(), StatusError> {
+        self.write_with(json_file::write_soon)
+    }
+
     /// Notes that the run makes progress; written at most every 30 s.
     ///
     /// # Errors
@@ -115,9 +123,13 @@ impl StatusStore {
     }
 
     fn write(&mut self) -> Result<(), StatusError> {
+        self.write_with(json_file::write)
+    }
+
+    fn write_with(&mut self, write: fn(&Path, &Status) -> io::Result<()>) -> Result<(), StatusError> {
         // Also after a failure the next attempt waits for its turn.
         self.last_written = Some(Instant::now());
-        json_file::write(&self.path, &self.status)
+        write(&self.path, &self.status)
             .map_err(|source| StatusError::Write { path: self.path.clone(), source })
     }
 }

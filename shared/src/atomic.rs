@@ -85,14 +85,31 @@ impl AtomicFile {
         })
     }
 
+    /// As [`AtomicFile::commit`], but does not wait until the name is durable.
+    ///
+    /// # Crash safety
+    /// After a power failure the final name holds what it held before or the whole new file, even after `Ok`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn commit_soon(self) -> io::Result<()> {
+        self.persist(|temporary, target| temporary.persist(target).map(drop).map_err(|error| error.error))
+            .map(drop)
+    }
+
     fn finish(self, persist: impl FnOnce(NamedTempFile, &Path) -> io::Result<()>) -> io::Result<()> {
+        let target = self.persist(persist)?;
+        let (directory, _) = split(&target)?;
+        sync_directory(directory)
+    }
+
+    fn persist(self, persist: impl FnOnce(NamedTempFile, &Path) -> io::Result<()>) -> io::Result<PathBuf> {
         let Self { mut temporary, target, mode } = self;
         temporary.flush()?;
         temporary.as_file().set_permissions(Permissions::from_mode(mode))?;
         temporary.as_file().sync_all()?;
         persist(temporary, &target)?;
-        let (directory, _) = split(&target)?;
-        sync_directory(directory)
+        Ok(target)
     }
 }
 
@@ -180,7 +197,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("status.json");
         write(&target, JSON_MODE, b"one").unwrap();
-        write(&target, JSON_MODE, b"two").unwrap();
+        write(&target, JSON_MODE, b"three").unwrap();
+        let mut soon = AtomicFile::create(&target, JSON_MODE).unwrap();
+        soon.file().write_all(b"two").unwrap();
+        soon.commit_soon().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"two");
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, JSON_MODE);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing temporary stays");

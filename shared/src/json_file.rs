@@ -152,6 +152,16 @@ pub fn write<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
     atomic::write(path, atomic::JSON_MODE, &to_bytes(value)?)
 }
 
+/// As [`write()`], but after a power failure there may still be what was there before.
+///
+/// # Errors
+/// As there.
+pub fn write_soon<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
+    let mut file = atomic::AtomicFile::create(path, atomic::JSON_MODE)?;
+    io::Write::write_all(file.file(), &to_bytes(value)?)?;
+    file.commit_soon()
+}
+
 /// As [`write()`], but never replaces a file.
 ///
 /// # Errors

@@ -64,7 +64,7 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> CollectionRe
     work.stages.enter(Stage::Cleanup);
     run.session.enter_stage(Stage::Cleanup, collection);
     // The server may be slow to answer, and whoever looks should see what is waited for.
-    run.session.write_status(|_| ());
+    run.session.show_status();
     tidy_server(run, collection, work.adopted, interrupted).await;
 
     let mut report = CollectionReport::new(collection.clone(), started_at);

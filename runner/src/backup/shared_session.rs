@@ -53,6 +53,11 @@ impl<'a> SharedSession<'a> {
         self.with(|session| session.write_status(change));
     }
 
+    /// As [`Session::show_status`].
+    pub fn show_status(&self) {
+        self.with(Session::show_status);
+    }
+
     /// As [`Session::amend_status`].
     pub fn amend_status(&self, change: impl FnOnce(&mut Status)) {
         self.with(|session| session.amend_status(change));

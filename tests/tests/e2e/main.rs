@@ -11,6 +11,7 @@ mod disks;
 mod documents;
 mod download;
 mod drill;
+mod economy;
 mod examples;
 mod export;
 mod guards;
