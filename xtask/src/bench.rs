@@ -17,7 +17,7 @@ pub(crate) struct Opts {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    /// A whole backup, uncompressed and gzip, beside curl and sync
+    /// A whole backup, uncompressed, gzip and zstd, beside curl and sync
     Backup(backup::Opts),
     /// Scrapes of a large backup directory, beside a bare listing and node_exporter
     Exporter(exporter::Opts),

@@ -22,7 +22,7 @@ use crate::inspect::config_params_differ;
 use crate::qdrant::{self, CollectionCluster, Snapshot};
 use crate::sample;
 use crate::store;
-use crate::stream::{Compression, Progress, Received, StreamError, receive};
+use crate::stream::{Compression, Progress, Received, StreamError, Target, receive};
 
 /// How long tidying up on the server may take after an interruption.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -225,11 +225,11 @@ async fn fetch(
     made: &Made,
     work: &mut Work,
 ) -> Result<Received, BackupError> {
-    check_room(run, collection, made.snapshot.size_bytes)?;
+    let expected_bytes = check_room(run, collection, made.snapshot.size_bytes)?;
     work.stages.enter(Stage::Download);
     let mut retries = 0;
     loop {
-        match fetch_once(run, collection, id, &made.snapshot, work).await {
+        match fetch_once(run, collection, id, &made.snapshot, expected_bytes, work).await {
             Err(BackupError::Qdrant(error) | BackupError::Stream(StreamError::BeginAgain(error)))
                 if error.is_transient() && retries < run.context.options.retries =>
             {
@@ -247,6 +247,7 @@ async fn fetch_once(
     collection: &CollectionName,
     id: BackupId,
     snapshot: &Snapshot,
+    expected_bytes: u64,
     work: &mut Work,
 ) -> Result<Received, BackupError> {
     let compression = run.context.options.compression;
@@ -267,7 +268,8 @@ async fn fetch_once(
         Progress::Resumed(error) => run.session.warn(format!("{error}; going on where it broke off")),
     };
     let throttle = &run.context.options.throttle;
-    let received = receive(download, file, compression, throttle, &mut progress).await;
+    let target = Target { file, compression, expected_bytes };
+    let received = receive(download, target, throttle, &mut progress).await;
     bar.finish_and_clear();
     let received = received?;
     let got = received.snapshot.size_bytes;
@@ -282,7 +284,8 @@ async fn fetch_once(
     }
 }
 
-fn check_room(run: &Run<'_>, collection: &CollectionName, snapshot_bytes: u64) -> Result<(), BackupError> {
+/// Bytes that the archive will probably take, for which there is room.
+fn check_room(run: &Run<'_>, collection: &CollectionName, snapshot_bytes: u64) -> Result<u64, BackupError> {
     let compressed = run.context.options.compression != Compression::None;
     let expected = run.session.with(|session| {
         guards::expected_archive_bytes(session.catalog(), collection, snapshot_bytes, compressed)
@@ -291,7 +294,7 @@ fn check_room(run: &Run<'_>, collection: &CollectionName, snapshot_bytes: u64) -
     let needed = expected.saturating_add(expected / 1000).saturating_add(store::RESERVE_BYTES);
     let available = store::available_bytes(run.layout.root())
         .map_err(BackupError::io("asking how much room the disk has"))?;
-    if available < needed { Err(BackupError::NoRoom { needed, available }) } else { Ok(()) }
+    if available < needed { Err(BackupError::NoRoom { needed, available }) } else { Ok(expected) }
 }
 
 fn describe(

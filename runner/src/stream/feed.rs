@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::hashing::Tally;
 
 /// Pieces that may wait for one thread. A piece is at most about 512 KiB.
-const QUEUE_PIECES: usize = 8;
+const QUEUE_PIECES: usize = 4;
 
 /// What travels to a thread.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@
 //! memory that a snapshot of any size takes.
 
 mod blocks;
+mod disk;
 mod encoder;
 mod feed;
 mod gzip;
@@ -19,5 +20,5 @@ mod zstd;
 pub use encoder::{Compression, Encoder};
 pub use feed::Piece;
 pub use hashing::{Tally, TallyWriter};
-pub use receive::{Progress, Received, StreamError, io_kind, receive};
+pub use receive::{Progress, Received, StreamError, Target, io_kind, receive};
 pub use throttle::Throttle;

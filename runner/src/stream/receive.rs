@@ -1,6 +1,6 @@
 //! One download into one temporary file, hashed, looked into and compressed on the way.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::time::Instant;
 
 use qdrant_backup_shared::FailureKind;
@@ -9,6 +9,7 @@ use qdrant_backup_shared::manifest::SizeAndDigest;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 
+use super::disk::DiskWriter;
 use super::encoder::{Compression, Encoder};
 use super::feed::{self, Feed, FeedReader, Piece};
 use super::hashing::TallyWriter;
@@ -16,7 +17,7 @@ use super::throttle::Throttle;
 use crate::inspect::{Inspection, Limits, inspect};
 use crate::qdrant::{self, Download, NoRest};
 
-/// Bytes that are written to the file at once.
+/// Bytes that are written to the file at once, at least.
 const WRITE_BYTES: usize = 1 << 20;
 
 /// A download that arrived whole, as far as the connection can tell. Nothing is durable yet.
@@ -69,6 +70,17 @@ pub fn io_kind(error: &io::Error) -> FailureKind {
     }
 }
 
+/// Where a download goes.
+#[derive(Debug)]
+pub struct Target {
+    /// The file, still under its temporary name.
+    pub file: AtomicFile,
+    /// How it is stored.
+    pub compression: Compression,
+    /// Bytes that it will probably take.
+    pub expected_bytes: u64,
+}
+
 /// What is told of a download on its way.
 #[derive(Debug)]
 pub enum Progress<'a> {
@@ -78,7 +90,7 @@ pub enum Progress<'a> {
     Resumed(&'a str),
 }
 
-/// Receives `download` into `file` no faster than `throttle` allows, and reports to `progress`. A download that breaks off is gone on
+/// Receives `download` into `target` no faster than `throttle` allows, and reports to `progress`. A download that breaks off is gone on
 /// with where it stopped: nothing that has been hashed and compressed is asked for again.
 ///
 /// # Crash safety
@@ -89,14 +101,13 @@ pub enum Progress<'a> {
 /// As [`StreamError`] says.
 pub async fn receive(
     mut download: Download,
-    file: AtomicFile,
-    compression: Compression,
+    target: Target,
     throttle: &Throttle,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Received, StreamError> {
     let (feed, for_inspection, for_storage) = feed::feed();
     let looking = spawn_blocking(move || look(for_inspection));
-    let storing = spawn_blocking(move || store(for_storage, file, compression));
+    let storing = spawn_blocking(move || store(for_storage, target));
 
     let transfer = transfer(&mut download, feed, throttle, progress).await;
 
@@ -154,19 +165,21 @@ fn look(pieces: mpsc::Receiver<Piece>) -> io::Result<(Inspection, SizeAndDigest)
 /// Writes the archive. Without compression its digest is the snapshot's, which the other thread computes.
 fn store(
     mut pieces: mpsc::Receiver<Piece>,
-    mut file: AtomicFile,
-    compression: Compression,
+    target: Target,
 ) -> io::Result<(AtomicFile, Option<SizeAndDigest>)> {
-    let writer = BufWriter::with_capacity(WRITE_BYTES, file.file());
+    let Target { mut file, compression, expected_bytes } = target;
+    let disk = DiskWriter::new(file.file(), expected_bytes)?;
     let stored = match compression {
         Compression::None => {
-            write_all(&mut pieces, writer)?.flush()?;
+            let writer = write_all(&mut pieces, BufWriter::with_capacity(WRITE_BYTES, disk))?;
+            writer.into_inner().map_err(IntoInnerError::into_error)?.finish()?;
             None
         }
         Compression::Gzip | Compression::Zstd => {
-            let encoder = Encoder::new(compression, TallyWriter::new(writer))?;
-            let (mut writer, stored) = write_all(&mut pieces, encoder)?.finish()?.finish();
-            writer.flush()?;
+            // Compressed blocks are large enough to be written as they come.
+            let encoder = Encoder::new(compression, TallyWriter::new(disk))?;
+            let (disk, stored) = write_all(&mut pieces, encoder)?.finish()?.finish();
+            disk.finish()?;
             Some(stored)
         }
     };

@@ -1,5 +1,5 @@
-//! A whole backup, uncompressed and gzip, beside what a person without the runner would do: create a snapshot,
-//! fetch it with curl, sync, delete it. The three take turns, so that a machine that slows down slows all of them.
+//! A whole backup, uncompressed, gzip and zstd, beside what a person without the runner would do: create a snapshot,
+//! fetch it with curl, sync, delete it. They take turns, so that a machine that slows down slows all of them.
 
 use std::path::Path;
 
@@ -63,6 +63,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         way("curl and sync", None),
         way("qdrant-backup, none", Some("none")),
         way("qdrant-backup, gzip", Some("gzip")),
+        way("qdrant-backup, zstd", Some("zstd")),
     ];
     for round in 1..=opts.rounds {
         println!("round {round} of {}", opts.rounds);

@@ -1,0 +1,166 @@
+//! The archive on its way to the disk.
+//!
+//! What has been written is made durable behind, while more is written, so that the last sync has little left to do; and it is then taken out
+//! of the page cache, which others need more: nobody reads an archive again soon, but Qdrant's own files may be in there.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::io::Errno;
+
+/// Bytes that are made durable at once.
+const SYNC_BYTES: u64 = 64 << 20;
+
+/// Writes to a file that is synced behind.
+pub struct DiskWriter<'a> {
+    file: &'a mut File,
+    reserved_bytes: u64,
+    written_bytes: u64,
+    /// Up to here it was given to the thread that syncs.
+    handed_bytes: u64,
+    syncer: Option<Syncer>,
+}
+
+/// The thread that syncs. It is told how much has been written.
+struct Syncer {
+    written: SyncSender<u64>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl<'a> DiskWriter<'a> {
+    /// Writes to `file`, which is empty, and takes the room for `expected_bytes` now where the file system can, so that a disk that
+    /// is too small is found before anything is transferred.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn new(file: &'a mut File, expected_bytes: u64) -> io::Result<Self> {
+        let reserved_bytes = reserve(file, expected_bytes)?;
+        Ok(Self { file, reserved_bytes, written_bytes: 0, handed_bytes: 0, syncer: None })
+    }
+
+    /// Waits for the syncs under way and gives back room that was not needed. The last part is still the caller's to sync.
+    ///
+    /// # Errors
+    /// When a sync failed: the kernel says so only once, so a later sync of the whole file might not.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.stop_syncing()?;
+        if self.reserved_bytes > self.written_bytes {
+            self.file.set_len(self.written_bytes)?;
+        }
+        Ok(())
+    }
+
+    fn stop_syncing(&mut self) -> io::Result<()> {
+        let Some(Syncer { written, thread }) = self.syncer.take() else { return Ok(()) };
+        drop(written);
+        thread
+            .join()
+            .map_err(|_| io::Error::other("the syncing thread died; this is a fault in qdrant-backup"))?
+    }
+
+    /// Has everything so far synced, unless that is being done for what was before.
+    fn sync_behind(&mut self) -> io::Result<()> {
+        if self.syncer.is_none() {
+            self.syncer = Some(Syncer::start(self.file.try_clone()?)?);
+        }
+        match self.syncer.as_ref().map(|syncer| syncer.written.try_send(self.written_bytes)) {
+            Some(Ok(())) => {
+                self.handed_bytes = self.written_bytes;
+                Ok(())
+            }
+            // The disk is slower than the writing, so it has enough to do.
+            Some(Err(TrySendError::Full(_))) | None => Ok(()),
+            Some(Err(TrySendError::Disconnected(_))) => self.stop_syncing(),
+        }
+    }
+}
+
+impl Write for DiskWriter<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(buffer)?;
+        self.written_bytes += count as u64;
+        if self.written_bytes - self.handed_bytes >= SYNC_BYTES {
+            self.sync_behind()?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Syncer {
+    fn start(file: File) -> io::Result<Self> {
+        let (written, incoming) = sync_channel(0);
+        let thread =
+            thread::Builder::new().name("sync".to_owned()).spawn(move || sync_all(&file, &incoming))?;
+        Ok(Self { written, thread })
+    }
+}
+
+fn sync_all(file: &File, written: &Receiver<u64>) -> io::Result<()> {
+    while let Ok(bytes) = written.recv() {
+        file.sync_data()?;
+        // Advice that is not taken changes nothing but the cache.
+        if let Err(error) = fadvise(file, 0, NonZeroU64::new(bytes), Advice::DontNeed) {
+            tracing::debug!("the archive stays in the page cache: {error}");
+        }
+    }
+    Ok(())
+}
+
+/// Takes room on the disk without making the file longer; says how much was taken.
+fn reserve(file: &File, bytes: u64) -> io::Result<u64> {
+    if bytes == 0 {
+        return Ok(0);
+    }
+    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+        Ok(()) => Ok(bytes),
+        Err(error @ (Errno::NOSPC | Errno::DQUOT)) => Err(error.into()),
+        // The file system, or the kernel, cannot; then the room is taken as it is needed.
+        Err(_) => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek};
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn everything_is_written_and_room_that_was_not_needed_is_given_back() {
+        let mut file = tempfile::tempfile().unwrap();
+        let data: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
+        let pieces = SYNC_BYTES / data.len() as u64 * 2 + 1;
+        let mut writer = DiskWriter::new(&mut file, 1 << 30).unwrap();
+        for _ in 0..pieces {
+            writer.write_all(&data).unwrap();
+        }
+        assert!(writer.syncer.is_some());
+        writer.finish().unwrap();
+        let metadata = file.metadata().unwrap();
+        assert_eq!(metadata.len(), pieces * data.len() as u64);
+        assert!(metadata.blocks() * 512 < 512 << 20, "{} blocks", metadata.blocks());
+        file.rewind().unwrap();
+        let mut read = vec![0; data.len()];
+        for _ in 0..pieces {
+            file.read_exact(&mut read).unwrap();
+            assert!(read == data);
+        }
+    }
+
+    #[test]
+    fn a_disk_without_the_room_is_found_before_anything_is_written() {
+        let mut file = tempfile::tempfile().unwrap();
+        let error = DiskWriter::new(&mut file, 1 << 60).map(drop).unwrap_err();
+        // A file system may also say that no file of it can be that large; then it is found later.
+        assert!(matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded), "{error}");
+    }
+}
