@@ -23,19 +23,19 @@ pub(super) struct Decompress {
 }
 
 enum Decoder {
-    Gzip(MultiGzDecoder<Stored>),
-    Zstd(zstd::Decoder<'static, Stored>),
+    Gzip(Box<MultiGzDecoder<Stored>>),
+    Zstd(Box<zstd::Decoder<'static, Stored>>),
 }
 
 impl Decompress {
     pub(super) fn gzip(stored: Stored) -> Self {
-        Self::new(Decoder::Gzip(MultiGzDecoder::new(stored)))
+        Self::new(Decoder::Gzip(Box::new(MultiGzDecoder::new(stored))))
     }
 
     /// # Errors
     /// When there is no memory for the decoder.
     pub(super) fn zstd(stored: Stored) -> io::Result<Self> {
-        Ok(Self::new(Decoder::Zstd(zstd::Decoder::with_buffer(stored)?)))
+        Ok(Self::new(Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(stored)?))))
     }
 
     fn new(decoder: Decoder) -> Self {

@@ -50,10 +50,10 @@ fn last_line(ran: &Ran) -> &str {
 
 #[test]
 fn every_backup_is_restored_compared_recorded_and_removed_again() {
-    for version in ["1.18.3", "1.14.1"] {
+    for (version, compression) in [("1.18.3", "gzip"), ("1.14.1", "zstd")] {
         let source = StandIn::start(Setup::sample_of(version));
         let place = Place::initialised(&source.url());
-        place.run(&["backup"]).success();
+        place.run(&["backup", "--compression", compression]).success();
         let target = StandIn::start(Setup::empty_of(version));
         let ran = place.run(&["drill", "--to", &target.url()]).success();
         assert!(last_line(&ran).contains("Drill succeeded: 4 of 4 backups passed"), "{}", ran.stderr);

@@ -1,9 +1,12 @@
 //! What a run is told: options, and names of every kind.
 
+use std::process::Command;
+
 use e2e::qdrant_stand_in::Setup;
 use qdrant_backup_shared::manifest::{Encoding, ServerChecksum};
 use qdrant_backup_shared::operation::Outcome;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::scene::{DOCS, SIZE, Scene, generated};
 
@@ -83,6 +86,20 @@ fn archives_are_stored_as_asked_for() {
         assert_eq!(archive.snapshot.size_bytes, SIZE);
         assert_eq!(archive.stored == archive.snapshot, encoding.is_empty());
         scene.assert_server_clean();
+    }
+}
+
+#[test]
+fn zstd_archives_are_what_the_tools_of_zstd_read() {
+    let scene = Scene::new();
+    scene.place.run(&["backup", "--compression", "zstd"]).success();
+    let manifest = scene.manifest();
+    let archive = &manifest.archives[0];
+    let path = scene.place.layout().collection(&manifest.collection).join(&archive.file_name);
+    for tool in ["/usr/bin/zstd", "/usr/bin/pzstd"] {
+        let output = Command::new(tool).arg("-dc").arg(&path).output().expect("zstd is installed");
+        assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(Sha256::digest(&output.stdout)[..], archive.snapshot.sha256.as_bytes()[..], "{tool}");
     }
 }
 

@@ -56,8 +56,10 @@ fn zstd(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+type Compress = fn(&[u8]) -> Vec<u8>;
+
 /// Each way to compress, and its name in manifests.
-const COMPRESSED: [(fn(&[u8]) -> Vec<u8>, Encoding); 2] = [(gzip, Encoding::Gzip), (zstd, Encoding::Zstd)];
+const COMPRESSED: [(Compress, Encoding); 2] = [(gzip, Encoding::Gzip), (zstd, Encoding::Zstd)];
 
 fn read(
     source: impl Read + Send + 'static,
