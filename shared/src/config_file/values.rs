@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::problem::Problem;
 use super::tree::{Node, Value};
 use super::types::{
-    BadValue, Compression, JOBS_MAX, LogFormat, LogLevel, UrlText, parse_duration, parse_rate, parse_size, quoted,
+    BadValue, Compression, JOBS_MAX, LogFormat, LogLevel, UrlText, parse_duration, parse_rate, parse_size,
+    quoted,
 };
 
 /// A value and the line it stands on.
