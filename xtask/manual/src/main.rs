@@ -1,5 +1,6 @@
 //! Writes the manual pages and the shells' completions of both programs, for `cargo xtask dist`.
 
+mod configuration;
 mod page;
 
 use std::{
@@ -15,7 +16,7 @@ use qdrant_backup_shared::atomic;
 
 use page::Edition;
 
-/// Writes man/*.1 and completions/{bash,zsh,fish}/* into a directory.
+/// Writes man/*.1, man/*.5 and completions/{bash,zsh,fish}/* into a directory.
 #[derive(Parser)]
 #[command(name = "manual")]
 struct Opts {
@@ -58,9 +59,15 @@ fn main() -> ExitCode {
 
 fn write(opts: &Opts) -> io::Result<()> {
     let edition = Edition { date: opts.date.clone(), version: env!("CARGO_PKG_VERSION") };
+    let man = opts.directory.join("man");
+    fs::create_dir_all(&man)?;
+    let file = configuration::page(
+        include_str!("../../../deploy/man/qdrant-backup.yaml.5"),
+        include_str!("../../../docs/configuration.md"),
+        &edition,
+    )?;
+    atomic::write(&man.join("qdrant-backup.yaml.5"), 0o644, file.as_bytes())?;
     for Program { command, template } in programs() {
-        let man = opts.directory.join("man");
-        fs::create_dir_all(&man)?;
         for (name, text) in page::all(&command, template, &edition)? {
             atomic::write(&man.join(name), 0o644, text.as_bytes())?;
         }
@@ -92,10 +99,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let opts = Opts { date: "2025-07-15".to_owned(), directory: directory.path().to_owned() };
         write(&opts).unwrap();
-        for page in
-            ["qdrant-backup", "qdrant-backup-run", "qdrant-backup-config-check", "qdrant-backup-exporter"]
-        {
-            let text = fs::read_to_string(directory.path().join(format!("man/{page}.1"))).unwrap();
+        for page in [
+            "qdrant-backup.1",
+            "qdrant-backup-run.1",
+            "qdrant-backup-config-check.1",
+            "qdrant-backup-exporter.1",
+            "qdrant-backup.yaml.5",
+        ] {
+            let text = fs::read_to_string(directory.path().join(format!("man/{page}"))).unwrap();
             assert!(text.contains(".SH NAME") && text.contains("2025-07-15"), "{page}: {text}");
             assert!(!text.lines().any(|line| line.starts_with('@')), "{page}: {text}");
         }

@@ -59,7 +59,8 @@ pub(super) fn list(built: &Built<'_>) -> Result<Vec<Shipped>> {
         add(built.programs.join(program), format!("usr/bin/{program}"), 0o755, Form::Program);
     }
     for page in below(&built.manual.join("man"))? {
-        let name = format!("usr/share/man/man1/{}.gz", page.display());
+        let section = page.extension().unwrap_or_default().to_string_lossy();
+        let name = format!("usr/share/man/man{section}/{}.gz", page.display());
         add(built.manual.join("man").join(page), name, 0o644, Form::Gzip);
     }
     for (shell, directory) in [

@@ -2,6 +2,7 @@
 
 mod deb;
 mod files;
+mod notices;
 mod release;
 mod stage;
 mod tarball;

@@ -12,6 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use super::{
     Release,
     files::{self, Built, Form, Shipped},
+    notices,
 };
 use crate::{
     sh::{Cmd, Context, Result},
@@ -35,6 +36,8 @@ impl Stage {
         for shipped in files::list(&Built { programs: &programs, manual: manual.path() })? {
             stage.add(&shipped)?;
         }
+        let notices = gzip(notices::text(&release.target)?.as_bytes()).context("the licences")?;
+        stage.add_text("usr/share/doc/qdrant-backup/third-party-licenses.txt.gz", 0o644, notices)?;
         stage.set_mode("etc/qdrant-backup", 0o750)?;
         Ok(stage)
     }

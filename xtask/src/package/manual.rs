@@ -24,7 +24,7 @@ const SHELLS: &[(&str, &str)] = &[
 
 /// Every page is found and read without a warning, and every shell completes.
 pub(super) fn check(root: &Root) -> Result<()> {
-    let pages = root.sh("basename -a -s .1.gz /usr/share/man/man1/qdrant-backup*")?;
+    let pages = root.sh("cd /usr/share/man; basename -a man?/qdrant-backup* | sed 's/\\.[0-9]\\.gz$//'")?;
     for page in pages.lines() {
         let warnings = root.sh(&format!("man --warnings -E UTF-8 {page} 2>&1 >/dev/null"))?;
         if !warnings.is_empty() {
