@@ -1,10 +1,9 @@
 //! What an administrator does with the installed package, from the first backup to the removal.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     process::{Child, Stdio},
-    sync::mpsc,
     time::Duration,
 };
 
@@ -15,7 +14,7 @@ use super::{
     service::Service,
 };
 use crate::{
-    sh::{Cmd, Context, Result},
+    sh::{Cmd, Context, Result, lines_of},
     stand_in::StandIn,
     workspace,
 };
@@ -166,18 +165,10 @@ impl Exporter {
         let mut command = command.into_command();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().context("cannot run chroot")?;
-        let (sender, receiver) = mpsc::channel();
-        if let Some(stderr) = child.stderr.take() {
-            // The thread goes on reading, so that the exporter can never block on a full pipe.
-            std::thread::spawn(move || {
-                for line in BufReader::new(stderr).lines().map_while(std::result::Result::ok) {
-                    drop(sender.send(line));
-                }
-            });
-        }
+        let lines = lines_of(child.stderr.take().ok_or("the exporter has no standard error")?);
         let mut exporter = Self { child, address: String::new() };
         let mut log = String::new();
-        while let Ok(line) = receiver.recv_timeout(PATIENCE) {
+        while let Ok(line) = lines.recv_timeout(PATIENCE) {
             if let Some((_, address)) = line.split_once("msg=\"Listening on\" address=") {
                 address.trim().clone_into(&mut exporter.address);
                 return Ok(exporter);
@@ -189,6 +180,7 @@ impl Exporter {
 
     fn get(&self, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect(&self.address).context(&self.address)?;
+        stream.set_read_timeout(Some(PATIENCE)).context(&self.address)?;
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").context(&self.address)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).context(&self.address)?;
