@@ -21,7 +21,7 @@ const INSTALLED: &[(&str, &str, &str)] = &[
     ("/usr/share/qdrant-backup/alerts/qdrant-backup.rules.yml", "644", "root:root"),
     ("/usr/share/qdrant-backup/alerts/alertmanager.yml", "644", "root:root"),
     ("/usr/share/doc/qdrant-backup/docs/install.md", "644", "root:root"),
-    ("/usr/share/doc/qdrant-backup/examples/api-key.conf", "644", "root:root"),
+    ("/usr/share/doc/qdrant-backup/examples/encrypted-api-key.conf", "644", "root:root"),
     ("/usr/share/doc/qdrant-backup/copyright", "644", "root:root"),
 ];
 
