@@ -34,7 +34,7 @@ pub mod waiting;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 pub use clock::Clock;
 
@@ -44,6 +44,11 @@ pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let environment = std::env::vars_os().collect();
     commands::dispatch(&cli, &environment, Clock::new(wall_clock)).into()
+}
+
+/// The command line, for the manual pages and the shells' completions.
+pub fn command() -> clap::Command {
+    cli::Cli::command()
 }
 
 /// The one place that looks at the wall clock.

@@ -9,6 +9,7 @@ mod deploy;
 mod dist;
 mod links;
 mod metrics;
+mod package;
 mod prose;
 mod schema;
 mod serving;
@@ -47,8 +48,8 @@ enum Command {
     Dashboard,
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
-    /// Build the programs as they are shipped
-    Dist,
+    /// Build what is shipped: a tarball, a Debian package, SHA256SUMS
+    Dist(dist::Opts),
 }
 
 fn main() -> ExitCode {
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
         Command::Acceptance(opts) => acceptance::run(&opts),
         Command::Dashboard => dashboard::run(),
         Command::Bench(opts) => bench::run(&opts),
-        Command::Dist => dist::run(),
+        Command::Dist(opts) => dist::run(&opts),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,14 +1,12 @@
 //! A program of ours as a running server, such as the Qdrant stand-in, stopped when it is dropped.
 
 use std::{
-    io::{BufRead, BufReader},
     path::Path,
     process::{Child, Stdio},
-    sync::mpsc,
     time::{Duration, Instant},
 };
 
-use crate::sh::{Cmd, Context, Result};
+use crate::sh::{Cmd, Context, Result, lines_of};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -31,17 +29,10 @@ impl Serving {
         let mut command = command.into_command();
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context(format!("cannot start {what}"))?;
-        let (sender, receiver) = mpsc::channel();
-        if let Some(stdout) = child.stdout.take() {
-            // The thread goes on reading, so that the stand-in can never block on a full pipe.
-            std::thread::spawn(move || {
-                for line in BufReader::new(stdout).lines().map_while(std::result::Result::ok) {
-                    drop(sender.send(line));
-                }
-            });
-        }
+        let stdout = child.stdout.take().ok_or_else(|| format!("{what} has no standard output"))?;
+        let lines = lines_of(stdout);
         let mut serving = Self { child, url: String::new() };
-        let line = receiver
+        let line = lines
             .recv_timeout(STARTS_WITHIN)
             .map_err(|_| format!("{what} stopped, or did not say where it listens"))?;
         let url = line.strip_prefix("listening on ");

@@ -3,9 +3,10 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt::Display,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::Path,
     process::{Command, Stdio},
+    sync::mpsc,
 };
 
 /// What went wrong, as the one line that is printed.
@@ -132,6 +133,18 @@ impl Cmd {
     fn judge(&self, status: std::process::ExitStatus) -> Result<()> {
         if status.success() { Ok(()) } else { Err(format!("`{}` failed with {status}", self.shown)) }
     }
+}
+
+/// The lines that a running program writes. A thread reads them to the end, also when nobody wants them any more, so
+/// that the program can never block on a full pipe.
+pub(crate) fn lines_of(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
+            drop(sender.send(line));
+        }
+    });
+    receiver
 }
 
 fn is_set_by_cargo_run(name: &OsStr) -> bool {

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    acceptance, alerts, dashboard, deploy, links, metrics, prose, schema,
+    acceptance, alerts, dashboard, deploy, links, metrics, package, prose, schema,
     sh::{Cmd, Result},
     tools, workspace,
 };
@@ -42,6 +42,11 @@ const STEPS: &[Step] = &[
     step("acceptance", "the points of the original task hold, as the document says", acceptance::check),
     step("deploy", "Kubernetes, Compose and Prometheus take the files in deploy/", deploy::check_files),
     step("dashboard", "the Grafana dashboard holds to the linter's rules and ours", dashboard::check),
+    step(
+        "package",
+        "the Debian package installs, works, upgrades and is gone after a purge, on a Debian of its own",
+        package::check,
+    ),
     step("doc", "the documentation builds without a warning", doc),
     step("tests", "unit, property and end-to-end tests pass", tests),
 ];

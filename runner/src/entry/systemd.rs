@@ -56,12 +56,10 @@ impl Service<'_> {
         if let Some(file) = &self.command.env_file {
             lines.push(("EnvironmentFile", vec![plain(file)?]));
         }
-        let mut unit = write(SERVICE, "Service", &lines, form);
         if let Some(file) = self.credential {
-            let line = format!("[Service]\nLoadCredential=api-key:{}\n", plain(file)?);
-            unit = unit.replacen("[Service]\n", &line, 1);
+            lines.push(("LoadCredential", vec![format!("api-key:{}", plain(file)?)]));
         }
-        Ok(unit)
+        Ok(write(SERVICE, "Service", &lines, form))
     }
 }
 
@@ -131,7 +129,7 @@ mod tests {
         ] {
             assert_eq!(service.lines().filter(|found| *found == line).count(), 1, "{line}: {service}");
         }
-        for key in ["User=", "ExecStart=", "ReadWritePaths=", "EnvironmentFile="] {
+        for key in ["User=", "ExecStart=", "ReadWritePaths=", "EnvironmentFile=", "LoadCredential="] {
             assert_eq!(service.lines().filter(|line| line.starts_with(key)).count(), 1, "{key}");
         }
         let timer = timer(&CronFields::parse("0 3 1 * 0").unwrap(), None, Form::Whole);

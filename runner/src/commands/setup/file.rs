@@ -15,6 +15,9 @@ use super::owner::Owner;
 /// The schedule's user may read it through its group.
 const MODE: u32 = 0o640;
 
+/// What the package installs, which nobody has chosen.
+const SHIPPED: &str = include_str!("../../../../deploy/etc/backup.yaml");
+
 /// Whether `target` may be written, and whether what is there is kept under another name.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub fn check(target: &Path, force: bool) -> Result<bool, Refusal> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(Refusal::configuration(format!("{}: {error}", target.display()))),
     };
-    let has_settings = ConfigFile::parse(target, &text) != Ok(ConfigFile::default());
+    let has_settings = text != SHIPPED && ConfigFile::parse(target, &text) != Ok(ConfigFile::default());
     if has_settings && !force {
         return Err(Refusal::configuration(format!(
             "{} has settings already; edit it and try `qdrant-backup config check --trial`, or replace it with --force",

@@ -1,0 +1,124 @@
+//! Manual pages: what clap knows of a command, between the sections that were written by hand.
+
+use std::io;
+
+use clap::{Arg, Command};
+use clap_mangen::{
+    Man,
+    roff::{Roff, bold, roman},
+};
+
+/// When the pages are from, and what they are about.
+pub(crate) struct Edition {
+    /// As in `2025-07-15`.
+    pub(crate) date: String,
+    pub(crate) version: &'static str,
+}
+
+/// File name and text of a page.
+type Page = (String, String);
+
+/// The page of a program, which is `template` with its marked lines filled in, and those of its commands.
+pub(crate) fn all(command: &Command, template: &str, edition: &Edition) -> io::Result<Vec<Page>> {
+    let mut command = command.clone().disable_help_subcommand(true).subcommand_help_heading("COMMANDS");
+    command.build();
+    let program = command.get_name().to_owned();
+    let mut pages = vec![(format!("{program}.1"), fill(template, &edition.of(&command, &program))?)];
+    commands(&command, &program, edition, &mut pages)?;
+    Ok(pages)
+}
+
+/// The template with each line that is one of `@TITLE@`, `@OPTIONS@` and `@COMMANDS@` replaced.
+fn fill(template: &str, man: &Man) -> io::Result<String> {
+    let mut text = Vec::new();
+    for line in template.lines() {
+        match line {
+            "@TITLE@" => man.render_title(&mut text)?,
+            "@OPTIONS@" => man.render_options_section(&mut text)?,
+            "@COMMANDS@" => man.render_subcommands_section(&mut text)?,
+            _ => text.extend_from_slice(format!("{line}\n").as_bytes()),
+        }
+    }
+    utf8(text)
+}
+
+/// The pages of all commands below `above`.
+fn commands(above: &Command, program: &str, edition: &Edition, pages: &mut Vec<Page>) -> io::Result<()> {
+    for command in above.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let man = edition.of(&command.clone().mut_args(hide_if_global), program);
+        let mut text = Vec::new();
+        man.render_title(&mut text)?;
+        man.render_name_section(&mut text)?;
+        man.render_synopsis_section(&mut text)?;
+        man.render_description_section(&mut text)?;
+        man.render_options_section(&mut text)?;
+        if command.has_subcommands() {
+            man.render_subcommands_section(&mut text)?;
+        }
+        let mut end = Roff::new();
+        if let Some(notes) = command.get_after_help() {
+            end.control("SH", ["NOTES"]).text([roman(notes.to_string())]);
+        }
+        end.control("SH", ["SEE ALSO"])
+            .text([roman("The options of every command, the exit status and the files are in")])
+            .text([bold(program), roman("(1).")]);
+        end.to_writer(&mut text)?;
+        pages.push((man.get_filename(), utf8(text)?));
+        commands(command, program, edition, pages)?;
+    }
+    Ok(())
+}
+
+/// The options of every command are in the program's own page only.
+fn hide_if_global(arg: Arg) -> Arg {
+    let global = arg.is_global_set();
+    arg.hide(global)
+}
+
+impl Edition {
+    fn of(&self, command: &Command, program: &str) -> Man {
+        Man::new(command.clone())
+            .date(&self.date)
+            .source(format!("{program} {}", self.version))
+            .manual("User Commands")
+    }
+}
+
+fn utf8(text: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(text).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edition() -> Edition {
+        Edition { date: "2025-07-15".to_owned(), version: "1.2.3" }
+    }
+
+    fn tool() -> Command {
+        let everywhere = Arg::new("everywhere").long("everywhere").global(true).num_args(0);
+        let own = Arg::new("own").long("own").num_args(0);
+        Command::new("tool")
+            .arg(everywhere)
+            .subcommand(Command::new("do").about("Does it").after_help("Mind the \\ and -x.").arg(own))
+    }
+
+    #[test]
+    fn marked_lines_are_filled_in_and_written_ones_stay() {
+        let pages = all(&tool(), "@TITLE@\n.SH NAME\ntool\n@COMMANDS@\n.SH FILES\n", &edition());
+        let (name, text) = pages.unwrap().swap_remove(0);
+        assert_eq!(name, "tool.1");
+        assert!(text.contains(".TH tool 1 2025-07-15 \"tool 1.2.3\""), "{text}");
+        assert!(text.contains("tool\\-do(1)") && text.ends_with(".SH FILES\n"), "{text}");
+    }
+
+    #[test]
+    fn a_command_s_page_has_its_own_options_and_leads_to_the_program_s() {
+        let (name, text) = all(&tool(), "", &edition()).unwrap().swap_remove(1);
+        assert_eq!(name, "tool-do.1");
+        assert!(text.contains("\\-\\-own") && !text.contains("everywhere"), "{text}");
+        assert!(text.contains(".SH NOTES\nMind the \\\\ and \\-x.\n"), "{text}");
+        assert!(text.ends_with("\\fBtool\\fR(1).\n"), "{text}");
+    }
+}

@@ -1,0 +1,142 @@
+//! What is shipped and where it goes, in one list for the tarball and the package.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    sh::{Context, Result},
+    workspace,
+};
+
+/// A file that is shipped.
+#[derive(Debug, PartialEq)]
+pub(super) struct Shipped {
+    pub(super) source: PathBuf,
+    /// Below `/`.
+    pub(super) to: String,
+    pub(super) mode: u32,
+    pub(super) form: Form,
+}
+
+/// What becomes of a file on the way.
+#[derive(Debug, PartialEq)]
+pub(super) enum Form {
+    /// Nothing.
+    Plain,
+    /// Compressed, as manual pages and changelogs are in Debian.
+    Gzip,
+    /// A program, without symbols.
+    Program,
+}
+
+/// Where everything of the repository goes: from, to, mode. A directory goes with all that is in it.
+const FROM_REPOSITORY: &[(&str, &str, u32)] = &[
+    ("deploy/etc/backup.yaml", "etc/qdrant-backup/backup.yaml", 0o640),
+    ("deploy/etc/env", "etc/qdrant-backup/env", 0o640),
+    ("deploy/etc/qdrant-backup-exporter", "etc/default/qdrant-backup-exporter", 0o644),
+    ("deploy/cron/qdrant-backup", "etc/cron.d/qdrant-backup", 0o644),
+    ("deploy/systemd", "lib/systemd/system", 0o644),
+    ("deploy/examples", "usr/share/doc/qdrant-backup/examples", 0o644),
+    ("deploy/exporter/web-config.yml", "usr/share/doc/qdrant-backup/examples/web-config.yml", 0o644),
+    ("alerts", "usr/share/qdrant-backup/alerts", 0o644),
+    ("dashboards", "usr/share/qdrant-backup/dashboards", 0o644),
+    ("docs", "usr/share/doc/qdrant-backup/docs", 0o644),
+    ("README.md", "usr/share/doc/qdrant-backup/README.md", 0o644),
+];
+
+/// The files that the build made.
+pub(super) struct Built<'a> {
+    /// The directory of the programs.
+    pub(super) programs: &'a Path,
+    /// The directory of manual pages and completions.
+    pub(super) manual: &'a Path,
+}
+
+/// Everything that is shipped, in order of where it goes.
+pub(super) fn list(built: &Built<'_>) -> Result<Vec<Shipped>> {
+    let mut list = Vec::new();
+    let mut add = |source: PathBuf, to: String, mode, form| list.push(Shipped { source, to, mode, form });
+    for program in ["qdrant-backup", "qdrant-backup-exporter"] {
+        add(built.programs.join(program), format!("usr/bin/{program}"), 0o755, Form::Program);
+    }
+    for page in below(&built.manual.join("man"))? {
+        let section = page.extension().unwrap_or_default().to_string_lossy();
+        let name = format!("usr/share/man/man{section}/{}.gz", page.display());
+        add(built.manual.join("man").join(page), name, 0o644, Form::Gzip);
+    }
+    for (shell, directory) in [
+        ("bash", "usr/share/bash-completion/completions"),
+        ("zsh", "usr/share/zsh/vendor-completions"),
+        ("fish", "usr/share/fish/vendor_completions.d"),
+    ] {
+        let scripts = built.manual.join("completions").join(shell);
+        for script in below(&scripts)? {
+            let to = format!("{directory}/{}", script.display());
+            add(scripts.join(script), to, 0o644, Form::Plain);
+        }
+    }
+    let root = workspace::root();
+    let changelog = "usr/share/doc/qdrant-backup/changelog.gz";
+    add(root.join("CHANGELOG.md"), changelog.to_owned(), 0o644, Form::Gzip);
+    for (from, to, mode) in FROM_REPOSITORY {
+        let source = root.join(from);
+        if *from == "dashboards" && !source.exists() {
+            continue;
+        }
+        if !source.is_dir() {
+            add(source, (*to).to_owned(), *mode, Form::Plain);
+            continue;
+        }
+        for file in below(&source)? {
+            add(source.join(&file), format!("{to}/{}", file.display()), *mode, Form::Plain);
+        }
+    }
+    list.sort_by(|a, b| a.to.cmp(&b.to));
+    Ok(list)
+}
+
+/// Every file below a directory, relative to it.
+pub(super) fn below(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut left = vec![PathBuf::new()];
+    while let Some(part) = left.pop() {
+        let here = directory.join(&part);
+        for entry in std::fs::read_dir(&here).context(here.display())? {
+            let entry = entry.context(here.display())?;
+            let path = part.join(entry.file_name());
+            let kind = entry.file_type().context(path.display())?;
+            if kind.is_dir() { left.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Writes a file of the build.
+#[expect(clippy::disallowed_methods, reason = "a file of the build, not a backup")]
+pub(super) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
+    std::fs::write(path, contents).context(path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_of_the_repository_that_is_listed_exists_and_goes_to_a_place_of_its_own() {
+        let built = tempfile::tempdir().unwrap();
+        for directory in ["man", "completions/bash", "completions/zsh", "completions/fish"] {
+            std::fs::create_dir_all(built.path().join(directory)).unwrap();
+        }
+        std::fs::File::create(built.path().join("man/qdrant-backup.1")).unwrap();
+        let list = list(&Built { programs: built.path(), manual: built.path() }).unwrap();
+        for shipped in list.iter().filter(|shipped| shipped.form != Form::Program) {
+            assert!(shipped.source.is_file(), "{}", shipped.source.display());
+        }
+        let places: std::collections::BTreeSet<&str> =
+            list.iter().map(|shipped| shipped.to.as_str()).collect();
+        assert_eq!(places.len(), list.len());
+        for place in ["usr/share/man/man1/qdrant-backup.1.gz", "lib/systemd/system/qdrant-backup.timer"] {
+            assert!(places.contains(place), "{place}");
+        }
+    }
+}
