@@ -14,8 +14,8 @@ use super::{
     service::Service,
 };
 use crate::{
+    serving::Serving,
     sh::{Cmd, Context, Result, lines_of},
-    stand_in::StandIn,
     workspace,
 };
 
@@ -28,7 +28,7 @@ pub(super) fn use_upgrade_and_remove(root: &Root, packages: &Packages) -> Result
     let runner = Service::read(root, "qdrant-backup.service")?;
     expect_exit(root, runner.command(root)?, 78, "a backup before anything is configured")?;
 
-    let stand_in = StandIn::start(&workspace::bin_dir("debug")?, &[])?;
+    let stand_in = Serving::stand_in(&workspace::bin_dir("debug")?, &[])?;
     root.edit("/etc/default/qdrant-backup-exporter", "ARGS=\"\"", "ARGS=--web.listen-address=127.0.0.1:0")?;
     // Its trial needs /proc, which only a root that may mount could have. The first backup follows anyway.
     let setup = format!("qdrant-backup setup --yes --no-trial --url {}", stand_in.url());
