@@ -38,7 +38,9 @@ const FROM_REPOSITORY: &[(&str, &str, u32)] = &[
     ("deploy/examples", "usr/share/doc/qdrant-backup/examples", 0o644),
     ("deploy/exporter/web-config.yml", "usr/share/doc/qdrant-backup/examples/web-config.yml", 0o644),
     ("alerts", "usr/share/qdrant-backup/alerts", 0o644),
-    ("dashboards", "usr/share/qdrant-backup/dashboards", 0o644),
+    ("dashboards/qdrant-backup.json", "usr/share/qdrant-backup/dashboards/qdrant-backup.json", 0o644),
+    ("dashboards/provisioning", "usr/share/qdrant-backup/dashboards/provisioning", 0o644),
+    ("deploy/scripts", "usr/share/qdrant-backup/scripts", 0o755),
     ("docs", "usr/share/doc/qdrant-backup/docs", 0o644),
     ("README.md", "usr/share/doc/qdrant-backup/README.md", 0o644),
 ];
@@ -79,9 +81,6 @@ pub(super) fn list(built: &Built<'_>) -> Result<Vec<Shipped>> {
     add(root.join("CHANGELOG.md"), changelog.to_owned(), 0o644, Form::Gzip);
     for (from, to, mode) in FROM_REPOSITORY {
         let source = root.join(from);
-        if *from == "dashboards" && !source.exists() {
-            continue;
-        }
         if !source.is_dir() {
             add(source, (*to).to_owned(), *mode, Form::Plain);
             continue;

@@ -20,6 +20,8 @@ const INSTALLED: &[(&str, &str, &str)] = &[
     ("/lib/systemd/system/qdrant-backup-exporter.service", "644", "root:root"),
     ("/usr/share/qdrant-backup/alerts/qdrant-backup.rules.yml", "644", "root:root"),
     ("/usr/share/qdrant-backup/alerts/alertmanager.yml", "644", "root:root"),
+    ("/usr/share/qdrant-backup/dashboards/qdrant-backup.json", "644", "root:root"),
+    ("/usr/share/qdrant-backup/scripts/backup_collections.sh", "755", "root:root"),
     ("/usr/share/doc/qdrant-backup/docs/install.md", "644", "root:root"),
     ("/usr/share/doc/qdrant-backup/examples/encrypted-api-key.conf", "644", "root:root"),
     ("/usr/share/doc/qdrant-backup/copyright", "644", "root:root"),
