@@ -124,7 +124,7 @@ fn what_is_not_whole_to_its_end_is_corrupt_and_the_stored_bytes_can_still_be_tol
             };
             let error = error.downcast::<ArchiveError>().unwrap();
             assert!(matches!(error, ArchiveError::Corrupt { .. }), "{error}");
-            is(reader.into_stored().finish().unwrap().stored, &stored);
+            is(reader.into_stored().unwrap().finish().unwrap().stored, &stored);
         }
     }
 }
