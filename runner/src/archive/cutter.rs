@@ -81,3 +81,63 @@ impl Cutter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::archive::parts::PartDecoder;
+    use crate::stream::{Compression, Encoder};
+
+    const FORMATS: [(Compression, Format); 2] =
+        [(Compression::Gzip, Format::Gzip), (Compression::Zstd, Format::Zstd)];
+
+    fn cutter(source: impl Read + Send + 'static, format: Format) -> Cutter {
+        Cutter::new(Stored::new(Box::new(source)), Some(format), Pool::default())
+    }
+
+    #[test]
+    fn what_backups_write_is_parts_and_nothing_else() {
+        // Blocks that are stored, Huffman-coded and compressed.
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut data: Vec<u8> = (0..600_000).map(|_| random.u8(..)).collect();
+        data.extend((0..600_000).map(|_| random.u8(..64)));
+        data.resize(2_000_000, 0);
+        for (compression, format) in FORMATS {
+            let mut encoder = Encoder::new(compression, Vec::new()).unwrap();
+            encoder.write_all(&data).unwrap();
+            let mut cutter = cutter(io::Cursor::new(encoder.finish().unwrap()), format);
+            let mut decoder = PartDecoder::new(format).unwrap();
+            let (mut plain, mut parts) = (Vec::new(), 0);
+            loop {
+                match cutter.next() {
+                    Cut::Part(part) => {
+                        let decoded = decoder.decode(part.as_ref(), &Pool::default()).unwrap();
+                        plain.extend_from_slice(decoded.as_ref());
+                        parts += 1;
+                    }
+                    Cut::End => break,
+                    Cut::Loose(_) | Cut::Failed(_) => panic!("{format:?}: not a part, after {parts}"),
+                }
+            }
+            assert!(plain == data && parts == 4, "{format:?}: {parts} parts");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_all_measure_is_not_believed() {
+        for (format, start) in [
+            (Format::Gzip, &b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x08\0QB\x04\0\xff\xff\xff\xff"[..]),
+            (Format::Zstd, &b"\x50\x2a\x4d\x18\x04\0\0\0\xff\xff\xff\xff"[..]),
+        ] {
+            let mut cutter = cutter(start.chain(io::repeat(0)), format);
+            for _ in 0..3 {
+                match cutter.next() {
+                    Cut::Loose(bytes) => assert_eq!(bytes.len(), READ_BYTES),
+                    Cut::Part(_) | Cut::Failed(_) | Cut::End => panic!("{format:?}"),
+                }
+            }
+        }
+    }
+}

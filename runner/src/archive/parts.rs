@@ -105,3 +105,55 @@ fn gzip(inflater: &mut Decompress, member: &[u8], plain: &mut Buffer) -> Option<
 fn bounded(bytes: u64) -> Option<usize> {
     usize::try_from(bytes).ok().filter(|bytes| *bytes <= PART_MAX_BYTES)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::stream::{Compression, Encoder};
+
+    fn part(compression: Compression, data: &[u8]) -> Vec<u8> {
+        let mut encoder = Encoder::new(compression, Vec::new()).unwrap();
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn only_a_whole_part_and_no_byte_more_or_less_is_decoded() {
+        for (compression, format) in [(Compression::Gzip, Format::Gzip), (Compression::Zstd, Format::Zstd)] {
+            let pool = Pool::default();
+            let mut decoder = PartDecoder::new(format).unwrap();
+            let whole = part(compression, b"hello world");
+            let mut plain = |bytes: &[u8]| Some(decoder.decode(bytes, &pool)?.as_ref().to_vec());
+            for cut in 0..whole.len() {
+                assert_eq!(plain(&whole[..cut]), None, "{format:?} cut to {cut}");
+            }
+            for damaged in format.header_bytes()..whole.len() {
+                let mut bytes = whole.clone();
+                bytes[damaged] ^= 1;
+                assert_ne!(plain(&bytes), Some(b"hello world".to_vec()), "{format:?} at {damaged}");
+            }
+            assert_eq!(plain(&[whole.as_slice(), b"\0"].concat()), None);
+            assert_eq!(plain(&whole), Some(b"hello world".to_vec()), "it is none the worse for it");
+        }
+    }
+
+    #[test]
+    fn what_claims_or_holds_more_than_a_part_can_is_left_to_the_sequential_decoder() {
+        let pool = Pool::default();
+        let mut inflater = PartDecoder::new(Format::Gzip).unwrap();
+        // Two million zeros in one member: with its true length, and with one that is bearable.
+        let mut deflated = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        deflated.write_all(&vec![0; 2_000_000]).unwrap();
+        let deflated = deflated.finish().unwrap();
+        for claimed in [2_000_000_u32, u32::MAX, 1 << 20, 5] {
+            let member = [&[0; GZIP_HEADER_BYTES], &deflated[..], &[0; 4], &claimed.to_le_bytes()].concat();
+            assert!(inflater.decode(&member, &pool).is_none(), "{claimed}");
+        }
+        let mut decompressor = PartDecoder::new(Format::Zstd).unwrap();
+        let frame = zstd::bulk::compress(&vec![0; 2_000_000], 1).unwrap();
+        let bytes = [&[0; ZSTD_HEADER_BYTES], &frame[..]].concat();
+        assert!(decompressor.decode(&bytes, &pool).is_none());
+    }
+}

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::stream::{Compression, Encoder};
 
+mod parts;
+
 const MANIFEST: &str = include_str!("../../../../shared/testdata/manifest-v1.json");
 
 /// Gives its bytes in small pieces, with interruptions, and fails at the end where told to.
