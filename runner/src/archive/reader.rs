@@ -3,24 +3,42 @@
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::{Buf, Bytes};
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, SizeAndDigest};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::decompress::Decompress;
+use super::ahead::{self, Ahead, Next};
 use super::error::ArchiveError;
+use super::parts::Format;
 use super::stored::Stored;
+use super::thread_died;
 
-/// Reads an archive and gives the snapshot's bytes. Whoever reads on to [`ArchiveReader::finish`] learns the
+/// Reads an archive ahead, on several threads, and gives the snapshot's bytes. Whoever reads on to [`ArchiveReader::finish`] learns the
 /// digests of both; before that nothing that was read can be trusted.
 ///
 /// Its I/O errors hold an [`ArchiveError`], to be had with [`io::Error::downcast`].
 pub struct ArchiveReader {
     path: PathBuf,
     size_bytes: Option<u64>,
-    decoder: Decoder,
+    ahead: Ahead,
+    /// How many stored bytes were read.
+    progress: Arc<AtomicU64>,
+    /// What was read and not yet consumed.
+    current: Bytes,
+    end: Option<End>,
+}
+
+/// How the reading ended.
+enum End {
+    /// With the snapshot's tally, unless it is the one of the stored bytes.
+    Reached(Option<SizeAndDigest>),
+    /// With an error, which was told.
+    Failed,
 }
 
 /// What an archive that was read to its end has been found to be.
@@ -30,11 +48,6 @@ pub struct Digests {
     pub stored: SizeAndDigest,
     /// Of the snapshot in it.
     pub snapshot: SizeAndDigest,
-}
-
-enum Decoder {
-    Plain(Stored),
-    Compressed(Box<Decompress>),
 }
 
 impl ArchiveReader {
@@ -63,29 +76,40 @@ impl ArchiveReader {
     ) -> Result<Self, ArchiveError> {
         let path = path(layout, manifest, archive)?;
         let (file, size_bytes) = open_file(&path)?;
-        Ok(Self { path, size_bytes: Some(size_bytes), decoder: Decoder::Plain(Stored::new(Box::new(file))) })
+        let mut reader = Self::start(Stored::new(Box::new(file)), &path, None)?;
+        reader.size_bytes = Some(size_bytes);
+        Ok(reader)
     }
 
     /// Reads from `source`, which is stored with `encoding`; `path` is only named in errors.
     ///
     /// # Errors
-    /// `Unsupported`, when the encoding is not known; `Io` without memory for a decoder.
+    /// `Unsupported`, when the encoding is not known; `Io` without memory for a decoder or a thread.
     pub fn new(
         source: impl Read + Send + 'static,
         path: &Path,
         encoding: &[Encoding],
     ) -> Result<Self, ArchiveError> {
         check_encoding(path, encoding)?;
-        let stored = Stored::new(Box::new(source));
-        let failed = |source: io::Error| ArchiveError::Io { path: path.to_owned(), source };
-        let decoder = match encoding.first() {
-            None => Decoder::Plain(stored),
-            Some(Encoding::Zstd) => Decoder::Compressed(Box::new(Decompress::zstd(stored).map_err(failed)?)),
-            Some(Encoding::Gzip | Encoding::Other(_)) => {
-                Decoder::Compressed(Box::new(Decompress::gzip(stored)))
-            }
+        let format = match encoding.first() {
+            None => None,
+            Some(Encoding::Zstd) => Some(Format::Zstd),
+            Some(Encoding::Gzip | Encoding::Other(_)) => Some(Format::Gzip),
         };
-        Ok(Self { path: path.to_owned(), size_bytes: None, decoder })
+        Self::start(Stored::new(Box::new(source)), path, format)
+    }
+
+    fn start(stored: Stored, path: &Path, format: Option<Format>) -> Result<Self, ArchiveError> {
+        let progress = stored.progress();
+        let ahead = ahead::start(stored, format, path).map_err(|source| io_error(path, source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            size_bytes: None,
+            ahead,
+            progress,
+            current: Bytes::new(),
+            end: None,
+        })
     }
 
     /// The file's length in bytes when it was opened, where it was this that opened it.
@@ -93,12 +117,18 @@ impl ArchiveReader {
         self.size_bytes
     }
 
-    /// How many stored bytes were read from the disk so far.
+    /// How many stored bytes were read from the disk so far, some of them ahead of what was given.
     pub fn read_bytes(&self) -> u64 {
-        match &self.decoder {
-            Decoder::Plain(stored) => stored.read_bytes(),
-            Decoder::Compressed(decompress) => decompress.stored().read_bytes(),
-        }
+        self.progress.load(Ordering::Relaxed)
+    }
+
+    /// The next bytes, as many as there are, without a copy; none at the end.
+    ///
+    /// # Errors
+    /// `Io` and `Corrupt`.
+    pub fn next_piece(&mut self) -> Result<Bytes, ArchiveError> {
+        self.fill()?;
+        Ok(std::mem::take(&mut self.current))
     }
 
     /// Reads what is left, to the file's very end, and gives the digests of everything.
@@ -106,49 +136,66 @@ impl ArchiveReader {
     /// # Errors
     /// `Io` and `Corrupt`.
     pub fn finish(mut self) -> Result<Digests, ArchiveError> {
-        loop {
-            let count = self.fill()?.len();
-            if count == 0 {
-                break;
-            }
-            self.consume(count);
-        }
-        match self.decoder {
-            Decoder::Plain(stored) => {
-                let stored = stored.finish(&self.path)?;
-                Ok(Digests { stored, snapshot: stored })
-            }
-            Decoder::Compressed(decompress) => {
-                let (stored, snapshot) = decompress.into_parts();
-                Ok(Digests { stored: stored.finish(&self.path)?, snapshot })
-            }
-        }
+        while !self.next_piece()?.is_empty() {}
+        let snapshot = match self.end {
+            Some(End::Reached(tally)) => tally,
+            Some(End::Failed) | None => None,
+        };
+        let stored = stop(self.ahead, &self.path)?.finish();
+        Ok(Digests { stored, snapshot: snapshot.unwrap_or(stored) })
     }
 
     /// The rest of the stored bytes as they are: once decoding has failed, their digest is all that can still be
     /// learnt. What was read before is in it.
-    #[must_use]
-    pub fn into_stored(self) -> Self {
-        let stored = match self.decoder {
-            Decoder::Plain(stored) => stored,
-            Decoder::Compressed(decompress) => decompress.into_parts().0,
-        };
-        Self { decoder: Decoder::Plain(stored), ..self }
+    ///
+    /// # Errors
+    /// `Io`, when no thread can be started.
+    pub fn into_stored(self) -> Result<Self, ArchiveError> {
+        let stored = stop(self.ahead, &self.path)?;
+        Ok(Self { size_bytes: self.size_bytes, ..Self::start(stored, &self.path, None)? })
     }
 
+    /// Sees to it that `current` has something, except at the end.
     fn fill(&mut self) -> Result<&[u8], ArchiveError> {
-        match &mut self.decoder {
-            Decoder::Plain(stored) => {
-                if let Err(source) = stored.fill_buf() {
-                    let path = self.path.clone();
-                    return Err(stored.take_failure(&path).unwrap_or(ArchiveError::Io { path, source }));
+        if self.current.is_empty() {
+            match &self.end {
+                Some(End::Reached(_)) => {}
+                Some(End::Failed) => {
+                    return Err(io_error(&self.path, io::Error::other("reading it has failed before")));
                 }
-                // What is there is given again without reading.
-                stored.fill_buf().map_err(|source| ArchiveError::Io { path: self.path.clone(), source })
+                None => self.receive()?,
             }
-            Decoder::Compressed(decompress) => decompress.fill(&self.path),
         }
+        Ok(&self.current)
     }
+
+    fn receive(&mut self) -> Result<(), ArchiveError> {
+        let error = match self.ahead.snapshot.recv() {
+            Ok(Next::Piece(bytes)) => {
+                self.current = bytes;
+                return Ok(());
+            }
+            Ok(Next::End(tally)) => {
+                self.end = Some(End::Reached(tally));
+                return Ok(());
+            }
+            Ok(Next::Failed(error)) => error,
+            Err(_) => io_error(&self.path, thread_died()),
+        };
+        self.end = Some(End::Failed);
+        Err(error)
+    }
+}
+
+/// Ends the reading, if it has not ended, and gives the stored bytes back.
+fn stop(ahead: Ahead, path: &Path) -> Result<Stored, ArchiveError> {
+    let Ahead { snapshot, reading } = ahead;
+    drop(snapshot);
+    reading.join().map_err(|_| io_error(path, thread_died()))
+}
+
+fn io_error(path: &Path, source: io::Error) -> ArchiveError {
+    ArchiveError::Io { path: path.to_owned(), source }
 }
 
 impl BufRead for ArchiveReader {
@@ -157,10 +204,7 @@ impl BufRead for ArchiveReader {
     }
 
     fn consume(&mut self, amount: usize) {
-        match &mut self.decoder {
-            Decoder::Plain(stored) => stored.consume(amount),
-            Decoder::Compressed(decompress) => decompress.consume(amount),
-        }
+        self.current.advance(self.current.len().min(amount));
     }
 }
 
@@ -204,7 +248,7 @@ fn check_encoding(path: &Path, encoding: &[Encoding]) -> Result<(), ArchiveError
 }
 
 fn open_file(path: &Path) -> Result<(File, u64), ArchiveError> {
-    let io_error = |source: io::Error| ArchiveError::Io { path: path.to_owned(), source };
+    let io_error = |source: io::Error| io_error(path, source);
     // Without NONBLOCK, opening a pipe would wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {

@@ -1,14 +1,12 @@
 //! A backup's archive as the snapshot in it, piece by piece, with both digests compared at the end.
 
-use std::io::{self, BufRead};
-
 use bytes::Bytes;
 use indicatif::HumanBytes;
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, Scope, SizeAndDigest};
 
 use super::error::RestoreError;
-use crate::archive::{ArchiveError, ArchiveReader, is_readable};
+use crate::archive::{ArchiveReader, is_readable};
 
 /// The archive to restore.
 ///
@@ -51,11 +49,10 @@ pub fn read_whole(
     let mut reader = ArchiveReader::open(layout, manifest, archive)?;
     let mut read_bytes = 0;
     loop {
-        let piece = Bytes::copy_from_slice(reader.fill_buf().map_err(|error| archive_error(error, archive))?);
+        let piece = reader.next_piece()?;
         if piece.is_empty() {
             break;
         }
-        reader.consume(piece.len());
         read_bytes += piece.len() as u64;
         let expected = archive.snapshot.size_bytes;
         if read_bytes > expected {
@@ -80,15 +77,4 @@ fn compare(what: &str, expected: SizeAndDigest, got: SizeAndDigest) -> Result<()
         return Err(format!("{what} has the checksum {got}… and must have {expected}…"));
     }
     Ok(())
-}
-
-fn archive_error(error: io::Error, archive: &Archive) -> RestoreError {
-    let kind = error.kind();
-    match error.downcast::<ArchiveError>() {
-        Ok(error) => error.into(),
-        Err(error) => RestoreError::Archive(ArchiveError::Io {
-            path: archive.file_name.clone().into(),
-            source: io::Error::new(kind, error),
-        }),
-    }
 }

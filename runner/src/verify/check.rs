@@ -135,7 +135,10 @@ impl Checking<'_> {
                 let error = self.fault(error)?;
                 self.cannot_read(archive, &error);
                 if matches!(error, ArchiveError::Corrupt { .. }) {
-                    self.rest(reader.into_stored(), archive)?;
+                    match reader.into_stored() {
+                        Ok(rest) => self.rest(rest, archive)?,
+                        Err(error) => self.cannot_read(archive, &error),
+                    }
                 }
                 return Ok(None);
             }

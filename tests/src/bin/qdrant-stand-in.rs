@@ -17,7 +17,8 @@ struct Opts {
     /// The Qdrant version to be.
     #[arg(long, default_value = "1.18.3", value_parser = ["1.18.3", "1.14.1"])]
     version_served: String,
-    /// A generated collection: NAME=SIZE or NAME=SIZE:KIND, as `big=4GiB:random` or `notes=64MiB:text`.
+    /// A generated collection: NAME=SIZE or NAME=SIZE:KIND, as `big=4GiB:unit` or `notes=64MiB:text`. KIND is
+    /// random, text, unit (vectors of length 1), embeddings (with payload) or sparse (zeros and holes).
     #[arg(long = "generated", value_name = "NAME=SIZE[:KIND]", value_parser = parse_generated)]
     generated: Vec<(String, GeneratedSnapshot)>,
     /// Without the sample collections.
@@ -85,7 +86,10 @@ fn parse_generated(text: &str) -> Result<(String, GeneratedSnapshot), String> {
     let kind = match kind {
         "random" => FillKind::Random,
         "text" => FillKind::Text,
-        other => return Err(format!("kind {other:?} is neither random nor text")),
+        "unit" => FillKind::Unit,
+        "embeddings" => FillKind::Embeddings,
+        "sparse" => FillKind::Sparse,
+        other => return Err(format!("kind {other:?} is none of random, text, unit, embeddings, sparse")),
     };
     if name.is_empty() {
         return Err("the collection has no name".to_owned());

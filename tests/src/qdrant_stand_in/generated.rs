@@ -3,10 +3,11 @@
 
 use std::sync::OnceLock;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::collection::plain_config;
+use super::fill::{self, FillKind};
 use super::tar_layout::{self, Piece};
 
 /// Longer than the windows of everyday compression levels, so that repeating it saves them nothing.
@@ -15,19 +16,9 @@ const STAMP_EVERY_BYTES: u64 = 1 << 20;
 const STAMP_BYTES: u64 = 64;
 /// Qdrant splits vectors into files of this size.
 const CHUNK_FILE_BYTES: u64 = 32 << 20;
-const DIMENSIONS: u64 = 1024;
+const DIMENSIONS: u64 = fill::DIMENSIONS as u64;
 const WAL_BYTES: u64 = 1 << 20;
 const ZEROS: [u8; 4096] = [0; 4096];
-
-/// What a generated snapshot's bulk is like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FillKind {
-    /// Random floats: they hardly compress, as real vectors.
-    #[default]
-    Random,
-    /// Repetitive text: it compresses well.
-    Text,
-}
 
 /// The settings a generated snapshot is made from.
 #[derive(Clone, Debug)]
@@ -147,7 +138,12 @@ impl GeneratedSnapshot {
         while left > 0 {
             let len = left.min(CHUNK_FILE_BYTES);
             let path = format!("snapshot/files/vector_storage/vectors/chunk_{number}.mmap");
-            tar_layout::member(&mut pieces, &path, vec![Piece::Fill(len)]);
+            if self.kind == FillKind::Sparse {
+                // A file of which the larger part was never written.
+                tar_layout::sparse_member(&mut pieces, &path, Piece::Fill(len), 2 * CHUNK_FILE_BYTES);
+            } else {
+                tar_layout::member(&mut pieces, &path, vec![Piece::Fill(len)]);
+            }
             left -= len;
             number += 1;
         }
@@ -235,10 +231,10 @@ impl Layout {
     fn fill_at(&self, offset: u64, left: u64) -> Bytes {
         let in_block = offset % STAMP_EVERY_BYTES;
         if in_block < STAMP_BYTES {
-            let stamp = Bytes::from(stamp(self.kind, self.seed, offset / STAMP_EVERY_BYTES));
+            let stamp = fill::stamp(self.kind, self.seed, offset / STAMP_EVERY_BYTES, STAMP_BYTES as usize);
             return slice(&stamp, in_block, left.min(STAMP_BYTES - in_block));
         }
-        let base = self.base.get_or_init(|| base(self.kind, self.size_bytes.min(BASE_BYTES)));
+        let base = self.base.get_or_init(|| fill::base(self.kind, self.size_bytes.min(BASE_BYTES) as usize));
         let in_base = offset % base.len() as u64;
         let until_stamp = STAMP_EVERY_BYTES - in_block;
         slice(base, in_base, left.min(until_stamp).min(base.len() as u64 - in_base))
@@ -247,42 +243,6 @@ impl Layout {
 
 fn slice(bytes: &Bytes, from: u64, len: u64) -> Bytes {
     bytes.slice(from as usize..(from + len) as usize)
-}
-
-/// Makes every mebibyte of filling differ from every other, so that a swapped block changes the digest.
-fn stamp(kind: FillKind, seed: u64, block: u64) -> Vec<u8> {
-    match kind {
-        FillKind::Random => floats(STAMP_BYTES, mix(seed) ^ block).to_vec(),
-        FillKind::Text => {
-            format!("{:<63}\n", format!("block {block} of the text generated from {seed}")).into_bytes()
-        }
-    }
-}
-
-fn base(kind: FillKind, len: u64) -> Bytes {
-    match kind {
-        FillKind::Random => floats(len, 0x9e37_79b9),
-        FillKind::Text => {
-            let line = "{\"source\":\"wiki\",\"lang\":\"en\",\"text\":\"lorem ipsum dolor sit amet\"}\n";
-            let repeats = usize::try_from(len).unwrap_or(0) / line.len() + 1;
-            Bytes::from(line.repeat(repeats)).slice(..len as usize)
-        }
-    }
-}
-
-/// Floats between -1 and 1, as vectors have them.
-fn floats(len: u64, seed: u64) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(len as usize + 4);
-    let mut number = mix(seed) | 1;
-    while (bytes.len() as u64) < len {
-        number ^= number << 13;
-        number ^= number >> 7;
-        number ^= number << 17;
-        let float = ((number >> 32) as u32 as i32) as f32 / 2_147_483_648.0;
-        bytes.extend_from_slice(&float.to_le_bytes());
-    }
-    bytes.truncate(len as usize);
-    bytes.freeze()
 }
 
 /// Spreads neighbouring numbers far apart.

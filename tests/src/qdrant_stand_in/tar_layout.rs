@@ -47,9 +47,14 @@ pub(crate) fn member(pieces: &mut Vec<Piece>, path: &str, body: Vec<Piece>) {
 
 /// A GNU sparse member: `data` at its beginning, then a hole up to `real_size_bytes`.
 pub(crate) fn sparse_file(pieces: &mut Vec<Piece>, path: &str, data: &[u8], real_size_bytes: u64) {
-    let len = data.len() as u64;
+    sparse_member(pieces, path, Piece::Bytes(Bytes::copy_from_slice(data)), real_size_bytes);
+}
+
+/// As [`sparse_file`], of a piece.
+pub(crate) fn sparse_member(pieces: &mut Vec<Piece>, path: &str, data: Piece, real_size_bytes: u64) {
+    let len = data.len();
     pieces.push(header(path, len, EntryType::GNUSparse, Some(real_size_bytes)));
-    pieces.push(Piece::Bytes(Bytes::copy_from_slice(data)));
+    pieces.push(data);
     pad(pieces, len);
 }
 

@@ -1,4 +1,4 @@
-//! The memory of a run does not grow with the snapshot.
+//! The memory of a backup, and of a check, does not grow with the snapshot.
 
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use e2e::Place;
 use crate::running::{Running, none, server_of, temporary_files};
 
 const MIB: u64 = 1 << 20;
-/// What a backup of any size may take at its peak.
+/// What a backup of any size, or checking it, may take at its peak.
 const LIMIT_KIB: u64 = 40 << 10;
 
 /// The peak of resident memory so far, in KiB; nothing once the process has ended.
@@ -18,23 +18,32 @@ fn peak_kib(pid: u32) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
-/// The peak of a backup of so many bytes, in KiB.
-fn peak_of_backup(size_bytes: u64, compression: &str) -> u64 {
-    let server = server_of(size_bytes);
-    let place = Place::initialised(&server.url());
-    let mut running = Running::start(&mut place.command(&["backup", "--compression", compression]));
+/// The peak of a command, in KiB, which must succeed.
+fn peak_of(place: &Place, args: &[&str]) -> u64 {
+    let mut running = Running::start(&mut place.command(args));
     let mut peak = 0;
     while !running.has_ended() {
         peak = peak_kib(running.id()).unwrap_or(0).max(peak);
         std::thread::sleep(Duration::from_millis(2));
     }
     running.ended().success();
+    peak
+}
+
+/// The peak of a backup of so many bytes, or of checking it afterwards, whichever is higher, in KiB.
+fn peak_of_backup(size_bytes: u64, compression: &str) -> u64 {
+    let server = server_of(size_bytes);
+    let place = Place::initialised(&server.url());
+    let backup = peak_of(&place, &["backup", "--compression", compression]);
     let backups = place.backups("vectors");
     assert_eq!(backups[0].manifest.snapshot_size_bytes(), size_bytes);
     assert!(backups[0].is_good());
     assert_eq!(temporary_files(&place), none());
-    println!("{} MiB, {compression}: {} MiB at the peak", size_bytes / MIB, peak / 1024);
-    peak
+    let verify = peak_of(&place, &["verify"]);
+    let mib = |kib: u64| kib / 1024;
+    let size = size_bytes / MIB;
+    println!("{size} MiB, {compression}: {} MiB at the peak, and {} to check it", mib(backup), mib(verify));
+    backup.max(verify)
 }
 
 #[test]

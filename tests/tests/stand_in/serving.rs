@@ -42,6 +42,9 @@ fn generated_snapshots_are_whole_archives_of_the_size_asked_for() {
         (64 << 20, 1, FillKind::Random),
         (40_000_000, 3, FillKind::Random),
         (3 << 20, 2, FillKind::Text),
+        (5 << 20, 1, FillKind::Unit),
+        (5 << 20, 1, FillKind::Embeddings),
+        (40_000_000, 2, FillKind::Sparse),
         (100_000, 1, FillKind::Random),
     ] {
         let snapshot = GeneratedSnapshot::new(size).kind(kind).shards(shards).points_count(1001);
@@ -70,13 +73,17 @@ fn generated_snapshots_are_the_same_for_the_same_seed_and_compress_as_their_kind
     assert_eq!(digest(1, FillKind::Random), digest(1, FillKind::Random));
     assert_ne!(digest(1, FillKind::Random), digest(2, FillKind::Random));
     let compressed = |kind| {
-        let bytes = read_all(&Content::generated(&GeneratedSnapshot::new(3 << 20).kind(kind)));
+        // Long enough for everything that takes turns in it.
+        let bytes = read_all(&Content::generated(&GeneratedSnapshot::new(8 << 20).kind(kind)));
         let mut compressed = Vec::new();
         GzEncoder::new(bytes.as_slice(), Compression::fast()).read_to_end(&mut compressed).unwrap();
         compressed.len() as f64 / bytes.len() as f64
     };
     assert!(compressed(FillKind::Random) > 0.75);
     assert!(compressed(FillKind::Text) < 0.1);
+    assert!(compressed(FillKind::Unit) > 0.85);
+    assert!((0.5..0.95).contains(&compressed(FillKind::Embeddings)));
+    assert!(compressed(FillKind::Sparse) < 0.2);
 }
 
 #[test]

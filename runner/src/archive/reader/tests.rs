@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::stream::{Compression, Encoder};
 
+mod parts;
+
 const MANIFEST: &str = include_str!("../../../../shared/testdata/manifest-v1.json");
 
 /// Gives its bytes in small pieces, with interruptions, and fails at the end where told to.
@@ -124,7 +126,7 @@ fn what_is_not_whole_to_its_end_is_corrupt_and_the_stored_bytes_can_still_be_tol
             };
             let error = error.downcast::<ArchiveError>().unwrap();
             assert!(matches!(error, ArchiveError::Corrupt { .. }), "{error}");
-            is(reader.into_stored().finish().unwrap().stored, &stored);
+            is(reader.into_stored().unwrap().finish().unwrap().stored, &stored);
         }
     }
 }

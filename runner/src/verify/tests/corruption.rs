@@ -1,16 +1,19 @@
 //! Bytes that change and archives that are cut, with the manifest left as it was.
 
+use std::io::Write;
+
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::catalog::Backup;
 use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::verification::CheckOutcome;
 
-use super::place::{COLLECTIONS, Place, genuine, kinds};
+use super::place::{COLLECTIONS, Place, describe, genuine, kinds, tally};
+use crate::stream::{Compression, Encoder};
 use crate::verify::Depth;
 
 const ID: &str = "2025-07-15-14-30-00";
 
-/// Every genuine snapshot of a collection, as gzip, as zstd and as it is.
+/// Every genuine snapshot of a collection: as gzip of one member, as gzip as backups write it, as zstd and as it is.
 fn backups(place: &Place) -> Vec<(Backup, Vec<u8>)> {
     let mut backups = Vec::new();
     for (number, name) in COLLECTIONS.iter().enumerate() {
@@ -21,6 +24,13 @@ fn backups(place: &Place) -> Vec<(Backup, Vec<u8>)> {
             let bytes = std::fs::read(place.archive(&backup)).unwrap();
             backups.push((backup, bytes));
         }
+        let snapshot = genuine(name);
+        let mut encoder = Encoder::new(Compression::Gzip, Vec::new()).unwrap();
+        encoder.write_all(&snapshot).unwrap();
+        let bytes = encoder.finish().unwrap();
+        let mut manifest = describe(&format!("members-{number}"), ID, &snapshot, &[Encoding::Gzip]);
+        manifest.archives[0].stored = tally(&bytes);
+        backups.push((place.put(&manifest, &bytes), bytes));
     }
     backups
 }
@@ -109,9 +119,9 @@ fn cuts_whose_length_and_digest_were_made_to_fit_are_found_by_the_contents() {
         for _ in 0..10 {
             let cut = &bytes[..random.usize(1..bytes.len())];
             overwrite(&place, &backup, cut);
-            backup.manifest.archives[0].stored = super::place::tally(cut);
+            backup.manifest.archives[0].stored = tally(cut);
             if backup.manifest.archives[0].encoding.is_empty() {
-                backup.manifest.archives[0].snapshot = super::place::tally(cut);
+                backup.manifest.archives[0].snapshot = tally(cut);
             }
             assert_eq!(place.check(&backup, Depth::Checksum).outcome, CheckOutcome::Passed);
             let check = place.check(&backup, Depth::Archive);
@@ -127,7 +137,7 @@ fn what_follows_a_whole_archive_is_found_too() {
         let longer = [bytes.as_slice(), b"more"].concat();
         overwrite(&place, &backup, &longer);
         assert_eq!(kinds(&place.check(&backup, Depth::Archive)), ["archive_size"]);
-        backup.manifest.archives[0].stored = super::place::tally(&longer);
+        backup.manifest.archives[0].stored = tally(&longer);
         let check = place.check(&backup, Depth::Archive);
         let expected =
             if backup.manifest.archives[0].encoding.is_empty() { "snapshot_size" } else { "archive_corrupt" };
