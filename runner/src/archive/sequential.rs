@@ -22,7 +22,7 @@ pub(super) enum Fault {
 
 /// Decodes stored bytes one after the other.
 pub(super) enum Sequential {
-    Gzip(MultiGzDecoder<Rest>),
+    Gzip(Box<MultiGzDecoder<Rest>>),
     Zstd(zstd::Decoder<'static, Rest>),
 }
 
@@ -31,7 +31,7 @@ impl Sequential {
     /// When there is no memory for the decoder.
     pub(super) fn new(format: Format, rest: Rest) -> io::Result<Self> {
         Ok(match format {
-            Format::Gzip => Self::Gzip(MultiGzDecoder::new(rest)),
+            Format::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(rest))),
             Format::Zstd => Self::Zstd(zstd::Decoder::with_buffer(rest)?),
         })
     }
