@@ -2,11 +2,19 @@
 
 mod backup;
 mod exporter;
+mod goals;
+mod lab;
+mod machine;
+mod page;
 mod repository;
+mod restore;
 mod sample;
+mod turns;
+mod verify;
 
 use clap::{Args, CommandFactory, Subcommand};
 
+use self::lab::Lab;
 use crate::sh::Result;
 
 #[derive(Args)]
@@ -17,10 +25,16 @@ pub(crate) struct Opts {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    /// A whole backup, uncompressed, gzip and zstd, beside curl and sync
-    Backup(backup::Opts),
+    /// A whole backup, beside curl into a file, a hash, gzip, pigz and zstd
+    Backup(lab::Scale),
+    /// A check of a stored backup, beside hashing its plain snapshot
+    Verify(lab::Scale),
+    /// A restore, beside uploading its plain snapshot with curl
+    Restore(lab::Scale),
     /// Scrapes of a large backup directory, beside a bare listing and node_exporter
     Exporter(exporter::Opts),
+    /// All of these, into docs/performance.md
+    Table(page::Opts),
 }
 
 /// Only there to list the benchmarks.
@@ -32,8 +46,14 @@ struct Listing {
 
 pub(crate) fn run(opts: &Opts) -> Result<()> {
     match &opts.benchmark {
-        Some(Benchmark::Backup(opts)) => backup::run(opts),
-        Some(Benchmark::Exporter(opts)) => exporter::run(opts),
+        Some(Benchmark::Backup(opts)) => each_kind(opts, backup::run),
+        Some(Benchmark::Verify(opts)) => each_kind(opts, verify::run),
+        Some(Benchmark::Restore(opts)) => each_kind(opts, restore::run),
+        Some(Benchmark::Exporter(opts)) => {
+            print!("\n{}", exporter::measure(opts)?);
+            Ok(())
+        }
+        Some(Benchmark::Table(opts)) => page::write(opts),
         None => {
             for benchmark in Listing::command().get_subcommands() {
                 let about = benchmark.get_about().map(ToString::to_string).unwrap_or_default();
@@ -41,5 +61,26 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
             }
             Ok(())
         }
+    }
+}
+
+/// Measures with a snapshot of each kind that was asked for.
+fn each_kind(opts: &lab::Scale, measure: impl Fn(&Lab, u32) -> Result<Vec<turns::Row>>) -> Result<()> {
+    lab::prepare()?;
+    for kind in opts.kinds() {
+        let rows = measure(&Lab::new(&opts.size, kind)?, opts.rounds)?;
+        let (size, title, rounds) = (&opts.size, kind.title(), opts.rounds);
+        println!("\n{size} of {title}, {rounds} rounds, medians.\n\n{}", turns::table(&rows));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Listing::command().debug_assert();
     }
 }

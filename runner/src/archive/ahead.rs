@@ -59,7 +59,7 @@ pub(super) fn start(stored: Stored, format: Option<Format>, path: &Path) -> io::
     };
     let (mut entry, outlet) = lanes::start(format, &pool)?;
     let (ordered, in_order) = sync_channel(QUEUE_PIECES);
-    spawn("order", move || Ordering { path, format, pool, ordered }.run(outlet))?;
+    spawn("order", move || InOrder { path, format, pool, ordered }.run(outlet))?;
     spawn("hash", move || hash(&in_order, &hashed))?;
     let reading = spawn("read", move || {
         let mut cutter = cutter;
@@ -115,14 +115,14 @@ fn hash(pieces: &Receiver<Next>, hashed: &SyncSender<Next>) {
 }
 
 /// Puts what was decoded in order, and decodes what could not be decoded by itself.
-struct Ordering {
+struct InOrder {
     path: PathBuf,
     format: Format,
     pool: Pool,
     ordered: SyncSender<Next>,
 }
 
-impl Ordering {
+impl InOrder {
     fn run(&self, mut outlet: Outlet) {
         let mut position = 0;
         let last = loop {

@@ -18,8 +18,8 @@ use super::parts::Format;
 use super::stored::Stored;
 use super::thread_died;
 
-/// Reads an archive ahead, on several threads, and gives the snapshot's bytes. Whoever reads on to [`ArchiveReader::finish`] learns the
-/// digests of both; before that nothing that was read can be trusted.
+/// Reads an archive ahead, on several threads, and gives the snapshot's bytes. Whoever reads on to
+/// [`ArchiveReader::finish`] learns the digests of both; before that nothing that was read can be trusted.
 ///
 /// Its I/O errors hold an [`ArchiveError`], to be had with [`io::Error::downcast`].
 pub struct ArchiveReader {

@@ -20,14 +20,21 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 #[derive(clap::Args)]
 pub(crate) struct Opts {
     /// Number of backups
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = Self::default().backups)]
     backups: u32,
     /// Number of collections
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = Self::default().collections, value_parser = clap::value_parser!(u32).range(1..))]
     collections: u32,
     /// How often each way is measured
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = Self::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+}
+
+/// As on a command line without any.
+impl Default for Opts {
+    fn default() -> Self {
+        Self { backups: 10_000, collections: 100, rounds: 20 }
+    }
 }
 
 /// One row of the table.
@@ -37,7 +44,7 @@ struct Row {
     memory_bytes: Option<u64>,
 }
 
-pub(crate) fn run(opts: &Opts) -> Result<()> {
+pub(super) fn measure(opts: &Opts) -> Result<String> {
     tools::debian("prometheus-node-exporter", NODE_EXPORTER)?;
     workspace::cargo()
         .args([
@@ -60,8 +67,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     std::thread::sleep(Duration::from_secs(3));
     let mut rows = in_process(&bin_dir, &directory, opts.rounds)?;
     rows.extend(over_http(&bin_dir, &directory, scratch.path(), opts.rounds)?);
-    print!("\n{}", table(opts, &rows));
-    Ok(())
+    Ok(table(opts, &rows))
 }
 
 /// Looks as the exporter makes them, by its example `look`.

@@ -1,0 +1,84 @@
+//! What was aimed at, and whether the figures show it.
+
+use super::turns::Row;
+
+/// How many times as long as hashing the plain snapshot a check may take where nothing needs to be decompressed.
+const VERIFY_STORED: f64 = 1.5;
+/// And where something does.
+const VERIFY_COMPRESSED: f64 = 3.0;
+/// How many times as long as curl a restore may take.
+const RESTORE: f64 = 1.2;
+
+/// An archive at least this long beside the snapshot holds it as it is.
+const STORED_FROM: f64 = 0.98;
+
+/// What came of one goal.
+#[derive(Debug, PartialEq)]
+pub(super) struct Verdict {
+    what: String,
+    at_most: f64,
+    found: f64,
+}
+
+/// The goals for verification, for snapshots of `plain_bytes`.
+pub(super) fn verify(kind: &str, plain_bytes: u64, rows: &[Row]) -> Vec<Verdict> {
+    verdicts(&format!("verify, {kind}"), rows, |row| {
+        let stored = row.stored_bytes.unwrap_or(0) as f64 >= plain_bytes as f64 * STORED_FROM;
+        if stored { VERIFY_STORED } else { VERIFY_COMPRESSED }
+    })
+}
+
+/// The goals for restores.
+pub(super) fn restore(kind: &str, rows: &[Row]) -> Vec<Verdict> {
+    verdicts(&format!("restore, {kind}"), rows, |_| RESTORE)
+}
+
+fn verdicts(what: &str, rows: &[Row], at_most: impl Fn(&Row) -> f64) -> Vec<Verdict> {
+    let Some(first) = rows.first() else { return Vec::new() };
+    let ours = rows.iter().filter_map(|row| Some((row, row.name.strip_prefix("qdrant-backup, ")?)));
+    ours.map(|(row, compression)| Verdict {
+        what: format!("{what}, {compression}"),
+        at_most: at_most(row),
+        found: row.ratio(first),
+    })
+    .collect()
+}
+
+/// A Markdown table of them.
+pub(super) fn table(verdicts: &[Verdict]) -> String {
+    let mut table = "| | at most | found | |\n|---|---:|---:|---|\n".to_owned();
+    for Verdict { what, at_most, found } in verdicts {
+        let word = if found <= at_most { "reached" } else { "**missed**" };
+        table.push_str(&format!("| {what} | {at_most:.1} × | {found:.2} × | {word} |\n"));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::sample::Sample;
+
+    fn row(name: &str, seconds: f64, stored_bytes: u64) -> Row {
+        let samples = vec![Sample { seconds, peak_bytes: 1 }];
+        Row { name: name.to_owned(), samples, stored_bytes: Some(stored_bytes) }
+    }
+
+    #[test]
+    fn what_must_be_decompressed_may_take_longer_than_what_is_stored() {
+        let rows = [
+            row("openssl", 1.0, 0),
+            row("gzip | openssl", 9.0, 900),
+            row("qdrant-backup, none", 1.6, 1000),
+            row("qdrant-backup, gzip", 1.6, 900),
+        ];
+        let verdicts = verify("units", 1000, &rows);
+        assert_eq!(
+            table(&verdicts),
+            "| | at most | found | |\n|---|---:|---:|---|\n\
+             | verify, units, none | 1.5 × | 1.60 × | **missed** |\n\
+             | verify, units, gzip | 3.0 × | 1.60 × | reached |\n"
+        );
+        assert_eq!(restore("units", &rows)[1].at_most, 1.2);
+    }
+}
