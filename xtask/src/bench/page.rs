@@ -43,6 +43,8 @@ const INTRODUCTION: &str = "# Performance
   slower than that, the disk sets the time for all of them.
 - `verify` computes two digests, of the stored and of the plain bytes, and looks inside; `openssl dgst` computes one. The two run on different
   threads, so on two cores nothing else fits beside them.
+- A restore computes both digests and decompresses, where `curl -F` only reads and sends, and the server hashes what it gets. Here all of that shares the
+  same cores, and with two of them that is what a compressed archive costs beside curl.
 - SHA-256 uses the processor's own instructions where it has them; it is found out when the program starts (crate `sha2`).
 ";
 
@@ -110,7 +112,10 @@ fn page(head: &str, goals: &str, memory: &str, tables: &str, exporter: &str) -> 
 fn load_in_words(loads: &[f64]) -> String {
     let (lowest, highest) =
         loads.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &load| (low.min(load), high.max(load)));
-    format!("the load average was between {lowest:.1} and {highest:.1} between the measurements.")
+    format!(
+        "the load average was between {lowest:.1} and {highest:.1} between the measurements. \
+         Where that is well above the number of cores, others were at work, and single figures are not to be relied on."
+    )
 }
 
 /// Peak memory of each command, for snapshots of both sizes.
