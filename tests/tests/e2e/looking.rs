@@ -34,10 +34,15 @@ fn shows(ran: &Ran, line: &str) {
 fn before_the_first_run_nothing_is_claimed() {
     let server = Server::with_samples();
     let place = Place::initialised(&server.url());
-    let ran = look(&place).code(1);
-    shows(&ran, "up 0");
+    let ran = look(&place).success();
+    // That nothing has run yet is known.
+    shows(&ran, "up 1");
+    shows(&ran, "scrape_collector_success{collector=\"status\"} 1");
     shows(&ran, "scrape_collector_success{collector=\"directory\"} 1");
     shows(&ran, "unreadable_files 0");
+    for claim in ["runs_total", "last_success_timestamp_seconds", "backups{", "collection_on_server"] {
+        assert!(!ran.stdout.contains(&format!("\nqdrant_backup_{claim}")), "{claim}: {}", ran.stdout);
+    }
 }
 
 #[test]

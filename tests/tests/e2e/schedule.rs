@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use e2e::programs::program;
+use e2e::qdrant_stand_in::{Endpoint, Fault};
 use e2e::{Place, Ran};
 use qdrant_backup_shared::atomic;
 
@@ -61,6 +62,21 @@ fn an_entry_says_when_as_whom_and_with_which_files() {
     ] {
         assert!(systemd.stdout.lines().any(|found| found == line), "{line}: {}", systemd.stdout);
     }
+}
+
+#[test]
+fn cron_has_something_to_mail_only_when_a_run_failed() {
+    let scene = scheduled("0 2 * * *");
+    let table = by_files_alone(&scene.place, &["schedule", "cron"]).success().stdout;
+    let job = table.lines().last().unwrap().splitn(7, ' ').nth(6).expect("a command").to_owned();
+    let job = |path: &str| Ran::of(Command::new("sh").args(["-c", &job]).env_clear().env("PATH", path));
+    let ran = job("/usr/bin:/bin").success();
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+
+    scene.server.faults(|all| all.add(Fault::status(500).on(Endpoint::Collections)));
+    let ran = job("/usr/bin:/bin").code(3);
+    assert!(ran.stdout.contains("ERROR: Backup failed"), "{}", ran.stdout);
+    assert_eq!(ran.stderr, "");
 }
 
 #[test]
