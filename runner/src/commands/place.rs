@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use qdrant_backup_shared::last_skipped::LastSkipped;
@@ -31,6 +31,17 @@ pub fn layout(settings: &Settings) -> Layout {
 /// This machine's name, for the status and the lock.
 pub fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The user that the package makes for the runner.
+pub const PACKAGE_USER: &str = "qdrant-backup";
+
+/// The path as it is seen from anywhere, for what others read later.
+///
+/// # Errors
+/// When the current directory is gone.
+pub fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
+    std::path::absolute(path).map_err(|error| Refusal::failed(format!("{}: {error}", path.display())))
 }
 
 /// Checks that the backup directory is a directory that can be listed.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::Refusal;
+use super::place::{PACKAGE_USER, absolute};
 use crate::cli::{EntryArgs, ScheduleCommand};
 use crate::clock::Clock;
 use crate::entry::{
@@ -15,9 +16,6 @@ use crate::entry::{
 use crate::exit::Exit;
 use crate::output;
 use crate::settings::{DEFAULT_CONFIG_FILES, Schedule, Settings, TimeZone};
-
-/// The user that the package makes.
-const PACKAGE_USER: &str = "qdrant-backup";
 
 /// Prints or installs the entry, and says what it means.
 pub fn schedule(settings: &Settings, args: &ScheduleCommand, clock: Clock) -> Result<Exit, Refusal> {
@@ -192,10 +190,6 @@ fn command_line(settings: &Settings) -> Result<CommandLine, Refusal> {
     let config = settings.config_file.as_ref().filter(|path| !is_default(path)).map(|path| absolute(path));
     let env_file = settings.env_file.as_ref().map(|path| absolute(path));
     Ok(CommandLine { program, config: config.transpose()?, env_file: env_file.transpose()? })
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
-    std::path::absolute(path).map_err(|error| Refusal::failed(format!("{}: {error}", path.display())))
 }
 
 fn install(files: &[(Place, String)], entry: &EntryArgs) -> Result<(), Refusal> {

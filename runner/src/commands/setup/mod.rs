@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use self::answers::Answers;
 use self::owner::Owner;
 use super::checks::{self, Check};
+use super::place::absolute;
 use super::{Refusal, init, trial};
 use crate::cli::SetupArgs;
 use crate::clock::Clock;
@@ -88,10 +89,6 @@ fn check_key(settings: &Settings) -> Result<(), Refusal> {
         ));
     }
     Ok(())
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
-    std::path::absolute(path).map_err(|error| Refusal::failed(format!("{}: {error}", path.display())))
 }
 
 fn next_steps(target: &Path) -> String {

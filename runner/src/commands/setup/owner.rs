@@ -5,11 +5,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
-use super::super::{Refusal, place, trial};
+use super::super::{Refusal, place, place::PACKAGE_USER, trial};
 use crate::settings::Settings;
-
-/// The user that the package makes.
-const PACKAGE_USER: &str = "qdrant-backup";
 
 /// The user of the schedule, where it is not whoever calls.
 #[derive(Debug)]
