@@ -372,8 +372,10 @@ fn the_documentation_names_every_key_and_every_variable() {
             assert!(documentation.contains(&format!("| `{section}.{key}` |")), "{section}.{key}");
         }
     }
+    let manual = include_str!("../../../deploy/man/qdrant-backup.1");
     for name in ENVIRONMENT {
         assert!(documentation.contains(&format!("`{name}`")), "{name}");
+        assert!(manual.contains(&format!(".B {name}\n")), "{name} in the manual page");
     }
     for path in super::DEFAULT_CONFIG_FILES {
         assert!(documentation.contains(path), "{path}");
