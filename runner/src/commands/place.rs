@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::lock::{Lock, LockError};
 use crate::session::Session;
-use crate::settings::Settings;
+use crate::settings::{DEFAULT_CONFIG_FILES, Settings};
 use crate::signals::Signals;
 use crate::waiting::Waiting;
 
@@ -42,6 +42,12 @@ pub const PACKAGE_USER: &str = "qdrant-backup";
 /// When the current directory is gone.
 pub fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
     std::path::absolute(path).map_err(|error| Refusal::failed(format!("{}: {error}", path.display())))
+}
+
+/// The configuration file as it has to be named for a later call to read it. Only the place that is looked at first needs no
+/// naming: where it exists too, it would be read instead of any other.
+pub fn config_to_name(path: &Path) -> Option<&Path> {
+    (path != Path::new(DEFAULT_CONFIG_FILES[0])).then_some(path)
 }
 
 /// Checks that the backup directory is a directory that can be listed.
@@ -200,4 +206,17 @@ pub fn make_state_directory(layout: &Layout) -> Result<(), Refusal> {
             layout.state().display()
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_configuration_file_that_is_looked_at_first_needs_no_naming() {
+        assert_eq!(config_to_name(Path::new("/etc/qdrant-backup/backup.yaml")), None);
+        for path in ["/opt/qdrant/config/backup.yaml", "/srv/backup.yaml"] {
+            assert_eq!(config_to_name(Path::new(path)), Some(Path::new(path)));
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! `qdrant-backup schedule cron` and `schedule systemd`: the entry that starts `run`.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
 use super::Refusal;
-use super::place::{PACKAGE_USER, absolute};
+use super::place::{PACKAGE_USER, absolute, config_to_name};
 use crate::cli::{EntryArgs, ScheduleCommand};
 use crate::clock::Clock;
 use crate::entry::{
@@ -15,7 +15,7 @@ use crate::entry::{
 };
 use crate::exit::Exit;
 use crate::output;
-use crate::settings::{DEFAULT_CONFIG_FILES, Schedule, Settings, TimeZone};
+use crate::settings::{Schedule, Settings, TimeZone};
 
 /// Prints or installs the entry, and says what it means.
 pub fn schedule(settings: &Settings, args: &ScheduleCommand, clock: Clock) -> Result<Exit, Refusal> {
@@ -181,13 +181,11 @@ fn user(settings: &Settings, entry: &EntryArgs) -> Result<User, Refusal> {
     Ok(User { name, group })
 }
 
-/// This very program, with the files that these settings came from. The default places need no mention.
+/// This very program, with the files that these settings came from. The place that is looked at first needs no mention.
 fn command_line(settings: &Settings) -> Result<CommandLine, Refusal> {
     let program = std::env::current_exe()
         .map_err(|error| Refusal::failed(format!("cannot find out where this program is: {error}")))?;
-    let is_default =
-        |path: &&PathBuf| DEFAULT_CONFIG_FILES.iter().any(|default| path.as_path() == Path::new(default));
-    let config = settings.config_file.as_ref().filter(|path| !is_default(path)).map(|path| absolute(path));
+    let config = settings.config_file.as_deref().and_then(config_to_name).map(absolute);
     let env_file = settings.env_file.as_ref().map(|path| absolute(path));
     Ok(CommandLine { program, config: config.transpose()?, env_file: env_file.transpose()? })
 }

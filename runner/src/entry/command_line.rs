@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub struct CommandLine {
     /// The program.
     pub program: PathBuf,
-    /// `--config`, where that is none of the default places.
+    /// `--config`, where the file would not be found first by itself.
     pub config: Option<PathBuf>,
     /// `--env-file`.
     pub env_file: Option<PathBuf>,

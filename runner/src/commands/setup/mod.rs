@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use self::answers::Answers;
 use self::owner::Owner;
 use super::checks::{self, Check};
-use super::place::absolute;
+use super::place::{absolute, config_to_name};
 use super::{Refusal, init, trial};
 use crate::cli::SetupArgs;
 use crate::clock::Clock;
@@ -92,8 +92,8 @@ fn check_key(settings: &Settings) -> Result<(), Refusal> {
 }
 
 fn next_steps(target: &Path) -> String {
-    let is_default = DEFAULT_CONFIG_FILES.iter().any(|default| target == Path::new(default));
-    let config = if is_default { String::new() } else { format!(" --config {}", target.display()) };
+    let config =
+        config_to_name(target).map(|path| format!(" --config {}", path.display())).unwrap_or_default();
     format!(
         "\nNext:\n  \
          qdrant-backup run{config}                      # a backup of everything, now\n  \
