@@ -148,7 +148,10 @@ impl Chain {
     pub fn assert_told_of(&self, site: &Site, expected: &[&str], perhaps: &[&str]) {
         let told: Vec<String> =
             self.told_of(site).into_iter().filter(|name| !perhaps.contains(&name.as_str())).collect();
-        assert_eq!(told, expected, "{}", site.name);
+        let of_site = |notified: &Notified| notified.label("instance") == site.name;
+        let all: Vec<String> =
+            self.notified().iter().filter(|one| of_site(one)).map(Notified::in_short).collect();
+        assert_eq!(told, expected, "of {}, in the order of arrival: {all:#?}", site.name);
     }
 
     /// Waits until a query about `site` gives `value`; `SITE` in it becomes the matcher.

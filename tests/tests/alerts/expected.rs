@@ -23,6 +23,8 @@ pub struct Notified {
     pub is_firing: bool,
     labels: Value,
     annotations: Value,
+    starts_at: Value,
+    ends_at: Value,
 }
 
 impl Notified {
@@ -34,6 +36,8 @@ impl Notified {
             is_firing: alert["status"] == "firing",
             labels: alert["labels"].clone(),
             annotations: alert["annotations"].clone(),
+            starts_at: alert["startsAt"].clone(),
+            ends_at: alert["endsAt"].clone(),
         };
         notification["alerts"].as_array().expect("alerts").iter().map(one).collect()
     }
@@ -44,6 +48,13 @@ impl Notified {
 
     fn annotation(&self, name: &str) -> &str {
         self.annotations[name].as_str().unwrap_or_default()
+    }
+
+    /// What a failed test shows of it: the alert, whether it fires, from when to when, and who was told.
+    pub fn in_short(&self) -> String {
+        let state = if self.is_firing { "fires" } else { "is over" };
+        let (name, labels) = (self.label("alertname"), &self.labels);
+        format!("{name} {state}, {} to {}, {}: {labels}", self.starts_at, self.ends_at, self.receiver)
     }
 
     /// The lines that the shipped template makes of it, but that with its beginning.

@@ -2,6 +2,7 @@
 //! tests of the rules judged by changing the rules.
 
 mod contract;
+mod inhibition;
 mod judge;
 mod kubernetes;
 mod mutate;
@@ -175,6 +176,7 @@ fn alertmanager(rules: &[Rule]) -> Result<()> {
             return Err(format!("{CONFIG} names {name}, and there is no such alert"));
         }
     }
+    inhibition::check(rules, &config)?;
     rendered("subject")?;
     rendered("text")
 }
