@@ -13,7 +13,7 @@ mod sequential;
 mod stored;
 
 pub use error::ArchiveError;
-pub use reader::{ArchiveReader, Digests, is_readable};
+pub use reader::{ArchiveReader, Digests, Prove, is_readable};
 
 /// What is said when a thread is gone without a word. The archive is not to blame.
 fn thread_died() -> std::io::Error {

@@ -18,8 +18,18 @@ use super::parts::Format;
 use super::stored::Stored;
 use super::thread_died;
 
+/// What reading an archive to its end shall prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prove {
+    /// That the snapshot in it is the one that Qdrant made. Whoever only wants that needs no more: its digest cannot be right
+    /// where any of its bytes are not, and how they were stored makes no difference any more.
+    Snapshot,
+    /// That the stored file has not changed either, of which some bytes may not matter to what is in it. It costs a second digest.
+    File,
+}
+
 /// Reads an archive ahead, on several threads, and gives the snapshot's bytes. Whoever reads on to
-/// [`ArchiveReader::finish`] learns the digests of both; before that nothing that was read can be trusted.
+/// [`ArchiveReader::finish`] learns the digests; before that nothing that was read can be trusted.
 ///
 /// Its I/O errors hold an [`ArchiveError`], to be had with [`io::Error::downcast`].
 pub struct ArchiveReader {
@@ -44,8 +54,8 @@ enum End {
 /// What an archive that was read to its end has been found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digests {
-    /// Of the bytes on disk.
-    pub stored: SizeAndDigest,
+    /// Of the bytes on disk, where that was to be proven.
+    pub stored: Option<SizeAndDigest>,
     /// Of the snapshot in it.
     pub snapshot: SizeAndDigest,
 }
@@ -56,11 +66,16 @@ impl ArchiveReader {
     ///
     /// # Errors
     /// Each of [`ArchiveError`] but `Corrupt`.
-    pub fn open(layout: &Layout, manifest: &Manifest, archive: &Archive) -> Result<Self, ArchiveError> {
+    pub fn open(
+        layout: &Layout,
+        manifest: &Manifest,
+        archive: &Archive,
+        prove: Prove,
+    ) -> Result<Self, ArchiveError> {
         let path = path(layout, manifest, archive)?;
         check_encoding(&path, &archive.encoding)?;
         let (file, size_bytes) = open_file(&path)?;
-        let mut reader = Self::new(file, &path, &archive.encoding)?;
+        let mut reader = Self::new(file, &path, &archive.encoding, prove)?;
         reader.size_bytes = Some(size_bytes);
         Ok(reader)
     }
@@ -89,6 +104,7 @@ impl ArchiveReader {
         source: impl Read + Send + 'static,
         path: &Path,
         encoding: &[Encoding],
+        prove: Prove,
     ) -> Result<Self, ArchiveError> {
         check_encoding(path, encoding)?;
         let format = match encoding.first() {
@@ -96,7 +112,10 @@ impl ArchiveReader {
             Some(Encoding::Zstd) => Some(Format::Zstd),
             Some(Encoding::Gzip | Encoding::Other(_)) => Some(Format::Gzip),
         };
-        Self::start(Stored::new(Box::new(source)), path, format)
+        let stored = Stored::new(Box::new(source));
+        // The snapshot itself was stored where there is no format: one digest is that of both.
+        let stored = if prove == Prove::File || format.is_none() { stored } else { stored.untallied() };
+        Self::start(stored, path, format)
     }
 
     fn start(stored: Stored, path: &Path, format: Option<Format>) -> Result<Self, ArchiveError> {
@@ -142,7 +161,8 @@ impl ArchiveReader {
             Some(End::Failed) | None => None,
         };
         let stored = stop(self.ahead, &self.path)?.finish();
-        Ok(Digests { stored, snapshot: snapshot.unwrap_or(stored) })
+        let snapshot = snapshot.or(stored).ok_or_else(|| io_error(&self.path, thread_died()))?;
+        Ok(Digests { stored, snapshot })
     }
 
     /// The rest of the stored bytes as they are: once decoding has failed, their digest is all that can still be

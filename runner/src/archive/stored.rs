@@ -8,16 +8,21 @@ use qdrant_backup_shared::manifest::SizeAndDigest;
 
 use crate::stream::Tally;
 
-/// A source of which every byte is tallied.
+/// A source of which every byte is tallied, if anybody wants to know.
 pub(super) struct Stored {
     source: Box<dyn Read + Send>,
-    tally: Tally,
+    tally: Option<Tally>,
     read_bytes: Arc<AtomicU64>,
 }
 
 impl Stored {
     pub(super) fn new(source: Box<dyn Read + Send>) -> Self {
-        Self { source, tally: Tally::default(), read_bytes: Arc::default() }
+        Self { source, tally: Some(Tally::default()), read_bytes: Arc::default() }
+    }
+
+    /// The same without a tally.
+    pub(super) fn untallied(self) -> Self {
+        Self { tally: None, ..self }
     }
 
     /// How many bytes have come from the source, for others to watch.
@@ -26,8 +31,8 @@ impl Stored {
     }
 
     /// The tally of everything that was read.
-    pub(super) fn finish(self) -> SizeAndDigest {
-        self.tally.finish()
+    pub(super) fn finish(self) -> Option<SizeAndDigest> {
+        self.tally.map(Tally::finish)
     }
 }
 
@@ -37,7 +42,9 @@ impl Read for Stored {
         loop {
             match self.source.read(target) {
                 Ok(count) => {
-                    self.tally.update(&target[..count]);
+                    if let Some(tally) = &mut self.tally {
+                        tally.update(&target[..count]);
+                    }
                     self.read_bytes.fetch_add(count as u64, Ordering::Relaxed);
                     return Ok(count);
                 }

@@ -10,7 +10,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::manifest::Archive;
 
 use super::{Refusal, place};
-use crate::archive::ArchiveReader;
+use crate::archive::{ArchiveReader, Prove};
 use crate::exit::Exit;
 use crate::lock::ReadersLock;
 use crate::restore::{Choice, choose};
@@ -57,9 +57,10 @@ fn make_empty(into: &Path) -> Result<(), Refusal> {
 
 /// Reads the archive to its end before anything is unpacked from it.
 fn check(layout: &Layout, backup: &Backup, archive: &Archive) -> Result<(), Refusal> {
-    let reader = ArchiveReader::open(layout, &backup.manifest, archive).map_err(Refusal::failed)?;
+    let reader =
+        ArchiveReader::open(layout, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
     let digests = reader.finish().map_err(Refusal::failed)?;
-    if digests.stored != archive.stored || digests.snapshot != archive.snapshot {
+    if digests.snapshot != archive.snapshot {
         return Err(Refusal::failed(format!(
             "{} is not as its manifest says (length or digest); use another backup",
             archive.file_name
@@ -69,7 +70,8 @@ fn check(layout: &Layout, backup: &Backup, archive: &Archive) -> Result<(), Refu
 }
 
 fn unpack(layout: &Layout, backup: &Backup, archive: &Archive, into: &Path) -> Result<usize, Refusal> {
-    let reader = ArchiveReader::open(layout, &backup.manifest, archive).map_err(Refusal::failed)?;
+    let reader =
+        ArchiveReader::open(layout, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
     let failed = |error: io::Error| Refusal::failed(format!("unpacking into {}: {error}", into.display()));
     let mut tar = tar::Archive::new(reader);
     // The modes come back: some of these files hold keys.

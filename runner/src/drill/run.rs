@@ -15,6 +15,7 @@ use super::compare::compare;
 use super::give_way::GiveWay;
 use super::scratch::{self, is_scratch_of, scratch_name};
 use super::verdict::judge;
+use crate::archive::Prove;
 use crate::backup::Stages;
 use crate::restore::{
     ChoiceError, Destination, Facts, Put, RestoreError, check_version, put, settle_earlier,
@@ -179,7 +180,8 @@ async fn restore_and_compare(
     stages: &mut Stages,
 ) -> Result<Drilled, RestoreError> {
     let manifest = &backup.manifest;
-    let job = Put { manifest, target: scratch, existed: false };
+    // A drill vouches for the archive as a whole.
+    let job = Put { manifest, target: scratch, existed: false, prove: Prove::File };
     let points = put(session, &context.destination, &job, stages).await.map_err(|failed| failed.error)?;
     let findings = compare(&context.destination.client, scratch, manifest).await?;
     let failed = findings.first().map(|first| {

@@ -1,4 +1,4 @@
-//! `--dry-run`: is the archive what its manifest says? Reads it whole and changes nothing.
+//! `--dry-run`: is the snapshot in the archive what its manifest says? Reads it whole and changes nothing.
 
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::Manifest;
@@ -6,10 +6,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::RestoreError;
 use super::read::{read_whole, sole_archive};
+use crate::archive::Prove;
 use crate::console::Console;
 use crate::qdrant;
 
-/// Reads the archive of `manifest` whole and compares both digests, until `interrupt` is cancelled.
+/// Reads the archive of `manifest` whole and compares the digest of what would be restored, until `interrupt` is cancelled.
 ///
 /// # Errors
 /// When the backup cannot be restored by this version, or is damaged, or an interruption came.
@@ -26,7 +27,7 @@ pub async fn check_archive(
         let bar = bar.clone();
         move || {
             let archive = sole_archive(&manifest)?;
-            read_whole(&layout, &manifest, archive, |piece| {
+            read_whole(&layout, &manifest, archive, Prove::Snapshot, |piece| {
                 bar.inc(piece.len() as u64);
                 !interrupt.is_cancelled()
             })

@@ -13,6 +13,7 @@ use super::read::sole_archive;
 use super::settle::{compare_count, settle};
 use super::target::TargetState;
 use super::upload::{Failed, upload};
+use crate::archive::Prove;
 use crate::backup::Stages;
 use crate::console::Console;
 use crate::lock::ReadersLock;
@@ -42,6 +43,8 @@ pub struct Put<'a> {
     pub target: &'a CollectionName,
     /// Whether that collection exists already.
     pub existed: bool,
+    /// What has to be right for the server to be sent the last bytes.
+    pub prove: Prove,
 }
 
 impl Put<'_> {

@@ -1,4 +1,4 @@
-//! A backup's archive as the snapshot in it, piece by piece, with both digests compared at the end.
+//! A backup's archive as the snapshot in it, piece by piece, with what was to be proven compared at the end.
 
 use bytes::Bytes;
 use indicatif::HumanBytes;
@@ -6,7 +6,7 @@ use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, Scope, SizeAndDigest};
 
 use super::error::RestoreError;
-use crate::archive::{ArchiveReader, is_readable};
+use crate::archive::{ArchiveReader, Prove, is_readable};
 
 /// The archive to restore.
 ///
@@ -34,8 +34,8 @@ pub fn sole_archive(manifest: &Manifest) -> Result<&Archive, RestoreError> {
 }
 
 /// Reads the archive from its first to its last byte and gives the snapshot to `take`, which may end the reading by
-/// returning false. True when everything was read and is what the manifest says: only then can what was taken be trusted.
-/// Blocks.
+/// returning false. True when everything was read and what was to be proven is as the manifest says: only then can what was
+/// taken be trusted. Blocks.
 ///
 /// # Errors
 /// When the archive cannot be read, or is another one than the manifest says.
@@ -43,10 +43,11 @@ pub fn read_whole(
     layout: &Layout,
     manifest: &Manifest,
     archive: &Archive,
+    prove: Prove,
     mut take: impl FnMut(Bytes) -> bool,
 ) -> Result<bool, RestoreError> {
     let damaged = |problem: String| RestoreError::Damaged { file: archive.file_name.clone(), problem };
-    let mut reader = ArchiveReader::open(layout, manifest, archive)?;
+    let mut reader = ArchiveReader::open(layout, manifest, archive, prove)?;
     let mut read_bytes = 0;
     loop {
         let piece = reader.next_piece()?;
@@ -63,7 +64,9 @@ pub fn read_whole(
         }
     }
     let digests = reader.finish()?;
-    compare("the stored file", archive.stored, digests.stored).map_err(damaged)?;
+    if let Some(stored) = digests.stored {
+        compare("the stored file", archive.stored, stored).map_err(damaged)?;
+    }
     compare("the snapshot in it", archive.snapshot, digests.snapshot).map_err(damaged)?;
     Ok(true)
 }

@@ -13,6 +13,7 @@ use super::leftover;
 use super::plan::{Facts, Plan, PlanOptions, plan_all};
 use super::put::{Destination, Put, PutError, put};
 use super::target::TargetState;
+use crate::archive::Prove;
 use crate::backup::{BackupContext, Stages, back_up};
 use crate::qdrant::Error;
 use crate::session::Session;
@@ -200,7 +201,7 @@ async fn attempt(
             return Err(PutError { error, state: before });
         }
     };
-    let job = Put { manifest: &backup.manifest, target: &plan.target, existed };
+    let job = Put { manifest: &backup.manifest, target: &plan.target, existed, prove: Prove::Snapshot };
     let points = put(session, &context.destination, &job, stages).await?;
     if !plan.aliases.is_empty() {
         let client = &context.destination.client;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use indicatif::HumanBytes;
-use qdrant_backup_shared::manifest::{Archive, Manifest};
+use qdrant_backup_shared::manifest::Archive;
 use qdrant_backup_shared::operation::Stage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -36,8 +36,8 @@ pub struct Failed {
     pub answered: bool,
 }
 
-/// Uploads the snapshot under `file_name`. The last bytes of the request are only sent once both digests of the archive
-/// are right, so that of a damaged one the server never has the whole.
+/// Uploads the snapshot under `file_name`. The last bytes of the request are only sent once what was to be proven
+/// of the archive is, so that of a damaged one the server never has the whole.
 pub async fn upload(
     session: &mut Session,
     destination: &Destination,
@@ -53,7 +53,7 @@ pub async fn upload(
     let upload = Upload { file_name: file_name.clone(), size_bytes, checksum: archive.snapshot.sha256 };
     let (sender, pieces) = mpsc::channel(QUEUE_PIECES);
     let stop = CancellationToken::new();
-    let reading = spawn_reader(session, put.manifest, archive, sender, &stop);
+    let reading = spawn_reader(session, put, archive, sender, &stop);
     tracing::info!("Uploading {} to \"{}\" at {}", HumanBytes(size_bytes), put.target, client.url());
 
     let progress = UploadProgress::default();
@@ -79,12 +79,13 @@ pub async fn upload(
 
 fn spawn_reader(
     session: &Session,
-    manifest: &Manifest,
+    put: &Put<'_>,
     archive: &Archive,
     sender: mpsc::Sender<Piece>,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<Result<(), RestoreError>> {
-    let (layout, manifest, archive) = (session.layout().clone(), manifest.clone(), archive.clone());
+    let (layout, manifest, archive) = (session.layout().clone(), put.manifest.clone(), archive.clone());
+    let prove = put.prove;
     let stop = stop.clone();
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
@@ -93,7 +94,7 @@ fn spawn_reader(
             let sent = stop.run_until_cancelled(sender.send(piece));
             matches!(runtime.block_on(sent), Some(Ok(())))
         };
-        if read_whole(&layout, &manifest, &archive, |bytes: Bytes| send(Piece::Data(bytes)))? {
+        if read_whole(&layout, &manifest, &archive, prove, |bytes: Bytes| send(Piece::Data(bytes)))? {
             send(Piece::End);
         }
         Ok(())

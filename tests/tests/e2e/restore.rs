@@ -291,6 +291,30 @@ fn aliases_are_set_when_asked_for_and_moved_only_by_force() {
 }
 
 #[test]
+fn damage_that_is_not_to_the_snapshot_keeps_nobody_from_it_and_is_told_by_who_looks_for_damage() {
+    let (_source, place) = backed_up();
+    let target = StandIn::start(Setup::empty());
+    let name = CollectionName::new("minilm_general").unwrap();
+    let backup = place.backups("minilm_general").remove(0);
+    let path = place.layout().collection(&name).join(&backup.manifest.archives[0].file_name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The time in the gzip header.
+    bytes[4] ^= 1;
+    atomic::write(&path, 0o600, &bytes).unwrap();
+    let to = ["--collection", "minilm_general", "--to", &target.url()];
+    let with = |command: &'static str, more: &[&'static str]| [&[command], &to[..], more].concat();
+    place.run(&with("restore", &["--dry-run"])).success();
+    place.run(&with("restore", &[])).success();
+    assert_eq!(count(&target, "minilm_general"), Some(100));
+    let snapshot = place.beside("snapshot");
+    place.run(&["export", "-c", "minilm_general", "-o", snapshot.to_str().unwrap()]).success();
+    let digest = Sha256::digest(std::fs::read(&snapshot).unwrap());
+    assert_eq!(backup.manifest.archives[0].snapshot.sha256.as_bytes()[..], digest[..]);
+    place.run(&with("drill", &[])).code(4).says(&["the stored file has the checksum"]);
+    place.run(&["verify", "--collection", "minilm_general"]).code(4).says(&["archive_checksum"]);
+}
+
+#[test]
 fn every_recorded_failure_is_one_line_and_leaves_nothing_on_the_server() {
     let no_collection = "nothing was restored|does not exist";
     for (what, expected) in [

@@ -43,8 +43,8 @@ const INTRODUCTION: &str = "# Performance
   slower than that, the disk sets the time for all of them.
 - `verify` computes two digests, of the stored and of the plain bytes, and looks inside; `openssl dgst` computes one. The two run on different
   threads, so on two cores nothing else fits beside them.
-- A restore computes both digests and decompresses, where `curl -F` only reads and sends, and the server hashes what it gets. Here all of that shares the
-  same cores, and with two of them that is what a compressed archive costs beside curl.
+- A restore decompresses and computes the digest of the snapshot, where `curl -F` only reads and sends; the server hashes what it gets. All of that
+  shares the same cores.
 - SHA-256 uses the processor's own instructions where it has them; it is found out when the program starts (crate `sha2`).
 ";
 

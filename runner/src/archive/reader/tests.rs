@@ -67,7 +67,7 @@ fn read(
     source: impl Read + Send + 'static,
     encoding: &[Encoding],
 ) -> Result<(Vec<u8>, Digests), ArchiveError> {
-    let mut reader = ArchiveReader::new(source, Path::new("a.gz"), encoding)?;
+    let mut reader = ArchiveReader::new(source, Path::new("a.gz"), encoding, Prove::File)?;
     let mut snapshot = Vec::new();
     reader
         .by_ref()
@@ -95,8 +95,22 @@ fn the_snapshot_comes_out_and_both_digests_are_of_everything() {
     for (stored, encoding) in archives {
         let (snapshot, digests) = read(faulty(&stored, false), &encoding).unwrap();
         assert_eq!(snapshot, data[..1_000_000]);
-        is(digests.stored, &stored);
+        is(digests.stored.unwrap(), &stored);
         is(digests.snapshot, &data);
+    }
+}
+
+#[test]
+fn the_digest_of_stored_bytes_is_left_out_where_only_the_snapshot_is_to_be_proven() {
+    let mut archives = vec![(data(), vec![])];
+    archives.extend(COMPRESSED.map(|(compress, encoding)| (compress(&data()), vec![encoding])));
+    for (stored, encoding) in archives {
+        let source = faulty(&stored, false);
+        let reader = ArchiveReader::new(source, Path::new("a"), &encoding, Prove::Snapshot).unwrap();
+        let digests = reader.finish().unwrap();
+        is(digests.snapshot, &data());
+        // Of a plain snapshot it is the same one.
+        assert_eq!(digests.stored, encoding.is_empty().then_some(digests.snapshot));
     }
 }
 
@@ -113,7 +127,8 @@ fn what_is_not_whole_to_its_end_is_corrupt_and_the_stored_bytes_can_still_be_tol
         let zeros = [whole.as_slice(), &[0; 512]].concat();
         for stored in [flipped, checksum, cut, garbage, zeros, b"nothing like it".to_vec(), Vec::new()] {
             let encoding = std::slice::from_ref(&encoding);
-            let mut reader = ArchiveReader::new(faulty(&stored, false), Path::new("a"), encoding).unwrap();
+            let mut reader =
+                ArchiveReader::new(faulty(&stored, false), Path::new("a"), encoding, Prove::File).unwrap();
             let error = loop {
                 match reader.fill_buf() {
                     Ok([]) => panic!("{} bytes pass for whole {encoding:?}", stored.len()),
@@ -126,7 +141,7 @@ fn what_is_not_whole_to_its_end_is_corrupt_and_the_stored_bytes_can_still_be_tol
             };
             let error = error.downcast::<ArchiveError>().unwrap();
             assert!(matches!(error, ArchiveError::Corrupt { .. }), "{error}");
-            is(reader.into_stored().unwrap().finish().unwrap().stored, &stored);
+            is(reader.into_stored().unwrap().finish().unwrap().stored.unwrap(), &stored);
         }
     }
 }
@@ -154,7 +169,7 @@ fn unknown_encodings_are_refused_by_name() {
         vec![Encoding::Zstd, Encoding::Gzip],
         vec![Encoding::Other("rot13\n".to_owned())],
     ] {
-        let error = ArchiveReader::new(io::empty(), Path::new("a"), &encoding).unwrap_err();
+        let error = ArchiveReader::new(io::empty(), Path::new("a"), &encoding, Prove::File).unwrap_err();
         assert!(matches!(error, ArchiveError::Unsupported { .. }), "{error}");
         assert!(!error.to_string().contains('\n'));
     }
@@ -170,7 +185,7 @@ fn only_a_regular_file_in_the_collections_directory_is_opened() {
     std::fs::create_dir_all(&inside).unwrap();
     let archive = manifest.archives[0].clone();
     let path = inside.join(&archive.file_name);
-    let open = || ArchiveReader::open(&layout, &manifest, &archive);
+    let open = || ArchiveReader::open(&layout, &manifest, &archive, Prove::Snapshot);
 
     assert!(matches!(open(), Err(ArchiveError::Missing { .. })));
     atomic::write(&directory.path().join("outside"), 0o600, &gzip(b"x")).unwrap();
@@ -191,5 +206,8 @@ fn only_a_regular_file_in_the_collections_directory_is_opened() {
 
     manifest.archives[0].file_name = "../../outside".to_owned();
     let archive = manifest.archives[0].clone();
-    assert!(matches!(ArchiveReader::open(&layout, &manifest, &archive), Err(ArchiveError::NotAFile { .. })));
+    assert!(matches!(
+        ArchiveReader::open(&layout, &manifest, &archive, Prove::Snapshot),
+        Err(ArchiveError::NotAFile { .. })
+    ));
 }

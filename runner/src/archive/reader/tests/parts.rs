@@ -23,19 +23,23 @@ fn length_field(compression: Compression) -> std::ops::Range<usize> {
 
 /// What the reader makes of it, and its digest of the stored bytes, which must be right whatever they are.
 fn ours(stored: &[u8], encoding: &Encoding) -> Result<Vec<u8>, ArchiveError> {
-    let mut reader =
-        ArchiveReader::new(io::Cursor::new(stored.to_vec()), Path::new("a"), std::slice::from_ref(encoding))
-            .unwrap();
+    let mut reader = ArchiveReader::new(
+        io::Cursor::new(stored.to_vec()),
+        Path::new("a"),
+        std::slice::from_ref(encoding),
+        Prove::File,
+    )
+    .unwrap();
     let mut snapshot = Vec::new();
     match reader.read_to_end(&mut snapshot) {
         Ok(_) => {
             let digests = reader.finish().unwrap();
-            is(digests.stored, stored);
+            is(digests.stored.unwrap(), stored);
             is(digests.snapshot, &snapshot);
             Ok(snapshot)
         }
         Err(error) => {
-            is(reader.into_stored().unwrap().finish().unwrap().stored, stored);
+            is(reader.into_stored().unwrap().finish().unwrap().stored.unwrap(), stored);
             Err(error.downcast::<ArchiveError>().unwrap())
         }
     }
@@ -166,9 +170,13 @@ fn corruption_before_a_disk_fault_is_corruption_and_the_fault_is_told_when_the_r
         let one = part(compression, &data()[..100_000]);
         let mut stored = [one.as_slice(), &one].concat();
         stored[one.len() / 2] ^= 1;
-        let mut reader =
-            ArchiveReader::new(faulty(&stored, true), Path::new("a"), std::slice::from_ref(&encoding))
-                .unwrap();
+        let mut reader = ArchiveReader::new(
+            faulty(&stored, true),
+            Path::new("a"),
+            std::slice::from_ref(&encoding),
+            Prove::File,
+        )
+        .unwrap();
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err().downcast::<ArchiveError>().unwrap();
         assert!(matches!(error, ArchiveError::Corrupt { .. }), "{error}");
         let error = reader.into_stored().unwrap().finish().unwrap_err();
@@ -204,7 +212,8 @@ fn an_archive_is_not_read_much_further_ahead_than_was_taken_and_not_on_when_nobo
             let (_gone, gone) = mpsc::channel();
             let source = Endless { part: io::Cursor::new(part), _gone };
             let mut reader =
-                ArchiveReader::new(source, Path::new("a"), std::slice::from_ref(&encoding)).unwrap();
+                ArchiveReader::new(source, Path::new("a"), std::slice::from_ref(&encoding), Prove::File)
+                    .unwrap();
             let mut taken = 0;
             while taken < 40_000_000 {
                 taken += reader.next_piece().unwrap().len() as u64;
