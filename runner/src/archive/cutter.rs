@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_backups_write_is_parts_and_nothing_else() {
-        // Blocks that are stored, Huffman-coded and compressed.
+        // Noise, noise of fewer bits, and zeros.
         let mut random = fastrand::Rng::with_seed(1);
         let mut data: Vec<u8> = (0..600_000).map(|_| random.u8(..)).collect();
         data.extend((0..600_000).map(|_| random.u8(..64)));
@@ -121,7 +121,9 @@ mod tests {
                     Cut::Loose(_) | Cut::Failed(_) => panic!("{format:?}: not a part, after {parts}"),
                 }
             }
-            assert!(plain == data && parts == 4, "{format:?}: {parts} parts");
+            assert!(plain == data, "{format:?}");
+            // A frame for each block; members also where one kind of bytes follows another.
+            assert_eq!(parts, if format == Format::Gzip { 5 } else { 4 }, "{format:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use qdrant_backup_shared::manifest::Encoding;
 
 use super::blocks::BlockWriter;
-use super::gzip::Member;
+use super::gzip::Members;
 use super::zstd::Frames;
 
 /// How archives are stored.
@@ -46,7 +46,7 @@ impl<W: Write> Encoder<W> {
     pub fn new(compression: Compression, inner: W) -> io::Result<Self> {
         Ok(match compression {
             Compression::None => Self::Plain(inner),
-            Compression::Gzip => Self::Blocks(BlockWriter::new(inner, || Ok(Member))?),
+            Compression::Gzip => Self::Blocks(BlockWriter::new(inner, Members::new)?),
             Compression::Zstd => Self::Blocks(BlockWriter::new(inner, Frames::new)?),
         })
     }

@@ -1,53 +1,78 @@
-//! Deciding how a block is compressed, by looking at a little of it.
+//! Deciding how a section of a block is compressed, by looking at a little of it.
 //!
-//! Vectors are most of a snapshot and hardly shrink: their low bytes are noise. What shrinks of them, the skewed high bytes, Huffman
-//! coding alone finds; searching them for repetitions only costs time. Payloads and indexes shrink to a fraction.
+//! Vectors are most of a snapshot and hardly shrink: their low bytes are noise, and what little can be had of the rest costs more time than
+//! everything else together, when they are read again as well. Payloads and indexes shrink to a fraction.
 
-use zlib_rs::{DeflateConfig, ReturnCode, Strategy, compress_slice};
-
+use super::deflater::Deflater;
 use crate::stream::blocks::{PIECE_BYTES, pieces};
 
-/// How a block is written.
+/// How a section is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// As it is.
     Store,
-    /// Huffman-coded, without a search for repetitions.
-    Huffman,
-    /// Compressed in full.
-    Full,
+    /// Compressed.
+    Deflate,
 }
 
-/// Pieces of a block that are looked at.
-const PIECES: usize = 8;
+/// Pieces of a section that are looked at.
+const PIECES: usize = 2;
 /// Pieces that are compressed on trial.
-const TRIALS: usize = 3;
+const TRIALS: usize = 1;
 
-/// A search for repetitions must gain this much on Huffman coding alone.
-const WORTH_A_SEARCH: f64 = 0.90;
-/// Huffman coding must leave no more than this.
-const WORTH_CODING: f64 = 0.90;
+/// Compression must leave no more than this.
+const WORTH_COMPRESSING: f64 = 0.90;
 
-/// The level of zlib-rs for full compression, and for trials: 1 makes noise larger, more costs more than it saves.
-pub const FULL_LEVEL: i32 = 2;
+/// Entropies that differ by less are those of bytes of one kind.
+const ALIKE: f64 = 0.02;
+/// After so many sections a trial is made anew, however much they are alike.
+const SECTIONS_A_TRIAL: usize = 4;
 
-/// Chooses the method for `block`.
-pub fn judge(block: &[u8]) -> Method {
-    let coded = entropy(block);
-    if trial(block) < coded * WORTH_A_SEARCH {
-        Method::Full
-    } else if coded <= WORTH_CODING {
-        Method::Huffman
-    } else {
-        Method::Store
+/// Judges the sections of one block, one after the other.
+pub struct Judge<'a> {
+    /// Makes the trials.
+    deflater: &'a mut Deflater,
+    last: Option<Last>,
+}
+
+/// The section that a trial was last made of.
+struct Last {
+    entropy: f64,
+    method: Method,
+    /// For how many more it may stand.
+    left: usize,
+}
+
+impl<'a> Judge<'a> {
+    /// One that has seen nothing yet.
+    pub fn new(deflater: &'a mut Deflater) -> Self {
+        Self { deflater, last: None }
+    }
+
+    /// Chooses the method for the next section. A trial costs most of the time that judging takes, so one stands for the sections
+    /// that follow and look alike.
+    pub fn judge(&mut self, section: &[u8]) -> Method {
+        let entropy = entropy(section);
+        if let Some(last) = &mut self.last
+            && last.left > 0
+            && (last.entropy - entropy).abs() < ALIKE
+        {
+            last.left -= 1;
+            return last.method;
+        }
+        // The code of a short trial takes its share of what it leaves; of more it would be less, as the entropy says.
+        let left = entropy.min(trial(section, self.deflater));
+        let method = if left <= WORTH_COMPRESSING { Method::Deflate } else { Method::Store };
+        self.last = Some(Last { entropy, method, left: SECTIONS_A_TRIAL - 1 });
+        method
     }
 }
 
-/// What Huffman coding would leave of the block, as a share: the entropy of single bytes, but at least a bit for each.
-fn entropy(block: &[u8]) -> f64 {
+/// What Huffman coding would leave of the section, as a share: the entropy of single bytes, but at least a bit for each.
+fn entropy(section: &[u8]) -> f64 {
     let mut counts = [0_u32; 256];
     let mut total = 0_u32;
-    for piece in pieces(block, PIECES) {
+    for piece in pieces(section, PIECES) {
         for byte in piece {
             counts[usize::from(*byte)] += 1;
             total += 1;
@@ -68,20 +93,13 @@ fn entropy(block: &[u8]) -> f64 {
     bits.max(1.0) / 8.0
 }
 
-/// What full compression leaves of a few pieces, as a share.
-fn trial(block: &[u8]) -> f64 {
-    let config = DeflateConfig {
-        level: FULL_LEVEL,
-        window_bits: -15,
-        strategy: Strategy::Default,
-        ..DeflateConfig::default()
-    };
+/// What compression leaves of a little of it, as a share.
+fn trial(section: &[u8], deflater: &mut Deflater) -> f64 {
     let mut output = [0; PIECE_BYTES * 2];
     let (mut before, mut after) = (0, 0);
-    for piece in pieces(block, TRIALS) {
-        let (compressed, result) = compress_slice(&mut output, piece, config);
+    for piece in pieces(section, TRIALS) {
         before += piece.len();
-        after += if result == ReturnCode::Ok { compressed.len() } else { piece.len() };
+        after += deflater.deflate(piece, &mut output).unwrap_or(piece.len());
     }
     if before == 0 { 1.0 } else { after as f64 / before as f64 }
 }
@@ -102,26 +120,47 @@ mod tests {
             .collect()
     }
 
+    fn judged(section: &[u8]) -> Method {
+        Judge::new(&mut Deflater::new().unwrap()).judge(section)
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "test data")]
     #[test]
-    fn noise_is_stored_text_is_compressed_and_skewed_bytes_are_coded() {
-        assert_eq!(judge(&noise(1 << 19)), Method::Store);
+    fn noise_is_stored_and_what_repeats_itself_or_is_skewed_is_compressed() {
+        assert_eq!(judged(&noise(1 << 16)), Method::Store);
         let text: Vec<u8> =
-            b"the quick brown fox jumps over the lazy dog ".iter().copied().cycle().take(1 << 19).collect();
-        assert_eq!(judge(&text), Method::Full);
-        assert_eq!(judge(&vec![0; 1 << 19]), Method::Full);
+            b"the quick brown fox jumps over the lazy dog ".iter().copied().cycle().take(1 << 16).collect();
+        assert_eq!(judged(&text), Method::Deflate);
+        assert_eq!(judged(&vec![0; 1 << 16]), Method::Deflate);
         // Skewed and without repetitions: sums of noise.
-        let (a, b, c) = (noise(1 << 21), 1 << 19, 1 << 20);
-        let skewed: Vec<u8> = (0..1 << 19)
+        let (a, b, c) = (noise(1 << 18), 1 << 16, 1 << 17);
+        let skewed: Vec<u8> = (0..1 << 16)
             .map(|i| ((u32::from(a[i]) + u32::from(a[i + b]) + u32::from(a[i + c])) / 12) as u8)
             .collect();
-        assert_eq!(judge(&skewed), Method::Huffman);
+        assert_eq!(judged(&skewed), Method::Deflate);
     }
 
     #[test]
-    fn short_and_empty_blocks_are_judged_too() {
-        assert_eq!(judge(&[]), Method::Store);
-        judge(&[1]);
-        judge(&noise(5000));
+    fn one_trial_stands_for_some_sections_that_look_alike_and_for_no_others() {
+        let mut deflater = Deflater::new().unwrap();
+        let mut judge = Judge::new(&mut deflater);
+        let noise = noise(4 << 16);
+        let mut sections = noise.chunks(1 << 16);
+        // Looks like noise, byte by byte, and is the same all over.
+        let repeated = noise[..2 << 10].repeat(1 << 5);
+        assert_eq!(judge.judge(sections.next().unwrap()), Method::Store);
+        assert_eq!(judge.judge(&[0; 1 << 16]), Method::Deflate, "looks different");
+        for section in sections {
+            assert_eq!(judge.judge(section), Method::Store);
+        }
+        assert_eq!(judge.judge(&repeated), Method::Store, "the last of four");
+        assert_eq!(judge.judge(&repeated), Method::Deflate, "and now it is tried");
+    }
+
+    #[test]
+    fn short_and_empty_sections_are_judged_too() {
+        assert_eq!(judged(&[]), Method::Store);
+        judged(&[1]);
+        judged(&noise(5000));
     }
 }

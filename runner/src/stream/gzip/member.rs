@@ -1,11 +1,14 @@
-//! One block as one gzip member (RFC 1952) with one deflate stream (RFC 1951).
+//! One block as gzip members (RFC 1952), each with one deflate stream (RFC 1951).
 
 use std::io;
 
-use zlib_rs::{DeflateConfig, ReturnCode, Strategy, compress_bound, compress_slice};
+use super::deflater::Deflater;
+use super::judge::{Judge, Method};
+use crate::stream::blocks::{BlockEncoder, PIECE_BYTES};
 
-use super::judge::{FULL_LEVEL, Method, judge};
-use crate::stream::blocks::BlockEncoder;
+/// A block is judged in sections of so many bytes, and what is next to each other and of one kind becomes one member: vectors
+/// that were compressed in full because text follows in their block would take more time than all the rest of it.
+const SECTION_BYTES: usize = 64 << 10;
 
 /// Magic, method 8, an extra field, no time, no hints, unknown system; then the extra field: its length 8, our
 /// subfield `QB` of length 4, which holds the member's length in bytes.
@@ -19,40 +22,68 @@ const TRAILER_BYTES: usize = 8;
 const STORED_MAX_BYTES: usize = 65_535;
 
 /// Makes gzip members of blocks.
-#[derive(Debug)]
-pub struct Member;
+pub struct Members {
+    deflater: Deflater,
+}
 
-impl BlockEncoder for Member {
-    fn encode(&mut self, block: &[u8], encoded: &mut Vec<u8>) -> io::Result<()> {
-        encode(block, encoded)
+impl Members {
+    /// An encoder for one thread.
+    ///
+    /// # Errors
+    /// When there is no compressor.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { deflater: Deflater::new()? })
+    }
+
+    /// What `block` consists of: bytes of one kind, and what is to be done with them.
+    fn stretches<'a>(&mut self, block: &'a [u8]) -> Vec<(Method, &'a [u8])> {
+        let mut stretches = Vec::with_capacity(block.len() / SECTION_BYTES + 1);
+        let mut judge = Judge::new(&mut self.deflater);
+        // Nothing at all is a stretch too.
+        let (mut start, mut method, mut at) = (0, Method::Store, 0);
+        while at < block.len() {
+            // What would be left is too little to be judged by itself.
+            let left = block.len() - at;
+            let end = if left < SECTION_BYTES + PIECE_BYTES { block.len() } else { at + SECTION_BYTES };
+            let next = judge.judge(&block[at..end]);
+            if at > start && next != method {
+                stretches.push((method, &block[start..at]));
+                start = at;
+            }
+            (method, at) = (next, end);
+        }
+        stretches.push((method, &block[start..]));
+        stretches
+    }
+
+    /// Appends `plain` to `members` as one more.
+    fn append(&mut self, method: Method, plain: &[u8], members: &mut Vec<u8>) -> io::Result<()> {
+        let start = members.len();
+        members.extend_from_slice(&HEADER_START);
+        members.extend_from_slice(&[0; HEADER_BYTES - HEADER_START.len()]);
+        // The sample may have misled: what would be longer than this is stored.
+        let bound = stored_bytes(plain.len());
+        if method == Method::Store || !compress(&mut self.deflater, plain, members, bound) {
+            store(plain, members);
+        }
+        let mut crc = flate2::Crc::new();
+        crc.update(plain);
+        members.extend_from_slice(&crc.sum().to_le_bytes());
+        members.extend_from_slice(&length(plain.len())?.to_le_bytes());
+        let total = length(members.len() - start)?;
+        members[start + HEADER_START.len()..start + HEADER_BYTES].copy_from_slice(&total.to_le_bytes());
+        Ok(())
     }
 }
 
-/// Writes `block` to `member`, which is emptied first. Blocks are at most a few megabytes.
-///
-/// # Errors
-/// When the compressor fails, which it has no reason to.
-fn encode(block: &[u8], member: &mut Vec<u8>) -> io::Result<()> {
-    member.clear();
-    member.extend_from_slice(&HEADER_START);
-    member.extend_from_slice(&[0; HEADER_BYTES - HEADER_START.len()]);
-    match judge(block) {
-        Method::Store => store(block, member),
-        Method::Huffman => compress(block, member, Strategy::HuffmanOnly)?,
-        Method::Full => compress(block, member, Strategy::Default)?,
+impl BlockEncoder for Members {
+    fn encode(&mut self, block: &[u8], encoded: &mut Vec<u8>) -> io::Result<()> {
+        encoded.clear();
+        for (method, plain) in self.stretches(block) {
+            self.append(method, plain, encoded)?;
+        }
+        Ok(())
     }
-    if member.len() > HEADER_BYTES + stored_bytes(block.len()) {
-        // The sample misled: stored, it is never larger than this.
-        member.truncate(HEADER_BYTES);
-        store(block, member);
-    }
-    let mut crc = flate2::Crc::new();
-    crc.update(block);
-    member.extend_from_slice(&crc.sum().to_le_bytes());
-    member.extend_from_slice(&length(block.len())?.to_le_bytes());
-    let total = length(member.len())?;
-    member[HEADER_START.len()..HEADER_BYTES].copy_from_slice(&total.to_le_bytes());
-    Ok(())
 }
 
 fn length(bytes: usize) -> io::Result<u32> {
@@ -82,17 +113,13 @@ fn store(block: &[u8], member: &mut Vec<u8>) {
     }
 }
 
-fn compress(block: &[u8], member: &mut Vec<u8>, strategy: Strategy) -> io::Result<()> {
-    let config = DeflateConfig { level: FULL_LEVEL, window_bits: -15, strategy, ..DeflateConfig::default() };
-    let start = member.len();
-    member.resize(start + compress_bound(block.len()), 0);
-    let (compressed, result) = compress_slice(&mut member[start..], block, config);
-    let end = start + compressed.len();
-    if result != ReturnCode::Ok {
-        return Err(io::Error::other(format!("the compressor failed: {result:?}")));
-    }
-    member.truncate(end);
-    Ok(())
+/// Whether `plain` was appended as a deflate stream; not when it would be as long as `bound` or longer.
+fn compress(deflater: &mut Deflater, plain: &[u8], members: &mut Vec<u8>, bound: usize) -> bool {
+    let start = members.len();
+    members.resize(start + bound, 0);
+    let count = deflater.deflate(plain, &mut members[start..]);
+    members.truncate(start + count.unwrap_or_default());
+    count.is_some()
 }
 
 #[cfg(test)]
@@ -111,29 +138,59 @@ mod tests {
         plain
     }
 
+    fn encoded(block: &[u8]) -> Vec<u8> {
+        let mut members = vec![1, 2, 3];
+        Members::new().unwrap().encode(block, &mut members).unwrap();
+        members
+    }
+
     #[test]
     fn the_header_says_how_long_the_member_is() {
-        let mut member = Vec::new();
         for length in [0, 1, 65_535, 65_536, 200_000] {
-            encode(&vec![7; length], &mut member).unwrap();
+            let member = encoded(&vec![7; length]);
             assert_eq!(u32::from_le_bytes(member[16..20].try_into().unwrap()) as usize, member.len());
             assert_eq!(decode(&member), vec![7; length]);
         }
     }
 
+    #[test]
+    fn what_is_of_different_kinds_becomes_different_members() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let section = SECTION_BYTES;
+        // Noise, zeros from the middle of a section on, noise again, and a little of it more than fits.
+        let mut block: Vec<u8> = (0..2 * section).map(|_| random.u8(..)).collect();
+        block.resize(5 * section + 7, 0);
+        block.extend((0..2 * section).map(|_| random.u8(..)));
+        let lengths = |block: &[u8]| -> Vec<(Method, usize)> {
+            let mut members = Members::new().unwrap();
+            members.stretches(block).iter().map(|(method, bytes)| (*method, bytes.len())).collect()
+        };
+        assert_eq!(
+            lengths(&block),
+            [(Method::Store, 2 * section), (Method::Deflate, 3 * section), (Method::Store, 2 * section + 7)]
+        );
+        assert_eq!(lengths(&[]), [(Method::Store, 0)]);
+        let members = encoded(&block);
+        let mut plain = Vec::new();
+        flate2::read::MultiGzDecoder::new(members.as_slice()).read_to_end(&mut plain).unwrap();
+        assert!(plain == block);
+        assert!(members.len() < 4 * section + 2_000, "{}", members.len());
+    }
+
     proptest! {
         #[test]
-        fn every_method_gives_back_what_it_was_given(block in proptest::collection::vec(any::<u8>(), 0..200_000), mask in any::<u8>()) {
+        fn both_methods_give_back_what_they_were_given(block in proptest::collection::vec(any::<u8>(), 0..200_000), mask in any::<u8>()) {
             let block: Vec<u8> = block.into_iter().map(|byte| byte & mask).collect();
-            let mut member = vec![1, 2, 3];
-            encode(&block, &mut member).unwrap();
+            let member = encoded(&block);
             prop_assert_eq!(decode(&member), block.clone());
-            for method in [zlib_rs::Strategy::HuffmanOnly, zlib_rs::Strategy::Default] {
+            let mut deflater = Deflater::new().unwrap();
+            // Twice, because the second stream is made with what the first one used.
+            for block in [&block[..], &block[block.len() / 3..]] {
                 let mut raw = Vec::new();
-                compress(&block, &mut raw, method).unwrap();
+                prop_assert!(compress(&mut deflater, block, &mut raw, block.len() + 1_000));
                 let mut plain = Vec::new();
                 flate2::read::DeflateDecoder::new(raw.as_slice()).read_to_end(&mut plain).unwrap();
-                prop_assert_eq!(&plain, &block);
+                prop_assert_eq!(&plain, block);
             }
             prop_assert!(member.len() <= HEADER_BYTES + TRAILER_BYTES + stored_bytes(block.len()));
         }
