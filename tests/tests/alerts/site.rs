@@ -10,6 +10,9 @@ use e2e::{Exporter, Place, Ran};
 /// The collection that every machine has.
 pub const DOCS: &str = "docs";
 
+/// Long enough for no backup to become too old during the test.
+pub const CRON: &str = "0 2 * * *";
+
 /// A machine, known to Prometheus by its name.
 pub struct Site {
     pub name: &'static str,
@@ -25,12 +28,16 @@ impl Site {
         let docs = Collection::generated(DOCS, GeneratedSnapshot::new(200 << 10).points_count(10));
         let server = StandIn::start(Setup::empty().collection(docs));
         let place = Place::new(&server.url());
-        place.configure(&format!(
-            "qdrant:\n  retries: 0\nretention:\n  keep_days: 14\nschedule:\n  cron: \"{cron}\"\n"
-        ));
+        place.configure(&config(cron));
         let mut site = Self { name, server, place, address: free_address(), exporter: None };
         site.start_exporter();
         site
+    }
+
+    /// Has drills done as well, in the first run and on the server at `url`.
+    pub fn drill_at(&self, url: &str) {
+        let drill = format!("drill:\n  url: {url}\n  cron: \"0 3 * * *\"\n");
+        self.place.configure(&format!("{}{drill}", config(CRON)));
     }
 
     /// Makes its directory a repository.
@@ -58,4 +65,8 @@ impl Site {
         let oldest = self.place.backups(DOCS).remove(0).manifest;
         self.place.layout().collection(&oldest.collection).join(&oldest.archives[0].file_name)
     }
+}
+
+fn config(cron: &str) -> String {
+    format!("qdrant:\n  retries: 0\nretention:\n  keep_days: 14\nschedule:\n  cron: \"{cron}\"\n")
 }

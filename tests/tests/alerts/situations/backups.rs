@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::qdrant_stand_in::{Effect, Endpoint, Fault};
+use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup, StandIn};
 use e2e::{Running, eventually};
 use qdrant_backup_shared::atomic;
 use rustix::process::Signal;
@@ -168,6 +168,30 @@ pub fn another_server(site: &mut Site, chain: &Chain) {
     chain.resolves(site, &changed);
     // Between the two commands the last prune is still a failure, and nothing inhibits that.
     chain.assert_told_of(site, &["SourceChanged"], &["RunFailed"]);
+}
+
+pub fn no_drill_that_passes(site: &mut Site, chain: &Chain) {
+    let target = StandIn::start(Setup::empty());
+    target.faults(|faults| faults.add(Fault::status(503)));
+    site.drill_at(&target.url());
+    site.init();
+    site.run().code(3);
+    let undrilled = Expected {
+        alert: "DrillTooOld",
+        severity: "info",
+        labels: &[],
+        summary: "No restore drill has passed in time.",
+        description: "Drills of undrilled are scheduled, and none has passed within two of their intervals.",
+        last_good_backup: "… ago",
+        command: "qdrant-backup drill --backup least-recent",
+    };
+    chain.fires(site, &undrilled);
+    target.faults(|faults| faults.clear());
+    site.place.run(&["drill", "--backup", "least-recent"]).success();
+    chain.is_quiet(site);
+    // Whoever reads of these reads them once.
+    assert!(!chain.has_resolved(site, &undrilled));
+    chain.assert_told_of(site, &["DrillTooOld", "RunFailed"], &[]);
 }
 
 pub fn no_run_any_more(site: &mut Site, chain: &Chain) {

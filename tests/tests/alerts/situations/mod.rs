@@ -4,7 +4,7 @@ mod backups;
 mod exporter;
 
 use crate::chain::Chain;
-use crate::site::Site;
+use crate::site::{CRON, Site};
 
 /// A situation, and how it goes.
 pub struct Situation {
@@ -16,8 +16,7 @@ pub struct Situation {
 }
 
 const fn situation(name: &'static str, run: fn(&mut Site, &Chain)) -> Situation {
-    // Long enough for no backup to become too old during the test.
-    Situation { name, cron: "0 2 * * *", run }
+    Situation { name, cron: CRON, run }
 }
 
 /// Every situation.
@@ -28,6 +27,7 @@ pub const SITUATIONS: &[Situation] = &[
     situation("deleted", backups::a_deleted_archive),
     situation("killed", backups::a_killed_run),
     situation("changed", backups::another_server),
+    situation("undrilled", backups::no_drill_that_passes),
     situation("dead", exporter::a_dead_exporter),
     situation("fresh", exporter::a_repository_before_its_first_run),
     situation("uninitialised", exporter::no_repository),
