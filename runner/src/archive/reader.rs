@@ -166,7 +166,7 @@ impl ArchiveReader {
     }
 
     /// The rest of the stored bytes as they are: once decoding has failed, their digest is all that can still be
-    /// learnt. What was read before is in it.
+    /// learnt. What was read before is in it, where the file was to be proven.
     ///
     /// # Errors
     /// `Io`, when no thread can be started.

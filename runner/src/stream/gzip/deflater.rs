@@ -4,7 +4,7 @@ use std::io;
 
 use libdeflater::{CompressionLvl, Compressor};
 
-/// As small as level 2 or 3 of zlib, and faster than its level 1.
+/// Text becomes smaller than with level 2 of zlib-rs, and in two thirds of the time. Level 2 takes twice as long for a thirtieth less.
 const LEVEL: i32 = 1;
 
 /// Makes deflate streams.
