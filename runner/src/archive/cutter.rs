@@ -123,7 +123,7 @@ mod tests {
             }
             assert!(plain == data, "{format:?}");
             // A frame for each block; members also where one kind of bytes follows another.
-            assert_eq!(parts, if format == Format::Gzip { 5 } else { 4 }, "{format:?}");
+            assert_eq!(parts, if format == Format::Gzip { 6 } else { 4 }, "{format:?}");
         }
     }
 

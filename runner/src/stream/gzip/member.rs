@@ -63,7 +63,7 @@ impl Members {
         members.extend_from_slice(&[0; HEADER_BYTES - HEADER_START.len()]);
         // The sample may have misled: what would be longer than this is stored.
         let bound = stored_bytes(plain.len());
-        if method == Method::Store || !compress(&mut self.deflater, plain, members, bound) {
+        if !compress(&mut self.deflater, method, plain, members, bound) {
             store(plain, members);
         }
         let mut crc = flate2::Crc::new();
@@ -113,11 +113,22 @@ fn store(block: &[u8], member: &mut Vec<u8>) {
     }
 }
 
-/// Whether `plain` was appended as a deflate stream; not when it would be as long as `bound` or longer.
-fn compress(deflater: &mut Deflater, plain: &[u8], members: &mut Vec<u8>, bound: usize) -> bool {
+/// Whether `plain` was appended as a compressed stream; not when it shall not be, or would not fit into `bound` bytes.
+fn compress(
+    deflater: &mut Deflater,
+    method: Method,
+    plain: &[u8],
+    members: &mut Vec<u8>,
+    bound: usize,
+) -> bool {
+    let deflate = match method {
+        Method::Store => return false,
+        Method::Deflate => Deflater::deflate,
+        Method::DeflateRuns => Deflater::deflate_runs,
+    };
     let start = members.len();
     members.resize(start + bound, 0);
-    let count = deflater.deflate(plain, &mut members[start..]);
+    let count = deflate(deflater, plain, &mut members[start..]);
     members.truncate(start + count.unwrap_or_default());
     count.is_some()
 }
@@ -167,7 +178,11 @@ mod tests {
         };
         assert_eq!(
             lengths(&block),
-            [(Method::Store, 2 * section), (Method::Deflate, 3 * section), (Method::Store, 2 * section + 7)]
+            [
+                (Method::Store, 2 * section),
+                (Method::DeflateRuns, 3 * section),
+                (Method::Store, 2 * section + 7)
+            ]
         );
         assert_eq!(lengths(&[]), [(Method::Store, 0)]);
         let members = encoded(&block);
@@ -179,18 +194,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_methods_give_back_what_they_were_given(block in proptest::collection::vec(any::<u8>(), 0..200_000), mask in any::<u8>()) {
+        fn every_method_gives_back_what_it_was_given(block in proptest::collection::vec(any::<u8>(), 0..200_000), mask in any::<u8>()) {
             let block: Vec<u8> = block.into_iter().map(|byte| byte & mask).collect();
             let member = encoded(&block);
             prop_assert_eq!(decode(&member), block.clone());
             let mut deflater = Deflater::new().unwrap();
-            // Twice, because the second stream is made with what the first one used.
-            for block in [&block[..], &block[block.len() / 3..]] {
-                let mut raw = Vec::new();
-                prop_assert!(compress(&mut deflater, block, &mut raw, block.len() + 1_000));
-                let mut plain = Vec::new();
-                flate2::read::DeflateDecoder::new(raw.as_slice()).read_to_end(&mut plain).unwrap();
-                prop_assert_eq!(&plain, block);
+            for method in [Method::Deflate, Method::DeflateRuns] {
+                // Twice, because the second stream is made with what the first one used.
+                for block in [&block[..], &block[block.len() / 3..]] {
+                    let mut raw = Vec::new();
+                    prop_assert!(compress(&mut deflater, method, block, &mut raw, block.len() * 2 + 1_000));
+                    let mut plain = Vec::new();
+                    flate2::read::DeflateDecoder::new(raw.as_slice()).read_to_end(&mut plain).unwrap();
+                    prop_assert_eq!(&plain, block);
+                }
             }
             prop_assert!(member.len() <= HEADER_BYTES + TRAILER_BYTES + stored_bytes(block.len()));
         }
