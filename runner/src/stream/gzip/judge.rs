@@ -19,8 +19,6 @@ pub enum Method {
 
 /// Pieces of a section that are looked at.
 const PIECES: usize = 2;
-/// Pieces that are compressed on trial.
-const TRIALS: usize = 1;
 
 /// Where so little is left, there are runs.
 const RUNS: f64 = 0.02;
@@ -103,15 +101,15 @@ fn entropy(section: &[u8]) -> f64 {
     bits.max(1.0) / 8.0
 }
 
-/// What compression leaves of a little of it, as a share.
+/// What compression leaves of its beginning, as a share.
 fn trial(section: &[u8], deflater: &mut Deflater) -> f64 {
-    let mut output = [0; PIECE_BYTES * 2];
-    let (mut before, mut after) = (0, 0);
-    for piece in pieces(section, TRIALS) {
-        before += piece.len();
-        after += deflater.deflate(piece, &mut output).unwrap_or(piece.len());
+    let piece = &section[..section.len().min(PIECE_BYTES)];
+    if piece.is_empty() {
+        return 1.0;
     }
-    if before == 0 { 1.0 } else { after as f64 / before as f64 }
+    let mut output = [0; PIECE_BYTES * 2];
+    let left = deflater.deflate(piece, &mut output).unwrap_or(piece.len());
+    left as f64 / piece.len() as f64
 }
 
 #[cfg(test)]
