@@ -12,6 +12,7 @@ pub mod console;
 pub mod drill;
 mod entry;
 mod exit;
+mod file_system;
 pub mod import;
 pub mod inspect;
 pub mod lock;

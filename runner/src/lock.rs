@@ -3,14 +3,16 @@
 //! The operating system holds them (flock), so a dead process never does. The text in the writers' file is only
 //! there to tell the next one who it is.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use qdrant_backup_shared::atomic::JSON_MODE;
+use qdrant_backup_shared::file_system::set_mode;
 use qdrant_backup_shared::lock_holder::LockHolder;
+use rustix::io::Errno;
 use tokio::time::{Instant, sleep};
 
 /// How often a held lock is tried again.
@@ -43,6 +45,14 @@ pub enum LockError {
         /// Why.
         source: io::Error,
     },
+    /// The file system has no locks.
+    #[error("{}: this file system has no locks ({source}), so nothing would keep two runs apart; mount it with locks (NFS without `nolock`), or keep backups on another one", path.display())]
+    Unsupported {
+        /// The lock file.
+        path: PathBuf,
+        /// What it answered.
+        source: io::Error,
+    },
     /// Backups are being deleted and it does not end.
     #[error("{}: backups are being deleted at the moment; try again when that is done", path.display())]
     Deleting {
@@ -51,11 +61,24 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    fn of(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        if has_no_locks(&source) { Self::Unsupported { path, source } } else { Self::Io { path, source } }
+    }
+}
+
+/// Whether `error` is what a file system answers that cannot lock at all.
+fn has_no_locks(error: &io::Error) -> bool {
+    let answers = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
+    error.raw_os_error().is_some_and(|raw| answers.contains(&Errno::from_raw_os_error(raw)))
+}
+
 impl Lock {
     /// Takes the lock at `path`, waiting for it up to `wait`, and writes `holder` into it.
     ///
     /// # Errors
-    /// [`LockError::Held`] when another process still has it after that.
+    /// [`LockError::Held`] when another process still has it after that, [`LockError::Unsupported`] where nobody can have it.
     pub async fn take(path: &Path, holder: &LockHolder, wait: Duration) -> Result<Self, LockError> {
         let io_error = |source: io::Error| LockError::Io { path: path.to_owned(), source };
         let mut file = open(path).map_err(io_error)?;
@@ -67,7 +90,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {
                     return Err(LockError::Held { holder: read_holder(&mut file) });
                 }
-                Err(TryLockError::Error(error)) => return Err(io_error(error)),
+                Err(TryLockError::Error(error)) => return Err(LockError::of(path, error)),
             }
         }
         // On a full disk the name is missing; the lock is held all the same.
@@ -92,7 +115,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.read(true).write(true);
     if let Ok(file) = options.clone().create_new(true).mode(JSON_MODE).open(path) {
         // The mode passed through the umask.
-        file.set_permissions(Permissions::from_mode(JSON_MODE))?;
+        set_mode(&file, JSON_MODE)?;
         return Ok(file);
     }
     // It is there, or whatever is wrong shows again.
@@ -115,14 +138,14 @@ fn open(path: &Path) -> io::Result<File> {
 #[derive(Debug)]
 #[must_use]
 pub struct ReadersLock {
-    /// Nothing on a file system that nobody can write to through this mount.
+    /// Nothing on a file system that nobody can write to through this mount, or that has no locks.
     _file: Option<File>,
 }
 
 impl ReadersLock {
     /// Takes the lock at `path` ([`qdrant_backup_shared::Layout::readers_file`]) together with other readers. While
-    /// somebody deletes, waits for up to 30 s. Works in a directory that cannot be written to, where backups cannot be
-    /// deleted either. Blocks the thread while it waits.
+    /// somebody deletes, waits for up to 30 s. Works in a directory that cannot be written to and on a file system without
+    /// locks, where backups cannot be deleted either. Blocks the thread while it waits.
     ///
     /// # Errors
     /// [`LockError::Deleting`] when somebody still deletes after that; [`LockError::Io`].
@@ -138,9 +161,8 @@ impl ReadersLock {
                 Err(TryLockError::WouldBlock) => {
                     return Err(LockError::Deleting { path: path.to_owned() });
                 }
-                Err(TryLockError::Error(source)) => {
-                    return Err(LockError::Io { path: path.to_owned(), source });
-                }
+                Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(Self { _file: None }),
+                Err(TryLockError::Error(error)) => return Err(LockError::of(path, error)),
             }
         }
     }
@@ -148,14 +170,13 @@ impl ReadersLock {
     /// Takes the lock at `path` for deleting; nothing while anybody reads. Does not wait.
     ///
     /// # Errors
-    /// [`LockError::Io`].
+    /// [`LockError::Unsupported`], [`LockError::Io`].
     pub fn try_exclusive(path: &Path) -> Result<Option<Self>, LockError> {
-        let io_error = |source: io::Error| LockError::Io { path: path.to_owned(), source };
-        let file = writable_readers(path).map_err(io_error)?;
+        let file = writable_readers(path).map_err(|source| LockError::Io { path: path.to_owned(), source })?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: Some(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(io_error(error)),
+            Err(TryLockError::Error(error)) => Err(LockError::of(path, error)),
         }
     }
 }

@@ -30,9 +30,6 @@ pub enum SessionError {
         /// Why it failed.
         source: io::Error,
     },
-    /// The status cannot be read.
-    #[error(transparent)]
-    Status(#[from] StatusError),
 }
 
 /// How a session ended.
@@ -59,6 +56,7 @@ pub struct Session {
     operations: Vec<OperationReport>,
     warnings: Vec<String>,
     recorded: bool,
+    lacks_room: bool,
 }
 
 /// An operation that is going on.
@@ -75,7 +73,7 @@ impl Session {
     /// and says when the run before died. The caller holds the lock.
     ///
     /// # Errors
-    /// When the backup directory or the status cannot be read.
+    /// When the backup directory cannot be read.
     pub fn open(
         layout: Layout,
         repository: Repository,
@@ -86,7 +84,7 @@ impl Session {
         let begun = Instant::now();
         let started_at = clock.now();
         let catalog = read_catalog(&layout)?;
-        let (store, mut warnings) = StatusStore::open(&layout, &catalog, hostname, started_at)?;
+        let (store, mut warnings) = StatusStore::open(&layout, &catalog, hostname, started_at);
         warnings.extend(remove_stale(&layout, &catalog));
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -104,6 +102,7 @@ impl Session {
             operations: Vec::new(),
             warnings,
             recorded: true,
+            lacks_room: false,
         };
         session.note_died();
         session.note_clock();
@@ -177,6 +176,11 @@ impl Session {
     /// Whether the status file has all that was to be written to it.
     pub fn is_recorded(&self) -> bool {
         self.recorded
+    }
+
+    /// Whether the status file has not all that was to be written to it, and only because there is no room.
+    pub fn lacks_room(&self) -> bool {
+        !self.recorded && self.lacks_room
     }
 
     /// Changes the status without writing it yet.
@@ -289,6 +293,7 @@ impl Session {
         match result {
             Ok(()) => self.recorded = true,
             Err(error) => {
+                self.lacks_room = error.lacks_room();
                 if self.recorded {
                     self.warn(error.to_string());
                 }

@@ -7,33 +7,29 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::Catalog;
-use qdrant_backup_shared::json_file::{self, ReadError};
+use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::Status;
-use qdrant_backup_shared::{Layout, atomic};
+use qdrant_backup_shared::{FailureKind, Layout, atomic};
+
+use crate::stream::io_kind;
 
 /// Progress moves the heartbeat at most this often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// The status file could not be read or written.
+/// The status file could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum StatusError {
-    /// An unreadable one could not be moved aside.
-    #[error("{unreadable}; it cannot be moved aside: {source}")]
-    MoveAside {
-        /// What is wrong with the status file.
-        unreadable: ReadError,
-        /// Why.
-        source: io::Error,
-    },
-    /// It could not be written.
-    #[error("{}: cannot be written: {source}; monitoring will not see this run", path.display())]
-    Write {
-        /// The status file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+#[error("{}: cannot be written: {source}; monitoring will not see this run until it can", path.display())]
+pub struct StatusError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl StatusError {
+    /// Whether there is only no room for it.
+    pub fn lacks_room(&self) -> bool {
+        io_kind(&self.source) == FailureKind::NoSpace
+    }
 }
 
 /// The status file of the run that holds the lock.
@@ -45,17 +41,15 @@ pub struct StatusStore {
 }
 
 impl StatusStore {
-    /// Reads the status. One that is torn, of another version or another user's is moved aside, never overwritten, and
-    /// the last successes are rebuilt from `catalog`; the returned lines say so.
-    ///
-    /// # Errors
-    /// When it cannot be moved aside either.
+    /// Reads the status. One that is torn, of another version or another user's is moved aside, and the last successes are
+    /// rebuilt from `catalog`; the returned lines say so. One that cannot be moved aside either keeps nobody from working:
+    /// a restore least of all.
     pub fn open(
         layout: &Layout,
         catalog: &Catalog,
         hostname: &str,
         now: DateTime<Utc>,
-    ) -> Result<(Self, Vec<String>), StatusError> {
+    ) -> (Self, Vec<String>) {
         let path = layout.status_file();
         let mut warnings = Vec::new();
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -64,13 +58,11 @@ impl StatusStore {
             Err(error) => {
                 let mut fresh = Status::new(version.clone(), hostname.to_owned());
                 if !error.is_not_found() {
-                    match move_aside(&path, now) {
-                        Ok(aside) => warnings.push(format!(
-                            "{error}; moved aside to {}, last successes taken from the manifests",
-                            aside.display()
-                        )),
-                        Err(source) => return Err(StatusError::MoveAside { unreadable: error, source }),
-                    }
+                    let aside = match move_aside(&path, now) {
+                        Ok(aside) => format!("moved aside to {}", aside.display()),
+                        Err(problem) => format!("it cannot be moved aside ({problem}) and is replaced"),
+                    };
+                    warnings.push(format!("{error}; {aside}, last successes taken from the manifests"));
                 }
                 rebuild(&mut fresh, catalog);
                 fresh
@@ -78,7 +70,7 @@ impl StatusStore {
         };
         status.runner_version = version;
         status.hostname = hostname.to_owned();
-        Ok((Self { path, status, last_written: None }, warnings))
+        (Self { path, status, last_written: None }, warnings)
     }
 
     /// The status as it is now.
@@ -130,7 +122,7 @@ impl StatusStore {
         // Also after a failure the next attempt waits for its turn.
         self.last_written = Some(Instant::now());
         write(&self.path, &self.status)
-            .map_err(|source| StatusError::Write { path: self.path.clone(), source })
+            .map_err(|source| StatusError { path: self.path.clone(), source })
     }
 }
 
@@ -172,7 +164,7 @@ mod tests {
     fn open(directory: &Path) -> (StatusStore, Vec<String>) {
         let layout = Layout::new(directory, directory);
         let catalog = Catalog::read(&layout).unwrap();
-        StatusStore::open(&layout, &catalog, "db-1", "2025-07-15T14:30:00Z".parse().unwrap()).unwrap()
+        StatusStore::open(&layout, &catalog, "db-1", "2025-07-15T14:30:00Z".parse().unwrap())
     }
 
     #[test]

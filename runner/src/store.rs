@@ -1,6 +1,7 @@
 //! Putting backups into the backup directory: ids, archives, manifests, and room for them.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::atomic::{self, ARCHIVE_MODE, AtomicFile};
 use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::file_system::{room, syncs_directories};
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::layout::{FileRole, component, role};
 use qdrant_backup_shared::manifest::{Encoding, Manifest};
@@ -20,7 +22,7 @@ pub const RESERVE_BYTES: u64 = 16 << 20;
 /// the collection uses.
 ///
 /// # Errors
-/// When a directory cannot be made or listed.
+/// When a directory cannot be made or listed, or the file system takes another directory for it.
 pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) -> io::Result<BackupId> {
     if !collection.is_files() {
         atomic::create_directory(&layout.collections())?;
@@ -28,6 +30,9 @@ pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) 
     let directory = layout.collection(collection);
     atomic::create_directory(&directory)?;
     let component = component(collection);
+    if let Some(parent) = directory.parent() {
+        check_own(parent, &component)?;
+    }
     let mut taken = BTreeSet::new();
     for entry in fs::read_dir(&directory)? {
         let name = entry?.file_name();
@@ -44,6 +49,38 @@ pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) 
         id = id.next();
     }
     Ok(id)
+}
+
+/// Checks that the directory `name` in `parent` is called so, and not only found by that name: what lies in a directory of
+/// another name is seen by nobody.
+fn check_own(parent: &Path, name: &str) -> io::Result<()> {
+    let other_case = |letter: char| match letter {
+        'a'..='z' => letter.to_ascii_uppercase(),
+        _ => letter.to_ascii_lowercase(),
+    };
+    let other: String = name.chars().map(other_case).collect();
+    // Most file systems tell upper from lower case, and then nothing has the other name: that spares the listing.
+    if other != name && !parent.join(&other).try_exists()? {
+        return Ok(());
+    }
+    let listed = fs::read_dir(parent)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    match another(&listed, name) {
+        None => Ok(()),
+        Some(other) => Err(io::Error::other(format!(
+            "{} is {other} on this file system, which does not tell the two apart; rename one of the collections, or use a file \
+             system that does",
+            parent.join(name).display()
+        ))),
+    }
+}
+
+/// What is found by `name` where these names are listed, if it is called otherwise.
+fn another(listed: &[OsString], name: &str) -> Option<String> {
+    if listed.iter().any(|listed| listed == name) {
+        return None;
+    }
+    let like_it = listed.iter().find(|listed| listed.eq_ignore_ascii_case(name));
+    Some(like_it.map_or_else(|| "something else".to_owned(), |listed| listed.display().to_string()))
 }
 
 /// Begins the archive of a backup.
@@ -63,20 +100,37 @@ pub fn begin_archive(
 ///
 /// # Crash safety
 /// A crash before the return leaves nothing, a temporary file, an orphaned archive, or the whole backup; never a
-/// manifest without its archive. An error leaves nothing.
+/// manifest without its archive. An error leaves nothing, or the whole backup: once the manifest has, or may have, its name,
+/// nothing is taken away from under it.
 ///
 /// # Errors
 /// When a file cannot be made durable.
 pub fn commit(layout: &Layout, archive: AtomicFile, manifest: &Manifest) -> io::Result<()> {
     let encoding = manifest.archives.first().map(|archive| archive.encoding.as_slice()).unwrap_or_default();
     let archive_path = layout.archive(&manifest.collection, manifest.backup_id, encoding);
-    archive.commit_new()?;
-    let written = json_file::write_new(&layout.manifest(&manifest.collection, manifest.backup_id), manifest);
-    if written.is_err() {
-        // Without a manifest it would stay behind as an orphan. It is this run's own, and the name was new.
-        fs::remove_file(&archive_path)?;
+    let (archive_in_place, error) = match archive.commit_new() {
+        Ok(()) => match json_file::write_new(&layout.manifest(&manifest.collection, manifest.backup_id), manifest)
+        {
+            Ok(()) => return Ok(()),
+            Err(error) if error.in_place => {
+                return Err(io::Error::new(
+                    error.source.kind(),
+                    format!("{error}; its files are left in place, and `verify` says whether they are good"),
+                ));
+            }
+            Err(error) => (true, error.source),
+        },
+        // Whatever had the name before is not this run's.
+        Err(error) => {
+            (error.in_place && error.source.kind() != io::ErrorKind::AlreadyExists, error.source)
+        }
+    };
+    if archive_in_place && let Err(kept) = fs::remove_file(&archive_path) {
+        // Without a manifest it stays behind as an orphan.
+        let text = format!("{error}; {} cannot be removed: {kept}", archive_path.display());
+        return Err(io::Error::new(error.kind(), text));
     }
-    written
+    Err(error)
 }
 
 /// Checks that files can be made in the backup directory, so that a read-only disk is found before the server
@@ -89,13 +143,34 @@ pub fn probe(layout: &Layout) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes that this user can still write to the file system of `directory`.
+/// Bytes that this user can still write to the file system of `directory`; nothing where that does not say.
 ///
 /// # Errors
-/// When the file system does not say.
-pub fn available_bytes(directory: &Path) -> io::Result<u64> {
-    let file_system = rustix::fs::statvfs(directory)?;
-    Ok(file_system.f_bavail.saturating_mul(file_system.f_frsize))
+/// When the file system cannot be asked.
+pub fn available_bytes(directory: &Path) -> io::Result<Option<u64>> {
+    Ok(room(directory)?.map(|room| room.available_bytes))
+}
+
+/// What the file system of the backup directory cannot do, and what that means for every backup there; a line each.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn limits(layout: &Layout) -> io::Result<Vec<String>> {
+    let root = layout.root();
+    let mut limits = Vec::new();
+    if !syncs_directories(root)? {
+        limits.push(format!(
+            "{}: the file system cannot make names durable: after a power failure the newest backups may be gone",
+            root.display()
+        ));
+    }
+    if available_bytes(root)?.is_none() {
+        limits.push(format!(
+            "{}: the file system does not say how much room there is: that it is full is found only when a write fails",
+            root.display()
+        ));
+    }
+    Ok(limits)
 }
 
 /// Removes what killed runs left under temporary names, and gives what was removed. Only for the holder of the
@@ -121,7 +196,11 @@ pub fn remove_temporary_files(layout: &Layout, in_collections: &[PathBuf]) -> io
         }
     }
     for path in &stale {
-        match fs::remove_file(path) {
+        let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+        let own = path.parent() == Some(layout.root());
+        // In the backup directory itself only the probe has a directory of its own.
+        let removed = if is_directory && own { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
@@ -148,6 +227,32 @@ mod tests {
             atomic::write(&layout.collection(&collection).join(name), 0o600, b"").unwrap();
         }
         assert_eq!(prepare(&layout, &collection, at).unwrap().to_string(), "2025-07-15-14-30-02");
+    }
+
+    #[test]
+    fn a_directory_that_is_only_found_by_a_collections_name_is_not_its_own() {
+        let listed: Vec<OsString> = ["Docs", "notes"].map(OsString::from).into();
+        assert_eq!(another(&listed, "docs").as_deref(), Some("Docs"));
+        assert_eq!(another(&listed, "Docs"), None);
+        // As where a dot at the end of a name is dropped.
+        assert_eq!(another(&listed, "notes.").as_deref(), Some("something else"));
+
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["docs", "DOCS", "Docs", "42"] {
+            atomic::create_directory(&directory.path().join(name)).unwrap();
+            check_own(directory.path(), name).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_killed_probe_left_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = layout(&directory);
+        let probe = directory.path().join(".probe.x.tmp");
+        atomic::create_directory(&probe).unwrap();
+        atomic::write(&probe.join("locked"), 0o600, b"").unwrap();
+        assert_eq!(remove_temporary_files(&layout, &[]).unwrap(), [probe.clone()]);
+        assert!(!probe.exists());
     }
 
     #[test]

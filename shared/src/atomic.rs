@@ -4,12 +4,15 @@
 //! and the directory is synced. A temporary name begins with a dot and ends in [`TEMPORARY_SUFFIX`], which no
 //! final name does, so that what a killed run left can be told from everything else.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+
+use crate::file_system::{self, set_directory_mode, set_mode};
+pub use crate::file_system::sync_directory;
 
 /// What every temporary name ends in.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
@@ -66,23 +69,21 @@ impl AtomicFile {
     /// Makes the file durable under its final name, replacing what was there.
     ///
     /// # Crash safety
-    /// After `Ok` the whole file survives a power failure. After an error, or a crash before the return,
-    /// the final name holds either what it held before or the whole new file.
+    /// After `Ok` the whole file survives a power failure, where the file system can sync directories. After an error, or a
+    /// crash before the return, the final name holds either what it held before or the whole new file.
     ///
     /// # Errors
     /// When a write, sync or rename fails; the temporary file is then removed.
-    pub fn commit(self) -> io::Result<()> {
-        self.finish(|temporary, target| temporary.persist(target).map(drop).map_err(|error| error.error))
+    pub fn commit(self) -> Result<(), CommitError> {
+        self.finish(|from, to| fs::rename(from, to))
     }
 
     /// As [`AtomicFile::commit`], but never replaces a file.
     ///
     /// # Errors
     /// Also with [`io::ErrorKind::AlreadyExists`], when the final name is taken.
-    pub fn commit_new(self) -> io::Result<()> {
-        self.finish(|temporary, target| {
-            temporary.persist_noclobber(target).map(drop).map_err(|error| error.error)
-        })
+    pub fn commit_new(self) -> Result<(), CommitError> {
+        self.finish(|from, to| file_system::rename_new(from, to).map(drop))
     }
 
     /// As [`AtomicFile::commit`], but does not wait until the name is durable.
@@ -92,24 +93,61 @@ impl AtomicFile {
     ///
     /// # Errors
     /// As there.
-    pub fn commit_soon(self) -> io::Result<()> {
-        self.persist(|temporary, target| temporary.persist(target).map(drop).map_err(|error| error.error))
-            .map(drop)
+    pub fn commit_soon(self) -> Result<(), CommitError> {
+        self.persist(|from, to| fs::rename(from, to)).map(drop)
     }
 
-    fn finish(self, persist: impl FnOnce(NamedTempFile, &Path) -> io::Result<()>) -> io::Result<()> {
-        let target = self.persist(persist)?;
-        let (directory, _) = split(&target)?;
-        sync_directory(directory)
+    fn finish(self, rename: impl FnOnce(&Path, &Path) -> io::Result<()>) -> Result<(), CommitError> {
+        let target = self.persist(rename)?;
+        split(&target)
+            .and_then(|(directory, _)| sync_directory(directory))
+            .map_err(|source| CommitError { in_place: true, source })
     }
 
-    fn persist(self, persist: impl FnOnce(NamedTempFile, &Path) -> io::Result<()>) -> io::Result<PathBuf> {
-        let Self { mut temporary, target, mode } = self;
-        temporary.flush()?;
-        temporary.as_file().set_permissions(Permissions::from_mode(mode))?;
-        temporary.as_file().sync_all()?;
-        persist(temporary, &target)?;
-        Ok(target)
+    fn persist(self, rename: impl FnOnce(&Path, &Path) -> io::Result<()>) -> Result<PathBuf, CommitError> {
+        let Self { temporary, target, mode } = self;
+        let (mut file, path) = temporary.into_parts();
+        file.flush().and_then(|()| set_mode(&file, mode)).and_then(|()| file.sync_all())?;
+        match rename(&path, &target) {
+            Ok(()) => {
+                // Nothing has the temporary name any more. On Unix this cannot fail.
+                drop(path.keep());
+                Ok(target)
+            }
+            Err(source) => Err(CommitError { in_place: may_have(&target, &file), source }),
+        }
+    }
+}
+
+/// A file was not made durable under its final name.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct CommitError {
+    /// Whether the whole file has, or may have, its final name all the same: then it may be gone after a power failure.
+    pub in_place: bool,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl From<io::Error> for CommitError {
+    /// Something that failed before the file could get its name.
+    fn from(source: io::Error) -> Self {
+        Self { in_place: false, source }
+    }
+}
+
+impl From<CommitError> for io::Error {
+    fn from(error: CommitError) -> Self {
+        error.source
+    }
+}
+
+/// Whether `target` is `file`, as far as anybody can tell: a rename over a network may be done and be reported as failed.
+fn may_have(target: &Path, file: &File) -> bool {
+    match (file.metadata(), fs::symlink_metadata(target)) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+        (Err(_), Ok(_)) => true,
     }
 }
 
@@ -120,7 +158,7 @@ impl AtomicFile {
 pub fn write(target: &Path, mode: u32, contents: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(target, mode)?;
     file.file().write_all(contents)?;
-    file.commit()
+    Ok(file.commit()?)
 }
 
 /// Renames `from` to `to` within one directory, never over a file, and syncs the directory.
@@ -129,13 +167,7 @@ pub fn write(target: &Path, mode: u32, contents: &[u8]) -> io::Result<()> {
 /// When the new name is taken or the file system refuses.
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     let (directory, _) = split(to)?;
-    rustix::fs::renameat_with(
-        rustix::fs::CWD,
-        from,
-        rustix::fs::CWD,
-        to,
-        rustix::fs::RenameFlags::NOREPLACE,
-    )?;
+    file_system::rename_new(from, to)?;
     sync_directory(directory)
 }
 
@@ -145,10 +177,10 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be made, or something else has that name.
 pub fn create_directory(directory: &Path) -> io::Result<()> {
-    match fs::create_dir(directory) {
+    match DirBuilder::new().mode(DIRECTORY_MODE & 0o777).create(directory) {
         Ok(()) => {
             // mkdir's mode passes through the umask and cannot carry the set-group-id bit.
-            fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))?;
+            set_directory_mode(directory, DIRECTORY_MODE)?;
             match directory.parent() {
                 Some(parent) if parent != Path::new("") => sync_directory(parent),
                 Some(_) => sync_directory(Path::new(".")),
@@ -164,14 +196,6 @@ pub fn create_directory(directory: &Path) -> io::Result<()> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// Makes the names in `directory` durable.
-///
-/// # Errors
-/// When the directory cannot be opened or synced.
-pub fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }
 
 fn split(target: &Path) -> io::Result<(&Path, &str)> {

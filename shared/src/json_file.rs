@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::atomic;
+use crate::atomic::{self, CommitError};
 
 /// The version of every file format of this release.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -159,14 +159,14 @@ pub fn write<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
 pub fn write_soon<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
     let mut file = atomic::AtomicFile::create(path, atomic::JSON_MODE)?;
     io::Write::write_all(file.file(), &to_bytes(value)?)?;
-    file.commit_soon()
+    Ok(file.commit_soon()?)
 }
 
 /// As [`write()`], but never replaces a file.
 ///
 /// # Errors
 /// Also when the file exists.
-pub fn write_new<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
+pub fn write_new<T: JsonFile>(path: &Path, value: &T) -> Result<(), CommitError> {
     let mut file = atomic::AtomicFile::create(path, atomic::JSON_MODE)?;
     io::Write::write_all(file.file(), &to_bytes(value)?)?;
     file.commit_new()

@@ -11,6 +11,7 @@ pub mod collection_name;
 pub mod config_file;
 pub mod digest;
 pub mod failure;
+pub mod file_system;
 pub mod hold;
 pub mod json_file;
 pub mod last_skipped;

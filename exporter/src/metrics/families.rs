@@ -26,7 +26,7 @@ pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricF
     let Observation { status, directory: scanned, storage, .. } = observation;
     collector(&mut sheet, "status", observation.status_success(), status.duration);
     collector(&mut sheet, "directory", scanned.success(), scanned.duration);
-    collector(&mut sheet, "storage", storage.success(), storage.duration);
+    collector(&mut sheet, "storage", storage.problem.is_none(), storage.duration);
     if let Some(status) = &observation.status.value {
         operations(&mut sheet, status);
         current_run(&mut sheet, status);

@@ -24,7 +24,7 @@ pub struct Observation {
     pub last_skipped: Option<Arc<LastSkipped>>,
     /// What is really on disk.
     pub directory: Part<DirectoryView>,
-    /// The file system of the backup directory.
+    /// The file system of the backup directory; neither a value nor a problem where it does not say how large it is.
     pub storage: Part<Storage>,
     /// Everything that is there and could not be read, each with one line for the log. A logger says each
     /// (path, modified) once; their number is the metric `unreadable_files`.
@@ -36,7 +36,7 @@ pub struct Observation {
 /// | `value` | `problem` | meaning |
 /// |---|---|---|
 /// | some | none | read |
-/// | none | none | not there, and that is a defined state: nothing ever ran |
+/// | none | none | not there, and that is a defined state: nothing ever ran, or nobody can say |
 /// | none | some | could not be read |
 /// | some | some | what is known, but something is wrong: no answer in time (then the last known), or no repository |
 #[derive(Debug, Clone)]

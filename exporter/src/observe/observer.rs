@@ -19,7 +19,7 @@ pub struct Observer {
     layout: Layout,
     state: Worker<StateLook>,
     directory: Worker<Looked>,
-    storage: Worker<Result<Arc<Storage>, String>>,
+    storage: Worker<Result<Option<Arc<Storage>>, String>>,
 }
 
 /// A look at the directory, with the view ready to be shared.
@@ -52,7 +52,7 @@ impl Observer {
         layout: Layout,
         state: impl FnMut(DateTime<Utc>) -> StateLook + Send + 'static,
         mut directory: impl FnMut(DateTime<Utc>) -> DirectoryLook + Send + 'static,
-        mut storage: impl FnMut(DateTime<Utc>) -> Result<Storage, String> + Send + 'static,
+        mut storage: impl FnMut(DateTime<Utc>) -> Result<Option<Storage>, String> + Send + 'static,
     ) -> io::Result<Self> {
         Ok(Self {
             layout,
@@ -61,7 +61,7 @@ impl Observer {
                 let mut look = directory(now);
                 Looked { view: look.view.take().map(Arc::new), look }
             })?,
-            storage: Worker::start("storage", move |now| storage(now).map(Arc::new))?,
+            storage: Worker::start("storage", move |now| Ok(storage(now)?.map(Arc::new)))?,
         })
     }
 
@@ -86,7 +86,7 @@ fn observation(
     now: DateTime<Utc>,
     state: &Answer<StateLook>,
     directory: &Answer<Looked>,
-    storage: &Answer<Result<Arc<Storage>, String>>,
+    storage: &Answer<Result<Option<Arc<Storage>>, String>>,
 ) -> Observation {
     let (looked, files) = (directory.value.as_deref(), state.value.as_deref());
     let status_problem = files.and_then(|files| files.status_problem.as_ref());
@@ -111,7 +111,7 @@ fn observation(
         ),
         storage: part(
             storage,
-            storage.value.as_deref().and_then(|storage| storage.as_ref().ok().cloned()),
+            storage.value.as_deref().and_then(|storage| storage.as_ref().ok().cloned().flatten()),
             storage.value.as_deref().and_then(|storage| storage.as_ref().err().cloned()),
         ),
         problems,
@@ -144,7 +144,7 @@ mod tests {
                 view: Some(DirectoryView { orphan_files: gate.recv().unwrap_or(0), ..Default::default() }),
                 ..Default::default()
             },
-            |_| Ok(Storage { avail_bytes: 1, size_bytes: 2 }),
+            |_| Ok(Some(Storage { avail_bytes: 1, size_bytes: 2 })),
         )
         .unwrap();
         let soon = Duration::from_millis(50);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use qdrant_backup_shared::file_system::room;
 use qdrant_backup_shared::json_file::{self, JsonFile};
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::{Layout, Status};
@@ -86,12 +87,10 @@ impl<T: JsonFile> Remembered<T> {
     }
 }
 
-/// The room on the file system of `directory`.
-pub(super) fn storage(directory: &Path) -> Result<super::Storage, String> {
-    let found = rustix::fs::statvfs(directory)
+/// The room on the file system of `directory`; nothing where that does not say.
+pub(super) fn storage(directory: &Path) -> Result<Option<super::Storage>, String> {
+    let found = room(directory)
         .map_err(|error| format!("{}: file system cannot be asked: {error}", directory.display()))?;
-    Ok(super::Storage {
-        avail_bytes: found.f_bavail.saturating_mul(found.f_frsize),
-        size_bytes: found.f_blocks.saturating_mul(found.f_frsize),
-    })
+    Ok(found
+        .map(|room| super::Storage { avail_bytes: room.available_bytes, size_bytes: room.size_bytes }))
 }

@@ -294,7 +294,10 @@ fn check_room(run: &Run<'_>, collection: &CollectionName, snapshot_bytes: u64) -
     let needed = expected.saturating_add(expected / 1000).saturating_add(store::RESERVE_BYTES);
     let available = store::available_bytes(run.layout.root())
         .map_err(BackupError::io("asking how much room the disk has"))?;
-    if available < needed { Err(BackupError::NoRoom { needed, available }) } else { Ok(expected) }
+    match available {
+        Some(available) if available < needed => Err(BackupError::NoRoom { needed, available }),
+        Some(_) | None => Ok(expected),
+    }
 }
 
 fn describe(

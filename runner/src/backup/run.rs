@@ -122,13 +122,17 @@ impl Run<'_> {
             BackupError::Io { what, source }.to_failure()
         })?;
         // Without room for anything no snapshot is asked for: that it is ours could not even be noted.
-        let available = store::available_bytes(self.layout.root()).map_err(|source| {
-            let what = "asking how much room the disk has";
-            BackupError::Io { what, source }.to_failure()
-        })?;
-        if available < store::RESERVE_BYTES {
+        let asking = BackupError::io("asking how much room the disk has");
+        let available =
+            store::available_bytes(self.layout.root()).map_err(|error| asking(error).to_failure())?;
+        if let Some(available) = available.filter(|available| *available < store::RESERVE_BYTES) {
             return Err(BackupError::NoRoom { needed: store::RESERVE_BYTES, available }.to_failure());
         }
+        let limits = store::limits(&self.layout).map_err(|source| {
+            let what = "looking at the file system of the backup directory";
+            BackupError::Io { what, source }.to_failure()
+        })?;
+        limits.iter().for_each(|limit| self.session.warn(limit));
         let options = &self.context.options;
         if options.only.is_empty() && !options.include_files.is_empty() {
             // First, because it needs no server.

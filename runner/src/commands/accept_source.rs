@@ -42,7 +42,7 @@ pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Re
     }
     let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
     let (mut store, warnings) =
-        StatusStore::open(&layout, &catalog, &place::hostname(), clock.now()).map_err(Refusal::failed)?;
+        StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
     for warning in warnings {
         tracing::warn!("{warning}");
     }

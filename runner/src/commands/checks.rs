@@ -1,7 +1,9 @@
 //! What a run will need, looked at one by one: for `config check` and `setup`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::atomic::AtomicFile;
 use qdrant_backup_shared::text::one_line;
@@ -11,6 +13,7 @@ use super::schedule::meaning;
 use super::{Refusal, client, place};
 use crate::clock::Clock;
 use crate::entry::is_started_by;
+use crate::file_system::examine;
 use crate::output;
 use crate::own_disk::{OwnDisk, look};
 use crate::settings::Settings;
@@ -77,7 +80,7 @@ pub fn place(settings: &Settings) -> Vec<Check> {
         .map(|()| "files can be made there".to_owned())
         .map_err(|error| format!("no file can be made in {root}: {error}"));
     let room = store::available_bytes(layout.root())
-        .map(|bytes| format!("{} free", indicatif::HumanBytes(bytes)))
+        .map(|bytes| bytes.map_or_else(|| "not known".to_owned(), |bytes| format!("{} free", HumanBytes(bytes))))
         .map_err(|error| format!("{root}: {error}"));
     let status = layout.status_file();
     let state = AtomicFile::create(&status, 0o600)
@@ -86,12 +89,48 @@ pub fn place(settings: &Settings) -> Vec<Check> {
             format!("{} can be written", status.display())
         })
         .map_err(|error| format!("{}: cannot be written: {error}", status.display()));
-    vec![
+    let mut checks = vec![
         Check::of("backup directory", directory.map_err(|refusal| refusal.message)),
         Check::of("write access", writable),
-        Check::of("room", room),
-        Check::of("state directory", state),
-    ]
+    ];
+    checks.extend(file_system(layout.root()));
+    checks.extend([Check::of("room", room), Check::of("state directory", state)]);
+    checks
+}
+
+/// What the file system of the backup directory is like; nothing where that is not to be tried out.
+fn file_system(root: &Path) -> Vec<Check> {
+    let what = "file system";
+    let Ok(manners) = examine(root) else { return Vec::new() };
+    let refusals = manners.refusals.into_iter().map(|refusal| Check::of(what, Err(refusal)));
+    let limits = manners.limits.into_iter().map(|limit| Check::doubtful(what, limit));
+    let checks: Vec<Check> = refusals.chain(limits).collect();
+    if checks.is_empty() {
+        return vec![Check::of(what, Ok::<_, String>("does all that backups need".to_owned()))];
+    }
+    checks
+}
+
+/// Whether the file system of the backup directory tells the names of these collections apart.
+pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Check> {
+    let root = &settings.backup.path.value;
+    let folds_case = examine(root).is_ok_and(|manners| manners.folds_case);
+    let mut seen: BTreeMap<String, &CollectionName> = BTreeMap::new();
+    let alike: Vec<String> = collections
+        .iter()
+        .filter_map(|name| {
+            let other = seen.insert(name.component().to_ascii_lowercase(), name)?;
+            Some(format!("\"{other}\" and \"{name}\""))
+        })
+        .collect();
+    let text = || {
+        format!(
+            "the file system of {} does not tell {} apart, so only one of them can be backed up",
+            root.display(),
+            alike.join(", ")
+        )
+    };
+    (folds_case && !alike.is_empty()).then(|| Check::of("file system", Err(text())))
 }
 
 /// Whether backups would be lost together with what they are of.

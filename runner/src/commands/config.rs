@@ -25,6 +25,7 @@ pub async fn check(settings: &Settings, args: &CheckArgs, clock: Clock) -> Resul
     all.extend([checks::own_disk(settings), checks::schedule(settings, clock), checks::started_by(settings)]);
     let server = checks::server(settings).await;
     let selected = server.selected;
+    all.extend(checks::names(settings, &selected));
     all.extend(server.checks);
     if args.trial && !checks::any_failed(&all) {
         all.push(trial::of_smallest(settings, &selected, None).await);

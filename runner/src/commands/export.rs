@@ -171,8 +171,8 @@ impl Target {
     fn finish(self) -> io::Result<()> {
         match self {
             Self::Stdout => io::stdout().lock().flush(),
-            Self::File { file, replace: true, .. } => file.commit(),
-            Self::File { file, replace: false, .. } => file.commit_new(),
+            Self::File { file, replace: true, .. } => Ok(file.commit()?),
+            Self::File { file, replace: false, .. } => Ok(file.commit_new()?),
         }
     }
 }

@@ -59,7 +59,9 @@ fn share(layout: &Layout) -> Result<ReadersLock, Refusal> {
         LockError::Deleting { .. } => {
             Refusal { exit: Exit::Locked, message: format!("{error}; nothing was changed") }
         }
-        LockError::Held { .. } | LockError::Io { .. } => Refusal::failed(error),
+        LockError::Held { .. } | LockError::Io { .. } | LockError::Unsupported { .. } => {
+            Refusal::failed(error)
+        }
     })
 }
 

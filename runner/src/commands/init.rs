@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use qdrant_backup_shared::{Repository, atomic, json_file};
 
 use super::{Refusal, place};
 use crate::clock::Clock;
 use crate::exit::Exit;
+use crate::file_system::examine;
 use crate::output;
 use crate::settings::Settings;
 
@@ -45,9 +47,27 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(Refusal::configuration(error)),
     }
+    check_file_system(root)?;
     let repository = Repository::new(uuid::Uuid::new_v4().to_string(), clock.now());
     json_file::write_new(&file, &repository)
         .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", file.display())))?;
     tracing::info!("Made {} a backup repository; next: `qdrant-backup backup`", root.display());
     Ok(Exit::Success)
+}
+
+/// Refuses a file system on which backups would not work, and says what else is to be known of it.
+fn check_file_system(root: &Path) -> Result<(), Refusal> {
+    let manners = examine(root)
+        .map_err(|error| Refusal::failed(format!("no file can be made in {}: {error}", root.display())))?;
+    for limit in &manners.limits {
+        tracing::warn!("File system of {}: {limit}", root.display());
+    }
+    if manners.refusals.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::configuration(format!(
+        "file system of {}: {}; use another one",
+        root.display(),
+        manners.refusals.join("; ")
+    )))
 }

@@ -88,7 +88,7 @@ async fn delete(
     let _lock = place::lock(settings, layout, "prune", clock).await?;
     let catalog = Catalog::read(layout).map_err(Refusal::failed)?;
     let (mut store, warnings) =
-        StatusStore::open(layout, &catalog, &place::hostname(), clock.now()).map_err(Refusal::failed)?;
+        StatusStore::open(layout, &catalog, &place::hostname(), clock.now());
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::lock_holder::LockHolder;
+use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{Layout, Repository, atomic, json_file};
 
 use super::Refusal;
@@ -20,6 +21,8 @@ use crate::waiting::Waiting;
 
 /// The command of drills, which give way to every other one.
 pub const DRILL: &str = "drill";
+/// The commands that write nothing but what became of their work.
+const ONLY_READ: [&str; 3] = ["restore", "verify", DRILL];
 /// How long a drill may take to stop and to remove what it has on the server.
 const DRILL_ENDS: Duration = Duration::from_secs(2 * 60);
 
@@ -132,6 +135,7 @@ pub async fn lock(
             }
             Err(Refusal { exit: Exit::Locked, message })
         }
+        Err(error @ LockError::Unsupported { .. }) => Err(Refusal::configuration(error)),
         Err(error @ (LockError::Io { .. } | LockError::Deleting { .. })) => Err(Refusal::failed(error)),
     }
 }
@@ -155,7 +159,11 @@ pub async fn enter(
 ) -> Result<Held, Refusal> {
     let layout = layout(settings);
     open(&layout)?;
-    make_state_directory(&layout)?;
+    match make_state_directory(&layout) {
+        // What is restored or checked does not need the status, and somebody may need it now.
+        Err(refusal) if ONLY_READ.contains(&command) => tracing::warn!("{}", one_line(&refusal.message)),
+        made => made?,
+    }
     let lock = tokio::select! {
         lock = lock(settings, &layout, command, clock) => lock?,
         () = signals.token().cancelled_owned() => {

@@ -8,7 +8,7 @@ use qdrant_backup_shared::{CollectionName, Layout};
 use serde_json::json;
 
 use super::restore_files::restore_files;
-use super::{Refusal, backup, client, client_for_other, exit, listen, place, print_report};
+use super::{Refusal, backup, client, client_for_other, listen, place, print_report};
 use crate::backup::BackupContext;
 use crate::cli::{RestoreArgs, Which};
 use crate::clock::Clock;
@@ -65,7 +65,8 @@ pub async fn restore(
         print_report(&finished)?;
     }
     summarize(&finished.report);
-    exit(&finished, signals.received())
+    // What is restored is restored, whether the status could be written or not; that it could not was said.
+    Ok(Exit::of(&finished.report.outcome, signals.received()))
 }
 
 /// Which backup the command line asks for.

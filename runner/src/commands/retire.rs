@@ -28,7 +28,7 @@ pub async fn retire(settings: &Settings, name: &str, yes: bool, clock: Clock) ->
     let alone = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
     let (mut store, warnings) =
-        StatusStore::open(&layout, &catalog, &place::hostname(), clock.now()).map_err(Refusal::failed)?;
+        StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -115,7 +115,11 @@ fn delete(layout: &Layout, store: &mut StatusStore, backups: &[Backup]) -> Resul
         collection: backup.manifest.collection.clone(),
         backup_id: backup.manifest.backup_id,
     });
-    store.update(|status| status.pruning.extend(noted)).map_err(Refusal::failed)?;
+    match store.update(|status| status.pruning.extend(noted)) {
+        // What is deleted makes the room.
+        Err(error) if error.lacks_room() => tracing::warn!("{error}"),
+        noted => noted.map_err(Refusal::failed)?,
+    }
     for backup in backups.iter().rev() {
         let id = backup.manifest.backup_id;
         Deletion::of(layout, &backup.manifest)

@@ -148,7 +148,7 @@ impl Importer<'_> {
         let target = Target { id, file_name };
         let manifest = self.describe(named, id.time(), examined, target, checksum);
         json_file::write_new(&self.layout.manifest(&collection, id), &manifest)
-            .map_err(ImportError::io("writing the manifest"))?;
+            .map_err(|error| ImportError::io("writing the manifest")(error.into()))?;
         Ok(Adopted::New { manifest: Box::new(manifest), remarks })
     }
 
@@ -164,7 +164,7 @@ impl Importer<'_> {
         let needed = size_bytes.saturating_add(store::RESERVE_BYTES);
         let available = store::available_bytes(self.layout.root())
             .map_err(ImportError::io("asking how much room the disk has"))?;
-        if available < needed {
+        if let Some(available) = available.filter(|available| *available < needed) {
             return Err(ImportError::NoRoom { needed, available });
         }
         let id = store::prepare(self.layout, &named.collection, started_at)

@@ -100,6 +100,10 @@ pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>
             | FileRole::Foreign => {}
         }
     }
+    if !archives.is_empty() {
+        // Whoever deleted the manifest may not have come to that.
+        sync_directory(&directory)?;
+    }
     for archive in archives {
         remove(&archive)?;
         removed.push(archive);

@@ -37,7 +37,8 @@ pub struct PruneContext {
 ///
 /// # Crash safety
 /// What is to be deleted is noted in the status before the first deletion. A killed prune leaves at most archives of noted
-/// backups without their manifests, which the next prune removes.
+/// backups without their manifests, which the next prune removes. Only where there is no room for the note, deletion makes it;
+/// a prune that is killed before then leaves at most the archives of one backup, as orphans.
 pub fn prune(session: &mut Session, context: &PruneContext) {
     let begun = session.begin(Operation::Prune, Stage::Prune, |_| ());
     let mut reports = Vec::new();
@@ -143,7 +144,7 @@ fn expired(catalog: &Catalog, plan: &Plan) -> Vec<Backup> {
         .collect()
 }
 
-/// Notes in the status what will be deleted.
+/// Notes in the status what will be deleted. That there is no room for the note must not keep room from being made.
 fn note(session: &mut Session, backups: &[Vec<Backup>]) -> Result<(), Failure> {
     let noted: Vec<PrunedBackup> = backups
         .iter()
@@ -155,6 +156,12 @@ fn note(session: &mut Session, backups: &[Vec<Backup>]) -> Result<(), Failure> {
         .collect();
     session.write_status(|status| status.pruning.extend(noted));
     if session.is_recorded() {
+        return Ok(());
+    }
+    if session.lacks_room() {
+        session.warn(
+            "no room to note what is deleted: what a kill leaves of the first backup would be an archive without a manifest",
+        );
         return Ok(());
     }
     session.amend_status(|status| status.pruning.clear());
@@ -204,7 +211,12 @@ fn delete(session: &mut Session, context: &PruneContext, plan: Plan, backups: &[
                         fate.reasons.join(", ")
                     );
                 }
-                session.heartbeat();
+                if session.is_recorded() {
+                    session.heartbeat();
+                } else {
+                    // Now there may be room for the note.
+                    session.show_status();
+                }
             }
             Err(error) => {
                 refuse(&mut report, io_kind(&error), &format!("deleting backup {id}: {error}"));

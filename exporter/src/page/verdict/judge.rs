@@ -294,14 +294,16 @@ impl Judge {
     }
 
     pub(super) fn storage(&mut self, observation: &Observation, collections: &[CollectionReport]) {
-        let Some(storage) = observation.storage.value.as_deref().filter(|_| observation.storage.success())
-        else {
-            let problem = observation.storage.problem.clone().unwrap_or_else(|| "not asked yet".to_owned());
+        if let Some(problem) = &observation.storage.problem {
             return self.find(
                 Severity::Unknown,
                 Kind::StorageUnknown,
                 format!("Nobody knows how much room is left on the disk: {problem}"),
             );
+        }
+        let Some(storage) = observation.storage.value.as_deref() else {
+            let text = "The file system does not say how much room is left: that it is full is found only when a write fails";
+            return self.find(Severity::Notice, Kind::StorageUnknown, text.to_owned());
         };
         let next: u64 = collections
             .iter()
