@@ -29,14 +29,16 @@ pub struct Manners {
 /// # Errors
 /// When not even a directory can be made there.
 pub fn examine(directory: &Path) -> io::Result<Manners> {
-    let place =
-        tempfile::Builder::new().prefix(".probe.").suffix(TEMPORARY_SUFFIX).tempdir_in(directory)?;
+    let place = tempfile::Builder::new().prefix(".probe.").suffix(TEMPORARY_SUFFIX).tempdir_in(directory)?;
     let place = place.path();
     let mut manners = Manners::default();
     let refusals = [
         ("files cannot be written and replaced", replaces(place)),
         ("a new file cannot be kept from replacing another", spares(place)),
-        ("it has no locks (flock), so nothing would keep two runs apart (NFS: mount it without `nolock`)", locks(place)),
+        (
+            "it has no locks (flock), so nothing would keep two runs apart (NFS: mount it without `nolock`)",
+            locks(place),
+        ),
     ];
     for (what, tried) in refusals {
         if let Err(error) = tried {
@@ -88,14 +90,17 @@ fn expect(holds: bool, otherwise: &str) -> io::Result<()> {
 fn look(place: &Path, manners: &mut Manners) -> io::Result<()> {
     let limits = &mut manners.limits;
     if !syncs_directories(place)? {
-        limits.push("it cannot make names durable: after a power failure the newest backups may be gone".to_owned());
+        limits.push(
+            "it cannot make names durable: after a power failure the newest backups may be gone".to_owned(),
+        );
     }
     let mode = |name: &str| Ok::<_, io::Error>(fs::metadata(place.join(name))?.permissions().mode() & 0o7777);
     atomic::create_directory(&place.join("directory"))?;
     let (archive, json, directory) = (mode("spared")?, mode("replaced")?, mode("directory")?);
-    if archive != ARCHIVE_MODE || json != JSON_MODE {
+    let differs = [(archive, ARCHIVE_MODE), (json, JSON_MODE)].into_iter().find(|(is, should)| is != should);
+    if let Some((is, should)) = differs {
         limits.push(format!(
-            "it keeps no modes (an archive has {archive:04o}, not {ARCHIVE_MODE:04o}): its mount options say who can read the backups"
+            "it keeps no modes (a file has {is:04o}, not {should:04o}): its mount options say who can read the backups"
         ));
     } else if directory != DIRECTORY_MODE {
         limits.push(format!(
@@ -112,7 +117,8 @@ fn look(place: &Path, manners: &mut Manners) -> io::Result<()> {
     }
     if room(place)?.is_none() {
         limits.push(
-            "it does not say how much room there is: that it is full is found only when a write fails".to_owned(),
+            "it does not say how much room there is: that it is full is found only when a write fails"
+                .to_owned(),
         );
     }
     manners.folds_case = place.join("SPARED").try_exists()?;

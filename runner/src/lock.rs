@@ -172,7 +172,8 @@ impl ReadersLock {
     /// # Errors
     /// [`LockError::Unsupported`], [`LockError::Io`].
     pub fn try_exclusive(path: &Path) -> Result<Option<Self>, LockError> {
-        let file = writable_readers(path).map_err(|source| LockError::Io { path: path.to_owned(), source })?;
+        let file =
+            writable_readers(path).map_err(|source| LockError::Io { path: path.to_owned(), source })?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: Some(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -121,8 +121,7 @@ impl StatusStore {
     fn write_with(&mut self, write: fn(&Path, &Status) -> io::Result<()>) -> Result<(), StatusError> {
         // Also after a failure the next attempt waits for its turn.
         self.last_written = Some(Instant::now());
-        write(&self.path, &self.status)
-            .map_err(|source| StatusError { path: self.path.clone(), source })
+        write(&self.path, &self.status).map_err(|source| StatusError { path: self.path.clone(), source })
     }
 }
 

@@ -109,21 +109,22 @@ pub fn commit(layout: &Layout, archive: AtomicFile, manifest: &Manifest) -> io::
     let encoding = manifest.archives.first().map(|archive| archive.encoding.as_slice()).unwrap_or_default();
     let archive_path = layout.archive(&manifest.collection, manifest.backup_id, encoding);
     let (archive_in_place, error) = match archive.commit_new() {
-        Ok(()) => match json_file::write_new(&layout.manifest(&manifest.collection, manifest.backup_id), manifest)
-        {
-            Ok(()) => return Ok(()),
-            Err(error) if error.in_place => {
-                return Err(io::Error::new(
-                    error.source.kind(),
-                    format!("{error}; its files are left in place, and `verify` says whether they are good"),
-                ));
+        Ok(()) => {
+            match json_file::write_new(&layout.manifest(&manifest.collection, manifest.backup_id), manifest) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.in_place => {
+                    return Err(io::Error::new(
+                        error.source.kind(),
+                        format!(
+                            "{error}; its files are left in place, and `verify` says whether they are good"
+                        ),
+                    ));
+                }
+                Err(error) => (true, error.source),
             }
-            Err(error) => (true, error.source),
-        },
-        // Whatever had the name before is not this run's.
-        Err(error) => {
-            (error.in_place && error.source.kind() != io::ErrorKind::AlreadyExists, error.source)
         }
+        // Whatever had the name before is not this run's.
+        Err(error) => (error.in_place && error.source.kind() != io::ErrorKind::AlreadyExists, error.source),
     };
     if archive_in_place && let Err(kept) = fs::remove_file(&archive_path) {
         // Without a manifest it stays behind as an orphan.

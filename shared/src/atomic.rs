@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::file_system::{self, set_directory_mode, set_mode};
 pub use crate::file_system::sync_directory;
+use crate::file_system::{self, set_directory_mode, set_mode};
 
 /// What every temporary name ends in.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
@@ -51,7 +51,8 @@ impl AtomicFile {
         let temporary = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(TEMPORARY_SUFFIX)
-            .permissions(Permissions::from_mode(0o600))
+            // Passes through the umask; where modes cannot be changed later, it is the nearest that can be had.
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)?;
         Ok(Self { temporary, target: target.to_owned(), mode })
     }
@@ -247,7 +248,7 @@ mod tests {
         let target = directory.path().join("a");
         write(&target, JSON_MODE, b"first").unwrap();
         let file = AtomicFile::create(&target, JSON_MODE).unwrap();
-        assert_eq!(file.commit_new().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(file.commit_new().unwrap_err().source.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&target).unwrap(), b"first");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }

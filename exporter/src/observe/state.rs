@@ -91,6 +91,5 @@ impl<T: JsonFile> Remembered<T> {
 pub(super) fn storage(directory: &Path) -> Result<Option<super::Storage>, String> {
     let found = room(directory)
         .map_err(|error| format!("{}: file system cannot be asked: {error}", directory.display()))?;
-    Ok(found
-        .map(|room| super::Storage { avail_bytes: room.available_bytes, size_bytes: room.size_bytes }))
+    Ok(found.map(|room| super::Storage { avail_bytes: room.available_bytes, size_bytes: room.size_bytes }))
 }

@@ -41,8 +41,7 @@ pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Re
         tracing::info!("Qdrant at {} is the source of this repository from now on", client.url());
     }
     let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
-    let (mut store, warnings) =
-        StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
+    let (mut store, warnings) = StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
     for warning in warnings {
         tracing::warn!("{warning}");
     }

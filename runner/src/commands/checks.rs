@@ -80,7 +80,9 @@ pub fn place(settings: &Settings) -> Vec<Check> {
         .map(|()| "files can be made there".to_owned())
         .map_err(|error| format!("no file can be made in {root}: {error}"));
     let room = store::available_bytes(layout.root())
-        .map(|bytes| bytes.map_or_else(|| "not known".to_owned(), |bytes| format!("{} free", HumanBytes(bytes))))
+        .map(|bytes| {
+            bytes.map_or_else(|| "not known".to_owned(), |bytes| format!("{} free", HumanBytes(bytes)))
+        })
         .map_err(|error| format!("{root}: {error}"));
     let status = layout.status_file();
     let state = AtomicFile::create(&status, 0o600)

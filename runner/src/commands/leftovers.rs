@@ -87,8 +87,7 @@ async fn delete(
     place::make_state_directory(layout)?;
     let _lock = place::lock(settings, layout, "prune", clock).await?;
     let catalog = Catalog::read(layout).map_err(Refusal::failed)?;
-    let (mut store, warnings) =
-        StatusStore::open(layout, &catalog, &place::hostname(), clock.now());
+    let (mut store, warnings) = StatusStore::open(layout, &catalog, &place::hostname(), clock.now());
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -27,8 +27,7 @@ pub async fn retire(settings: &Settings, name: &str, yes: bool, clock: Clock) ->
     let _lock = place::lock(settings, &layout, "prune", clock).await?;
     let alone = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
-    let (mut store, warnings) =
-        StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
+    let (mut store, warnings) = StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -136,10 +136,16 @@ fn config_check_says_what_is_well_and_what_is_not() {
     assert_eq!(good.stdout.lines().filter(of_machine).count(), 2, "{}", good.stdout);
     let others = good.stdout.lines().filter(|line| !of_machine(line));
     let marks: Vec<&str> = others.map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(marks, ["ok"; 7], "{}", good.stdout);
-    for says in
-        ["is a backup repository", "files can be made", "free", "; next ", "1.18.3 at", "1 of 1 are selected"]
-    {
+    assert_eq!(marks, ["ok"; 8], "{}", good.stdout);
+    for says in [
+        "is a backup repository",
+        "files can be made",
+        "does all that backups need",
+        "free",
+        "; next ",
+        "1.18.3 at",
+        "1 of 1 are selected",
+    ] {
         assert!(good.stdout.contains(says), "{says}: {}", good.stdout);
     }
     assert_eq!(place.files(), before, "nothing stays");

@@ -310,6 +310,40 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     run(disk.inside(&place.command(&["backup"]))).success();
 }
 
+#[test]
+fn a_disk_full_to_the_last_byte_can_be_pruned_and_the_status_is_true_afterwards() {
+    let server = server_of(256 << 10);
+    let place = Place::new(&server.url());
+    place.configure("qdrant:\n  retries: 0\nretention:\n  keep_last: 1\n");
+    fs::create_dir(place.path()).unwrap();
+    let disk = Disk::mount(&place, 32 * MIB);
+    run(disk.inside(&place.command(&["init"]))).success();
+    for _ in 0..4 {
+        run(disk.inside(&place.command(&["backup"]))).success();
+    }
+    disk.fill();
+
+    let prune = &["prune", "--yes"];
+    let ran = run(disk.inside(&place.command(prune))).success();
+
+    let ran = ran.says(&["WARN: ", "status.json: cannot be written", "No space left on device"]);
+    ran.says(&["Prune succeeded: deleted 3 backups"]);
+    let status: Status = json_file::read(&disk.path().join("status.json")).unwrap();
+    assert_eq!((status.current_run.is_none(), status.pruning.len()), (true, 0));
+    assert_eq!(status.operations[&Operation::Prune].last_outcome, Some(Outcome::Success));
+    let names = tree(&disk.path()).into_keys().filter(|name| name.contains("vectors-")).count();
+    assert_eq!(names, 2, "an archive and its manifest");
+
+    // A collection is let go in the same way.
+    disk.free();
+    let path = disk.path().join("status.json");
+    edit(&path, |status| status["collections"]["vectors"]["on_server"] = json!(false));
+    disk.fill();
+    run(disk.inside(&place.command(&["prune", "--retire", "vectors", "--yes"]))).success();
+    let status: Status = json_file::read(&path).unwrap();
+    assert!(status.collections.is_empty() && status.pruning.is_empty());
+}
+
 /// Nothing but the repository's own few files: no archive, no manifest, nothing temporary.
 #[track_caller]
 fn assert_only_own_files(root: &Path) {

@@ -25,6 +25,7 @@ mod locking;
 mod looking;
 mod memory;
 mod modes;
+mod odd_disks;
 mod options;
 mod pages;
 mod prune;

@@ -383,6 +383,15 @@ fn a_hung_disk_is_never_fine_though_everything_is_known_from_before() {
 }
 
 #[test]
+fn a_file_system_that_does_not_say_how_large_it_is_is_only_mentioned() {
+    let mut scene = Scene::healthy();
+    scene.observation.storage = part(None, None);
+    let verdict = scene.verdict();
+    assert_eq!(kinds(&verdict), [Kind::StorageUnknown]);
+    assert_eq!(verdict.severity, Severity::Notice);
+}
+
+#[test]
 fn no_room_for_the_next_backup() {
     let mut scene = Scene::healthy();
     scene.observation.storage = part(Some(Storage { avail_bytes: 100_000, size_bytes: 1 << 31 }), None);

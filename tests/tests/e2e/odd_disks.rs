@@ -1,0 +1,287 @@
+//! File systems that refuse what a local disk does, and disks that fail: what they answer is put in the mouth of the kernel by
+//! strace, so that no such file system is needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::qdrant_stand_in::StandIn;
+use e2e::{Place, Planted, Ran};
+use qdrant_backup_shared::operation::Outcome;
+use qdrant_backup_shared::{CollectionName, FailureKind};
+
+use crate::disks::is_root;
+use crate::running::{json, log_lines, put, server_of, temporary_files};
+
+/// What a file system answers to some calls.
+struct Odd {
+    answers: Vec<String>,
+    /// Only for calls on these paths, and on what is open under them by exactly that name; for all where there are none.
+    paths: Vec<PathBuf>,
+}
+
+impl Odd {
+    fn answering(answers: &[&str]) -> Self {
+        Self { answers: answers.iter().map(ToString::to_string).collect(), paths: Vec::new() }
+    }
+
+    fn on(mut self, path: PathBuf) -> Self {
+        self.paths.push(path);
+        self
+    }
+
+    /// A file system that cannot sync directories.
+    fn without_directory_syncs(place: &Place) -> Self {
+        let mut odd = Self::answering(&["fsync:error=EINVAL"]).on(place.beside(""));
+        for name in ["", "collections", "collections/vectors"] {
+            odd = odd.on(place.path().join(name));
+        }
+        odd
+    }
+
+    /// Neither renames that replace nothing, nor hard links.
+    fn without_sparing_renames() -> Self {
+        Self::answering(&["renameat2:error=EINVAL", "linkat:error=EPERM"])
+    }
+
+    /// The program on such a file system.
+    fn run(&self, place: &Place, arguments: &[&str]) -> Ran {
+        let command = place.command(arguments);
+        // The program shuts out other processes of its user; only who has all rights where it was started may look into it.
+        let mut by = if is_root() {
+            Command::new("/usr/bin/strace")
+        } else {
+            let mut by = Command::new("unshare");
+            by.args(["--map-root-user", "/usr/bin/strace"]);
+            by
+        };
+        by.args(["--follow-forks", "--quiet=all", "--output=/dev/null"]);
+        for answer in &self.answers {
+            by.arg(format!("--inject={answer}"));
+        }
+        for path in &self.paths {
+            by.arg(format!("--trace-path={}", path.display().to_string().trim_end_matches('/')));
+        }
+        by.arg(command.get_program()).args(command.get_args()).env_clear();
+        for (key, value) in command.get_envs() {
+            if let Some(value) = value {
+                by.env(key, value);
+            }
+        }
+        Ran::of(&mut by)
+    }
+}
+
+fn place(server: &StandIn) -> Place {
+    Place::new(&server.url())
+}
+
+fn vectors() -> CollectionName {
+    CollectionName::new("vectors").unwrap()
+}
+
+/// Has a status file that is of no use.
+fn tear(place: &Place) {
+    put(&place.layout().status_file(), "{\"schema_version\": 1, \"runn");
+}
+
+/// Two whole runs, a verification and a look, all without a fault.
+#[track_caller]
+fn works(odd: &Odd, place: &Place) {
+    odd.run(place, &["run"]).success();
+    odd.run(place, &["run"]).success();
+    odd.run(place, &["verify"]).success();
+    odd.run(place, &["list"]).success();
+    assert_eq!(place.prove(), 2);
+    assert_eq!(place.catalog().orphans, Vec::new());
+    assert_eq!(temporary_files(place), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_system_that_cannot_sync_directories_takes_backups_and_says_so_once_a_run() {
+    let server = server_of(64 << 10);
+    let place = place(&server);
+    let odd = Odd::without_directory_syncs(&place);
+    odd.run(&place, &["init"]).success();
+    works(&odd, &place);
+    let ran = odd.run(&place, &["backup"]).success();
+    let said = log_lines(&ran).iter().filter(|line| line.contains("cannot make names durable")).count();
+    assert_eq!(said, 1, "{}", ran.stderr);
+}
+
+#[test]
+fn a_disk_that_fails_after_the_manifests_rename_fails_the_collection_and_keeps_its_files() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    // The directory is synced after the archive's rename, and after the manifest's.
+    let odd = |call| {
+        Odd::answering(&[&format!("fsync:error=EIO:when={call}")])
+            .on(place.path().join("collections/vectors"))
+    };
+
+    let ran = odd(1).run(&place, &["backup"]).code(1);
+    ran.says(&["Backup of vectors failed", "may be gone after a power failure: Input/output error"]);
+    assert_eq!(place.catalog().orphans, Vec::new(), "no manifest ever stood beside that archive");
+    assert_eq!(place.prove(), 1);
+
+    let ran = odd(2).run(&place, &["backup"]).code(1);
+    ran.says(&["Backup of vectors failed", "Input/output error", "its files are left in place"]);
+    let status = place.status();
+    assert_eq!(status.collections[&vectors()].last_outcome, Some(Outcome::Failed));
+    assert_eq!(status.last_run.unwrap().failure().unwrap().kind, FailureKind::Io);
+    assert_eq!(place.prove(), 2, "the archive is still under its manifest");
+    place.run(&["verify", "--backup", "all"]).success();
+}
+
+#[test]
+fn without_sparing_renames_and_hard_links_everything_works_and_nothing_is_replaced() {
+    let server = server_of(64 << 10);
+    let place = place(&server);
+    let odd = Odd::without_sparing_renames();
+    odd.run(&place, &["init"]).success().says(&["WARN: File system of", "nor hard links"]);
+    let first = json(&place.path().join("repository.json"));
+    odd.run(&place, &["init"]).success().says(&["nothing changed"]);
+    assert_eq!(json(&place.path().join("repository.json")), first);
+    works(&odd, &place);
+}
+
+#[test]
+fn a_torn_status_stops_nothing_where_it_cannot_be_moved_aside_without_looking_first() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    let odd = Odd::without_sparing_renames();
+    let commands: [&[&str]; 6] = [
+        &["verify"],
+        &["restore", "--collection", "vectors", "--force", "--no-safety-backup"],
+        &["drill", "--on-source"],
+        &["prune"],
+        &["list"],
+        &["run"],
+    ];
+    for arguments in commands {
+        tear(&place);
+        let ran = odd.run(&place, arguments).success();
+        assert_eq!(ran.stderr.contains("moved aside to"), arguments != ["list"], "{}", ran.stderr);
+    }
+    let kept = place.files().into_iter().filter(|name| name.contains("unreadable-")).count();
+    assert_eq!(kept, 5, "each of them is kept");
+}
+
+#[test]
+fn a_status_that_cannot_even_be_moved_aside_keeps_nobody_from_restoring_or_verifying() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    let restore: &[&str] = &["restore", "--collection", "vectors", "--force", "--no-safety-backup"];
+    let odd = Odd::answering(&["renameat2:error=EIO"]).on(place.layout().status_file());
+    for arguments in [&["verify"], restore, &["run"]] {
+        tear(&place);
+        odd.run(&place, arguments).success().says(&["WARN: ", "cannot be moved aside (Input/output error"]);
+        assert!(place.status().current_run.is_none(), "a new one is in its place");
+    }
+    // A directory in its place can be moved, and where it cannot, the work is done all the same.
+    for answers in [&[][..], &["renameat2:error=EIO"]] {
+        let path = place.layout().status_file();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        let odd = Odd::answering(answers).on(path.clone());
+        odd.run(&place, restore).success().says(&["Restore succeeded"]);
+        if path.is_dir() {
+            odd.run(&place, &["run"])
+                .code(1)
+                .says(&["the work is done, but the status could not be written"]);
+            fs::remove_dir(&path).unwrap();
+            put(&path, "");
+        }
+    }
+    // Nor does a state directory that cannot be made.
+    let mut command = place.command(restore);
+    command.env("QDRANT_BACKUP_STATE_DIR", place.beside("not/there"));
+    Ran::of(&mut command).success().says(&["WARN: state directory", "cannot be made"]);
+}
+
+#[test]
+fn a_file_system_that_keeps_no_modes_takes_backups_from_the_first_run_on_and_init_says_what_that_means() {
+    for answer in ["error=EPERM", "error=EOPNOTSUPP", "retval=0"] {
+        let server = server_of(64 << 10);
+        let place = place(&server);
+        let calls = format!("?chmod,fchmod,?fchmodat,?fchmodat2:{answer}");
+        let odd = Odd::answering(&[&calls]);
+        odd.run(&place, &["init"]).success().says(&["WARN: File system of", "keeps no modes"]);
+        works(&odd, &place);
+        let check = odd.run(&place, &["config", "check"]).success();
+        assert!(check.stdout.contains("warn  file system"), "{}", check.stdout);
+    }
+}
+
+#[test]
+fn a_file_system_that_does_not_say_how_much_room_there_is_takes_backups() {
+    // Of the answer: type and block size, then the blocks there are, those free and those for others than root.
+    let zero = format!("statfs,?fstatfs:poke_exit=@arg2={}", "00".repeat(40));
+    for answer in [zero.as_str(), "statfs:error=ENOSYS"] {
+        let server = server_of(64 << 10);
+        let place = place(&server);
+        let odd = Odd::answering(&[answer]);
+        odd.run(&place, &["init"]).success().says(&["how much room there is"]);
+        works(&odd, &place);
+        let ran = odd.run(&place, &["backup"]).success();
+        let said = log_lines(&ran).iter().filter(|line| line.contains("how much room there is")).count();
+        assert_eq!(said, 1, "{}", ran.stderr);
+        let check = odd.run(&place, &["config", "check"]).success();
+        assert!(check.stdout.contains("room              not known"), "{}", check.stdout);
+    }
+}
+
+#[test]
+fn a_file_system_without_locks_is_refused_by_init_and_check_and_by_every_run() {
+    for answer in ["flock:error=ENOLCK", "flock:error=ENOSYS"] {
+        let server = server_of(64 << 10);
+        let place = place(&server);
+        let odd = Odd::answering(&[answer]);
+        odd.run(&place, &["init"]).code(78).says(&["ERROR: file system of", "no locks (flock)"]);
+        assert!(!place.path().join("repository.json").exists());
+
+        place.run(&["init"]).success();
+        place.run(&["backup"]).success();
+        let check = odd.run(&place, &["config", "check"]).code(78);
+        assert!(check.stdout.contains("FAIL  file system"), "{}", check.stdout);
+        for arguments in [&["run"][..], &["prune"], &["verify"]] {
+            odd.run(&place, arguments).code(78).says(&["ERROR: ", "this file system has no locks"]);
+        }
+        // What is there can be got out.
+        odd.run(&place, &["list"]).success();
+        let target = place.beside("snapshot");
+        odd.run(&place, &["export", "--collection", "vectors", "--output", &target.display().to_string()])
+            .success();
+        assert!(Path::new(&target).exists());
+    }
+}
+
+#[test]
+fn a_disk_without_room_for_the_status_can_be_pruned() {
+    for answer in ["EDQUOT", "ENOSPC"] {
+        let place = Place::initialised("http://127.0.0.1:9");
+        place.configure("qdrant:\n  retries: 0\nretention:\n  keep_last: 2\n");
+        place.plant_daily("docs", "2025-07-01", 5);
+        place.plant("notes", "2025-07-01T00:00:00Z", Planted::Good);
+        // As over a network, where a sync is the first to know. Of the status these are the first two.
+        let odd = Odd::answering(&[&format!("fsync:error={answer}:when=1..2")]);
+        let ran = odd.run(&place, &["prune", "--yes"]).success();
+        let ran = ran.says(&["WARN: ", "status.json: cannot be written"]);
+        ran.says(&["Prune succeeded: deleted 3 backups"]);
+        assert_eq!(place.ids("docs").len(), 2);
+        assert_eq!(place.catalog().orphans, Vec::new());
+        let status = place.status();
+        assert_eq!((status.pruning.len(), status.current_run), (0, None));
+        assert_eq!(status.last_run.unwrap().outcome, Outcome::Success);
+    }
+    // What is no lack of room is a reason to delete nothing.
+    let place = Place::initialised("http://127.0.0.1:9");
+    place.configure("qdrant:\n  retries: 0\nretention:\n  keep_last: 2\n");
+    place.plant_daily("docs", "2025-07-01", 5);
+    let odd = Odd::answering(&["fsync:error=EIO:when=1..2"]);
+    odd.run(&place, &["prune", "--yes"]).code(1).says(&["nothing was deleted"]);
+    assert_eq!(place.ids("docs").len(), 5);
+}
