@@ -259,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_system_without_locks_is_told_from_a_lock_that_fails() {
+        let told = |errno: Errno| LockError::of(Path::new("/b/.lock"), errno.into()).to_string();
+        for errno in [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP] {
+            assert!(told(errno).contains("/b/.lock: this file system has no locks"), "{errno}");
+        }
+        for errno in [Errno::IO, Errno::STALE, Errno::ACCESS] {
+            assert!(told(errno).contains("/b/.lock: cannot lock"), "{errno}");
+        }
+    }
+
+    #[test]
     fn readers_share_and_who_deletes_is_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(".readers");

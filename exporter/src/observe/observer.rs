@@ -198,6 +198,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_system_that_does_not_say_how_large_it_is_is_no_problem_and_has_no_size() {
+        let look = |_| DirectoryLook { view: Some(DirectoryView::default()), ..Default::default() };
+        let observer = Observer::with(Layout::new("/b", "/b"), nothing, look, |_| Ok(None)).unwrap();
+        let seen = observer.observe(DateTime::UNIX_EPOCH, Duration::from_secs(20));
+        assert!(seen.storage.value.is_none() && seen.storage.problem.is_none(), "{:?}", seen.storage);
+    }
+
+    #[test]
     fn every_problem_of_a_file_is_listed() {
         let problem = |name: &str| Problem { path: name.into(), modified: None, message: name.to_owned() };
         let observer = Observer::with(

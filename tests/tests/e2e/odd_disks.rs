@@ -13,6 +13,9 @@ use qdrant_backup_shared::{CollectionName, FailureKind};
 use crate::disks::is_root;
 use crate::running::{json, log_lines, put, server_of, temporary_files};
 
+/// Retention that deletes nothing of what these tests make.
+const KEEP: &str = "qdrant:\n  retries: 0\nretention:\n  keep_last: 9\n";
+
 /// What a file system answers to some calls.
 struct Odd {
     answers: Vec<String>,
@@ -129,7 +132,8 @@ fn a_disk_that_fails_after_the_manifests_rename_fails_the_collection_and_keeps_i
     ran.says(&["Backup of vectors failed", "Input/output error", "its files are left in place"]);
     let status = place.status();
     assert_eq!(status.collections[&vectors()].last_outcome, Some(Outcome::Failed));
-    assert_eq!(status.last_run.unwrap().failure().unwrap().kind, FailureKind::Io);
+    let operation = &status.last_run.unwrap().operations[0];
+    assert_eq!(operation.collections[0].failure.as_ref().unwrap().kind, FailureKind::Io);
     assert_eq!(place.prove(), 2, "the archive is still under its manifest");
     place.run(&["verify", "--backup", "all"]).success();
 }
@@ -150,6 +154,7 @@ fn without_sparing_renames_and_hard_links_everything_works_and_nothing_is_replac
 fn a_torn_status_stops_nothing_where_it_cannot_be_moved_aside_without_looking_first() {
     let server = server_of(64 << 10);
     let place = Place::initialised(&server.url());
+    place.configure(KEEP);
     place.run(&["backup"]).success();
     let odd = Odd::without_sparing_renames();
     let commands: [&[&str]; 6] = [
@@ -209,7 +214,7 @@ fn a_file_system_that_keeps_no_modes_takes_backups_from_the_first_run_on_and_ini
         let place = place(&server);
         let calls = format!("?chmod,fchmod,?fchmodat,?fchmodat2:{answer}");
         let odd = Odd::answering(&[&calls]);
-        odd.run(&place, &["init"]).success().says(&["WARN: File system of", "keeps no modes"]);
+        odd.run(&place, &["init"]).success().says(&["WARN: File system of", "do not pass on their group"]);
         works(&odd, &place);
         let check = odd.run(&place, &["config", "check"]).success();
         assert!(check.stdout.contains("warn  file system"), "{}", check.stdout);
@@ -244,6 +249,7 @@ fn a_file_system_without_locks_is_refused_by_init_and_check_and_by_every_run() {
         assert!(!place.path().join("repository.json").exists());
 
         place.run(&["init"]).success();
+        place.configure(KEEP);
         place.run(&["backup"]).success();
         let check = odd.run(&place, &["config", "check"]).code(78);
         assert!(check.stdout.contains("FAIL  file system"), "{}", check.stdout);
