@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
@@ -15,7 +14,7 @@ use hyper::header::HeaderValue;
 use sha2::{Digest, Sha256};
 
 use super::config::PasswordHash;
-use super::queue::Queue;
+use super::queue::{Client, Queue};
 
 /// What a comparison with an unknown user's password is made with; no password is known to fit.
 const NOBODY: &str = "ks8oSGYcuGv0S9Vn9XQm5.kK0cZUhqvO7FDmGB4p5aVyU2pZBFr8u";
@@ -69,12 +68,12 @@ impl Doorkeeper {
         Self { salt: [random(), random()], memory: Mutex::default(), queue: Queue::default() }
     }
 
-    /// Whether the `Authorization` header names one of `users` with the right password. It came from `address`.
+    /// Whether the `Authorization` header that `client` sent names one of `users` with the right password.
     pub(super) async fn admits(
         &self,
         users: &BTreeMap<String, PasswordHash>,
         authorization: Option<&HeaderValue>,
-        address: IpAddr,
+        client: Client,
     ) -> Admission {
         let Some((user, password)) = authorization.and_then(credentials) else { return Admission::Refused };
         let hash = users.get(&user).map(PasswordHash::expose);
@@ -82,7 +81,7 @@ impl Doorkeeper {
         if let Some(known) = self.memory().knows(&user, &proof) {
             return known;
         }
-        let Some(one_at_a_time) = self.queue.turn(address).await else { return Admission::Busy };
+        let Some(one_at_a_time) = self.queue.turn(client).await else { return Admission::Busy };
         if let Some(known) = self.memory().knows(&user, &proof) {
             return known;
         }
@@ -148,7 +147,7 @@ mod tests {
     use super::super::config::WebConfig;
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const HERE: Client = Client { address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), number: 1 };
 
     /// Whether the door opens; it is not busy.
     async fn admits(

@@ -20,6 +20,7 @@ use tracing::debug;
 
 use super::answer::Pieces;
 use super::gate::Gate;
+use super::queue::Client;
 use super::visitors::{Phase, Place, Visitor};
 
 /// No head of a request is larger: 431 otherwise.
@@ -133,12 +134,13 @@ fn service(
     Future: Send + 'static,
 > + use<> {
     let visitor = Arc::clone(visitor);
+    let client = Client { address, number: visitor.number() };
     service_fn(move |request: Request<Incoming>| {
         let (gate, answering) = (Arc::clone(&gate), visitor.answer());
         // The body of a request says nothing to us; it is not even read.
         let (head, _) = request.into_parts();
         async move {
-            let (answer, turn) = gate.answer(&head, address).await;
+            let (answer, turn) = gate.answer(&head, client).await;
             Ok(answer.map(|bytes| Pieces::new(bytes, answering, turn)))
         }
     })

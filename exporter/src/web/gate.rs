@@ -1,10 +1,9 @@
 //! Who is answered at all: the configuration, the rate limit, the password and the turns, in exporter-toolkit's order.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
 use rustls::ServerConfig;
@@ -12,6 +11,7 @@ use rustls::ServerConfig;
 use super::answer::{Answer, plain, refusal};
 use super::auth::{Admission, Doorkeeper};
 use super::config::{InForce, Live, WebConfig};
+use super::queue::Client;
 use super::rate::Rate;
 use super::routes::{Route, Routes};
 use super::turns::{Turn, Turns};
@@ -47,13 +47,13 @@ impl Gate {
         self.live.now().await.tls
     }
 
-    /// Answers one request that came from `address`, with the turn that it took.
-    pub(super) async fn answer(&self, head: &Parts, address: IpAddr) -> (Answer, Option<Turn>) {
+    /// Answers one request of `client`, with the turn that it took.
+    pub(super) async fn answer(&self, head: &Parts, client: Client) -> (Answer, Option<Turn>) {
         let InForce { config, current, .. } = self.live.now().await;
         if !self.rate.allows(config.rate_limit, Instant::now()) {
             return (refusal(StatusCode::TOO_MANY_REQUESTS), None);
         }
-        let (mut answer, turn) = match self.admits(&config, &head.headers, address).await {
+        let (mut answer, turn) = match self.admits(&config, &head.headers, client).await {
             Admission::Admitted => self.routed(head, current).await,
             Admission::Refused => {
                 let mut answer = refusal(StatusCode::UNAUTHORIZED);
@@ -64,6 +64,8 @@ impl Gate {
                 let text = "Too many passwords are being checked, try again later.";
                 let mut answer = plain(StatusCode::TOO_MANY_REQUESTS, text);
                 answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                // The next try is a new connection's, which goes before those that are waiting.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 (answer, None)
             }
         };
@@ -73,11 +75,11 @@ impl Gate {
         (answer, turn)
     }
 
-    async fn admits(&self, config: &WebConfig, headers: &HeaderMap, address: IpAddr) -> Admission {
+    async fn admits(&self, config: &WebConfig, headers: &HeaderMap, client: Client) -> Admission {
         if config.users.is_empty() {
             return Admission::Admitted;
         }
-        self.door.admits(&config.users, headers.get(AUTHORIZATION), address).await
+        self.door.admits(&config.users, headers.get(AUTHORIZATION), client).await
     }
 
     async fn routed(&self, head: &Parts, current: Option<bool>) -> (Answer, Option<Turn>) {
