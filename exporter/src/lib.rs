@@ -13,6 +13,7 @@ pub mod once;
 pub mod page;
 mod start;
 pub mod web;
+mod worker;
 
 use std::process::ExitCode;
 

@@ -1,13 +1,13 @@
 //! Reading and writing the JSON files: version first, one clear error each, atomic.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::atomic::{self, CommitError};
+use crate::regular_file::{self, Links};
 
 /// The version of every file format of this release.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -93,21 +93,9 @@ pub fn read<T: JsonFile>(path: &Path) -> Result<T, ReadError> {
             ReadError::Io { path, source }
         }
     };
-    let file = open_regular(path).map_err(io_error)?;
-    let mut contents = Vec::new();
-    file.take(SIZE_MAX_BYTES + 1).read_to_end(&mut contents).map_err(io_error)?;
+    // Links are followed: a status file may be one.
+    let contents = regular_file::read_limited(path, Links::Follow, SIZE_MAX_BYTES).map_err(io_error)?;
     parse(path, &contents)
-}
-
-/// Opens a file, and only a file: opening a pipe that has such a name would wait for ever for its other end.
-fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?);
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
-    }
 }
 
 /// Reads a file of type `T` whose bytes were already fetched from `path`.

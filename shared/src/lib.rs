@@ -21,6 +21,7 @@ pub mod manifest;
 mod open_enum;
 pub mod operation;
 pub mod points_sample;
+pub mod regular_file;
 pub mod repository;
 pub mod run_report;
 #[cfg(feature = "schema")]

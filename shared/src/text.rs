@@ -1,19 +1,46 @@
-//! Making foreign text fit for one line of a log.
+//! Making foreign text fit for one line of a log, and names fit to be looked at.
 
-/// `text` on one line: control characters, line separators and characters that reorder text are escaped, so that a
-/// server's message cannot forge log lines or move the terminal's cursor.
+use std::borrow::Cow;
+
+/// `text` on one line: control characters, line separators, characters that reorder text and characters without a
+/// look are escaped, so that a server's message cannot forge log lines or move the terminal's cursor.
 pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.trim().chars() {
-        let reorders =
-            matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || reorders {
+    text.trim().chars().fold(String::with_capacity(text.len()), |mut line, character| {
+        if is_unseen(character) {
             line.extend(character.escape_default());
         } else {
             line.push(character);
         }
+        line
+    })
+}
+
+/// A name where names must stay apart: as [`one_line`], but nothing is trimmed and a backslash is doubled, so that different
+/// names stay different.
+pub fn visible(name: &str) -> Cow<'_, str> {
+    let escaped = |character: char| character == '\\' || is_unseen(character);
+    if !name.contains(escaped) {
+        return Cow::Borrowed(name);
     }
-    line
+    let mut visible = String::with_capacity(name.len() + 8);
+    for character in name.chars() {
+        if escaped(character) {
+            visible.extend(character.escape_default());
+        } else {
+            visible.push(character);
+        }
+    }
+    Cow::Owned(visible)
+}
+
+/// Whether a character is not seen where it stands: it controls, ends lines, reorders what is around it, or has no look.
+pub fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// `text` on one line and cut to at most `most` characters, with `…` where something was cut.
@@ -34,6 +61,33 @@ mod tests {
     #[test]
     fn control_and_direction_characters_are_escaped() {
         assert_eq!(one_line("a\nb\x1b[2J\u{202e}c"), "a\\nb\\u{1b}[2J\\u{202e}c");
+        assert_eq!(one_line(" C:\\x \u{200b}"), "C:\\x \\u{200b}");
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_told_apart() {
+        let names = [
+            "docs",
+            " docs",
+            "docs\n",
+            "docs\\n",
+            "docs\\\n",
+            "docs\u{200b}",
+            "docs\\u{200b}",
+            "docs\u{feff}",
+            "docs\u{2069}",
+            "docs\u{e0041}",
+            "docs\u{85}",
+            "docs\u{7f}",
+            "do\u{ad}cs",
+            "docs\u{3164}",
+        ];
+        let shown: std::collections::BTreeSet<_> = names.iter().map(|name| visible(name)).collect();
+        assert_eq!(shown.len(), names.len());
+        assert!(!shown.iter().any(|name| name.contains(is_unseen)), "{shown:?}");
+        for plain in ["docs", " a b", "größe", "日本語", "❤️", "مجموعة"] {
+            assert_eq!(visible(plain), plain);
+        }
     }
 
     #[test]

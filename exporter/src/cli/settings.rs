@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::config_file::{ConfigFile, DEFAULT_BACKUP_PATH, DEFAULT_FILES, Problem};
+use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::text::one_line;
 
 use super::args::Cli;
@@ -103,7 +104,7 @@ fn read_config(
         None => defaults.iter().map(PathBuf::as_path).collect(),
     };
     for path in paths {
-        match read(path) {
+        match regular_file::read_text(path, Links::Follow, MAX_BYTES) {
             Ok(text) => return understand(path, &text),
             Err(error) if asked.is_none() && is_absent(&error) => {}
             Err(source) => {
@@ -129,13 +130,6 @@ fn understand(path: &Path, text: &str) -> Result<(ConfigFile, Vec<String>), Sett
     } else {
         Err(SettingsError::Config(ours))
     }
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    use io::Read;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -191,5 +185,8 @@ mod tests {
         let cli = Cli::parse_from(["x", "--config=/nowhere/backup.yaml"]);
         let error = Directories::find_with(&cli, &BTreeMap::new(), &[]).unwrap_err().to_string();
         assert!(error.starts_with("--config: cannot read /nowhere/backup.yaml"), "{error}");
+        let cli = Cli::parse_from(["x", "--config=/dev/zero"]);
+        let error = Directories::find_with(&cli, &BTreeMap::new(), &[]).unwrap_err().to_string();
+        assert_eq!(error, "--config: cannot read /dev/zero: not a regular file");
     }
 }

@@ -23,6 +23,7 @@ pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricF
     sheet.add(&table::UP, &[], flag(observation.is_up()));
     let revision = if build_info::REVISION.is_empty() { "unknown" } else { build_info::REVISION };
     sheet.add(&table::BUILD_INFO, &[build_info::VERSION, revision, build_info::RUST_VERSION], 1.0);
+    sheet.add_if(&table::WEB_CONFIG_SUCCESS, &[], process.web_config.map(flag));
     let Observation { status, directory: scanned, storage, .. } = observation;
     collector(&mut sheet, "status", observation.status_success(), status.duration);
     collector(&mut sheet, "directory", scanned.success(), scanned.duration);

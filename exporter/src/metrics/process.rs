@@ -1,4 +1,5 @@
-//! What the system says of this process: the metrics `process_*`, named as in Prometheus' own client libraries.
+//! What is known of this process itself: mostly what the system says, in the metrics `process_*`, named as in Prometheus' own
+//! client libraries.
 
 use std::fs;
 
@@ -19,6 +20,8 @@ pub struct ProcessInfo {
     pub start_time_seconds: Option<f64>,
     /// Threads.
     pub threads: Option<u64>,
+    /// Whether the web configuration in force is what its files say; only the web server knows, if there is a file.
+    pub web_config: Option<bool>,
 }
 
 impl ProcessInfo {
@@ -48,6 +51,7 @@ fn parse(process: &str, system: &str) -> ProcessInfo {
         virtual_memory_bytes: field(23),
         start_time_seconds: booted.zip(field(22)).map(|(booted, ticks)| booted as f64 + seconds(ticks)),
         threads: field(20),
+        web_config: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Samples on their way into families.
 
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
+use qdrant_backup_shared::text;
 
 use super::table::{self, Kind, Metric};
 
@@ -12,13 +13,14 @@ impl Sheet {
         Self(table::ALL.iter().map(family).collect())
     }
 
-    /// Adds a sample. `labels` are the values of the metric's labels, in their order.
+    /// Adds a sample. `labels` are the values of the metric's labels, in their order. Names come from servers: what is not
+    /// seen in one is escaped, and different names stay different series.
     pub fn add(&mut self, metric: &Metric, labels: &[&str], value: f64) {
         debug_assert_eq!(metric.labels.len(), labels.len(), "{}", metric.name);
         let pairs = metric.labels.iter().zip(labels).map(|(name, value)| {
             let mut pair = LabelPair::default();
             pair.set_name((*name).to_owned());
-            pair.set_value((*value).to_owned());
+            pair.set_value(text::visible(value).into_owned());
             pair
         });
         let mut sample = proto::Metric::from_label(pairs.collect());

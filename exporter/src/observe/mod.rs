@@ -6,7 +6,6 @@ mod files;
 mod observation;
 mod observer;
 mod state;
-mod worker;
 
 pub use observation::{
     BackupView, CollectionView, DirectoryView, LevelView, Observation, Part, Problem, Storage,

@@ -11,7 +11,7 @@ use qdrant_backup_shared::Layout;
 use super::directory::{Directory, DirectoryLook};
 use super::observation::{DirectoryView, Observation, Part, Storage};
 use super::state::{self, State, StateLook};
-use super::worker::{Answer, Worker};
+use crate::worker::{Answer, Worker};
 
 /// Looks at a backup directory and its state directory. Shared by all who ask.
 #[derive(Debug)]
@@ -119,8 +119,8 @@ fn observation(
 }
 
 fn part<T, A>(answer: &Answer<A>, value: Option<Arc<T>>, problem: Option<String>) -> Part<T> {
-    let late = || "no answer in time; does the disk or its network mount hang?".to_owned();
-    Part { value, problem: if answer.in_time { problem } else { Some(late()) }, duration: answer.duration }
+    let unanswered = answer.problem.map(str::to_owned);
+    Part { value, problem: unanswered.or(problem), duration: answer.duration }
 }
 
 #[cfg(test)]
@@ -167,6 +167,28 @@ mod tests {
         assert!(!hung.directory.success());
         assert!(hung.directory.value.as_ref().unwrap().orphan_files >= known, "as it was last seen");
         drop(release);
+    }
+
+    #[test]
+    fn a_look_that_panics_is_a_failed_look_and_the_next_one_is_made() {
+        let mut looks = 0;
+        let observer = Observer::with(
+            Layout::new("/b", "/b"),
+            nothing,
+            move |_| {
+                looks += 1;
+                assert_ne!(looks, 2, "this look fails");
+                DirectoryLook { view: Some(DirectoryView::default()), ..Default::default() }
+            },
+            |_| Err("none".to_owned()),
+        )
+        .unwrap();
+        let look = || observer.observe(DateTime::UNIX_EPOCH, Duration::from_secs(20));
+        assert!(look().directory.success());
+        let failed = look();
+        assert!(!failed.directory.success() && failed.directory.value.is_some(), "what was last known");
+        assert!(failed.directory.problem.as_ref().unwrap().contains("fault of this program"));
+        assert!(look().directory.success());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use qdrant_backup_shared::operation::Outcome;
-use qdrant_backup_shared::text::shortened;
+use qdrant_backup_shared::text::{shortened, visible};
 use sha2::{Digest, Sha256};
 
 use super::chart;
@@ -148,7 +148,7 @@ fn row(collection: &CollectionReport, report: &Report) -> String {
         "<tr><th scope=\"row\">{}{on_server}{}</th><td data-label=\"Age\">{age}</td>\
          <td data-label=\"Size\" class=\"number\">{}</td><td data-label=\"Points\" class=\"number\">{}</td>\
          <td data-label=\"Verified\">{}</td><td data-label=\"Backups\">{}</td><td data-label=\"Sizes\">{}</td></tr>",
-        safe(collection.collection.as_str()),
+        safe(&visible(collection.collection.as_str())),
         failure.unwrap_or_default(),
         newest.map_or_else(unknown, |newest| words::bytes(newest.size_bytes)),
         newest.and_then(|newest| newest.points).map_or_else(unknown, words::count),

@@ -12,5 +12,5 @@ mod verdict;
 mod words;
 
 pub use html::{content_security_policy, html};
-pub use report::Report;
+pub use report::{Report, json};
 pub use verdict::{Finding, Kind, Severity, Verdict};

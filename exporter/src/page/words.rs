@@ -1,6 +1,7 @@
 //! Times, sizes and counts as people say them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use qdrant_backup_shared::text::{shortened, visible};
 
 /// A length of time: `45 s`, `12 min`, `2 h`, `3 days`.
 pub(super) fn duration(seconds: f64) -> String {
@@ -79,16 +80,16 @@ pub(super) fn number_of(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// A name that came from a server, fit for a sentence.
+pub(super) fn name(name: &str) -> String {
+    shortened(&visible(name), 60)
+}
+
 /// The first few names, and how many there are besides.
 pub(super) fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 3;
     let names: Vec<&str> = names.into_iter().collect();
-    let mut text = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| qdrant_backup_shared::text::shortened(name, 60))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut text = names.iter().take(SHOWN).map(|shown| name(shown)).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }

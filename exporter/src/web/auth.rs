@@ -1,73 +1,129 @@
 //! Basic auth: who is asking, by a password that bcrypt hashed.
 //!
-//! Bcrypt is slow on purpose, so one comparison runs at a time and what was right once is remembered. Only what was
-//! right is: whoever guesses cannot push Prometheus out of the memory. Unknown users cost as much time as known ones.
+//! Bcrypt is slow on purpose, so one comparison runs at a time, and few wait for it: see `queue`. What was found once is
+//! remembered, right or wrong, so that whoever is logged in waits for nobody. Only what was right is remembered by
+//! user: whoever guesses cannot push Prometheus out of the memory. Unknown users cost as much time as known ones.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use super::config::PasswordHash;
+use super::queue::{Client, Queue};
 
 /// What a comparison with an unknown user's password is made with; no password is known to fit.
 const NOBODY: &str = "ks8oSGYcuGv0S9Vn9XQm5.kK0cZUhqvO7FDmGB4p5aVyU2pZBFr8u";
 
+/// Wrong passwords that are remembered.
+const WRONG: usize = 256;
+
+/// What the door says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// The password is right.
+    Admitted,
+    /// It is not, or there is none.
+    Refused,
+    /// It was not looked at: too many wait.
+    Busy,
+}
+
 /// Compares passwords.
 #[derive(Debug)]
 pub(super) struct Doorkeeper {
-    /// Per user, what was last right: a digest of hash and password.
-    proven: Mutex<BTreeMap<String, [u8; 32]>>,
-    comparing: Semaphore,
+    /// Makes digests mean nothing outside of this process, so that nobody can aim at one by how long comparing takes.
+    salt: [u64; 2],
+    memory: Mutex<Memory>,
+    queue: Queue,
+}
+
+type Proof = [u8; 32];
+
+/// What comparisons have found. Each proof holds the hash that was compared with, so that a changed one is another.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Per user, what was last right.
+    right: BTreeMap<String, Proof>,
+    /// What was last wrong, the oldest first.
+    wrong: VecDeque<Proof>,
+}
+
+impl Memory {
+    fn knows(&self, user: &str, proof: &Proof) -> Option<Admission> {
+        if self.right.get(user) == Some(proof) {
+            return Some(Admission::Admitted);
+        }
+        self.wrong.contains(proof).then_some(Admission::Refused)
+    }
 }
 
 impl Doorkeeper {
     pub(super) fn new() -> Self {
-        Self { proven: Mutex::default(), comparing: Semaphore::new(1) }
+        let random = || RandomState::new().hash_one(0);
+        Self { salt: [random(), random()], memory: Mutex::default(), queue: Queue::default() }
     }
 
-    /// Whether the `Authorization` header names one of `users` with the right password.
+    /// Whether the `Authorization` header that `client` sent names one of `users` with the right password.
     pub(super) async fn admits(
         &self,
         users: &BTreeMap<String, PasswordHash>,
         authorization: Option<&HeaderValue>,
-    ) -> bool {
-        let Some((user, password)) = authorization.and_then(credentials) else { return false };
+        client: Client,
+    ) -> Admission {
+        let Some((user, password)) = authorization.and_then(credentials) else { return Admission::Refused };
         let hash = users.get(&user).map(PasswordHash::expose);
-        let proof = hash.map(|hash| proof(hash, &password));
-        if proof.is_some() && self.remembered(&user) == proof {
-            return true;
+        let proof = self.proof(hash.unwrap_or_default(), &user, &password);
+        if let Some(known) = self.memory().knows(&user, &proof) {
+            return known;
+        }
+        let Some(one_at_a_time) = self.queue.turn(client).await else { return Admission::Busy };
+        if let Some(known) = self.memory().knows(&user, &proof) {
+            return known;
         }
         let cost = users.values().map(PasswordHash::cost).max().unwrap_or(10);
         let compared_with = hash.map_or_else(|| format!("$2b${cost:02}${NOBODY}"), str::to_owned);
-        // The semaphore is never closed.
-        let Ok(_one_at_a_time) = self.comparing.acquire().await else { return false };
-        if proof.is_some() && self.remembered(&user) == proof {
-            return true;
-        }
-        let compared =
-            tokio::task::spawn_blocking(move || bcrypt::verify(password, &compared_with).unwrap_or(false));
+        let compared = tokio::task::spawn_blocking(move || {
+            let right = bcrypt::verify(password, &compared_with).unwrap_or(false);
+            // Not before: the comparison goes on when the client hangs up meanwhile.
+            drop(one_at_a_time);
+            right
+        });
         let right = compared.await.unwrap_or(false) && hash.is_some();
-        if let (true, Some(proof)) = (right, proof) {
-            let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
-            proven.retain(|user, _| users.contains_key(user));
-            proven.insert(user, proof);
+        let mut memory = self.memory();
+        if right {
+            memory.right.retain(|user, _| users.contains_key(user));
+            memory.right.insert(user, proof);
+            Admission::Admitted
+        } else {
+            memory.wrong.push_back(proof);
+            if memory.wrong.len() > WRONG {
+                memory.wrong.pop_front();
+            }
+            Admission::Refused
         }
-        right
     }
 
-    fn remembered(&self, user: &str) -> Option<[u8; 32]> {
-        self.proven.lock().unwrap_or_else(PoisonError::into_inner).get(user).copied()
+    /// Ties a password to its user and to the hash that it is compared with; a user's name has no colon.
+    fn proof(&self, hash: &str, user: &str, password: &[u8]) -> Proof {
+        let [one, other] = self.salt.map(u64::to_ne_bytes);
+        let digest = Sha256::new().chain_update(one).chain_update(other).chain_update(hash);
+        digest
+            .chain_update([0])
+            .chain_update(user)
+            .chain_update(b":")
+            .chain_update(password)
+            .finalize()
+            .into()
     }
-}
 
-/// Ties a password to the hash that it was right for, so that a changed hash forgets it.
-fn proof(hash: &str, password: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(hash).chain_update([0]).chain_update(password).finalize().into()
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// User and password of a `Basic` header.
@@ -85,10 +141,24 @@ fn credentials(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     use super::super::config::WebConfig;
     use super::*;
+
+    const HERE: Client = Client { address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), number: 1 };
+
+    /// Whether the door opens; it is not busy.
+    async fn admits(
+        door: &Doorkeeper,
+        users: &BTreeMap<String, PasswordHash>,
+        authorization: Option<&HeaderValue>,
+    ) -> bool {
+        let admission = door.admits(users, authorization, HERE).await;
+        assert_ne!(admission, Admission::Busy);
+        admission == Admission::Admitted
+    }
 
     fn users(name: &str, password: &str) -> BTreeMap<String, PasswordHash> {
         let hash = bcrypt::hash(password, 4).unwrap();
@@ -104,8 +174,8 @@ mod tests {
     async fn only_the_right_password_of_a_known_user_opens() {
         let door = Doorkeeper::new();
         let users = users("alice", "s3cret:with colon");
-        assert!(door.admits(&users, Some(&basic("alice", "s3cret:with colon"))).await);
-        assert!(door.admits(&users, Some(&basic("alice", "s3cret:with colon"))).await);
+        assert!(admits(&door, &users, Some(&basic("alice", "s3cret:with colon"))).await);
+        assert!(admits(&door, &users, Some(&basic("alice", "s3cret:with colon"))).await);
         for wrong in [
             basic("alice", "s3cret"),
             basic("alice", ""),
@@ -116,19 +186,65 @@ mod tests {
             HeaderValue::from_static("Basic !!!"),
             HeaderValue::from_static(""),
         ] {
-            assert!(!door.admits(&users, Some(&wrong)).await, "{wrong:?}");
+            assert!(!admits(&door, &users, Some(&wrong)).await, "{wrong:?}");
         }
-        assert!(!door.admits(&users, None).await);
+        assert!(!admits(&door, &users, None).await);
     }
 
     #[tokio::test]
     async fn a_changed_password_and_a_removed_user_are_forgotten() {
         let door = Doorkeeper::new();
-        assert!(door.admits(&users("alice", "old"), Some(&basic("alice", "old"))).await);
+        assert!(admits(&door, &users("alice", "old"), Some(&basic("alice", "old"))).await);
         let changed = users("alice", "new");
-        assert!(!door.admits(&changed, Some(&basic("alice", "old"))).await);
-        assert!(door.admits(&changed, Some(&basic("alice", "new"))).await);
-        assert!(!door.admits(&users("bob", "x"), Some(&basic("alice", "new"))).await);
+        assert!(!admits(&door, &changed, Some(&basic("alice", "old"))).await);
+        assert!(admits(&door, &changed, Some(&basic("alice", "new"))).await);
+        assert!(!admits(&door, &users("bob", "x"), Some(&basic("alice", "new"))).await);
+    }
+
+    #[tokio::test]
+    async fn who_is_logged_in_waits_for_nobody_and_who_guesses_is_told_quickly() {
+        let door = Arc::new(Doorkeeper::new());
+        let users = Arc::new(users("alice", "right"));
+        assert!(admits(&door, &users, Some(&basic("alice", "right"))).await);
+        // Nothing is compared any more until this is given back.
+        let comparing = door.queue.turn(HERE).await.unwrap();
+        let guesses: Vec<_> = (0..250)
+            .map(|number| {
+                let (door, users) = (Arc::clone(&door), Arc::clone(&users));
+                tokio::spawn(async move {
+                    door.admits(&users, Some(&basic("alice", &format!("guess {number}"))), HERE).await
+                })
+            })
+            .collect();
+        while guesses.iter().filter(|guess| guess.is_finished()).count() < 246 {
+            tokio::task::yield_now().await;
+        }
+        assert!(admits(&door, &users, Some(&basic("alice", "right"))).await);
+        drop(comparing);
+        let mut refused = 0;
+        for guess in guesses {
+            match guess.await.unwrap() {
+                Admission::Busy => {}
+                Admission::Refused => refused += 1,
+                Admission::Admitted => panic!("a guess is right"),
+            }
+        }
+        assert_eq!(refused, 4);
+    }
+
+    #[tokio::test]
+    async fn what_was_wrong_is_not_compared_again_until_the_password_changes() {
+        let door = Doorkeeper::new();
+        let old = users("alice", "old");
+        assert!(!admits(&door, &old, Some(&basic("alice", "new"))).await);
+        let comparing = door.queue.turn(HERE).await.unwrap();
+        assert!(!admits(&door, &old, Some(&basic("alice", "new"))).await);
+        drop(comparing);
+        assert!(admits(&door, &users("alice", "new"), Some(&basic("alice", "new"))).await);
+        for number in 0..2 * WRONG {
+            assert!(!admits(&door, &old, Some(&basic("alice", &number.to_string()))).await);
+        }
+        assert_eq!(door.memory().wrong.len(), WRONG);
     }
 
     #[tokio::test]
@@ -138,7 +254,7 @@ mod tests {
         let text = format!("basic_auth_users:\n  alice: {hash}\n");
         let users = WebConfig::parse(Path::new("web.yml"), &text).unwrap().users;
         let began = Instant::now();
-        assert!(!door.admits(&users, Some(&basic("bob", "x"))).await);
+        assert!(!admits(&door, &users, Some(&basic("bob", "x"))).await);
         assert!(began.elapsed() > Duration::from_millis(5), "the dummy hash was not even compared");
     }
 }

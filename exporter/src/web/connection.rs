@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,6 +20,7 @@ use tracing::debug;
 
 use super::answer::Pieces;
 use super::gate::Gate;
+use super::queue::Client;
 use super::visitors::{Phase, Place, Visitor};
 
 /// No head of a request is larger: 431 otherwise.
@@ -28,10 +30,16 @@ const HEAD_BYTES: u32 = 16 << 10;
 const STREAMS: u32 = 16;
 
 /// Serves `socket` until the client leaves, dawdles too long, or `stop` says that all has to end.
-pub(super) async fn serve(gate: Arc<Gate>, socket: TcpStream, place: Place, stop: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    gate: Arc<Gate>,
+    socket: TcpStream,
+    address: IpAddr,
+    place: Place,
+    stop: watch::Receiver<bool>,
+) {
     let visitor = Arc::clone(&place.visitor);
     tokio::select! {
-        result = converse(gate, socket, &visitor, stop) => {
+        result = converse(gate, socket, address, &visitor, stop) => {
             if let Err(error) = result {
                 debug!(err = error.as_str(), "Connection failed");
             }
@@ -43,12 +51,13 @@ pub(super) async fn serve(gate: Arc<Gate>, socket: TcpStream, place: Place, stop
 async fn converse(
     gate: Arc<Gate>,
     socket: TcpStream,
+    address: IpAddr,
     visitor: &Arc<Visitor>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
     socket.set_nodelay(true).map_err(|error| error.to_string())?;
-    let Some(tls) = gate.tls() else {
-        return http1(gate, socket, visitor, stop).await;
+    let Some(tls) = gate.tls().await else {
+        return http1(gate, socket, address, visitor, stop).await;
     };
     let mut stopping = stop.clone();
     let stream = tokio::select! {
@@ -58,15 +67,16 @@ async fn converse(
         _ = stopping.wait_for(|stop| *stop) => return Ok(()),
     };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2(gate, stream, visitor, stop).await
+        http2(gate, stream, address, visitor, stop).await
     } else {
-        http1(gate, stream, visitor, stop).await
+        http1(gate, stream, address, visitor, stop).await
     }
 }
 
 async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     gate: Arc<Gate>,
     stream: S,
+    address: IpAddr,
     visitor: &Arc<Visitor>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
@@ -77,7 +87,7 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .header_read_timeout(None)
         .timer(TokioTimer::new())
         .max_buf_size(HEAD_BYTES as usize)
-        .serve_connection(TokioIo::new(heard), service(gate, visitor));
+        .serve_connection(TokioIo::new(heard), service(gate, address, visitor));
     tokio::pin!(connection);
     tokio::select! {
         result = connection.as_mut() => return result.map_err(|error| error.to_string()),
@@ -93,6 +103,7 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     gate: Arc<Gate>,
     stream: S,
+    address: IpAddr,
     visitor: &Arc<Visitor>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
@@ -102,7 +113,7 @@ async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEAD_BYTES)
         .max_send_buf_size(HEAD_BYTES as usize)
-        .serve_connection(TokioIo::new(stream), service(gate, visitor));
+        .serve_connection(TokioIo::new(stream), service(gate, address, visitor));
     tokio::pin!(connection);
     tokio::select! {
         result = connection.as_mut() => return result.map_err(|error| error.to_string()),
@@ -114,6 +125,7 @@ async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 /// Answers the requests of one visitor.
 fn service(
     gate: Arc<Gate>,
+    address: IpAddr,
     visitor: &Arc<Visitor>,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
@@ -122,12 +134,13 @@ fn service(
     Future: Send + 'static,
 > + use<> {
     let visitor = Arc::clone(visitor);
+    let client = Client { address, number: visitor.number() };
     service_fn(move |request: Request<Incoming>| {
         let (gate, answering) = (Arc::clone(&gate), visitor.answer());
         // The body of a request says nothing to us; it is not even read.
         let (head, _) = request.into_parts();
         async move {
-            let (answer, turn) = gate.answer(&head).await;
+            let (answer, turn) = gate.answer(&head, client).await;
             Ok(answer.map(|bytes| Pieces::new(bytes, answering, turn)))
         }
     })

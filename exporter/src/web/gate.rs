@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
 use rustls::ServerConfig;
 
 use super::answer::{Answer, plain, refusal};
-use super::auth::Doorkeeper;
-use super::config::{Live, WebConfig};
+use super::auth::{Admission, Doorkeeper};
+use super::config::{InForce, Live, WebConfig};
+use super::queue::Client;
 use super::rate::Rate;
 use super::routes::{Route, Routes};
 use super::turns::{Turn, Turns};
@@ -42,24 +43,31 @@ impl Gate {
     }
 
     /// What the next handshake needs; none where connections are plain.
-    pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
-        self.live.tls()
+    pub(super) async fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.live.now().await.tls
     }
 
-    /// Answers one request, with the turn that it took.
-    pub(super) async fn answer(&self, head: &Parts) -> (Answer, Option<Turn>) {
-        let Some(config) = self.live.config() else {
-            return (refusal(StatusCode::INTERNAL_SERVER_ERROR), None);
-        };
+    /// Answers one request of `client`, with the turn that it took.
+    pub(super) async fn answer(&self, head: &Parts, client: Client) -> (Answer, Option<Turn>) {
+        let InForce { config, current, .. } = self.live.now().await;
         if !self.rate.allows(config.rate_limit, Instant::now()) {
             return (refusal(StatusCode::TOO_MANY_REQUESTS), None);
         }
-        let (mut answer, turn) = if self.admits(&config, &head.headers).await {
-            self.routed(head).await
-        } else {
-            let mut answer = refusal(StatusCode::UNAUTHORIZED);
-            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
-            (answer, None)
+        let (mut answer, turn) = match self.admits(&config, &head.headers, client).await {
+            Admission::Admitted => self.routed(head, current).await,
+            Admission::Refused => {
+                let mut answer = refusal(StatusCode::UNAUTHORIZED);
+                answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+                (answer, None)
+            }
+            Admission::Busy => {
+                let text = "Too many passwords are being checked, try again later.";
+                let mut answer = plain(StatusCode::TOO_MANY_REQUESTS, text);
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                // The next try is a new connection's, which goes before those that are waiting.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                (answer, None)
+            }
         };
         for (name, value) in &config.headers {
             answer.headers_mut().insert(name, value.clone());
@@ -67,11 +75,14 @@ impl Gate {
         (answer, turn)
     }
 
-    async fn admits(&self, config: &WebConfig, headers: &HeaderMap) -> bool {
-        config.users.is_empty() || self.door.admits(&config.users, headers.get(AUTHORIZATION)).await
+    async fn admits(&self, config: &WebConfig, headers: &HeaderMap, client: Client) -> Admission {
+        if config.users.is_empty() {
+            return Admission::Admitted;
+        }
+        self.door.admits(&config.users, headers.get(AUTHORIZATION), client).await
     }
 
-    async fn routed(&self, head: &Parts) -> (Answer, Option<Turn>) {
+    async fn routed(&self, head: &Parts, current: Option<bool>) -> (Answer, Option<Turn>) {
         let looks = match self.routes.find(head) {
             Route::Done(answer) => return (answer, None),
             Route::Looks(looks) => looks,
@@ -84,7 +95,7 @@ impl Gate {
             return (plain(StatusCode::SERVICE_UNAVAILABLE, &text), None);
         };
         let left = until.saturating_duration_since(Instant::now());
-        (self.routes.answer(looks, left).await, Some(turn))
+        (self.routes.answer(looks, left, current).await, Some(turn))
     }
 }
 

@@ -12,6 +12,7 @@ mod connection;
 mod gate;
 mod listen;
 mod negotiate;
+mod queue;
 mod rate;
 mod routes;
 mod server;

@@ -130,8 +130,8 @@ impl Routes {
         looks.map_or_else(Route::Done, Route::Looks)
     }
 
-    /// Looks, within `deadline`, and answers.
-    pub(super) async fn answer(&self, looks: Looks, deadline: Duration) -> Answer {
+    /// Looks, within `deadline`, and answers. `web_config` says whether the configuration in force is that of the files.
+    pub(super) async fn answer(&self, looks: Looks, deadline: Duration, web_config: Option<bool>) -> Answer {
         let (observer, now) = (Arc::clone(&self.observer), (self.clock)());
         let looked = tokio::task::spawn_blocking(move || observer.observe(now, deadline));
         let Ok(observation) = looked.await else { return refusal(StatusCode::INTERNAL_SERVER_ERROR) };
@@ -142,7 +142,10 @@ impl Routes {
         };
         let telemetry = self.paths.telemetry.clone();
         let for_people = matches!(looks, Looks::Page(_) | Looks::Status(_));
-        let rendered = tokio::task::spawn_blocking(move || render(&looks, &observation, now, &telemetry));
+        let rendered = tokio::task::spawn_blocking(move || {
+            let process = ProcessInfo { web_config, ..ProcessInfo::read() };
+            render(&looks, &observation, &process, now, &telemetry)
+        });
         let mut answer = rendered.await.unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR));
         if for_people {
             let headers = answer.headers_mut();
@@ -154,10 +157,16 @@ impl Routes {
     }
 }
 
-fn render(looks: &Looks, observation: &Observation, now: DateTime<Utc>, telemetry: &str) -> Answer {
+fn render(
+    looks: &Looks,
+    observation: &Observation,
+    process: &ProcessInfo,
+    now: DateTime<Utc>,
+    telemetry: &str,
+) -> Answer {
     let (text, content_type, gzip) = match looks {
         Looks::Metrics(format, gzip) => {
-            let families = metrics::families(observation, &ProcessInfo::read());
+            let families = metrics::families(observation, process);
             let text = match format {
                 Format::Text => metrics::text(&families),
                 Format::OpenMetrics001 | Format::OpenMetrics100 => metrics::openmetrics(&families),
@@ -169,11 +178,9 @@ fn render(looks: &Looks, observation: &Observation, now: DateTime<Utc>, telemetr
             (text, "text/html; charset=utf-8", *gzip)
         }
         Looks::Status(gzip) => {
-            let report = Report::new(observation, now);
-            let Ok(mut text) = serde_json::to_string_pretty(&report) else {
+            let Ok(text) = page::json(&Report::new(observation, now)) else {
                 return refusal(StatusCode::INTERNAL_SERVER_ERROR);
             };
-            text.push('\n');
             (text, "application/json; charset=utf-8", *gzip)
         }
     };

@@ -91,9 +91,10 @@ async fn accept(
             _ = stopping.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((socket, _)) => match visitors.admit() {
+            Ok((socket, peer)) => match visitors.admit() {
                 Some(place) => {
-                    tokio::spawn(connection::serve(Arc::clone(&gate), socket, place, stop.clone()));
+                    let gate = Arc::clone(&gate);
+                    tokio::spawn(connection::serve(gate, socket, peer.ip(), place, stop.clone()));
                 }
                 None => debug!("Connection refused: every place is taken by a request under way"),
             },

@@ -59,6 +59,11 @@ impl Visitor {
         Self { id, phase, answers: AtomicUsize::new(0) }
     }
 
+    /// The number of the connection; later ones have higher numbers.
+    pub(super) fn number(&self) -> u64 {
+        self.id
+    }
+
     fn now(&self) -> (Phase, Instant) {
         *self.phase.borrow()
     }

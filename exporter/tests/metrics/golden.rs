@@ -27,6 +27,7 @@ pub fn families(place: &Place) -> Vec<MetricFamily> {
         virtual_memory_bytes: Some(200_000_000),
         start_time_seconds: Some(1_752_500_000.25),
         threads: Some(5),
+        web_config: Some(true),
     };
     metrics::families(&observation, &process)
 }

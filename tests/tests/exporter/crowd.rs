@@ -188,3 +188,67 @@ fn torn_and_oversized_requests_are_refused_and_harm_nobody() {
     assert_eq!(answer.status, 200);
     assert!(exporter.memory("VmHWM") < MEMORY_BYTES);
 }
+
+/// The status codes of all answers to `requests`, until the exporter ends the connection.
+fn statuses(exporter: &Exporter, requests: &str) -> Vec<String> {
+    let mut stream = http::connect(exporter.address()).unwrap();
+    // The server may hang up before it has read everything.
+    drop(stream.write_all(requests.as_bytes()));
+    let mut answers = Vec::new();
+    drop(stream.read_to_end(&mut answers));
+    let text = String::from_utf8_lossy(&answers);
+    text.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].to_owned()).collect()
+}
+
+#[test]
+fn a_body_is_never_taken_for_a_request() {
+    let place = BackupDirectory::healthy();
+    let exporter = Exporter::start(place.path(), &[]);
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
+    let last = "GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let length = hidden.len();
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    for (head, body, expected) in [
+        // Its length is known: it is passed over, and the connection goes on.
+        (format!("Content-Length: {length}\r\n"), hidden.to_owned(), ["200", "200"].as_slice()),
+        (chunked.to_owned(), format!("{length:x}\r\n{hidden}\r\n0\r\n\r\n"), &["200"]),
+        // Two lengths, or one that others read differently.
+        (format!("Content-Length: 5\r\n{chunked}"), format!("0\r\n\r\n{hidden}"), &["200"]),
+        (format!("Content-Length: 0\r\nContent-Length: {length}\r\n"), hidden.to_owned(), &["400"]),
+        (format!("Content-Length: +{length}\r\n"), hidden.to_owned(), &["400"]),
+        (format!("Content-Length : {length}\r\n"), hidden.to_owned(), &["400"]),
+        (format!("X: y\r\n Content-Length: {length}\r\n"), hidden.to_owned(), &["400"]),
+        (format!("{chunked}Transfer-Encoding: identity\r\n"), format!("0\r\n\r\n{hidden}"), &["400"]),
+        ("Transfer-Encoding: xchunked\r\n".to_owned(), format!("0\r\n\r\n{hidden}"), &["400"]),
+    ] {
+        let requests = format!("GET /-/healthy HTTP/1.1\r\nHost: x\r\n{head}\r\n{body}{last}");
+        let found = statuses(&exporter, &requests);
+        assert!(!found.contains(&"404".to_owned()), "{head:?}: the body was asked for: {found:?}");
+        assert_eq!(found, expected, "{head:?}");
+    }
+}
+
+#[test]
+fn other_hosts_and_whole_addresses_change_nothing_and_a_thousand_requests_may_come_in_one_go() {
+    let place = BackupDirectory::healthy();
+    let exporter = Exporter::start(place.path(), &[]);
+    for (request, status) in [
+        ("GET /-/healthy HTTP/1.1\r\nHost: evil.example", "200"),
+        ("GET http://evil.example/-/healthy HTTP/1.1\r\nHost: x", "200"),
+        ("GET http://evil.example/nothing HTTP/1.1\r\nHost: x", "404"),
+        ("CONNECT evil.example:443 HTTP/1.1\r\nHost: x", "404"),
+        ("OPTIONS * HTTP/1.1\r\nHost: x", "404"),
+        ("TRACE / HTTP/1.1\r\nHost: x", "405"),
+    ] {
+        assert_eq!(
+            statuses(&exporter, &format!("{request}\r\nConnection: close\r\n\r\n")),
+            [status],
+            "{request}"
+        );
+    }
+    let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(999);
+    let last = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let found = statuses(&exporter, &(requests + last));
+    assert!(found.len() == 1000 && found.iter().all(|status| status == "200"), "{}", found.len());
+    assert!(exporter.memory("VmHWM") < MEMORY_BYTES);
+}

@@ -1,10 +1,12 @@
 //! `--web.config.file`: TLS, clients' certificates, passwords, headers, rate limit, and all of it changed while running.
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Command;
 
 use e2e::http::{self, Answer, Authority, Identity, basic};
 use e2e::{BackupDirectory, Exporter};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 /// A web configuration with what it names.
 struct Files {
@@ -78,7 +80,7 @@ fn only_the_right_password_opens_any_path_and_a_refusal_carries_the_headers() {
 }
 
 #[test]
-fn users_change_without_a_restart_and_a_mistake_is_500_until_it_is_mended() {
+fn users_change_without_a_restart_and_a_mistake_leaves_the_ones_before() {
     let (place, files) = (BackupDirectory::healthy(), Files::new());
     let users = |password: &str| format!("basic_auth_users: {{alice: {}}}\n", hash(password));
     files.put("web.yml", &users("old"));
@@ -90,10 +92,108 @@ fn users_change_without_a_restart_and_a_mistake_is_500_until_it_is_mended() {
     files.put("web.yml", &users("new"));
     assert_eq!((status("old"), status("new")), (401, 200));
     files.put("web.yml", "basic_auth_user: {}\n");
-    assert_eq!((status("new"), status("new")), (500, 500));
+    assert_eq!((status("old"), status("new")), (401, 200));
     exporter.wait_for_line("web.yml:1: basic_auth_user: unknown key; did you mean basic_auth_users?");
-    files.put("web.yml", "");
-    assert_eq!(exporter.get("/metrics").status, 200);
+    files.put("web.yml", &users("newest"));
+    assert_eq!((status("new"), status("newest")), (401, 200));
+}
+
+#[test]
+fn an_emptied_gone_or_cut_file_lets_nobody_in_and_a_metric_and_the_log_tell() {
+    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let users = format!("basic_auth_users: {{alice: {}}}\n", hash("right"));
+    let path = files.put("web.yml", &users);
+    let exporter = files.exporter(&place);
+    let scrape = || {
+        let answer = exporter.ask("GET", "/metrics", &[("Authorization", &basic("alice", "right"))]);
+        assert_eq!(exporter.get("/metrics").status, 401);
+        assert_eq!(answer.status, 200);
+        let text = answer.text();
+        let line = text.lines().find(|line| line.starts_with("qdrant_backup_exporter_web_config_success "));
+        line.unwrap().to_owned()
+    };
+    assert!(scrape().ends_with(" 1"));
+    for wrong in ["", "basic_auth_users:\n", "basic_auth_users: {}\n", &users[..users.len() - 20]] {
+        // In place, as an editor may do it.
+        std::fs::File::create(&path).and_then(|mut file| file.write_all(wrong.as_bytes())).unwrap();
+        assert!(scrape().ends_with(" 0"), "{wrong:?}");
+    }
+    exporter.wait_for_line("basic_auth_users has no user any more; if that is meant, restart the exporter");
+    std::fs::remove_file(&path).unwrap();
+    assert!(scrape().ends_with(" 0"));
+    files.put("web.yml", &users);
+    assert!(scrape().ends_with(" 1"));
+    let said = exporter.log().iter().filter(|line| line.contains("has no user any more")).count();
+    assert!(said <= 3, "once for each change: {said}");
+}
+
+#[test]
+fn a_pipe_or_a_device_in_place_of_a_file_wedges_nobody_and_takes_no_memory() {
+    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let authority = Authority::new();
+    files.identity(&authority.sign(&["localhost"]));
+    files.put("web.yml", &format!("{TLS}}}\n"));
+    let exporter = files.exporter(&place);
+    for name in ["web.yml", "tls/server.crt", "tls/server.key"] {
+        let path = files.directory.path().join(name);
+        let kept = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        for _ in 0..3 {
+            assert_eq!(get_tls(&exporter, &authority, None).unwrap().status, 200, "{name}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert_eq!(get_tls(&exporter, &authority, None).unwrap().status, 200, "{name}");
+        files.put(name, &kept);
+        let text = get_tls(&exporter, &authority, None).unwrap().text();
+        assert!(text.contains("\nqdrant_backup_exporter_web_config_success 1\n"), "{name}");
+    }
+    exporter.wait_for_line("not a regular file");
+    assert!(exporter.memory("VmHWM") < 64 << 20);
+
+    let pipe = files.directory.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    for flag in ["--web.config.file", "--config"] {
+        for path in [pipe.to_str().unwrap(), "/dev/zero"] {
+            let ended = e2e::exporter::command().args([flag, path]).output().unwrap();
+            assert_eq!(ended.status.code(), Some(78), "{flag} {path}");
+            let said = String::from_utf8_lossy(&ended.stderr);
+            assert!(said.contains(&format!("{path}: not a regular file")), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_wrong_passwords_keeps_the_right_one_out_neither_before_nor_after_it_was_known() {
+    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    files.put("web.yml", &format!("basic_auth_users: {{alice: {}}}\n", bcrypt::hash("right", 8).unwrap()));
+    let exporter = files.exporter(&place);
+    for round in 0..2 {
+        let guesses: Vec<_> = (0..250)
+            .map(|number| {
+                let header = basic("alice", &format!("guess {round} {number}"));
+                let mut stream = http::connect(exporter.address()).unwrap();
+                write!(
+                    stream,
+                    "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\nConnection: close\r\n\r\n"
+                )
+                .unwrap();
+                stream
+            })
+            .collect();
+        let answer = exporter.ask("GET", "/metrics", &[("Authorization", &basic("alice", "right"))]);
+        assert_eq!(answer.status, 200, "round {round}");
+        let mut statuses = std::collections::BTreeMap::new();
+        for mut stream in guesses {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            *statuses.entry(answer[9..12].to_owned()).or_insert(0) += 1;
+        }
+        println!("round {round}: {statuses:?}");
+        assert!(statuses.keys().all(|status| status == "401" || status == "429"), "{statuses:?}");
+        assert!(statuses["401"] >= 1 && statuses["429"] >= 50, "most are not even compared: {statuses:?}");
+    }
 }
 
 #[test]
@@ -118,7 +218,7 @@ fn tls_with_a_certificate_that_is_renewed_without_a_restart() {
     exporter.wait_for_line("Unable to use the new TLS settings");
 
     files.put("web.yml", "nonsense: 1\n");
-    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 500);
+    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "so does the file before");
 }
 
 #[test]

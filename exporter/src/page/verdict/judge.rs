@@ -221,7 +221,7 @@ impl Judge {
                 );
                 self.find(Severity::Critical, Kind::RunStalled, text);
             } else {
-                let of = run.collection.as_ref().map(|name| format!(" of {}", shortened(name.as_str(), 60)));
+                let of = run.collection.as_ref().map(|name| format!(" of {}", words::name(name.as_str())));
                 let text = format!(
                     "A run ({}) began {since} and is at: {}{}",
                     run.operation,
@@ -260,7 +260,7 @@ impl Judge {
                 "The last run ({operation}) ended as {outcome}: {} of {} failed, the first: {}: {}",
                 failed.len(),
                 words::number_of(status.collections.len(), "collection"),
-                shortened(name.as_str(), 60),
+                words::name(name.as_str()),
                 shortened(&failure.message, 200)
             );
         }

@@ -1,7 +1,6 @@
 //! The state of the backups in half a sentence.
 
 use chrono::{DateTime, Utc};
-use qdrant_backup_shared::text::shortened;
 
 use super::super::report::{BackupReport, CollectionReport};
 use super::super::words;
@@ -17,7 +16,7 @@ pub(super) fn summary(collections: &[CollectionReport], now: DateTime<Utc>) -> S
 pub(super) fn summary_of(expected: &[&CollectionReport], now: DateTime<Utc>) -> String {
     let ago = oldest(expected).map(|oldest| words::ago(oldest.started_at, now)).unwrap_or_default();
     match expected {
-        [only] => format!("{} backed up {ago}", shortened(only.collection.as_str(), 60)),
+        [only] => format!("{} backed up {ago}", words::name(only.collection.as_str())),
         several => format!("All {} backed up {ago}", words::number_of(several.len(), "collection")),
     }
 }

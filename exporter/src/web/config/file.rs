@@ -50,6 +50,21 @@ impl WebConfig {
         Self { http2: true, ..Self::default() }
     }
 
+    /// What this configuration asks of clients and `next` does not, if there is something.
+    pub(super) fn opened_by(&self, next: &Self) -> Option<&'static str> {
+        if !self.users.is_empty() && next.users.is_empty() {
+            return Some("basic_auth_users has no user any more");
+        }
+        let before = self.tls.as_ref()?;
+        let Some(after) = &next.tls else { return Some("tls_server_config was removed") };
+        let (asked, asks) = (before.client_auth, after.client_auth);
+        if asked.requires() && !asks.requires() || asked.verifies() && !asks.verifies() {
+            return Some("client_auth_type asks less of clients' certificates");
+        }
+        let any_name = !before.allowed_sans.is_empty() && after.allowed_sans.is_empty();
+        any_name.then_some("client_allowed_sans names nobody any more, which lets in every name")
+    }
+
     /// Reads the text of a file. `file` is named in problems, and paths are relative to its directory. An empty
     /// file is valid.
     ///

@@ -1,18 +1,26 @@
-//! The configuration as it is now: the files are read again at every request and every handshake, and understood
-//! again when they changed. Whoever edits them needs no restart.
+//! The configuration as it is now: the files are read again for every request and every handshake, and understood again
+//! when they changed. Whoever edits them needs no restart.
 //!
-//! A file that became wrong is an error for every request until it is right again. A certificate or key that became
-//! wrong leaves the one before in use, because the two files are never replaced at the same instant.
+//! They are read by a thread of their own. A disk that hangs holds up that thread, and whoever asks meanwhile is answered by
+//! the configuration that was last good.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use chrono::DateTime;
 use rustls::ServerConfig;
-use tracing::{error, info};
+use tracing::{info, warn};
 
-use super::file::{ConfigError, MAX_BYTES, WebConfig};
-use super::tls::{self, Material, TlsError};
+use super::file::{ConfigError, WebConfig};
+use super::source::Source;
+use super::tls::TlsError;
+use crate::worker::Worker;
+
+/// How long the files are waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,40 +50,43 @@ pub enum LiveError {
         /// Why.
         source: TlsError,
     },
-    /// Whether connections are encrypted changed.
-    #[error("{}: tls_server_config was added or removed; that needs a restart", path.display())]
-    TlsSwitched {
+    /// Connections were not encrypted and are to be.
+    #[error("{}: tls_server_config was added; that needs a restart", path.display())]
+    TlsAdded {
         /// The file.
         path: PathBuf,
     },
+    /// The new configuration lets in whom the one before kept out.
+    #[error("{}: {what}; if that is meant, restart the exporter", path.display())]
+    Opens {
+        /// The file.
+        path: PathBuf,
+        /// What it gives up.
+        what: &'static str,
+    },
+    /// The system gives no thread.
+    #[error("the thread that reads the web configuration cannot be started: {0}")]
+    Thread(io::Error),
 }
 
-/// The configuration and the files that it came from.
+/// What requests are answered by.
+#[derive(Clone)]
+pub struct InForce {
+    /// Users, headers, rate limit.
+    pub config: Arc<WebConfig>,
+    /// What a handshake needs; nothing where connections are plain.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whether this is what the files say; nothing where there is no file.
+    pub current: Option<bool>,
+}
+
+/// The configuration, kept current.
 pub struct Live {
-    path: Option<PathBuf>,
-    has_tls: bool,
-    state: Mutex<State>,
-}
-
-struct State {
-    /// What was read last, or why it could not be: a change is what differs from it.
-    seen: Seen,
-    /// The last configuration, if it is usable now.
-    current: Option<Arc<WebConfig>>,
-    /// The last usable TLS, what it was made from, and what was last found wrong with its successor.
-    tls: Option<Tls>,
-}
-
-#[derive(PartialEq, Eq)]
-enum Seen {
-    Text(Vec<u8>),
-    Unreadable(String),
-}
-
-struct Tls {
-    config: Arc<ServerConfig>,
-    made_from: (Arc<WebConfig>, Material),
-    problem: Option<String>,
+    /// What was in force at the start.
+    first: InForce,
+    files: Option<Worker<InForce>>,
+    /// Whether it was said that the files do not answer.
+    late: AtomicBool,
 }
 
 impl Live {
@@ -85,241 +96,93 @@ impl Live {
     /// Whatever is wrong with the file or the files it names.
     pub fn open(path: Option<&Path>) -> Result<Self, LiveError> {
         let Some(path) = path else {
-            let current = Some(Arc::new(WebConfig::none()));
-            let state = State { seen: Seen::Text(Vec::new()), current, tls: None };
-            return Ok(Self { path: None, has_tls: false, state: Mutex::new(state) });
+            let first = InForce { config: Arc::new(WebConfig::none()), tls: None, current: None };
+            return Ok(Self { first, files: None, late: AtomicBool::new(false) });
         };
-        let text = read(path).map_err(|source| LiveError::Read { path: path.to_owned(), source })?;
-        let config = Arc::new(understand(path, &text)?);
-        let tls = match &config.tls {
-            None => None,
-            Some(section) => {
-                let failed = |source| LiveError::Tls { path: path.to_owned(), source };
-                let material = Material::read(section).map_err(failed)?;
-                let server = material.server_config(section, config.http2).map_err(failed)?;
-                let made_from = (Arc::clone(&config), material);
-                Some(Tls { config: Arc::new(server), made_from, problem: None })
-            }
-        };
-        let has_tls = tls.is_some();
-        let state = State { seen: Seen::Text(text), current: Some(config), tls };
-        Ok(Self { path: Some(path.to_owned()), has_tls, state: Mutex::new(state) })
+        let mut source = Source::open(path)?;
+        Self::with(source.in_force(), move || source.look())
+    }
+
+    /// `first`, and later what `look` finds.
+    fn with(first: InForce, mut look: impl FnMut() -> InForce + Send + 'static) -> Result<Self, LiveError> {
+        let files = Worker::start("web config", move |_| look()).map_err(LiveError::Thread)?;
+        Ok(Self { first, files: Some(files), late: AtomicBool::new(false) })
     }
 
     /// Whether connections are encrypted. Fixed at the start.
     pub fn has_tls(&self) -> bool {
-        self.has_tls
+        self.first.tls.is_some()
     }
 
-    /// The configuration to answer a request by; none while the file is wrong, which was logged when it became so.
-    pub fn config(&self) -> Option<Arc<WebConfig>> {
-        let mut state = self.lock();
-        if let Some(path) = &self.path {
-            self.refresh(path, &mut state);
-        }
-        state.current.clone()
-    }
-
-    /// What the next handshake needs; none without TLS.
-    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
-        let config = self.config();
-        let mut state = self.lock();
-        let tls = state.tls.as_mut()?;
-        if let Some(config) = config {
-            tls.refresh(&config);
-        }
-        Some(Arc::clone(&tls.config))
-    }
-
-    fn refresh(&self, path: &Path, state: &mut State) {
-        let seen = match read(path) {
-            Ok(text) => Seen::Text(text),
-            Err(source) => Seen::Unreadable(LiveError::Read { path: path.to_owned(), source }.to_string()),
-        };
-        if seen == state.seen {
-            return;
-        }
-        let understood = match &seen {
-            Seen::Text(text) => understand(path, text).and_then(|config| {
-                if config.tls.is_some() == self.has_tls {
-                    Ok(config)
-                } else {
-                    Err(LiveError::TlsSwitched { path: path.to_owned() })
+    /// What is in force now: what the files say, as far as it can be used, or what was last good.
+    pub async fn now(&self) -> InForce {
+        let Some(files) = &self.files else { return self.first.clone() };
+        // What time it is means nothing to this work.
+        let answer = files.wait_async(files.ask(DateTime::UNIX_EPOCH), PATIENCE).await;
+        let late = answer.problem.is_some();
+        if self.late.swap(late, Ordering::Relaxed) != late {
+            match answer.problem {
+                Some(problem) => {
+                    warn!(err = problem, "Unable to read the web configuration; the one before stays")
                 }
-            }),
-            Seen::Unreadable(problem) => {
-                error!(err = problem.as_str(), "Unable to read the web configuration; requests get 500");
-                state.current = None;
-                state.seen = seen;
-                return;
-            }
-        };
-        state.seen = seen;
-        state.current = match understood {
-            Ok(config) => {
-                info!(file = %path.display(), "Web configuration read again");
-                Some(Arc::new(config))
-            }
-            Err(problem) => {
-                for line in problem.to_string().lines() {
-                    error!(err = line, "Unable to parse the web configuration; requests get 500");
-                }
-                None
-            }
-        };
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Tls {
-    /// Makes TLS anew when its files changed and fit together.
-    fn refresh(&mut self, config: &Arc<WebConfig>) {
-        let Some(section) = &config.tls else { return };
-        let renewed = Material::read(section).and_then(|material| {
-            let same = self.made_from.0.tls == config.tls
-                && self.made_from.0.http2 == config.http2
-                && self.made_from.1 == material;
-            if same {
-                return Ok(None);
-            }
-            let server = material.server_config(section, config.http2)?;
-            Ok(Some((server, material)))
-        });
-        match renewed {
-            Ok(None) => self.problem = None,
-            Ok(Some((server, material))) => {
-                info!("TLS certificate and settings read again");
-                self.config = Arc::new(server);
-                self.made_from = (Arc::clone(config), material);
-                self.problem = None;
-            }
-            Err(problem) => {
-                let problem = problem.to_string();
-                if self.problem.as_ref() != Some(&problem) {
-                    error!(
-                        err = problem.as_str(),
-                        "Unable to use the new TLS settings; the ones before stay"
-                    );
-                }
-                self.problem = Some(problem);
+                None => info!("The web configuration can be read again"),
             }
         }
+        let mut in_force = answer.value.map_or_else(|| self.first.clone(), |known| (*known).clone());
+        if late {
+            in_force.current = Some(false);
+        }
+        in_force
     }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    tls::read(path, MAX_BYTES as u64)
-}
-
-fn understand(path: &Path, text: &[u8]) -> Result<WebConfig, LiveError> {
-    let text = std::str::from_utf8(text).map_err(|_| LiveError::NotText { path: path.to_owned() })?;
-    Ok(WebConfig::parse(path, text)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, KeyPair};
+    use std::sync::mpsc;
 
     use super::*;
 
-    struct Files {
-        directory: tempfile::TempDir,
-    }
-
-    impl Files {
-        fn new() -> Self {
-            let files = Self { directory: tempfile::tempdir().unwrap() };
-            files.renew();
-            files
+    #[tokio::test]
+    async fn while_a_read_hangs_everybody_is_answered_by_what_was_last_good() {
+        let first = InForce { config: Arc::new(WebConfig::none()), tls: None, current: Some(true) };
+        let (release, hung) = mpsc::channel::<bool>();
+        let mut known = first.clone();
+        let live = Live::with(first, move || {
+            if let Ok(http2) = hung.recv() {
+                known.config = Arc::new(WebConfig { http2, ..WebConfig::none() });
+            }
+            known.clone()
+        })
+        .unwrap();
+        for _ in 0..100 {
+            let in_force = live.now().await;
+            assert!(in_force.config.http2);
+            assert_eq!(in_force.current, Some(false), "it is not known whether that is what the files say");
         }
-
-        fn put(&self, name: &str, contents: &str) -> PathBuf {
-            let path = self.directory.path().join(name);
-            qdrant_backup_shared::atomic::write(&path, 0o600, contents.as_bytes()).unwrap();
-            path
-        }
-
-        fn renew(&self) -> Vec<u8> {
-            let key = KeyPair::generate().unwrap();
-            let certificate =
-                CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-            self.put("tls.crt", &certificate.pem());
-            self.put("tls.key", &key.serialize_pem());
-            certificate.der().to_vec()
-        }
-    }
-
-    const TLS: &str = "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n";
-
-    #[test]
-    fn a_file_that_became_wrong_is_an_error_until_it_is_right_again() {
-        let files = Files::new();
-        let path = files.put("web.yml", "");
-        let live = Live::open(Some(&path)).unwrap();
-        assert!(live.config().unwrap().users.is_empty());
-        files.put("web.yml", "nonsense: 1\n");
-        assert!(live.config().is_none());
-        files.put("web.yml", TLS);
-        assert!(live.config().is_none(), "plain HTTP does not become TLS");
-        std::fs::remove_file(&path).unwrap();
-        assert!(live.config().is_none());
-        files.put("web.yml", "http_server_config: {http2: false}\n");
-        assert!(!live.config().unwrap().http2);
-    }
-
-    #[test]
-    fn a_renewed_certificate_is_used_once_both_files_fit() {
-        let files = Files::new();
-        let path = files.put("web.yml", TLS);
-        let live = Live::open(Some(&path)).unwrap();
-        let first = live.tls().unwrap();
-        assert!(Arc::ptr_eq(&first, &live.tls().unwrap()), "nothing changed");
-        let key = KeyPair::generate().unwrap();
-        files.put("tls.key", &key.serialize_pem());
-        assert!(Arc::ptr_eq(&first, &live.tls().unwrap()), "the key does not fit yet");
-        files.renew();
-        let second = live.tls().unwrap();
-        assert!(!Arc::ptr_eq(&first, &second));
-        std::fs::remove_file(files.directory.path().join("tls.crt")).unwrap();
-        assert!(Arc::ptr_eq(&second, &live.tls().unwrap()));
-    }
-
-    #[test]
-    fn start_up_errors_name_the_file() {
-        let files = Files::new();
-        let message = |text: &str| {
-            let path = files.put("web.yml", text);
-            Live::open(Some(&path)).map(|_| ()).unwrap_err().to_string()
+        release.send(false).unwrap();
+        release.send(false).unwrap();
+        let healed = loop {
+            let in_force = live.now().await;
+            release.send(false).unwrap();
+            if in_force.current == Some(true) {
+                break in_force;
+            }
         };
-        assert!(message("x: 1\n").contains("web.yml:1: x: unknown key"));
-        assert!(message("tls_server_config: {cert_file: no.crt, key_file: tls.key}\n").contains("no.crt"));
-        let text = message("tls_server_config: {cert_file: tls.key, key_file: tls.key}\n");
-        assert!(text.contains("cert_file") && text.contains("no certificate in PEM found"), "{text}");
-        files.put("other.key", &KeyPair::generate().unwrap().serialize_pem());
-        let text = message("tls_server_config: {cert_file: tls.crt, key_file: other.key}\n");
-        assert!(text.ends_with("other.key: the key does not belong to the certificate"), "{text}");
-        assert!(Live::open(Some(Path::new("/nowhere/web.yml"))).is_err());
+        assert!(!healed.config.http2);
     }
 
-    #[test]
-    fn every_way_of_asking_clients_can_be_set_up() {
-        let files = Files::new();
-        for (kind, ca) in [
-            ("NoClientCert", ""),
-            ("RequestClientCert", ""),
-            ("RequireAnyClientCert", ""),
-            ("VerifyClientCertIfGiven", ", client_ca_file: tls.crt"),
-            ("RequireAndVerifyClientCert", ", client_ca_file: tls.crt, client_allowed_sans: [a]"),
-        ] {
-            let text = format!(
-                "tls_server_config: {{cert_file: tls.crt, key_file: tls.key, client_auth_type: {kind}{ca}, \
-                 cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], curve_preferences: [CurveP256]}}\n"
-            );
-            let path = files.put("web.yml", &text);
-            assert!(Live::open(Some(&path)).unwrap().tls().is_some(), "{kind}");
-        }
+    #[tokio::test]
+    async fn a_change_is_in_force_for_the_next_request() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("web.yml");
+        let put = |text: &str| qdrant_backup_shared::atomic::write(&path, 0o600, text.as_bytes()).unwrap();
+        put("");
+        let live = Live::open(Some(&path)).unwrap();
+        assert!(live.now().await.config.http2);
+        put("http_server_config: {http2: false}\n");
+        let in_force = live.now().await;
+        assert!(!in_force.config.http2);
+        assert_eq!(in_force.current, Some(true));
+        assert_eq!(Live::open(None).unwrap().now().await.current, None);
     }
 }

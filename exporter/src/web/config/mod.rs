@@ -1,7 +1,7 @@
 //! `--web.config.file`: TLS, basic auth, headers and rate limit, in the format of Prometheus' exporter-toolkit.
 //!
-//! `file` and `sections` read the text, `tls` makes a TLS configuration of it, `live` keeps both current
-//! while the program runs. Nothing here answers a request.
+//! `file` and `sections` read the text, `tls` makes a TLS configuration of it, `source` does both again when the files
+//! change, and `live` has that done while the program runs. Nothing here answers a request.
 
 mod client_certificates;
 mod file;
@@ -9,8 +9,9 @@ mod live;
 mod names;
 mod section;
 mod sections;
+mod source;
 mod tls;
 
 pub use file::WebConfig;
-pub use live::{Live, LiveError};
+pub use live::{InForce, Live, LiveError};
 pub use sections::{PasswordHash, RateLimit};

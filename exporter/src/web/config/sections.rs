@@ -46,6 +46,11 @@ pub enum ClientAuth {
 }
 
 impl ClientAuth {
+    /// Whether nobody comes in without a certificate.
+    pub fn requires(self) -> bool {
+        matches!(self, Self::RequireAny | Self::RequireAndVerify)
+    }
+
     /// Whether certificates are verified at all.
     pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)

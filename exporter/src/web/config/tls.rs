@@ -1,9 +1,10 @@
 //! From the TLS section and the files it names to what rustls needs for a handshake.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use qdrant_backup_shared::regular_file::{self, Links};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -180,21 +181,9 @@ fn certificates(
 fn bytes(what: &'static str, pem: &Pem) -> Result<Vec<u8>, TlsError> {
     match pem {
         Pem::Inline(text) => Ok(text.clone().into_bytes()),
-        Pem::File(path) => {
-            read(path, MAX_BYTES).map_err(|source| TlsError::Read { what, path: path.clone(), source })
-        }
+        Pem::File(path) => regular_file::read_limited(path, Links::Follow, MAX_BYTES)
+            .map_err(|source| TlsError::Read { what, path: path.clone(), source }),
     }
-}
-
-/// Reads a small file; a larger one is an error, before it is in memory.
-pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    use io::Read;
-    let mut contents = Vec::new();
-    std::fs::File::open(path)?.take(most + 1).read_to_end(&mut contents)?;
-    if contents.len() as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {most} bytes")));
-    }
-    Ok(contents)
 }
 
 fn malformed(what: &'static str, pem: &Pem, problem: &str) -> TlsError {

@@ -1,25 +1,31 @@
-//! A part of a look on a thread of its own, so that a hung disk blocks nobody but that thread.
+//! Reading files on a thread of its own, so that a hung disk blocks nobody but that thread.
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+use tokio::time::timeout_at;
+
+const LATE: &str = "no answer in time; does the disk or its network mount hang?";
+const PANICKED: &str = "failed by a fault of this program, which standard error tells";
 
 /// Runs one closure, at most once at a time, for all who ask.
-pub(super) struct Worker<T> {
+pub(crate) struct Worker<T> {
     shared: Arc<Shared<T>>,
 }
 
 /// What a run of the closure gave.
 #[derive(Debug)]
-pub(super) struct Answer<T> {
-    /// The result of the last finished run, if any has finished.
+pub(crate) struct Answer<T> {
+    /// The result of the last run that gave one, if any has.
     pub value: Option<Arc<T>>,
-    /// Whether that run was begun after the question, and so answers it.
-    pub in_time: bool,
+    /// Why that is not the answer; nothing when that run was begun after the question.
+    pub problem: Option<&'static str>,
     /// How long that run took; how long the question waited, if it was not answered.
     pub duration: Duration,
 }
@@ -27,18 +33,26 @@ pub(super) struct Answer<T> {
 struct Shared<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
+    /// As in the state, for those who cannot block.
+    ended: watch::Sender<u64>,
 }
 
 struct State<T> {
     /// Runs that were begun.
     begun: u64,
+    /// When the last of them was begun.
+    begun_at: Instant,
     /// Runs that have ended.
     ended: u64,
     /// The run that somebody waits for; never further than one ahead of `begun`.
     wanted: u64,
     /// The time that the next run is told.
     now: DateTime<Utc>,
-    last: Option<(Arc<T>, Duration)>,
+    /// What the last run that gave something gave.
+    last: Option<Arc<T>>,
+    /// How long the last run took, and whether it panicked.
+    took: Duration,
+    panicked: bool,
     stop: bool,
 }
 
@@ -48,9 +62,19 @@ impl<T: Send + Sync + 'static> Worker<T> {
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(name: &str, mut work: impl FnMut(DateTime<Utc>) -> T + Send + 'static) -> io::Result<Self> {
-        let state =
-            State { begun: 0, ended: 0, wanted: 0, now: DateTime::UNIX_EPOCH, last: None, stop: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let state = State {
+            begun: 0,
+            begun_at: Instant::now(),
+            ended: 0,
+            wanted: 0,
+            now: DateTime::UNIX_EPOCH,
+            last: None,
+            took: Duration::ZERO,
+            panicked: false,
+            stop: false,
+        };
+        let (ended, _) = watch::channel(0);
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), ended });
         let theirs = Arc::clone(&shared);
         thread::Builder::new().name(name.to_owned()).spawn(move || theirs.serve(&mut work))?;
         Ok(Self { shared })
@@ -73,15 +97,42 @@ impl<T: Send + Sync + 'static> Worker<T> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if state.ended >= wanted || left.is_zero() {
-                let in_time = state.ended >= wanted;
-                let (value, took) = match &state.last {
-                    Some((value, took)) => (Some(Arc::clone(value)), *took),
-                    None => (None, Duration::ZERO),
-                };
-                return Answer { value, in_time, duration: if in_time { took } else { asked.elapsed() } };
+                return state.answer(wanted, asked);
             }
             state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// As [`Worker::wait`] for tasks: blocks no thread. While a run has been under way for longer than `patience`, nobody
+    /// else waits at all.
+    pub async fn wait_async(&self, wanted: u64, patience: Duration) -> Answer<T> {
+        let asked = Instant::now();
+        let hangs = {
+            let state = self.shared.lock();
+            state.begun > state.ended && state.begun_at.elapsed() > patience
+        };
+        let mut ended = self.shared.ended.subscribe();
+        if !hangs {
+            // Out of time is told by the answer, and the sender is ours.
+            drop(timeout_at((asked + patience).into(), ended.wait_for(|ended| *ended >= wanted)).await);
+        }
+        self.shared.lock().answer(wanted, asked)
+    }
+}
+
+impl<T> State<T> {
+    /// What there is to say to who asked at `asked` for the run `wanted`.
+    fn answer(&self, wanted: u64, asked: Instant) -> Answer<T> {
+        let in_time = self.ended >= wanted;
+        let problem = if !in_time {
+            Some(LATE)
+        } else if self.panicked {
+            Some(PANICKED)
+        } else {
+            None
+        };
+        let duration = if in_time { self.took } else { asked.elapsed() };
+        Answer { value: self.last.clone(), problem, duration }
     }
 }
 
@@ -100,14 +151,17 @@ impl<T> Shared<T> {
                 return;
             }
             state.begun += 1;
+            state.begun_at = Instant::now();
             let now = state.now;
             drop(state);
-            let began = Instant::now();
-            let value = Arc::new(work(now));
-            let took = began.elapsed();
+            // What a panic leaves of the work's memory is a beginning of it, which the next run goes on from.
+            let value = catch_unwind(AssertUnwindSafe(|| work(now)));
             state = self.lock();
             state.ended = state.begun;
-            state.last = Some((value, took));
+            state.took = state.begun_at.elapsed();
+            state.panicked = value.is_err();
+            state.last = value.ok().map(Arc::new).or(state.last.take());
+            self.ended.send_replace(state.ended);
             self.changed.notify_all();
         }
     }
@@ -156,9 +210,9 @@ mod tests {
         assert_eq!(others, [first + 1; 3]);
         release.send(()).unwrap();
         release.send(()).unwrap();
-        assert!(worker.wait(first, soon()).in_time);
+        assert!(worker.wait(first, soon()).problem.is_none());
         let answers = others.map(|other| worker.wait(other, soon()));
-        assert!(answers.iter().all(|answer| answer.in_time && answer.value.as_deref() == Some(&1)));
+        assert!(answers.iter().all(|answer| answer.problem.is_none() && answer.value.as_deref() == Some(&1)));
         assert_eq!(runs.load(Ordering::SeqCst), 2);
     }
 
@@ -168,14 +222,16 @@ mod tests {
         let worker = Worker::start("test", move |_| gate.recv().unwrap_or(0)).unwrap();
         let wanted = worker.ask(DateTime::UNIX_EPOCH);
         let hung = worker.wait(wanted, Instant::now() + Duration::from_millis(20));
-        assert!(!hung.in_time && hung.value.is_none() && hung.duration >= Duration::from_millis(20));
+        assert!(
+            hung.problem == Some(LATE) && hung.value.is_none() && hung.duration >= Duration::from_millis(20)
+        );
         release.send(7).unwrap();
         assert_eq!(worker.wait(wanted, soon()).value.as_deref(), Some(&7));
         let wanted = worker.ask(DateTime::UNIX_EPOCH);
         let hung = worker.wait(wanted, Instant::now() + Duration::from_millis(20));
-        assert!(!hung.in_time && hung.value.as_deref() == Some(&7), "the last known value");
+        assert!(hung.problem == Some(LATE) && hung.value.as_deref() == Some(&7), "the last known value");
         release.send(8).unwrap();
         let healed = worker.wait(wanted, soon());
-        assert!(healed.in_time && healed.value.as_deref() == Some(&8));
+        assert!(healed.problem.is_none() && healed.value.as_deref() == Some(&8));
     }
 }

@@ -1,0 +1,141 @@
+//! Opening and reading a file that others may have put there.
+//!
+//! A name may lead to a pipe, which waits for ever for its other end, to a device, which has no end, or to a file of any
+//! size. Here none of these holds anybody up or fills the memory: each is an error that says what it is.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+/// What becomes of a symbolic link at the end of a path. Those on the way are always followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// It is followed: the path is somebody's whom we trust, and links are theirs to make.
+    Follow,
+    /// It is an error: somebody else may have put it there.
+    Refuse,
+}
+
+/// Opens the file at `path` for reading, and only a regular file. Never waits, not even for the other end of a pipe.
+/// What looks like a file and has nothing to give yet, as some under `/proc`, is an error when it is read, no wait.
+///
+/// # Errors
+/// When the system refuses, when it is no regular file, or when it is a link and `links` refuses one.
+pub fn open(path: &Path, links: Links) -> io::Result<File> {
+    let mut flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    if links == Links::Refuse {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
+        Ok(file) => File::from(file),
+        Err(Errno::LOOP) if links == Links::Refuse => {
+            return Err(refused("a symbolic link, no regular file"));
+        }
+        // What a socket and a device without a driver answer to being opened.
+        Err(Errno::NXIO | Errno::NODEV) => return Err(refused("not a regular file")),
+        Err(error) => return Err(error.into()),
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(refused("not a regular file")) }
+}
+
+/// The contents of the file at `path`, opened as [`open`] does. No more than `most_bytes` are ever in memory.
+///
+/// # Errors
+/// As [`open`], when reading fails, and when the file is larger.
+pub fn read_limited(path: &Path, links: Links, most_bytes: u64) -> io::Result<Vec<u8>> {
+    let file = open(path, links)?;
+    let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {most_bytes} bytes"));
+    if file.metadata()?.len() > most_bytes {
+        return Err(too_large());
+    }
+    // The length that it says is no promise: it may grow, and files of the kernel say 0.
+    let mut contents = Vec::new();
+    file.take(most_bytes.saturating_add(1)).read_to_end(&mut contents)?;
+    if contents.len() as u64 > most_bytes { Err(too_large()) } else { Ok(contents) }
+}
+
+/// As [`read_limited`], of a file that is text.
+///
+/// # Errors
+/// Also when it is not UTF-8.
+pub fn read_text(path: &Path, links: Links, most_bytes: u64) -> io::Result<String> {
+    String::from_utf8(read_limited(path, links, most_bytes)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not valid UTF-8"))
+}
+
+fn refused(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{CWD, FileType, mknodat};
+
+    use super::*;
+    use crate::atomic;
+
+    const MOST: u64 = 10;
+
+    fn message(path: &Path, links: Links) -> String {
+        read_limited(path, links, MOST).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_pipe_a_socket_a_directory_and_a_device_are_refused_and_never_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let (pipe, socket) = (directory.path().join("pipe"), directory.path().join("socket"));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        let listener = UnixListener::bind(&socket).unwrap();
+        for path in [&pipe, &socket, directory.path(), Path::new("/dev/zero"), Path::new("/dev/null")] {
+            for links in [Links::Follow, Links::Refuse] {
+                assert_eq!(message(path, links), "not a regular file", "{}", path.display());
+            }
+        }
+        drop(listener);
+    }
+
+    #[test]
+    fn a_link_is_followed_only_where_it_may_be_and_never_to_a_device() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        let endless = directory.path().join("endless");
+        atomic::write(&file, 0o600, b"contents").unwrap();
+        symlink("file", &link).unwrap();
+        symlink("/dev/zero", &endless).unwrap();
+        assert_eq!(read_limited(&link, Links::Follow, MOST).unwrap(), b"contents");
+        assert_eq!(read_limited(&file, Links::Refuse, MOST).unwrap(), b"contents");
+        assert_eq!(message(&link, Links::Refuse), "a symbolic link, no regular file");
+        assert_eq!(message(&endless, Links::Follow), "not a regular file");
+    }
+
+    #[test]
+    fn a_larger_file_is_refused_before_it_is_in_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        for (length, fits) in [(0, true), (MOST, true), (MOST + 1, false), (1 << 40, false)] {
+            File::create(&path).unwrap().set_len(length).unwrap();
+            assert_eq!(read_limited(&path, Links::Follow, MOST).is_ok(), fits, "{length}");
+        }
+        assert_eq!(message(&path, Links::Follow), "larger than 10 bytes");
+        // Its length is said to be 0.
+        assert_eq!(message(Path::new("/proc/self/status"), Links::Follow), "larger than 10 bytes");
+    }
+
+    #[test]
+    fn absent_stays_absent_and_text_is_utf_8() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let error = read_limited(&path, Links::Refuse, MOST).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        atomic::write(&path, 0o600, "é".as_bytes()).unwrap();
+        assert_eq!(read_text(&path, Links::Refuse, MOST).unwrap(), "é");
+        atomic::write(&path, 0o600, b"\xff").unwrap();
+        assert_eq!(read_text(&path, Links::Refuse, MOST).unwrap_err().to_string(), "not valid UTF-8");
+    }
+}
