@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::atomic;
+use crate::{atomic, links};
 
 /// The version of every file format of this release.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -86,11 +86,11 @@ struct Head {
 /// As [`ReadError`] lists them; an unknown version is one, and never read as if it were known.
 pub fn read<T: JsonFile>(path: &Path) -> Result<T, ReadError> {
     let io_error = |source: io::Error| {
+        let result = links::absent(path, source);
         let path = path.to_owned();
-        if source.kind() == io::ErrorKind::NotFound {
-            ReadError::NotFound { path }
-        } else {
-            ReadError::Io { path, source }
+        match result {
+            Ok(()) => ReadError::NotFound { path },
+            Err(source) => ReadError::Io { path, source },
         }
     };
     let file = open_regular(path).map_err(io_error)?;
@@ -218,6 +218,9 @@ mod tests {
         assert!(read::<Repository>(&directory.path().join("repository.json")).unwrap_err().is_not_found());
         fs::create_dir(directory.path().join("d")).unwrap();
         assert!(!read::<Repository>(&directory.path().join("d")).unwrap_err().is_not_found());
+        std::os::unix::fs::symlink("/nowhere", directory.path().join("l")).unwrap();
+        let dangling = read::<Repository>(&directory.path().join("l")).unwrap_err();
+        assert!(!dangling.is_not_found() && dangling.to_string().contains("a link to /nowhere"), "{dangling}");
     }
 
     #[test]

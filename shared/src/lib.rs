@@ -15,6 +15,7 @@ pub mod hold;
 pub mod json_file;
 pub mod last_skipped;
 pub mod layout;
+pub mod links;
 pub mod lock_holder;
 pub mod manifest;
 mod open_enum;
