@@ -1,7 +1,8 @@
 //! What every command that writes has in common: the lock is held, the status stays true, warnings are kept.
 //!
 //! A session is one call of the program; it runs one or several operations (`run` is several) and ends in one
-//! report. Whatever happens to the work, [`Session::finish`] leaves a status that says so.
+//! report. Whatever happens to the work, [`Session::finish`] leaves a status that says so, and where an error or a panic goes
+//! past it, dropping the session does.
 
 use std::io;
 use std::time::Instant;
@@ -18,6 +19,7 @@ use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout, Reposit
 use crate::clock::Clock;
 use crate::status_store::{StatusError, StatusStore};
 use crate::store;
+use crate::warnings::Warnings;
 
 /// A session could not even begin, so no status tells of it.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +59,15 @@ pub struct Session {
     started_at: DateTime<Utc>,
     begun: Instant,
     operations: Vec<OperationReport>,
-    warnings: Vec<String>,
+    /// The operation that has begun and not ended.
+    under_way: Option<Begun>,
+    warnings: Warnings,
     recorded: bool,
+    finished: bool,
 }
 
 /// An operation that is going on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Begun {
     operation: Operation,
@@ -86,7 +91,7 @@ impl Session {
         let begun = Instant::now();
         let started_at = clock.now();
         let catalog = read_catalog(&layout)?;
-        let (store, mut warnings) = StatusStore::open(&layout, &catalog, hostname, started_at)?;
+        let (store, mut warnings): (_, Vec<String>) = StatusStore::open(&layout, &catalog, hostname, started_at)?;
         warnings.extend(remove_stale(&layout, &catalog));
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -102,8 +107,10 @@ impl Session {
             started_at,
             begun,
             operations: Vec::new(),
-            warnings,
+            under_way: None,
+            warnings: warnings.into(),
             recorded: true,
+            finished: false,
         };
         session.note_died();
         session.note_clock();
@@ -203,11 +210,11 @@ impl Session {
         });
     }
 
-    /// Logs a warning and keeps it for the report.
+    /// Logs a warning and keeps it for the report, unless there are many already.
     pub fn warn(&mut self, warning: impl AsRef<str>) {
         let warning = one_line(warning.as_ref());
         tracing::warn!("{warning}");
-        self.warnings.push(warning);
+        self.warnings.add(warning);
     }
 
     /// Begins an operation, and writes that to the status together with `change`.
@@ -229,7 +236,9 @@ impl Session {
             status.current_run = Some(run);
             change(status);
         });
-        Begun { operation, started_at: now, since: Instant::now() }
+        let begun = Begun { operation, started_at: now, since: Instant::now() };
+        self.under_way = Some(begun.clone());
+        begun
     }
 
     /// Ends an operation: works out how it ended and enters it in its history. Goes out with the next write.
@@ -240,6 +249,7 @@ impl Session {
         failure: Option<Failure>,
         qdrant_version: Option<String>,
     ) {
+        self.under_way = None;
         let outcome = outcome(&collections, failure.as_ref());
         // The collection that was interrupted carries the interruption already; counting it twice would be wrong.
         let told =
@@ -267,6 +277,12 @@ impl Session {
 
     /// Ends the session and writes its report to the status.
     pub fn finish(mut self) -> Finished {
+        let report = self.conclude();
+        Finished { report, recorded: self.recorded }
+    }
+
+    fn conclude(&mut self) -> RunReport {
+        self.finished = true;
         let outcomes = self.operations.iter().map(|operation| operation.outcome.clone());
         let report = RunReport {
             run_id: self.run_id.clone(),
@@ -276,13 +292,13 @@ impl Session {
             duration_seconds: self.begun.elapsed().as_secs_f64(),
             outcome: outcomes.reduce(Outcome::and).unwrap_or(Outcome::Success),
             operations: self.operations.clone(),
-            warnings: self.warnings.clone(),
+            warnings: self.warnings.lines(),
         };
         self.write_status(|status| {
             status.last_run = Some(report.clone());
             status.current_run = None;
         });
-        Finished { report, recorded: self.recorded }
+        report
     }
 
     fn note_write(&mut self, result: Result<(), StatusError>) {
@@ -326,6 +342,21 @@ impl Session {
                 started_at.format("%Y-%m-%d %H:%M:%S")
             ));
         }
+    }
+}
+
+impl Drop for Session {
+    /// Ends a session that nobody has finished, because an error or a panic went past its end: it has not died.
+    fn drop(&mut self) {
+        let ours = |run: &CurrentRun| run.run_id == self.run_id;
+        if self.finished || !self.status().current_run.as_ref().is_some_and(ours) {
+            return;
+        }
+        if let Some(begun) = self.under_way.take() {
+            let message = "it was left in the middle by a fault of this program; its log says more".to_owned();
+            self.end(begun, Vec::new(), Some(Failure { kind: FailureKind::Internal, message }), None);
+        }
+        self.conclude();
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::json_file::{self, JsonFile};
 use qdrant_backup_shared::last_skipped::LastSkipped;
-use qdrant_backup_shared::{Layout, Status};
+use qdrant_backup_shared::{Layout, Status, links};
 
 use super::files::Stamp;
 use super::observation::Problem;
@@ -14,6 +14,7 @@ use super::observation::Problem;
 /// Reads the state directory again and again.
 #[derive(Debug)]
 pub(super) struct State {
+    directory: PathBuf,
     status: Remembered<Status>,
     last_skipped: Remembered<LastSkipped>,
 }
@@ -38,13 +39,22 @@ struct Remembered<T> {
 impl State {
     pub fn new(layout: &Layout) -> Self {
         Self {
+            directory: layout.state().to_owned(),
             status: Remembered::new(layout.status_file()),
             last_skipped: Remembered::new(layout.last_skipped_file()),
         }
     }
 
     pub fn look(&mut self, now: DateTime<Utc>) -> StateLook {
-        let (status, status_problem) = split(self.status.look(now));
+        let (status, mut status_problem) = split(self.status.look(now));
+        if status.is_none() && status_problem.is_none() {
+            // Behind a link that leads nowhere, that there is no status says nothing.
+            status_problem = links::leads_nowhere(&self.directory).map(|error| Problem {
+                path: self.directory.clone(),
+                modified: None,
+                message: format!("{}: {error}", self.directory.display()),
+            });
+        }
         let (last_skipped, last_skipped_problem) = split(self.last_skipped.look(now));
         StateLook { status, status_problem, last_skipped, last_skipped_problem }
     }

@@ -1,7 +1,9 @@
 //! A part of a look on a thread of its own, so that a hung disk blocks nobody but that thread.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +22,8 @@ pub(super) struct Answer<T> {
     pub value: Option<Arc<T>>,
     /// Whether that run was begun after the question, and so answers it.
     pub in_time: bool,
+    /// How the run that answers it panicked, if it did; the value is then the one before.
+    pub panic: Option<String>,
     /// How long that run took; how long the question waited, if it was not answered.
     pub duration: Duration,
 }
@@ -39,17 +43,26 @@ struct State<T> {
     /// The time that the next run is told.
     now: DateTime<Utc>,
     last: Option<(Arc<T>, Duration)>,
+    /// How the last run panicked, if it did, and how long that took.
+    panic: Option<(String, Duration)>,
     stop: bool,
 }
 
 impl<T: Send + Sync + 'static> Worker<T> {
-    /// A worker that runs `work`.
+    /// A worker that runs `work`. A run that panics is over, and the next one comes all the same.
     ///
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(name: &str, mut work: impl FnMut(DateTime<Utc>) -> T + Send + 'static) -> io::Result<Self> {
-        let state =
-            State { begun: 0, ended: 0, wanted: 0, now: DateTime::UNIX_EPOCH, last: None, stop: false };
+        let state = State {
+            begun: 0,
+            ended: 0,
+            wanted: 0,
+            now: DateTime::UNIX_EPOCH,
+            last: None,
+            panic: None,
+            stop: false,
+        };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let theirs = Arc::clone(&shared);
         thread::Builder::new().name(name.to_owned()).spawn(move || theirs.serve(&mut work))?;
@@ -78,7 +91,12 @@ impl<T: Send + Sync + 'static> Worker<T> {
                     Some((value, took)) => (Some(Arc::clone(value)), *took),
                     None => (None, Duration::ZERO),
                 };
-                return Answer { value, in_time, duration: if in_time { took } else { asked.elapsed() } };
+                let (panic, took) = match state.panic.clone().filter(|_| in_time) {
+                    Some((panic, took)) => (Some(panic), took),
+                    None => (None, took),
+                };
+                let duration = if in_time { took } else { asked.elapsed() };
+                return Answer { value, in_time, panic, duration };
             }
             state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -103,14 +121,28 @@ impl<T> Shared<T> {
             let now = state.now;
             drop(state);
             let began = Instant::now();
-            let value = Arc::new(work(now));
+            // A fault of one look must not end all that come after it. What a panic may leave half done, `work` does not use
+            // again.
+            let result = catch_unwind(AssertUnwindSafe(|| work(now)));
             let took = began.elapsed();
             state = self.lock();
             state.ended = state.begun;
-            state.last = Some((value, took));
+            match result {
+                Ok(value) => {
+                    state.last = Some((Arc::new(value), took));
+                    state.panic = None;
+                }
+                Err(panic) => state.panic = Some((words(&*panic), took)),
+            }
             self.changed.notify_all();
         }
     }
+}
+
+/// What a panic says.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
 }
 
 impl<T> Drop for Worker<T> {
@@ -160,6 +192,22 @@ mod tests {
         let answers = others.map(|other| worker.wait(other, soon()));
         assert!(answers.iter().all(|answer| answer.in_time && answer.value.as_deref() == Some(&1)));
         assert_eq!(runs.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_run_that_panics_fails_alone_and_the_next_one_comes() {
+        let mut runs = 0;
+        let worker = Worker::start("test", move |_| {
+            runs += 1;
+            assert!(runs != 2, "a fault in run {runs}");
+            runs
+        })
+        .unwrap();
+        let answers = [(); 3].map(|()| worker.wait(worker.ask(DateTime::UNIX_EPOCH), soon()));
+        let values = answers.each_ref().map(|answer| (answer.in_time, answer.value.as_deref().copied()));
+        assert_eq!(values, [(true, Some(1)), (true, Some(1)), (true, Some(3))]);
+        let panics = answers.map(|answer| answer.panic);
+        assert_eq!(panics, [None, Some("a fault in run 2".to_owned()), None]);
     }
 
     #[test]

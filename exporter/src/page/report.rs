@@ -86,7 +86,7 @@ pub struct BackupReport {
     pub size_bytes: u64,
     /// Points that it holds.
     pub points: Option<u64>,
-    /// Whether it can be trusted: `good`, `incomplete` or `failed`.
+    /// Whether it can be trusted: `good`, `incomplete`, `failed` or `unknown`.
     pub condition: String,
     /// The deepest level at which it passed.
     pub verified_level: Option<Level>,
@@ -270,6 +270,7 @@ fn backup(view: &BackupView, now: DateTime<Utc>) -> BackupReport {
             Condition::Good => "good",
             Condition::Incomplete => "incomplete",
             Condition::Failed => "failed",
+            Condition::Unknown => "unknown",
         }
         .to_owned(),
         verified_level,

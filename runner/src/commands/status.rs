@@ -146,6 +146,10 @@ fn bad(newest: &Backup) -> Option<String> {
         Condition::Good => None,
         Condition::Incomplete => Some(format!("newest backup {id} is INCOMPLETE")),
         Condition::Failed => Some(format!("newest backup {id} has FAILED verification")),
+        Condition::Unknown => {
+            let why = newest.unknown.as_deref().unwrap_or_default();
+            Some(format!("newest backup {id} is NOT KNOWN to be good: {}", one_line(why)))
+        }
     }
 }
 
