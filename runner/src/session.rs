@@ -263,6 +263,7 @@ impl Session {
             outcome,
             failure: failure.filter(|_| !told),
             collections,
+            left_out: None,
         };
         self.amend_status(|status| {
             status.operations.entry(report.operation.clone()).or_default().enter(&report)
@@ -295,7 +296,7 @@ impl Session {
             warnings: self.warnings.lines(),
         };
         self.write_status(|status| {
-            status.last_run = Some(report.clone());
+            status.last_run = Some(report.clone().bounded());
             status.current_run = None;
         });
         report

@@ -85,6 +85,11 @@ struct Head {
 /// # Errors
 /// As [`ReadError`] lists them; an unknown version is one, and never read as if it were known.
 pub fn read<T: JsonFile>(path: &Path) -> Result<T, ReadError> {
+    parse(path, &read_bytes(path)?)
+}
+
+/// The bytes of one of our files, of which one that is too large is not read to its end.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
     let io_error = |source: io::Error| {
         let result = links::absent(path, source);
         let path = path.to_owned();
@@ -96,7 +101,7 @@ pub fn read<T: JsonFile>(path: &Path) -> Result<T, ReadError> {
     let file = open_regular(path).map_err(io_error)?;
     let mut contents = Vec::new();
     file.take(SIZE_MAX_BYTES + 1).read_to_end(&mut contents).map_err(io_error)?;
-    parse(path, &contents)
+    Ok(contents)
 }
 
 /// Opens a file, and only a file: opening a pipe that has such a name would wait for ever for its other end.
@@ -152,16 +157,6 @@ pub fn write<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
     atomic::write(path, atomic::JSON_MODE, &to_bytes(value)?)
 }
 
-/// As [`write()`], but after a power failure there may still be what was there before.
-///
-/// # Errors
-/// As there.
-pub fn write_soon<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
-    let mut file = atomic::AtomicFile::create(path, atomic::JSON_MODE)?;
-    io::Write::write_all(file.file(), &to_bytes(value)?)?;
-    file.commit_soon()
-}
-
 /// As [`write()`], but never replaces a file.
 ///
 /// # Errors
@@ -173,7 +168,7 @@ pub fn write_new<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
 }
 
 /// The message without serde_json's own "at line … column …", which the error gives as its line.
-fn plain_message(error: &serde_json::Error) -> String {
+pub(crate) fn plain_message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let plain = text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before);
     crate::text::shortened(plain, 200)

@@ -91,6 +91,11 @@ impl Layout {
         self.state.join("status.json")
     }
 
+    /// What has changed since the status file was last written whole.
+    pub fn status_journal(&self) -> PathBuf {
+        self.state.join("status.json.journal")
+    }
+
     /// The record of the last skipped run.
     pub fn last_skipped_file(&self) -> PathBuf {
         self.state.join("last_skipped.json")

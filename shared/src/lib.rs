@@ -26,6 +26,7 @@ pub mod run_report;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod status;
+pub mod status_journal;
 pub mod text;
 pub mod verification;
 

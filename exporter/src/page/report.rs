@@ -293,26 +293,12 @@ fn last_run(status: &Status) -> Option<LastRun> {
     let run = status.last_run.as_ref()?;
     let mut stages: Vec<StageReport> = Vec::new();
     for operation in &run.operations {
-        for stage in operation.collections.iter().flat_map(|collection| &collection.stages) {
-            let same = |known: &&mut StageReport| {
-                known.operation == operation.operation && known.stage == stage.stage
-            };
-            match stages.iter_mut().find(same) {
-                Some(known) => {
-                    known.duration_seconds += stage.duration_seconds;
-                    known.bytes = match (known.bytes, stage.bytes) {
-                        (Some(one), Some(other)) => Some(one.saturating_add(other)),
-                        (one, other) => one.or(other),
-                    };
-                }
-                None => stages.push(StageReport {
-                    operation: operation.operation.clone(),
-                    stage: stage.stage.clone(),
-                    duration_seconds: stage.duration_seconds,
-                    bytes: stage.bytes,
-                }),
-            }
-        }
+        stages.extend(operation.stages().into_iter().map(|stage| StageReport {
+            operation: operation.operation.clone(),
+            stage: stage.stage,
+            duration_seconds: stage.duration_seconds,
+            bytes: stage.bytes,
+        }));
     }
     Some(LastRun {
         command: run.command.clone(),
