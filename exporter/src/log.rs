@@ -2,8 +2,10 @@
 //!
 //! Only this program's events are written: libraries' are not meant for its users.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use qdrant_backup_shared::text::one_line;
@@ -29,6 +31,18 @@ pub fn subscriber(
     clock: fn() -> DateTime<Utc>,
 ) -> impl Subscriber + Send + Sync {
     Registry::default().with(Lines { level, format, clock, write: to_stderr })
+}
+
+/// Has panics told in the log's own form. One that comes again, as with each look, is told once.
+pub fn tell_of_panics() {
+    let told = Mutex::new(BTreeSet::new());
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        if told.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone()) {
+            let reason = panic.payload_as_str().unwrap_or_default();
+            tracing::error!(at = place, err = reason, "A fault in this program");
+        }
+    }));
 }
 
 /// A log that nobody reads any more is no reason to end.

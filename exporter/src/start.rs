@@ -57,6 +57,7 @@ pub(crate) fn start(
         return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let subscriber = log::subscriber(cli.log_level.into(), cli.log_format.into(), clock);
+    log::tell_of_panics();
     // Nobody else sets one.
     tracing::subscriber::set_global_default(subscriber).unwrap_or(());
     run(cli, environment, clock).unwrap_or_else(|error| {

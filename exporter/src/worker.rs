@@ -154,7 +154,7 @@ impl<T> Shared<T> {
             state.begun_at = Instant::now();
             let now = state.now;
             drop(state);
-            // What a panic leaves of the work's memory is a beginning of it, which the next run goes on from.
+            // A fault of one run must not end all that come after it. Who keeps a memory between runs minds what a panic leaves.
             let value = catch_unwind(AssertUnwindSafe(|| work(now)));
             state = self.lock();
             state.ended = state.begun;

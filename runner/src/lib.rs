@@ -32,6 +32,7 @@ pub mod store;
 pub mod stream;
 pub mod verify;
 pub mod waiting;
+pub mod warnings;
 
 use std::process::ExitCode;
 

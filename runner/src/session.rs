@@ -1,7 +1,8 @@
 //! What every command that writes has in common: the lock is held, the status stays true, warnings are kept.
 //!
 //! A session is one call of the program; it runs one or several operations (`run` is several) and ends in one
-//! report. Whatever happens to the work, [`Session::finish`] leaves a status that says so.
+//! report. Whatever happens to the work, [`Session::finish`] leaves a status that says so, and where an error or a panic goes
+//! past it, dropping the session does.
 
 use std::io;
 use std::time::Instant;
@@ -18,6 +19,7 @@ use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout, Reposit
 use crate::clock::Clock;
 use crate::status_store::{StatusError, StatusStore};
 use crate::store;
+use crate::warnings::Warnings;
 
 /// A session could not even begin, so no status tells of it.
 #[derive(Debug, thiserror::Error)]
@@ -54,13 +56,16 @@ pub struct Session {
     started_at: DateTime<Utc>,
     begun: Instant,
     operations: Vec<OperationReport>,
-    warnings: Vec<String>,
+    /// The operation that has begun and not ended.
+    under_way: Option<Begun>,
+    warnings: Warnings,
     recorded: bool,
     lacks_room: bool,
+    finished: bool,
 }
 
 /// An operation that is going on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Begun {
     operation: Operation,
@@ -100,9 +105,11 @@ impl Session {
             started_at,
             begun,
             operations: Vec::new(),
-            warnings,
+            under_way: None,
+            warnings: warnings.into(),
             recorded: true,
             lacks_room: false,
+            finished: false,
         };
         session.note_died();
         session.note_clock();
@@ -207,11 +214,11 @@ impl Session {
         });
     }
 
-    /// Logs a warning and keeps it for the report.
+    /// Logs a warning and keeps it for the report, unless there are many already.
     pub fn warn(&mut self, warning: impl AsRef<str>) {
         let warning = one_line(warning.as_ref());
         tracing::warn!("{warning}");
-        self.warnings.push(warning);
+        self.warnings.add(warning);
     }
 
     /// Begins an operation, and writes that to the status together with `change`.
@@ -233,7 +240,9 @@ impl Session {
             status.current_run = Some(run);
             change(status);
         });
-        Begun { operation, started_at: now, since: Instant::now() }
+        let begun = Begun { operation, started_at: now, since: Instant::now() };
+        self.under_way = Some(begun.clone());
+        begun
     }
 
     /// Ends an operation: works out how it ended and enters it in its history. Goes out with the next write.
@@ -244,6 +253,7 @@ impl Session {
         failure: Option<Failure>,
         qdrant_version: Option<String>,
     ) {
+        self.under_way = None;
         let outcome = outcome(&collections, failure.as_ref());
         // The collection that was interrupted carries the interruption already; counting it twice would be wrong.
         let told =
@@ -257,6 +267,7 @@ impl Session {
             outcome,
             failure: failure.filter(|_| !told),
             collections,
+            left_out: None,
         };
         self.amend_status(|status| {
             status.operations.entry(report.operation.clone()).or_default().enter(&report)
@@ -271,6 +282,12 @@ impl Session {
 
     /// Ends the session and writes its report to the status.
     pub fn finish(mut self) -> Finished {
+        let report = self.conclude();
+        Finished { report, recorded: self.recorded }
+    }
+
+    fn conclude(&mut self) -> RunReport {
+        self.finished = true;
         let outcomes = self.operations.iter().map(|operation| operation.outcome.clone());
         let report = RunReport {
             run_id: self.run_id.clone(),
@@ -280,13 +297,13 @@ impl Session {
             duration_seconds: self.begun.elapsed().as_secs_f64(),
             outcome: outcomes.reduce(Outcome::and).unwrap_or(Outcome::Success),
             operations: self.operations.clone(),
-            warnings: self.warnings.clone(),
+            warnings: self.warnings.lines(),
         };
         self.write_status(|status| {
-            status.last_run = Some(report.clone());
+            status.last_run = Some(report.clone().bounded());
             status.current_run = None;
         });
-        Finished { report, recorded: self.recorded }
+        report
     }
 
     fn note_write(&mut self, result: Result<(), StatusError>) {
@@ -331,6 +348,21 @@ impl Session {
                 started_at.format("%Y-%m-%d %H:%M:%S")
             ));
         }
+    }
+}
+
+impl Drop for Session {
+    /// Ends a session that nobody has finished, because an error or a panic went past its end: it has not died.
+    fn drop(&mut self) {
+        let ours = |run: &CurrentRun| run.run_id == self.run_id;
+        if self.finished || !self.status().current_run.as_ref().is_some_and(ours) {
+            return;
+        }
+        if let Some(begun) = self.under_way.take() {
+            let message = "it was left in the middle by a fault of this program; its log says more".to_owned();
+            self.end(begun, Vec::new(), Some(Failure { kind: FailureKind::Internal, message }), None);
+        }
+        self.conclude();
     }
 }
 

@@ -1,9 +1,10 @@
 //! What is really in a backup directory: backups, and everything that is not one.
 //!
 //! A backup exists if and only if its manifest does. A file that cannot be read never hides the
-//! others: it becomes an entry of [`Catalog::unreadable`].
+//! others: it becomes an entry of [`Catalog::unreadable`]. Who looks without the lock may see a prune or a commit on its way:
+//! what is gone by the time that it is looked at is not there, and what seems to be missing is looked for once more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::collection_name::CollectionName;
 use crate::hold::Hold;
 use crate::json_file::{self, ReadError};
 use crate::layout::{FileRole, Layout, role, stem};
+use crate::links;
 use crate::manifest::Manifest;
 use crate::verification::VerificationRecord;
 
@@ -40,6 +42,9 @@ pub struct Backup {
     pub hold: Option<String>,
     /// What is wrong with its archives' presence or size; nothing for a complete backup.
     pub missing: Option<String>,
+    /// Why it cannot be known whether it is good: its verification record, or the file system's word about an archive,
+    /// cannot be read.
+    pub unknown: Option<String>,
 }
 
 /// Whether a backup can be trusted, as far as is known.
@@ -51,6 +56,8 @@ pub enum Condition {
     Incomplete,
     /// Verification found it bad.
     Failed,
+    /// It cannot be known. Never taken for good, and never deleted for it.
+    Unknown,
 }
 
 /// An archive without a manifest.
@@ -78,12 +85,14 @@ impl Backup {
             Condition::Incomplete
         } else if self.verification.as_ref().is_some_and(VerificationRecord::failed) {
             Condition::Failed
+        } else if self.unknown.is_some() {
+            Condition::Unknown
         } else {
             Condition::Good
         }
     }
 
-    /// Whether it is complete and not known to be bad.
+    /// Whether it is complete, and known not to stand as failed.
     pub fn is_good(&self) -> bool {
         self.condition() == Condition::Good
     }
@@ -93,7 +102,8 @@ impl Catalog {
     /// Looks at everything that `layout` says.
     ///
     /// # Errors
-    /// Only when the directory of collections itself cannot be listed; that it is not there yet is no error.
+    /// Only when the directory of collections itself cannot be listed, or is a link that leads nowhere; that it is not there
+    /// yet is no error.
     pub fn read(layout: &Layout) -> io::Result<Self> {
         let mut catalog = Self::default();
         match fs::read_dir(layout.collections()) {
@@ -101,16 +111,14 @@ impl Catalog {
                 for entry in entries {
                     let path = entry?.path();
                     // Also a link to a directory: somebody moved one collection to another disk.
-                    match fs::metadata(&path) {
-                        Ok(metadata) if !metadata.is_dir() => {}
-                        Ok(_) | Err(_) => catalog.read_collection(&path, false),
+                    if is_place(&path) {
+                        catalog.read_collection(&path, false);
                     }
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => links::absent(&layout.collections(), error)?,
         }
-        if layout.files().is_dir() {
+        if is_place(&layout.files()) {
             catalog.read_collection(&layout.files(), true);
         }
         for backups in catalog.collections.values_mut() {
@@ -145,20 +153,30 @@ impl Catalog {
         let Some(component) = directory.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let mut archives: BTreeMap<String, (BackupId, u64)> = BTreeMap::new();
         let mut manifests = Vec::new();
-        for entry in fs::read_dir(directory)? {
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) => return links::absent(directory, error),
+        };
+        for entry in entries {
             let entry = entry?;
             let file_name = entry.file_name();
             let Some(file_name) = file_name.to_str() else { continue };
             match role(component, file_name) {
-                FileRole::Archive { id } => {
-                    archives.insert(file_name.to_owned(), (id, entry.metadata()?.len()));
-                }
+                FileRole::Archive { id } => match entry.metadata() {
+                    Ok(metadata) => drop(archives.insert(file_name.to_owned(), (id, metadata.len()))),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => {
+                        let path = entry.path();
+                        self.note_unreadable(&path, format!("{}: cannot be read: {error}", path.display()));
+                    }
+                },
                 FileRole::Manifest { id } => manifests.push((id, entry.path())),
                 FileRole::Temporary => self.temporary.push(entry.path()),
                 FileRole::Verification { .. } | FileRole::Hold { .. } | FileRole::Foreign => {}
             }
         }
-        let mut described = Vec::new();
+        let listed: BTreeSet<BackupId> = manifests.iter().map(|(id, _)| *id).collect();
+        let mut described = BTreeSet::new();
         for (id, path) in manifests {
             match read_backup((component, of_files), id, &path, &archives) {
                 Ok((backup, problems)) => {
@@ -172,16 +190,19 @@ impl Catalog {
                     described.extend(
                         archives.iter().filter(|(_, (of, _))| *of == id).map(|(name, _)| name.clone()),
                     );
-                    // Whoever looks without the lock may see a backup that is being pruned.
-                    if !matches!(path.try_exists(), Ok(false)) {
+                    if let Some(problem) = problem {
                         self.note_unreadable(&path, problem);
                     }
                 }
             }
         }
-        for (name, (_, size_bytes)) in archives {
-            if !described.contains(&name) {
-                self.orphans.push(Orphan { path: directory.join(name), size_bytes });
+        for (name, (id, size_bytes)) in archives {
+            let path = directory.join(&name);
+            // Its backup may have been completed, or its removal, since the listing.
+            let manifest = directory.join(format!("{}.manifest.json", stem(component, id)));
+            let alone = || is_there(&path) && (listed.contains(&id) || !is_there(&manifest));
+            if !described.contains(&name) && alone() {
+                self.orphans.push(Orphan { path, size_bytes });
             }
         }
         Ok(())
@@ -192,29 +213,46 @@ impl Catalog {
     }
 }
 
-/// Reads one backup, and what is wrong with those of its lesser files that cannot be read.
+/// Whether something of ours may lie in `path`: a directory, a link to one, or what cannot be told.
+fn is_place(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(metadata) => metadata.is_dir(),
+        // A link that leads nowhere is a problem that reading it tells of.
+        Err(error) => error.kind() != io::ErrorKind::NotFound || path.is_symlink(),
+    }
+}
+
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Reads one backup, and what is wrong with those of its lesser files that cannot be read. What fails without a problem is
+/// gone: it was pruned in the meantime.
 fn read_backup(
     (component, of_files): (&str, bool),
     id: BackupId,
     path: &Path,
     archives: &BTreeMap<String, (BackupId, u64)>,
-) -> Result<(Backup, Vec<Unreadable>), String> {
-    let manifest: Manifest = json_file::read(path).map_err(|error| error.to_string())?;
+) -> Result<(Backup, Vec<Unreadable>), Option<String>> {
+    let manifest: Manifest =
+        json_file::read(path).map_err(|error| (!error.is_not_found()).then(|| error.to_string()))?;
     let here = crate::layout::component(&manifest.collection) == component
         && manifest.collection.is_files() == of_files;
     if manifest.backup_id != id || !here {
-        return Err(format!(
+        return Err(Some(format!(
             "{}:1: not this place's manifest: it describes backup {} of collection \"{}\"",
             path.display(),
             manifest.backup_id,
             manifest.collection
-        ));
+        )));
     }
     let beside = |suffix: &str| path.with_file_name(format!("{}{suffix}", stem(component, id)));
     let mut problems = Vec::new();
     let record_path = beside(".verification.json");
     let record = json_file::read::<VerificationRecord>(&record_path);
+    let mut unknown = None;
     let verification = about(id, &record_path, record, |record| record.backup_id).unwrap_or_else(|problem| {
+        unknown = Some(format!("its verification record cannot be read ({})", problem.problem));
         problems.push(problem);
         None
     });
@@ -224,15 +262,27 @@ fn read_backup(
         problems.push(problem);
         Some("its hold file cannot be read".to_owned())
     });
-    let missing = manifest.archives.iter().find_map(|archive| match archives.get(&archive.file_name) {
-        None => Some(format!("archive {} is missing", archive.file_name)),
-        Some((_, size)) if *size != archive.stored.size_bytes => Some(format!(
-            "archive {} has {size} bytes and must have {}",
-            archive.file_name, archive.stored.size_bytes
-        )),
-        Some(_) => None,
-    });
-    Ok((Backup { manifest, verification, hold, missing }, problems))
+    let mut missing = None;
+    for archive in &manifest.archives {
+        let (name, wanted) = (&archive.file_name, archive.stored.size_bytes);
+        if archives.get(name).is_some_and(|(_, size)| *size == wanted) {
+            continue;
+        }
+        // A listing is no instant: what was renamed into the directory meanwhile may be missing in it.
+        match fs::symlink_metadata(path.with_file_name(name)).map(|metadata| metadata.len()) {
+            Ok(size) if size == wanted => {}
+            Ok(size) => missing = Some(format!("archive {name} has {size} bytes and must have {wanted}")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                missing = Some(format!("archive {name} is missing"));
+            }
+            Err(error) => unknown = Some(format!("archive {name} cannot be looked at: {error}")),
+        }
+    }
+    // Of a backup that is being pruned, the manifest goes first.
+    if missing.is_some() && !is_there(path) {
+        return Err(None);
+    }
+    Ok((Backup { manifest, verification, hold, missing, unknown }, problems))
 }
 
 /// What was read from `path`, if it is there and about backup `id`.
@@ -283,6 +333,10 @@ mod tests {
                 contents,
             )
             .unwrap();
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.directory.path().join("collections/mixtral_embeddings").join(name)
         }
 
         fn catalog(&self) -> Catalog {
@@ -353,12 +407,135 @@ mod tests {
         assert_eq!(place.only_backup().condition(), Condition::Failed);
         place.put(&format!("{STEM}.verification.json"), b"{");
         assert_eq!(place.catalog().unreadable.len(), 1);
-        assert_eq!(
-            place.only_backup().condition(),
-            Condition::Good,
-            "never checked is not bad, and the record is reported"
-        );
+        let unknown = place.only_backup();
+        assert_eq!(unknown.condition(), Condition::Unknown, "what it said may have been that it is bad");
+        assert!(unknown.unknown.unwrap().contains("verification record cannot be read"));
+        assert_eq!(place.catalog().newest_good().count(), 0);
+        fs::remove_file(place.path(&format!("{STEM}.verification.json"))).unwrap();
+        assert_eq!(place.only_backup().condition(), Condition::Good, "never checked is not bad");
     }
+
+    #[test]
+    fn every_record_that_cannot_be_read_leaves_unknown_whether_the_backup_is_good() {
+        let place = Place::new();
+        place.put(&format!("{STEM}.manifest.json"), MANIFEST.as_bytes());
+        place.put(&format!("{STEM}.snapshot.gz"), &vec![0; 61_234]);
+        let record = place.path(&format!("{STEM}.verification.json"));
+        let other = VerificationRecord::new("2020-01-01-00-00-00".parse().unwrap());
+        for contents in [b"".to_vec(), b"{\"schema_version\": 2}".to_vec(), json_file::to_bytes(&other).unwrap()]
+        {
+            place.put(&format!("{STEM}.verification.json"), &contents);
+            assert_eq!(place.only_backup().condition(), Condition::Unknown, "{contents:?}");
+        }
+        fs::remove_file(&record).unwrap();
+        fs::create_dir(&record).unwrap();
+        assert_eq!(place.only_backup().condition(), Condition::Unknown);
+        fs::remove_dir(&record).unwrap();
+        std::os::unix::fs::symlink("/nowhere/at/all", &record).unwrap();
+        assert_eq!(place.only_backup().condition(), Condition::Unknown, "a link that leads nowhere");
+        assert!(place.catalog().unreadable[0].problem.contains("/nowhere/at/all"));
+    }
+
+    /// Prunes and commits go on while somebody looks without the lock.
+    #[test]
+    fn what_vanishes_or_comes_while_it_is_looked_at_is_neither_damage_nor_a_failure() {
+        let place = Place::new();
+        let collection = place.directory.path().join("collections/mixtral_embeddings");
+        let path = |suffix: &str| collection.join(format!("{STEM}.{suffix}"));
+        let (manifest, archive) = (path("manifest.json"), path("snapshot.gz"));
+        let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
+        let listed = |name: &Path| {
+            let name = name.file_name().unwrap().to_str().unwrap().to_owned();
+            BTreeMap::from([(name, (id, 61_234))])
+        };
+        let read = |archives: BTreeMap<_, _>| {
+            read_backup(("mixtral_embeddings", false), id, &manifest, &archives)
+        };
+
+        place.put(&format!("{STEM}.manifest.json"), MANIFEST.as_bytes());
+        place.put(&format!("{STEM}.snapshot.gz"), &vec![0; 61_234]);
+        assert_eq!(read(BTreeMap::new()).unwrap().0.condition(), Condition::Good, "its archive came later");
+        fs::remove_file(&archive).unwrap();
+        assert_eq!(read(BTreeMap::new()).unwrap().0.condition(), Condition::Incomplete);
+        fs::remove_file(&manifest).unwrap();
+        assert_eq!(read(listed(&archive)).unwrap_err(), None, "pruned");
+
+        // A writer that never rests, and somebody who looks all the time.
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for second in 0.. {
+                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                    let new = BackupId::at(id.time() + chrono::TimeDelta::seconds(second)).to_string();
+                    let named = |path: &Path| PathBuf::from(path.to_str().unwrap().replace(&id.to_string(), &new));
+                    let (manifest, archive) = (named(&manifest), named(&archive));
+                    fs::create_dir_all(&collection).unwrap();
+                    fs::write(&archive, vec![0; 61_234]).unwrap();
+                    fs::write(collection.join("t"), MANIFEST.replace(&id.to_string(), &new)).unwrap();
+                    fs::rename(collection.join("t"), &manifest).unwrap();
+                    fs::remove_file(&manifest).unwrap();
+                    fs::remove_file(&archive).unwrap();
+                    fs::remove_dir(&collection).unwrap();
+                }
+            });
+            for _ in 0..3000 {
+                let catalog = place.catalog();
+                assert_eq!(catalog.unreadable, []);
+                assert!(catalog.collections.values().flatten().all(Backup::is_good), "{catalog:?}");
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn links_are_followed_to_directories_and_those_that_lead_nowhere_are_problems() {
+        use std::os::unix::fs::symlink;
+        let place = Place::new();
+        place.put(&format!("{STEM}.manifest.json"), MANIFEST.as_bytes());
+        place.put(&format!("{STEM}.snapshot.gz"), &vec![0; 61_234]);
+        let root = place.directory.path();
+        let collections = root.join("collections");
+        fs::rename(collections.join("mixtral_embeddings"), root.join("moved")).unwrap();
+        symlink("../moved", collections.join("mixtral_embeddings")).unwrap();
+        assert_eq!(place.only_backup().condition(), Condition::Good);
+        fs::rename(&collections, root.join("all")).unwrap();
+        symlink("all", &collections).unwrap();
+        assert_eq!(place.only_backup().condition(), Condition::Good);
+
+        symlink("/nowhere/at/all", collections.join("gone")).unwrap();
+        symlink("/nowhere/at/all", root.join("files")).unwrap();
+        let catalog = place.catalog();
+        let problems: Vec<&str> = catalog.unreadable.iter().map(|entry| entry.problem.as_str()).collect();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems.iter().all(|problem| problem.contains("/nowhere/at/all")), "{problems:?}");
+        assert_eq!(catalog.newest_good().count(), 1, "and hide nothing");
+
+        fs::rename(root.join("all"), root.join("lost")).unwrap();
+        let error = Catalog::read(&Layout::new(root, root)).unwrap_err();
+        assert!(error.to_string().contains("a link to all, which does not exist"), "{error}");
+    }
+
+    #[test]
+    fn behind_a_link_only_our_own_temporary_files_are_ours() {
+        let place = Place::new();
+        let ours = [
+            format!(".{STEM}.snapshot.gz.aBcDeF.tmp"),
+            format!(".{STEM}.manifest.json.aBcDeF.tmp"),
+            format!(".{STEM}.verification.json.aBcDeF.tmp"),
+        ];
+        for name in ours.iter().map(String::as_str).chain([".settings.tmp", ".other-2025-07-15-14-30-00.snapshot.x.tmp"]) {
+            place.put(name, b"x");
+        }
+        let found = place.catalog().temporary;
+        let mut names: Vec<&str> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        names.sort_unstable();
+        let mut ours: Vec<&str> = ours.iter().map(String::as_str).collect();
+        ours.sort_unstable();
+        assert_eq!(names, ours);
+    }
+
     #[test]
     fn a_hold_file_holds_even_when_it_cannot_be_read() {
         let place = Place::new();

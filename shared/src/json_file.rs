@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::atomic::{self, CommitError};
+use crate::links;
 use crate::regular_file::{self, Links};
 
 /// The version of every file format of this release.
@@ -85,17 +86,21 @@ struct Head {
 /// # Errors
 /// As [`ReadError`] lists them; an unknown version is one, and never read as if it were known.
 pub fn read<T: JsonFile>(path: &Path) -> Result<T, ReadError> {
+    parse(path, &read_bytes(path)?)
+}
+
+/// The bytes of one of our files, of which one that is too large is not read to its end.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
     let io_error = |source: io::Error| {
+        let result = links::absent(path, source);
         let path = path.to_owned();
-        if source.kind() == io::ErrorKind::NotFound {
-            ReadError::NotFound { path }
-        } else {
-            ReadError::Io { path, source }
+        match result {
+            Ok(()) => ReadError::NotFound { path },
+            Err(source) => ReadError::Io { path, source },
         }
     };
     // Links are followed: a status file may be one.
-    let contents = regular_file::read_limited(path, Links::Follow, SIZE_MAX_BYTES).map_err(io_error)?;
-    parse(path, &contents)
+    regular_file::read_limited(path, Links::Follow, SIZE_MAX_BYTES).map_err(io_error)
 }
 
 /// Reads a file of type `T` whose bytes were already fetched from `path`.
@@ -140,16 +145,6 @@ pub fn write<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
     atomic::write(path, atomic::JSON_MODE, &to_bytes(value)?)
 }
 
-/// As [`write()`], but after a power failure there may still be what was there before.
-///
-/// # Errors
-/// As there.
-pub fn write_soon<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
-    let mut file = atomic::AtomicFile::create(path, atomic::JSON_MODE)?;
-    io::Write::write_all(file.file(), &to_bytes(value)?)?;
-    Ok(file.commit_soon()?)
-}
-
 /// As [`write()`], but never replaces a file.
 ///
 /// # Errors
@@ -161,7 +156,7 @@ pub fn write_new<T: JsonFile>(path: &Path, value: &T) -> Result<(), CommitError>
 }
 
 /// The message without serde_json's own "at line … column …", which the error gives as its line.
-fn plain_message(error: &serde_json::Error) -> String {
+pub(crate) fn plain_message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let plain = text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before);
     crate::text::shortened(plain, 200)
@@ -206,6 +201,9 @@ mod tests {
         assert!(read::<Repository>(&directory.path().join("repository.json")).unwrap_err().is_not_found());
         fs::create_dir(directory.path().join("d")).unwrap();
         assert!(!read::<Repository>(&directory.path().join("d")).unwrap_err().is_not_found());
+        std::os::unix::fs::symlink("/nowhere", directory.path().join("l")).unwrap();
+        let dangling = read::<Repository>(&directory.path().join("l")).unwrap_err();
+        assert!(!dangling.is_not_found() && dangling.to_string().contains("a link to /nowhere"), "{dangling}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::atomic::is_temporary;
+use crate::atomic::{TEMPORARY_SUFFIX, is_temporary};
 use crate::backup_id::{BACKUP_ID_BYTES, BackupId};
 use crate::collection_name::CollectionName;
 use crate::manifest::Encoding;
@@ -91,6 +91,11 @@ impl Layout {
         self.state.join("status.json")
     }
 
+    /// What has changed since the status file was last written whole.
+    pub fn status_journal(&self) -> PathBuf {
+        self.state.join("status.json.journal")
+    }
+
     /// The record of the last skipped run.
     pub fn last_skipped_file(&self) -> PathBuf {
         self.state.join("last_skipped.json")
@@ -150,9 +155,17 @@ pub fn stem(component: &str, id: BackupId) -> String {
 /// What `file_name` is in the directory of the collection whose path component is `component`.
 pub fn role(component: &str, file_name: &str) -> FileRole {
     if is_temporary(file_name) {
-        return FileRole::Temporary;
+        // Where a link leads, others may have files of that kind too.
+        let ours = final_name(file_name).is_some_and(|name| parse(component, name).is_some());
+        return if ours { FileRole::Temporary } else { FileRole::Foreign };
     }
     parse(component, file_name).unwrap_or(FileRole::Foreign)
+}
+
+/// What `.<name>.<random>.tmp` is to become.
+fn final_name(temporary: &str) -> Option<&str> {
+    let name = temporary.strip_prefix('.')?.strip_suffix(TEMPORARY_SUFFIX)?;
+    Some(name.rsplit_once('.')?.0)
 }
 
 fn parse(component: &str, file_name: &str) -> Option<FileRole> {
@@ -239,6 +252,7 @@ mod tests {
     #[test]
     fn other_names_are_foreign_or_temporary() {
         assert_eq!(role("a", ".a-2025-07-15-14-30-00.snapshot.gz.x7Yz.tmp"), FileRole::Temporary);
+        assert_eq!(role("a", ".a.tmp"), FileRole::Foreign, "somebody else's");
         for name in [
             "a-2025-07-15-14-30.snapshot",
             "b-2025-07-15-14-30-00.snapshot",

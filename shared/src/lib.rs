@@ -16,6 +16,7 @@ pub mod hold;
 pub mod json_file;
 pub mod last_skipped;
 pub mod layout;
+pub mod links;
 pub mod lock_holder;
 pub mod manifest;
 mod open_enum;
@@ -27,6 +28,7 @@ pub mod run_report;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod status;
+pub mod status_journal;
 pub mod text;
 pub mod verification;
 

@@ -58,6 +58,20 @@ pub struct OperationReport {
     /// What happened to each collection, in the order in which they were worked on.
     #[serde(default)]
     pub collections: Vec<CollectionReport>,
+    /// In the status only: the collections that are not listed, where there are very many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+}
+
+/// Collections of an operation that the status does not list one by one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LeftOut {
+    /// How many.
+    pub collections: u64,
+    /// Where the time of all of them together went.
+    #[serde(default)]
+    pub stages: Vec<StageReport>,
 }
 
 /// What a run did with one collection.
@@ -167,13 +181,81 @@ impl CollectionReport {
 }
 
 impl RunReport {
+    /// The report as the status keeps it: of very many collections, and backups of one, those that something is to be said of,
+    /// and the first others. The status is written again and again, and must not grow for ever.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        for operation in &mut self.operations {
+            let rest = keep_some(&mut operation.collections, COLLECTIONS_KEPT, |report| {
+                report.failure.is_some() || report.outcome != Outcome::Success
+            });
+            if !rest.is_empty() {
+                let mut stages = Vec::new();
+                rest.iter().flat_map(|report| &report.stages).for_each(|stage| stage.add_to(&mut stages));
+                operation.left_out = Some(LeftOut { collections: rest.len() as u64, stages });
+            }
+            let each = (BACKUPS_KEPT / operation.collections.len().max(1)).max(1);
+            for report in &mut operation.collections {
+                keep_some(&mut report.checked, each, |checked| checked.outcome != CheckOutcome::Passed);
+                keep_some(&mut report.fates, each, |fate| fate.fate != Fate::Keep);
+            }
+        }
+        self
+    }
+
     /// Why an operation as a whole failed, if one did.
     pub fn failure(&self) -> Option<&Failure> {
         self.operations.iter().find_map(|operation| operation.failure.as_ref())
     }
 }
 
+/// So many collections of an operation the status keeps, and so many backups of all of them that were checked or judged.
+const COLLECTIONS_KEPT: usize = 100;
+const BACKUPS_KEPT: usize = 1000;
+
+/// Takes out what is more than `most`: of what is not `telling` first, and the last ones first. Gives what was taken out.
+fn keep_some<T>(all: &mut Vec<T>, most: usize, telling: impl Fn(&T) -> bool) -> Vec<T> {
+    if all.len() <= most {
+        return Vec::new();
+    }
+    let mut others = most.saturating_sub(all.iter().filter(|one| telling(one)).count());
+    let mut room = most;
+    let (kept, rest) = std::mem::take(all).into_iter().partition(|one| {
+        let left = if telling(one) { &mut room } else { &mut others };
+        let stays = *left > 0;
+        *left = left.saturating_sub(1);
+        stays
+    });
+    *all = kept;
+    rest
+}
+
+impl StageReport {
+    /// Adds this stage to the one of its kind in `all`, in the order in which kinds first come.
+    pub fn add_to(&self, all: &mut Vec<Self>) {
+        match all.iter_mut().find(|known| known.stage == self.stage) {
+            Some(known) => {
+                known.duration_seconds += self.duration_seconds;
+                known.bytes = match (known.bytes, self.bytes) {
+                    (Some(one), Some(other)) => Some(one.saturating_add(other)),
+                    (one, other) => one.or(other),
+                };
+            }
+            None => all.push(self.clone()),
+        }
+    }
+}
+
 impl OperationReport {
+    /// Where the time went, all collections together, in the order of the work.
+    pub fn stages(&self) -> Vec<StageReport> {
+        let left_out = self.left_out.iter().flat_map(|left_out| &left_out.stages);
+        let mut all = Vec::new();
+        let listed = self.collections.iter().flat_map(|collection| &collection.stages);
+        listed.chain(left_out).for_each(|stage| stage.add_to(&mut all));
+        all
+    }
+
     /// How many collections failed, by kind of failure; a failure of the whole operation counts as one.
     pub fn failures(&self) -> BTreeMap<FailureKind, u64> {
         let mut failures = BTreeMap::new();
@@ -182,5 +264,69 @@ impl OperationReport {
             *failures.entry(failure.kind.clone()).or_insert(0) += 1;
         }
         failures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(collections: usize, fates: usize) -> RunReport {
+        let at: DateTime<Utc> = "2025-07-15T14:30:00Z".parse().unwrap();
+        let reports = (0..collections).map(|number| {
+            let name = CollectionName::new(format!("c{number:05}")).unwrap();
+            let mut report = CollectionReport::new(name, at);
+            report.stages = vec![StageReport { stage: Stage::Create, duration_seconds: 1.0, bytes: Some(2) }];
+            report.fates = (0..fates)
+                .map(|number| BackupFate {
+                    backup_id: BackupId::at(at + chrono::TimeDelta::seconds(number as i64)),
+                    fate: if number == fates - 1 { Fate::Deleted } else { Fate::Keep },
+                    reasons: vec!["newest good".to_owned()],
+                    stored_size_bytes: 1,
+                })
+                .collect();
+            if number + 3 > collections {
+                report.outcome = Outcome::Failed;
+            }
+            report
+        });
+        let operation = OperationReport {
+            operation: Operation::Prune,
+            qdrant_version: None,
+            started_at: at,
+            completed_at: at,
+            duration_seconds: 1.0,
+            outcome: Outcome::Partial,
+            failure: None,
+            collections: reports.collect(),
+            left_out: None,
+        };
+        RunReport {
+            run_id: "r".to_owned(),
+            command: "run".to_owned(),
+            started_at: at,
+            completed_at: at,
+            duration_seconds: 1.0,
+            outcome: Outcome::Partial,
+            operations: vec![operation],
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_status_keeps_a_small_report_whole_and_of_a_large_one_what_tells_something() {
+        assert_eq!(report(100, 10).bounded(), report(100, 10));
+        let bounded = report(5000, 40).bounded().operations.remove(0);
+        assert_eq!(bounded.collections.len(), COLLECTIONS_KEPT);
+        let failed = bounded.collections.iter().filter(|report| report.outcome == Outcome::Failed).count();
+        assert_eq!(failed, 2, "the last ones of all");
+        assert_eq!(bounded.collections[0].collection.as_str(), "c00000", "in the order of the work");
+        for report in &bounded.collections {
+            assert_eq!(report.fates.len(), BACKUPS_KEPT / COLLECTIONS_KEPT);
+            assert_eq!(report.fates.last().map(|fate| &fate.fate), Some(&Fate::Deleted));
+        }
+        let stage = StageReport { stage: Stage::Create, duration_seconds: 5000.0, bytes: Some(10_000) };
+        assert_eq!(bounded.stages(), [stage], "of all of them");
+        assert_eq!(bounded.left_out.unwrap().collections, 4900);
     }
 }

@@ -8,6 +8,7 @@ use crate::manifest::Manifest;
 use crate::repository::Repository;
 use crate::run_report::RunReport;
 use crate::status::Status;
+use crate::status_journal::StatusChange;
 use crate::verification::VerificationRecord;
 
 /// Every schema: the file's name in `docs/schema/`, and its contents.
@@ -18,6 +19,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("manifest.schema.json", text::<Manifest>()),
         ("repository.schema.json", text::<Repository>()),
         ("run_report.schema.json", text::<RunReport>()),
+        ("status_journal.schema.json", text::<StatusChange>()),
         ("status.schema.json", text::<Status>()),
         ("verification.schema.json", text::<VerificationRecord>()),
     ]

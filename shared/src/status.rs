@@ -1,6 +1,6 @@
 //! The status file: what the runner last did, for people and for the exporter.
 //!
-//! Replaced whole whenever something changes. A failure never erases a last success: attempts,
+//! Written whole now and then, with a [journal](crate::status_journal) of what changes in between. A failure never erases a last success: attempts,
 //! outcomes and successes are separate fields.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -309,6 +309,7 @@ mod tests {
             outcome,
             failure,
             collections: Vec::new(),
+            left_out: None,
         }
     }
 

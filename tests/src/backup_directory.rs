@@ -226,6 +226,7 @@ impl BackupDirectory {
             outcome: Outcome::Success,
             failure: None,
             collections: reports,
+            left_out: None,
         };
         for (kind, interval) in [(Operation::Backup, 86_400.0), (Operation::Verify, 86_400.0)] {
             let history = OperationStatus {

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::manifest::Encoding;
-use qdrant_backup_shared::{CollectionName, Layout, Status, atomic, json_file};
+use qdrant_backup_shared::{CollectionName, Layout, Status, atomic, status_journal};
 use sha2::{Digest, Sha256};
 
 use crate::programs::program;
@@ -110,7 +110,9 @@ impl Place {
 
     /// The status file.
     pub fn status(&self) -> Status {
-        json_file::read(&self.layout().status_file()).expect("there is a status")
+        let kept = status_journal::read(&self.layout()).expect("there is a status");
+        assert!(kept.problem.is_none(), "{:?}", kept.problem);
+        kept.status
     }
 
     /// The backups of `collection`, oldest first.

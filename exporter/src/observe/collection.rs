@@ -133,17 +133,24 @@ impl Look<'_> {
             }
             None => self.read_manifest(id, stamp)?,
         };
-        self.record(&mut found, listing.record(id));
-        let complete = found.memory.archives.iter().all(|(name, size_bytes)| {
+        let mut known = self.record(&mut found, listing.record(id));
+        let mut complete = true;
+        for (name, size_bytes) in &found.memory.archives {
             let at = listing.archives.binary_search_by(|file| file.name.cmp(name)).ok();
-            let listed = at.map(|at| listing.archives[at].size_bytes) == Some(*size_bytes);
+            if at.map(|at| listing.archives[at].size_bytes) == Some(*size_bytes) {
+                continue;
+            }
             // A listing is no instant: what was renamed into the directory meanwhile may be missing in it.
-            listed || self.size_now(name) == Some(*size_bytes)
-        });
+            match self.size_now(name) {
+                Ok(size) => complete &= size == Some(*size_bytes),
+                Err(_) => known = false,
+            }
+        }
         found.view.condition = match (complete, found.view.verification_failed) {
             (false, _) => Condition::Incomplete,
             (true, true) => Condition::Failed,
-            (true, false) => Condition::Good,
+            (true, false) if known => Condition::Good,
+            (true, false) => Condition::Unknown,
         };
         // As with archives: of a backup that is being pruned, the manifest goes first.
         let pruned =
@@ -194,15 +201,16 @@ impl Look<'_> {
         Some(Found { view, memory: Memory { manifest: stamp.settled(self.now), record: None, archives } })
     }
 
-    /// Brings what is known of a backup's verification up to date.
-    fn record(&mut self, found: &mut Found, stamp: Option<Stamp>) {
+    /// Brings what is known of a backup's verification up to date. Whether anything is: a record that cannot be read may
+    /// say that the backup is bad.
+    fn record(&mut self, found: &mut Found, stamp: Option<Stamp>) -> bool {
         if stamp.is_some() && found.memory.record == stamp {
-            return;
+            return true;
         }
         found.memory.record = None;
         found.view.verification_failed = false;
         found.view.levels = Box::default();
-        let Some(stamp) = stamp else { return };
+        let Some(stamp) = stamp else { return true };
         let id = found.view.backup_id;
         let path = self.path.join(self.file_name(id, "verification"));
         match json_file::read::<VerificationRecord>(&path) {
@@ -210,15 +218,20 @@ impl Look<'_> {
                 found.memory.record = stamp.settled(self.now);
                 found.view.verification_failed = record.failed();
                 found.view.levels = levels(&record);
+                true
             }
             Ok(record) => {
                 let about = record.backup_id;
                 let message =
                     format!("{}:1: not this place's record: it is about backup {about}", path.display());
                 self.note(path, stamp, message);
+                false
             }
-            Err(error) if error.is_not_found() => {}
-            Err(error) => self.note(path, stamp, error.to_string()),
+            Err(error) if error.is_not_found() => true,
+            Err(error) => {
+                self.note(path, stamp, error.to_string());
+                false
+            }
         }
     }
 
@@ -229,9 +242,9 @@ impl Look<'_> {
         there(&file.name) && !there(&self.file_name(file.id, "manifest"))
     }
 
-    fn size_now(&self, name: &str) -> Option<u64> {
-        let stat = stat_in(self.directory, name).ok()??;
-        u64::try_from(stat.st_size).ok()
+    fn size_now(&self, name: &str) -> io::Result<Option<u64>> {
+        let stat = stat_in(self.directory, name)?;
+        Ok(stat.and_then(|stat| u64::try_from(stat.st_size).ok()))
     }
 
     fn file_name(&self, id: BackupId, what: &str) -> String {
@@ -256,7 +269,7 @@ mod tests {
     const STEM: &str = "mixtral_embeddings-2025-07-15-14-30-00";
 
     fn look(path: &Path, before: Collection, now: DateTime<Utc>) -> Collection {
-        let directory = open_directory(CWD, path, false).unwrap();
+        let directory = open_directory(CWD, path).unwrap();
         Collection::look(&directory, path, "mixtral_embeddings", before, now).unwrap()
     }
 
@@ -290,7 +303,7 @@ mod tests {
 
     /// What comes of a listing when `change` happens right after it.
     fn overtaken(path: &Path, before: Collection, change: impl FnOnce()) -> Collection {
-        let directory = open_directory(CWD, path, false).unwrap();
+        let directory = open_directory(CWD, path).unwrap();
         let component = "mixtral_embeddings";
         let listing = Listing::read(&directory, component).unwrap();
         change();

@@ -5,11 +5,11 @@ use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use qdrant_backup_shared::{Layout, Repository, json_file};
+use qdrant_backup_shared::{Layout, Repository, json_file, links};
 use rustix::fs::CWD;
 
 use super::collection::Collection;
-use super::files::{self, Stamp, open_directory, stat_in};
+use super::files::{self, Stamp, open_directory, stat_directory};
 use super::observation::{DirectoryView, Problem};
 
 /// Every file is looked at again after this time, because a file that is changed in place, by a failing disk or by hand, does
@@ -96,7 +96,7 @@ impl Directory {
     ) -> io::Result<()> {
         let path = self.layout.files();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let root = open_directory(CWD, self.layout.root(), true)?;
+        let root = open_directory(CWD, self.layout.root())?;
         let known = self.files.take();
         match look_at(&root, &path, name, known, everything, now) {
             Ok(files) => self.files = files,
@@ -114,14 +114,14 @@ impl Directory {
         let everything = self.looked_at.is_none_or(|at| now < at || now - at >= LOOK_AGAIN_AFTER);
         self.refresh_files(everything, now, look)?;
         let path = self.layout.collections();
-        let parent = match open_directory(CWD, &path, true) {
+        let parent = match open_directory(CWD, &path) {
             Ok(parent) => parent,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) => {
+                links::absent(&path, error)?;
                 self.collections.clear();
                 self.stamp = None;
                 return Ok(());
             }
-            Err(error) => return Err(error),
         };
         let stamp = Stamp::of(&rustix::fs::fstat(&parent)?);
         let names = if everything || self.stamp != Some(stamp) {
@@ -180,16 +180,14 @@ fn look_at(
     if let Some(stamp) = known.as_ref().and_then(|known| known.stamp)
         && !everything
     {
-        match stat_in(parent, name)? {
+        match stat_directory(parent, name)? {
             Some(stat) if Stamp::of(&stat) == stamp => return Ok(known),
-            Some(_) => {}
-            None => return Ok(None),
+            Some(_) | None => {}
         }
     }
-    let directory = match open_directory(parent, Path::new(name), false) {
+    let directory = match open_directory(parent, Path::new(name)) {
         Ok(directory) => directory,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) => return links::absent(path, error).map(|()| None),
     };
     Collection::look(&directory, path, name, known.unwrap_or_default(), now).map(Some)
 }

@@ -50,13 +50,19 @@ impl Stamp {
     }
 }
 
-/// Opens a directory for listing.
-pub(super) fn open_directory(parent: impl AsFd, name: &Path, follow: bool) -> io::Result<OwnedFd> {
-    let mut flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    if !follow {
-        flags |= OFlags::NOFOLLOW;
-    }
+/// Opens a directory for listing, also where a link leads to it.
+pub(super) fn open_directory(parent: impl AsFd, name: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)
+}
+
+/// The stat of a directory, symbolic links followed; nothing when it is gone, or is a link that leads nowhere.
+pub(super) fn stat_directory(parent: impl AsFd, name: &str) -> io::Result<Option<Stat>> {
+    match rustix::fs::statat(parent, name, AtFlags::empty()) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The stat of a name in a directory, symbolic links not followed; nothing when it is gone.
@@ -68,7 +74,8 @@ pub(super) fn stat_in(directory: impl AsFd, name: &str) -> io::Result<Option<Sta
     }
 }
 
-/// The names of the directories in a directory, in order. Names that are not UTF-8 are none of ours.
+/// The names of the directories in a directory, in order, and of links unless they lead to something else: one that leads nowhere
+/// is a problem that opening it tells of. Names that are not UTF-8 are none of ours.
 pub(super) fn directories(directory: &OwnedFd) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
@@ -82,8 +89,14 @@ pub(super) fn directories(directory: &OwnedFd) -> io::Result<Vec<String>> {
             let Some(stat) = stat_in(directory, name)? else { continue };
             kind = FileType::from_raw_mode(stat.st_mode);
         }
-        let is_directory = kind == FileType::Directory;
-        if is_directory {
+        let is_link = kind == FileType::Symlink;
+        let leads_elsewhere = || {
+            let stat = stat_directory(directory, name);
+            stat.is_ok_and(|stat| {
+                stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
+            })
+        };
+        if kind == FileType::Directory || is_link && !leads_elsewhere() {
             names.push(name.to_owned());
         }
     }

@@ -36,13 +36,12 @@ impl Observer {
     /// When its threads cannot be started.
     pub fn new(backup_dir: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> io::Result<Self> {
         let layout = Layout::new(backup_dir, state_dir);
-        let mut state = State::new(&layout);
-        let mut directory = Directory::new(layout.clone());
+        let (of_state, of_directory) = (layout.clone(), layout.clone());
         let root = layout.root().to_owned();
         Self::with(
             layout,
-            move |now| state.look(now),
-            move |now| directory.look(now),
+            remembering(move || State::new(&of_state), State::look),
+            remembering(move || Directory::new(of_directory.clone()), Directory::look),
             move |_| state::storage(&root),
         )
     }
@@ -79,6 +78,20 @@ impl Observer {
         let directory = self.directory.wait(wanted.1, until);
         let storage = self.storage.wait(wanted.2, until);
         Arc::new(observation(now, &state, &directory, &storage))
+    }
+}
+
+/// Looks with a memory that lasts from look to look. A look that panics takes it along, for it may be half of one.
+fn remembering<M, T>(
+    make: impl Fn() -> M,
+    look: impl Fn(&mut M, DateTime<Utc>) -> T,
+) -> impl FnMut(DateTime<Utc>) -> T {
+    let mut memory = None;
+    move |now| {
+        let mut taken = memory.take().unwrap_or_else(&make);
+        let looked = look(&mut taken, now);
+        memory = Some(taken);
+        looked
     }
 }
 
@@ -170,25 +183,31 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_panics_is_a_failed_look_and_the_next_one_is_made() {
-        let mut looks = 0;
-        let observer = Observer::with(
-            Layout::new("/b", "/b"),
-            nothing,
-            move |_| {
-                looks += 1;
-                assert_ne!(looks, 2, "this look fails");
-                DirectoryLook { view: Some(DirectoryView::default()), ..Default::default() }
+    fn a_look_that_panics_is_reported_as_failed_and_the_next_one_begins_anew() {
+        let made = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let counted = Arc::clone(&made);
+        let directory = remembering(
+            move || counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1,
+            |memory: &mut u64, _| {
+                *memory += 10;
+                assert!(*memory != 21, "half done");
+                let view = DirectoryView { orphan_files: *memory, ..Default::default() };
+                DirectoryLook { view: Some(view), ..Default::default() }
             },
-            |_| Err("none".to_owned()),
-        )
-        .unwrap();
+        );
+        let storage = |_| Ok(Some(Storage { avail_bytes: 1, size_bytes: 2 }));
+        let observer = Observer::with(Layout::new("/b", "/b"), nothing, directory, storage).unwrap();
         let look = || observer.observe(DateTime::UNIX_EPOCH, Duration::from_secs(20));
-        assert!(look().directory.success());
-        let failed = look();
-        assert!(!failed.directory.success() && failed.directory.value.is_some(), "what was last known");
-        assert!(failed.directory.problem.as_ref().unwrap().contains("fault of this program"));
-        assert!(look().directory.success());
+        let orphans = |seen: &Observation| seen.directory.value.as_ref().map(|view| view.orphan_files);
+        let first = look();
+        assert!(first.directory.success() && orphans(&first) == Some(11));
+        let second = look();
+        assert!(!second.directory.success() && !second.is_up() && second.storage.success());
+        assert_eq!(orphans(&second), Some(11), "as it was last seen");
+        assert!(second.directory.problem.as_ref().is_some_and(|problem| problem.contains("fault of this program")));
+        let third = look();
+        assert!(third.directory.success());
+        assert_eq!(orphans(&third), Some(12), "with a new memory");
     }
 
     #[test]

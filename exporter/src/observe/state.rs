@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::file_system::room;
-use qdrant_backup_shared::json_file::{self, JsonFile};
+use qdrant_backup_shared::json_file::{self, ReadError};
 use qdrant_backup_shared::last_skipped::LastSkipped;
-use qdrant_backup_shared::{Layout, Status};
+use qdrant_backup_shared::{Layout, Status, status_journal};
 
 use super::files::Stamp;
 use super::observation::Problem;
@@ -15,6 +15,7 @@ use super::observation::Problem;
 /// Reads the state directory again and again.
 #[derive(Debug)]
 pub(super) struct State {
+    layout: Layout,
     status: Remembered<Status>,
     last_skipped: Remembered<LastSkipped>,
 }
@@ -28,62 +29,92 @@ pub(super) struct StateLook {
     pub last_skipped_problem: Option<Problem>,
 }
 
-/// One file, parsed again only when it has changed.
+/// One file, with the journal beside it where it has one, parsed again only when something has changed.
 #[derive(Debug)]
 struct Remembered<T> {
     path: PathBuf,
-    stamp: Option<Stamp>,
+    journal: Option<PathBuf>,
+    stamps: Option<Stamps>,
     value: Option<Arc<T>>,
 }
+
+/// Of the file, and of its journal, once there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamps {
+    file: Stamp,
+    journal: Option<Stamp>,
+}
+
+/// What was read, and what is wrong all the same.
+type Read<T> = Result<(T, Option<ReadError>), ReadError>;
 
 impl State {
     pub fn new(layout: &Layout) -> Self {
         Self {
-            status: Remembered::new(layout.status_file()),
-            last_skipped: Remembered::new(layout.last_skipped_file()),
+            layout: layout.clone(),
+            status: Remembered::new(layout.status_file(), Some(layout.status_journal())),
+            last_skipped: Remembered::new(layout.last_skipped_file(), None),
         }
     }
 
     pub fn look(&mut self, now: DateTime<Utc>) -> StateLook {
-        let (status, status_problem) = split(self.status.look(now));
-        let (last_skipped, last_skipped_problem) = split(self.last_skipped.look(now));
+        let (status, status_problem) = self.status.look(now, |_| {
+            status_journal::read(&self.layout).map(|kept| (kept.status, kept.problem))
+        });
+        let (last_skipped, last_skipped_problem) =
+            self.last_skipped.look(now, |path| json_file::read(path).map(|value| (value, None)));
         StateLook { status, status_problem, last_skipped, last_skipped_problem }
     }
 }
 
-fn split<T>(found: Result<Option<T>, Problem>) -> (Option<T>, Option<Problem>) {
-    match found {
-        Ok(value) => (value, None),
-        Err(problem) => (None, Some(problem)),
+impl<T> Remembered<T> {
+    fn new(path: PathBuf, journal: Option<PathBuf>) -> Self {
+        Self { path, journal, stamps: None, value: None }
+    }
+
+    fn look(
+        &mut self,
+        now: DateTime<Utc>,
+        read: impl FnOnce(&Path) -> Read<T>,
+    ) -> (Option<Arc<T>>, Option<Problem>) {
+        // Looked at before it is read: if it is replaced in between, the next look reads it again.
+        let stamps = self.stamps();
+        if stamps.is_some() && stamps == self.stamps {
+            return (self.value.clone(), None);
+        }
+        self.stamps = None;
+        self.value = None;
+        let problem = match read(&self.path) {
+            Ok((value, None)) => {
+                self.stamps = stamps.and_then(|stamps| stamps.settled(now));
+                self.value = Some(Arc::new(value));
+                return (self.value.clone(), None);
+            }
+            Ok((value, Some(problem))) => {
+                self.value = Some(Arc::new(value));
+                problem
+            }
+            Err(error) if error.is_not_found() => return (None, None),
+            Err(error) => error,
+        };
+        let problem = Problem {
+            path: self.path.clone(),
+            modified: stamps.and_then(|stamps| stamps.file.modified()),
+            message: problem.to_string(),
+        };
+        (self.value.clone(), Some(problem))
+    }
+
+    fn stamps(&self) -> Option<Stamps> {
+        let file = Stamp::at(&self.path).ok()?;
+        Some(Stamps { file, journal: self.journal.as_ref().and_then(|path| Stamp::at(path).ok()) })
     }
 }
 
-impl<T: JsonFile> Remembered<T> {
-    fn new(path: PathBuf) -> Self {
-        Self { path, stamp: None, value: None }
-    }
-
-    fn look(&mut self, now: DateTime<Utc>) -> Result<Option<Arc<T>>, Problem> {
-        // Looked at before it is read: if it is replaced in between, the next look reads it again.
-        let stamp = Stamp::at(&self.path).ok();
-        if stamp.is_some() && stamp == self.stamp {
-            return Ok(self.value.clone());
-        }
-        self.stamp = None;
-        self.value = None;
-        match json_file::read::<T>(&self.path) {
-            Ok(value) => {
-                self.stamp = stamp.and_then(|stamp| stamp.settled(now));
-                self.value = Some(Arc::new(value));
-                Ok(self.value.clone())
-            }
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(Problem {
-                path: self.path.clone(),
-                modified: stamp.and_then(|stamp| stamp.modified()),
-                message: error.to_string(),
-            }),
-        }
+impl Stamps {
+    fn settled(self, now: DateTime<Utc>) -> Option<Self> {
+        let journal = self.journal.is_none_or(|journal| journal.settled(now).is_some());
+        (self.file.settled(now).is_some() && journal).then_some(self)
     }
 }
 
@@ -92,4 +123,54 @@ pub(super) fn storage(directory: &Path) -> Result<Option<super::Storage>, String
     let found = room(directory)
         .map_err(|error| format!("{}: file system cannot be asked: {error}", directory.display()))?;
     Ok(found.map(|room| super::Storage { avail_bytes: room.available_bytes, size_bytes: room.size_bytes }))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use qdrant_backup_shared::atomic;
+    use qdrant_backup_shared::status_journal::{StatusChange, head};
+
+    use super::*;
+
+    #[test]
+    fn what_the_journal_adds_is_seen_and_a_damaged_one_is_a_problem_that_hides_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::new(directory.path(), directory.path());
+        let status = Status::new("0.1.0".to_owned(), "db-1".to_owned());
+        let bytes = json_file::to_bytes(&status).unwrap();
+        atomic::write(&layout.status_file(), 0o640, &bytes).unwrap();
+        let later = Stamp::at(&layout.status_file()).unwrap().modified().unwrap() + TimeDelta::hours(1);
+        let mut state = State::new(&layout);
+        let changed = |look: &StateLook| look.status.as_ref().map(|status| status.source_changed);
+        assert_eq!(changed(&state.look(later)), Some(false));
+
+        let mut after = status.clone();
+        after.source_changed = true;
+        let line = StatusChange::between(&status, &after).unwrap().to_line().unwrap();
+        let journal = [head(&bytes).unwrap(), line].concat();
+        atomic::write(&layout.status_journal(), 0o640, &journal).unwrap();
+        let seen = state.look(later);
+        assert!(changed(&seen) == Some(true) && seen.status_problem.is_none());
+        let again = state.look(later);
+        assert!(Arc::ptr_eq(&seen.status.unwrap(), &again.status.unwrap()), "from memory");
+
+        atomic::write(&layout.status_journal(), 0o640, &[journal.as_slice(), b"{]\n"].concat()).unwrap();
+        let damaged = state.look(later);
+        assert_eq!(changed(&damaged), Some(true), "what came before the damage");
+        let problem = damaged.status_problem.unwrap().message;
+        assert!(problem.contains("status.json.journal:3: not a valid status journal"), "{problem}");
+    }
+
+    #[test]
+    fn a_state_directory_that_is_a_link_into_the_void_is_a_problem_and_not_before_the_first_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("state");
+        let mut state = State::new(&Layout::new(directory.path(), &link));
+        let look = state.look(DateTime::UNIX_EPOCH);
+        assert!(look.status.is_none() && look.status_problem.is_none(), "nothing ever ran");
+        std::os::unix::fs::symlink("/nowhere/at/all", &link).unwrap();
+        let problem = state.look(DateTime::UNIX_EPOCH).status_problem.unwrap().message;
+        assert!(problem.contains("a link to /nowhere/at/all, which does not exist"), "{problem}");
+    }
 }

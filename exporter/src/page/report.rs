@@ -87,7 +87,7 @@ pub struct BackupReport {
     pub size_bytes: u64,
     /// Points that it holds.
     pub points: Option<u64>,
-    /// Whether it can be trusted: `good`, `incomplete` or `failed`.
+    /// Whether it can be trusted: `good`, `incomplete`, `failed` or `unknown`.
     pub condition: String,
     /// The deepest level at which it passed.
     pub verified_level: Option<Level>,
@@ -293,6 +293,7 @@ fn backup(view: &BackupView, now: DateTime<Utc>) -> BackupReport {
             Condition::Good => "good",
             Condition::Incomplete => "incomplete",
             Condition::Failed => "failed",
+            Condition::Unknown => "unknown",
         }
         .to_owned(),
         verified_level,
@@ -315,26 +316,12 @@ fn last_run(status: &Status) -> Option<LastRun> {
     let run = status.last_run.as_ref()?;
     let mut stages: Vec<StageReport> = Vec::new();
     for operation in &run.operations {
-        for stage in operation.collections.iter().flat_map(|collection| &collection.stages) {
-            let same = |known: &&mut StageReport| {
-                known.operation == operation.operation && known.stage == stage.stage
-            };
-            match stages.iter_mut().find(same) {
-                Some(known) => {
-                    known.duration_seconds += stage.duration_seconds;
-                    known.bytes = match (known.bytes, stage.bytes) {
-                        (Some(one), Some(other)) => Some(one.saturating_add(other)),
-                        (one, other) => one.or(other),
-                    };
-                }
-                None => stages.push(StageReport {
-                    operation: operation.operation.clone(),
-                    stage: stage.stage.clone(),
-                    duration_seconds: stage.duration_seconds,
-                    bytes: stage.bytes,
-                }),
-            }
-        }
+        stages.extend(operation.stages().into_iter().map(|stage| StageReport {
+            operation: operation.operation.clone(),
+            stage: stage.stage,
+            duration_seconds: stage.duration_seconds,
+            bytes: stage.bytes,
+        }));
     }
     Some(LastRun {
         command: run.command.clone(),

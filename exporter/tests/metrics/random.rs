@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -29,6 +30,10 @@ enum Change {
     Temporary,
     Foreign,
     RemoveCollection,
+    /// Onto another disk, with a link in its place.
+    Move,
+    /// A link into the void in its place.
+    Dangle,
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -44,6 +49,8 @@ fn change() -> impl Strategy<Value = Change> {
         1 => Just(Change::Temporary),
         1 => Just(Change::Foreign),
         1 => Just(Change::RemoveCollection),
+        1 => Just(Change::Move),
+        1 => Just(Change::Dangle),
     ]
 }
 
@@ -55,6 +62,9 @@ fn apply(place: &Place, collection: &str, number: i64, change: &Change) {
     let layout = place.layout();
     let collection_name = name(collection);
     let directory = layout.collection(&collection_name);
+    if fs::metadata(&directory).is_err() && directory.is_symlink() {
+        fs::remove_file(&directory).unwrap();
+    }
     fs::create_dir_all(&directory).unwrap();
     let id_of = id;
     let id = id(number);
@@ -75,9 +85,26 @@ fn apply(place: &Place, collection: &str, number: i64, change: &Change) {
                 place.put_bytes(&manifest, &bytes);
             }
         }
-        Change::Temporary => place.put_archive(&directory.join(format!(".{number}.tmp")), 1),
+        Change::Temporary => {
+            place.put_archive(&directory.join(format!(".{number}.tmp")), 1);
+            let becoming = manifest.file_name().unwrap().to_str().unwrap().to_owned();
+            place.put_archive(&directory.join(format!(".{becoming}.aBcDeF.tmp")), 1);
+        }
         Change::Foreign => place.put_archive(&directory.join(format!("{number}.txt")), 1),
         Change::RemoveCollection => fs::remove_dir_all(directory).unwrap(),
+        Change::Move if directory.is_symlink() => {}
+        Change::Move => {
+            let name = directory.file_name().unwrap();
+            let elsewhere = (0..).map(|number| place.path().join(format!("disk-{number}")).join(name));
+            let elsewhere = elsewhere.into_iter().find(|path| !path.exists()).unwrap();
+            fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
+            fs::rename(&directory, &elsewhere).unwrap();
+            symlink(&elsewhere, &directory).unwrap();
+        }
+        Change::Dangle => {
+            fs::remove_dir_all(&directory).unwrap();
+            symlink("/nowhere/at/all", &directory).unwrap();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 
 use super::error::BackupError;
 use crate::inspect::Inspection;
@@ -24,10 +24,12 @@ pub fn grown(known: &[u64], shown: &BTreeSet<u64>) -> Vec<u64> {
 /// What to say when a server that lists nothing is asked for backups of what used to be there; nothing when that is
 /// all right.
 pub fn emptied_server(url: &str, catalog: &Catalog) -> Option<String> {
+    // What is not known to be good counts as well: it tells that there was something.
+    let tells = |backup: &Backup| matches!(backup.condition(), Condition::Good | Condition::Unknown);
     let names: Vec<String> = catalog
-        .newest_good()
-        .filter(|(name, _)| !name.is_files())
-        .map(|(name, _)| name.to_string())
+        .collection_names()
+        .filter(|name| catalog.collections.get(name).is_some_and(|backups| backups.iter().any(tells)))
+        .map(|name| name.to_string())
         .collect();
     let shown = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if names.len() > 5 { ", …" } else { "" };

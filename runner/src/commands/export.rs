@@ -8,6 +8,7 @@ use indicatif::{HumanBytes, ProgressBar};
 use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::manifest::{Archive, Manifest};
+use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
@@ -123,6 +124,13 @@ fn choose<'c>(
         tracing::warn!(
             "Backup {} of {collection} has failed verification; `qdrant-backup list` shows others",
             chosen.manifest.backup_id
+        );
+    }
+    if chosen.condition() == Condition::Unknown {
+        tracing::warn!(
+            "Backup {} of {collection} is not known to be good: {}; `qdrant-backup verify` finds out",
+            chosen.manifest.backup_id,
+            one_line(chosen.unknown.as_deref().unwrap_or_default())
         );
     }
     Ok(chosen)

@@ -1,7 +1,6 @@
 //! `qdrant-backup prune --server-leftovers`: snapshots on the server that are ours, or may be.
 
 use qdrant_backup_shared::catalog::Catalog;
-use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::{Layout, Status};
 
@@ -12,7 +11,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::qdrant::{Client, Error, SnapshotName};
 use crate::settings::Settings;
-use crate::status_store::StatusStore;
+use crate::status_store::{self, StatusStore};
 
 /// Lists what the status records, or deletes what of it the server still lists under that name with that checksum.
 pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
@@ -24,11 +23,7 @@ pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> R
 }
 
 async fn list(layout: &Layout, client: &Client) -> Result<Exit, Refusal> {
-    let status = match json_file::read::<Status>(&layout.status_file()) {
-        Ok(status) => Some(status),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(Refusal::failed(error)),
-    };
+    let status = status_store::look(layout).map_err(Refusal::failed)?;
     let recorded = status.as_ref().map(recorded).unwrap_or_default();
     let mut rows = Vec::new();
     for (snapshot, whose) in &recorded {

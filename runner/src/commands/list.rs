@@ -92,6 +92,7 @@ fn verified(backup: &Backup) -> String {
     match backup.condition() {
         Condition::Incomplete => "INCOMPLETE".to_owned(),
         Condition::Failed => "FAILED".to_owned(),
+        Condition::Unknown => "UNKNOWN".to_owned(),
         Condition::Good => {
             let pass = backup.verification.as_ref().and_then(|record| record.deepest_pass());
             pass.map_or_else(
@@ -117,6 +118,7 @@ fn json(backups: &[&Backup], catalog: &Catalog, clock: Clock) -> Result<String, 
             Condition::Good => "good",
             Condition::Incomplete => "incomplete",
             Condition::Failed => "failed",
+            Condition::Unknown => "unknown",
         },
         verified: backup
             .verification
@@ -124,7 +126,7 @@ fn json(backups: &[&Backup], catalog: &Catalog, clock: Clock) -> Result<String, 
             .and_then(|record| record.deepest_pass())
             .map(|(level, _)| level.to_string()),
         held: backup.hold.as_deref(),
-        problem: backup.missing.as_deref(),
+        problem: backup.missing.as_deref().or(backup.unknown.as_deref()),
     });
     let listing = Listing {
         backups: entries.collect(),
@@ -148,6 +150,13 @@ fn remark(backups: &[&Backup], catalog: &Catalog) {
                 backup.manifest.collection
             );
         }
+    }
+    for backup in backups.iter().filter(|backup| backup.condition() == Condition::Unknown) {
+        tracing::warn!(
+            "Backup {} of {} is not known to be good or bad; `qdrant-backup verify` finds out",
+            backup.manifest.backup_id,
+            backup.manifest.collection
+        );
     }
     for unreadable in &catalog.unreadable {
         tracing::warn!("{}", unreadable.problem);

@@ -2,11 +2,10 @@
 
 use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::Catalog;
-use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{Failure, FailureKind, Layout, Status};
+use qdrant_backup_shared::{Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
 
 use super::backup::names;
@@ -17,6 +16,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::prune::{PruneContext, plan_all, prune as apply, source_changed};
 use crate::settings::Settings;
+use crate::status_store;
 
 /// Does what the options say.
 pub async fn prune(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
@@ -66,15 +66,10 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
     let catalog = Catalog::read(layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;
-    let status = match json_file::read::<Status>(&layout.status_file()) {
-        Ok(status) => Some(status),
-        Err(error) => {
-            if !error.is_not_found() {
-                tracing::warn!("{error}; what it says against pruning is not known");
-            }
-            None
-        }
-    };
+    let status = status_store::look(layout).unwrap_or_else(|error| {
+        tracing::warn!("{error}; what it says against pruning is not known");
+        None
+    });
     let started_at = clock.now();
     let mut report = RunReport {
         run_id: uuid::Uuid::new_v4().to_string(),
@@ -117,6 +112,7 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
             outcome: Outcome::Success,
             failure: None,
             collections,
+            left_out: None,
         });
         let text = serde_json::to_string_pretty(&report).map_err(Refusal::failed)?;
         output::print(&text).map_err(Refusal::failed)?;

@@ -45,9 +45,9 @@ pub async fn restore(
     if args.dry_run {
         return dry_run(&layout, &target, &options, only, args.json, &signals, clock, console).await;
     }
+    let source = client(settings, signals.token())?;
     let mut held = place::enter(settings, "restore", clock, &signals).await?;
     let session = &mut held.session;
-    let source = client(settings, signals.token())?;
     let context = RestoreContext {
         destination: Destination {
             client: target,

@@ -8,6 +8,7 @@ use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::manifest::Archive;
+use qdrant_backup_shared::text::one_line;
 
 use super::{Refusal, place};
 use crate::archive::{ArchiveReader, Prove};
@@ -26,6 +27,9 @@ pub fn restore_files(settings: &Settings, choice: Choice, into: &Path) -> Result
     let backups = catalog.collections.get(&CollectionName::files()).map(Vec::as_slice).unwrap_or_default();
     let backup = choose(backups, choice, false)
         .map_err(|error| Refusal::failed(format!("configuration files: {error}")))?;
+    if let Some(why) = &backup.unknown {
+        tracing::warn!("backup {} is not known to be good: {}", backup.manifest.backup_id, one_line(why));
+    }
     make_empty(into)?;
     let mut count = 0;
     for archive in &backup.manifest.archives {

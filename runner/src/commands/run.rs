@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::RunReport;
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{Failure, FailureKind};
 use tokio_util::sync::CancellationToken;
 
 use super::scheduled::{Done, scheduled};
@@ -75,7 +77,7 @@ async fn work(
     }
     let mut gave_way = false;
     if !token.is_cancelled() && drill_is_due(settings, session, clock.now()) {
-        gave_way = drill_one(session, settings, console, &token).await?;
+        gave_way = drill_one(session, settings, console, &token).await;
     }
     note_intervals(session, settings, interval, clock.now());
 
@@ -125,29 +127,42 @@ fn drill_is_due(settings: &Settings, session: &Session, now: DateTime<Utc>) -> b
     last.and_then(|last| schedule.next_after(last)).is_none_or(|next| next <= now)
 }
 
-/// Restores the least recently drilled backup for a test. Whether it gave way to another run.
+/// Restores the least recently drilled backup for a test. Whether it gave way to another run. What keeps it from being begun
+/// is the drill's own failure: what the run has done before stays done, and is told.
 async fn drill_one(
     session: &mut Session,
     settings: &Settings,
     console: &Console,
     token: &CancellationToken,
-) -> Result<bool, Refusal> {
-    let Some(url) = settings.drill.url.value.clone() else { return Ok(false) };
+) -> bool {
+    let Some(url) = settings.drill.url.value.clone() else { return false };
     let token = token.child_token();
     let other = OtherServer { url, api_key: settings.drill.api_key.clone() };
+    let client = client_for_other(settings, &other, token.clone())
+        .map_err(|refusal| Failure { kind: FailureKind::Unreachable, message: one_line(&refusal.message) });
+    // The backups that this run has made and pruned.
+    let read = session
+        .read_again()
+        .map_err(|error| Failure { kind: FailureKind::Io, message: one_line(&error.to_string()) });
+    let client = match read.and(client) {
+        Ok(client) => client,
+        Err(failure) => {
+            let begun = session.begin(Operation::Drill, Stage::Inspect, |_| {});
+            session.end(begun, Vec::new(), Some(failure), None);
+            return false;
+        }
+    };
     let context = DrillContext {
         destination: Destination {
-            client: client_for_other(settings, &other, token.clone())?,
+            client,
             console: console.clone(),
             settle_timeout: *settings.restore.settle_timeout,
         },
         give_way: GiveWay::watch(session.layout().waiting_file(), token),
         options: DrillOptions { only: Vec::new(), choice: DrillChoice::LeastRecent, max_size_bytes: None },
     };
-    // The backups that this run has made and pruned.
-    session.read_again().map_err(Refusal::failed)?;
     crate::drill::drill(session, &context).await;
-    Ok(context.give_way.gave())
+    context.give_way.gave()
 }
 
 /// Tells monitoring how often each part is to be expected. Only of what runs at all.

@@ -8,7 +8,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::Status;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, json_file};
+use qdrant_backup_shared::CollectionName;
 use serde::Serialize;
 
 use super::{Refusal, place};
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::output;
 use crate::settings::Settings;
+use crate::status_store;
 
 /// One collection's newest good backup, judged.
 #[derive(Serialize)]
@@ -52,13 +53,8 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;
-    let status = match json_file::read::<Status>(&layout.status_file()) {
-        Ok(status) => Some(status),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => {
-            return Err(Refusal::failed(format!("{error}; the next `qdrant-backup backup` mends it")));
-        }
-    };
+    let status = status_store::look(&layout)
+        .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` mends it")))?;
     let now = clock.now();
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
     let judged = judge(&catalog, status.as_ref(), settings, interval, now);
@@ -146,6 +142,10 @@ fn bad(newest: &Backup) -> Option<String> {
         Condition::Good => None,
         Condition::Incomplete => Some(format!("newest backup {id} is INCOMPLETE")),
         Condition::Failed => Some(format!("newest backup {id} has FAILED verification")),
+        Condition::Unknown => {
+            let why = newest.unknown.as_deref().unwrap_or_default();
+            Some(format!("newest backup {id} is NOT KNOWN to be good: {}", one_line(why)))
+        }
     }
 }
 

@@ -85,7 +85,7 @@ mod tests {
             record.enter(Level::Restore, at.parse().unwrap(), CheckOutcome::Passed, 1.0, Vec::new());
             record
         });
-        Backup { manifest, verification, missing: None, hold: None }
+        Backup { manifest, verification, missing: None, unknown: None, hold: None }
     }
 
     #[test]

@@ -14,6 +14,10 @@ use super::error::Error;
 use super::snapshot_name::SnapshotName;
 use super::transport::root_cause;
 
+/// Between these lies what is taken for progress of a download that breaks off, a 64th of the whole else.
+const PROGRESS_MIN_BYTES: u64 = 16 << 10;
+const PROGRESS_MAX_BYTES: u64 = 4 << 20;
+
 /// The body of a snapshot download.
 #[derive(Debug)]
 pub struct Download {
@@ -23,8 +27,10 @@ pub struct Download {
     response: Response,
     file: Option<File>,
     received_bytes: u64,
-    /// Attempts to get the rest since bytes last came.
+    /// Attempts to get the rest since the download last made progress.
     retries: u32,
+    /// What had been received then, in bytes.
+    progressed_at_bytes: u64,
 }
 
 /// What tells whether the rest is of the same file.
@@ -75,7 +81,7 @@ impl Client {
         let etag = response.headers().get(ETAG).filter(|etag| etag.as_bytes().starts_with(b"\"")).cloned();
         let file = etag.zip(response.content_length()).map(|(etag, size_bytes)| File { etag, size_bytes });
         let client = self.clone();
-        Ok(Download { client, url, what, response, file, received_bytes: 0, retries: 0 })
+        Ok(Download { client, url, what, response, file, received_bytes: 0, retries: 0, progressed_at_bytes: 0 })
     }
 
     /// Asks for a snapshot from byte `from` on. What comes is the whole (200) or, unless `from` is 0, a part (206) or the word
@@ -134,9 +140,18 @@ impl Download {
         };
         if let Some(bytes) = &chunk {
             self.received_bytes += bytes.len() as u64;
-            self.retries = 0;
+            if self.received_bytes - self.progressed_at_bytes >= self.progress_bytes() {
+                self.progressed_at_bytes = self.received_bytes;
+                self.retries = 0;
+            }
         }
         Ok(chunk)
+    }
+
+    /// So many bytes are progress. Less, and a connection that breaks after every few bytes would be resumed for ever.
+    fn progress_bytes(&self) -> u64 {
+        let size_bytes = self.file.as_ref().map_or(0, |file| file.size_bytes);
+        (size_bytes / 64).clamp(PROGRESS_MIN_BYTES, PROGRESS_MAX_BYTES)
     }
 
     /// Waits, but not beyond an interruption.
@@ -148,7 +163,7 @@ impl Download {
     }
 
     /// After [`Download::next_chunk`] has failed with `cause`, asks for what is still missing, as often as requests are
-    /// repeated without any byte coming.
+    /// repeated before the download has made progress again.
     ///
     /// Qdrant ignores `If-Range`, so that the rest is of the same file is for us to see: by its ETag, its
     /// place and the whole length.

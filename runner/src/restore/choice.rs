@@ -70,7 +70,7 @@ impl ChoiceError {
 
 /// Chooses from `backups`, which are one collection's, oldest first. Unless it is named by its id, a backup that is
 /// not good is never chosen; one that is named and failed verification is, with `force`: it may be the last there is,
-/// and its digests are compared again on the way to the server.
+/// and its digests are compared again on the way to the server. So is one of which it is not known, without `force`.
 ///
 /// # Errors
 /// As [`ChoiceError`] says.
@@ -97,7 +97,7 @@ pub fn choose(backups: &[Backup], choice: Choice, force: bool) -> Result<&Backup
             let named = backups.iter().find(|backup| backup.manifest.backup_id == id);
             let backup = named.ok_or(ChoiceError::NoSuchId(id))?;
             match backup.condition() {
-                Condition::Good => Ok(backup),
+                Condition::Good | Condition::Unknown => Ok(backup),
                 Condition::Failed if force => Ok(backup),
                 Condition::Failed => Err(ChoiceError::Failed { id, findings: findings(backup) }),
                 Condition::Incomplete => {
@@ -122,6 +122,10 @@ fn defect(backup: &Backup) -> Option<String> {
             Some(format!("{id}, is incomplete: {}", backup.missing.as_deref().unwrap_or_default()))
         }
         Condition::Failed => Some(format!("{id}, failed verification ({})", findings(backup))),
+        Condition::Unknown => {
+            let why = backup.unknown.as_deref().unwrap_or_default();
+            Some(format!("{id}, is not known to be good: {why}; `qdrant-backup verify` finds out"))
+        }
     }
 }
 
@@ -157,7 +161,7 @@ mod tests {
         manifest.started_at = format!("2025-07-{day:02}T14:30:00Z").parse().unwrap();
         manifest.completed_at = format!("2025-07-{day:02}T14:35:00Z").parse().unwrap();
         manifest.backup_id = BackupId::at(manifest.started_at);
-        Backup { manifest, verification: None, missing: None, hold: None }
+        Backup { manifest, verification: None, missing: None, unknown: None, hold: None }
     }
 
     fn verified(mut backup: Backup, outcome: CheckOutcome) -> Backup {
@@ -188,6 +192,14 @@ mod tests {
         let error = by_id(&failed, false).unwrap_err().to_string();
         assert!(error.contains("failed verification (archive: one byte differs)"), "{error}");
         assert_eq!(by_id(&failed, true), Ok(&failed));
+        let mut unknown = backup(5);
+        unknown.unknown = Some("its verification record cannot be read".to_owned());
+        let with_unknown = [good.clone(), unknown.clone()];
+        assert_eq!(choose(&with_unknown, Choice::Latest, true), Ok(&good), "what is unknown is not the latest");
+        let id = Choice::Id(unknown.manifest.backup_id);
+        assert_eq!(choose(&with_unknown, id, false), Ok(&unknown), "who names it knows what they want");
+        let none = choose(&with_unknown[1..], Choice::Latest, false).unwrap_err().to_string();
+        assert!(none.contains("is not known to be good: its verification record"), "{none}");
         assert!(by_id(&incomplete, true).unwrap_err().to_string().contains("archive x is missing"));
         assert_eq!(
             choose(&all[3..], Choice::Latest, false).unwrap_err().to_string(),

@@ -62,6 +62,10 @@ fn verified_words(backup: &Backup) -> String {
     match backup.condition() {
         Condition::Incomplete => "INCOMPLETE".to_owned(),
         Condition::Failed => "FAILED".to_owned(),
+        Condition::Unknown => {
+            let why = backup.unknown.as_deref().unwrap_or_default();
+            format!("UNKNOWN: {}", qdrant_backup_shared::text::one_line(why))
+        }
         Condition::Good => {
             let pass = backup.verification.as_ref().and_then(|record| record.deepest_pass());
             pass.map_or_else(|| "never".to_owned(), |(level, at)| format!("{level}, {}", output::time(at)))

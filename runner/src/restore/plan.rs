@@ -2,6 +2,7 @@
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::text::one_line;
 use serde_json::Value;
 
 use super::aliases;
@@ -158,6 +159,14 @@ impl Plan {
 
     fn take_backup(&mut self, backup: &Backup, facts: &Facts, options: &PlanOptions) {
         let manifest = &backup.manifest;
+        if let Some(why) = &backup.unknown {
+            tracing::warn!(
+                "backup {} of \"{}\" is not known to be good: {}",
+                manifest.backup_id,
+                self.collection,
+                one_line(why)
+            );
+        }
         if let Err(error) = sole_archive(manifest) {
             self.obstacles.push(error);
         }

@@ -35,6 +35,11 @@ pub enum Standing {
         /// The requirement.
         requirement: String,
     },
+    /// It cannot be told, because something that would tell cannot be read. It is not counted, and never deleted for that.
+    Untold {
+        /// What.
+        why: String,
+    },
 }
 
 impl From<&Backup> for Candidate {
@@ -45,6 +50,7 @@ impl From<&Backup> for Candidate {
             (None, Condition::Good) => Standing::Good,
             (None, Condition::Failed) => Standing::Failed,
             (None, Condition::Incomplete) => Standing::Incomplete,
+            (None, Condition::Unknown) => Standing::Untold { why: backup.unknown.clone().unwrap_or_default() },
         };
         Self {
             id: manifest.backup_id,

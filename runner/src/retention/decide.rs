@@ -87,8 +87,12 @@ impl Keeping {
                 Some(reason) => self.keep(backup, format!("held: {reason}")),
                 None => {}
             }
-            if let Standing::Unknown { requirement } = &backup.standing {
-                self.keep(backup, format!("requires {requirement:?}, which this version does not know"));
+            match &backup.standing {
+                Standing::Unknown { requirement } => {
+                    self.keep(backup, format!("requires {requirement:?}, which this version does not know"));
+                }
+                Standing::Untold { why } => self.keep(backup, format!("not known to be good or bad: {why}")),
+                Standing::Good | Standing::Failed | Standing::Incomplete => {}
             }
             if backup.started_at > now {
                 self.keep(backup, "from the future: was a clock wrong?");
@@ -168,7 +172,7 @@ fn size(count: NonZeroU32) -> usize {
 
 fn expired(backup: &Candidate, newest_good: Option<&Candidate>) -> String {
     let flaw = match &backup.standing {
-        Standing::Good | Standing::Unknown { .. } => "",
+        Standing::Good | Standing::Unknown { .. } | Standing::Untold { .. } => "",
         Standing::Failed => ", failed verification",
         Standing::Incomplete => ", incomplete",
     };

@@ -311,6 +311,7 @@ fn standing() -> impl Strategy<Value = Standing> {
         2 => Just(Standing::Failed),
         1 => Just(Standing::Incomplete),
         1 => Just(Standing::Unknown { requirement: "x".to_owned() }),
+        1 => Just(Standing::Untold { why: "its record cannot be read".to_owned() }),
     ]
 }
 
@@ -388,7 +389,7 @@ proptest! {
         let kept = kept_at(&policy, &backups, now);
         let newest_good = backups.iter().rev().find(|backup| backup.is_good() && backup.started_at <= now);
         for backup in &backups {
-            let unknown = matches!(backup.standing, Standing::Unknown { .. });
+            let unknown = matches!(backup.standing, Standing::Unknown { .. } | Standing::Untold { .. });
             let newer = newest_good.is_none_or(|newest| backup.started_at > newest.started_at);
             if unknown || newer || backup.hold.is_some() {
                 prop_assert!(kept.contains(&backup.id), "{backup:?}");

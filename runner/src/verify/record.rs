@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::json_file::{self, ReadError};
 use qdrant_backup_shared::manifest::Manifest;
-use qdrant_backup_shared::verification::VerificationRecord;
+use qdrant_backup_shared::verification::{CheckOutcome, Level, VerificationRecord};
 use qdrant_backup_shared::{Failure, FailureKind, Layout, atomic};
 
 use super::check::Check;
@@ -19,6 +19,12 @@ pub enum RecordError {
     /// The record so far cannot be read, so it is left alone.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The record so far cannot be read, and this check cannot take its place.
+    #[error("{problem}; what it said is not known, and only `qdrant-backup verify --level archive` or a drill that comes to a result can take its place")]
+    Shallow {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// An unreadable record could not be moved aside.
     #[error("{}: cannot be moved aside: {source}", path.display())]
     MoveAside {
@@ -42,14 +48,15 @@ impl RecordError {
     pub fn to_failure(&self) -> Failure {
         let kind = match self {
             Self::Write { source, .. } => io_kind(source),
-            Self::Read(_) | Self::MoveAside { .. } => FailureKind::Io,
+            Self::Read(_) | Self::Shallow { .. } | Self::MoveAside { .. } => FailureKind::Io,
         };
         Failure { kind, message: qdrant_backup_shared::text::one_line(&self.to_string()) }
     }
 }
 
 /// Enters `check`, which ended at `at`, in the record of `manifest`'s backup. A record that is torn, of another
-/// version or about another backup is moved aside; the returned line says so.
+/// version or about another backup is moved aside; the returned line says so. It may have said that the backup is bad, so a
+/// check that has looked at nothing but the stored bytes, and found them right, does not replace it.
 ///
 /// # Crash safety
 /// The record is replaced whole or not at all.
@@ -64,7 +71,12 @@ pub fn enter(
 ) -> Result<Option<String>, RecordError> {
     let path = layout.verification(&manifest.collection, manifest.backup_id);
     let mut warning = None;
+    let proves_little = check.level == Level::Checksum && check.outcome != CheckOutcome::Failed
+        || matches!(check.outcome, CheckOutcome::Inconclusive | CheckOutcome::Unsupported);
     let mut aside = |problem: String| {
+        if proves_little {
+            return Err(RecordError::Shallow { problem });
+        }
         let aside = move_aside(&path, at)?;
         warning = Some(format!("{problem}; moved aside to {}", aside.display()));
         Ok::<_, RecordError>(VerificationRecord::new(manifest.backup_id))

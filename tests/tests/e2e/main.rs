@@ -40,4 +40,5 @@ mod scripts;
 mod secrets;
 mod setup;
 mod status_file;
+mod unknown;
 mod verify;

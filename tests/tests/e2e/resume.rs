@@ -72,6 +72,22 @@ fn whoever_makes_progress_may_break_off_more_often_than_there_are_retries() {
 }
 
 #[test]
+fn a_connection_that_breaks_after_every_few_bytes_is_given_up() {
+    for bytes in [1, 1_000, 5_000] {
+        let scene = Scene::with([Fault::new(Effect::TruncateAfter(bytes))]);
+        patient(&scene, "2");
+
+        scene.backup().code(1).says(&["ERROR: Backup of docs failed", "the connection to Qdrant broke"]);
+
+        assert!(scene.downloads().len() < 20, "{} downloads", scene.downloads().len());
+        assert_eq!(scene.place.stored(), Vec::<String>::new());
+        scene.assert_server_clean();
+        let warnings = scene.place.status().last_run.expect("a run").warnings;
+        assert!(warnings.len() < 5, "{warnings:?}");
+    }
+}
+
+#[test]
 fn a_rest_that_never_comes_is_given_up_after_the_retries() {
     let scene = Scene::with([cut(50_000), Fault::status(502).on(Endpoint::DownloadSnapshot).after(1)]);
     patient(&scene, "2");

@@ -1,7 +1,9 @@
 //! `qdrant-backup run`: what cron calls.
 
-use e2e::qdrant_stand_in::{Setup, StandIn};
-use e2e::{Place, Server};
+use std::time::Duration;
+
+use e2e::qdrant_stand_in::{Effect, Fault, Setup, StandIn};
+use e2e::{Place, Running, Server, eventually};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 
@@ -92,6 +94,33 @@ fn a_drill_that_is_due_is_part_of_the_run() {
 
     place.configure("drill: {cron: \"0 4 1 1 *\"}\n");
     place.run(&["run"]).code(78).says(&["drill.cron", "needs drill.url"]);
+}
+
+#[test]
+fn a_drill_that_cannot_begin_is_a_failed_drill_and_the_run_has_ended() {
+    let slow = Fault::new(Effect::CreationTakes(Duration::from_secs(3)));
+    let server = StandIn::start(Setup::sample().tls().fault(slow.first(1)));
+    let place = Place::initialised(&server.url());
+    let ca_file = place.beside("ca.pem");
+    std::fs::write(&ca_file, server.authority_pem().expect("TLS")).expect("a file");
+    place.configure(&format!(
+        "qdrant: {{retries: 0, ca_file: \"{}\"}}\ndrill: {{url: \"{}\", cron: \"0 4 1 1 *\"}}\n",
+        ca_file.display(),
+        server.url().replace("127.0.0.1", "localhost")
+    ));
+    let mut running = Running::start(&mut place.command(&["run"]));
+    eventually("the backup goes on", || !server.requests_matching("POST", "/snapshots").is_empty());
+    std::fs::remove_file(&ca_file).expect("it was there");
+    running.until_it_says("Verification succeeded");
+
+    running.end().code(3).says(&["ERROR", "Drill failed", "ca.pem"]);
+
+    let status = place.status();
+    assert_eq!(status.current_run, None, "it has ended");
+    assert_eq!(status.operations[&Operation::Drill].last_outcome, Some(Outcome::Failed));
+    assert_eq!(status.operations[&Operation::Backup].last_outcome, Some(Outcome::Success));
+    assert_eq!(status.last_run.map(|run| run.operations.len()), Some(3));
+    place.run(&["verify"]).success().never_says("died without saying so");
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn of_day(day: i64, read: Option<i64>, failed: bool) -> Backup {
         record.enter(Level::Archive, at(read), outcome, 1.0, Vec::new());
         record
     });
-    Backup { manifest, verification, missing: None, hold: None }
+    Backup { manifest, verification, missing: None, unknown: None, hold: None }
 }
 
 const DAY: Duration = Duration::from_secs(86_400);

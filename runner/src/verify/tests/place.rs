@@ -63,7 +63,7 @@ impl Place {
         atomic::write(&directory.join(&manifest.archives[0].file_name), 0o600, archive).unwrap();
         let path = self.layout.manifest(&manifest.collection, manifest.backup_id);
         json_file::write(&path, manifest).unwrap();
-        Backup { manifest: manifest.clone(), verification: None, missing: None, hold: None }
+        Backup { manifest: manifest.clone(), verification: None, missing: None, unknown: None, hold: None }
     }
 
     /// Where the only archive of `backup` lies.
