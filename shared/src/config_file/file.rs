@@ -68,12 +68,20 @@ impl Reader {
             return;
         };
         for entry in self.entries(&section.value, name, section.line) {
-            self.key(name, entry);
+            self.key(name, &entry.key, entry);
         }
     }
 
-    fn key(&mut self, section: &str, entry: &Entry) {
-        let key = format!("{section}.{}", entry.key);
+    /// Reads the value of `entry`, whose name within the section is `name`.
+    fn key(&mut self, section: &str, name: &str, entry: &Entry) {
+        let key = format!("{section}.{name}");
+        let known = KEYS.iter().find(|(known, _)| *known == section).map_or(&[][..], |(_, keys)| keys);
+        if known.iter().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))) {
+            for inner in self.entries(&entry.value, &key, entry.line) {
+                self.key(section, &format!("{name}.{}", inner.key), inner);
+            }
+            return;
+        }
         if key == "qdrant.api_key" {
             let advice = "not allowed here, because files get copied around; \
                           use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE";
@@ -82,9 +90,8 @@ impl Reader {
         }
         let mut reading =
             Reading { file: &self.file, key: key.clone(), line: entry.line, problems: &mut self.problems };
-        if !self.config.read(section, &entry.key, &entry.value, &mut reading) {
-            let known = KEYS.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys);
-            self.unknown_key(&key, entry.line, &entry.key, known.iter().copied());
+        if !self.config.read(section, name, &entry.value, &mut reading) {
+            self.unknown_key(&key, entry.line, name, known.iter().copied());
         }
     }
 
