@@ -36,3 +36,49 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::super::client::tests::client;
+    use super::*;
+
+    #[tokio::test]
+    async fn the_heart_beats_while_the_server_answers_and_not_while_it_hangs() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answers = Arc::new(AtomicBool::new(true));
+        let served = Arc::clone(&answers);
+        std::thread::spawn(move || {
+            let mut hung = Vec::new();
+            for mut stream in listener.incoming().flatten() {
+                if !served.load(Ordering::Relaxed) {
+                    hung.push(stream);
+                    continue;
+                }
+                let body = r#"{"title":"qdrant","version":"1.18.3"}"#;
+                let (mut head, length) = ([0; 1024], body.len());
+                drop(stream.read(&mut head));
+                drop(write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                ));
+            }
+        });
+        let client = client(&url);
+        let mut beats = 0;
+        let long = tokio::time::sleep(Duration::from_millis(500));
+        client.asking_every(Duration::from_millis(50), || beats += 1, long).await;
+        assert!(beats > 0);
+
+        answers.store(false, Ordering::Relaxed);
+        let mut beats = 0;
+        let long = tokio::time::sleep(Duration::from_millis(500));
+        client.asking_every(Duration::from_millis(50), || beats += 1, long).await;
+        assert_eq!(beats, 0);
+    }
+}

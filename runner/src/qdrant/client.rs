@@ -113,6 +113,12 @@ impl Client {
         Self { limits, interrupt: CancellationToken::new(), ..self.clone() }
     }
 
+    /// The same client, which asks each question once.
+    #[must_use]
+    pub fn asking_once(&self) -> Self {
+        Self { limits: Limits { retries: 0, ..self.limits }, ..self.clone() }
+    }
+
     /// The node's URL, without credentials.
     pub fn url(&self) -> &str {
         &self.display_url
@@ -153,6 +159,15 @@ impl Client {
         // With its slash: below a prefix, proxies redirect the path without one.
         let root: Root = decode(what, &self.get(what, &[""]).await?.body)?;
         Ok(shortened(&root.version, 40))
+    }
+
+    /// Whether it has loaded what it has; in a cluster, whether it has caught up. Needs no API key.
+    ///
+    /// # Errors
+    /// 503 while it has not, and as every request: see [`Error`].
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.get("asking whether it is ready", &["readyz"]).await?;
+        Ok(())
     }
 
     /// All collections, by name.
@@ -559,7 +574,7 @@ fn without_middle(text: &str, most: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -604,7 +619,7 @@ mod tests {
         assert!(matches!(error, Error::Stalled { .. }), "{error}");
     }
 
-    fn client(url: &str) -> Client {
+    pub(in super::super) fn client(url: &str) -> Client {
         let options = ClientOptions {
             url: Url::parse(url).unwrap(),
             basic_auth: None,

@@ -11,7 +11,12 @@ impl Client {
     ///
     /// The server gives up on a count after a minute unless it is told a longer time; where its strict mode forbids
     /// longer ones, its own has to do.
-    pub(super) async fn ask_for_count(&self, what: &str, path: &[&str], body: &Value) -> Result<Answer, Error> {
+    pub(super) async fn ask_for_count(
+        &self,
+        what: &str,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<Answer, Error> {
         let limit = self.limits.count;
         let own = self.path(what, path)?;
         let mut longer = own.clone();
@@ -31,7 +36,11 @@ impl Client {
                     url = &own;
                 }
                 Error::Status { status: 408, ref message, .. } if message.contains("timed out") => {
-                    return Err(if *url == longer { Error::Timeout { what: what.to_owned(), limit } } else { error });
+                    return Err(if *url == longer {
+                        Error::Timeout { what: what.to_owned(), limit }
+                    } else {
+                        error
+                    });
                 }
                 Error::Timeout { .. } => return Err(error),
                 error if error.is_transient() && retries < self.limits.retries => {

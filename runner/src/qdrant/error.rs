@@ -113,7 +113,9 @@ impl Error {
                 true
             }
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
-            Self::Tls { .. } | Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => false,
+            Self::Tls { .. } | Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => {
+                false
+            }
         }
     }
 

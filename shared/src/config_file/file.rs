@@ -176,6 +176,25 @@ mod tests {
         ConfigFile::parse(Path::new("backup.yaml"), text)
     }
 
+    #[test]
+    fn a_key_within_a_mapping_of_its_own_has_a_dotted_name() {
+        let config = parse("qdrant:\n  tls:\n    cert_file: /c\n    key_file: /k\n").unwrap();
+        let key = config.qdrant.tls_key_file.unwrap();
+        assert_eq!((key.value.as_path(), key.line), (Path::new("/k"), 4));
+        assert_eq!(parse("qdrant:\n  tls:\n").unwrap(), ConfigFile::default());
+        assert_eq!(
+            problems("qdrant:\n  tls:\n    cert_flie: /c\n    key_file: 1\n    key_file: 2\n"),
+            [
+                "backup.yaml:3: qdrant.tls.cert_flie: unknown key; did you mean tls.cert_file?",
+                "backup.yaml:5: qdrant.tls.key_file: key repeated; it is already on line 4",
+            ]
+        );
+        assert_eq!(
+            problems("qdrant: {tls: true}\n"),
+            ["backup.yaml:1: qdrant.tls: expected a mapping of keys to values"]
+        );
+    }
+
     fn problems(text: &str) -> Vec<String> {
         parse(text).unwrap_err().problems.iter().map(Problem::to_string).collect()
     }

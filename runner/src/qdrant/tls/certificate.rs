@@ -62,7 +62,8 @@ impl Certificate {
             subject: in_words(subject.contents),
             issuer: in_words(issuer.contents),
             is_self_issued: subject.contents == issuer.contents,
-            has_alternative_names: extensions.is_some_and(|extensions| names_alternatives(extensions.contents)),
+            has_alternative_names: extensions
+                .is_some_and(|extensions| names_alternatives(extensions.contents)),
             not_before: not_before.time()?,
             not_after: not_after.time()?,
             public_key: key.whole.to_owned(),
@@ -138,7 +139,10 @@ impl<'a> Element<'a> {
         if self.tag != BMP_STRING {
             return String::from_utf8_lossy(self.contents).into_owned();
         }
-        let units = self.contents.chunks_exact(2).map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
+        let units = self
+            .contents
+            .chunks_exact(2)
+            .map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
         char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
     }
 
@@ -182,7 +186,10 @@ mod tests {
         given.not_after = date_time_ymd(2126, 1, 2);
         let read = Certificate::read(&der(given)).unwrap();
         assert_eq!(read.common_names, ["qdrant.example\n"]);
-        assert_eq!((read.subject.as_str(), read.issuer.as_str()), (r"CN=qdrant.example\n", r"CN=qdrant.example\n"));
+        assert_eq!(
+            (read.subject.as_str(), read.issuer.as_str()),
+            (r"CN=qdrant.example\n", r"CN=qdrant.example\n")
+        );
         assert!(read.is_self_issued && read.has_alternative_names);
         assert_eq!(read.not_before.to_rfc3339(), "1999-12-31T00:00:00+00:00");
         assert_eq!(read.not_after.to_rfc3339(), "2126-01-02T00:00:00+00:00");

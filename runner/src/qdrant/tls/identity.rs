@@ -31,9 +31,11 @@ impl Identity {
         let chain = certificates(cert_file).map_err(|problem| at_fault("certificate", cert_file, problem))?;
         let key = private_key(key_file).map_err(|problem| at_fault("key", key_file, problem))?;
         CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                at_fault("key", key_file, format!("not the key of the certificate in {}", cert_file.display()))
-            }
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => at_fault(
+                "key",
+                key_file,
+                format!("not the key of the certificate in {}", cert_file.display()),
+            ),
             Error::InvalidCertificate(error) => {
                 at_fault("certificate", cert_file, format!("not a certificate that can be used: {error}"))
             }

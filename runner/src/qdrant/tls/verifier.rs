@@ -168,14 +168,16 @@ fn is_name_of(name: &str, host: &str) -> bool {
         return name == host;
     }
     let (name, host) = (name.trim_end_matches('.'), host.trim_end_matches('.'));
-    let below = |domain: &str| host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain));
+    let below =
+        |domain: &str| host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain));
     name.eq_ignore_ascii_case(host) || name.strip_prefix("*.").is_some_and(below)
 }
 
 fn explain(error: &CertificateError, certificate: Option<&Certificate>, host: &str, now: UnixTime) -> String {
     let Some(certificate) = certificate else { return format!("it cannot be read ({error})") };
     let time = |time: UnixTime| {
-        let time = i64::try_from(time.as_secs()).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+        let time =
+            i64::try_from(time.as_secs()).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
         time.unwrap_or_default().format("%Y-%m-%d %H:%M:%S UTC")
     };
     let clock = format!("and this machine's clock says {}", time(now));
