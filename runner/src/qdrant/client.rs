@@ -1,6 +1,5 @@
 //! One node's REST API, as far as backups need it.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -395,7 +394,7 @@ impl Client {
             let cause = format!("no connection within {}", self.limits.connect);
             Error::Unreachable { what, url, cause }
         } else if error.is_connect() {
-            let cause = root_cause(error) + self.other_scheme(is_cut(error));
+            let cause = root_cause(error) + self.other_scheme(tls::is_cut(error));
             Error::Unreachable { what, url, cause }
         } else if error.is_timeout() {
             Error::Timeout { what, limit }
@@ -466,27 +465,6 @@ impl Client {
         url.set_path(&path);
         Ok(url)
     }
-}
-
-/// Whether a connection that was taken was cut in the handshake.
-fn is_cut(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(
-            kind,
-            Some(
-                io::ErrorKind::UnexpectedEof
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::BrokenPipe
-            )
-        ) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// What to do about a refusal of nginx, Apache, Go and their like that is one of TLS, told in HTTP.

@@ -52,7 +52,7 @@ fn a_run_waits_for_a_server_that_starts_later() {
 fn a_server_that_never_comes_is_waited_for_as_long_as_was_said() {
     let place = place(free_port(), "2s");
     let begun = Instant::now();
-    let ran = place.run(&["run"]).code(1).says(&[
+    let ran = place.run(&["backup"]).code(1).says(&[
         "ERROR",
         "cannot reach Qdrant",
         "refused",
@@ -66,7 +66,7 @@ fn a_server_that_never_comes_is_waited_for_as_long_as_was_said() {
 
 #[test]
 fn waiting_is_switched_off_by_zero_and_for_named_collections() {
-    for (wait, arguments) in [("0s", &["run"][..]), ("60s", &["backup", "--collection", "docs"])] {
+    for (wait, arguments) in [("0s", &["backup"][..]), ("60s", &["backup", "--collection", "docs"])] {
         let place = place(free_port(), wait);
         let begun = Instant::now();
         place.run(arguments).code(1).says(&["ERROR", "cannot reach Qdrant"]).never_says("waiting for it");
@@ -108,24 +108,20 @@ fn answers_of_a_server_that_is_not_up_yet_are_waited_out() {
     ] {
         let scene = Scene::with([fault]);
         scene.configure(&[("wait_for_server", "60s")]);
-        scene.place.run(&["run"]).success().says(&["INFO", "waiting for it"]).says(&["INFO", "going on"]);
+        scene.backup().success().says(&["INFO", "waiting for it"]).says(&["INFO", "going on"]);
         assert!(scene.hits() > 0);
         scene.assert_backed_up();
     }
     let scene = Scene::with([Fault::new(Effect::NeverAnswer).on(Endpoint::Root).first(1)]);
     scene.configure(&[("wait_for_server", "60s"), ("request_timeout", "1s")]);
-    scene.place.run(&["run"]).success().says(&["waiting for it"]);
+    scene.backup().success().says(&["waiting for it"]);
 }
 
 #[test]
 fn a_server_that_answers_and_is_never_ready_is_backed_up_with_a_warning() {
     let scene = Scene::with([Fault::status(503).on(Endpoint::Readyz)]);
     scene.configure(&[("wait_for_server", "1s")]);
-    scene.place.run(&["run"]).success().says(&[
-        "WARN",
-        "asking whether it is ready",
-        "backing up what it has",
-    ]);
+    scene.backup().success().says(&["WARN", "asking whether it is ready", "backing up what it has"]);
     scene.assert_backed_up();
 }
 
@@ -140,18 +136,18 @@ fn what_waiting_cannot_cure_is_not_waited_for() {
     ] {
         let scene = Scene::with([fault]);
         scene.configure(&[("wait_for_server", "60s")]);
-        scene.place.run(&["run"]).code(1).says(&["ERROR", says]).never_says("waiting for it");
+        scene.backup().code(1).says(&["ERROR", says]).never_says("waiting for it");
         assert_eq!(scene.hits(), 1);
     }
     // Nor is a question that an old server or a proxy does not know.
     for status in [401, 403, 404, 405] {
         let scene = Scene::with([Fault::status(status).on(Endpoint::Readyz)]);
         scene.configure(&[("wait_for_server", "60s")]);
-        scene.place.run(&["run"]).success().never_says("waiting for it");
+        scene.backup().success().never_says("waiting for it");
     }
     let scene = Scene::of(Setup::empty().collection(docs()).tls());
     scene.configure(&[("wait_for_server", "60s")]);
-    scene.place.run(&["run"]).code(1).says(&["UnknownIssuer"]).never_says("waiting for it");
+    scene.backup().code(1).says(&["UnknownIssuer"]).never_says("waiting for it");
 }
 
 #[test]

@@ -139,8 +139,8 @@ fn a_certificate_that_nobody_trusts_is_refused_with_where_to_put_it() {
         ],
     );
     // Another of the same name, as after it was made anew.
-    let (_, other) = scene(TlsSetup::of_authority());
-    refused(&foreign, backup_of(&foreign, &other, "127.0.0.1"), &["is not trusted here", "qdrant.ca_file"]);
+    let (_other, trusted) = scene(TlsSetup::of_authority());
+    refused(&foreign, backup_of(&foreign, &trusted, "127.0.0.1"), &["is not trusted here", "qdrant.ca_file"]);
 }
 
 #[test]
@@ -267,7 +267,8 @@ fn another_server_is_never_shown_the_certificate() {
     // It would let the same certificate in.
     let other = scene.server.url().replace("127.0.0.1", "localhost");
     let to = |url: &str| {
-        let mut command = scene.place.command(&["restore", "--collection", DOCS, "--to", url, "--dry-run"]);
+        let mut command =
+            scene.place.command(&["restore", "--collection", DOCS, "--to", url, "--force", "--dry-run"]);
         Ran::of(command.env("QDRANT_CA_FILE", &trusted))
     };
     to(&other).code(1).says(&["ERROR", "wants a client certificate"]);

@@ -7,18 +7,35 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use super::verifier::NotAccepted;
 
+/// What caused `error`. An error that is wrapped as one of input and output is not its source, and is found all the same.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// An error and what caused it, down to the first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
 /// The TLS library's error among the causes of `error`.
 pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let found = error.downcast_ref().or_else(|| inner.and_then(|inner| inner.downcast_ref()));
-        if found.is_some() {
-            return found;
-        }
-        cause = error.source();
-    }
-    None
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// Whether a connection that had come about was cut.
+pub fn is_cut(error: &(dyn Error + 'static)) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref()).any(|error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+        )
+    })
 }
 
 /// Whether the same may go well later without anybody doing anything.
@@ -56,6 +73,8 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
         | AlertDescription::CertificateUnknown
         | AlertDescription::CertificateRequired
         | AlertDescription::UnknownCA
+        // Its issuer has the name of one that the server knows, and another key.
+        | AlertDescription::DecryptError
         | AlertDescription::AccessDenied => {
             if has_identity {
                 format!(
