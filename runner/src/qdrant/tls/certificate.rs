@@ -181,14 +181,14 @@ mod tests {
 
     #[test]
     fn names_times_and_key_are_found() {
-        let mut given = params(&["a.example"], Some("qdrant.example\n"));
+        let mut given = params(&["a.example"], Some("qdrant\n.example"));
         given.not_before = date_time_ymd(1999, 12, 31);
         given.not_after = date_time_ymd(2126, 1, 2);
         let read = Certificate::read(&der(given)).unwrap();
-        assert_eq!(read.common_names, ["qdrant.example\n"]);
+        assert_eq!(read.common_names, ["qdrant\n.example"]);
         assert_eq!(
             (read.subject.as_str(), read.issuer.as_str()),
-            (r"CN=qdrant.example\n", r"CN=qdrant.example\n")
+            (r"CN=qdrant\n.example", r"CN=qdrant\n.example")
         );
         assert!(read.is_self_issued && read.has_alternative_names);
         assert_eq!(read.not_before.to_rfc3339(), "1999-12-31T00:00:00+00:00");
