@@ -37,6 +37,8 @@ open_enum! {
     pub enum Stage {
         /// Asking the server what there is.
         Inspect = "inspect",
+        /// The server is not there yet, or not ready.
+        WaitForServer = "wait_for_server",
         /// The server is writing a snapshot.
         Create = "create",
         /// The snapshot is on its way to the archive.

@@ -30,12 +30,12 @@ pub struct Ran {
 }
 
 impl Place {
-    /// A place that backs up the Qdrant at `url`. There is no repository yet. Retries are off, so that a fault
-    /// shows at once.
+    /// A place that backs up the Qdrant at `url`. There is no repository yet. Retries are off, and so is waiting for the
+    /// server, so that a fault shows at once.
     pub fn new(url: &str) -> Self {
         let place =
             Self { directory: tempfile::tempdir().expect("a temporary directory"), url: url.to_owned() };
-        place.configure("qdrant:\n  retries: 0\n");
+        place.configure("qdrant:\n  retries: 0\n  wait_for_server: 0s\n");
         place
     }
 

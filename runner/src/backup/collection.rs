@@ -152,7 +152,7 @@ async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Before, B
         return Err(BackupError::ShardsUncovered { shards });
     }
     let info = client.collection_info(collection).await?;
-    let points = client.count(collection).await?;
+    let points = count(run, collection).await?;
     let sampled =
         if points > 0 { or_without(collection, sample::look(&client, collection).await)? } else { None };
     Ok(Before {
@@ -162,6 +162,11 @@ async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Before, B
         points,
         sampled: sampled.unwrap_or_default(),
     })
+}
+
+async fn count(run: &Run<'_>, collection: &CollectionName) -> Result<u64, qdrant::Error> {
+    let client = &run.context.client;
+    client.while_it_lives(|| run.session.heartbeat(), client.count(collection)).await
 }
 
 /// The configuration for the manifest. Somebody may have changed it between our question and the snapshot; what is not
@@ -211,7 +216,7 @@ async fn make_snapshot(
     run.session.enter_stage(Stage::Create, collection);
     let snapshot = creation::create(run, collection, &mut work.adopted).await?;
     tracing::info!("Created snapshot for {collection} ({})", HumanBytes(snapshot.size_bytes));
-    let points_after = run.context.client.count(collection).await?;
+    let points_after = count(run, collection).await?;
     let confirmed = sample::confirm(&run.context.client, collection, sampled).await;
     let points_sample = or_without(collection, confirmed)?.flatten();
     Ok(Made { snapshot, points_after, points_sample })

@@ -4,7 +4,6 @@
 //! written to the status first, with what the list showed before, and a creation without an answer is looked
 //! for in the list afterwards.
 
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -18,8 +17,6 @@ use crate::qdrant::{CreateError, Error, Snapshot, SnapshotList};
 
 /// A snapshot stamped this close to our request, by the server's own clock, is taken for ours.
 const STAMP_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
-/// How often it is asked, during a creation, whether the server still lives.
-const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// Between looks at the list: short at first, for most cut answers follow short creations.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
@@ -127,19 +124,8 @@ fn intent(run: &Run<'_>, collection: &CollectionName, before: &SnapshotList, lis
 
 /// Asks, and moves the heartbeat for as long as the server answers other questions meanwhile.
 async fn ask(run: &Run<'_>, collection: &CollectionName) -> Result<Snapshot, CreateError> {
-    let client = run.context.client.clone();
-    let probe = client.for_cleanup(Duration::from_secs(10));
-    let mut creation = pin!(client.create_snapshot(collection));
-    loop {
-        tokio::select! {
-            result = &mut creation => return result,
-            () = tokio::time::sleep(ALIVE_INTERVAL) => {
-                if probe.version().await.is_ok() {
-                    run.session.heartbeat();
-                }
-            }
-        }
-    }
+    let client = &run.context.client;
+    client.while_it_lives(|| run.session.heartbeat(), client.create_snapshot(collection)).await
 }
 
 /// Looks for what a creation without an answer left in the list. Several candidates are all given as `others`.

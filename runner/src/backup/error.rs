@@ -66,7 +66,7 @@ pub enum BackupError {
         available: u64,
     },
     /// No creation response came, and the list never showed the snapshot.
-    #[error("no answer to the creation of a snapshot, and none appeared within {}: {cause}", humantime::format_duration(*.limit))]
+    #[error("no answer to the creation of a snapshot, and none appeared within {} (qdrant.create_timeout): {cause}", humantime::format_duration(*.limit))]
     NeverAppeared {
         /// How long it was looked for.
         limit: std::time::Duration,

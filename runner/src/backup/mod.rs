@@ -7,6 +7,7 @@ mod files;
 mod guards;
 mod leftovers;
 mod run;
+mod server_wait;
 mod shared_session;
 mod stages;
 

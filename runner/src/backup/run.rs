@@ -16,7 +16,7 @@ use super::collection;
 use super::error::BackupError;
 use super::leftovers;
 use super::shared_session::SharedSession;
-use super::{files, guards};
+use super::{files, guards, server_wait};
 use crate::console::Console;
 use crate::drill::is_scratch;
 use crate::qdrant::{Alias, Client};
@@ -42,6 +42,8 @@ pub struct BackupOptions {
     pub throttle: Throttle,
     /// How often a download that failed in passing is begun again.
     pub retries: u32,
+    /// How long to wait for a server that is not there yet; zero for not at all.
+    pub wait_for_server: Duration,
     /// For the status: the longest gap that the schedule allows.
     pub schedule_interval: Option<Duration>,
     /// For the status: how long backups are kept.
@@ -142,7 +144,7 @@ impl Run<'_> {
             );
         }
         let request = |error: crate::qdrant::Error| BackupError::from(error).to_failure();
-        let version = client.version().await.map_err(request)?;
+        let version = server_wait::version(self).await?;
         self.qdrant_version = Some(version.clone());
         self.listed = client.collections().await.map_err(request)?;
         if self.listed.is_empty()

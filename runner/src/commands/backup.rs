@@ -82,7 +82,6 @@ pub(super) fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refus
 pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> BackupOptions {
     let selection = settings.backup.selection.clone();
     BackupOptions {
-        only,
         selects: Box::new(move |name| selection.selects(name)),
         include_files: settings.backup.include_files.value.clone(),
         compression: match *settings.backup.compression {
@@ -94,11 +93,14 @@ pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clo
         jobs: *settings.backup.jobs,
         throttle: Throttle::new(*settings.backup.limit_rate),
         retries: *settings.qdrant.retries,
+        // Whoever names a collection sits in front of it.
+        wait_for_server: if only.is_empty() { *settings.qdrant.wait_for_server } else { Duration::ZERO },
         schedule_interval: settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now())),
         retention: settings
             .retention
             .keep_days
             .map(|days| Duration::from_secs(u64::from(days.get()) * 86_400)),
+        only,
     }
 }
 

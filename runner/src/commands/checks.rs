@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use chrono::TimeDelta;
 use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::atomic::AtomicFile;
@@ -16,8 +17,12 @@ use crate::entry::is_started_by;
 use crate::file_system::examine;
 use crate::output;
 use crate::own_disk::{OwnDisk, look};
+use crate::qdrant::{Certificate, certificates};
 use crate::settings::Settings;
 use crate::store;
+
+/// A certificate that is valid for less than this should be renewed.
+const CERTIFICATE_LEFT: TimeDelta = TimeDelta::days(14);
 
 /// How good a thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +193,27 @@ pub fn started_by(settings: &Settings) -> Check {
             settings.backup.path.display()
         ),
     )
+}
+
+/// The certificate that Qdrant is shown, if there is one, and for how long it will do. What is wrong with the files shows when they
+/// are used.
+pub fn client_certificate(settings: &Settings, clock: Clock) -> Option<Check> {
+    let what = "client certificate";
+    let path = settings.qdrant.tls_cert_file.as_deref()?;
+    let certificate = Certificate::read(certificates(path).ok()?.first()?)?;
+    let until = certificate.not_after.format("%Y-%m-%d");
+    let left = certificate.not_after - clock.now();
+    let text = format!("{}, valid until {until}", certificate.subject);
+    Some(if left <= TimeDelta::zero() {
+        Check::of(
+            what,
+            Err::<String, _>(format!("{}, expired on {until}: have it renewed", certificate.subject)),
+        )
+    } else if left < CERTIFICATE_LEFT {
+        Check::doubtful(what, format!("{text}: have it renewed"))
+    } else {
+        Check::of(what, Ok::<_, String>(text))
+    })
 }
 
 /// What the server says.

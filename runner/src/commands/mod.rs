@@ -39,7 +39,7 @@ use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::output;
-use crate::qdrant::{Client, ClientOptions, TransportError};
+use crate::qdrant::{Client, ClientOptions, Identity, TransportError};
 use crate::session::Finished;
 use crate::settings::{ApiKey, OtherServer, QdrantUrl, Settings};
 use crate::signals::{Signal, Signals};
@@ -153,11 +153,18 @@ pub fn listen() -> Result<Signals, Refusal> {
 /// The client that the settings describe.
 pub fn client(settings: &Settings, interrupt: CancellationToken) -> Result<Client, Refusal> {
     let qdrant = &settings.qdrant;
-    client_of(settings, &qdrant.url, qdrant.api_key.as_ref(), interrupt)
+    client_of(settings, &qdrant.url, qdrant.api_key.as_ref(), identity(settings), interrupt)
 }
 
-/// A client for another server, which has a key of its own. Only where it is the same server after all, the same
-/// key will do.
+/// The certificate that Qdrant is shown.
+fn identity(settings: &Settings) -> Option<Identity> {
+    let (cert, key) = (&settings.qdrant.tls_cert_file, &settings.qdrant.tls_key_file);
+    let (cert_file, key_file) = cert.value.clone().zip(key.value.clone())?;
+    Some(Identity { cert_file, key_file })
+}
+
+/// A client for another server, which has a key of its own and is not shown our certificate. Only where it is the same server
+/// after all, the same will do.
 pub fn client_for_other(
     settings: &Settings,
     other: &OtherServer,
@@ -165,13 +172,15 @@ pub fn client_for_other(
 ) -> Result<Client, Refusal> {
     let same = other.url.as_url() == settings.qdrant.url.as_url();
     let own = settings.qdrant.api_key.as_ref().filter(|_| same);
-    client_of(settings, &other.url, other.api_key.as_ref().or(own), interrupt)
+    let identity = identity(settings).filter(|_| same);
+    client_of(settings, &other.url, other.api_key.as_ref().or(own), identity, interrupt)
 }
 
 fn client_of(
     settings: &Settings,
     url: &QdrantUrl,
     api_key: Option<&ApiKey>,
+    identity: Option<Identity>,
     interrupt: CancellationToken,
 ) -> Result<Client, Refusal> {
     let qdrant = &settings.qdrant;
@@ -180,11 +189,13 @@ fn client_of(
         basic_auth: url.basic_auth().map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
         api_key: api_key.map(|key| key.expose().into()),
         ca_file: qdrant.ca_file.value.clone(),
+        identity,
         proxy: qdrant.proxy.as_ref().map(proxy_url).transpose()?,
         connect_timeout: *qdrant.connect_timeout,
         stall_timeout: *qdrant.stall_timeout,
         request_timeout: *qdrant.request_timeout,
         create_timeout: *qdrant.create_timeout,
+        count_timeout: *qdrant.count_timeout,
         retries: *qdrant.retries,
     };
     Client::new(&options, interrupt).map_err(|error: TransportError| Refusal::configuration(error))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use url::Url;
 
-use crate::qdrant::{ClientOptions, http_client, root_cause};
+use crate::qdrant::{ClientOptions, http_client, without_tls_riddles};
 use crate::settings::PingUrl;
 
 /// How long one call may take.
@@ -36,11 +36,13 @@ impl Ping {
             basic_auth: None,
             api_key: None,
             ca_file,
+            identity: None,
             proxy: None,
             connect_timeout: TIMEOUT,
             stall_timeout: TIMEOUT,
             request_timeout: TIMEOUT,
             create_timeout: TIMEOUT,
+            count_timeout: TIMEOUT,
             retries: 0,
         };
         let http = http_client(&options).map_err(|error| error.to_string())?;
@@ -72,7 +74,7 @@ impl Ping {
             match self.http.get(url.clone()).timeout(TIMEOUT).send().await {
                 Ok(answer) if answer.status().is_success() => return,
                 Ok(answer) => problem = format!("it answers {}", answer.status()),
-                Err(error) => problem = root_cause(&error.without_url()),
+                Err(error) => problem = without_tls_riddles(&error.without_url()),
             }
         }
         tracing::warn!(

@@ -1,12 +1,14 @@
 //! One node's REST API, as far as backups need it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::text::{one_line, shortened};
-use reqwest::header::{DATE, RETRY_AFTER};
+use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -19,8 +21,10 @@ use super::answers::{
     Snapshot, SnapshotList,
 };
 use super::error::Error;
+use super::limit::Limit;
 use super::retry;
 use super::snapshot_name::SnapshotName;
+use super::tls;
 use super::transport::{ClientOptions, TransportError, http_client, root_cause, without_credentials};
 
 /// No answer of Qdrant that we read whole is larger.
@@ -39,6 +43,9 @@ pub struct Client {
     base: Url,
     display_url: String,
     basic_auth: Option<(String, SecretString)>,
+    has_identity: bool,
+    /// Whether anything in HTTP ever came back. If not, the URL's scheme may be wrong.
+    heard: Arc<AtomicBool>,
     pub(super) limits: Limits,
     pub(super) interrupt: CancellationToken,
 }
@@ -46,9 +53,11 @@ pub struct Client {
 /// How long each kind of request may take, and how often it is repeated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    pub(super) stall: Duration,
-    pub(super) request: Duration,
-    pub(super) create: Duration,
+    connect: Limit,
+    pub(super) stall: Limit,
+    pub(super) request: Limit,
+    pub(super) create: Limit,
+    pub(super) count: Limit,
     pub(super) retries: u32,
 }
 
@@ -76,9 +85,11 @@ impl Client {
     /// When the options cannot be used, as [`TransportError`] says.
     pub fn new(options: &ClientOptions, interrupt: CancellationToken) -> Result<Self, TransportError> {
         let limits = Limits {
-            stall: options.stall_timeout,
-            request: options.request_timeout,
-            create: options.create_timeout,
+            connect: Limit::set_by("qdrant.connect_timeout", options.connect_timeout),
+            stall: Limit::set_by("qdrant.stall_timeout", options.stall_timeout),
+            request: Limit::set_by("qdrant.request_timeout", options.request_timeout),
+            create: Limit::set_by("qdrant.create_timeout", options.create_timeout),
+            count: Limit::set_by("qdrant.count_timeout", options.count_timeout),
             retries: options.retries,
         };
         let http = http_client(options)?;
@@ -87,6 +98,8 @@ impl Client {
             base: options.url.clone(),
             display_url: without_credentials(&options.url),
             basic_auth: options.basic_auth.clone(),
+            has_identity: options.identity.is_some(),
+            heard: Arc::default(),
             limits,
             interrupt,
         })
@@ -95,8 +108,14 @@ impl Client {
     /// The same client for tidying up after an interruption: it is not interrupted, asks once and waits at most `limit`.
     #[must_use]
     pub fn for_cleanup(&self, limit: Duration) -> Self {
-        let limits = Limits { request: limit.min(self.limits.request), retries: 0, ..self.limits };
+        let limits = Limits { request: self.limits.request.at_most(limit), retries: 0, ..self.limits };
         Self { limits, interrupt: CancellationToken::new(), ..self.clone() }
+    }
+
+    /// The same client, which asks each question once.
+    #[must_use]
+    pub fn asking_once(&self) -> Self {
+        Self { limits: Limits { retries: 0, ..self.limits }, ..self.clone() }
     }
 
     /// The node's URL, without credentials.
@@ -106,7 +125,7 @@ impl Client {
 
     /// Longest wait for a snapshot to be made.
     pub fn create_timeout(&self) -> Duration {
-        self.limits.create
+        self.limits.create.duration
     }
 
     /// Whether the run was interrupted, so that every request ends at once.
@@ -139,6 +158,15 @@ impl Client {
         // With its slash: below a prefix, proxies redirect the path without one.
         let root: Root = decode(what, &self.get(what, &[""]).await?.body)?;
         Ok(shortened(&root.version, 40))
+    }
+
+    /// Whether it has loaded what it has; in a cluster, whether it has caught up. Needs no API key.
+    ///
+    /// # Errors
+    /// 503 while it has not, and as every request: see [`Error`].
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.get("asking whether it is ready", &["readyz"]).await?;
+        Ok(())
     }
 
     /// All collections, by name.
@@ -198,7 +226,7 @@ impl Client {
         let what = format!("counting the points of \"{collection}\"");
         let body = serde_json::json!({ "exact": true });
         let path = ["collections", collection.as_str(), "points", "count"];
-        let answer = self.with_retries(&what, Method::POST, &path, Some(&body)).await?;
+        let answer = self.ask_for_count(&what, &path, &body).await?;
         let answer: Envelope<Count> = decode(&what, &answer.body)?;
         Ok(answer.result.count)
     }
@@ -250,6 +278,7 @@ impl Client {
                 // The last five are Cloudflare's.
                 | Error::Status { status: 408 | 502..=504 | 520..=524, .. }) => return Err(CreateError::Cut(error)),
                 error @ (Error::Unreachable { .. }
+                | Error::Tls { .. }
                 | Error::Stalled { .. }
                 | Error::Unauthorized { .. }
                 | Error::Status { .. }
@@ -308,9 +337,20 @@ impl Client {
         method: Method,
         path: &[&str],
         body: Option<&serde_json::Value>,
-        limit: Duration,
+        limit: Limit,
     ) -> Result<Answer, Error> {
-        let url = self.path(what, path)?;
+        self.send_to(what, method, self.path(what, path)?, body, limit).await
+    }
+
+    /// As [`Client::send`], to a URL that is complete.
+    pub(super) async fn send_to(
+        &self,
+        what: &str,
+        method: Method,
+        url: Url,
+        body: Option<&serde_json::Value>,
+        limit: Limit,
+    ) -> Result<Answer, Error> {
         tracing::debug!("{method} {}", url.path());
         let mut request = self.request(method, url);
         if let Some(body) = body {
@@ -318,6 +358,7 @@ impl Client {
         }
         let exchange = async {
             let response = request.send().await.map_err(|error| self.send_error(what, &error, limit))?;
+            self.heard.store(true, Ordering::Relaxed);
             if !response.status().is_success() {
                 return Err(self.refusal(what, response).await);
             }
@@ -325,7 +366,7 @@ impl Client {
             let body = read_body(what, response, ANSWER_MAX_BYTES).await?;
             Ok(Answer { body, server_time })
         };
-        match self.interrupt.run_until_cancelled(timeout(limit, exchange)).await {
+        match self.interrupt.run_until_cancelled(timeout(limit.duration, exchange)).await {
             None => Err(Error::Interrupted),
             Some(Err(_)) => Err(Error::Timeout { what: what.to_owned(), limit }),
             Some(Ok(answer)) => answer,
@@ -340,14 +381,37 @@ impl Client {
         }
     }
 
-    pub(super) fn send_error(&self, what: &str, error: &reqwest::Error, limit: Duration) -> Error {
-        let what = what.to_owned();
-        if error.is_connect() {
-            Error::Unreachable { what, url: self.display_url.clone(), cause: root_cause(error) }
+    pub(super) fn send_error(&self, what: &str, error: &reqwest::Error, limit: Limit) -> Error {
+        let (what, url) = (what.to_owned(), self.display_url.clone());
+        match tls::find(error) {
+            Some(problem) if !tls::may_pass(problem) => {
+                let cause = tls::explain(problem, self.has_identity);
+                return Error::Tls { what, url, cause };
+            }
+            Some(_) | None => {}
+        }
+        if error.is_connect() && error.is_timeout() {
+            let cause = format!("no connection within {}", self.limits.connect);
+            Error::Unreachable { what, url, cause }
+        } else if error.is_connect() {
+            let cause = root_cause(error) + self.other_scheme(tls::is_cut(error));
+            Error::Unreachable { what, url, cause }
         } else if error.is_timeout() {
             Error::Timeout { what, limit }
         } else {
-            Error::Broken { what, cause: root_cause(error) }
+            Error::Broken { what, cause: root_cause(error) + self.other_scheme(true) }
+        }
+    }
+
+    /// The other scheme, where the server took the connection and nothing sensible ever came over it.
+    fn other_scheme(&self, was_taken: bool) -> &'static str {
+        match self.base.scheme() {
+            _ if !was_taken || self.heard.load(Ordering::Relaxed) => "",
+            "http" => " (if it speaks TLS there, the URL begins with https://)",
+            _ if self.has_identity => " (if it does not speak TLS there, the URL begins with http://)",
+            _ => {
+                " (if it does not speak TLS there, the URL begins with http://; if it wants a client certificate, set qdrant.tls.cert_file and qdrant.tls.key_file)"
+            }
         }
     }
 
@@ -361,14 +425,24 @@ impl Client {
             .and_then(|value| retry::retry_after(value, server_time(&response)));
         let what = what.to_owned();
         if status.is_redirection() {
-            let problem =
-                format!("it redirects ({status}), and a redirect would carry the API key to another place");
+            let to = response.headers().get(LOCATION).map(|to| to.as_bytes().starts_with(b"https://"));
+            let scheme = if self.base.scheme() == "http" && to == Some(true) {
+                "; it redirects to https, so the URL probably begins with https://"
+            } else {
+                ""
+            };
+            let problem = format!(
+                "it redirects ({status}), and a redirect would carry the API key to another place{scheme}"
+            );
             return Error::Unexpected { what, problem };
         }
         // A body that breaks off still tells something; the status tells the most.
         let text = read_some(response, ERROR_TEXT_MAX_BYTES).await;
-        let message = error_message(&text, status);
+        let mut message = error_message(&text, status);
         let status = status.as_u16();
+        if status == 400 {
+            message.push_str(proxys_advice(&message));
+        }
         match status {
             401 | 403 => Error::Unauthorized { what, status, message },
             _ => Error::Status { what, status, message, retry_after },
@@ -390,6 +464,19 @@ impl Client {
         let mut url = self.base.clone();
         url.set_path(&path);
         Ok(url)
+    }
+}
+
+/// What to do about a refusal of nginx, Apache, Go and their like that is one of TLS, told in HTTP.
+fn proxys_advice(message: &str) -> &'static str {
+    let message = message.to_ascii_lowercase();
+    let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+    if says(&["https", "requires tls"]) && says(&["plain http", "http request", "requires tls"]) {
+        "; the URL has to begin with https://"
+    } else if says(&["ssl certificate", "client certificate"]) {
+        "; it wants a client certificate that it knows: set qdrant.tls.cert_file and qdrant.tls.key_file"
+    } else {
+        ""
     }
 }
 
@@ -465,7 +552,7 @@ fn without_middle(text: &str, most: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -510,17 +597,19 @@ mod tests {
         assert!(matches!(error, Error::Stalled { .. }), "{error}");
     }
 
-    fn client(url: &str) -> Client {
+    pub(in super::super) fn client(url: &str) -> Client {
         let options = ClientOptions {
             url: Url::parse(url).unwrap(),
             basic_auth: None,
             api_key: None,
             ca_file: None,
+            identity: None,
             proxy: None,
             connect_timeout: Duration::from_secs(1),
             stall_timeout: Duration::from_secs(1),
             request_timeout: Duration::from_secs(1),
             create_timeout: Duration::from_secs(1),
+            count_timeout: Duration::from_secs(1),
             retries: 0,
         };
         Client::new(&options, CancellationToken::new()).unwrap()

@@ -93,7 +93,7 @@ impl Client {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
         // Only the wait for the headers is limited: a server may first have to fetch the file from S3.
-        let send = timeout(self.limits.stall, request.send());
+        let send = timeout(self.limits.stall.duration, request.send());
         let response = match self.interrupt.run_until_cancelled(send).await {
             None => return Err(Error::Interrupted),
             Some(Err(_)) => return Err(stalled()),
@@ -103,7 +103,7 @@ impl Client {
         };
         let partial = [StatusCode::PARTIAL_CONTENT, StatusCode::RANGE_NOT_SATISFIABLE];
         if response.status() != StatusCode::OK && !(from > 0 && partial.contains(&response.status())) {
-            let refusal = timeout(self.limits.stall, self.refusal(what, response));
+            let refusal = timeout(self.limits.stall.duration, self.refusal(what, response));
             return match self.interrupt.run_until_cancelled(refusal).await {
                 None => Err(Error::Interrupted),
                 Some(Err(_)) => Err(stalled()),
@@ -131,7 +131,7 @@ impl Download {
     /// the run is interrupted.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let limit = self.client.limits.stall;
-        let next = timeout(limit, self.response.chunk());
+        let next = timeout(limit.duration, self.response.chunk());
         let chunk = match self.client.interrupt.run_until_cancelled(next).await {
             None => return Err(Error::Interrupted),
             Some(Err(_)) => return Err(Error::Stalled { what: self.what.clone(), limit }),

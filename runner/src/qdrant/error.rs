@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use qdrant_backup_shared::FailureKind;
 
+use super::limit::Limit;
+
 /// A request to Qdrant failed. `what` is what was being done, as in `listing collections`; no text holds
 /// a secret.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,16 @@ pub enum Error {
         /// Why not.
         cause: String,
     },
+    /// No connection that can be trusted came about, so nothing was asked. Waiting does not change that.
+    #[error("{what}: cannot reach Qdrant at {url}: {cause}")]
+    Tls {
+        /// What was being done.
+        what: String,
+        /// The server, without credentials.
+        url: String,
+        /// What is wrong and what to do.
+        cause: String,
+    },
     /// The connection broke after the request was on its way.
     #[error("{what}: the connection to Qdrant broke: {cause}")]
     Broken {
@@ -27,20 +39,20 @@ pub enum Error {
         cause: String,
     },
     /// The whole answer took too long.
-    #[error("{what}: no answer from Qdrant within {}", humantime::format_duration(*.limit))]
+    #[error("{what}: no answer from Qdrant within {limit}")]
     Timeout {
         /// What was being done.
         what: String,
         /// The limit.
-        limit: Duration,
+        limit: Limit,
     },
     /// A transfer stood still.
-    #[error("{what}: nothing moved for {}", humantime::format_duration(*.limit))]
+    #[error("{what}: nothing moved for {limit}")]
     Stalled {
         /// What was being done.
         what: String,
         /// The stall time-out.
-        limit: Duration,
+        limit: Limit,
     },
     /// The server wants another API key.
     #[error(
@@ -85,7 +97,7 @@ impl Error {
     /// The kind for the status file and the metrics.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Unreachable { .. } | Self::Broken { .. } => FailureKind::Unreachable,
+            Self::Unreachable { .. } | Self::Tls { .. } | Self::Broken { .. } => FailureKind::Unreachable,
             Self::Timeout { .. } => FailureKind::Timeout,
             Self::Stalled { .. } => FailureKind::Stalled,
             Self::Unauthorized { .. } => FailureKind::Unauthorized,
@@ -101,7 +113,9 @@ impl Error {
                 true
             }
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
-            Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => false,
+            Self::Tls { .. } | Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => {
+                false
+            }
         }
     }
 
@@ -110,6 +124,7 @@ impl Error {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
             Self::Unreachable { .. }
+            | Self::Tls { .. }
             | Self::Broken { .. }
             | Self::Timeout { .. }
             | Self::Stalled { .. }

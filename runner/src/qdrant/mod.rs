@@ -1,13 +1,17 @@
 //! The Qdrant client: the few requests that backups and restores need, and how they fail.
 
+mod alive;
 mod answers;
 mod changes;
 mod client;
+mod counting;
 mod download;
 mod error;
+mod limit;
 mod points;
 mod retry;
 mod snapshot_name;
+mod tls;
 mod transport;
 mod upload;
 
@@ -16,6 +20,8 @@ pub use changes::AliasChange;
 pub use client::{Client, CreateError};
 pub use download::{Download, NoRest};
 pub use error::Error;
+pub use limit::Limit;
 pub use snapshot_name::{InvalidSnapshotName, SnapshotName};
-pub use transport::{ClientOptions, TransportError, http_client, root_cause};
+pub use tls::{Certificate, Identity, certificates};
+pub use transport::{ClientOptions, TransportError, http_client, without_tls_riddles};
 pub use upload::{Upload, UploadError, UploadProgress};

@@ -1,14 +1,13 @@
 //! The HTTP client underneath: TLS, proxies, time-outs, and the headers that carry secrets.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+
+use super::tls::{self, Identity};
 
 /// How to reach one Qdrant node.
 #[derive(Debug, Clone)]
@@ -21,6 +20,8 @@ pub struct ClientOptions {
     pub api_key: Option<SecretString>,
     /// Certificates of further certificate authorities, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// The client's own certificate and key, for this server alone.
+    pub identity: Option<Identity>,
     /// An HTTP proxy; without it none is used, whatever the environment says.
     pub proxy: Option<Url>,
     /// Longest wait for a connection.
@@ -31,6 +32,8 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// Longest wait for a snapshot to be made.
     pub create_timeout: Duration,
+    /// Longest wait for an exact count of points.
+    pub count_timeout: Duration,
     /// How often a request that failed in passing is repeated.
     pub retries: u32,
 }
@@ -41,6 +44,16 @@ pub enum TransportError {
     /// The file of certificates is unusable.
     #[error("CA file {}: {problem}", path.display())]
     CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The client's certificate or its key is unusable.
+    #[error("client {what} file {}: {problem}", path.display())]
+    Identity {
+        /// Certificate or key.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -83,13 +96,19 @@ pub fn http_client(options: &ClientOptions) -> Result<reqwest::Client, Transport
         // A creation may be silent for hours: keep routers from forgetting the connection.
         .tcp_keepalive(Duration::from_secs(30));
     if let Some(proxy) = &options.proxy {
+        if options.identity.is_some() && proxy.scheme() == "https" {
+            let problem = "qdrant.tls.cert_file cannot be used with it: a proxy that is spoken to with TLS would be shown the client certificate as well".to_owned();
+            return Err(TransportError::Proxy { url: without_credentials(proxy), problem });
+        }
         let problem = |error: reqwest::Error| TransportError::Proxy {
             url: without_credentials(proxy),
             problem: root_cause(&error),
         };
         builder = builder.proxy(reqwest::Proxy::all(proxy.as_str()).map_err(problem)?);
     }
-    builder = builder.tls_backend_preconfigured(tls(options)?);
+    let uses_tls = options.url.scheme() == "https";
+    let tls = tls::client_config(uses_tls, options.ca_file.as_deref(), options.identity.as_ref())?;
+    builder = builder.tls_backend_preconfigured(tls);
     builder.build().map_err(|error| TransportError::Setup { problem: root_cause(&error) })
 }
 
@@ -103,36 +122,6 @@ fn secret_headers(options: &ClientOptions) -> Result<HeaderMap, TransportError> 
     Ok(headers)
 }
 
-fn tls(options: &ClientOptions) -> Result<rustls::ClientConfig, TransportError> {
-    let mut roots = rustls::RootCertStore::empty();
-    if options.url.scheme() == "https" {
-        // Certificates of the system that cannot be read leave others that can; none at all shows as an
-        // unknown issuer when connecting.
-        let native = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(native.certs);
-    }
-    if let Some(path) = &options.ca_file {
-        let problem = |problem: String| TransportError::CaFile { path: path.clone(), problem };
-        let pem = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
-        let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
-            .collect::<Result<_, _>>()
-            .map_err(|error| problem(format!("not PEM: {error}")))?;
-        if certificates.is_empty() {
-            return Err(problem("holds no certificate in PEM".to_owned()));
-        }
-        for certificate in certificates {
-            roots.add(certificate).map_err(|error| problem(error.to_string()))?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TransportError::Setup { problem: error.to_string() })?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
-}
-
 /// `url` for messages.
 pub(super) fn without_credentials(url: &Url) -> String {
     let mut url = url.clone();
@@ -141,6 +130,11 @@ pub(super) fn without_credentials(url: &Url) -> String {
         return url.scheme().to_owned();
     }
     url.to_string()
+}
+
+/// The reason of an error; where it is one of TLS, with what to do about it.
+pub fn without_tls_riddles(error: &(dyn std::error::Error + 'static)) -> String {
+    tls::find(error).map_or_else(|| root_cause(error), |error| tls::explain(error, false))
 }
 
 /// The innermost reason of an error, without URLs.

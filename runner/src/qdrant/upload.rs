@@ -163,11 +163,11 @@ impl Client {
             let sent = progress.sent_bytes();
             if sent != last.0 {
                 last = (sent, Instant::now());
-            } else if last.1.elapsed() >= self.limits.stall {
+            } else if last.1.elapsed() >= self.limits.stall.duration {
                 return Error::Stalled { what: what.to_owned(), limit: self.limits.stall };
             }
         }
-        sleep(self.limits.create).await;
+        sleep(self.limits.create.duration).await;
         Error::Timeout { what: what.to_owned(), limit: self.limits.create }
     }
 }

@@ -123,7 +123,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Readers(#[from] LockError),
     /// It does not serve.
-    #[error("the restored collection does not serve after {}: {last}; look at Qdrant's log", humantime::format_duration(*.limit))]
+    #[error("the restored collection does not serve after {}: {last}; look at Qdrant's log, and raise restore.settle_timeout if it is only slow", humantime::format_duration(*.limit))]
     NotSettled {
         /// How long it was waited for.
         limit: Duration,

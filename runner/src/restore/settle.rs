@@ -99,7 +99,7 @@ pub async fn compare_count(
     target: &CollectionName,
     manifest: &Manifest,
 ) -> Result<u64, RestoreError> {
-    let mut got = client.count(target).await?;
+    let mut got = count(session, client, target).await?;
     let Some(expected) = manifest.points_count() else {
         session.warn(format!("the backup does not say how many points it has; \"{target}\" has {got} now"));
         return Ok(got);
@@ -109,7 +109,7 @@ pub async fn compare_count(
             break;
         }
         client.pause(BETWEEN_COUNTS).await?;
-        got = client.count(target).await?;
+        got = count(session, client, target).await?;
     }
     if got < expected {
         return Err(RestoreError::PointsLost { expected, got });
@@ -122,6 +122,10 @@ pub async fn compare_count(
         ));
     }
     Ok(got)
+}
+
+async fn count(session: &mut Session, client: &Client, target: &CollectionName) -> Result<u64, Error> {
+    client.while_it_lives(|| session.heartbeat(), client.count(target)).await
 }
 
 #[cfg(test)]

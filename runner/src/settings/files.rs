@@ -94,6 +94,11 @@ fn unreadable(place: &str, path: &Path, error: &io::Error) -> String {
     one_line(&format!("{place}: cannot read {}: {error}", path.display()))
 }
 
+/// Whether users outside the file's group may read it. One that cannot be looked at shows when it is read.
+pub(super) fn is_readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
 /// The warning about a secret that is none.
 pub(super) fn others_can_read(what: &str, path: &Path) -> String {
     let path = path.display();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use qdrant_backup_shared::config_file::{ConfigFile, Located};
 
 use super::api_key::ApiKey;
-use super::files::{TextFile, others_can_read};
+use super::files::{TextFile, is_readable_by_others, others_can_read};
 use super::layers::{Candidate, Layers, absolute, as_is, option, optional};
 use super::opts::Opts;
 use super::server_url::{ProxyUrl, QdrantUrl};
@@ -17,6 +17,8 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_CREATE_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
+const DEFAULT_COUNT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+const DEFAULT_WAIT_FOR_SERVER: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_RETRIES: u32 = 4;
 /// The credential of systemd that is the API key.
 const CREDENTIAL: &str = "api-key";
@@ -32,6 +34,10 @@ pub struct QdrantSettings {
     pub api_key_file: Setting<Option<PathBuf>>,
     /// PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Setting<Option<PathBuf>>,
+    /// PEM file with the certificate that Qdrant is shown where it wants one. Set together with its key, or not at all.
+    pub tls_cert_file: Setting<Option<PathBuf>>,
+    /// PEM file with that certificate's private key.
+    pub tls_key_file: Setting<Option<PathBuf>>,
     /// HTTP proxy to reach Qdrant through.
     pub proxy: Setting<Option<ProxyUrl>>,
     /// How long a connection may take to be made; not zero.
@@ -42,6 +48,10 @@ pub struct QdrantSettings {
     pub request_timeout: Setting<Duration>,
     /// How long Qdrant may take to create a snapshot; not zero.
     pub create_timeout: Setting<Duration>,
+    /// How long counting the points of a collection may take; not zero.
+    pub count_timeout: Setting<Duration>,
+    /// How long a scheduled run waits for a server that is not there yet; zero for not at all.
+    pub wait_for_server: Setting<Duration>,
     /// How often a failed request that changes nothing is tried again, after the first try.
     pub retries: Setting<u32>,
 }
@@ -63,6 +73,7 @@ impl QdrantSettings {
             layers.env_file("QDRANT_CA_FILE", |path| absolute(path)),
             layers.config("qdrant.ca_file", &file.ca_file, absolute),
         ]);
+        let (tls_cert_file, tls_key_file) = choose_identity(layers, config, warnings);
         let proxy = layers
             .choose([layers.config("qdrant.proxy", &file.proxy, |text| ProxyUrl::parse(text.expose()))]);
         let mut timeout = |key, located: &Option<Located<Duration>>, default| {
@@ -73,6 +84,8 @@ impl QdrantSettings {
             api_key,
             api_key_file,
             ca_file: optional(ca_file),
+            tls_cert_file,
+            tls_key_file,
             proxy: optional(proxy),
             connect_timeout: timeout(
                 "qdrant.connect_timeout",
@@ -86,6 +99,12 @@ impl QdrantSettings {
                 DEFAULT_REQUEST_TIMEOUT,
             ),
             create_timeout: timeout("qdrant.create_timeout", &file.create_timeout, DEFAULT_CREATE_TIMEOUT),
+            count_timeout: timeout("qdrant.count_timeout", &file.count_timeout, DEFAULT_COUNT_TIMEOUT),
+            wait_for_server: timeout(
+                "qdrant.wait_for_server",
+                &file.wait_for_server,
+                DEFAULT_WAIT_FOR_SERVER,
+            ),
             retries: layers
                 .choose_or([layers.config("qdrant.retries", &file.retries, as_is)], DEFAULT_RETRIES),
         })
@@ -112,6 +131,49 @@ fn choose_url(layers: &mut Layers<'_>, opts: &Opts, config: &ConfigFile) -> Opti
         layers.config("qdrant.url", &config.qdrant.url, |text| QdrantUrl::parse(text.expose())),
         default(),
     ])
+}
+
+/// The client's certificate and its key: both or none. The files are read when a server is called.
+fn choose_identity(
+    layers: &mut Layers<'_>,
+    config: &ConfigFile,
+    warnings: &mut Vec<String>,
+) -> (Setting<Option<PathBuf>>, Setting<Option<PathBuf>>) {
+    let file = &config.qdrant;
+    let cert = layers.choose([
+        layers.environment("QDRANT_TLS_CERT_FILE", |path| absolute(path)),
+        layers.env_file("QDRANT_TLS_CERT_FILE", |path| absolute(path)),
+        layers.config("qdrant.tls.cert_file", &file.tls_cert_file, absolute),
+    ]);
+    let key = layers.choose([
+        layers.environment("QDRANT_TLS_KEY_FILE", |path| absolute(path)),
+        layers.env_file("QDRANT_TLS_KEY_FILE", |path| absolute(path)),
+        layers.config("qdrant.tls.key_file", &file.tls_key_file, absolute),
+    ]);
+    // Where the other one is there and no good, that has been said.
+    let said = |variable: &'static str, in_file: bool| {
+        in_file || layers.names(variable) || layers.env_file.get(variable).is_some()
+    };
+    let alone = match (&cert, &key) {
+        (Some(cert), None) if !said("QDRANT_TLS_KEY_FILE", file.tls_key_file.is_some()) => Some((
+            &cert.source,
+            "a certificate is of no use without its key: set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE) as well",
+        )),
+        (None, Some(key)) if !said("QDRANT_TLS_CERT_FILE", file.tls_cert_file.is_some()) => Some((
+            &key.source,
+            "a key is of no use without its certificate: set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE) as well",
+        )),
+        _ => None,
+    };
+    if let Some((source, problem)) = alone {
+        layers.problems.push(source.problem(problem));
+    }
+    if let Some(key) = &key
+        && is_readable_by_others(&key.value)
+    {
+        warnings.push(others_can_read("client key file", &key.value));
+    }
+    (optional(cert), optional(key))
 }
 
 enum KeyFrom {

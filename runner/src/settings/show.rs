@@ -80,6 +80,8 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("qdrant.api_key", &qdrant.api_key, |key| json!(key.as_ref().map(|_| MASK))),
         Row::new("qdrant.api_key_file", &qdrant.api_key_file, optional_path),
         Row::new("qdrant.ca_file", &qdrant.ca_file, optional_path),
+        Row::new("qdrant.tls.cert_file", &qdrant.tls_cert_file, optional_path),
+        Row::new("qdrant.tls.key_file", &qdrant.tls_key_file, optional_path),
         Row::new("qdrant.proxy", &qdrant.proxy, |proxy| {
             proxy.as_ref().map_or(Value::Null, |proxy| with_mask(proxy, proxy.basic_auth()))
         }),
@@ -87,6 +89,8 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("qdrant.stall_timeout", &qdrant.stall_timeout, duration),
         Row::new("qdrant.request_timeout", &qdrant.request_timeout, duration),
         Row::new("qdrant.create_timeout", &qdrant.create_timeout, duration),
+        Row::new("qdrant.count_timeout", &qdrant.count_timeout, duration),
+        Row::new("qdrant.wait_for_server", &qdrant.wait_for_server, duration),
         Row::new("qdrant.retries", &qdrant.retries, |retries| json!(retries)),
         Row::new("backup.path", &backup.path, |path| json!(shown_path(path))),
         Row::new("backup.state_dir", &backup.state_dir, |path| json!(shown_path(path))),

@@ -136,6 +136,8 @@ fn every_variable_is_read_from_the_environment_and_from_the_env_file() {
     let values = [
         ("QDRANT_URL", "http://v"),
         ("QDRANT_CA_FILE", "/v.pem"),
+        ("QDRANT_TLS_CERT_FILE", "/c.pem"),
+        ("QDRANT_TLS_KEY_FILE", "/k.pem"),
         ("QDRANT_API_KEY", "v"),
         ("QDRANT_BACKUP_PATH", "/v"),
         ("QDRANT_BACKUP_STATE_DIR", "/v2"),
@@ -152,6 +154,8 @@ fn every_variable_is_read_from_the_environment_and_from_the_env_file() {
         let settings = places.load().unwrap();
         assert_eq!(settings.qdrant.url.to_string(), "http://v");
         assert_eq!(settings.qdrant.ca_file.as_deref(), Some(Path::new("/v.pem")));
+        assert_eq!(settings.qdrant.tls_cert_file.as_deref(), Some(Path::new("/c.pem")));
+        assert_eq!(settings.qdrant.tls_key_file.as_deref(), Some(Path::new("/k.pem")));
         assert_eq!(settings.qdrant.api_key.as_ref().unwrap().expose(), "v");
         assert_eq!(*settings.backup.path, Path::new("/v"));
         assert_eq!(*settings.backup.state_dir, Path::new("/v2"));
@@ -320,6 +324,42 @@ fn a_key_that_others_can_read_is_a_warning() {
     assert_eq!(places.load().unwrap().warnings.len(), 1);
     places.opts.env_file = Some(places.write(".env", "QDRANT_URL=http://h\n", 0o644));
     assert!(places.load().unwrap().warnings.is_empty());
+}
+
+#[test]
+fn a_client_certificate_and_its_key_come_together_from_any_place() {
+    let places = Places::new().config("qdrant:\n  tls:\n    cert_file: /c.pem\n");
+    assert_eq!(
+        places.problems(),
+        [
+            "backup.yaml:3: qdrant.tls.cert_file: a certificate is of no use without its key: set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE) as well"
+        ]
+    );
+    let places = Places::new().env_file("QDRANT_TLS_KEY_FILE=/k.pem\n");
+    assert_eq!(
+        places.problems(),
+        [
+            ".env:1: QDRANT_TLS_KEY_FILE: a key is of no use without its certificate: set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE) as well"
+        ]
+    );
+    // What is wrong is said once.
+    let places = Places::new().config("qdrant: {tls: {cert_file: /c.pem, key_file: k.pem}}\n");
+    assert_eq!(
+        places.problems(),
+        ["backup.yaml:1: qdrant.tls.key_file: expected an absolute path, one that begins with /"]
+    );
+
+    let places = Places::new();
+    let key = places.write("k.pem", "no key", 0o644);
+    let places = places
+        .config("qdrant: {tls: {cert_file: /c.pem}}\n")
+        .variable("QDRANT_TLS_KEY_FILE", &key.display().to_string());
+    let settings = places.load().unwrap();
+    assert_eq!(settings.qdrant.tls_key_file.as_deref(), Some(key.as_path()));
+    assert!(
+        settings.warnings[0].starts_with("the client key file can be read by every user"),
+        "{settings:?}"
+    );
 }
 
 #[test]

@@ -68,12 +68,20 @@ impl Reader {
             return;
         };
         for entry in self.entries(&section.value, name, section.line) {
-            self.key(name, entry);
+            self.key(name, &entry.key, entry);
         }
     }
 
-    fn key(&mut self, section: &str, entry: &Entry) {
-        let key = format!("{section}.{}", entry.key);
+    /// Reads the value of `entry`, whose name within the section is `name`.
+    fn key(&mut self, section: &str, name: &str, entry: &Entry) {
+        let key = format!("{section}.{name}");
+        let known = KEYS.iter().find(|(known, _)| *known == section).map_or(&[][..], |(_, keys)| keys);
+        if known.iter().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))) {
+            for inner in self.entries(&entry.value, &key, entry.line) {
+                self.key(section, &format!("{name}.{}", inner.key), inner);
+            }
+            return;
+        }
         if key == "qdrant.api_key" {
             let advice = "not allowed here, because files get copied around; \
                           use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE";
@@ -82,9 +90,8 @@ impl Reader {
         }
         let mut reading =
             Reading { file: &self.file, key: key.clone(), line: entry.line, problems: &mut self.problems };
-        if !self.config.read(section, &entry.key, &entry.value, &mut reading) {
-            let known = KEYS.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys);
-            self.unknown_key(&key, entry.line, &entry.key, known.iter().copied());
+        if !self.config.read(section, name, &entry.value, &mut reading) {
+            self.unknown_key(&key, entry.line, name, known.iter().copied());
         }
     }
 
@@ -167,6 +174,25 @@ mod tests {
 
     fn parse(text: &str) -> Result<ConfigFile, InvalidConfigFile> {
         ConfigFile::parse(Path::new("backup.yaml"), text)
+    }
+
+    #[test]
+    fn a_key_within_a_mapping_of_its_own_has_a_dotted_name() {
+        let config = parse("qdrant:\n  tls:\n    cert_file: /c\n    key_file: /k\n").unwrap();
+        let key = config.qdrant.tls_key_file.unwrap();
+        assert_eq!((key.value.as_path(), key.line), (Path::new("/k"), 4));
+        assert_eq!(parse("qdrant:\n  tls:\n").unwrap(), ConfigFile::default());
+        assert_eq!(
+            problems("qdrant:\n  tls:\n    cert_flie: /c\n    key_file: 1\n    key_file: 2\n"),
+            [
+                "backup.yaml:3: qdrant.tls.cert_flie: unknown key; did you mean tls.cert_file?",
+                "backup.yaml:5: qdrant.tls.key_file: key repeated; it is already on line 4",
+            ]
+        );
+        assert_eq!(
+            problems("qdrant: {tls: true}\n"),
+            ["backup.yaml:1: qdrant.tls: expected a mapping of keys to values"]
+        );
     }
 
     fn problems(text: &str) -> Vec<String> {

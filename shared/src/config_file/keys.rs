@@ -1,6 +1,7 @@
 //! Every key of `backup.yaml`: one line each, with its type and the function that reads it.
 //!
-//! A new key is a new line here; whoever uses it then finds it as a field. A new section is a new block.
+//! A new key is a new line here; whoever uses it then finds it as a field. A new section is a new block. A key within a
+//! mapping of its own has its dotted name in brackets.
 
 use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -11,11 +12,20 @@ use super::tree::Node;
 use super::types::{Compression, LogFormat, LogLevel, UrlText};
 use super::values::{self, Located, Reading};
 
+macro_rules! name {
+    ($key:ident) => {
+        stringify!($key)
+    };
+    ($key:ident $name:literal) => {
+        $name
+    };
+}
+
 macro_rules! sections {
     ($(
         $(#[$section_doc:meta])*
         $section:ident: $type:ident {
-            $( $(#[$key_doc:meta])* $key:ident: $value:ty = $read:path, )*
+            $( $(#[$key_doc:meta])* $key:ident $([$name:literal])?: $value:ty = $read:path, )*
         }
     )*) => {
         /// What a `backup.yaml` says. A key that the file does not mention is `None`.
@@ -34,14 +44,14 @@ macro_rules! sections {
 
         /// Every section with its keys, in the order of the documentation.
         pub const KEYS: &[(&str, &[&str])] = &[
-            $( (stringify!($section), &[$( stringify!($key) ),*]), )*
+            $( (stringify!($section), &[$( name!($key $($name)?) ),*]), )*
         ];
 
         impl ConfigFile {
             /// Reads one value into its field. False when there is no such key.
             pub(super) fn read(&mut self, section: &str, key: &str, node: &Node, reading: &mut Reading<'_>) -> bool {
                 $( $(
-                    if section == stringify!($section) && key == stringify!($key) {
+                    if section == stringify!($section) && key == name!($key $($name)?) {
                         let line = reading.line;
                         self.$section.$key = $read(node, reading).map(|value| Located { value, line });
                         return true;
@@ -62,6 +72,10 @@ sections! {
         api_key_file: PathBuf = values::path,
         /// PEM file with certificate authorities to trust besides the system's.
         ca_file: PathBuf = values::path,
+        /// PEM file with the certificate that a server is shown which wants one.
+        tls_cert_file ["tls.cert_file"]: PathBuf = values::path,
+        /// PEM file with that certificate's private key.
+        tls_key_file ["tls.key_file"]: PathBuf = values::path,
         /// HTTP proxy to reach Qdrant through.
         proxy: UrlText = values::url,
         /// How long a connection may take to be made.
@@ -72,6 +86,10 @@ sections! {
         request_timeout: Duration = values::timeout,
         /// How long Qdrant may take to create a snapshot.
         create_timeout: Duration = values::timeout,
+        /// How long counting the points of a collection may take.
+        count_timeout: Duration = values::timeout,
+        /// How long a scheduled run waits for a server that is not there yet; zero for not at all.
+        wait_for_server: Duration = values::duration,
         /// How often a failed request that changes nothing is tried again.
         retries: u32 = values::retries,
     }

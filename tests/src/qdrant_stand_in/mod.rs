@@ -46,3 +46,4 @@ pub use route::Endpoint;
 pub use server::StandIn;
 pub use setup::Setup;
 pub use state::{Node, State, StoredSnapshot};
+pub use tls::{ClientIdentity, TlsSetup};

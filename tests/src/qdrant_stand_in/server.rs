@@ -21,7 +21,7 @@ use super::handler::{Core, handle};
 use super::request_log::{LoggedRequest, RequestLog};
 use super::setup::Setup;
 use super::state::{State, StoredSnapshot};
-use super::tls::Tls;
+use super::tls::{ClientIdentity, Tls};
 
 /// How long the server's tasks may take to end when it is stopped.
 const STOPPING: Duration = Duration::from_millis(200);
@@ -31,6 +31,7 @@ pub struct StandIn {
     core: Arc<Core>,
     address: SocketAddr,
     authority_pem: Option<String>,
+    client_identity: Option<ClientIdentity>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -70,10 +71,10 @@ impl StandIn {
             log: RequestLog::default(),
             path_prefix: setup.path_prefix,
         });
-        let tls = setup.tls.then(Tls::make).transpose()?;
-        let (acceptor, authority_pem) = match tls {
-            Some(tls) => (Some(tls.acceptor), Some(tls.authority_pem)),
-            None => (None, None),
+        let tls = setup.tls.as_ref().map(Tls::make).transpose()?;
+        let (acceptor, authority_pem, client_identity) = match tls {
+            Some(tls) => (Some(tls.acceptor), Some(tls.authority_pem), tls.client),
+            None => (None, None, None),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         // Bound without the runtime, so that asynchronous tests can start a server as well.
@@ -89,7 +90,7 @@ impl StandIn {
         let thread = thread::Builder::new()
             .name("qdrant-stand-in".to_owned())
             .spawn(move || run(runtime, listener, served, acceptor, stopped))?;
-        Ok(StandIn { core, address, authority_pem, stop: Some(stop), thread: Some(thread) })
+        Ok(StandIn { core, address, authority_pem, client_identity, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it answers, without a slash at the end: `http://127.0.0.1:40123/qdrant`.
@@ -106,6 +107,11 @@ impl StandIn {
     /// The certificate a client has to trust, if this is HTTPS.
     pub fn authority_pem(&self) -> Option<&str> {
         self.authority_pem.as_deref()
+    }
+
+    /// What a client has to show, if this server wants certificates.
+    pub fn client_identity(&self) -> Option<&ClientIdentity> {
+        self.client_identity.as_ref()
     }
 
     /// Reads or changes what the server knows.

@@ -3,6 +3,7 @@
 use super::collection::Collection;
 use super::faults::{Fault, Faults};
 use super::state::State;
+use super::tls::TlsSetup;
 
 /// What a stand-in starts with. Everything but port, prefix and TLS can be changed while it runs.
 #[derive(Clone, Debug)]
@@ -11,8 +12,8 @@ pub struct Setup {
     pub port: u16,
     /// What all paths begin with, `/qdrant` for example, as behind a proxy.
     pub path_prefix: String,
-    /// Whether to speak HTTPS with a certificate of a fresh authority.
-    pub tls: bool,
+    /// How to speak HTTPS; plain HTTP without.
+    pub tls: Option<TlsSetup>,
     /// What the server knows.
     pub state: State,
     /// What goes wrong.
@@ -30,7 +31,7 @@ impl Setup {
         Setup {
             port: 0,
             path_prefix: String::new(),
-            tls: false,
+            tls: None,
             state: State::new(version),
             faults: Faults::default(),
         }
@@ -85,9 +86,14 @@ impl Setup {
         Setup { path_prefix: prefix.trim_end_matches('/').to_owned(), ..self }
     }
 
-    /// With HTTPS.
+    /// With HTTPS and a certificate of a fresh authority.
     pub fn tls(self) -> Setup {
-        Setup { tls: true, ..self }
+        self.tls_as(TlsSetup::of_authority())
+    }
+
+    /// With HTTPS like this.
+    pub fn tls_as(self, tls: TlsSetup) -> Setup {
+        Setup { tls: Some(tls), ..self }
     }
 
     /// Every request needs this key (or the read-only one).

@@ -7,6 +7,7 @@ use qdrant_backup_shared::config_file::Compression;
 
 use super::super::Refusal;
 use crate::cli::SetupArgs;
+use crate::qdrant::Identity;
 use crate::settings::{Schedule, Settings, Source, TimeZone};
 
 const KEEP_DAYS: NonZeroU32 = NonZeroU32::new(7).unwrap();
@@ -21,6 +22,8 @@ pub struct Answers {
     pub api_key_file: Option<PathBuf>,
     /// Further certificate authorities.
     pub ca_file: Option<PathBuf>,
+    /// The certificate that Qdrant is shown, and its key.
+    pub identity: Option<Identity>,
     /// The backup directory.
     pub path: PathBuf,
     /// The state directory, where it is a place of its own.
@@ -62,6 +65,7 @@ impl Answers {
             url: settings.qdrant.url.to_string(),
             api_key_file: settings.qdrant.api_key_file.value.clone(),
             ca_file: settings.qdrant.ca_file.value.clone(),
+            identity: super::super::identity(settings),
             path: backup.path.value.clone(),
             state_dir: own_state.then(|| backup.state_dir.value.clone()),
             compression: said(&backup.compression.source).then_some(backup.compression.value),

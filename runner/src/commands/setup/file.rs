@@ -54,12 +54,16 @@ pub fn text(answers: &Answers) -> String {
             }
         }
     };
+    let tls = answers.identity.as_ref().map(|identity| {
+        format!("{{cert_file: {}, key_file: {}}}", path(&identity.cert_file), path(&identity.key_file))
+    });
     section(
         "qdrant",
         &[
             ("url", Some(quoted(&answers.url))),
             ("api_key_file", answers.api_key_file.as_deref().map(path)),
             ("ca_file", answers.ca_file.as_deref().map(path)),
+            ("tls", tls),
         ],
     );
     section(

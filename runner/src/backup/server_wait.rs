@@ -1,0 +1,88 @@
+//! Waiting for a server that is not there yet: at the hour of the backup it may be starting, or on its way to another node.
+
+use std::time::{Duration, Instant};
+
+use qdrant_backup_shared::Failure;
+use qdrant_backup_shared::operation::Stage;
+use qdrant_backup_shared::text::one_line;
+
+use super::error::BackupError;
+use super::run::Run;
+use crate::qdrant::Error;
+
+/// Between two tries: short at first, for a restart takes seconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The server's version, once it answers and is ready, for which it has as long as the options say. What no waiting cures is
+/// not waited for. The heartbeat does not move meanwhile: nothing does.
+///
+/// # Errors
+/// When it is not there by then, when what answers is not what it should be, or at once on an interruption.
+pub async fn version(run: &Run<'_>) -> Result<String, Failure> {
+    let limit = run.context.options.wait_for_server;
+    let failed = |error: Error| BackupError::from(error).to_failure();
+    if limit.is_zero() {
+        return run.context.client.version().await.map_err(failed);
+    }
+    let client = run.context.client.asking_once();
+    let since = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut waiting = false;
+    loop {
+        let (error, version) = match client.version().await {
+            Ok(version) => match client.ready().await {
+                Err(error) if error.is_transient() => (error, Some(version)),
+                Err(error @ Error::Interrupted) => return Err(failed(error)),
+                // Whoever does not know the question (an old server, a proxy) has answered the first one.
+                Ok(()) | Err(_) => {
+                    if waiting {
+                        tracing::info!(
+                            "Qdrant at {} answers after {}; going on",
+                            client.url(),
+                            humantime::format_duration(Duration::from_secs(since.elapsed().as_secs()))
+                        );
+                        enter(run, Stage::Inspect);
+                    }
+                    return Ok(version);
+                }
+            },
+            Err(error) if error.is_transient() => (error, None),
+            Err(error) => return Err(failed(error)),
+        };
+        let left = limit.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            let waited = format!(
+                "{error}; waited {} for it (qdrant.wait_for_server)",
+                humantime::format_duration(limit)
+            );
+            let Some(version) = version else {
+                return Err(Failure { kind: error.kind(), message: one_line(&waited) });
+            };
+            run.session.warn(format!("{waited}; backing up what it has"));
+            enter(run, Stage::Inspect);
+            return Ok(version);
+        }
+        if !waiting {
+            waiting = true;
+            tracing::info!(
+                "{}; waiting for it, for up to {} (qdrant.wait_for_server)",
+                one_line(&error.to_string()),
+                humantime::format_duration(limit)
+            );
+            enter(run, Stage::WaitForServer);
+        }
+        client.pause(error.retry_after().unwrap_or(pause).min(left)).await.map_err(failed)?;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn enter(run: &Run<'_>, stage: Stage) {
+    let now = run.session.now();
+    run.session.write_status(|status| {
+        if let Some(current) = &mut status.current_run {
+            current.stage = stage;
+            current.heartbeat_at = now;
+        }
+    });
+}

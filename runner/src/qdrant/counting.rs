@@ -1,0 +1,54 @@
+//! The request for an exact count. It reads every point, so it may take longer than anything else that is asked.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::client::{Answer, Client};
+use super::error::Error;
+
+impl Client {
+    /// Asks for a count, repeated while it fails in passing, but not when it takes too long: that it would again.
+    ///
+    /// The server gives up on a count after a minute unless it is told a longer time; where its strict mode forbids
+    /// longer ones, its own has to do.
+    pub(super) async fn ask_for_count(
+        &self,
+        what: &str,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<Answer, Error> {
+        let limit = self.limits.count;
+        let own = self.path(what, path)?;
+        let mut longer = own.clone();
+        longer.query_pairs_mut().append_pair("timeout", &limit.duration.as_secs().max(1).to_string());
+        let mut url = &longer;
+        let mut retries = 0;
+        loop {
+            let error = match self.send_to(what, Method::POST, url.clone(), Some(body), limit).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            match error {
+                Error::Status { status: 400, ref message, .. }
+                    if *url == longer && message.to_ascii_lowercase().contains("timeout") =>
+                {
+                    tracing::debug!("{error}; asking with the server's own time-out");
+                    url = &own;
+                }
+                Error::Status { status: 408, ref message, .. } if message.contains("timed out") => {
+                    return Err(if *url == longer {
+                        Error::Timeout { what: what.to_owned(), limit }
+                    } else {
+                        error
+                    });
+                }
+                Error::Timeout { .. } => return Err(error),
+                error if error.is_transient() && retries < self.limits.retries => {
+                    self.pause_before_retry(retries, &error).await?;
+                    retries += 1;
+                }
+                error => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! How long something may take, together with the setting that says so: whoever reads that it took too long can change it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A limit on time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// How long.
+    pub duration: Duration,
+    /// The key of the setting, where it is one.
+    setting: Option<&'static str>,
+}
+
+impl Limit {
+    /// What the setting says.
+    pub fn set_by(setting: &'static str, duration: Duration) -> Self {
+        Self { duration, setting: Some(setting) }
+    }
+
+    /// At most `most`, which no setting changes.
+    #[must_use]
+    pub fn at_most(self, most: Duration) -> Self {
+        if most < self.duration { Self { duration: most, setting: None } } else { self }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", humantime::format_duration(self.duration))?;
+        match self.setting {
+            Some(setting) => write!(f, " ({setting}; raise it if that is too short)"),
+            None => Ok(()),
+        }
+    }
+}

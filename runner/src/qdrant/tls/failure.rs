@@ -1,0 +1,98 @@
+//! What went wrong between two TLS libraries, in words that say what to do.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+use super::verifier::NotAccepted;
+
+/// What caused `error`. An error that is wrapped as one of input and output is not its source, and is found all the same.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// An error and what caused it, down to the first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
+/// The TLS library's error among the causes of `error`.
+pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// Whether a connection that had come about was cut.
+pub fn is_cut(error: &(dyn Error + 'static)) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref()).any(|error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+        )
+    })
+}
+
+/// Whether the same may go well later without anybody doing anything.
+pub fn may_pass(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::AlertReceived(AlertDescription::InternalError))
+}
+
+/// What is wrong and what to do. `has_identity` says whether a certificate of ours was there to be shown.
+pub fn explain(error: &rustls::Error, has_identity: bool) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<NotAccepted>() => {
+            format!("invalid peer certificate: {}", other.0)
+        }
+        rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => "what answers there does not speak TLS: if it is Qdrant, its URL begins with http://".to_owned(),
+        rustls::Error::AlertReceived(alert) => refused(*alert, has_identity),
+        rustls::Error::PeerIncompatible(_) => {
+            format!("{error}: the server has to speak TLS 1.2 or 1.3 with a modern cipher")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn refused(alert: AlertDescription, has_identity: bool) -> String {
+    let wanted = "set qdrant.tls.cert_file and qdrant.tls.key_file";
+    match alert {
+        AlertDescription::CertificateRequired if !has_identity => {
+            format!("the server wants a client certificate (CertificateRequired): {wanted}")
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateRequired
+        | AlertDescription::UnknownCA
+        // Its issuer has the name of one that the server knows, and another key.
+        | AlertDescription::DecryptError
+        | AlertDescription::AccessDenied => {
+            if has_identity {
+                format!(
+                    "the server does not accept the client certificate in qdrant.tls.cert_file ({alert:?}): is it of an authority that the server knows, and still valid?"
+                )
+            } else {
+                format!("the server wants a client certificate ({alert:?}): {wanted}")
+            }
+        }
+        AlertDescription::HandshakeFailure if !has_identity => format!(
+            "the server refused the connection (HandshakeFailure): if it wants a client certificate, {wanted}; else it may know neither TLS 1.2 nor 1.3"
+        ),
+        AlertDescription::ProtocolVersion => {
+            "the server speaks neither TLS 1.2 nor 1.3 (ProtocolVersion)".to_owned()
+        }
+        AlertDescription::UnrecognisedName => {
+            "the server knows no host of the name in the URL (UnrecognisedName): use the name that its certificate has".to_owned()
+        }
+        other => format!("the server refused the connection ({other:?})"),
+    }
+}

@@ -1,0 +1,76 @@
+//! The client's own certificate and key, for servers that ask who calls.
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+
+use super::super::transport::TransportError;
+
+/// Where the client's certificate and its key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, and those of authorities between it and the one that the server knows, in PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, in PEM, not encrypted.
+    pub key_file: PathBuf,
+}
+
+impl Identity {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// Names the file that is at fault, and never what is in it.
+    pub fn read(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TransportError> {
+        let Self { cert_file, key_file } = self;
+        let chain = certificates(cert_file).map_err(|problem| at_fault("certificate", cert_file, problem))?;
+        let key = private_key(key_file).map_err(|problem| at_fault("key", key_file, problem))?;
+        CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => at_fault(
+                "key",
+                key_file,
+                format!("not the key of the certificate in {}", cert_file.display()),
+            ),
+            Error::InvalidCertificate(error) => {
+                at_fault("certificate", cert_file, format!("not a certificate that can be used: {error}"))
+            }
+            other => at_fault("key", key_file, format!("not a key that can be used: {other}")),
+        })
+    }
+}
+
+fn at_fault(what: &'static str, path: &Path, problem: impl Display) -> TransportError {
+    TransportError::Identity { what, path: path.to_owned(), problem: problem.to_string() }
+}
+
+/// All certificates in a PEM file.
+///
+/// # Errors
+/// Says why there are none.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("not PEM: {error}"))?;
+    if certificates.is_empty() { Err("holds no certificate in PEM".to_owned()) } else { Ok(certificates) }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let text = fs::read(path).map_err(|error| error.to_string())?;
+    // The two forms: a label of its own, and a header within the old ones.
+    if text.windows(9).any(|part| part == b"ENCRYPTED") {
+        let path = path.display();
+        return Err(format!(
+            "the key is encrypted, and nobody is there to give the passphrase; take it off with `openssl pkey -in {path} -out NEW`"
+        ));
+    }
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        pem::Error::NoItemsFound => "holds no private key in PEM".to_owned(),
+        other => format!("not PEM: {other}"),
+    })
+}

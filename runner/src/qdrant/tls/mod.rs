@@ -1,0 +1,57 @@
+//! TLS towards servers: whom to trust, who we are, and what a failure means.
+
+mod certificate;
+mod failure;
+mod identity;
+mod verifier;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+
+pub use certificate::Certificate;
+pub use failure::{explain, find, is_cut, may_pass};
+pub use identity::{Identity, certificates};
+
+use super::transport::TransportError;
+use verifier::ServerVerifier;
+
+/// How TLS is spoken with a server. The system's authorities are asked for only where `uses_tls`.
+///
+/// # Errors
+/// When a file cannot be used, which it names.
+pub fn client_config(
+    uses_tls: bool,
+    ca_file: Option<&Path>,
+    identity: Option<&Identity>,
+) -> Result<ClientConfig, TransportError> {
+    let mut roots = RootCertStore::empty();
+    if uses_tls {
+        // Certificates of the system that cannot be read leave others that can; none at all shows as an
+        // unknown issuer when connecting.
+        let native = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(native.certs);
+    }
+    let mut named: Vec<CertificateDer<'static>> = Vec::new();
+    if let Some(path) = ca_file {
+        let problem = |problem: String| TransportError::CaFile { path: path.to_owned(), problem };
+        named = certificates(path).map_err(problem)?;
+        for certificate in &named {
+            roots.add(certificate.clone()).map_err(|error| problem(error.to_string()))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = ServerVerifier::new(roots, named, provider.signature_verification_algorithms);
+    let identity = identity.map(|identity| identity.read(&provider)).transpose()?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TransportError::Setup { problem: error.to_string() })?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(match identity {
+        Some(key) => builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key))),
+        None => builder.with_no_client_auth(),
+    })
+}
