@@ -72,7 +72,9 @@ pub async fn version(run: &Run<'_>) -> Result<String, Failure> {
             );
             enter(run, Stage::WaitForServer);
         }
-        client.pause(error.retry_after().unwrap_or(pause).min(left)).await.map_err(failed)?;
+        let next = error.retry_after().unwrap_or(pause).min(left);
+        tracing::debug!("{error}; trying again in {:.1} s", next.as_secs_f64());
+        client.pause(next).await.map_err(failed)?;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -28,27 +28,28 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            match error {
-                Error::Status { status: 400, ref message, .. }
-                    if *url == longer && message.to_ascii_lowercase().contains("timeout") =>
-                {
-                    tracing::debug!("{error}; asking with the server's own time-out");
-                    url = &own;
-                }
-                Error::Status { status: 408, ref message, .. } if message.contains("timed out") => {
-                    return Err(if *url == longer {
-                        Error::Timeout { what: what.to_owned(), limit }
-                    } else {
-                        error
-                    });
-                }
-                Error::Timeout { .. } => return Err(error),
-                error if error.is_transient() && retries < self.limits.retries => {
-                    self.pause_before_retry(retries, &error).await?;
-                    retries += 1;
-                }
-                error => return Err(error),
+            let told = *url == longer;
+            if told
+                && matches!(&error, Error::Status { status: 400, message, .. } if says(message, "timeout"))
+            {
+                tracing::debug!("{error}; asking with the server's own time-out");
+                url = &own;
+            } else if matches!(&error, Error::Status { status: 408, message, .. } if says(message, "timed out"))
+            {
+                return Err(if told { Error::Timeout { what: what.to_owned(), limit } } else { error });
+            } else if error.is_transient()
+                && !matches!(error, Error::Timeout { .. })
+                && retries < self.limits.retries
+            {
+                self.pause_before_retry(retries, &error).await?;
+                retries += 1;
+            } else {
+                return Err(error);
             }
         }
     }
+}
+
+fn says(message: &str, text: &str) -> bool {
+    message.to_ascii_lowercase().contains(text)
 }

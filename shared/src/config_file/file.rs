@@ -183,7 +183,7 @@ mod tests {
         assert_eq!((key.value.as_path(), key.line), (Path::new("/k"), 4));
         assert_eq!(parse("qdrant:\n  tls:\n").unwrap(), ConfigFile::default());
         assert_eq!(
-            problems("qdrant:\n  tls:\n    cert_flie: /c\n    key_file: 1\n    key_file: 2\n"),
+            problems("qdrant:\n  tls:\n    cert_flie: /c\n    key_file: /k\n    key_file: /l\n"),
             [
                 "backup.yaml:3: qdrant.tls.cert_flie: unknown key; did you mean tls.cert_file?",
                 "backup.yaml:5: qdrant.tls.key_file: key repeated; it is already on line 4",

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use e2e::qdrant_stand_in::{Answer, ClientIdentity, Endpoint, Fault, Setup, StandIn, TlsSetup};
@@ -19,12 +19,12 @@ fn scene(tls: TlsSetup) -> (Scene, PathBuf) {
     (scene, trusted)
 }
 
-fn put(path: &PathBuf, text: &str) {
+fn put(path: &Path, text: &str) {
     atomic::write(path, 0o600, text.as_bytes()).expect("it can be written");
 }
 
 /// A backup from the server under another name, or the same.
-fn backup_of(scene: &Scene, trusted: &PathBuf, host: &str) -> Ran {
+fn backup_of(scene: &Scene, trusted: &Path, host: &str) -> Ran {
     let url = scene.server.url().replace("127.0.0.1", host);
     Ran::of(scene.place.command(&["backup"]).env("QDRANT_URL", url).env("QDRANT_CA_FILE", trusted))
 }

@@ -44,6 +44,10 @@ pub fn may_pass(error: &rustls::Error) -> bool {
 }
 
 /// What is wrong and what to do. `has_identity` says whether a certificate of ours was there to be shown.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library has many errors, and these need words of their own"
+)]
 pub fn explain(error: &rustls::Error, has_identity: bool) -> String {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<NotAccepted>() => {
@@ -60,6 +64,10 @@ pub fn explain(error: &rustls::Error, has_identity: bool) -> String {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library has many errors, and these need words of their own"
+)]
 fn refused(alert: AlertDescription, has_identity: bool) -> String {
     let wanted = "set qdrant.tls.cert_file and qdrant.tls.key_file";
     match alert {

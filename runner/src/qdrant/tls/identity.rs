@@ -26,6 +26,10 @@ impl Identity {
     ///
     /// # Errors
     /// Names the file that is at fault, and never what is in it.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library has many errors, and these need words of their own"
+    )]
     pub fn read(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TransportError> {
         let Self { cert_file, key_file } = self;
         let chain = certificates(cert_file).map_err(|problem| at_fault("certificate", cert_file, problem))?;
@@ -60,6 +64,10 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
     if certificates.is_empty() { Err("holds no certificate in PEM".to_owned()) } else { Ok(certificates) }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library has many errors, and these need words of their own"
+)]
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let text = fs::read(path).map_err(|error| error.to_string())?;
     // The two forms: a label of its own, and a header within the old ones.

@@ -173,6 +173,10 @@ fn is_name_of(name: &str, host: &str) -> bool {
     name.eq_ignore_ascii_case(host) || name.strip_prefix("*.").is_some_and(below)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library has many errors, and these need words of their own"
+)]
 fn explain(error: &CertificateError, certificate: Option<&Certificate>, host: &str, now: UnixTime) -> String {
     let Some(certificate) = certificate else { return format!("it cannot be read ({error})") };
     let time = |time: UnixTime| {
