@@ -34,9 +34,12 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     taken: bool,
-    /// By address, the next one first; of each, by number. None is empty.
-    waiting: VecDeque<(IpAddr, Vec<(u64, oneshot::Sender<Turn>)>)>,
+    /// By address, the next one first; none is empty.
+    waiting: VecDeque<(IpAddr, OfOneAddress)>,
 }
+
+/// Those of one address who wait, by the number of their connection.
+type OfOneAddress = Vec<(u64, oneshot::Sender<Turn>)>;
 
 /// A turn; the next one's when dropped.
 #[derive(Debug)]
