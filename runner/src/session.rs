@@ -91,7 +91,8 @@ impl Session {
         let begun = Instant::now();
         let started_at = clock.now();
         let catalog = read_catalog(&layout)?;
-        let (store, mut warnings): (_, Vec<String>) = StatusStore::open(&layout, &catalog, hostname, started_at)?;
+        let (store, mut warnings): (_, Vec<String>) =
+            StatusStore::open(&layout, &catalog, hostname, started_at)?;
         warnings.extend(remove_stale(&layout, &catalog));
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -354,7 +355,8 @@ impl Drop for Session {
             return;
         }
         if let Some(begun) = self.under_way.take() {
-            let message = "it was left in the middle by a fault of this program; its log says more".to_owned();
+            let message =
+                "it was left in the middle by a fault of this program; its log says more".to_owned();
             self.end(begun, Vec::new(), Some(Failure { kind: FailureKind::Internal, message }), None);
         }
         self.conclude();

@@ -134,7 +134,9 @@ fn observation(
 
 fn part<T, A>(answer: &Answer<A>, value: Option<Arc<T>>, problem: Option<String>) -> Part<T> {
     let problem = match &answer.panic {
-        _ if !answer.in_time => Some("no answer in time; does the disk or its network mount hang?".to_owned()),
+        _ if !answer.in_time => {
+            Some("no answer in time; does the disk or its network mount hang?".to_owned())
+        }
         Some(panic) => Some(format!(
             "a fault in this program ended the look: {}; please report it, with the log",
             one_line(panic)
