@@ -359,7 +359,8 @@ impl Drop for Session {
             return;
         }
         if let Some(begun) = self.under_way.take() {
-            let message = "it was left in the middle by a fault of this program; its log says more".to_owned();
+            let message =
+                "it was left in the middle by a fault of this program; its log says more".to_owned();
             self.end(begun, Vec::new(), Some(Failure { kind: FailureKind::Internal, message }), None);
         }
         self.conclude();

@@ -422,7 +422,8 @@ mod tests {
         place.put(&format!("{STEM}.snapshot.gz"), &vec![0; 61_234]);
         let record = place.path(&format!("{STEM}.verification.json"));
         let other = VerificationRecord::new("2020-01-01-00-00-00".parse().unwrap());
-        for contents in [b"".to_vec(), b"{\"schema_version\": 2}".to_vec(), json_file::to_bytes(&other).unwrap()]
+        for contents in
+            [b"".to_vec(), b"{\"schema_version\": 2}".to_vec(), json_file::to_bytes(&other).unwrap()]
         {
             place.put(&format!("{STEM}.verification.json"), &contents);
             assert_eq!(place.only_backup().condition(), Condition::Unknown, "{contents:?}");
@@ -448,9 +449,8 @@ mod tests {
             let name = name.file_name().unwrap().to_str().unwrap().to_owned();
             BTreeMap::from([(name, (id, 61_234))])
         };
-        let read = |archives: BTreeMap<_, _>| {
-            read_backup(("mixtral_embeddings", false), id, &manifest, &archives)
-        };
+        let read =
+            |archives: BTreeMap<_, _>| read_backup(("mixtral_embeddings", false), id, &manifest, &archives);
 
         place.put(&format!("{STEM}.manifest.json"), MANIFEST.as_bytes());
         place.put(&format!("{STEM}.snapshot.gz"), &vec![0; 61_234]);
@@ -469,7 +469,8 @@ mod tests {
                         break;
                     }
                     let new = BackupId::at(id.time() + chrono::TimeDelta::seconds(second)).to_string();
-                    let named = |path: &Path| PathBuf::from(path.to_str().unwrap().replace(&id.to_string(), &new));
+                    let named =
+                        |path: &Path| PathBuf::from(path.to_str().unwrap().replace(&id.to_string(), &new));
                     let (manifest, archive) = (named(&manifest), named(&archive));
                     fs::create_dir_all(&collection).unwrap();
                     fs::write(&archive, vec![0; 61_234]).unwrap();
@@ -525,11 +526,16 @@ mod tests {
             format!(".{STEM}.manifest.json.aBcDeF.tmp"),
             format!(".{STEM}.verification.json.aBcDeF.tmp"),
         ];
-        for name in ours.iter().map(String::as_str).chain([".settings.tmp", ".other-2025-07-15-14-30-00.snapshot.x.tmp"]) {
+        for name in ours
+            .iter()
+            .map(String::as_str)
+            .chain([".settings.tmp", ".other-2025-07-15-14-30-00.snapshot.x.tmp"])
+        {
             place.put(name, b"x");
         }
         let found = place.catalog().temporary;
-        let mut names: Vec<&str> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        let mut names: Vec<&str> =
+            found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         names.sort_unstable();
         let mut ours: Vec<&str> = ours.iter().map(String::as_str).collect();
         ours.sort_unstable();

@@ -203,7 +203,10 @@ mod tests {
         assert!(!read::<Repository>(&directory.path().join("d")).unwrap_err().is_not_found());
         std::os::unix::fs::symlink("/nowhere", directory.path().join("l")).unwrap();
         let dangling = read::<Repository>(&directory.path().join("l")).unwrap_err();
-        assert!(!dangling.is_not_found() && dangling.to_string().contains("a link to /nowhere"), "{dangling}");
+        assert!(
+            !dangling.is_not_found() && dangling.to_string().contains("a link to /nowhere"),
+            "{dangling}"
+        );
     }
 
     #[test]

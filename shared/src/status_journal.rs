@@ -5,7 +5,10 @@
 //! has the digest of the very status file that it goes on from: any other status, also an older program's, makes it void.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -54,28 +57,26 @@ pub struct StatusChange {
     pub collections: BTreeMap<CollectionName, CollectionStatus>,
     /// What is different in that list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undeleted_snapshots: Option<Splice<ServerSnapshot>>,
+    pub undeleted_snapshots: Option<ListChange<ServerSnapshot>>,
     /// What is different in that list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspected_leftovers: Option<Splice<ServerSnapshot>>,
+    pub suspected_leftovers: Option<ListChange<ServerSnapshot>>,
     /// What is different in that list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unanswered_creations: Option<Splice<Creating>>,
+    pub unanswered_creations: Option<ListChange<Creating>>,
     /// What is different in that list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pruning: Option<Splice<PrunedBackup>>,
+    pub pruning: Option<ListChange<PrunedBackup>>,
 }
 
-/// Entries of a list that make room for others.
+/// What is different in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Splice<T> {
-    /// The first of them, from 0.
-    pub at: usize,
-    /// How many go.
-    #[serde(default)]
-    pub gone: usize,
-    /// What comes in their place.
+pub struct ListChange<T> {
+    /// The places of the entries that are gone, from 0, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<usize>,
+    /// What is new at the end, once those are gone.
     pub new: Vec<T>,
 }
 
@@ -94,26 +95,30 @@ pub struct Kept {
 /// When there is no status, or it cannot be read.
 pub fn read(layout: &Layout) -> Result<Kept, ReadError> {
     let path = layout.status_file();
-    let mut bytes = json_file::read_bytes(&path).map_err(|error| behind_a_link(layout, error))?;
     loop {
+        let stamp = stamp(&path);
+        let bytes = json_file::read_bytes(&path).map_err(|error| behind_a_link(layout, error))?;
         let mut status: Status = json_file::parse(&path, &bytes)?;
         let (journal, problem) = match json_file::read_bytes(&layout.status_journal()) {
             Ok(journal) => (journal, None),
             Err(error) => (Vec::new(), (!error.is_not_found()).then_some(error)),
         };
-        let replayed = problem.map_or_else(|| replay(layout, &bytes, &journal, &mut status), Err);
-        match replayed {
+        match problem.map_or_else(|| replay(layout, &bytes, &journal, &mut status), Err) {
             Ok(true) => return Ok(Kept { status, problem: None }),
             Err(problem) => return Ok(Kept { status, problem: Some(problem) }),
             Ok(false) => {}
         }
-        // It goes on from another status: from one that was written meanwhile, or from none any more.
-        let again = json_file::read_bytes(&path)?;
-        if again == bytes {
+        // There is no journal, or one of another status. Where a new one was written meanwhile, that has what the journal had.
+        if self::stamp(&path) == stamp {
             return Ok(Kept { status, problem: None });
         }
-        bytes = again;
     }
+}
+
+/// What tells one status file from the one that replaces it.
+fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
 }
 
 /// In a state directory that is a link and leads nowhere, that there is no status says nothing.
@@ -126,15 +131,10 @@ fn behind_a_link(layout: &Layout, error: ReadError) -> ReadError {
 
 /// Whether `journal` goes on from `written`, and if so, its changes made to `status`. A last line without an end is one that
 /// was being written when its run was killed.
-fn replay(
-    layout: &Layout,
-    written: &[u8],
-    journal: &[u8],
-    status: &mut Status,
-) -> Result<bool, ReadError> {
+fn replay(layout: &Layout, written: &[u8], journal: &[u8], status: &mut Status) -> Result<bool, ReadError> {
     let whole = journal.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let mut lines = (1..).zip(journal[..whole].split_inclusive(|byte| *byte == b'\n'));
-    let Some((_, head)) = lines.next() else { return Ok(true) };
+    let Some((_, head)) = lines.next() else { return Ok(false) };
     let malformed = |line: usize, problem: String| ReadError::Malformed {
         path: layout.status_journal(),
         what: WHAT,
@@ -215,10 +215,10 @@ impl StatusChange {
             retention_seconds: *retention_seconds,
             operations: changed(&before.operations, operations),
             collections: changed(&before.collections, collections),
-            undeleted_snapshots: Splice::between(&before.undeleted_snapshots, undeleted_snapshots),
-            suspected_leftovers: Splice::between(&before.suspected_leftovers, suspected_leftovers),
-            unanswered_creations: Splice::between(&before.unanswered_creations, unanswered_creations),
-            pruning: Splice::between(&before.pruning, pruning),
+            undeleted_snapshots: ListChange::between(&before.undeleted_snapshots, undeleted_snapshots),
+            suspected_leftovers: ListChange::between(&before.suspected_leftovers, suspected_leftovers),
+            unanswered_creations: ListChange::between(&before.unanswered_creations, unanswered_creations),
+            pruning: ListChange::between(&before.pruning, pruning),
         })
     }
 
@@ -240,10 +240,10 @@ impl StatusChange {
         status.retention_seconds = self.retention_seconds;
         status.operations.extend(self.operations);
         status.collections.extend(self.collections);
-        Splice::make(self.undeleted_snapshots, &mut status.undeleted_snapshots)?;
-        Splice::make(self.suspected_leftovers, &mut status.suspected_leftovers)?;
-        Splice::make(self.unanswered_creations, &mut status.unanswered_creations)?;
-        Splice::make(self.pruning, &mut status.pruning)
+        ListChange::make(self.undeleted_snapshots, &mut status.undeleted_snapshots)?;
+        ListChange::make(self.suspected_leftovers, &mut status.suspected_leftovers)?;
+        ListChange::make(self.unanswered_creations, &mut status.unanswered_creations)?;
+        ListChange::make(self.pruning, &mut status.pruning)
     }
 }
 
@@ -255,24 +255,29 @@ fn changed<K: Ord + Clone, V: PartialEq + Clone>(
     after.iter().filter(same).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-impl<T: PartialEq + Clone> Splice<T> {
+impl<T: PartialEq + Clone> ListChange<T> {
     fn between(before: &[T], after: &[T]) -> Option<Self> {
         if before == after {
             return None;
         }
-        let at = before.iter().zip(after).take_while(|(one, other)| one == other).count();
-        let (before, after) = (before.get(at..)?, after.get(at..)?);
-        let kept =
-            before.iter().rev().zip(after.iter().rev()).take_while(|(one, other)| one == other).count();
-        let new = after.get(..after.len() - kept)?.to_vec();
-        Some(Self { at, gone: before.len() - kept, new })
+        let mut left = after.iter().peekable();
+        let mut stays = |entry: &T| left.next_if(|next| *next == entry).is_some();
+        let gone = before.iter().enumerate().filter(|(_, entry)| !stays(entry)).map(|(place, _)| place);
+        Some(Self { gone: gone.collect(), new: left.cloned().collect() })
     }
 
-    fn make(splice: Option<Self>, list: &mut Vec<T>) -> Result<(), &'static str> {
-        let Some(Self { at, gone, new }) = splice else { return Ok(()) };
-        let end = at.checked_add(gone).filter(|end| *end <= list.len());
-        let end = end.ok_or("changes entries of a list that are not there")?;
-        list.splice(at..end, new);
+    fn make(change: Option<Self>, list: &mut Vec<T>) -> Result<(), &'static str> {
+        let Some(Self { gone, new }) = change else { return Ok(()) };
+        if gone.last().is_some_and(|last| *last >= list.len()) {
+            return Err("takes entries from a list that are not in it");
+        }
+        let mut gone = gone.into_iter().peekable();
+        let mut place = 0..;
+        list.retain(|_| {
+            let here = place.next();
+            gone.next_if(|next| Some(*next) == here).is_none()
+        });
+        list.extend(new);
         Ok(())
     }
 }

@@ -58,9 +58,9 @@ impl State {
     }
 
     pub fn look(&mut self, now: DateTime<Utc>) -> StateLook {
-        let (status, status_problem) = self.status.look(now, |_| {
-            status_journal::read(&self.layout).map(|kept| (kept.status, kept.problem))
-        });
+        let (status, status_problem) = self
+            .status
+            .look(now, |_| status_journal::read(&self.layout).map(|kept| (kept.status, kept.problem)));
         let (last_skipped, last_skipped_problem) =
             self.last_skipped.look(now, |path| json_file::read(path).map(|value| (value, None)));
         StateLook { status, status_problem, last_skipped, last_skipped_problem }

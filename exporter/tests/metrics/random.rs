@@ -19,14 +19,21 @@ const COLLECTIONS: &[&str] = &["docs", "a b/ü", "docs-2025-07-01-00-00-00"];
 /// One change of a directory.
 #[derive(Debug, Clone)]
 enum Change {
-    Backup { points: u64 },
-    Check { level: usize, outcome: usize },
+    Backup {
+        points: u64,
+    },
+    Check {
+        level: usize,
+        outcome: usize,
+    },
     RemoveArchive,
     RemoveManifest,
     CutArchive,
     TearManifest,
     TearRecord,
-    SwapManifest { with: i64 },
+    SwapManifest {
+        with: i64,
+    },
     Temporary,
     Foreign,
     RemoveCollection,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::lock_holder::LockHolder;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{Layout, Repository, atomic, json_file};
+use qdrant_backup_shared::{Layout, Repository, atomic, json_file, links};
 
 use super::Refusal;
 use crate::clock::Clock;
@@ -209,6 +209,7 @@ pub fn make_state_directory(layout: &Layout) -> Result<(), Refusal> {
         return Ok(());
     }
     atomic::create_directory(layout.state()).map_err(|error| {
+        let error = links::leads_nowhere(layout.state()).unwrap_or(error);
         Refusal::configuration(format!(
             "state directory {}: cannot be made: {error}",
             layout.state().display()

@@ -81,7 +81,16 @@ impl Client {
         let etag = response.headers().get(ETAG).filter(|etag| etag.as_bytes().starts_with(b"\"")).cloned();
         let file = etag.zip(response.content_length()).map(|(etag, size_bytes)| File { etag, size_bytes });
         let client = self.clone();
-        Ok(Download { client, url, what, response, file, received_bytes: 0, retries: 0, progressed_at_bytes: 0 })
+        Ok(Download {
+            client,
+            url,
+            what,
+            response,
+            file,
+            received_bytes: 0,
+            retries: 0,
+            progressed_at_bytes: 0,
+        })
     }
 
     /// Asks for a snapshot from byte `from` on. What comes is the whole (200) or, unless `from` is 0, a part (206) or the word

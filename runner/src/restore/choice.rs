@@ -195,7 +195,11 @@ mod tests {
         let mut unknown = backup(5);
         unknown.unknown = Some("its verification record cannot be read".to_owned());
         let with_unknown = [good.clone(), unknown.clone()];
-        assert_eq!(choose(&with_unknown, Choice::Latest, true), Ok(&good), "what is unknown is not the latest");
+        assert_eq!(
+            choose(&with_unknown, Choice::Latest, true),
+            Ok(&good),
+            "what is unknown is not the latest"
+        );
         let id = Choice::Id(unknown.manifest.backup_id);
         assert_eq!(choose(&with_unknown, id, false), Ok(&unknown), "who names it knows what they want");
         let none = choose(&with_unknown[1..], Choice::Latest, false).unwrap_err().to_string();

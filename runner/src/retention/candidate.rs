@@ -50,7 +50,9 @@ impl From<&Backup> for Candidate {
             (None, Condition::Good) => Standing::Good,
             (None, Condition::Failed) => Standing::Failed,
             (None, Condition::Incomplete) => Standing::Incomplete,
-            (None, Condition::Unknown) => Standing::Untold { why: backup.unknown.clone().unwrap_or_default() },
+            (None, Condition::Unknown) => {
+                Standing::Untold { why: backup.unknown.clone().unwrap_or_default() }
+            }
         };
         Self {
             id: manifest.backup_id,

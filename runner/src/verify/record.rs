@@ -20,7 +20,9 @@ pub enum RecordError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The record so far cannot be read, and this check cannot take its place.
-    #[error("{problem}; what it said is not known, and only `qdrant-backup verify --level archive` or a drill that comes to a result can take its place")]
+    #[error(
+        "{problem}; what it said is not known, and only `qdrant-backup verify --level archive` or a drill that comes to a result can take its place"
+    )]
     Shallow {
         /// What is wrong with it.
         problem: String,

@@ -70,12 +70,13 @@ fn a_collection_costs_at_most_eight_syncs_and_a_few_requests() {
 
 /// Bytes that a run with so many collections writes, to files and connections, and how large its status is then.
 fn written(collections: usize) -> (u64, u64) {
-    let tiny = |number| Collection::generated(&format!("tiny-{number}"), GeneratedSnapshot::new(1).points_count(1));
+    let tiny =
+        |number| Collection::generated(&format!("tiny-{number}"), GeneratedSnapshot::new(1).points_count(1));
     let setup = (0..collections).fold(Setup::empty(), |setup, number| setup.collection(tiny(number)));
     let server = StandIn::start(setup);
     let place = Place::initialised(&server.url());
-    place.configure(&format!("{IMPATIENT}retention: {{keep_last: 1}}\n"));
-    let run = place.command(&["run", "--quiet"]);
+    place.configure(IMPATIENT);
+    let run = place.command(&["backup", "--quiet", "--jobs", "16"]);
     let mut shell = Command::new("/bin/sh");
     // What the shell has waited for counts as its own.
     shell.args(["-c", "\"$@\" || exit; cat /proc/$$/io", "sh"]).arg(run.get_program()).args(run.get_args());
