@@ -46,6 +46,13 @@ pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) 
     Ok(id)
 }
 
+/// Removes the directory of `collection` if nothing is in it.
+pub fn remove_empty_directory(layout: &Layout, collection: &CollectionName) {
+    if let Err(error) = fs::remove_dir(layout.collection(collection)) {
+        tracing::debug!("{}: {error}", layout.collection(collection).display());
+    }
+}
+
 /// Begins the archive of a backup.
 ///
 /// # Errors

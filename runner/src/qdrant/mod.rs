@@ -8,6 +8,7 @@ mod error;
 mod points;
 mod retry;
 mod snapshot_name;
+mod telemetry;
 mod transport;
 mod upload;
 
@@ -17,5 +18,6 @@ pub use client::{Client, CreateError};
 pub use download::{Download, NoRest};
 pub use error::Error;
 pub use snapshot_name::{InvalidSnapshotName, SnapshotName};
+pub use telemetry::Telemetry;
 pub use transport::{ClientOptions, TransportError, http_client, root_cause};
 pub use upload::{Upload, UploadError, UploadProgress};
