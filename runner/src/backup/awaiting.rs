@@ -173,7 +173,8 @@ impl<'a> Wait<'a> {
         if self.is_idle() {
             return Some(true);
         }
-        let answered = self.cause.is_answered() && self.since.elapsed() >= IDLE_PROOF && sign != Sign::Working;
+        let answered =
+            self.cause.is_answered() && self.since.elapsed() >= IDLE_PROOF && sign != Sign::Working;
         (answered && listed).then_some(false)
     }
 
@@ -228,9 +229,10 @@ impl Fresh {
     /// What `list` has that was not there before the creation.
     pub fn of(creating: &Creating, list: &SnapshotList) -> Self {
         let known = |snapshot: &Snapshot| {
-            creating.listed_before.iter().any(|before| {
-                before.name == snapshot.name.as_str() && before.checksum == snapshot.checksum
-            })
+            creating
+                .listed_before
+                .iter()
+                .any(|before| before.name == snapshot.name.as_str() && before.checksum == snapshot.checksum)
         };
         let stamp = |snapshot: &Snapshot| snapshot.name.stamped_at(&creating.collection);
         let mut all: Vec<Snapshot> = list
@@ -243,9 +245,10 @@ impl Fresh {
         let clocks = [creating.requested_at_server, Some(creating.requested_at)];
         let is_near = |snapshot: &&Snapshot| {
             let stamp = stamp(snapshot);
-            clocks.iter().flatten().any(|asked| {
-                stamp.is_some_and(|stamp| (stamp - *asked).abs() <= STAMP_TOLERANCE)
-            })
+            clocks
+                .iter()
+                .flatten()
+                .any(|asked| stamp.is_some_and(|stamp| (stamp - *asked).abs() <= STAMP_TOLERANCE))
         };
         let near = all.iter().filter(is_near).cloned().collect();
         Self { all, near }

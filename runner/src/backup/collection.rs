@@ -68,7 +68,10 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
 
     let mut result = attempt(run, collection, started_at, &mut work).await;
     let mut dropped = is_dropped(run, collection, &result).await;
-    if !dropped && let Err(error) = result.as_ref().map(|_| ()) && error.is_not_found() {
+    if !dropped
+        && let Err(error) = result.as_ref().map(|_| ())
+        && error.is_not_found()
+    {
         // It was dropped and made again, or somebody deleted the snapshot.
         run.session.warn(format!("\"{collection}\": {error}; the collection is listed, so beginning anew"));
         tidy_server(run, collection, work.adopted.take(), false).await;

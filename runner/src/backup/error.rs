@@ -156,10 +156,8 @@ impl BackupError {
 
     /// Whether a collection that is no longer there may be the reason.
     pub fn may_be_a_dropped_collection(&self) -> bool {
-        let shown = matches!(
-            self,
-            Self::ShardsUncovered { .. } | Self::EmptySnapshot { .. } | Self::Contents { .. }
-        );
+        let shown =
+            matches!(self, Self::ShardsUncovered { .. } | Self::EmptySnapshot { .. } | Self::Contents { .. });
         shown || self.request().is_some_and(|error| !matches!(error, qdrant::Error::Interrupted))
     }
 

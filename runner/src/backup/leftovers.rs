@@ -139,7 +139,9 @@ pub async fn settle_earlier(run: &Run<'_>) {
     for collection in &collections {
         if !run.lists(collection) {
             // Said when that happened.
-            tracing::info!("What an earlier run left on the server for {collection} cannot be reached without that collection");
+            tracing::info!(
+                "What an earlier run left on the server for {collection} cannot be reached without that collection"
+            );
             continue;
         }
         tracing::info!("Deleting what an earlier run left on the server for {collection}");

@@ -247,16 +247,20 @@ impl Client {
                 }
                 Err(error) => error,
             };
-            match error {
-                Error::Unreachable { .. } if retries < self.limits.retries => {
-                    tracing::debug!("{error}; trying again");
-                    self.pause_before_retry(retries, &error).await.map_err(CreateError::NotSent)?;
-                    retries += 1;
-                }
-                error @ Error::Unreachable { .. } => return Err(CreateError::NotSent(error)),
-                error if error.is_answered() => return Err(CreateError::Answered(error)),
-                error => return Err(CreateError::Cut(error)),
+            let is_unreachable = matches!(error, Error::Unreachable { .. });
+            if is_unreachable && retries < self.limits.retries {
+                tracing::debug!("{error}; trying again");
+                self.pause_before_retry(retries, &error).await.map_err(CreateError::NotSent)?;
+                retries += 1;
+                continue;
             }
+            return Err(if is_unreachable {
+                CreateError::NotSent(error)
+            } else if error.is_answered() {
+                CreateError::Answered(error)
+            } else {
+                CreateError::Cut(error)
+            });
         }
     }
 

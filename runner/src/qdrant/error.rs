@@ -143,7 +143,9 @@ impl Error {
     pub fn may_have_been_carried_out(&self) -> bool {
         !matches!(
             self,
-            Self::Unreachable { .. } | Self::Unauthorized { .. } | Self::Status { status: 404 | 405 | 413 | 422, .. }
+            Self::Unreachable { .. }
+                | Self::Unauthorized { .. }
+                | Self::Status { status: 404 | 405 | 413 | 422, .. }
         )
     }
 

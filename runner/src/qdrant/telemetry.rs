@@ -89,7 +89,10 @@ mod tests {
     fn what_is_not_told_is_unknown_and_what_is_not_listed_is_idle() {
         let telemetry = |json: &str| serde_json::from_str::<Telemetry>(json).unwrap();
         let docs = CollectionName::new("docs").unwrap();
-        assert_eq!(telemetry(r#"{"id":"x","collections":{"number_of_collections":1}}"#).creations(&docs), None);
+        assert_eq!(
+            telemetry(r#"{"id":"x","collections":{"number_of_collections":1}}"#).creations(&docs),
+            None
+        );
         assert_eq!(telemetry("{}").creations(&docs), None);
         let idle = telemetry(r#"{"id":"x","collections":{"snapshots":[]}}"#);
         assert_eq!((idle.process.as_deref(), idle.creations(&docs)), (Some("x"), Some(0)));

@@ -169,14 +169,15 @@ impl Client {
 /// Whether the server says that it kept nothing of the file. Most refusals come before that, and some after: of a configuration
 /// that does not fit (400), or of a collection that came about meanwhile (409).
 fn is_refused(error: &Error) -> bool {
-    match error {
-        Error::Unauthorized { .. } | Error::Status { status: 404 | 405 | 411 | 413..=415 | 422 | 429, .. } => true,
-        Error::Status { status: 400, message, .. } => {
-            let before_it_is_kept = ["Checksum mismatch", "Multipart", "Content type", "Field 'snapshot'"];
-            before_it_is_kept.iter().any(|words| message.contains(words))
-        }
-        _ => false,
+    if let Error::Status { status: 400 | 500, message, .. } = error {
+        let before_it_is_kept =
+            ["Checksum mismatch", "Multipart", "Content type", "Field 'snapshot'", "processing field"];
+        return before_it_is_kept.iter().any(|words| message.contains(words));
     }
+    matches!(
+        error,
+        Error::Unauthorized { .. } | Error::Status { status: 404 | 405 | 411 | 413..=415 | 422 | 429, .. }
+    )
 }
 
 /// What stands around the snapshot in a multipart body.

@@ -3,8 +3,8 @@
 //! It can be deleted through the snapshots API only while there is a collection of that name.
 
 use chrono::{DateTime, Utc};
-use qdrant_backup_shared::Status;
 use qdrant_backup_shared::status::{ServerSnapshot, UnansweredUpload};
+use qdrant_backup_shared::{CollectionName, Status};
 
 use crate::backup::{Deletion, delete_ours, unreachable};
 use crate::drill::is_scratch_of;
@@ -35,8 +35,18 @@ pub fn note_unanswered(session: &mut Session, leftover: &ServerSnapshot) {
 
 /// Deletes what earlier runs have recorded as left on this server.
 pub async fn settle_earlier(session: &mut Session, client: &Client) {
-    let recorded = session.status().undeleted_snapshots.clone();
-    for leftover in recorded.iter().filter(|leftover| leftover.node_url == client.url()) {
+    settle_where(session, client, |_| true).await;
+}
+
+/// Deletes what earlier runs have recorded as left in the folder of `collection`, which is within reach again.
+pub async fn settle_collection(session: &mut Session, client: &Client, collection: &CollectionName) {
+    settle_where(session, client, |leftover| leftover.collection == *collection).await;
+}
+
+async fn settle_where(session: &mut Session, client: &Client, which: impl Fn(&ServerSnapshot) -> bool) {
+    let mut recorded = session.status().undeleted_snapshots.clone();
+    recorded.retain(|leftover| leftover.node_url == client.url() && which(leftover));
+    for leftover in &recorded {
         tracing::info!("Deleting {}, which an earlier run left on the server", leftover.name);
         if may_be_at_work(client, leftover, unanswered(session.status(), leftover), session.now()).await {
             session.warn(still_at_work(leftover));
@@ -70,9 +80,10 @@ pub async fn may_be_at_work(
         return true;
     }
     let Some(unanswered_at) = unanswered_at else { return false };
-    let listed = client.snapshots(&leftover.collection).await.is_ok_and(|list| {
-        list.snapshots.iter().any(|snapshot| snapshot.name.as_str() == leftover.name)
-    });
+    let listed = client
+        .snapshots(&leftover.collection)
+        .await
+        .is_ok_and(|list| list.snapshots.iter().any(|snapshot| snapshot.name.as_str() == leftover.name));
     let age = (now - unanswered_at).to_std();
     !listed && age.is_ok_and(|age| age <= client.create_timeout())
 }

@@ -102,6 +102,7 @@ pub async fn put(
     }
     let doubtful = |error: RestoreError| PutError { error, state: TargetState::Doubtful };
     leftover::delete(session, &destination.client, &file).await;
+    leftover::settle_collection(session, &destination.client, put.target).await;
     stages.enter(Stage::Settle);
     session.enter_stage(Stage::Settle, put.collection());
     settle(session, &destination.client, put.target, destination.settle_timeout).await.map_err(doubtful)?;

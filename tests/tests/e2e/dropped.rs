@@ -10,7 +10,9 @@ const OTHER: &str = "other";
 
 /// When somebody drops the collection.
 fn moments() -> Vec<(&'static str, Vec<Fault>)> {
-    let at = |endpoint, after| Fault::new(Effect::DropCollection).on(endpoint).collection(DOCS).after(after).first(1);
+    let at = |endpoint, after| {
+        Fault::new(Effect::DropCollection).on(endpoint).collection(DOCS).after(after).first(1)
+    };
     vec![
         ("before its turn", vec![at(Endpoint::CollectionCluster, 0)]),
         ("while it is inspected", vec![at(Endpoint::CollectionInfo, 0)]),
@@ -22,7 +24,10 @@ fn moments() -> Vec<(&'static str, Vec<Fault>)> {
         (
             "during the download",
             vec![
-                Fault::new(Effect::TruncateAfter(SIZE / 2)).on(Endpoint::DownloadSnapshot).collection(DOCS).first(1),
+                Fault::new(Effect::TruncateAfter(SIZE / 2))
+                    .on(Endpoint::DownloadSnapshot)
+                    .collection(DOCS)
+                    .first(1),
                 at(Endpoint::DownloadSnapshot, 1),
             ],
         ),
@@ -41,7 +46,10 @@ fn a_collection_that_is_dropped_during_the_run_is_a_note_and_no_failure() {
     for (moment, faults) in moments() {
         let scene = scene(faults);
 
-        scene.backup().success().says(&["WARN", "collection \"docs\" was dropped while the run was under way"]);
+        scene
+            .backup()
+            .success()
+            .says(&["WARN", "collection \"docs\" was dropped while the run was under way"]);
 
         assert!(scene.hits() > 0, "{moment}");
         let status = scene.place.status();
@@ -79,8 +87,13 @@ fn a_collection_with_backups_that_is_dropped_during_a_run_is_gone_from_the_serve
 
 #[test]
 fn what_was_left_of_a_dropped_collection_is_deleted_once_there_is_one_again() {
-    let scene = scene(vec![Fault::new(Effect::DropCollection).on(Endpoint::DownloadSnapshot).collection(DOCS).first(1)]);
-    scene.backup().success().says(&["stays in the server's snapshot folder of \"docs\"", "delete it there by hand"]);
+    let scene = scene(vec![
+        Fault::new(Effect::DropCollection).on(Endpoint::DownloadSnapshot).collection(DOCS).first(1),
+    ]);
+    scene
+        .backup()
+        .success()
+        .says(&["stays in the server's snapshot folder of \"docs\"", "delete it there by hand"]);
     assert_eq!(scene.on_server().len(), 1);
 
     scene.backup().success();
@@ -94,7 +107,9 @@ fn what_was_left_of_a_dropped_collection_is_deleted_once_there_is_one_again() {
 
 #[test]
 fn a_person_can_take_what_is_out_of_reach_off_the_record() {
-    let scene = scene(vec![Fault::new(Effect::DropCollection).on(Endpoint::DownloadSnapshot).collection(DOCS).first(1)]);
+    let scene = scene(vec![
+        Fault::new(Effect::DropCollection).on(Endpoint::DownloadSnapshot).collection(DOCS).first(1),
+    ]);
     scene.backup().success();
 
     scene.place.run(&["prune", "--server-leftovers", "--yes"]).success().says(&["delete it there by hand"]);
@@ -139,7 +154,10 @@ fn a_target_that_is_dropped_before_its_safety_backup_is_not_restored_over() {
     place.run(&["backup"]).success();
     server.faults(|all| all.add(Fault::new(Effect::DropCollection).on(Endpoint::CollectionCluster).first(1)));
 
-    place.run(&["restore", "-c", DOCS, "--force"]).code(1).says(&["it was dropped meanwhile; run the restore again"]);
+    place
+        .run(&["restore", "-c", DOCS, "--force"])
+        .code(1)
+        .says(&["it was dropped meanwhile; run the restore again"]);
 
     assert!(server.requests_matching("POST", "/upload").is_empty());
     place.run(&["restore", "-c", DOCS]).success();

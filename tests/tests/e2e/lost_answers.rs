@@ -129,6 +129,7 @@ fn a_server_that_is_restarted_during_a_creation_ends_the_wait_and_is_asked_once_
     std::thread::sleep(Duration::from_millis(300));
     drop(server);
     running.until_it_says("looking for it in its list");
+    std::thread::sleep(Duration::from_millis(500));
     assert_eq!(place.status().current_run.expect("a run").stage.as_str(), "wait");
     let server = StandIn::start(Setup::empty().collection(docs()).port(port));
 
@@ -146,7 +147,10 @@ fn a_server_that_is_making_nothing_ends_the_wait() {
     let scene = Scene::with([Fault::new(cut)]);
     scene.configure(&[("create_timeout", "6h")]);
 
-    scene.backup().code(1).says(&["no answer to the creation of a snapshot, and Qdrant is making none", "504"]);
+    scene
+        .backup()
+        .code(1)
+        .says(&["no answer to the creation of a snapshot, and Qdrant is making none", "504"]);
 
     assert_eq!(scene.creations(), 2);
     scene.assert_failed(FailureKind::HttpStatus);

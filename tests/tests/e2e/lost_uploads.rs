@@ -23,7 +23,8 @@ fn restore(place: &Place, target: &StandIn) -> Ran {
 #[track_caller]
 fn assert_untouched(target: &StandIn) {
     assert_eq!(target.requests_matching("PUT", "/collections/").len(), 0);
-    assert_eq!(target.requests_matching("DELETE", "/collections/").len(), 0);
+    let dropped = target.requests_matching("DELETE", "/collections/");
+    assert!(dropped.iter().all(|request| request.path_and_query.contains("/snapshots/")));
 }
 
 #[test]
@@ -31,7 +32,9 @@ fn an_upload_that_lost_its_answer_is_unknown_and_nothing_of_it_is_touched() {
     for status in [408, 499, 502, 503, 504, 520, 521, 522, 523, 524, 530] {
         let (_source, place) = backed_up();
         let target = StandIn::start(Setup::empty());
-        target.faults(|all| all.add(Fault::new(Effect::AnswerAfter(Answer::status(status))).on(Endpoint::UploadSnapshot)));
+        target.faults(|all| {
+            all.add(Fault::new(Effect::AnswerAfter(Answer::status(status))).on(Endpoint::UploadSnapshot))
+        });
 
         restore(&place, &target).code(1).says(&["the server may still be restoring \"docs\""]);
 
@@ -106,9 +109,9 @@ fn no_collection_is_made_in_order_to_delete_an_uploaded_file() {
     let left = place.status().undeleted_snapshots;
     assert_eq!(target.snapshot_names(DOCS), [left[0].name.clone()]);
 
-    // The next restore makes the collection, and the one after it finds the file within reach.
+    // The next restore makes the collection, and so brings the file within reach.
+    target.state(|state| state.collections.clear());
     restore(&place, &target).success();
-    place.run(&["restore", "-c", DOCS, "--as", "beside", "--to", &target.url()]).success();
     assert_eq!(target.snapshot_names(DOCS), Vec::<String>::new());
     assert_eq!(place.status().undeleted_snapshots, []);
 }
