@@ -203,7 +203,12 @@ async fn ask(run: &Run<'_>, collection: &CollectionName) -> Result<Snapshot, Cre
             result = &mut creation => return result,
             () = tokio::time::sleep(ALIVE_INTERVAL) => match sign(run, &probe, collection).await {
                 Sign::Working | Sign::Unknown { .. } => run.session.heartbeat(),
-                Sign::Idle | Sign::Silent => {}
+                Sign::Idle => {}
+                Sign::Silent => {
+                    if probe.version().await.is_ok() {
+                        run.session.heartbeat();
+                    }
+                }
                 Sign::Restarted => return Err(CreateError::Cut(Error::Broken {
                     what: format!("creating a snapshot of \"{collection}\""),
                     cause: "Qdrant was restarted meanwhile".to_owned(),

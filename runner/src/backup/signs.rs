@@ -3,7 +3,7 @@
 use qdrant_backup_shared::CollectionName;
 
 use super::run::Run;
-use crate::qdrant::Client;
+use crate::qdrant::{Client, Telemetry};
 
 /// What a server shows of a creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,11 @@ pub async fn sign(run: &Run<'_>, client: &Client, collection: &CollectionName) -
         Ok(told) => told,
         // A proxy that does not let the question through, or a server that does not know it.
         Err(error) if error.is_answered() => return Sign::Unknown { same_process: false },
-        Err(_) => return Sign::Silent,
+        // It may be too busy to count, but not to say who it is.
+        Err(_) => match client.process().await {
+            Ok(process) => Telemetry::of(process),
+            Err(_) => return Sign::Silent,
+        },
     };
     let mut known = run.process.borrow_mut();
     let same_process = known.is_some() && told.process == *known;

@@ -37,6 +37,11 @@ struct Work {
 }
 
 impl Telemetry {
+    /// Of a server that tells no more than which process it is.
+    pub fn of(process: Option<String>) -> Self {
+        Self { process, collections: Collections::default() }
+    }
+
     /// How many snapshots of `collection` are being made; nothing when the server does not tell.
     pub fn creations(&self, collection: &CollectionName) -> Option<u64> {
         self.work(collection, |work| work.running_snapshots)
