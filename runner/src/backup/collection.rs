@@ -166,6 +166,9 @@ async fn attempt(
         Err(error) if error.calls_for_a_fresh_snapshot() => {
             run.session.warn(format!("\"{collection}\": {error}; trying once more with a fresh snapshot"));
             let client = run.context.client.clone();
+            if let Some(adopted) = work.adopted.take() {
+                leftovers::reconsider_adopted(run, &client, adopted).await;
+            }
             leftovers::clean_up(run, &client, collection).await;
             made = make_snapshot(run, collection, &before.sampled, work).await?;
             fetch(run, collection, id, &made, work).await?

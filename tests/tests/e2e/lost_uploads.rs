@@ -99,11 +99,10 @@ fn no_collection_is_made_in_order_to_delete_an_uploaded_file() {
         all.add(Fault::new(Effect::DropCollection).on(Endpoint::CollectionExists).first(1));
     });
 
-    restore(&place, &target).code(1).says(&[
-        "stays in the server's snapshot folder of \"docs\"",
-        "delete it there by hand",
-        "\"docs\" does not exist; to try again:",
-    ]);
+    restore(&place, &target)
+        .code(1)
+        .says(&["stays in the server's snapshot folder of \"docs\"", "delete it there by hand"])
+        .says(&["\"docs\" does not exist; to try again:"]);
 
     assert_untouched(&target);
     let left = place.status().undeleted_snapshots;
