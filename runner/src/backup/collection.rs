@@ -49,6 +49,8 @@ struct Work {
     stages: Stages,
     /// The snapshot that was found in the list because no answer named it, until that is dealt with.
     adopted: Option<Adopted>,
+    /// Whether a snapshot was made.
+    made: bool,
 }
 
 /// How the work on a collection ended.
@@ -63,7 +65,7 @@ pub enum Ended {
 pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
     let started_at = run.session.now();
     let begun = Instant::now();
-    let mut work = Work { stages: Stages::begin(Stage::Inspect), adopted: None };
+    let mut work = Work { stages: Stages::begin(Stage::Inspect), adopted: None, made: false };
     run.session.enter_stage(Stage::Inspect, collection);
 
     let mut result = attempt(run, collection, started_at, &mut work).await;
@@ -72,7 +74,7 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
         && let Err(error) = result.as_ref().map(|_| ())
         && error.is_not_found()
     {
-        // It was dropped and made again, or somebody deleted the snapshot.
+        // It was dropped and made again.
         run.session.warn(format!("\"{collection}\": {error}; the collection is listed, so beginning anew"));
         tidy_server(run, collection, work.adopted.take(), false).await;
         work.stages.enter(Stage::Inspect);
@@ -257,6 +259,7 @@ async fn make_snapshot(
     work.stages.enter(Stage::Create);
     run.session.enter_stage(Stage::Create, collection);
     let snapshot = creation::create(run, collection, &mut work.stages, &mut work.adopted).await?;
+    work.made = true;
     tracing::info!("Created snapshot for {collection} ({})", HumanBytes(snapshot.size_bytes));
     let points_after = run.context.client.count(collection).await?;
     let confirmed = sample::confirm(&run.context.client, collection, sampled).await;

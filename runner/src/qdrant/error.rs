@@ -153,7 +153,10 @@ impl Error {
     pub fn is_worth_another_creation(&self) -> bool {
         !matches!(
             self,
-            Self::Unauthorized { .. } | Self::Interrupted | Self::Status { status: 405 | 413 | 422, .. }
+            Self::Unauthorized { .. }
+                | Self::Unexpected { .. }
+                | Self::Interrupted
+                | Self::Status { status: 405 | 413 | 422, .. }
         )
     }
 

@@ -49,9 +49,15 @@ pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> R
     if let Some((status, begins_after, takes)) = cut {
         let (core, name, started) = (core.clone(), asked.route.collection.clone(), asked.started);
         let (node, effects) = (core.node, asked.effects.clone());
+        let at_once = begins_after.is_zero();
+        if at_once {
+            core.state().process.begin_restore(&name);
+        }
         tokio::spawn(async move {
             sleep(begins_after).await;
-            core.state().process.begin_restore(&name);
+            if !at_once {
+                core.state().process.begin_restore(&name);
+            }
             sleep(takes).await;
             drop(keep_and_restore(&core, node, &name, &file_name, content, &effects, started).await);
             core.state().process.end_restore(&name);

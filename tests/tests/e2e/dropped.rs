@@ -120,7 +120,7 @@ fn a_person_can_take_what_is_out_of_reach_off_the_record() {
 #[test]
 fn a_collection_that_is_dropped_and_made_again_is_backed_up() {
     // The 404 is all that is seen of it.
-    for endpoint in [Endpoint::CountPoints, Endpoint::CreateSnapshot, Endpoint::DownloadSnapshot] {
+    for endpoint in [Endpoint::CollectionCluster, Endpoint::CountPoints, Endpoint::CreateSnapshot] {
         let scene = scene(vec![Fault::status(404).on(endpoint).collection(DOCS).first(1)]);
 
         scene.backup().success();
