@@ -70,7 +70,9 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
 
     let mut result = attempt(run, collection, started_at, &mut work).await;
     let mut dropped = is_dropped(run, collection, &result).await;
+    // Snapshots outlive their collection: one that is not found once it was made was deleted by somebody.
     if !dropped
+        && !work.made
         && let Err(error) = result.as_ref().map(|_| ())
         && error.is_not_found()
     {
