@@ -83,6 +83,13 @@ fn another(listed: &[OsString], name: &str) -> Option<String> {
     Some(like_it.map_or_else(|| "something else".to_owned(), |listed| listed.display().to_string()))
 }
 
+/// Removes the directory of `collection` if nothing is in it.
+pub fn remove_empty_directory(layout: &Layout, collection: &CollectionName) {
+    if let Err(error) = fs::remove_dir(layout.collection(collection)) {
+        tracing::debug!("{}: {error}", layout.collection(collection).display());
+    }
+}
+
 /// Begins the archive of a backup.
 ///
 /// # Errors

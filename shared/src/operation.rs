@@ -41,6 +41,8 @@ open_enum! {
         WaitForServer = "wait_for_server",
         /// The server is writing a snapshot.
         Create = "create",
+        /// Waiting for what cannot be hurried: a snapshot whose creation was not answered.
+        Wait = "wait",
         /// The snapshot is on its way to the archive.
         Download = "download",
         /// The archive is made durable and its manifest written.

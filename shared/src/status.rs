@@ -50,6 +50,9 @@ pub struct Status {
     /// Creations that had no answer when their run ended, and of which nothing was seen yet.
     #[serde(default)]
     pub unanswered_creations: Vec<Creating>,
+    /// Uploads that had no answer: for as long as the server may be at work on one, its file is not touched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered_uploads: Vec<UnansweredUpload>,
     /// Backups that a prune has decided to delete and is deleting. What a killed one left of them, the next finishes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pruning: Vec<PrunedBackup>,
@@ -132,6 +135,16 @@ pub struct ServerSnapshot {
     /// Its checksum, where the server gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Sha256Digest>,
+}
+
+/// A file that was sent to a server to be restored, and of which nothing was heard again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UnansweredUpload {
+    /// The file, as it stands in the undeleted snapshots too.
+    pub file: ServerSnapshot,
+    /// When it was known that no answer would come, by our clock.
+    pub unanswered_at: DateTime<Utc>,
 }
 
 /// A backup that a prune has decided to delete.
@@ -222,6 +235,7 @@ impl Status {
             undeleted_snapshots: Vec::new(),
             suspected_leftovers: Vec::new(),
             unanswered_creations: Vec::new(),
+            unanswered_uploads: Vec::new(),
             pruning: Vec::new(),
             retired_collections: BTreeSet::new(),
             retention_seconds: None,

@@ -10,10 +10,10 @@ use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope, ServerChe
 use qdrant_backup_shared::operation::{Outcome, Stage};
 use qdrant_backup_shared::points_sample::{PointsSample, SampledPoint};
 use qdrant_backup_shared::run_report::CollectionReport;
-use qdrant_backup_shared::status::Creating;
 use qdrant_backup_shared::{CollectionName, FailureKind};
 use tokio::task::spawn_blocking;
 
+use super::creation::Adopted;
 use super::error::BackupError;
 use super::run::Run;
 use super::stages::Stages;
@@ -47,18 +47,43 @@ struct Made {
 /// What is known of the work on a collection while it goes on.
 struct Work {
     stages: Stages,
-    /// The creation without an answer whose snapshot was found in the list, until that is dealt with.
-    adopted: Option<Creating>,
+    /// The snapshot that was found in the list because no answer named it, until that is dealt with.
+    adopted: Option<Adopted>,
+    /// Whether a snapshot was made.
+    made: bool,
+}
+
+/// How the work on a collection ended.
+pub enum Ended {
+    /// There is something to report.
+    Reported(CollectionReport),
+    /// Somebody dropped the collection meanwhile, so there is nothing to back up.
+    Dropped(CollectionName),
 }
 
 /// Backs up `collection`, whatever it takes, and reports how that ended. Never stops the run.
-pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> CollectionReport {
+pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
     let started_at = run.session.now();
     let begun = Instant::now();
-    let mut work = Work { stages: Stages::begin(Stage::Inspect), adopted: None };
+    let mut work = Work { stages: Stages::begin(Stage::Inspect), adopted: None, made: false };
     run.session.enter_stage(Stage::Inspect, collection);
 
-    let result = attempt(run, collection, started_at, &mut work).await;
+    let mut result = attempt(run, collection, started_at, &mut work).await;
+    let mut dropped = is_dropped(run, collection, &result).await;
+    // Snapshots outlive their collection: one that is not found once it was made was deleted by somebody.
+    if !dropped
+        && !work.made
+        && let Err(error) = result.as_ref().map(|_| ())
+        && error.is_not_found()
+    {
+        // It was dropped and made again.
+        run.session.warn(format!("\"{collection}\": {error}; the collection is listed, so beginning anew"));
+        tidy_server(run, collection, work.adopted.take(), false).await;
+        work.stages.enter(Stage::Inspect);
+        run.session.enter_stage(Stage::Inspect, collection);
+        result = attempt(run, collection, started_at, &mut work).await;
+        dropped = is_dropped(run, collection, &result).await;
+    }
 
     let interrupted = matches!(&result, Err(error) if error.kind() == FailureKind::Interrupted);
     work.stages.enter(Stage::Cleanup);
@@ -66,6 +91,15 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> CollectionRe
     // The server may be slow to answer, and whoever looks should see what is waited for.
     run.session.show_status();
     tidy_server(run, collection, work.adopted, interrupted).await;
+    if dropped {
+        run.session.leave(collection);
+        run.session.warn(format!(
+            "collection \"{collection}\" was dropped while the run was under way: nothing of it was backed up"
+        ));
+        // Of one that has no backups.
+        store::remove_empty_directory(&run.layout, collection);
+        return Ended::Dropped(collection.clone());
+    }
 
     let mut report = CollectionReport::new(collection.clone(), started_at);
     report.duration_seconds = begun.elapsed().as_secs_f64();
@@ -96,7 +130,25 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> CollectionRe
         entry.enter(&report);
         entry.on_server = Some(true);
     });
-    report
+    Ended::Reported(report)
+}
+
+/// Whether the work failed because the collection is not there any more. Only the list says so: a 404 may be a proxy's, and what
+/// a server says of a collection that is being dropped is not always a 404.
+async fn is_dropped<T>(run: &Run<'_>, collection: &CollectionName, result: &Result<T, BackupError>) -> bool {
+    let Err(error) = result else { return false };
+    if !error.may_be_a_dropped_collection() {
+        return false;
+    }
+    let client = run.context.client.clone();
+    let client = if error.is_not_found() { client } else { client.asking_once() };
+    match client.collections().await {
+        Ok(listed) => !listed.contains(collection),
+        Err(error) => {
+            tracing::debug!("{error}");
+            false
+        }
+    }
 }
 
 fn checksum_words(manifest: &Manifest) -> &'static str {
@@ -118,6 +170,9 @@ async fn attempt(
         Err(error) if error.calls_for_a_fresh_snapshot() => {
             run.session.warn(format!("\"{collection}\": {error}; trying once more with a fresh snapshot"));
             let client = run.context.client.clone();
+            if let Some(adopted) = work.adopted.take() {
+                leftovers::reconsider_adopted(run, &client, adopted).await;
+            }
             leftovers::clean_up(run, &client, collection).await;
             made = make_snapshot(run, collection, &before.sampled, work).await?;
             fetch(run, collection, id, &made, work).await?
@@ -141,11 +196,7 @@ async fn attempt(
 
 async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Before, BackupError> {
     let client = run.context.client.clone();
-    let cluster = match client.collection_cluster(collection).await {
-        // It was listed a moment ago.
-        Err(error) if error.is_not_found() => return Err(BackupError::NoSuchCollection),
-        other => other?,
-    };
+    let cluster = client.collection_cluster(collection).await?;
     run.see_peers(cluster.peer_ids());
     let shards = cluster.uncovered_shards();
     if !shards.is_empty() {
@@ -214,7 +265,8 @@ async fn make_snapshot(
 ) -> Result<Made, BackupError> {
     work.stages.enter(Stage::Create);
     run.session.enter_stage(Stage::Create, collection);
-    let snapshot = creation::create(run, collection, &mut work.adopted).await?;
+    let snapshot = creation::create(run, collection, &mut work.stages, &mut work.adopted).await?;
+    work.made = true;
     tracing::info!("Created snapshot for {collection} ({})", HumanBytes(snapshot.size_bytes));
     let points_after = count(run, collection).await?;
     let confirmed = sample::confirm(&run.context.client, collection, sampled).await;
@@ -367,7 +419,7 @@ fn describe(
 async fn tidy_server(
     run: &Run<'_>,
     collection: &CollectionName,
-    adopted: Option<Creating>,
+    adopted: Option<Adopted>,
     interrupted: bool,
 ) {
     if run.context.options.keep_server_snapshots {
@@ -381,8 +433,8 @@ async fn tidy_server(
     }
     let client = &run.context.client;
     let client = if interrupted { client.for_cleanup(LAST_REQUESTS) } else { client.clone() };
-    if let Some(creating) = adopted {
-        leftovers::reconsider_adopted(run, &client, creating).await;
+    if let Some(adopted) = adopted {
+        leftovers::reconsider_adopted(run, &client, adopted).await;
     }
     leftovers::clean_up(run, &client, collection).await;
 }

@@ -1,8 +1,8 @@
-//! Having the server make a snapshot, also when its answer never arrives.
+//! Having the server make a snapshot, also when its answer never arrives or says something else.
 //!
-//! Qdrant goes on making a snapshot when the client hangs up, and nobody is ever told its name. So the intent is
-//! written to the status first, with what the list showed before, and a creation without an answer is looked
-//! for in the list afterwards.
+//! Qdrant goes on making a snapshot when the client hangs up, a proxy may say anything in its place, and nobody is ever told the
+//! name. So the intent is written to the status first, with what the list showed before, and after any error the list is
+//! looked at again before another one is asked for.
 
 use std::time::{Duration, Instant};
 
@@ -11,22 +11,32 @@ use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::status::{Creating, ListedSnapshot, ServerSnapshot};
 use qdrant_backup_shared::{CollectionName, Status};
 
+use super::awaiting::{Looked, look_for};
 use super::error::BackupError;
 use super::run::Run;
+use super::signs::{Sign, sign};
+use super::stages::Stages;
 use crate::qdrant::{CreateError, Error, Snapshot, SnapshotList};
 
-/// A snapshot stamped this close to our request, by the server's own clock, is taken for ours.
-const STAMP_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
-/// Between looks at the list: short at first, for most cut answers follow short creations.
-const FIRST_LOOK: Duration = Duration::from_millis(500);
-const LONGEST_LOOK: Duration = Duration::from_secs(30);
+/// How often it is asked, during a creation, whether the server still is at it.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A snapshot that was found in the list because no answer named it.
+#[derive(Debug, Clone)]
+pub struct Adopted {
+    /// The creation that it is taken to be of.
+    pub creating: Creating,
+    /// The snapshot.
+    pub snapshot: Snapshot,
+}
 
 /// Has the server make a snapshot of `collection` and records in the status that it is ours to delete. One that was found in the
-/// list because no answer came goes into `adopted`.
+/// list because no answer named it goes into `adopted`.
 pub async fn create(
     run: &Run<'_>,
     collection: &CollectionName,
-    adopted: &mut Option<Creating>,
+    stages: &mut Stages,
+    adopted: &mut Option<Adopted>,
 ) -> Result<Snapshot, BackupError> {
     let mut before = run.context.client.snapshots(collection).await?;
     if stamped_this_second(&before, collection) {
@@ -40,31 +50,14 @@ pub async fn create(
             current.begin_creating(creating.clone());
         }
     });
-    let requested = Instant::now();
-    let result = match ask(run, collection).await {
-        Ok(snapshot) => Ok((snapshot, Vec::new())),
-        Err(CreateError::Failed(error)) => Err(error.into()),
-        // It is most likely on the server now, under a name that we do not know.
-        Err(CreateError::Unreadable(error) | CreateError::Cut(error @ Error::Interrupted)) => {
-            run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()));
-            Err(error.into())
-        }
-        Err(CreateError::Cut(error)) => {
-            run.session
-                .warn(format!("{error}; Qdrant may still be making it, so looking for it in its list"));
-            let found = look_for(run, &creating, requested, &error).await;
-            match &found {
-                Ok((_, others)) if others.is_empty() => *adopted = Some(creating.clone()),
-                Ok(_) => {}
-                Err(_) => {
-                    run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()))
-                }
-            }
-            found
-        }
-    };
-    let (snapshot, others) = match result {
-        Ok(found) => found,
+    let mut in_doubt = false;
+    let result = ask_and_look(run, &creating, stages, &mut in_doubt).await;
+    if in_doubt {
+        // What comes of it may yet appear in the list.
+        run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()));
+    }
+    let made = match result {
+        Ok(made) => made,
         Err(error) => {
             run.session.amend_status(|status| clear(status, &creating));
             return Err(error);
@@ -76,6 +69,15 @@ pub async fn create(
         node_url: url.clone(),
         name: snapshot.name.as_str().to_owned(),
         checksum: snapshot.checksum,
+    };
+    let (snapshot, others) = match made {
+        Made::Named(snapshot) => (snapshot, Vec::new()),
+        Made::Found { snapshot, others } => {
+            if others.is_empty() {
+                *adopted = Some(Adopted { creating: creating.clone(), snapshot: snapshot.clone() });
+            }
+            (snapshot, others)
+        }
     };
     // Written once for both: each write costs two syncs.
     run.session.enter_stage(Stage::Download, collection);
@@ -89,6 +91,74 @@ pub async fn create(
         }
     });
     Ok(snapshot)
+}
+
+/// The snapshot that a creation gave.
+enum Made {
+    /// The answer named it.
+    Named(Snapshot),
+    /// It was found in the list; where several may be it, all of them are in `others`.
+    Found { snapshot: Snapshot, others: Vec<Snapshot> },
+}
+
+/// Asks, and after an error looks for what came of it. Asks once more when nothing did; a server that is too busy, as often
+/// as any other request. `in_doubt` says whether a snapshot may appear of which nothing was seen.
+async fn ask_and_look(
+    run: &Run<'_>,
+    creating: &Creating,
+    stages: &mut Stages,
+    in_doubt: &mut bool,
+) -> Result<Made, BackupError> {
+    let collection = &creating.collection;
+    let client = run.context.client.clone();
+    let mut retries = 0;
+    loop {
+        let requested = Instant::now();
+        let error = match ask(run, collection).await {
+            Ok(snapshot) => return Ok(Made::Named(snapshot)),
+            Err(CreateError::NotSent(error)) => return Err(error.into()),
+            Err(CreateError::Cut(error @ Error::Interrupted)) => {
+                *in_doubt = true;
+                return Err(error.into());
+            }
+            Err(CreateError::Cut(error)) => {
+                run.session
+                    .warn(format!("{error}; Qdrant may still be making it, so looking for it in its list"));
+                error
+            }
+            Err(CreateError::Answered(error)) => error,
+        };
+        stages.enter(Stage::Wait);
+        run.session.enter_stage(Stage::Wait, collection);
+        run.session.show_status();
+        let looked = look_for(run, creating, requested, &error).await;
+        stages.enter(Stage::Create);
+        run.session.enter_stage(Stage::Create, collection);
+        let (certain, failure) = match looked {
+            Ok(Looked::Found { snapshot, others }) => {
+                if error.is_answered() {
+                    run.session.warn(format!("{error}; a snapshot was made all the same"));
+                }
+                tracing::info!("Found snapshot {} of {collection}", snapshot.name);
+                return Ok(Made::Found { snapshot, others });
+            }
+            Ok(Looked::Nothing { certain, failure }) => (certain, failure),
+            // The list is gone with its collection.
+            Err(error) if error.is_not_found() => return Err(error.into()),
+            Err(error) => {
+                *in_doubt = true;
+                return Err(error.into());
+            }
+        };
+        *in_doubt |= !certain && error.may_have_been_carried_out();
+        let most = if error.is_busy() { client.retries().max(1) } else { 1 };
+        if retries >= most || !(certain || error.is_answered()) || !error.is_worth_another_creation() {
+            return Err(failure);
+        }
+        run.session.warn(format!("{failure}; no snapshot came of it, so asking once more"));
+        client.pause_before_retry(retries, &error).await?;
+        retries += 1;
+    }
 }
 
 /// Whether the list has a snapshot of the second that it is on the server. Names are to the second, so another creation
@@ -122,106 +192,27 @@ fn intent(run: &Run<'_>, collection: &CollectionName, before: &SnapshotList, lis
     }
 }
 
-/// Asks, and moves the heartbeat for as long as the server answers other questions meanwhile.
+/// Asks, and moves the heartbeat for as long as the server may be at it. Ends when the process that was asked is no more.
 async fn ask(run: &Run<'_>, collection: &CollectionName) -> Result<Snapshot, CreateError> {
-    let client = &run.context.client;
-    client.while_it_lives(|| run.session.heartbeat(), client.create_snapshot(collection)).await
-}
-
-/// Looks for what a creation without an answer left in the list. Several candidates are all given as `others`.
-async fn look_for(
-    run: &Run<'_>,
-    creating: &Creating,
-    requested: Instant,
-    cause: &Error,
-) -> Result<(Snapshot, Vec<Snapshot>), BackupError> {
     let client = run.context.client.clone();
-    let limit = client.create_timeout();
-    let mut pause = FIRST_LOOK;
+    let probe = client.for_cleanup(Duration::from_secs(10));
+    let mut creation = pin!(client.create_snapshot(collection));
     loop {
-        match client.snapshots(&creating.collection).await {
-            Ok(list) => {
-                run.session.heartbeat();
-                let mut found = candidates(creating, &list);
-                match found.len() {
-                    0 => {}
-                    1 => {
-                        let snapshot = found.remove(0);
-                        tracing::info!("Found snapshot {} of {}", snapshot.name, creating.collection);
-                        return Ok((snapshot, Vec::new()));
-                    }
-                    several => {
-                        let snapshot = found[0].clone();
-                        run.session.warn(format!(
-                            "{several} snapshots of \"{}\" appeared where one was asked for: using {}, deleting none",
-                            creating.collection, snapshot.name
-                        ));
-                        return Ok((snapshot, found));
+        tokio::select! {
+            result = &mut creation => return result,
+            () = tokio::time::sleep(ALIVE_INTERVAL) => match sign(run, &probe, collection).await {
+                Sign::Working | Sign::Unknown { .. } => run.session.heartbeat(),
+                Sign::Idle => {}
+                Sign::Silent => {
+                    if probe.version().await.is_ok() {
+                        run.session.heartbeat();
                     }
                 }
+                Sign::Restarted => return Err(CreateError::Cut(Error::Broken {
+                    what: format!("creating a snapshot of \"{collection}\""),
+                    cause: "Qdrant was restarted meanwhile".to_owned(),
+                })),
             }
-            Err(Error::Interrupted) => return Err(Error::Interrupted.into()),
-            Err(error) => tracing::debug!("{error}"),
         }
-        let left = limit.saturating_sub(requested.elapsed());
-        if left.is_zero() {
-            return Err(BackupError::NeverAppeared { limit, cause: cause.to_string() });
-        }
-        client.pause(pause.min(left)).await?;
-        pause = (pause * 2).min(LONGEST_LOOK);
-    }
-}
-
-/// What is new in the list and bears a stamp close to our request, oldest first.
-pub fn candidates(creating: &Creating, list: &SnapshotList) -> Vec<Snapshot> {
-    let requested = creating.requested_at_server.unwrap_or(creating.requested_at);
-    let mut found: Vec<Snapshot> =
-        list.snapshots
-            .iter()
-            .filter(|snapshot| {
-                let known = creating.listed_before.iter().any(|before| {
-                    before.name == snapshot.name.as_str() && before.checksum == snapshot.checksum
-                });
-                let stamp = snapshot.name.stamped_at(&creating.collection);
-                !known && stamp.is_some_and(|stamp| (stamp - requested).abs() <= STAMP_TOLERANCE)
-            })
-            .cloned()
-            .collect();
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::qdrant::SnapshotName;
-
-    fn snapshot(name: &str, digit: &str) -> Snapshot {
-        Snapshot {
-            name: SnapshotName::new(name).unwrap(),
-            size_bytes: 1,
-            checksum: Some(digit.repeat(64).parse().unwrap()),
-        }
-    }
-
-    #[test]
-    fn only_new_snapshots_stamped_close_to_the_request_are_candidates() {
-        let old = snapshot("a-1-2026-11-23-00-53-51.snapshot", "1");
-        let creating = Creating {
-            collection: CollectionName::new("a").unwrap(),
-            node_url: "http://x/".to_owned(),
-            requested_at: "2001-01-01T00:00:00Z".parse().unwrap(),
-            requested_at_server: Some("2026-11-23T00:53:52.4Z".parse().unwrap()),
-            listed_before: vec![ListedSnapshot { name: old.name.to_string(), checksum: old.checksum }],
-        };
-        let list = |snapshots: &[Snapshot]| SnapshotList { snapshots: snapshots.to_vec(), server_time: None };
-        let ours = snapshot("a-1-2026-11-23-00-53-54.snapshot", "2");
-        let late = snapshot("a-1-2026-11-23-00-53-56.snapshot", "3");
-        let foreign = snapshot("nightly.snapshot", "4");
-        assert_eq!(candidates(&creating, &list(&[old.clone(), late, ours.clone(), foreign])), [ours]);
-        // Made in the same second as one that was there before, it has that one's name.
-        let replaced = snapshot("a-1-2026-11-23-00-53-51.snapshot", "5");
-        assert_eq!(candidates(&creating, &list(std::slice::from_ref(&replaced))), [replaced]);
-        assert_eq!(candidates(&creating, &list(&[old])), []);
     }
 }

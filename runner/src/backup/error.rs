@@ -1,6 +1,7 @@
 //! Why the backup of a collection failed.
 
 use std::io;
+use std::time::Duration;
 
 use indicatif::HumanBytes;
 use qdrant_backup_shared::digest::Sha256Digest;
@@ -66,12 +67,26 @@ pub enum BackupError {
         available: u64,
     },
     /// No creation response came, and the list never showed the snapshot.
-    #[error("no answer to the creation of a snapshot, and none appeared within {} (qdrant.create_timeout): {cause}", humantime::format_duration(*.limit))]
+    #[error(
+        "no answer to the creation of a snapshot, and none appeared within {} (qdrant.create_timeout): {cause}",
+        humantime::format_duration(Duration::from_secs(limit.as_secs()))
+    )]
     NeverAppeared {
         /// How long it was looked for.
-        limit: std::time::Duration,
+        limit: Duration,
         /// Why there was no answer.
-        cause: String,
+        cause: qdrant::Error,
+    },
+    /// No creation response came, and none is being made.
+    #[error(
+        "no answer to the creation of a snapshot, and {}: {cause}",
+        if *restarted { "Qdrant was restarted meanwhile; look at its log" } else { "Qdrant is making none" }
+    )]
+    NotBeingMade {
+        /// Whether the server was restarted, and not only idle.
+        restarted: bool,
+        /// Why there was no answer.
+        cause: qdrant::Error,
     },
     /// A configuration file that was to be backed up.
     #[error("backup.include_files: {problem}")]
@@ -108,9 +123,42 @@ impl BackupError {
             Self::Contents { .. } => FailureKind::ArchiveCorrupt,
             Self::NoRoom { .. } => FailureKind::NoSpace,
             Self::NeverAppeared { .. } => FailureKind::Timeout,
+            Self::NotBeingMade { cause, .. } => cause.kind(),
             Self::Files { .. } => FailureKind::Io,
             Self::Io { source, .. } => io_kind(source),
         }
+    }
+
+    /// What the server or the way to it failed with; nothing when it was not these.
+    pub fn request(&self) -> Option<&qdrant::Error> {
+        match self {
+            Self::Qdrant(error)
+            | Self::Stream(StreamError::Download(error) | StreamError::BeginAgain(error))
+            | Self::NeverAppeared { cause: error, .. }
+            | Self::NotBeingMade { cause: error, .. } => Some(error),
+            Self::Stream(StreamError::Write(_) | StreamError::Internal(_))
+            | Self::NoSuchCollection
+            | Self::ShardsUncovered { .. }
+            | Self::SizeMismatch { .. }
+            | Self::ChecksumMismatch { .. }
+            | Self::EmptySnapshot { .. }
+            | Self::Contents { .. }
+            | Self::NoRoom { .. }
+            | Self::Files { .. }
+            | Self::Io { .. } => None,
+        }
+    }
+
+    /// Whether the server does not know what was asked for.
+    pub fn is_not_found(&self) -> bool {
+        self.request().is_some_and(qdrant::Error::is_not_found)
+    }
+
+    /// Whether a collection that is no longer there may be the reason.
+    pub fn may_be_a_dropped_collection(&self) -> bool {
+        let shown =
+            matches!(self, Self::ShardsUncovered { .. } | Self::EmptySnapshot { .. } | Self::Contents { .. });
+        shown || self.request().is_some_and(|error| !matches!(error, qdrant::Error::Interrupted))
     }
 
     /// Whether a fresh snapshot may do better: what came is not what was made.

@@ -4,9 +4,11 @@ use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::status::{Creating, ServerSnapshot};
 use qdrant_backup_shared::text::one_line;
 
-use super::creation::candidates;
+use super::awaiting::Fresh;
+use super::creation::Adopted;
 use super::run::Run;
 use crate::qdrant::{Client, Error, Snapshot, SnapshotName};
+use crate::restore::{may_be_at_work, still_at_work, unanswered};
 
 /// What became of a snapshot that was to be deleted.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Deletion {
     Gone,
     /// Another one has its name now, so it is not ours to delete.
     Replaced,
+    /// Its collection is gone: it lies on the server's disk, where nothing reaches it until there is one of that name again.
+    Unreachable,
 }
 
 /// Deletes `snapshot`, but only while the list shows that name with that checksum.
@@ -24,8 +28,7 @@ pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<D
     let Ok(name) = SnapshotName::new(&snapshot.name) else { return Ok(Deletion::Gone) };
     let list = match client.snapshots(&snapshot.collection).await {
         Ok(list) => list,
-        // Without its collection a snapshot cannot be reached, so it cannot be deleted either.
-        Err(error) if error.is_not_found() => return Ok(Deletion::Gone),
+        Err(error) if error.is_not_found() => return Ok(Deletion::Unreachable),
         Err(error) => return Err(error),
     };
     let Some(listed) = list.snapshots.iter().find(|listed| listed.name == name) else {
@@ -47,17 +50,29 @@ pub async fn clean_up(run: &Run<'_>, client: &Client, collection: &CollectionNam
     let mut recorded = run.session.status(|status| status.undeleted_snapshots.clone());
     recorded.retain(|snapshot| snapshot.collection == *collection && snapshot.node_url == client.url());
     for snapshot in recorded {
+        let unanswered_at = run.session.status(|status| unanswered(status, &snapshot));
+        if may_be_at_work(client, &snapshot, unanswered_at, run.session.now()).await {
+            run.session.warn(still_at_work(&snapshot));
+            continue;
+        }
         match delete_ours(client, &snapshot).await {
             Ok(deletion) => {
                 tracing::debug!("Snapshot {} on the server: {deletion:?}", one_line(&snapshot.name));
-                if deletion == Deletion::Replaced {
-                    run.session.warn(format!(
+                match deletion {
+                    Deletion::Deleted | Deletion::Gone => {}
+                    Deletion::Replaced => run.session.warn(format!(
                         "snapshot {} of \"{collection}\" on the server is another one than was made for this backup; left alone",
                         snapshot.name
-                    ));
+                    )),
+                    Deletion::Unreachable => {
+                        run.session.warn(unreachable(&snapshot));
+                        continue;
+                    }
                 }
-                run.session
-                    .amend_status(|status| status.undeleted_snapshots.retain(|entry| *entry != snapshot));
+                run.session.amend_status(|status| {
+                    status.undeleted_snapshots.retain(|entry| *entry != snapshot);
+                    status.unanswered_uploads.retain(|upload| upload.file != snapshot);
+                });
             }
             Err(error) => run
                 .session
@@ -66,16 +81,29 @@ pub async fn clean_up(run: &Run<'_>, client: &Client, collection: &CollectionNam
     }
 }
 
-/// Looks again before an adopted snapshot is deleted: when by now several fit the creation that had no answer, which is ours
+/// What to say of a snapshot of ours that only a person can delete.
+pub fn unreachable(snapshot: &ServerSnapshot) -> String {
+    format!(
+        "{} stays in the server's snapshot folder of \"{}\", which cannot be reached because there is no such collection; delete it \
+         there by hand, or a later run deletes it once there is one again",
+        snapshot.name, snapshot.collection
+    )
+}
+
+/// Looks again before an adopted snapshot is deleted: when by now others fit the creation that named none, which is ours
 /// cannot be told, so none is ours to delete.
-pub async fn reconsider_adopted(run: &Run<'_>, client: &Client, creating: Creating) {
-    let found = match client.snapshots(&creating.collection).await {
-        Ok(list) => candidates(&creating, &list),
+pub async fn reconsider_adopted(run: &Run<'_>, client: &Client, adopted: Adopted) {
+    let Adopted { creating, snapshot } = adopted;
+    let mut found = match client.snapshots(&creating.collection).await {
+        Ok(list) => Fresh::of(&creating, &list).candidates(),
         // What cannot be looked at is not deleted either: the same list comes before every deletion.
         Err(_) => return,
     };
-    if found.len() < 2 {
+    if found.iter().all(|other| *other == snapshot) {
         return;
+    }
+    if !found.contains(&snapshot) {
+        found.push(snapshot);
     }
     run.session.warn(format!(
         "{} snapshots of \"{}\" have appeared where one was asked for: deleting none",
@@ -109,6 +137,13 @@ pub async fn settle_earlier(run: &Run<'_>) {
     collections.sort();
     collections.dedup();
     for collection in &collections {
+        if !run.lists(collection) {
+            // Said when that happened.
+            tracing::info!(
+                "What an earlier run left on the server for {collection} cannot be reached without that collection"
+            );
+            continue;
+        }
         tracing::info!("Deleting what an earlier run left on the server for {collection}");
         clean_up(run, &client, collection).await;
     }
@@ -132,10 +167,13 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
             return;
         }
     };
-    let found: Vec<ServerSnapshot> = candidates(creating, &list)
+    let ours = run.session.status(|status| status.undeleted_snapshots.clone());
+    let found: Vec<ServerSnapshot> = Fresh::of(creating, &list)
+        .candidates()
         .iter()
         .map(|snapshot| entry(creating, client, snapshot))
         .filter(|snapshot| !run.session.status(|status| status.suspected_leftovers.contains(snapshot)))
+        .filter(|snapshot| !ours.contains(snapshot))
         .collect();
     for snapshot in &found {
         run.session.warn(format!(

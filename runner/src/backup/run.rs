@@ -12,7 +12,7 @@ use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout};
 
-use super::collection;
+use super::collection::{self, Ended};
 use super::error::BackupError;
 use super::leftovers;
 use super::shared_session::SharedSession;
@@ -67,6 +67,8 @@ pub struct Run<'a> {
     pub(super) layout: Layout,
     pub(super) aliases: Vec<Alias>,
     pub(super) qdrant_version: Option<String>,
+    /// The server's process, as far as it tells: what another one was asked for died with it.
+    pub(super) process: RefCell<Option<String>>,
     listed: Vec<CollectionName>,
     seen_peers: RefCell<BTreeSet<u64>>,
 }
@@ -86,6 +88,7 @@ pub async fn back_up(session: &mut Session, context: &BackupContext) {
         session: SharedSession::new(session),
         aliases: Vec::new(),
         qdrant_version: None,
+        process: RefCell::default(),
         listed: Vec::new(),
         seen_peers: RefCell::default(),
     };
@@ -114,6 +117,11 @@ impl Run<'_> {
                 self.context.client.url()
             ));
         }
+    }
+
+    /// Whether the server listed `collection` when the run began.
+    pub(super) fn lists(&self, collection: &CollectionName) -> bool {
+        self.listed.contains(collection)
     }
 
     /// The work itself. Collections that fail are in `reports`; an error is one that ends the run.
@@ -155,6 +163,8 @@ impl Run<'_> {
         }
         let (selected, absent) = self.select()?;
         self.aliases = client.aliases().await.map_err(request)?;
+        // Many proxies do not let this through; then it is unknown.
+        *self.process.get_mut() = client.process().await.ok().flatten();
         leftovers::settle_earlier(self).await;
         tracing::info!(
             "Backing up {} of {} collections of Qdrant {version} at {} to {}",
@@ -173,16 +183,46 @@ impl Run<'_> {
             .map(|collection| collection::back_up(run, collection))
             .buffer_unordered(at_once);
         let done = reports.len();
-        while let Some(report) = under_way.next().await {
-            reports.push(report);
+        let mut dropped = Vec::new();
+        while let Some(ended) = under_way.next().await {
+            match ended {
+                Ended::Reported(report) => reports.push(report),
+                Ended::Dropped(collection) => dropped.push(collection),
+            }
         }
+        drop(under_way);
         let reports = reports.get(done..).unwrap_or_default();
         let interrupted = reports.iter().find(|report| report.outcome == Outcome::Interrupted);
-        if interrupted.is_some() || reports.len() < selected.len() {
+        if interrupted.is_some() || reports.len() + dropped.len() < selected.len() {
             let message = "interrupted by a signal".to_owned();
             let failure = interrupted.and_then(|report| report.failure.clone());
             return Err(failure.unwrap_or(Failure { kind: FailureKind::Interrupted, message }));
         }
+        self.note_dropped(&dropped).await
+    }
+
+    /// Notes collections that were dropped while the run was under way. A server that lists none at all any more has lost them.
+    async fn note_dropped(&mut self, dropped: &[CollectionName]) -> Result<(), Failure> {
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        let client = &self.context.client;
+        let listed = client.collections().await.map_err(|error| BackupError::from(error).to_failure())?;
+        if listed.is_empty()
+            && let Some(message) =
+                self.session.with(|session| guards::emptied_server(client.url(), session.catalog()))
+        {
+            return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
+        }
+        let gone: Vec<&CollectionName> = dropped.iter().filter(|name| !listed.contains(name)).collect();
+        self.listed.retain(|name| !gone.contains(&name));
+        self.session.amend_status(|status| {
+            for name in gone {
+                if let Some(entry) = status.collections.get_mut(name) {
+                    entry.on_server = Some(false);
+                }
+            }
+        });
         Ok(())
     }
 

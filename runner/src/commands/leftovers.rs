@@ -5,7 +5,7 @@ use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::{Layout, Status};
 
 use super::{Refusal, client, listen, place};
-use crate::backup::{Deletion, delete_ours};
+use crate::backup::{Deletion, delete_ours, unreachable};
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::output;
@@ -62,7 +62,7 @@ fn recorded(status: &Status) -> Vec<(ServerSnapshot, &'static str)> {
 async fn state(client: &Client, snapshot: &ServerSnapshot) -> Result<&'static str, Error> {
     let list = match client.snapshots(&snapshot.collection).await {
         Ok(list) => list,
-        Err(error) if error.is_not_found() => return Ok("gone"),
+        Err(error) if error.is_not_found() => return Ok("out of reach: its collection is gone"),
         Err(error) => return Err(error),
     };
     let Ok(name) = SnapshotName::new(&snapshot.name) else { return Ok("gone") };
@@ -109,6 +109,10 @@ async fn delete(
                     Deletion::Gone => {
                         tracing::info!("Snapshot {name} of {collection} is not on the server any more");
                     }
+                    // Whoever passes --yes has been told where it lies, and knows better than we can.
+                    Deletion::Unreachable => {
+                        tracing::warn!("{}; no longer on record", unreachable(&snapshot));
+                    }
                     Deletion::Replaced => tracing::warn!(
                         "Another snapshot of {collection} is called {name} now; left alone, and no longer taken for ours"
                     ),
@@ -117,6 +121,7 @@ async fn delete(
                     .update(|status| {
                         status.undeleted_snapshots.retain(|entry| *entry != snapshot);
                         status.suspected_leftovers.retain(|entry| *entry != snapshot);
+                        status.unanswered_uploads.retain(|upload| upload.file != snapshot);
                     })
                     .map_err(Refusal::failed)?;
             }

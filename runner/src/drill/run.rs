@@ -17,6 +17,7 @@ use super::scratch::{self, is_scratch_of, scratch_name};
 use super::verdict::judge;
 use crate::archive::Prove;
 use crate::backup::Stages;
+use crate::qdrant::Client;
 use crate::restore::{
     ChoiceError, Destination, Facts, Put, RestoreError, check_version, put, settle_earlier,
 };
@@ -103,15 +104,38 @@ async fn remove_leftovers(session: &mut Session, context: &DrillContext, facts: 
 
 async fn remove(session: &mut Session, context: &DrillContext, scratch: &CollectionName) {
     let client = context.destination.client.for_cleanup(CLEANUP);
+    if !is_done(context, &client, scratch).await {
+        return session.warn(format!(
+            "Qdrant is still restoring \"{scratch}\", which stays on the server until the next drill removes it"
+        ));
+    }
     match scratch::remove(&client, scratch).await {
         Ok(true) => session.amend_status(|status| {
             status
                 .undeleted_snapshots
                 .retain(|entry| entry.collection != *scratch || entry.node_url != client.url());
+            status
+                .unanswered_uploads
+                .retain(|upload| upload.file.collection != *scratch || upload.file.node_url != client.url());
         }),
         Ok(false) => {}
         Err(error) => session
             .warn(format!("{error}; \"{scratch}\" stays on the server until the next drill removes it")),
+    }
+}
+
+/// Waits until the server no longer restores into `scratch`, as far as it tells.
+async fn is_done(context: &DrillContext, client: &Client, scratch: &CollectionName) -> bool {
+    let since = Instant::now();
+    loop {
+        let told = client.telemetry().await.ok().and_then(|told| told.restores(scratch));
+        if told.is_none_or(|count| count == 0) {
+            return true;
+        }
+        let expired = since.elapsed() >= context.destination.settle_timeout;
+        if expired || context.destination.client.pause(Duration::from_secs(1)).await.is_err() {
+            return false;
+        }
     }
 }
 

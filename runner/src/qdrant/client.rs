@@ -64,12 +64,12 @@ pub(super) struct Limits {
 /// Why a snapshot creation gave no snapshot.
 #[derive(Debug)]
 pub enum CreateError {
-    /// The server did not make one: it said so, or it was never asked.
-    Failed(Error),
+    /// The request never reached the server.
+    NotSent(Error),
+    /// An answer came that names no snapshot, perhaps not the server's own. Whether there is one is unknown.
+    Answered(Error),
     /// The request was on its way and no answer came; the server may still be making the snapshot.
     Cut(Error),
-    /// The server said that it made one, in an answer that cannot be read.
-    Unreadable(Error),
 }
 
 /// An answer read whole.
@@ -126,6 +126,11 @@ impl Client {
     /// Longest wait for a snapshot to be made.
     pub fn create_timeout(&self) -> Duration {
         self.limits.create.duration
+    }
+
+    /// How often a request that failed in passing is repeated.
+    pub fn retries(&self) -> u32 {
+        self.limits.retries
     }
 
     /// Whether the run was interrupted, so that every request ends at once.
@@ -244,10 +249,10 @@ impl Client {
         Ok(SnapshotList { snapshots, server_time: answer.server_time })
     }
 
-    /// Has the server make a snapshot, and waits until it is written.
+    /// Has the server make a snapshot, and waits until it is written. Repeated only while the server cannot be reached.
     ///
     /// # Errors
-    /// [`CreateError::Cut`] when it is unknown whether the server is making one.
+    /// [`CreateError`] says how much is known. Whatever an answer says, the server may have made one: it may be a proxy's.
     pub async fn create_snapshot(&self, collection: &CollectionName) -> Result<Snapshot, CreateError> {
         let what = format!("creating a snapshot of \"{collection}\"");
         let path = ["collections", collection.as_str(), "snapshots"];
@@ -260,30 +265,24 @@ impl Client {
                             .check()
                             .map_err(|problem| Error::Unexpected { what: what.clone(), problem })
                     });
-                    return decoded.map_err(CreateError::Unreadable);
+                    return decoded.map_err(CreateError::Answered);
                 }
                 Err(error) => error,
             };
-            match error {
-                // It never arrived, or was turned away before anything was done: ask again.
-                Error::Unreachable { .. } | Error::Status { status: 429, .. }
-                    if retries < self.limits.retries =>
-                {
-                    self.pause_before_retry(retries, &error).await.map_err(CreateError::Failed)?;
-                    retries += 1;
-                }
-                error @ (Error::Broken { .. }
-                | Error::Interrupted
-                | Error::Timeout { .. }
-                // The last five are Cloudflare's.
-                | Error::Status { status: 408 | 502..=504 | 520..=524, .. }) => return Err(CreateError::Cut(error)),
-                error @ (Error::Unreachable { .. }
-                | Error::Tls { .. }
-                | Error::Stalled { .. }
-                | Error::Unauthorized { .. }
-                | Error::Status { .. }
-                | Error::Unexpected { .. }) => return Err(CreateError::Failed(error)),
+            let is_unreachable = matches!(error, Error::Unreachable { .. });
+            if is_unreachable && retries < self.limits.retries {
+                tracing::debug!("{error}; trying again");
+                self.pause_before_retry(retries, &error).await.map_err(CreateError::NotSent)?;
+                retries += 1;
+                continue;
             }
+            return Err(if is_unreachable || matches!(error, Error::Tls { .. }) {
+                CreateError::NotSent(error)
+            } else if error.is_answered() {
+                CreateError::Answered(error)
+            } else {
+                CreateError::Cut(error)
+            });
         }
     }
 

@@ -8,7 +8,7 @@ use super::limit::Limit;
 
 /// A request to Qdrant failed. `what` is what was being done, as in `listing collections`; no text holds
 /// a secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// No connection came about, so nothing was asked.
     #[error("{what}: cannot reach Qdrant at {url}: {cause}; is it running, and is the URL right?")]
@@ -132,6 +132,48 @@ impl Error {
             | Self::Unexpected { .. }
             | Self::Interrupted => None,
         }
+    }
+
+    /// Whether an answer came that says how the request ended. What proxies say for want of one is none: 499 is nginx's,
+    /// 520 to 527 and 530 are Cloudflare's.
+    pub fn is_answered(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => !matches!(status, 408 | 499 | 502..=504 | 520..=527 | 530),
+            Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Tls { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::Timeout { .. }
+            | Self::Stalled { .. }
+            | Self::Interrupted => false,
+        }
+    }
+
+    /// Whether the server wants to be asked again later.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Status { status: 429, .. })
+    }
+
+    /// Whether what was asked for may have been done all the same: no answer proves that it was not, but for those of whoever
+    /// turns a request away.
+    pub fn may_have_been_carried_out(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Unauthorized { .. }
+                | Self::Status { status: 404 | 405 | 413 | 422, .. }
+        )
+    }
+
+    /// Whether asking for a snapshot again may give one, once it is known that none was made.
+    pub fn is_worth_another_creation(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unauthorized { .. }
+                | Self::Tls { .. }
+                | Self::Unexpected { .. }
+                | Self::Interrupted
+                | Self::Status { status: 405 | 413 | 422, .. }
+        )
     }
 
     /// Whether the server said that what was asked for does not exist.

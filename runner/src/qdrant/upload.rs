@@ -72,12 +72,7 @@ pub struct UploadError {
 impl UploadError {
     /// Whether the server said what was wrong. If not, and the file arrived, it may still be at work.
     pub fn is_answered(&self) -> bool {
-        matches!(self.error, Error::Status { .. } | Error::Unauthorized { .. } | Error::Unexpected { .. })
-            && !self.is_from_a_proxy()
-    }
-
-    fn is_from_a_proxy(&self) -> bool {
-        matches!(self.error, Error::Status { status: 408 | 502..=504, .. })
+        self.error.is_answered()
     }
 }
 
@@ -108,9 +103,8 @@ impl Client {
         };
         let result = self.interrupt.run_until_cancelled(watched).await.unwrap_or(Err(Error::Interrupted));
         result.map_err(|error| {
-            let refused =
-                matches!(error, Error::Unauthorized { .. } | Error::Status { status: 400..=499, .. });
-            UploadError { error, arrived: progress.is_complete() && !refused }
+            let arrived = progress.is_complete() && !is_refused(&error);
+            UploadError { error, arrived }
         })
     }
 
@@ -170,6 +164,20 @@ impl Client {
         sleep(self.limits.create.duration).await;
         Error::Timeout { what: what.to_owned(), limit: self.limits.create }
     }
+}
+
+/// Whether the server says that it kept nothing of the file. Most refusals come before that, and some after: of a configuration
+/// that does not fit (400), or of a collection that came about meanwhile (409).
+fn is_refused(error: &Error) -> bool {
+    if let Error::Status { status: 400 | 500, message, .. } = error {
+        let before_it_is_kept =
+            ["Checksum mismatch", "Multipart", "Content type", "Field 'snapshot'", "processing field"];
+        return before_it_is_kept.iter().any(|words| message.contains(words));
+    }
+    matches!(
+        error,
+        Error::Unauthorized { .. } | Error::Status { status: 404 | 405 | 411 | 413..=415 | 422 | 429, .. }
+    )
 }
 
 /// What stands around the snapshot in a multipart body.

@@ -2,34 +2,104 @@
 //!
 //! It can be deleted through the snapshots API only while there is a collection of that name.
 
-use qdrant_backup_shared::status::ServerSnapshot;
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::status::{ServerSnapshot, UnansweredUpload};
+use qdrant_backup_shared::{CollectionName, Status};
 
-use crate::backup::{Deletion, delete_ours};
+use crate::backup::{Deletion, delete_ours, unreachable};
+use crate::drill::is_scratch_of;
 use crate::qdrant::{Client, Error};
 use crate::session::Session;
+
+/// How the names of uploaded files begin.
+pub const UPLOADED: &str = "qdrant-backup-";
 
 /// Records that `leftover` will be on the server, before it is: a run that dies now is followed by one that removes it.
 pub fn record(session: &mut Session, leftover: &ServerSnapshot) {
     session.write_status(|status| status.undeleted_snapshots.push(leftover.clone()));
 }
 
-/// Forgets it again, because the server never kept it.
+/// Forgets it again, because it is not there, or not there any more.
 pub fn forget(session: &mut Session, leftover: &ServerSnapshot) {
-    session.amend_status(|status| status.undeleted_snapshots.retain(|entry| entry != leftover));
+    session.amend_status(|status| {
+        status.undeleted_snapshots.retain(|entry| entry != leftover);
+        status.unanswered_uploads.retain(|upload| upload.file != *leftover);
+    });
+}
+
+/// Notes that nobody knows what the server is doing with it.
+pub fn note_unanswered(session: &mut Session, leftover: &ServerSnapshot) {
+    let upload = UnansweredUpload { file: leftover.clone(), unanswered_at: session.now() };
+    session.amend_status(|status| status.unanswered_uploads.push(upload));
 }
 
 /// Deletes what earlier runs have recorded as left on this server.
 pub async fn settle_earlier(session: &mut Session, client: &Client) {
-    let recorded = session.status().undeleted_snapshots.clone();
-    for leftover in recorded.iter().filter(|leftover| leftover.node_url == client.url()) {
+    settle_where(session, client, |_| true).await;
+}
+
+/// Deletes what earlier runs have recorded as left in the folder of `collection`, which is within reach again.
+pub async fn settle_collection(session: &mut Session, client: &Client, collection: &CollectionName) {
+    settle_where(session, client, |leftover| leftover.collection == *collection).await;
+}
+
+async fn settle_where(session: &mut Session, client: &Client, which: impl Fn(&ServerSnapshot) -> bool) {
+    let mut recorded = session.status().undeleted_snapshots.clone();
+    recorded.retain(|leftover| leftover.node_url == client.url() && which(leftover));
+    for leftover in &recorded {
         tracing::info!("Deleting {}, which an earlier run left on the server", leftover.name);
-        delete(session, client, leftover).await;
+        if may_be_at_work(client, leftover, unanswered(session.status(), leftover), session.now()).await {
+            session.warn(still_at_work(leftover));
+        } else if is_scratch_of(leftover.collection.as_str(), &session.repository().repository_id) {
+            delete_of_scratch(session, client, leftover).await;
+        } else {
+            delete(session, client, leftover).await;
+        }
     }
+}
+
+/// When it was known that the upload of `leftover` would have no answer; nothing when it had one.
+pub fn unanswered(status: &Status, leftover: &ServerSnapshot) -> Option<DateTime<Utc>> {
+    let upload = status.unanswered_uploads.iter().find(|upload| upload.file == *leftover);
+    upload.map(|upload| upload.unanswered_at)
+}
+
+/// Whether the server may be at work on an uploaded file, so that it must stay: it says so, or there was no answer, the file has
+/// not come out of the proxies between us yet, and there is time for that.
+pub async fn may_be_at_work(
+    client: &Client,
+    leftover: &ServerSnapshot,
+    unanswered_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> bool {
+    if !leftover.name.starts_with(UPLOADED) {
+        return false;
+    }
+    let told = client.telemetry().await.ok().and_then(|told| told.restores(&leftover.collection));
+    if told.is_some_and(|count| count > 0) {
+        return true;
+    }
+    let Some(unanswered_at) = unanswered_at else { return false };
+    let listed = client
+        .snapshots(&leftover.collection)
+        .await
+        .is_ok_and(|list| list.snapshots.iter().any(|snapshot| snapshot.name.as_str() == leftover.name));
+    let age = (now - unanswered_at).to_std();
+    !listed && age.is_ok_and(|age| age <= client.create_timeout())
+}
+
+/// What to say of it then.
+pub fn still_at_work(leftover: &ServerSnapshot) -> String {
+    format!(
+        "the server may still be restoring {} into \"{}\"; a later run deletes the file",
+        leftover.name, leftover.collection
+    )
 }
 
 /// Deletes it while the collection exists.
 pub async fn delete(session: &mut Session, client: &Client, leftover: &ServerSnapshot) {
     match delete_ours(client, leftover).await {
+        Ok(Deletion::Unreachable) => session.warn(unreachable(leftover)),
         Ok(deletion) => {
             if deletion == Deletion::Replaced {
                 session.warn(format!(
@@ -43,17 +113,25 @@ pub async fn delete(session: &mut Session, client: &Client, leftover: &ServerSna
     }
 }
 
-/// Deletes it where no collection came of the upload: makes one for the moment, and drops it again. The caller has made
-/// sure that there is none, and there was none before.
-pub async fn delete_without_collection(session: &mut Session, client: &Client, leftover: &ServerSnapshot) {
+/// Deals with it where no collection came of the upload. The API deletes it only while there is one, and under a name that is not
+/// ours none is made for that: somebody may be about to restore there.
+pub async fn leave_without_collection(session: &mut Session, client: &Client, leftover: &ServerSnapshot) {
+    if is_scratch_of(leftover.collection.as_str(), &session.repository().repository_id) {
+        delete_of_scratch(session, client, leftover).await;
+    } else {
+        session.warn(unreachable(leftover));
+    }
+}
+
+/// Deletes what lies in the folder of a scratch collection of ours: where there is none, makes one for the moment, and drops it
+/// again.
+async fn delete_of_scratch(session: &mut Session, client: &Client, leftover: &ServerSnapshot) {
     let collection = &leftover.collection;
-    if let Err(error) = client.create_scratch_collection(collection).await {
-        // Whoever made it meanwhile keeps it.
-        return if matches!(error, Error::Status { status: 409, .. }) {
-            delete(session, client, leftover).await;
-        } else {
-            stays(session, leftover, &error);
-        };
+    match client.create_scratch_collection(collection).await {
+        Ok(()) => {}
+        // It is there.
+        Err(Error::Status { status: 409, .. }) => return delete(session, client, leftover).await,
+        Err(error) => return stays(session, leftover, &error),
     }
     delete(session, client, leftover).await;
     if let Err(error) = client.delete_collection(collection).await {

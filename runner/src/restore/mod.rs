@@ -25,7 +25,7 @@ pub use compatibility::check_version;
 pub use describe::{as_json, as_text};
 pub use differences::{Difference, differences};
 pub use error::RestoreError;
-pub use leftover::settle_earlier;
+pub use leftover::{may_be_at_work, settle_earlier, still_at_work, unanswered};
 pub use plan::{Facts, Plan, PlanOptions, plan_all};
 pub use put::{Destination, Put, PutError, put};
 pub use run::{Announce, RestoreContext, Safety, restore};

@@ -82,7 +82,7 @@ pub async fn put(
     let archive = sole_archive(put.manifest).map_err(untouched)?;
     let readers = share_readers(session.layout()).await.map_err(untouched)?;
     // A run restores into a collection once, so its id makes the name unique there.
-    let name = format!("qdrant-backup-{}.snapshot", session.run_id());
+    let name = format!("{}{}.snapshot", leftover::UPLOADED, session.run_id());
     let file_name =
         SnapshotName::new(&name).map_err(|error| untouched(RestoreError::Internal(error.to_string())))?;
     let file = ServerSnapshot {
@@ -102,6 +102,7 @@ pub async fn put(
     }
     let doubtful = |error: RestoreError| PutError { error, state: TargetState::Doubtful };
     leftover::delete(session, &destination.client, &file).await;
+    leftover::settle_collection(session, &destination.client, put.target).await;
     stages.enter(Stage::Settle);
     session.enter_stage(Stage::Settle, put.collection());
     settle(session, &destination.client, put.target, destination.settle_timeout).await.map_err(doubtful)?;
@@ -126,10 +127,13 @@ async fn after_failure(
 ) -> TargetState {
     let client =
         if failed.error.is_interrupted() { client.for_cleanup(LAST_REQUESTS) } else { client.clone() };
-    if failed.arrived && !failed.answered {
-        // It may be reading the file: the next run deletes it.
+    // Whatever the answer says, it may be a proxy's.
+    let unknown = failed.arrived && (!failed.answered || is_restoring(&client, put.target).await);
+    if unknown {
+        // It may be reading the file, or may not even have it yet: a later run deletes it.
+        leftover::note_unanswered(session, file);
         session.warn(format!(
-            "the uploaded file {} stays in the server's snapshot folder of \"{}\" until the next run deletes it",
+            "the uploaded file {} stays in the server's snapshot folder of \"{}\" until a later run deletes it",
             file.name, file.collection
         ));
         return TargetState::Unknown;
@@ -145,7 +149,7 @@ async fn after_failure(
     }
     match client.exists(put.target).await {
         Ok(false) => {
-            leftover::delete_without_collection(session, &client, file).await;
+            leftover::leave_without_collection(session, &client, file).await;
             TargetState::Absent
         }
         Ok(true) => {
@@ -157,4 +161,9 @@ async fn after_failure(
             TargetState::Unknown
         }
     }
+}
+
+/// Whether the server says that it is restoring into `target`. One that does not tell is believed when it says that it failed.
+async fn is_restoring(client: &Client, target: &CollectionName) -> bool {
+    client.telemetry().await.ok().and_then(|told| told.restores(target)).is_some_and(|count| count > 0)
 }

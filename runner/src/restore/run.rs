@@ -93,7 +93,10 @@ async fn back_up_targets(session: &mut Session, context: &RestoreContext, plans:
                 plan.obstacles.push(match failure {
                     Some(Failure { kind: FailureKind::Interrupted, .. }) => Error::Interrupted.into(),
                     Some(failure) => RestoreError::SafetyBackup { reason: failure.message.clone() },
-                    None => RestoreError::SafetyBackup { reason: "it was not made".to_owned() },
+                    // Nothing to report, and no failure: somebody dropped it.
+                    None => RestoreError::SafetyBackup {
+                        reason: "it was dropped meanwhile; run the restore again".to_owned(),
+                    },
                 });
             }
         }

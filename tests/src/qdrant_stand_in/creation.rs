@@ -52,8 +52,8 @@ pub(crate) async fn create(core: &Arc<Core>, asked: &Asked) -> Result<Reply, Han
         return Ok(accepted(asked.started));
     }
     match task.await {
-        Ok(stored) => Ok(ok(&described(&stored, asked), asked.started)),
-        Err(_) => Err(HangUp),
+        Ok(Some(stored)) => Ok(ok(&described(&stored, asked), asked.started)),
+        Ok(None) | Err(_) => Err(HangUp),
     }
 }
 
@@ -77,14 +77,24 @@ fn begin(core: &Core, asked: &Asked) -> Option<Creation> {
 }
 
 /// Writes the snapshot, which takes so long, and puts it into the list.
-async fn finish(core: Arc<Core>, creation: Creation, takes: Duration) -> StoredSnapshot {
-    sleep(takes).await;
+/// Nothing when the process died meanwhile.
+async fn finish(core: Arc<Core>, creation: Creation, takes: Duration) -> Option<StoredSnapshot> {
     let Creation { collection, name, content, replaced_by } = creation;
+    let process = {
+        let mut state = core.state();
+        state.process.begin_creation(&collection);
+        state.process.id().to_owned()
+    };
+    sleep(takes).await;
+    if core.state().process.id() != process {
+        return None;
+    }
     let stored = store(&core, &collection, &name, content).await;
+    core.state().process.end_creation(&collection);
     if let Some(other) = replaced_by {
         store(&core, &collection, &name, other).await;
     }
-    stored
+    Some(stored)
 }
 
 async fn store(core: &Core, collection: &str, name: &str, content: Content) -> StoredSnapshot {

@@ -84,6 +84,12 @@ pub enum Effect {
     NeverAnswer,
     /// Any request: handled normally, but only after this time.
     Delay(Duration),
+    /// Any request: handled normally, and answered with this, as a proxy does that loses the server's answer.
+    AnswerAfter(Answer),
+    /// Any request: handled normally, and the answer's `date` says this, as behind a proxy with a clock of its own.
+    Date(String),
+    /// Requests that name a collection: somebody drops it right before.
+    DropCollection,
 
     /// Downloads: the connection closes after so many bytes of the body.
     TruncateAfter(u64),
@@ -148,6 +154,15 @@ pub enum Effect {
 
     /// Upload: the recorded 500 of a full disk; nothing is kept.
     UploadNoSpace,
+    /// Upload: once the file is whole a proxy answers this, and the server begins to restore it after this time.
+    UploadCut {
+        /// The proxy's status.
+        status: u16,
+        /// When the restore begins.
+        begins_after: Duration,
+        /// How long it takes.
+        takes: Duration,
+    },
     /// Upload: the restored collection has so many points fewer.
     RestoredLacksPoints(u64),
     /// Upload: so many polls of `…/cluster` show `Dead` replicas, and the count is 0 meanwhile.
@@ -160,7 +175,13 @@ impl Effect {
     /// Whether the effect has a meaning for requests to this endpoint.
     pub(crate) fn applies_to(&self, endpoint: Endpoint) -> bool {
         match self {
-            Effect::Answer(_) | Effect::HangUp | Effect::NeverAnswer | Effect::Delay(_) => true,
+            Effect::Answer(_)
+            | Effect::HangUp
+            | Effect::NeverAnswer
+            | Effect::Delay(_)
+            | Effect::AnswerAfter(_)
+            | Effect::Date(_)
+            | Effect::DropCollection => true,
             Effect::TruncateAfter(_)
             | Effect::StallAfter { .. }
             | Effect::ContentLength(_)
@@ -182,6 +203,7 @@ impl Effect {
             Effect::NoCollections => endpoint == Endpoint::Collections,
             Effect::PointsCount(_) => endpoint == Endpoint::CountPoints,
             Effect::UploadNoSpace
+            | Effect::UploadCut { .. }
             | Effect::RestoredLacksPoints(_)
             | Effect::ReplicasDeadForPolls(_)
             | Effect::RestoredVectorDiffers(_) => endpoint == Endpoint::UploadSnapshot,

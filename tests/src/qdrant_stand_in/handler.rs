@@ -19,7 +19,7 @@ use super::faults::{Faults, RequestScope};
 use super::request_log::RequestLog;
 use super::route::{Endpoint, Route, route};
 use super::state::State;
-use super::{collections_api, creation, download, points_api, snapshots_api, upload};
+use super::{collections_api, creation, download, points_api, snapshots_api, telemetry, upload};
 
 /// Bodies that are not uploads; more than this is not read.
 const MAX_BODY_BYTES: usize = 32 << 20;
@@ -66,9 +66,11 @@ impl Asked {
 /// Answers a request, or says that the connection is to be closed.
 pub(crate) async fn handle(core: Arc<Core>, request: Request<Incoming>) -> Result<Reply, HangUp> {
     let mut reply = answer(&core, request).await?;
-    // The server's own clock stamps the answer: clients compare it with the names of snapshots.
-    let date = core.state().clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    set(&mut reply, DATE.as_str(), &date);
+    if !reply.headers().contains_key(DATE) {
+        // The server's own clock stamps the answer: clients compare it with the names of snapshots.
+        let date = core.state().clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        set(&mut reply, DATE.as_str(), &date);
+    }
     Ok(reply)
 }
 
@@ -94,6 +96,9 @@ async fn answer(core: &Arc<Core>, request: Request<Incoming>) -> Result<Reply, H
             Effect::HangUp => return Err(HangUp),
             Effect::NeverAnswer => pending().await,
             Effect::Delay(time) => tokio::time::sleep(*time).await,
+            Effect::DropCollection => {
+                core.state().collections.remove(&route.collection);
+            }
             Effect::Answer(instead) => {
                 drain(core, log_number, body).await;
                 return Ok(in_place(instead));
@@ -118,11 +123,26 @@ async fn answer(core: &Arc<Core>, request: Request<Incoming>) -> Result<Reply, H
         log_number,
         route,
     };
-    if asked.route.endpoint == Endpoint::UploadSnapshot {
-        return Ok(upload::upload(core, &asked, body).await);
+    let effects = asked.effects.clone();
+    let reply = if asked.route.endpoint == Endpoint::UploadSnapshot {
+        upload::upload(core, &asked, body).await
+    } else {
+        asked.json = drain(core, log_number, body).await;
+        dispatch(core, asked).await?
+    };
+    Ok(behind_a_proxy(reply, &effects))
+}
+
+/// What a proxy makes of the answer.
+fn behind_a_proxy(mut reply: Reply, effects: &[Effect]) -> Reply {
+    for effect in effects {
+        match effect {
+            Effect::AnswerAfter(instead) => reply = in_place(instead),
+            Effect::Date(date) => set(&mut reply, DATE.as_str(), date),
+            _ => {}
+        }
     }
-    asked.json = drain(core, log_number, body).await;
-    dispatch(core, asked).await
+    reply
 }
 
 async fn dispatch(core: &Arc<Core>, asked: Asked) -> Result<Reply, HangUp> {
@@ -131,6 +151,7 @@ async fn dispatch(core: &Arc<Core>, asked: Asked) -> Result<Reply, HangUp> {
         Endpoint::Readyz => collections_api::readyz(),
         Endpoint::Healthz => collections_api::health("healthz"),
         Endpoint::Livez => collections_api::health("livez"),
+        Endpoint::Telemetry => telemetry::telemetry(&core.state(), &asked),
         Endpoint::Cluster => collections_api::cluster(&core.state(), &asked),
         Endpoint::Collections => collections_api::list(&core.state(), &asked),
         Endpoint::CollectionInfo => collections_api::info(&core.state(), &asked),

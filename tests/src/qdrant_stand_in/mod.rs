@@ -28,6 +28,7 @@ mod setup;
 mod snapshots_api;
 mod state;
 mod tar_layout;
+mod telemetry;
 mod tls;
 mod upload;
 

@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::collection::Collection;
 use super::content::Content;
 use super::points::Points;
+use super::telemetry::Process;
 
 pub(crate) const DEFAULT_PEER_ID: u64 = 8_372_720_498_335_175;
 
@@ -85,6 +86,8 @@ pub struct State {
     /// The points of collections a snapshot was made of, by the snapshot's digest: content the archive
     /// itself does not carry.
     pub(crate) origins: HashMap<String, (Points, BTreeMap<u32, u64>)>,
+    /// What the process counts since its start.
+    pub(crate) process: Process,
     files_stored: u64,
 }
 
@@ -102,8 +105,14 @@ impl State {
             collections: BTreeMap::new(),
             aliases: BTreeMap::new(),
             origins: HashMap::new(),
+            process: Process::start(),
             files_stored: 0,
         }
+    }
+
+    /// The server is killed and started again: what it was making comes to nothing. Connections stay open, as behind a proxy.
+    pub fn restart(&mut self) {
+        self.process = Process::start();
     }
 
     /// Adds a collection, or replaces the one of its name.

@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::body::Incoming;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
-use super::answers::{Reply, error, no_collection, ok, text};
+use super::answers::{Reply, bare, error, no_collection, ok, text};
 use super::collection::{Collection, Shard};
 use super::content::Content;
 use super::effect::Effect;
@@ -40,31 +42,67 @@ pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> R
         let message = format!("Checksum mismatch: expected {sha256}, actual {wanted}");
         return error(400, &message, asked.started);
     }
+    let cut = asked.effect(|effect| match effect {
+        Effect::UploadCut { status, begins_after, takes } => Some((*status, *begins_after, *takes)),
+        _ => None,
+    });
+    if let Some((status, begins_after, takes)) = cut {
+        let (core, name, started) = (core.clone(), asked.route.collection.clone(), asked.started);
+        let (node, effects) = (core.node, asked.effects.clone());
+        let at_once = begins_after.is_zero();
+        if at_once {
+            core.state().process.begin_restore(&name);
+        }
+        tokio::spawn(async move {
+            sleep(begins_after).await;
+            if !at_once {
+                core.state().process.begin_restore(&name);
+            }
+            sleep(takes).await;
+            drop(keep_and_restore(&core, node, &name, &file_name, content, &effects, started).await);
+            core.state().process.end_restore(&name);
+        });
+        return bare(status, "upstream timed out");
+    }
+    let name = &asked.route.collection;
+    keep_and_restore(core, core.node, name, &file_name, content, &asked.effects, asked.started).await
+}
+
+/// The file stays, whatever comes of it.
+async fn keep_and_restore(
+    core: &Arc<Core>,
+    node: usize,
+    collection: &str,
+    file_name: &str,
+    content: Content,
+    effects: &[Effect],
+    started: Instant,
+) -> Reply {
+    let sha256 = content.sha256();
     let looked_into = content.clone();
     let inspected = spawn_blocking(move || inspect(&looked_into)).await;
 
     let mut state = core.state();
-    let name = state.resolve(&asked.route.collection);
-    // The file stays, whatever comes of it.
-    state.store(core.node, &name, &file_name, content.clone(), None);
+    let name = state.resolve(collection);
+    state.store(node, &name, file_name, content.clone(), None);
     let mut origin = match inspected {
         Ok(Ok(origin)) => origin,
-        Ok(Err(failure)) => return error(500, &failure.message(&name), asked.started),
-        Err(_) => return error(500, "Service internal error: task panicked", asked.started),
+        Ok(Err(failure)) => return error(500, &failure.message(&name), started),
+        Err(_) => return error(500, "Service internal error: task panicked", started),
     };
     if let Some((points, local_shards)) = state.origins.get(&sha256).cloned() {
         origin.points = points;
         origin.local_shards = local_shards;
     }
     if let Some(message) = state.collections.get(&name).and_then(|existing| mismatch(existing, &origin)) {
-        return error(400, &message, asked.started);
+        return error(400, &message, started);
     }
-    restore(&mut state, core.node, &name, &origin, content);
+    restore(&mut state, node, &name, &origin, content);
     if !state.collections.contains_key(&name) {
-        return no_collection(&name, asked.started);
+        return no_collection(&name, started);
     }
-    spoil(state.collection_mut(&name), &asked.effects);
-    ok(&Value::Bool(true), asked.started)
+    spoil(state.collection_mut(&name), effects);
+    ok(&Value::Bool(true), started)
 }
 
 /// Takes in the field `snapshot`, hashing it on the way into a file without a name.

@@ -122,7 +122,7 @@ fn a_run_in_which_every_collection_fails_has_failed() {
         "a (http_status), b (http_status), c (http_status)",
     ]);
 
-    assert_eq!(scene.hits(), 3);
+    assert_eq!(scene.hits(), 6);
     assert_eq!(scene.place.stored(), Vec::<String>::new());
     assert_eq!(scene.operation().failures.into_iter().collect::<Vec<_>>(), [(FailureKind::HttpStatus, 3)]);
     scene.assert_nothing_pending();

@@ -1,0 +1,49 @@
+//! Signs that a server gives of a creation that is under way, besides its answer.
+
+use qdrant_backup_shared::CollectionName;
+
+use super::run::Run;
+use crate::qdrant::{Client, Telemetry};
+
+/// What a server shows of a creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// It is making a snapshot of the collection.
+    Working,
+    /// It is making none.
+    Idle,
+    /// It is another process than the one that was asked, whose work died with it.
+    Restarted,
+    /// It answers, and does not tell.
+    Unknown {
+        /// Whether it is known to be the process that was asked.
+        same_process: bool,
+    },
+    /// It does not answer.
+    Silent,
+}
+
+/// Asks the server once.
+pub async fn sign(run: &Run<'_>, client: &Client, collection: &CollectionName) -> Sign {
+    let told = match client.telemetry().await {
+        Ok(told) => told,
+        // A proxy that does not let the question through, or a server that does not know it.
+        Err(error) if error.is_answered() => return Sign::Unknown { same_process: false },
+        // It may be too busy to count, but not to say who it is.
+        Err(_) => match client.process().await {
+            Ok(process) => Telemetry::of(process),
+            Err(_) => return Sign::Silent,
+        },
+    };
+    let mut known = run.process.borrow_mut();
+    let same_process = known.is_some() && told.process == *known;
+    if known.is_some() && told.process.is_some() && !same_process {
+        known.clone_from(&told.process);
+        return Sign::Restarted;
+    }
+    match told.creations(collection) {
+        Some(0) => Sign::Idle,
+        Some(_) => Sign::Working,
+        None => Sign::Unknown { same_process },
+    }
+}

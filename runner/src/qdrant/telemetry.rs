@@ -1,0 +1,108 @@
+//! What a server is busy with, as `GET /telemetry` tells: which process it is, and which snapshots it is making or restoring.
+//!
+//! All of it may be missing: a proxy may not let the path through, and older servers tell less.
+
+use qdrant_backup_shared::CollectionName;
+use reqwest::Method;
+use serde::Deserialize;
+
+use super::answers::Envelope;
+use super::client::{Client, decode};
+use super::error::Error;
+
+/// What a server tells of itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Telemetry {
+    /// Made at random by each process when it starts.
+    #[serde(default, rename = "id")]
+    pub process: Option<String>,
+    #[serde(default)]
+    collections: Collections,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Collections {
+    #[serde(default)]
+    snapshots: Option<Vec<Work>>,
+}
+
+/// Work on the snapshots of one collection. A collection is listed from its first creation or restore on.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Work {
+    id: String,
+    #[serde(default)]
+    running_snapshots: Option<u64>,
+    #[serde(default)]
+    running_snapshot_recovery: Option<u64>,
+}
+
+impl Telemetry {
+    /// Of a server that tells no more than which process it is.
+    pub fn of(process: Option<String>) -> Self {
+        Self { process, collections: Collections::default() }
+    }
+
+    /// How many snapshots of `collection` are being made; nothing when the server does not tell.
+    pub fn creations(&self, collection: &CollectionName) -> Option<u64> {
+        self.work(collection, |work| work.running_snapshots)
+    }
+
+    /// How many snapshots are being restored into `collection`; nothing when the server does not tell.
+    pub fn restores(&self, collection: &CollectionName) -> Option<u64> {
+        self.work(collection, |work| work.running_snapshot_recovery)
+    }
+
+    fn work(&self, collection: &CollectionName, count: impl Fn(&Work) -> Option<u64>) -> Option<u64> {
+        let all = self.collections.snapshots.as_ref()?;
+        all.iter().find(|work| work.id == collection.as_str()).map_or(Some(0), count)
+    }
+}
+
+impl Client {
+    /// Which process answers. Any key may ask.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn process(&self) -> Result<Option<String>, Error> {
+        Ok(self.telemetry_in_detail("0").await?.process)
+    }
+
+    /// What the server is busy with. As costly as a scrape of its metrics, so not for every moment.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn telemetry(&self) -> Result<Telemetry, Error> {
+        // The lowest level that tells of snapshots.
+        self.telemetry_in_detail("2").await
+    }
+
+    /// Not repeated: it tells of now, or is not worth it.
+    async fn telemetry_in_detail(&self, level: &str) -> Result<Telemetry, Error> {
+        let what = "asking what the server is busy with";
+        let mut url = self.path(what, &["telemetry"])?;
+        url.query_pairs_mut().append_pair("details_level", level);
+        let answer = self.send_to(what, Method::GET, url, None, self.limits.request).await?;
+        Ok(decode::<Envelope<Telemetry>>(what, &answer.body)?.result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_told_is_unknown_and_what_is_not_listed_is_idle() {
+        let telemetry = |json: &str| serde_json::from_str::<Telemetry>(json).unwrap();
+        let docs = CollectionName::new("docs").unwrap();
+        assert_eq!(
+            telemetry(r#"{"id":"x","collections":{"number_of_collections":1}}"#).creations(&docs),
+            None
+        );
+        assert_eq!(telemetry("{}").creations(&docs), None);
+        let idle = telemetry(r#"{"id":"x","collections":{"snapshots":[]}}"#);
+        assert_eq!((idle.process.as_deref(), idle.creations(&docs)), (Some("x"), Some(0)));
+        let busy = r#"{"collections":{"snapshots":[{"id":"docs","running_snapshots":1,"running_snapshot_recovery":2}]}}"#;
+        assert_eq!((telemetry(busy).creations(&docs), telemetry(busy).restores(&docs)), (Some(1), Some(2)));
+        assert_eq!(telemetry(r#"{"collections":{"snapshots":[{"id":"docs"}]}}"#).creations(&docs), None);
+    }
+}

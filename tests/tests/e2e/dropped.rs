@@ -1,0 +1,164 @@
+//! Collections that somebody drops while a run is under way: a note, and no failure.
+
+use e2e::Place;
+use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup, StandIn};
+use qdrant_backup_shared::operation::Outcome;
+
+use crate::scene::{DOCS, SIZE, Scene, generated, name};
+
+const OTHER: &str = "other";
+
+/// When somebody drops the collection.
+fn moments() -> Vec<(&'static str, Vec<Fault>)> {
+    let at = |endpoint, after| {
+        Fault::new(Effect::DropCollection).on(endpoint).collection(DOCS).after(after).first(1)
+    };
+    vec![
+        ("before its turn", vec![at(Endpoint::CollectionCluster, 0)]),
+        ("while it is inspected", vec![at(Endpoint::CollectionInfo, 0)]),
+        ("before its points are counted", vec![at(Endpoint::CountPoints, 0)]),
+        ("before its snapshots are listed", vec![at(Endpoint::ListSnapshots, 0)]),
+        ("before the creation", vec![at(Endpoint::CreateSnapshot, 0)]),
+        ("after the creation", vec![at(Endpoint::CountPoints, 1)]),
+        ("before the download", vec![at(Endpoint::DownloadSnapshot, 0)]),
+        (
+            "during the download",
+            vec![
+                Fault::new(Effect::TruncateAfter(SIZE / 2))
+                    .on(Endpoint::DownloadSnapshot)
+                    .collection(DOCS)
+                    .first(1),
+                at(Endpoint::DownloadSnapshot, 1),
+            ],
+        ),
+    ]
+}
+
+fn scene(faults: Vec<Fault>) -> Scene {
+    let scene = Scene::of(Setup::empty().collection(generated(DOCS)).collection(generated(OTHER)));
+    scene.configure(&[("retries", "2")]);
+    scene.server.faults(|all| faults.into_iter().for_each(|fault| all.add(fault)));
+    scene
+}
+
+#[test]
+fn a_collection_that_is_dropped_during_the_run_is_a_note_and_no_failure() {
+    for (moment, faults) in moments() {
+        let scene = scene(faults);
+
+        scene
+            .backup()
+            .success()
+            .says(&["WARN", "collection \"docs\" was dropped while the run was under way"]);
+
+        assert!(scene.hits() > 0, "{moment}");
+        let status = scene.place.status();
+        assert!(!status.collections.contains_key(&name(DOCS)), "{moment}: nothing is expected of it");
+        assert_eq!(scene.operation().last_outcome, Some(Outcome::Success), "{moment}");
+        assert_eq!(scene.collection(OTHER).last_outcome, Some(Outcome::Success), "{moment}");
+        assert_eq!(scene.place.backups(DOCS).len(), 0, "{moment}");
+        assert_eq!(scene.place.temporary(), Vec::<String>::new(), "{moment}");
+        assert!(!scene.place.layout().collection(&name(DOCS)).exists(), "{moment}");
+        // What was made of it lies where nothing reaches it, and is on record for the day on which that changes.
+        let left: Vec<String> =
+            status.undeleted_snapshots.iter().map(|snapshot| snapshot.name.clone()).collect();
+        assert_eq!(left, scene.on_server(), "{moment}");
+    }
+}
+
+#[test]
+fn a_collection_with_backups_that_is_dropped_during_a_run_is_gone_from_the_server() {
+    for (moment, faults) in moments() {
+        for command in [&["backup"][..], &["backup", "-c", DOCS]] {
+            let scene = scene(Vec::new());
+            scene.backup().success();
+            assert_eq!(scene.collection(DOCS).on_server, Some(true));
+            scene.server.faults(|all| faults.iter().cloned().for_each(|fault| all.add(fault)));
+
+            scene.place.run(command).success().says(&["was dropped while the run was under way"]);
+
+            let docs = scene.collection(DOCS);
+            assert_eq!((docs.on_server, docs.failure), (Some(false), None), "{moment}");
+            assert_eq!(docs.last_outcome, Some(Outcome::Success), "{moment}: of the backup before");
+            assert_eq!(scene.place.backups(DOCS).len(), 1, "{moment}: it is kept");
+        }
+    }
+}
+
+#[test]
+fn what_was_left_of_a_dropped_collection_is_deleted_once_there_is_one_again() {
+    let scene = scene(vec![
+        Fault::new(Effect::DropCollection).on(Endpoint::DownloadSnapshot).collection(DOCS).first(1),
+    ]);
+    scene
+        .backup()
+        .success()
+        .says(&["stays in the server's snapshot folder of \"docs\"", "delete it there by hand"]);
+    assert_eq!(scene.on_server().len(), 1);
+
+    scene.backup().success();
+    assert_eq!(scene.place.status().undeleted_snapshots.len(), 1, "out of reach, and not forgotten");
+    scene.place.run(&["prune", "--server-leftovers"]).success();
+
+    scene.server.state(|state| state.add_collection(generated(DOCS)));
+    scene.backup().success();
+    scene.assert_server_clean();
+}
+
+#[test]
+fn a_person_can_take_what_is_out_of_reach_off_the_record() {
+    let scene = scene(vec![
+        Fault::new(Effect::DropCollection).on(Endpoint::DownloadSnapshot).collection(DOCS).first(1),
+    ]);
+    scene.backup().success();
+
+    scene.place.run(&["prune", "--server-leftovers", "--yes"]).success().says(&["delete it there by hand"]);
+
+    assert_eq!(scene.place.status().undeleted_snapshots, []);
+}
+
+#[test]
+fn a_collection_that_is_dropped_and_made_again_is_backed_up() {
+    // The 404 is all that is seen of it.
+    for endpoint in [Endpoint::CollectionCluster, Endpoint::CountPoints, Endpoint::CreateSnapshot] {
+        let scene = scene(vec![Fault::status(404).on(endpoint).collection(DOCS).first(1)]);
+
+        scene.backup().success();
+
+        assert_eq!(scene.place.backups(DOCS).len(), 1, "{endpoint:?}");
+        scene.assert_server_clean();
+    }
+}
+
+#[test]
+fn a_server_that_loses_all_collections_during_a_run_is_a_failure() {
+    let scene = Scene::new();
+    scene.backup().success();
+    scene.server.faults(|all| all.add(Fault::new(Effect::DropCollection).on(Endpoint::CollectionCluster)));
+
+    scene.backup().code(1).says(&["has no collections at all, but there are good backups of 1"]);
+
+    assert_eq!(scene.collection(DOCS).on_server, Some(true));
+}
+
+#[test]
+fn a_collection_that_was_never_there_is_still_an_error() {
+    let scene = Scene::new();
+    scene.place.run(&["backup", "-c", "nope"]).code(1).says(&["`--collection` takes the exact name"]);
+}
+
+#[test]
+fn a_target_that_is_dropped_before_its_safety_backup_is_not_restored_over() {
+    let server = StandIn::start(Setup::empty().collection(generated(DOCS)).collection(generated(OTHER)));
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    server.faults(|all| all.add(Fault::new(Effect::DropCollection).on(Endpoint::CollectionCluster).first(1)));
+
+    place
+        .run(&["restore", "-c", DOCS, "--force"])
+        .code(3)
+        .says(&["it was dropped meanwhile; run the restore again"]);
+
+    assert!(server.requests_matching("POST", "/upload").is_empty());
+    place.run(&["restore", "-c", DOCS]).success();
+}
