@@ -110,7 +110,8 @@ impl Client {
         result.map_err(|error| {
             let refused =
                 matches!(error, Error::Unauthorized { .. } | Error::Status { status: 400..=499, .. });
-            UploadError { error, arrived: progress.is_complete() && !refused }
+            let arrived = progress.is_complete() && !refused;
+            UploadError { error: with_advice(error, progress.is_complete()), arrived }
         })
     }
 
@@ -169,6 +170,23 @@ impl Client {
         }
         sleep(self.limits.create).await;
         Error::Timeout { what: what.to_owned(), limit: self.limits.create }
+    }
+}
+
+/// Says what an upload's failure often means, where Qdrant's own words do not.
+fn with_advice(error: Error, complete: bool) -> Error {
+    match error {
+        Error::Broken { what, cause } if !complete => {
+            let key = "if Qdrant closed it, see whether the API key may restore: that needs global manage";
+            Error::Broken { what, cause: format!("{cause}; {key}") }
+        }
+        Error::Status { what, status, message, retry_after }
+            if message.contains("No space left") || message.contains("processing field") =>
+        {
+            let room = "is its disk full? It needs room for the uploaded file and for the collection";
+            Error::Status { what, status, message: format!("{message}; {room}"), retry_after }
+        }
+        other => other,
     }
 }
 
