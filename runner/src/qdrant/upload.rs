@@ -293,6 +293,25 @@ mod tests {
         assert_eq!((progress.sent_bytes(), progress.is_complete()), (5, true));
     }
 
+    #[test]
+    fn what_an_upload_often_fails_by_is_said() {
+        let broken = || Error::Broken { what: "uploading".to_owned(), cause: "Broken pipe".to_owned() };
+        let text = with_advice(broken(), false).to_string();
+        assert!(
+            text.contains("the connection to Qdrant broke: Broken pipe") && text.contains("global manage"),
+            "{text}"
+        );
+        assert!(!with_advice(broken(), true).to_string().contains("manage"), "it had everything");
+        let status = |message: &str| {
+            let (what, message) = ("uploading".to_owned(), message.to_owned());
+            with_advice(Error::Status { what, status: 500, message, retry_after: None }, true).to_string()
+        };
+        let room = "room for the uploaded file and for the collection";
+        assert!(status("An error occurred processing field: snapshot").contains(room));
+        assert!(status("failed to unpack: No space left on device (os error 28)").contains(room));
+        assert!(!status("Malformed tar archive").contains(room));
+    }
+
     #[tokio::test]
     async fn pieces_that_just_stop_break_the_request_off() {
         let (items, progress, _) = collect(vec![Piece::Data(Bytes::from_static(b"hel"))]).await;

@@ -56,3 +56,40 @@ fn change(
     }
     json_file::write(&path, &record).map_err(|source| RecordError::Write { path, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use qdrant_backup_shared::operation::Operation;
+
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_added_to_the_record_and_a_record_that_cannot_be_read_is_left_alone() {
+        let text = include_str!("../../../shared/testdata/manifest-v1.json");
+        let manifest: Manifest = json_file::parse(Path::new("m"), text.as_bytes()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::new(directory.path());
+        let at = manifest.started_at;
+        let points = RestoredPoints { count: 7, at, by: Operation::Drill, sample_matched_at: None };
+        let error = note_points(&layout, &manifest, points.clone()).unwrap_err();
+        assert!(matches!(error, RecordError::Write { .. }), "there is no such directory: {error}");
+
+        let path = layout.verification(&manifest.collection, manifest.backup_id);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        note_sample(&layout, &manifest, at).unwrap();
+        assert!(!path.exists(), "without a number there is nothing to say of a sample");
+        note_points(&layout, &manifest, points).unwrap();
+        note_sample(&layout, &manifest, at).unwrap();
+        note_sample(&layout, &manifest, at + chrono::TimeDelta::hours(1)).unwrap();
+        let record: VerificationRecord = json_file::read(&path).unwrap();
+        let points = record.restored_points.clone().unwrap();
+        assert_eq!((points.count, points.sample_matched_at), (7, Some(at)), "the first time counts");
+        assert!(!record.failed() && record.deepest_pass().is_none(), "a restore is no check");
+
+        std::fs::write(&path, b"{").unwrap();
+        assert!(matches!(note_points(&layout, &manifest, points), Err(RecordError::Read(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), b"{");
+    }
+}
