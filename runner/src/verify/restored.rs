@@ -70,7 +70,7 @@ mod tests {
         let text = include_str!("../../../shared/testdata/manifest-v1.json");
         let manifest: Manifest = json_file::parse(Path::new("m"), text.as_bytes()).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::new(directory.path());
+        let layout = Layout::new(directory.path(), directory.path());
         let at = manifest.started_at;
         let points = RestoredPoints { count: 7, at, by: Operation::Drill, sample_matched_at: None };
         let error = note_points(&layout, &manifest, points.clone()).unwrap_err();
