@@ -98,10 +98,10 @@ pub struct Source {
     /// The Qdrant server's version, as in `1.18.3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qdrant_version: Option<String>,
-    /// Exact number of points before the snapshot was made.
+    /// Exact number of points before the snapshot was made: of that moment, while the collection may be written to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points_count_before: Option<u64>,
-    /// Exact number of points after the snapshot was made.
+    /// Exact number of points after the snapshot was made, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points_count_after: Option<u64>,
     /// The collection's configuration, as `GET /collections/{c}` gave it.
@@ -176,7 +176,8 @@ impl Manifest {
         self.archives.iter().map(|archive| archive.snapshot.size_bytes).sum()
     }
 
-    /// The points that the backup certainly held: the smaller of the counts before and after.
+    /// The points that the backup probably holds: the smaller of the counts before and after. In a collection that was
+    /// being written it may hold others.
     pub fn points_count(&self) -> Option<u64> {
         match (self.source.points_count_before, self.source.points_count_after) {
             (Some(before), Some(after)) => Some(before.min(after)),

@@ -47,6 +47,10 @@ pub struct Status {
     /// Snapshots on the server that appeared while a creation of ours had no answer. Perhaps ours.
     #[serde(default)]
     pub suspected_leftovers: Vec<ServerSnapshot>,
+    /// Files that restores uploaded and that the server does not list, as servers with snapshots in S3 do not: they stay on its own
+    /// disk, where no request reaches them. The newest ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted_uploads: Vec<ServerSnapshot>,
     /// Creations that had no answer when their run ended, and of which nothing was seen yet.
     #[serde(default)]
     pub unanswered_creations: Vec<Creating>,
@@ -234,6 +238,7 @@ impl Status {
             source_changed: false,
             undeleted_snapshots: Vec::new(),
             suspected_leftovers: Vec::new(),
+            unlisted_uploads: Vec::new(),
             unanswered_creations: Vec::new(),
             unanswered_uploads: Vec::new(),
             pruning: Vec::new(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::backup_id::BackupId;
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::open_enum::open_enum;
+use crate::operation::Operation;
 
 open_enum! {
     /// How deep a check went, from shallow to deep.
@@ -46,6 +47,24 @@ pub struct VerificationRecord {
     /// What the last check at each level found.
     #[serde(default)]
     pub levels: BTreeMap<Level, LevelRecord>,
+    /// What the first restore or drill found in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_points: Option<RestoredPoints>,
+}
+
+/// What a backup holds, as the first restore or drill of it found. Later ones must find exactly that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RestoredPoints {
+    /// Exact number of points.
+    pub count: u64,
+    /// When they were counted.
+    pub at: DateTime<Utc>,
+    /// Who counted them: a restore, into a collection that others may write to, or a drill.
+    pub by: Operation,
+    /// When a drill first found every sampled point as it was backed up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_matched_at: Option<DateTime<Utc>>,
 }
 
 /// The checks at one level.
@@ -64,7 +83,7 @@ pub struct LevelRecord {
     pub last_failed_at: Option<DateTime<Utc>>,
     /// How long the last check took.
     pub duration_seconds: f64,
-    /// What was wrong; empty unless the last check failed or was inconclusive.
+    /// What was wrong or could not be told; after a pass, only what is no fault of the backup.
     #[serde(default)]
     pub findings: Vec<Finding>,
 }
@@ -82,7 +101,7 @@ pub struct Finding {
 impl VerificationRecord {
     /// An empty record: nothing was checked yet.
     pub fn new(backup_id: BackupId) -> Self {
-        Self { schema_version: SCHEMA_VERSION, backup_id, levels: BTreeMap::new() }
+        Self { schema_version: SCHEMA_VERSION, backup_id, levels: BTreeMap::new(), restored_points: None }
     }
 
     /// Enters a check that ended at `at`.

@@ -13,6 +13,9 @@ use crate::qdrant::{Client, Error, SnapshotName};
 use crate::settings::Settings;
 use crate::status_store::{self, StatusStore};
 
+/// Whose a file is that the server did not list when it was uploaded.
+const UNLISTED: &str = "ours, on its disk";
+
 /// Lists what the status records, or deletes what of it the server still lists under that name with that checksum.
 pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
@@ -27,7 +30,9 @@ async fn list(layout: &Layout, client: &Client) -> Result<Exit, Refusal> {
     let recorded = status.as_ref().map(recorded).unwrap_or_default();
     let mut rows = Vec::new();
     for (snapshot, whose) in &recorded {
-        let state = if snapshot.node_url == client.url() {
+        let state = if *whose == UNLISTED {
+            "not in the server's list"
+        } else if snapshot.node_url == client.url() {
             state(client, snapshot).await.map_err(Refusal::failed)?
         } else {
             "not asked: another URL"
@@ -56,7 +61,8 @@ async fn list(layout: &Layout, client: &Client) -> Result<Exit, Refusal> {
 fn recorded(status: &Status) -> Vec<(ServerSnapshot, &'static str)> {
     let ours = status.undeleted_snapshots.iter().map(|snapshot| (snapshot.clone(), "ours"));
     let suspected = status.suspected_leftovers.iter().map(|snapshot| (snapshot.clone(), "perhaps ours"));
-    ours.chain(suspected).collect()
+    let unlisted = status.unlisted_uploads.iter().map(|snapshot| (snapshot.clone(), UNLISTED));
+    ours.chain(suspected).chain(unlisted).collect()
 }
 
 async fn state(client: &Client, snapshot: &ServerSnapshot) -> Result<&'static str, Error> {
@@ -91,7 +97,7 @@ async fn delete(
         tracing::info!("No snapshot of ours is known to be left on a server");
     }
     let mut exit = Exit::Success;
-    for (snapshot, _) in recorded {
+    for (snapshot, whose) in recorded {
         let (name, collection) = (&snapshot.name, &snapshot.collection);
         if snapshot.node_url != client.url() {
             tracing::warn!(
@@ -106,6 +112,9 @@ async fn delete(
                     Deletion::Deleted => {
                         tracing::info!("Deleted snapshot {name} of {collection} on the server");
                     }
+                    Deletion::Gone if whose == UNLISTED => tracing::warn!(
+                        "Snapshot {name} of {collection} is not in the server's list: delete it on the server's disk; it is not remembered any more"
+                    ),
                     Deletion::Gone => {
                         tracing::info!("Snapshot {name} of {collection} is not on the server any more");
                     }
@@ -122,6 +131,7 @@ async fn delete(
                         status.undeleted_snapshots.retain(|entry| *entry != snapshot);
                         status.suspected_leftovers.retain(|entry| *entry != snapshot);
                         status.unanswered_uploads.retain(|upload| upload.file != snapshot);
+                        status.unlisted_uploads.retain(|entry| *entry != snapshot);
                     })
                     .map_err(Refusal::failed)?;
             }

@@ -270,6 +270,12 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
     for snapshot in &status.undeleted_snapshots {
         text.push_str(&format!("  still on the server: {} of {}\n", snapshot.name, snapshot.collection));
     }
+    for snapshot in &status.unlisted_uploads {
+        text.push_str(&format!(
+            "  on the disk of {} and not in its list: {} of {}\n",
+            snapshot.node_url, snapshot.name, snapshot.collection
+        ));
+    }
     for snapshot in &status.suspected_leftovers {
         text.push_str(&format!(
             "  perhaps ours, on the server: {} of {}\n",

@@ -7,6 +7,7 @@ use qdrant_backup_shared::verification::Finding;
 use qdrant_backup_shared::{CollectionName, Manifest};
 use serde_json::Value;
 
+use super::sampled::Sampled;
 use crate::qdrant::{Client, CollectionInfo, Error};
 use crate::restore::differences;
 use crate::sample::{self, Mismatch};
@@ -14,7 +15,19 @@ use crate::sample::{self, Mismatch};
 /// What must be the same in the configuration's `params`.
 const PARAMS: [&str; 3] = ["vectors", "sparse_vectors", "shard_number"];
 
-/// Everything in `scratch` that is not as it was backed up.
+/// What was found in a restored collection.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// What is not as it was backed up.
+    pub failed: Vec<Finding>,
+    /// What may be, in a collection that was being written to.
+    pub doubtful: Option<Finding>,
+    /// Whether there was a sample and all of it is as it was.
+    pub sample_matched: bool,
+}
+
+/// Holds `scratch`, in which `restored` points were counted, against the backup. `matched_before` says whether an earlier drill
+/// found the whole sample as it was.
 ///
 /// # Errors
 /// As every request: see [`Error`].
@@ -22,23 +35,36 @@ pub async fn compare(
     client: &Client,
     scratch: &CollectionName,
     manifest: &Manifest,
-) -> Result<Vec<Finding>, Error> {
+    restored: u64,
+    matched_before: bool,
+) -> Result<Compared, Error> {
     let info = client.collection_info(scratch).await?;
-    let mut findings = configuration(&manifest.source, &info);
+    let mut compared = Compared { failed: configuration(&manifest.source, &info), ..Compared::default() };
     // A sample by a newer program is not one that can be compared here; that is nothing against the backup.
-    if let Some(sample) =
-        manifest.points_sample.as_ref().filter(|sample| sample.algorithm == PointDigest::CanonicalV1)
-    {
-        for mismatch in sample::compare(client, scratch, sample).await? {
-            findings.push(match mismatch {
-                Mismatch::Missing { id } => finding("point_missing", format!("point {id} is not there")),
-                Mismatch::Differs { id } => {
-                    finding("point_differs", format!("point {id} is not as it was backed up"))
-                }
-            });
-        }
+    let sample = manifest.points_sample.as_ref();
+    let Some(sample) = sample.filter(|sample| sample.algorithm == PointDigest::CanonicalV1) else {
+        return Ok(compared);
+    };
+    let mismatches = sample::compare(client, scratch, sample).await?;
+    let found = Sampled {
+        sampled: sample.points.len(),
+        mismatches: &mismatches,
+        restored,
+        source: &manifest.source,
+        matched_before,
+    };
+    compared.sample_matched = mismatches.is_empty();
+    if found.condemns() {
+        compared.failed.extend(mismatches.iter().map(|mismatch| match mismatch {
+            Mismatch::Missing { id } => finding("point_missing", format!("point {id} is not there")),
+            Mismatch::Differs { id } => {
+                finding("point_differs", format!("point {id} is not as it was backed up"))
+            }
+        }));
+    } else if !mismatches.is_empty() {
+        compared.doubtful = Some(finding("points_uncertain", found.words()));
     }
-    Ok(findings)
+    Ok(compared)
 }
 
 /// What differs in vectors, shards and payload indexes. What only the server says, such as a newer version's new keys, does not.

@@ -6,6 +6,7 @@ mod choice;
 mod compare;
 mod give_way;
 mod run;
+mod sampled;
 mod scratch;
 mod verdict;
 

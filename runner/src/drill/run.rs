@@ -204,17 +204,34 @@ async fn restore_and_compare(
     stages: &mut Stages,
 ) -> Result<Drilled, RestoreError> {
     let manifest = &backup.manifest;
+    let known = backup.verification.as_ref().and_then(|record| record.restored_points.as_ref());
     // A drill vouches for the archive as a whole.
-    let job = Put { manifest, target: scratch, existed: false, prove: Prove::File };
-    let points = put(session, &context.destination, &job, stages).await.map_err(|failed| failed.error)?;
-    let findings = compare(&context.destination.client, scratch, manifest).await?;
+    let prove = Prove::File;
+    let job = Put { manifest, target: scratch, existed: false, prove, by: Operation::Drill, known };
+    let counted = put(session, &context.destination, &job, stages).await.map_err(|failed| failed.error)?;
+    let matched_before = known.is_some_and(|known| known.sample_matched_at.is_some());
+    let client = &context.destination.client;
+    let compared = compare(client, scratch, manifest, counted.points, matched_before).await?;
+    if let Some(doubt) = &compared.doubtful {
+        session.warn(format!("\"{scratch}\": {}", doubt.message));
+    }
+    if compared.sample_matched
+        && !matched_before
+        && let Err(error) = verify::note_sample(session.layout(), manifest, session.now())
+    {
+        session.warn(error.to_string());
+    }
+    let mut findings = compared.failed;
     let failed = findings.first().map(|first| {
         let more =
             if findings.len() > 1 { format!(", and {} more", findings.len() - 1) } else { String::new() };
         Failure { kind: FailureKind::RestoreMismatch, message: format!("{}{more}", first.message) }
     });
     let outcome = if failed.is_some() { CheckOutcome::Failed } else { CheckOutcome::Passed };
-    Ok(Drilled { outcome, findings, failure: failed, points: Some(points) })
+    let uncertain = |message: String| Finding { kind: "points_uncertain".to_owned(), message };
+    findings.extend(counted.doubt.map(uncertain));
+    findings.extend(compared.doubtful);
+    Ok(Drilled { outcome, findings, failure: failed, points: Some(counted.points) })
 }
 
 /// Enters what came of it in the record and in the report. An interruption is no result.

@@ -13,6 +13,7 @@ pub fn judge(error: &RestoreError) -> (CheckOutcome, Finding) {
             (CheckOutcome::Failed, "archive_corrupt")
         }
         RestoreError::PointsLost { .. } => (CheckOutcome::Failed, "points_missing"),
+        RestoreError::PointsDiffer { .. } => (CheckOutcome::Failed, "points_differ"),
         RestoreError::Requires { .. }
         | RestoreError::Unsupported { .. }
         | RestoreError::Archive(ArchiveError::Unsupported { .. }) => {
@@ -23,6 +24,7 @@ pub fn judge(error: &RestoreError) -> (CheckOutcome, Finding) {
         RestoreError::Choice(_)
         | RestoreError::Version(_)
         | RestoreError::TargetExists { .. }
+        | RestoreError::Incompatible { .. }
         | RestoreError::TargetIsAlias { .. }
         | RestoreError::TargetIsScratch { .. }
         | RestoreError::TooLarge { .. }

@@ -56,6 +56,20 @@ pub struct CollectionInfo {
     pub payload_schema: serde_json::Value,
     /// The configuration, kept as the server gave it.
     pub config: serde_json::Value,
+    /// What is still to be done. Older servers do not say.
+    #[serde(default)]
+    pub update_queue: Option<UpdateQueue>,
+}
+
+/// Updates that the server has and that do not show yet.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct UpdateQueue {
+    /// How many wait.
+    #[serde(default)]
+    pub length: u64,
+    /// Points that are hidden until they are optimised; only told where the collection hides them.
+    #[serde(default)]
+    pub deferred_points: Option<u64>,
 }
 
 /// `GET /collections/{c}/exists`.

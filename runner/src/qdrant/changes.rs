@@ -73,6 +73,21 @@ impl Client {
         Ok(())
     }
 
+    /// Changes parameters of a collection that are not its vectors'.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn set_params(
+        &self,
+        collection: &CollectionName,
+        params: &serde_json::Map<String, Value>,
+    ) -> Result<(), Error> {
+        let what = format!("changing the parameters of \"{collection}\"");
+        let body = json!({ "params": params });
+        self.change(&what, Method::PATCH, &["collections", collection.as_str()], Some(&body)).await?;
+        Ok(())
+    }
+
     async fn change(
         &self,
         what: &str,

@@ -16,7 +16,9 @@ mod tls;
 mod transport;
 mod upload;
 
-pub use answers::{Alias, CollectionCluster, CollectionInfo, RemoteShard, Shard, Snapshot, SnapshotList};
+pub use answers::{
+    Alias, CollectionCluster, CollectionInfo, RemoteShard, Shard, Snapshot, SnapshotList, UpdateQueue,
+};
 pub use changes::AliasChange;
 pub use client::{Client, CreateError};
 pub use download::{Download, NoRest};

@@ -104,7 +104,7 @@ impl Client {
         let result = self.interrupt.run_until_cancelled(watched).await.unwrap_or(Err(Error::Interrupted));
         result.map_err(|error| {
             let arrived = progress.is_complete() && !is_refused(&error);
-            UploadError { error, arrived }
+            UploadError { error: with_advice(error, progress.is_complete()), arrived }
         })
     }
 
@@ -178,6 +178,23 @@ fn is_refused(error: &Error) -> bool {
         error,
         Error::Unauthorized { .. } | Error::Status { status: 404 | 405 | 411 | 413..=415 | 422 | 429, .. }
     )
+}
+
+/// Says what an upload's failure often means, where Qdrant's own words do not.
+fn with_advice(error: Error, complete: bool) -> Error {
+    match error {
+        Error::Broken { what, cause } if !complete => {
+            let key = "if Qdrant closed it, see whether the API key may restore: that needs global manage";
+            Error::Broken { what, cause: format!("{cause}; {key}") }
+        }
+        Error::Status { what, status, message, retry_after }
+            if message.contains("No space left") || message.contains("processing field") =>
+        {
+            let room = "is its disk full? It needs room for the uploaded file and for the collection";
+            Error::Status { what, status, message: format!("{message}; {room}"), retry_after }
+        }
+        other => other,
+    }
 }
 
 /// What stands around the snapshot in a multipart body.
@@ -281,6 +298,25 @@ mod tests {
         ));
         assert!(body.ends_with("\r\n\r\nhello\r\n--b--\r\n"));
         assert_eq!((progress.sent_bytes(), progress.is_complete()), (5, true));
+    }
+
+    #[test]
+    fn what_an_upload_often_fails_by_is_said() {
+        let broken = || Error::Broken { what: "uploading".to_owned(), cause: "Broken pipe".to_owned() };
+        let text = with_advice(broken(), false).to_string();
+        assert!(
+            text.contains("the connection to Qdrant broke: Broken pipe") && text.contains("global manage"),
+            "{text}"
+        );
+        assert!(!with_advice(broken(), true).to_string().contains("manage"), "it had everything");
+        let status = |message: &str| {
+            let (what, message) = ("uploading".to_owned(), message.to_owned());
+            with_advice(Error::Status { what, status: 500, message, retry_after: None }, true).to_string()
+        };
+        let room = "room for the uploaded file and for the collection";
+        assert!(status("An error occurred processing field: snapshot").contains(room));
+        assert!(status("failed to unpack: No space left on device (os error 28)").contains(room));
+        assert!(!status("Malformed tar archive").contains(room));
     }
 
     #[tokio::test]

@@ -22,6 +22,13 @@ impl Difference {
     pub fn below(&self, key: &str) -> String {
         if self.path.is_empty() { format!("{key}{self}") } else { format!("{key}.{self}") }
     }
+
+    /// Whether Qdrant restores no such snapshot over such a collection.
+    pub fn is_refused_by_qdrant(&self) -> bool {
+        ["params.vectors", "params.shard_number"].iter().any(|key| {
+            self.path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
 }
 
 /// As in `params.vectors.size: 768 in the backup, 1024 on the server`.

@@ -43,6 +43,16 @@ pub enum RestoreError {
         /// Its points.
         points: String,
     },
+    /// Qdrant would refuse the snapshot.
+    #[error(
+        "Qdrant takes no snapshot over \"{target}\", whose configuration is another one ({difference}); restore beside it with --as NEW"
+    )]
+    Incompatible {
+        /// The target.
+        target: CollectionName,
+        /// What differs.
+        difference: String,
+    },
     /// The target's name is an alias.
     #[error(
         "\"{target}\" is an alias of \"{collection}\", which would be overwritten; restore with --as NEW and switch the alias afterwards"
@@ -130,12 +140,22 @@ pub enum RestoreError {
         /// What it lacked in the end.
         last: String,
     },
-    /// Fewer points than there must be.
-    #[error("{got} points were restored and the backup has at least {expected}")]
+    /// Most of the points are missing.
+    #[error("only {got} points were restored, and there were {expected} when the backup was made")]
     PointsLost {
         /// The smaller of the manifest's counts.
         expected: u64,
         /// What was counted.
+        got: u64,
+    },
+    /// The same backup has held another number of points before.
+    #[error("{got} points were restored, and {found} when this backup was first restored or drilled ({} UTC)", at.format("%Y-%m-%d %H:%M:%S"))]
+    PointsDiffer {
+        /// What was found then.
+        found: u64,
+        /// When.
+        at: chrono::DateTime<chrono::Utc>,
+        /// What was counted now.
         got: u64,
     },
     /// One of our threads failed.
@@ -152,6 +172,7 @@ impl RestoreError {
                 FailureKind::VersionUnsupported
             }
             Self::TargetExists { .. }
+            | Self::Incompatible { .. }
             | Self::TargetIsAlias { .. }
             | Self::TargetIsScratch { .. }
             | Self::SafetyElsewhere { .. }
@@ -166,7 +187,7 @@ impl RestoreError {
             Self::Readers(LockError::Io { .. }) => FailureKind::Io,
             Self::Readers(_) => FailureKind::Locked,
             Self::NotSettled { .. } => FailureKind::Timeout,
-            Self::PointsLost { .. } => FailureKind::RestoreMismatch,
+            Self::PointsLost { .. } | Self::PointsDiffer { .. } => FailureKind::RestoreMismatch,
             Self::Internal(_) => FailureKind::Internal,
         }
     }

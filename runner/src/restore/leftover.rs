@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use qdrant_backup_shared::status::{ServerSnapshot, UnansweredUpload};
 use qdrant_backup_shared::{CollectionName, Status};
 
+use super::error::RestoreError;
 use crate::backup::{Deletion, delete_ours, unreachable};
 use crate::drill::is_scratch_of;
 use crate::qdrant::{Client, Error};
@@ -13,6 +14,8 @@ use crate::session::Session;
 
 /// How the names of uploaded files begin.
 pub const UPLOADED: &str = "qdrant-backup-";
+/// At most so many files that the server does not list are remembered.
+const UNLISTED: usize = 100;
 
 /// Records that `leftover` will be on the server, before it is: a run that dies now is followed by one that removes it.
 pub fn record(session: &mut Session, leftover: &ServerSnapshot) {
@@ -53,7 +56,7 @@ async fn settle_where(session: &mut Session, client: &Client, which: impl Fn(&Se
         } else if is_scratch_of(leftover.collection.as_str(), &session.repository().repository_id) {
             delete_of_scratch(session, client, leftover).await;
         } else {
-            delete(session, client, leftover).await;
+            delete(session, client, leftover, false).await;
         }
     }
 }
@@ -96,9 +99,15 @@ pub fn still_at_work(leftover: &ServerSnapshot) -> String {
     )
 }
 
-/// Deletes it while the collection exists.
-pub async fn delete(session: &mut Session, client: &Client, leftover: &ServerSnapshot) {
+/// Whether the server has kept what was uploaded, although it could not restore it. What finds no room it does not keep.
+pub fn was_kept(error: &RestoreError) -> bool {
+    !matches!(error, RestoreError::Qdrant(Error::Status { message, .. }) if message.contains("processing field"))
+}
+
+/// Deletes it while the collection exists. Of one that was `kept` and is not in the list it is remembered that it stays.
+pub async fn delete(session: &mut Session, client: &Client, leftover: &ServerSnapshot, kept: bool) {
     match delete_ours(client, leftover).await {
+        Ok(Deletion::Gone) if kept => remember_unlisted(session, leftover),
         Ok(Deletion::Unreachable) => session.warn(unreachable(leftover)),
         Ok(deletion) => {
             if deletion == Deletion::Replaced {
@@ -130,15 +139,30 @@ async fn delete_of_scratch(session: &mut Session, client: &Client, leftover: &Se
     match client.create_scratch_collection(collection).await {
         Ok(()) => {}
         // It is there.
-        Err(Error::Status { status: 409, .. }) => return delete(session, client, leftover).await,
+        Err(Error::Status { status: 409, .. }) => return delete(session, client, leftover, false).await,
         Err(error) => return stays(session, leftover, &error),
     }
-    delete(session, client, leftover).await;
+    delete(session, client, leftover, false).await;
     if let Err(error) = client.delete_collection(collection).await {
         session.warn(format!(
             "{error}; the empty collection \"{collection}\" was made to remove an uploaded file and stays on the server: delete it"
         ));
     }
+}
+
+/// A server that keeps snapshots in S3 stores an upload on its own disk and lists what is in S3.
+fn remember_unlisted(session: &mut Session, leftover: &ServerSnapshot) {
+    session.warn(format!(
+        "the uploaded file {} stays on the disk of {}, in the snapshot folder of \"{}\": the server does not list it, as servers with \
+         snapshots in S3 do not, so it can only be deleted on that disk",
+        leftover.name, leftover.node_url, leftover.collection
+    ));
+    session.amend_status(|status| {
+        status.undeleted_snapshots.retain(|entry| entry != leftover);
+        status.unlisted_uploads.push(leftover.clone());
+        let surplus = status.unlisted_uploads.len().saturating_sub(UNLISTED);
+        status.unlisted_uploads.drain(..surplus);
+    });
 }
 
 fn stays(session: &mut Session, leftover: &ServerSnapshot, error: &Error) {

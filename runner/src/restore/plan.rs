@@ -217,6 +217,12 @@ impl Plan {
             self.differences = differences(ours, &config);
         }
         self.existing = Some(Existing { points, config });
+        if let Some(difference) = self.differences.iter().find(|difference| difference.is_refused_by_qdrant())
+        {
+            let difference = difference.to_string();
+            self.obstacles.push(RestoreError::Incompatible { target, difference });
+            return Ok(());
+        }
         if !options.force {
             self.obstacles.push(RestoreError::TargetExists { target, points: points.to_string() });
         } else if options.safety_backup && options.elsewhere {

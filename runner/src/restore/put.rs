@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use qdrant_backup_shared::manifest::Manifest;
-use qdrant_backup_shared::operation::Stage;
+use qdrant_backup_shared::operation::{Operation, Stage};
 use qdrant_backup_shared::status::ServerSnapshot;
+use qdrant_backup_shared::verification::RestoredPoints;
 use qdrant_backup_shared::{CollectionName, Layout};
 
+use super::count::{Counted, count};
 use super::error::RestoreError;
 use super::leftover;
 use super::read::sole_archive;
-use super::settle::{compare_count, settle};
+use super::settle::settle;
 use super::target::TargetState;
 use super::upload::{Failed, upload};
 use crate::archive::Prove;
@@ -35,7 +37,7 @@ pub struct Destination {
 }
 
 /// What to put where.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Put<'a> {
     /// The backup.
     pub manifest: &'a Manifest,
@@ -45,6 +47,10 @@ pub struct Put<'a> {
     pub existed: bool,
     /// What has to be right for the server to be sent the last bytes.
     pub prove: Prove,
+    /// Whether this is a restore or a drill.
+    pub by: Operation,
+    /// What an earlier restore or drill found in the backup.
+    pub known: Option<&'a RestoredPoints>,
 }
 
 impl Put<'_> {
@@ -63,7 +69,7 @@ pub struct PutError {
     pub state: TargetState,
 }
 
-/// Restores the backup into the target and gives the number of points there.
+/// Restores the backup into the target and says what is there then.
 ///
 /// # Crash safety
 /// The uploaded file is in the status before it is on the server, so that the next run removes what a killed one left.
@@ -76,7 +82,7 @@ pub async fn put(
     destination: &Destination,
     put: &Put<'_>,
     stages: &mut Stages,
-) -> Result<u64, PutError> {
+) -> Result<Counted, PutError> {
     let before = if put.existed { TargetState::Untouched } else { TargetState::Absent };
     let untouched = |error: RestoreError| PutError { error, state: before };
     let archive = sole_archive(put.manifest).map_err(untouched)?;
@@ -101,14 +107,26 @@ pub async fn put(
         return Err(PutError { error: failed.error, state });
     }
     let doubtful = |error: RestoreError| PutError { error, state: TargetState::Doubtful };
-    leftover::delete(session, &destination.client, &file).await;
+    leftover::delete(session, &destination.client, &file, true).await;
     leftover::settle_collection(session, &destination.client, put.target).await;
     stages.enter(Stage::Settle);
     session.enter_stage(Stage::Settle, put.collection());
-    settle(session, &destination.client, put.target, destination.settle_timeout).await.map_err(doubtful)?;
+    let client = &destination.client;
+    let caught_up =
+        settle(session, client, put.target, destination.settle_timeout).await.map_err(doubtful)?;
     stages.enter(Stage::Compare);
     session.enter_stage(Stage::Compare, put.collection());
-    compare_count(session, &destination.client, put.target, put.manifest).await.map_err(doubtful)
+    count(session, client, put, caught_up)
+        .await
+        .map_err(|error| PutError { state: state_after_count(&error), error })
+}
+
+/// A collection with more points than its backup lacks none: somebody has written to it.
+fn state_after_count(error: &RestoreError) -> TargetState {
+    match error {
+        RestoreError::PointsDiffer { found, got, .. } if got > found => TargetState::Exceeded,
+        _ => TargetState::Doubtful,
+    }
 }
 
 async fn share_readers(layout: &Layout) -> Result<ReadersLock, RestoreError> {
@@ -138,8 +156,9 @@ async fn after_failure(
         ));
         return TargetState::Unknown;
     }
+    let kept = failed.arrived && leftover::was_kept(&failed.error);
     if put.existed {
-        leftover::delete(session, &client, file).await;
+        leftover::delete(session, &client, file, kept).await;
         return if failed.arrived { TargetState::Doubtful } else { TargetState::Untouched };
     }
     if !failed.arrived {
@@ -153,7 +172,7 @@ async fn after_failure(
             TargetState::Absent
         }
         Ok(true) => {
-            leftover::delete(session, &client, file).await;
+            leftover::delete(session, &client, file, kept).await;
             TargetState::Doubtful
         }
         Err(error) => {

@@ -10,6 +10,7 @@ use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
 
 use super::error::RestoreError;
 use super::leftover;
+use super::params;
 use super::plan::{Facts, Plan, PlanOptions, plan_all};
 use super::put::{Destination, Put, PutError, put};
 use super::target::TargetState;
@@ -166,7 +167,8 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
                 (
                     RestoreError::Qdrant(_)
                     | RestoreError::NotSettled { .. }
-                    | RestoreError::PointsLost { .. },
+                    | RestoreError::PointsLost { .. }
+                    | RestoreError::PointsDiffer { .. },
                     state,
                 ) => state.words(&target.to_string(), &again.after(state)),
                 (_, TargetState::Untouched | TargetState::Absent) if existed => {
@@ -204,8 +206,18 @@ async fn attempt(
             return Err(PutError { error, state: before });
         }
     };
-    let job = Put { manifest: &backup.manifest, target: &plan.target, existed, prove: Prove::Snapshot };
-    let points = put(session, &context.destination, &job, stages).await?;
+    let job = Put {
+        manifest: &backup.manifest,
+        target: &plan.target,
+        existed,
+        prove: Prove::Snapshot,
+        by: Operation::Restore,
+        known: backup.verification.as_ref().and_then(|record| record.restored_points.as_ref()),
+    };
+    let counted = put(session, &context.destination, &job, stages).await?;
+    if !existed {
+        params::complete(session, &context.destination.client, &plan.target, &backup.manifest.source).await;
+    }
     if !plan.aliases.is_empty() {
         let client = &context.destination.client;
         client
@@ -213,7 +225,7 @@ async fn attempt(
             .await
             .map_err(|error| PutError { error: error.into(), state: TargetState::Restored })?;
     }
-    Ok(points)
+    Ok(counted.points)
 }
 
 fn failure(error: &RestoreError) -> Failure {
@@ -251,7 +263,9 @@ impl Again {
     /// Over what has become of the target. What is partly restored is not worth a backup.
     fn after(&self, state: TargetState) -> String {
         let force = match state {
-            TargetState::Doubtful | TargetState::Unknown => " --force --no-safety-backup",
+            TargetState::Doubtful | TargetState::Exceeded | TargetState::Unknown => {
+                " --force --no-safety-backup"
+            }
             TargetState::Untouched | TargetState::Absent | TargetState::Restored if self.existed => {
                 " --force"
             }

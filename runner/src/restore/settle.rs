@@ -1,9 +1,9 @@
-//! Waiting until a restored collection serves, and counting what is in it.
+//! Waiting until a restored collection serves, and has taken in everything that it was given.
 
 use std::time::Duration;
 
+use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::text::shortened;
-use qdrant_backup_shared::{CollectionName, Manifest};
 use tokio::time::Instant;
 
 use super::error::RestoreError;
@@ -12,21 +12,21 @@ use crate::session::Session;
 
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
-/// A count can lag behind the replicas for a moment.
-const COUNTS: u32 = 5;
-const BETWEEN_COUNTS: Duration = Duration::from_millis(300);
 
 /// How near to serving a collection is.
 enum Readiness {
     Ready,
     /// It serves, and the optimiser is still at work.
     Optimising,
+    /// It serves, and this much of what it was given does not show yet.
+    Behind(String),
     /// It does not, because of this.
     Not(String),
 }
 
-/// Waits until `target` is green and every replica on the node is active, for at most `limit`. A collection that then
-/// serves, and is only still being optimised, will do, with a warning.
+/// Waits until `target` is green, every replica on the node is active and no update waits, for at most `limit`. A collection
+/// that then serves, and is only still at work, will do, with a warning. True when its points can be counted: servers
+/// replay the end of a snapshot's log while they serve already.
 ///
 /// # Errors
 /// When it does not serve by then, or an interruption came.
@@ -35,7 +35,7 @@ pub async fn settle(
     client: &Client,
     target: &CollectionName,
     limit: Duration,
-) -> Result<(), RestoreError> {
+) -> Result<bool, RestoreError> {
     let since = Instant::now();
     let mut pause = FIRST_LOOK;
     loop {
@@ -49,13 +49,18 @@ pub async fn settle(
         };
         let expired = since.elapsed() >= limit;
         match readiness {
-            Readiness::Ready => return Ok(()),
+            Readiness::Ready => return Ok(true),
             Readiness::Optimising if expired => {
                 session.warn(format!("\"{target}\" serves and is still being optimised (yellow)"));
-                return Ok(());
+                return Ok(true);
+            }
+            Readiness::Behind(what) if expired => {
+                session
+                    .warn(format!("\"{target}\" serves, and {what}: not all of its points can be seen yet"));
+                return Ok(false);
             }
             Readiness::Not(last) if expired => return Err(RestoreError::NotSettled { limit, last }),
-            Readiness::Optimising | Readiness::Not(_) => {}
+            Readiness::Optimising | Readiness::Behind(_) | Readiness::Not(_) => {}
         }
         client.pause(pause.min(limit.saturating_sub(since.elapsed()))).await?;
         pause = (pause * 2).min(LONGEST_LOOK);
@@ -73,7 +78,10 @@ fn judge(cluster: &CollectionCluster, info: &CollectionInfo) -> Readiness {
         .local_shards
         .iter()
         .filter(|shard| shard.state != "Active")
-        .map(|shard| format!("shard {} is {}", shard.shard_id, shortened(&shard.state, 30)))
+        .map(|shard| {
+            let mends = if shard.state == "ManualRecovery" { ", which does not mend by itself" } else { "" };
+            format!("shard {} is {}{mends}", shard.shard_id, shortened(&shard.state, 30))
+        })
         .collect();
     if !inactive.is_empty() {
         return Readiness::Not(inactive.join(", "));
@@ -81,51 +89,23 @@ fn judge(cluster: &CollectionCluster, info: &CollectionInfo) -> Readiness {
     if !cluster.shard_transfers.is_empty() {
         return Readiness::Not(format!("{} shard transfers are under way", cluster.shard_transfers.len()));
     }
+    let unless_behind = |readiness| behind(info).map_or(readiness, Readiness::Behind);
     match info.status.as_str() {
         // Grey: optimisations wait for the next write, so it stays so.
-        "green" | "grey" => Readiness::Ready,
-        "yellow" => Readiness::Optimising,
+        "green" | "grey" => unless_behind(Readiness::Ready),
+        "yellow" => unless_behind(Readiness::Optimising),
         other => Readiness::Not(format!("its status is {}", shortened(other, 30))),
     }
 }
 
-/// Counts the points and holds them against the manifest: fewer than it certainly had is a failure, more are reported.
-///
-/// # Errors
-/// [`RestoreError::PointsLost`], and as every request.
-pub async fn compare_count(
-    session: &mut Session,
-    client: &Client,
-    target: &CollectionName,
-    manifest: &Manifest,
-) -> Result<u64, RestoreError> {
-    let mut got = count(session, client, target).await?;
-    let Some(expected) = manifest.points_count() else {
-        session.warn(format!("the backup does not say how many points it has; \"{target}\" has {got} now"));
-        return Ok(got);
-    };
-    for _ in 1..COUNTS {
-        if got >= expected {
-            break;
-        }
-        client.pause(BETWEEN_COUNTS).await?;
-        got = count(session, client, target).await?;
+/// What of the updates does not show yet, if the server tells of any.
+fn behind(info: &CollectionInfo) -> Option<String> {
+    let queue = info.update_queue.as_ref()?;
+    match (queue.length, queue.deferred_points.unwrap_or(0)) {
+        (0, 0) => None,
+        (0, deferred) => Some(format!("{deferred} of its points wait to be optimised")),
+        (length, _) => Some(format!("{length} updates wait in its queue")),
     }
-    if got < expected {
-        return Err(RestoreError::PointsLost { expected, got });
-    }
-    let counts = [manifest.source.points_count_before, manifest.source.points_count_after];
-    let most = counts.into_iter().flatten().max().unwrap_or(expected);
-    if got > most {
-        session.warn(format!(
-            "\"{target}\" has {got} points, more than the {most} counted when the backup was made; was it written to meanwhile?"
-        ));
-    }
-    Ok(got)
-}
-
-async fn count(session: &mut Session, client: &Client, target: &CollectionName) -> Result<u64, Error> {
-    client.while_it_lives(|| session.heartbeat(), client.count(target)).await
 }
 
 #[cfg(test)]
@@ -138,6 +118,21 @@ mod tests {
         );
         let info = format!(r#"{{"config":{{}},"status":"{status}"}}"#);
         judge(&serde_json::from_str(&cluster).unwrap(), &serde_json::from_str(&info).unwrap())
+    }
+
+    #[test]
+    fn a_queue_and_deferred_points_are_waited_for_where_the_server_tells_of_them() {
+        let told = |queue: &str| {
+            let info = format!(r#"{{"config":{{}},"status":"green"{queue}}}"#);
+            behind(&serde_json::from_str(&info).unwrap())
+        };
+        assert_eq!(told(""), None, "an old server does not tell");
+        assert_eq!(told(r#","update_queue":null"#), None);
+        assert_eq!(told(r#","update_queue":{"length":0}"#), None);
+        assert_eq!(told(r#","update_queue":{"length":0,"deferred_points":0}"#), None);
+        assert_eq!(told(r#","update_queue":{"length":7}"#).unwrap(), "7 updates wait in its queue");
+        let deferred = told(r#","update_queue":{"length":0,"deferred_points":9}"#).unwrap();
+        assert_eq!(deferred, "9 of its points wait to be optimised");
     }
 
     #[test]

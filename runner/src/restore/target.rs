@@ -9,6 +9,8 @@ pub enum TargetState {
     Absent,
     /// The server began to restore it and did not finish, or what came of it is not what was backed up.
     Doubtful,
+    /// It holds more than the backup does.
+    Exceeded,
     /// The server had everything and did not answer: it may still be at work.
     Unknown,
     /// It is restored and whole; only what was to follow failed.
@@ -24,6 +26,9 @@ impl TargetState {
             Self::Doubtful => {
                 format!("\"{target}\" may be PARTLY RESTORED: do not use it; to restore it again: {again}")
             }
+            Self::Exceeded => format!(
+                "\"{target}\" is restored and holds more than the backup: look who writes to it before you use it; to restore it again: {again}"
+            ),
             Self::Unknown => format!(
                 "the server may still be restoring \"{target}\": do not use it before you have looked at Qdrant's log; to restore it again: {again}"
             ),

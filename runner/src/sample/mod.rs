@@ -6,4 +6,4 @@ mod take;
 
 pub use canonical::point_digest;
 pub use compare::{Mismatch, compare};
-pub use take::{confirm, look};
+pub use take::{POINTS, confirm, look};

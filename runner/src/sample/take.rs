@@ -8,7 +8,7 @@ use super::canonical::point_digest;
 use crate::qdrant::{Client, Error};
 
 /// How many points are sampled at most. Enough to find what damages many points, and one small answer.
-const POINTS: usize = 16;
+pub const POINTS: usize = 16;
 
 /// The first points of `collection`, by digest.
 ///
@@ -18,8 +18,8 @@ pub async fn look(client: &Client, collection: &CollectionName) -> Result<Vec<Sa
     Ok(digests(&client.first_points(collection, POINTS).await?))
 }
 
-/// Of the points that were `seen` before the snapshot was made, those that are still the same: these the snapshot has. Nothing
-/// when there is none.
+/// Of the points that were `seen` before the snapshot was made, those that are still the same: these the snapshot has, unless
+/// they were deleted or changed and put back meanwhile. Nothing when there is none.
 ///
 /// # Errors
 /// As every request: see [`Error`].

@@ -6,6 +6,7 @@ mod check;
 mod depth;
 mod judge;
 mod record;
+mod restored;
 mod run;
 mod selection;
 mod verdict;
@@ -14,6 +15,7 @@ mod watched;
 pub use check::{Check, Interrupted, verify_backup};
 pub use depth::Depth;
 pub use record::{RecordError, enter};
+pub use restored::{note_points, note_sample};
 pub use run::{VerifyContext, VerifyOptions, any_failed, verify};
 pub use selection::{Which, due};
 

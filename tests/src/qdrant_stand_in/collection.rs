@@ -66,6 +66,8 @@ pub struct Collection {
     pub shard_content: BTreeMap<u32, Content>,
     /// So many more cluster polls show its replicas as `Dead`, and until then it counts 0 points.
     pub dead_polls_left: u32,
+    /// So many more polls of the collection show updates in its queue, and until then it counts half of its points.
+    pub queued_polls_left: u32,
 }
 
 impl Collection {
@@ -151,6 +153,7 @@ impl Collection {
             content_on_node: BTreeMap::new(),
             shard_content: BTreeMap::new(),
             dead_polls_left: 0,
+            queued_polls_left: 0,
         }
     }
 
@@ -190,9 +193,13 @@ impl Collection {
         })
     }
 
-    /// The points a client sees: none while the replicas are still dead.
+    /// The points a client sees: none while the replicas are still dead, half while updates wait.
     pub(crate) fn visible_points(&self) -> u64 {
-        if self.dead_polls_left > 0 { 0 } else { self.points_count() }
+        match (self.dead_polls_left, self.queued_polls_left) {
+            (0, 0) => self.points_count(),
+            (0, _) => self.points_count() / 2,
+            _ => 0,
+        }
     }
 
     /// `result` of `GET /collections/{c}`.
@@ -207,7 +214,7 @@ impl Collection {
         json!({
             "status": self.status, "optimizer_status": "ok", "indexed_vectors_count": 0,
             "points_count": points, "segments_count": segments.max(1) * self.shards.len() as u64,
-            "config": self.config, "payload_schema": schema, "update_queue": { "length": 0 },
+            "config": self.config, "payload_schema": schema, "update_queue": { "length": self.queued_polls_left },
         })
     }
 }

@@ -53,11 +53,31 @@ pub(crate) fn list(state: &State, asked: &Asked) -> Reply {
     ok(&json!({ "collections": collections }), asked.started)
 }
 
-pub(crate) fn info(state: &State, asked: &Asked) -> Reply {
-    match state.find(&asked.route.collection) {
-        Some(collection) => ok(&collection.info(), asked.started),
-        None => no_collection(&asked.route.collection, asked.started),
+/// Each poll brings the updates in the queue closer to being done.
+pub(crate) fn info(state: &mut State, asked: &Asked) -> Reply {
+    let name = state.resolve(&asked.route.collection);
+    let Some(collection) = state.collections.get_mut(&name) else {
+        return no_collection(&asked.route.collection, asked.started);
+    };
+    let info = collection.info();
+    collection.queued_polls_left = collection.queued_polls_left.saturating_sub(1);
+    ok(&info, asked.started)
+}
+
+/// Changes the parameters that are given, as far as there are any.
+pub(crate) fn update(state: &mut State, asked: &Asked) -> Reply {
+    let name = state.resolve(&asked.route.collection);
+    let Some(collection) = state.collections.get_mut(&name) else {
+        return no_collection(&asked.route.collection, asked.started);
+    };
+    let Some(body) = asked.json.as_ref().filter(|body| body.is_object()) else {
+        return bad_json(asked);
+    };
+    let wanted = body.get("params").and_then(Value::as_object);
+    if let (Some(params), Some(wanted)) = (collection.config["params"].as_object_mut(), wanted) {
+        params.extend(wanted.clone());
     }
+    ok(&json!(true), asked.started)
 }
 
 pub(crate) fn exists(state: &State, asked: &Asked) -> Reply {

@@ -21,6 +21,7 @@ struct Creation {
     name: String,
     content: Content,
     replaced_by: Option<Content>,
+    points: Option<u64>,
 }
 
 pub(crate) async fn create(core: &Arc<Core>, asked: &Asked) -> Result<Reply, HangUp> {
@@ -73,13 +74,17 @@ fn begin(core: &Core, asked: &Asked) -> Option<Creation> {
         Effect::ReplacedAfterCreation(content) => Some(content.clone()),
         _ => None,
     });
-    Some(Creation { collection: name, name: snapshot, content, replaced_by })
+    let points = asked.effect(|effect| match effect {
+        Effect::CreationHoldsPoints(points) => Some(*points),
+        _ => None,
+    });
+    Some(Creation { collection: name, name: snapshot, content, replaced_by, points })
 }
 
 /// Writes the snapshot, which takes so long, and puts it into the list.
 /// Nothing when the process died meanwhile.
 async fn finish(core: Arc<Core>, creation: Creation, takes: Duration) -> Option<StoredSnapshot> {
-    let Creation { collection, name, content, replaced_by } = creation;
+    let Creation { collection, name, content, replaced_by, points } = creation;
     let process = {
         let mut state = core.state();
         state.process.begin_creation(&collection);
@@ -89,20 +94,26 @@ async fn finish(core: Arc<Core>, creation: Creation, takes: Duration) -> Option<
     if core.state().process.id() != process {
         return None;
     }
-    let stored = store(&core, &collection, &name, content).await;
+    let stored = store(&core, &collection, &name, content, points).await;
     core.state().process.end_creation(&collection);
     if let Some(other) = replaced_by {
-        store(&core, &collection, &name, other).await;
+        store(&core, &collection, &name, other, None).await;
     }
     Some(stored)
 }
 
-async fn store(core: &Core, collection: &str, name: &str, content: Content) -> StoredSnapshot {
+async fn store(
+    core: &Core,
+    collection: &str,
+    name: &str,
+    content: Content,
+    points: Option<u64>,
+) -> StoredSnapshot {
     let hashed = content.clone();
     let sha256 = spawn_blocking(move || hashed.sha256()).await.unwrap_or_default();
     let mut state = core.state();
     let checksum = (!state.s3).then(|| sha256.clone());
-    state.remember_origin(core.node, collection, sha256);
+    state.remember_origin(core.node, collection, sha256, points);
     state.store(core.node, collection, name, content, checksum)
 }
 
@@ -119,7 +130,7 @@ async fn another_appears(core: &Core, asked: &Asked, collection: &str) {
             let begun = state.clock.now() + TimeDelta::seconds(seconds);
             state.snapshot_name(core.node, collection, begun)
         };
-        store(core, collection, &name, content).await;
+        store(core, collection, &name, content, None).await;
     }
 }
 

@@ -135,6 +135,8 @@ pub enum Effect {
     CreationSize(u64),
     /// Creation: this snapshot's content, whatever the collection's is.
     CreationContent(Content),
+    /// Creation: the snapshot holds so many points, whatever is counted: others write to the collection meanwhile.
+    CreationHoldsPoints(u64),
     /// Creation: another tool's snapshot is in the list before ours is.
     AnotherSnapshotAppears {
         /// When it was begun against our request, in seconds: 0 gives the same name as ours, and ours
@@ -167,6 +169,8 @@ pub enum Effect {
     RestoredLacksPoints(u64),
     /// Upload: so many polls of `…/cluster` show `Dead` replicas, and the count is 0 meanwhile.
     ReplicasDeadForPolls(u32),
+    /// Upload: so many polls of the collection show updates in its queue, and half of the points are counted meanwhile.
+    UpdatesQueuedForPolls(u32),
     /// Upload: the restored point at this index has another vector than the original.
     RestoredVectorDiffers(u64),
 }
@@ -198,6 +202,7 @@ impl Effect {
             | Effect::CreationChecksum(_)
             | Effect::CreationSize(_)
             | Effect::CreationContent(_)
+            | Effect::CreationHoldsPoints(_)
             | Effect::AnotherSnapshotAppears { .. }
             | Effect::ReplacedAfterCreation(_) => endpoint == Endpoint::CreateSnapshot,
             Effect::NoCollections => endpoint == Endpoint::Collections,
@@ -206,6 +211,7 @@ impl Effect {
             | Effect::UploadCut { .. }
             | Effect::RestoredLacksPoints(_)
             | Effect::ReplicasDeadForPolls(_)
+            | Effect::UpdatesQueuedForPolls(_)
             | Effect::RestoredVectorDiffers(_) => endpoint == Endpoint::UploadSnapshot,
         }
     }

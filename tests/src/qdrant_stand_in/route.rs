@@ -17,6 +17,7 @@ pub enum Endpoint {
     CollectionInfo,
     CollectionExists,
     CreateCollection,
+    UpdateCollection,
     DeleteCollection,
     Aliases,
     ChangeAliases,
@@ -46,6 +47,7 @@ impl Endpoint {
         !matches!(
             self,
             Endpoint::CreateCollection
+                | Endpoint::UpdateCollection
                 | Endpoint::DeleteCollection
                 | Endpoint::ChangeAliases
                 | Endpoint::CreateSnapshot
@@ -85,6 +87,7 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
         ("POST", ["collections", "aliases"]) => (Endpoint::ChangeAliases, "", ""),
         ("GET", ["collections", name]) => (Endpoint::CollectionInfo, *name, ""),
         ("PUT", ["collections", name]) => (Endpoint::CreateCollection, *name, ""),
+        ("PATCH", ["collections", name]) => (Endpoint::UpdateCollection, *name, ""),
         ("DELETE", ["collections", name]) => (Endpoint::DeleteCollection, *name, ""),
         ("GET", ["collections", name, "exists"]) => (Endpoint::CollectionExists, *name, ""),
         ("GET", ["collections", name, "aliases"]) => (Endpoint::CollectionAliases, *name, ""),

@@ -83,6 +83,9 @@ pub struct State {
     pub collections: BTreeMap<String, Collection>,
     /// Alias → collection.
     pub aliases: BTreeMap<String, String>,
+    /// With snapshots in S3: files that were uploaded, as collection and name. They lie on the server's disk, where no request
+    /// reaches them.
+    pub unreachable_uploads: Vec<(String, String)>,
     /// The points of collections a snapshot was made of, by the snapshot's digest: content the archive
     /// itself does not carry.
     pub(crate) origins: HashMap<String, (Points, BTreeMap<u32, u64>)>,
@@ -104,6 +107,7 @@ impl State {
             nodes: vec![Node::new(DEFAULT_PEER_ID, "http://127.0.0.1:6335/")],
             collections: BTreeMap::new(),
             aliases: BTreeMap::new(),
+            unreachable_uploads: Vec::new(),
             origins: HashMap::new(),
             process: Process::start(),
             files_stored: 0,
@@ -179,9 +183,19 @@ impl State {
         stored
     }
 
-    /// Notes which points a snapshot of the collection has as it is now: the archive does not say it.
-    pub(crate) fn remember_origin(&mut self, node: usize, collection: &str, sha256: String) {
+    /// Notes which points a snapshot of the collection has as it is now, or how many others: the archive does not say it.
+    pub(crate) fn remember_origin(
+        &mut self,
+        node: usize,
+        collection: &str,
+        sha256: String,
+        points: Option<u64>,
+    ) {
         let Some(collection) = self.collections.get(collection) else { return };
+        let mut collection = collection.clone();
+        if let Some(points) = points {
+            collection.set_points_count(points);
+        }
         let local = collection.shards.iter().filter(|shard| shard.has_replica_on(node));
         let counts = local.map(|shard| (shard.id, shard.points_count)).collect();
         self.origins.insert(sha256, (collection.points.clone(), counts));

@@ -84,7 +84,11 @@ async fn keep_and_restore(
 
     let mut state = core.state();
     let name = state.resolve(collection);
-    state.store(node, &name, file_name, content.clone(), None);
+    if state.s3 {
+        state.unreachable_uploads.push((name.clone(), file_name.to_owned()));
+    } else {
+        state.store(node, &name, file_name, content.clone(), None);
+    }
     let mut origin = match inspected {
         Ok(Ok(origin)) => origin,
         Ok(Err(failure)) => return error(500, &failure.message(&name), started),
@@ -159,6 +163,10 @@ fn restore(state: &mut State, node: usize, name: &str, origin: &Origin, content:
     let nodes = state.nodes.len();
     let collection = state.collections.entry(name.to_owned()).or_insert_with(|| {
         let mut created = origin.clone().into_collection(name, content.clone());
+        // Lost on a real server too: the request that makes the collection has no place for them.
+        if let Some(params) = created.config["params"].as_object_mut() {
+            params.retain(|key, _| !key.starts_with("read_fan_out_"));
+        }
         for shard in &mut created.shards {
             let home = if origin.local_shards.contains_key(&shard.id) {
                 node
@@ -190,6 +198,7 @@ fn spoil(collection: &mut Collection, effects: &[Effect]) {
                 collection.set_points_count(collection.points_count().saturating_sub(*points));
             }
             Effect::ReplicasDeadForPolls(polls) => collection.dead_polls_left = *polls,
+            Effect::UpdatesQueuedForPolls(polls) => collection.queued_polls_left = *polls,
             Effect::RestoredVectorDiffers(index) => {
                 collection.points.change_vector(*index, &collection.config);
             }

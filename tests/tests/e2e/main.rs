@@ -5,6 +5,7 @@ mod client;
 mod cluster;
 mod command_line;
 mod containers;
+mod counts;
 mod creation;
 mod directory;
 mod disks;

@@ -1,0 +1,262 @@
+//! Counting what was restored, and what the number says. The archive is proven by its digest and the collection serves, so a
+//! count alone condemns nothing unless it is grossly wrong, or another one than an earlier restore of the same backup found.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::manifest::Source;
+use qdrant_backup_shared::operation::Operation;
+use qdrant_backup_shared::verification::RestoredPoints;
+
+use super::error::RestoreError;
+use super::put::Put;
+use crate::qdrant::{Client, Error};
+use crate::session::Session;
+use crate::verify;
+
+/// A count can lag behind the replicas for a moment: a number that nobody expects must be seen so often in a row.
+const SAME: u32 = 5;
+/// At most so many counts.
+const LOOKS: u32 = 20;
+const BETWEEN_COUNTS: Duration = Duration::from_millis(300);
+
+/// What was found in a restored collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// How many points.
+    pub points: u64,
+    /// In a sentence, why that is neither right nor wrong for certain.
+    pub doubt: Option<String>,
+}
+
+/// What a number of points says of a restore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    /// It is as it must be.
+    Fits,
+    /// It is not what was counted, and that proves nothing.
+    Doubtful(String),
+    /// Most points are missing.
+    Lost { expected: u64 },
+    /// An earlier restore of the same backup found another number.
+    Differs { found: u64, at: DateTime<Utc> },
+}
+
+/// One finding, and everything that it is held against.
+struct Finding<'a> {
+    got: u64,
+    /// Whether it stood still.
+    steady: bool,
+    by: Operation,
+    source: &'a Source,
+    known: Option<&'a RestoredPoints>,
+}
+
+/// Counts the points of the target. The first number found in a backup is noted in its verification record, and later restores
+/// are held to it. `caught_up` says whether the server has taken in everything.
+///
+/// # Errors
+/// [`RestoreError::PointsLost`], [`RestoreError::PointsDiffer`], and as every request.
+pub async fn count(
+    session: &mut Session,
+    client: &Client,
+    put: &Put<'_>,
+    caught_up: bool,
+) -> Result<Counted, RestoreError> {
+    let source = &put.manifest.source;
+    let (got, still) = steady_count(session, client, put.target, |got| expected(got, source, put.known)).await?;
+    let finding = Finding { got, steady: still && caught_up, by: put.by.clone(), source, known: put.known };
+    let doubt = match judge(&finding) {
+        Verdict::Fits => None,
+        Verdict::Doubtful(doubt) => Some(doubt),
+        Verdict::Lost { expected } => return Err(RestoreError::PointsLost { expected, got }),
+        Verdict::Differs { found, at } => return Err(RestoreError::PointsDiffer { found, at, got }),
+    };
+    if finding.is_to_be_noted() {
+        let points =
+            RestoredPoints { count: got, at: session.now(), by: put.by.clone(), sample_matched_at: None };
+        // Somebody who may only read the backups may restore them all the same.
+        if let Err(error) = verify::note_points(session.layout(), put.manifest, points) {
+            session.warn(format!("{error}; later restores will not be held to this one"));
+        }
+    }
+    if let Some(doubt) = &doubt {
+        session.warn(format!("\"{}\": {doubt}", put.target));
+    }
+    Ok(Counted { points: got, doubt })
+}
+
+/// The number of points, and whether it is one that is `expected` or at least stands still.
+async fn steady_count(
+    session: &mut Session,
+    client: &Client,
+    target: &CollectionName,
+    expected: impl Fn(u64) -> bool,
+) -> Result<(u64, bool), Error> {
+    let mut got = client.while_it_lives(|| session.heartbeat(), client.count(target)).await?;
+    let mut same = 1;
+    for _ in 1..LOOKS {
+        if expected(got) || same == SAME {
+            break;
+        }
+        client.pause(BETWEEN_COUNTS).await?;
+        let next = client.while_it_lives(|| session.heartbeat(), client.count(target)).await?;
+        same = if next == got { same + 1 } else { 1 };
+        got = next;
+    }
+    Ok((got, expected(got) || same == SAME))
+}
+
+/// Whether no second look is needed.
+fn expected(got: u64, source: &Source, known: Option<&RestoredPoints>) -> bool {
+    match known {
+        Some(known) => got == known.count,
+        None => source.points_count_before == Some(got) && source.points_count_after == Some(got),
+    }
+}
+
+fn judge(finding: &Finding<'_>) -> Verdict {
+    let Finding { got, steady, source, .. } = *finding;
+    let counts = [source.points_count_before, source.points_count_after];
+    let (least, most) = (counts.into_iter().flatten().min(), counts.into_iter().flatten().max());
+    let within = least.is_some_and(|least| least <= got) && most.is_some_and(|most| got <= most);
+    if let Some(known) = finding.known {
+        if got == known.count || finding.corrects(known, within) {
+            return Verdict::Fits;
+        }
+        if !steady && got >= known.count.div_ceil(2) {
+            return Verdict::Doubtful(format!(
+                "it has {got} points at the moment, and an earlier restore of this backup found {}: it is being written to, or the server has \
+                 not taken in everything yet",
+                known.count
+            ));
+        }
+        return Verdict::Differs { found: known.count, at: known.at };
+    }
+    let Some(least) = least else {
+        return Verdict::Doubtful(format!(
+            "it has {got} points, and the backup does not say how many it must have"
+        ));
+    };
+    // Half of a collection comes and goes while its snapshot is made at most where it is emptied and filled again.
+    if got < least.div_ceil(2) {
+        return Verdict::Lost { expected: least };
+    }
+    if within {
+        return Verdict::Fits;
+    }
+    let shown = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
+    let [before, after] = counts.map(shown);
+    let words = if got < least {
+        "if it was not being written to at that time, points are missing"
+    } else {
+        "it was being written to, then or since"
+    };
+    Verdict::Doubtful(format!(
+        "it has {got} points; {before} were counted before the snapshot was made and {after} after it: {words}"
+    ))
+}
+
+impl Finding<'_> {
+    /// Whether this is what the backup holds and `known` is not: that was found where others may write, and does not fit the
+    /// counts.
+    fn corrects(&self, known: &RestoredPoints, within: bool) -> bool {
+        let counts = [self.source.points_count_before, self.source.points_count_after];
+        let fitted = counts.iter().flatten().min().is_some_and(|least| *least <= known.count)
+            && counts.iter().flatten().max().is_some_and(|most| known.count <= *most);
+        self.by == Operation::Drill && known.by != Operation::Drill && self.steady && within && !fitted
+    }
+
+    /// Whether later restores are to be held to it.
+    fn is_to_be_noted(&self) -> bool {
+        self.steady && self.known.is_none_or(|known| known.count != self.got)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(before: Option<u64>, after: Option<u64>) -> Source {
+        Source { points_count_before: before, points_count_after: after, ..Source::default() }
+    }
+
+    fn found(by: Operation, count: u64) -> RestoredPoints {
+        RestoredPoints { count, at: "2025-07-15T14:30:00Z".parse().unwrap(), by, sample_matched_at: None }
+    }
+
+    fn first(before: u64, after: u64, got: u64) -> Verdict {
+        let source = source(Some(before), Some(after));
+        judge(&Finding { got, steady: true, by: Operation::Restore, source: &source, known: None })
+    }
+
+    #[test]
+    fn a_first_number_within_the_counts_fits_and_another_one_is_told_in_numbers() {
+        for got in [900, 950, 1000] {
+            assert_eq!(first(1000, 900, got), Verdict::Fits);
+        }
+        let Verdict::Doubtful(words) = first(1000, 1000, 900) else { panic!("no doubt") };
+        assert!(
+            words.contains("900 points; 1000 were counted before the snapshot was made and 1000 after"),
+            "{words}"
+        );
+        assert!(matches!(first(1000, 1000, 1100), Verdict::Doubtful(_)), "more are nothing lost");
+        assert!(matches!(first(0, 0, 5), Verdict::Doubtful(_)));
+        assert_eq!(first(0, 0, 0), Verdict::Fits);
+    }
+
+    #[test]
+    fn less_than_half_is_a_loss() {
+        assert!(matches!(first(1000, 1200, 500), Verdict::Doubtful(_)));
+        assert_eq!(first(1000, 1200, 499), Verdict::Lost { expected: 1000 });
+        assert_eq!(first(1, 1, 0), Verdict::Lost { expected: 1 });
+        assert_eq!(first(3, 3, 1), Verdict::Lost { expected: 3 });
+        assert_eq!(first(5, 0, 0), Verdict::Fits, "it was emptied, or filled, meanwhile");
+    }
+
+    #[test]
+    fn the_number_that_was_found_first_is_the_truth() {
+        let source = source(Some(1000), Some(1000));
+        let judged = |known: &RestoredPoints, by: Operation, got, steady| {
+            judge(&Finding { got, steady, by, source: &source, known: Some(known) })
+        };
+        let known = found(Operation::Drill, 900);
+        assert_eq!(judged(&known, Operation::Restore, 900, true), Verdict::Fits);
+        for got in [0, 899, 901, 1000] {
+            let differs = Verdict::Differs { found: 900, at: known.at };
+            assert_eq!(judged(&known, Operation::Restore, got, true), differs, "{got}");
+            assert_eq!(judged(&known, Operation::Drill, got, true), differs, "{got}");
+        }
+        assert!(matches!(judged(&known, Operation::Restore, 905, false), Verdict::Doubtful(_)), "it moves");
+        assert!(matches!(judged(&known, Operation::Restore, 100, false), Verdict::Differs { .. }));
+    }
+
+    #[test]
+    fn a_drill_corrects_what_a_restore_found_in_a_collection_that_others_write_to() {
+        let source = source(Some(1000), Some(1000));
+        let finding = |known: &RestoredPoints, by, got| {
+            let finding = Finding { got, steady: true, by, source: &source, known: Some(known) };
+            (judge(&finding), finding.is_to_be_noted())
+        };
+        let written_to = found(Operation::Restore, 1003);
+        assert_eq!(finding(&written_to, Operation::Drill, 1000), (Verdict::Fits, true));
+        assert!(matches!(finding(&written_to, Operation::Restore, 1000).0, Verdict::Differs { .. }));
+        assert!(matches!(finding(&written_to, Operation::Drill, 999).0, Verdict::Differs { .. }));
+        assert!(matches!(
+            finding(&found(Operation::Drill, 1003), Operation::Drill, 1000).0,
+            Verdict::Differs { .. }
+        ));
+    }
+
+    #[test]
+    fn only_a_number_that_stands_still_is_noted() {
+        let source = source(Some(10), Some(12));
+        let noted = |steady, known: Option<&RestoredPoints>| {
+            let finding = Finding { got: 11, steady, by: Operation::Drill, source: &source, known };
+            finding.is_to_be_noted()
+        };
+        assert!(noted(true, None) && !noted(false, None));
+        assert!(!noted(true, Some(&found(Operation::Drill, 11))));
+    }
+}

@@ -1,0 +1,60 @@
+//! Parameters that Qdrant leaves out when it makes a collection of a snapshot.
+
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::manifest::Source;
+use serde_json::{Map, Value};
+
+use crate::qdrant::Client;
+use crate::session::Session;
+
+/// They are in the snapshot, and Qdrant 1.14 to 1.19 do not take them over.
+const LEFT_OUT: [&str; 2] = ["read_fan_out_factor", "read_fan_out_delay_ms"];
+
+/// Sets in a collection that was just restored what the backed up one had and Qdrant has left out. That it cannot be done is a
+/// warning: only how reads are spread over replicas depends on it.
+pub async fn complete(session: &mut Session, client: &Client, target: &CollectionName, source: &Source) {
+    let Some(backup) = source.config.as_ref() else { return };
+    if left_out(backup, &Value::Null).is_empty() {
+        return;
+    }
+    let result = async {
+        let lacking = left_out(backup, &client.collection_info(target).await?.config);
+        if lacking.is_empty() { Ok(()) } else { client.set_params(target, &lacking).await }
+    };
+    if let Err(error) = result.await {
+        let wanted = Value::Object(left_out(backup, &Value::Null));
+        session.warn(format!(
+            "{error}; \"{target}\" is restored without {wanted}: set it with PATCH /collections/NAME"
+        ));
+    }
+}
+
+/// What `backup` has and `restored` lacks.
+fn left_out(backup: &Value, restored: &Value) -> Map<String, Value> {
+    let value = |config: &Value, key: &str| config.get("params").and_then(|params| params.get(key)).cloned();
+    let set = |config: &Value, key: &str| value(config, key).filter(|value| !value.is_null());
+    let lacking = LEFT_OUT.iter().filter(|key| set(restored, key).is_none());
+    lacking.filter_map(|key| Some(((*key).to_owned(), set(backup, key)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_backup_has_and_the_restored_lacks_is_set() {
+        let backup =
+            json!({ "params": { "read_fan_out_factor": 2, "read_fan_out_delay_ms": 50, "shard_number": 1 } });
+        let lacking = |restored: Value| Value::Object(left_out(&backup, &restored));
+        assert_eq!(
+            lacking(json!({ "params": { "shard_number": 1 } })),
+            json!({ "read_fan_out_factor": 2, "read_fan_out_delay_ms": 50 })
+        );
+        let some = json!({ "params": { "read_fan_out_factor": 3, "read_fan_out_delay_ms": null } });
+        assert_eq!(lacking(some), json!({ "read_fan_out_delay_ms": 50 }));
+        assert!(left_out(&json!({ "params": { "read_fan_out_factor": null } }), &Value::Null).is_empty());
+        assert!(left_out(&json!({}), &Value::Null).is_empty());
+    }
+}
