@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::Catalog;
-use qdrant_backup_shared::json_file;
+use qdrant_backup_shared::json_file::{self, ReadError};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::Status;
 use qdrant_backup_shared::status_journal::{self, StatusChange};

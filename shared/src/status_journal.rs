@@ -21,7 +21,7 @@ use crate::layout::Layout;
 use crate::links;
 use crate::operation::Operation;
 use crate::status::{
-    CollectionStatus, Creating, CurrentRun, OperationStatus, PrunedBackup, ServerSnapshot, Status,
+    CollectionStatus, Creating, CurrentRun, OperationStatus, PrunedBackup, ServerSnapshot, Status, UnansweredUpload,
 };
 
 const WHAT: &str = "status journal";
@@ -64,6 +64,12 @@ pub struct StatusChange {
     /// What is different in that list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered_creations: Option<ListChange<Creating>>,
+    /// What is different in that list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered_uploads: Option<ListChange<UnansweredUpload>>,
+    /// What is different in that list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlisted_uploads: Option<ListChange<ServerSnapshot>>,
     /// What is different in that list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruning: Option<ListChange<PrunedBackup>>,
@@ -194,6 +200,8 @@ impl StatusChange {
             undeleted_snapshots,
             suspected_leftovers,
             unanswered_creations,
+            unanswered_uploads,
+            unlisted_uploads,
             pruning,
             retired_collections,
             retention_seconds,
@@ -218,6 +226,8 @@ impl StatusChange {
             undeleted_snapshots: ListChange::between(&before.undeleted_snapshots, undeleted_snapshots),
             suspected_leftovers: ListChange::between(&before.suspected_leftovers, suspected_leftovers),
             unanswered_creations: ListChange::between(&before.unanswered_creations, unanswered_creations),
+            unanswered_uploads: ListChange::between(&before.unanswered_uploads, unanswered_uploads),
+            unlisted_uploads: ListChange::between(&before.unlisted_uploads, unlisted_uploads),
             pruning: ListChange::between(&before.pruning, pruning),
         })
     }
@@ -243,6 +253,8 @@ impl StatusChange {
         ListChange::make(self.undeleted_snapshots, &mut status.undeleted_snapshots)?;
         ListChange::make(self.suspected_leftovers, &mut status.suspected_leftovers)?;
         ListChange::make(self.unanswered_creations, &mut status.unanswered_creations)?;
+        ListChange::make(self.unanswered_uploads, &mut status.unanswered_uploads)?;
+        ListChange::make(self.unlisted_uploads, &mut status.unlisted_uploads)?;
         ListChange::make(self.pruning, &mut status.pruning)
     }
 }

@@ -4,6 +4,7 @@
 //! name. So the intent is written to the status first, with what the list showed before, and after any error the list is
 //! looked at again before another one is asked for.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
