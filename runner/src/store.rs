@@ -259,7 +259,7 @@ mod tests {
         let probe = directory.path().join(".probe.x.tmp");
         atomic::create_directory(&probe).unwrap();
         atomic::write(&probe.join("locked"), 0o600, b"").unwrap();
-        assert_eq!(remove_temporary_files(&layout, &[]).unwrap(), [probe.clone()]);
+        assert_eq!(remove_temporary_files(&layout, &[]).unwrap(), std::slice::from_ref(&probe));
         assert!(!probe.exists());
     }
 

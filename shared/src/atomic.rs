@@ -76,7 +76,7 @@ impl AtomicFile {
     /// # Errors
     /// When a write, sync or rename fails; the temporary file is then removed.
     pub fn commit(self) -> Result<(), CommitError> {
-        self.finish(|from, to| fs::rename(from, to))
+        self.finish(file_system::rename)
     }
 
     /// As [`AtomicFile::commit`], but never replaces a file.
@@ -95,7 +95,7 @@ impl AtomicFile {
     /// # Errors
     /// As there.
     pub fn commit_soon(self) -> Result<(), CommitError> {
-        self.persist(|from, to| fs::rename(from, to)).map(drop)
+        self.persist(file_system::rename).map(drop)
     }
 
     fn finish(self, rename: impl FnOnce(&Path, &Path) -> io::Result<()>) -> Result<(), CommitError> {

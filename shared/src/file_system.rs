@@ -132,7 +132,13 @@ fn look_and_rename(from: &Path, to: &Path) -> io::Result<Taken> {
         Err(error) => return Err(error),
         Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
     }
-    fs::rename(from, to).map(|()| Taken::Looked)
+    rename(from, to).map(|()| Taken::Looked)
+}
+
+/// Renames `from` to `to`, over what is there.
+#[expect(clippy::disallowed_methods, reason = "durable once the caller has synced the directory")]
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
 }
 
 /// The room on the file system of `directory`; nothing where it does not say, as mounts of object stores do not.
