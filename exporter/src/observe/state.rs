@@ -169,6 +169,10 @@ mod tests {
         let mut state = State::new(&Layout::new(directory.path(), &link));
         let look = state.look(DateTime::UNIX_EPOCH);
         assert!(look.status.is_none() && look.status_problem.is_none(), "nothing ever ran");
+        std::os::unix::fs::symlink(directory.path(), &link).unwrap();
+        let look = state.look(DateTime::UNIX_EPOCH);
+        assert!(look.status.is_none() && look.status_problem.is_none(), "nothing ever ran there either");
+        std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink("/nowhere/at/all", &link).unwrap();
         let problem = state.look(DateTime::UNIX_EPOCH).status_problem.unwrap().message;
         assert!(problem.contains("a link to /nowhere/at/all, which does not exist"), "{problem}");
