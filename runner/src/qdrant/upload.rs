@@ -181,20 +181,19 @@ fn is_refused(error: &Error) -> bool {
 }
 
 /// Says what an upload's failure often means, where Qdrant's own words do not.
-fn with_advice(error: Error, complete: bool) -> Error {
-    match error {
-        Error::Broken { what, cause } if !complete => {
-            let key = "if Qdrant closed it, see whether the API key may restore: that needs global manage";
-            Error::Broken { what, cause: format!("{cause}; {key}") }
-        }
-        Error::Status { what, status, message, retry_after }
-            if message.contains("No space left") || message.contains("processing field") =>
-        {
-            let room = "is its disk full? It needs room for the uploaded file and for the collection";
-            Error::Status { what, status, message: format!("{message}; {room}"), retry_after }
-        }
-        other => other,
+fn with_advice(mut error: Error, complete: bool) -> Error {
+    if let Error::Broken { cause, .. } = &mut error
+        && !complete
+    {
+        cause
+            .push_str("; if Qdrant closed it, see whether the API key may restore: that needs global manage");
     }
+    if let Error::Status { message, .. } = &mut error
+        && (message.contains("No space left") || message.contains("processing field"))
+    {
+        message.push_str("; is its disk full? It needs room for the uploaded file and for the collection");
+    }
+    error
 }
 
 /// What stands around the snapshot in a multipart body.

@@ -123,10 +123,8 @@ pub async fn put(
 
 /// A collection with more points than its backup lacks none: somebody has written to it.
 fn state_after_count(error: &RestoreError) -> TargetState {
-    match error {
-        RestoreError::PointsDiffer { found, got, .. } if got > found => TargetState::Exceeded,
-        _ => TargetState::Doubtful,
-    }
+    let exceeds = matches!(error, RestoreError::PointsDiffer { found, got, .. } if got > found);
+    if exceeds { TargetState::Exceeded } else { TargetState::Doubtful }
 }
 
 async fn share_readers(layout: &Layout) -> Result<ReadersLock, RestoreError> {
