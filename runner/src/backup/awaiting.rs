@@ -294,7 +294,7 @@ mod tests {
         let late = snapshot("a-1-2026-11-23-00-53-56.snapshot", "3");
         let foreign = snapshot("nightly.snapshot", "4");
         let all = [old.clone(), late.clone(), ours.clone(), foreign];
-        assert_eq!(candidates(&creating, &all), [ours.clone()]);
+        assert_eq!(candidates(&creating, &all), std::slice::from_ref(&ours));
         // Made in the same second as one that was there before, it has that one's name.
         let replaced = snapshot("a-1-2026-11-23-00-53-51.snapshot", "5");
         assert_eq!(candidates(&creating, std::slice::from_ref(&replaced)), [replaced]);

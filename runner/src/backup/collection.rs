@@ -56,7 +56,7 @@ struct Work {
 /// How the work on a collection ended.
 pub enum Ended {
     /// There is something to report.
-    Reported(CollectionReport),
+    Reported(Box<CollectionReport>),
     /// Somebody dropped the collection meanwhile, so there is nothing to back up.
     Dropped(CollectionName),
 }
@@ -130,7 +130,7 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
         entry.enter(&report);
         entry.on_server = Some(true);
     });
-    Ended::Reported(report)
+    Ended::Reported(Box::new(report))
 }
 
 /// Whether the work failed because the collection is not there any more. Only the list says so: a 404 may be a proxy's, and what

@@ -186,7 +186,7 @@ impl Run<'_> {
         let mut dropped = Vec::new();
         while let Some(ended) = under_way.next().await {
             match ended {
-                Ended::Reported(report) => reports.push(report),
+                Ended::Reported(report) => reports.push(*report),
                 Ended::Dropped(collection) => dropped.push(collection),
             }
         }
