@@ -174,6 +174,12 @@ impl RunReport {
 }
 
 impl OperationReport {
+    /// Whether at least one backup passed what was checked of it.
+    pub fn has_proven(&self) -> bool {
+        let mut checked = self.collections.iter().flat_map(|collection| &collection.checked);
+        checked.any(|checked| checked.outcome == CheckOutcome::Passed)
+    }
+
     /// How many collections failed, by kind of failure; a failure of the whole operation counts as one.
     pub fn failures(&self) -> BTreeMap<FailureKind, u64> {
         let mut failures = BTreeMap::new();

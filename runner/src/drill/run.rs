@@ -8,7 +8,7 @@ use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::{CheckedBackup, CollectionReport};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level};
-use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind, PointsCount};
 
 use super::choice::{DrillChoice, choose};
 use super::compare::compare;
@@ -18,7 +18,8 @@ use super::verdict::judge;
 use crate::archive::Prove;
 use crate::backup::Stages;
 use crate::restore::{
-    ChoiceError, Destination, Facts, Put, RestoreError, check_version, put, settle_earlier,
+    ChoiceError, Destination, Facts, Put, RestoreError, check_new, check_version, put, settle_earlier,
+    shard_keys_of,
 };
 use crate::session::Session;
 use crate::verify::{self, Check};
@@ -120,7 +121,7 @@ struct Drilled {
     outcome: CheckOutcome,
     findings: Vec<Finding>,
     failure: Option<Failure>,
-    points: Option<u64>,
+    points: Option<PointsCount>,
 }
 
 /// Drills one backup, whatever it takes, and reports how that ended.
@@ -180,17 +181,20 @@ async fn restore_and_compare(
     stages: &mut Stages,
 ) -> Result<Drilled, RestoreError> {
     let manifest = &backup.manifest;
+    let client = &context.destination.client;
+    let keys = shard_keys_of(session.layout(), manifest, client.interrupt()).await?;
+    check_new(&manifest.collection, keys.as_deref())?;
     // A drill vouches for the archive as a whole.
     let job = Put { manifest, target: scratch, existed: false, prove: Prove::File };
     let points = put(session, &context.destination, &job, stages).await.map_err(|failed| failed.error)?;
-    let findings = compare(&context.destination.client, scratch, manifest).await?;
+    let findings = compare(client, scratch, manifest).await?;
     let failed = findings.first().map(|first| {
         let more =
             if findings.len() > 1 { format!(", and {} more", findings.len() - 1) } else { String::new() };
         Failure { kind: FailureKind::RestoreMismatch, message: format!("{}{more}", first.message) }
     });
     let outcome = if failed.is_some() { CheckOutcome::Failed } else { CheckOutcome::Passed };
-    Ok(Drilled { outcome, findings, failure: failed, points: Some(points) })
+    Ok(Drilled { outcome, findings, failure: failed, points })
 }
 
 /// Enters what came of it in the record and in the report. An interruption is no result.
@@ -216,8 +220,11 @@ fn conclude(
         }
         Err(error) => {
             let (outcome, finding) = judge(&error);
-            let failure = Failure { kind: error.kind(), message: finding.message.clone() };
-            Drilled { outcome, findings: vec![finding], failure: Some(failure), points: None }
+            // That no server can restore it by itself is nobody's failure.
+            let needs_keys = matches!(error, RestoreError::NeedsShardKeys { .. });
+            let failure =
+                (!needs_keys).then(|| Failure { kind: error.kind(), message: finding.message.clone() });
+            Drilled { outcome, findings: vec![finding], failure, points: None }
         }
     };
     let check = Check {
@@ -238,7 +245,7 @@ fn conclude(
             return;
         }
     }
-    report.points = drilled.points;
+    report.points = drilled.points.filter(|count| count.exact).map(|count| count.points);
     report.snapshot_size_bytes = Some(backup.manifest.snapshot_size_bytes());
     report.checked.push(CheckedBackup {
         backup_id: backup.manifest.backup_id,
@@ -252,11 +259,15 @@ fn conclude(
             failure.message = format!("drill {}: {}", check.outcome, failure.message);
             fail(report, failure);
         }
+        None if check.outcome == CheckOutcome::Unsupported => session.warn(format!(
+            "backup {} of {} was not drilled: drills make new collections, and its custom sharding needs one with the same shard keys",
+            backup.manifest.backup_id, report.collection
+        )),
         None => tracing::info!(
             "Drill of {} passed: backup {}, {} points, {} of them compared, {}, in {:.1} s",
             report.collection,
             backup.manifest.backup_id,
-            drilled.points.unwrap_or_default(),
+            drilled.points.map_or_else(|| "?".to_owned(), |points| points.to_string()),
             backup.manifest.points_sample.as_ref().map_or(0, |sample| sample.points.len()),
             HumanBytes(backup.manifest.snapshot_size_bytes()),
             took.as_secs_f64()

@@ -4,6 +4,7 @@
 //! the server and never lies on a disk in between; the request is only completed once its digests are right.
 
 mod aliases;
+mod approximate;
 mod check;
 mod choice;
 mod compatibility;
@@ -16,6 +17,7 @@ mod put;
 mod read;
 mod run;
 mod settle;
+mod shard_keys;
 mod target;
 mod upload;
 
@@ -29,4 +31,5 @@ pub use leftover::settle_earlier;
 pub use plan::{Facts, Plan, PlanOptions, plan_all};
 pub use put::{Destination, Put, PutError, put};
 pub use run::{Announce, RestoreContext, Safety, restore};
+pub use shard_keys::{check_new, shard_keys_of};
 pub use target::TargetState;

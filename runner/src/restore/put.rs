@@ -5,7 +5,7 @@ use std::time::Duration;
 use qdrant_backup_shared::manifest::Manifest;
 use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::status::ServerSnapshot;
-use qdrant_backup_shared::{CollectionName, Layout};
+use qdrant_backup_shared::{CollectionName, Layout, PointsCount};
 
 use super::error::RestoreError;
 use super::leftover;
@@ -63,7 +63,7 @@ pub struct PutError {
     pub state: TargetState,
 }
 
-/// Restores the backup into the target and gives the number of points there.
+/// Restores the backup into the target and gives the number of points there, if the server tells.
 ///
 /// # Crash safety
 /// The uploaded file is in the status before it is on the server, so that the next run removes what a killed one left.
@@ -76,7 +76,7 @@ pub async fn put(
     destination: &Destination,
     put: &Put<'_>,
     stages: &mut Stages,
-) -> Result<u64, PutError> {
+) -> Result<Option<PointsCount>, PutError> {
     let before = if put.existed { TargetState::Untouched } else { TargetState::Absent };
     let untouched = |error: RestoreError| PutError { error, state: before };
     let archive = sole_archive(put.manifest).map_err(untouched)?;

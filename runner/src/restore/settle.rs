@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use qdrant_backup_shared::text::shortened;
-use qdrant_backup_shared::{CollectionName, Manifest};
+use qdrant_backup_shared::{CollectionName, Manifest, PointsCount};
 use tokio::time::Instant;
 
+use super::approximate::{self, Counted};
 use super::error::RestoreError;
 use crate::qdrant::{Client, CollectionCluster, CollectionInfo, Error};
 use crate::session::Session;
@@ -89,7 +90,8 @@ fn judge(cluster: &CollectionCluster, info: &CollectionInfo) -> Readiness {
     }
 }
 
-/// Counts the points and holds them against the manifest: fewer than it certainly had is a failure, more are reported.
+/// Counts the points and holds them against the manifest: fewer than it certainly had is a failure, more are reported. Nothing
+/// when the server does not tell.
 ///
 /// # Errors
 /// [`RestoreError::PointsLost`], and as every request.
@@ -98,18 +100,24 @@ pub async fn compare_count(
     client: &Client,
     target: &CollectionName,
     manifest: &Manifest,
-) -> Result<u64, RestoreError> {
-    let mut got = client.count(target).await?;
+) -> Result<Option<PointsCount>, RestoreError> {
+    let mut got = match approximate::count(session, client, target, manifest).await? {
+        Counted::Exactly(got) => got,
+        Counted::Vaguely(got) => return Ok(got),
+    };
     let Some(expected) = manifest.points_count() else {
         session.warn(format!("the backup does not say how many points it has; \"{target}\" has {got} now"));
-        return Ok(got);
+        return Ok(Some(PointsCount::exact(got)));
     };
     for _ in 1..COUNTS {
         if got >= expected {
             break;
         }
         client.pause(BETWEEN_COUNTS).await?;
-        got = client.count(target).await?;
+        got = match approximate::count(session, client, target, manifest).await? {
+            Counted::Exactly(got) => got,
+            Counted::Vaguely(got) => return Ok(got),
+        };
     }
     if got < expected {
         return Err(RestoreError::PointsLost { expected, got });
@@ -121,7 +129,7 @@ pub async fn compare_count(
             "\"{target}\" has {got} points, more than the {most} counted when the backup was made; was it written to meanwhile?"
         ));
     }
-    Ok(got)
+    Ok(Some(PointsCount::exact(got)))
 }
 
 #[cfg(test)]

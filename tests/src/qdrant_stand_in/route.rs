@@ -31,6 +31,9 @@ pub enum Endpoint {
     UploadSnapshot,
     RecoverSnapshot,
     ShardSnapshot,
+    ShardKeys,
+    CreateShardKey,
+    DeleteShardKey,
     Unknown,
 }
 
@@ -46,6 +49,8 @@ impl Endpoint {
             self,
             Endpoint::CreateCollection
                 | Endpoint::DeleteCollection
+                | Endpoint::CreateShardKey
+                | Endpoint::DeleteShardKey
                 | Endpoint::ChangeAliases
                 | Endpoint::CreateSnapshot
                 | Endpoint::DeleteSnapshot
@@ -96,6 +101,9 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
         ("PUT", ["collections", name, "snapshots", "recover"]) => (Endpoint::RecoverSnapshot, *name, ""),
         ("GET", ["collections", name, "snapshots", file]) => (Endpoint::DownloadSnapshot, *name, *file),
         ("DELETE", ["collections", name, "snapshots", file]) => (Endpoint::DeleteSnapshot, *name, *file),
+        ("GET", ["collections", name, "shards"]) => (Endpoint::ShardKeys, *name, ""),
+        ("PUT", ["collections", name, "shards"]) => (Endpoint::CreateShardKey, *name, ""),
+        ("POST", ["collections", name, "shards", "delete"]) => (Endpoint::DeleteShardKey, *name, ""),
         ("GET", ["collections", name, "shards", id, "snapshot"]) => (Endpoint::ShardSnapshot, *name, *id),
         _ => (Endpoint::Unknown, "", ""),
     };
