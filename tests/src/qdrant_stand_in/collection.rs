@@ -69,6 +69,8 @@ pub struct Collection {
     pub shard_content: BTreeMap<u32, Content>,
     /// How many points `"exact": false` and `GET /collections/{c}` tell, where that is another number.
     pub estimate: Option<u64>,
+    /// `GET /collections/{c}` does not tell how many points there are.
+    pub hides_points: bool,
     /// What is left of `read_rate_limit`, and since when.
     pub(crate) read_tokens: Option<(f64, Instant)>,
     /// So many more cluster polls show its replicas as `Dead`, and until then it counts 0 points.
@@ -151,6 +153,11 @@ impl Collection {
         Collection::generated(name, snapshot)
     }
 
+    /// Nothing is left of `read_rate_limit`.
+    pub fn exhaust_reads(&mut self) {
+        self.read_tokens = Some((0.0, Instant::now()));
+    }
+
     /// Whether its shards go by keys.
     pub(crate) fn is_custom(&self) -> bool {
         self.config["params"]["sharding_method"] == "custom"
@@ -201,6 +208,7 @@ impl Collection {
             content_on_node: BTreeMap::new(),
             shard_content: BTreeMap::new(),
             estimate: None,
+            hides_points: false,
             read_tokens: None,
             dead_polls_left: 0,
         }
@@ -258,7 +266,7 @@ impl Collection {
         let segments = self.config["optimizer_config"]["default_segment_number"].as_u64().unwrap_or(2);
         json!({
             "status": self.status, "optimizer_status": "ok", "indexed_vectors_count": 0,
-            "points_count": points, "segments_count": segments.max(1) * self.shards.len() as u64,
+            "points_count": if self.hides_points { Value::Null } else { json!(points) }, "segments_count": segments.max(1) * self.shards.len() as u64,
             "config": self.config, "payload_schema": schema, "update_queue": { "length": 0 },
         })
     }
