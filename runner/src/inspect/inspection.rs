@@ -152,7 +152,9 @@ pub(super) fn mapped_keys(mapping: &Value) -> Vec<ShardKey> {
     let pairs: Vec<(Value, &Value)> = match mapping {
         Value::Array(entries) => entries
             .iter()
-            .filter_map(|entry| Some((entry.get("key").cloned().unwrap_or_default(), entry.get("shard_ids")?)))
+            .filter_map(|entry| {
+                Some((entry.get("key").cloned().unwrap_or_default(), entry.get("shard_ids")?))
+            })
             .collect(),
         Value::Object(keys) => keys.iter().map(|(key, ids)| (Value::from(key.as_str()), ids)).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),

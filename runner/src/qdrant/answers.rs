@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn a_collection_without_any_shard_lacks_none() {
-        let keyless = r#"{"peer_id":1,"shard_count":0,"local_shards":[],"remote_shards":[],"shard_transfers":[]}"#;
+        let keyless =
+            r#"{"peer_id":1,"shard_count":0,"local_shards":[],"remote_shards":[],"shard_transfers":[]}"#;
         assert_eq!(cluster(keyless).uncovered_shards(), Vec::<String>::new());
     }
 

@@ -100,9 +100,7 @@ impl Error {
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } | Self::Stalled { .. } => {
                 true
             }
-            Self::Status { status, .. } => {
-                matches!(status, 408 | 429 | 500..=599) && !self.is_over_budget()
-            }
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599) && !self.is_over_budget(),
             Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => false,
         }
     }
@@ -176,7 +174,9 @@ mod tests {
 
     #[test]
     fn a_refusal_is_not_a_fault_and_not_a_missing_collection() {
-        assert!(status(400, "Bad request: Exact search disabled!. Help: Set exact=false.", None).is_refusal());
+        assert!(
+            status(400, "Bad request: Exact search disabled!. Help: Set exact=false.", None).is_refusal()
+        );
         for (code, text) in [(404, "no such collection"), (500, "broken"), (503, "busy")] {
             assert!(!status(code, text, None).is_refusal(), "{code}");
         }

@@ -30,7 +30,8 @@ impl Client {
         };
         tracing::debug!("{refusal}; asking about how many there are");
         // Another count would come under the same limit on rates; the collection's description does not.
-        let counted = if refusal.is_rate_limit() { None } else { Some(self.ask_count(collection, false).await) };
+        let counted =
+            if refusal.is_rate_limit() { None } else { Some(self.ask_count(collection, false).await) };
         match counted {
             Some(Ok(points)) => return Ok(PointsCount::approximate(points)),
             Some(Err(error)) if !error.is_refusal() => return Err(error),

@@ -61,7 +61,8 @@ pub fn judge(
             Ok(Counted::Vaguely(Some(got)))
         }
         None => {
-            session.warn(format!("the backup does not say how many points it has; \"{target}\" has {got} now"));
+            session
+                .warn(format!("the backup does not say how many points it has; \"{target}\" has {got} now"));
             Ok(Counted::Vaguely(Some(got)))
         }
     }

@@ -218,7 +218,9 @@ impl Plan {
             Err(error) if error.is_refusal() => {}
             Err(error) => return Err(error.into()),
         }
-        let points = existing.points.map_or_else(|| "it is not known how many".to_owned(), |points| points.to_string());
+        let points = existing
+            .points
+            .map_or_else(|| "it is not known how many".to_owned(), |points| points.to_string());
         let config = client.collection_info(&target).await?.config;
         if let Some(backup) = &self.backup {
             if let Some(ours) = &backup.manifest.source.config {

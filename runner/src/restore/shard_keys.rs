@@ -161,7 +161,10 @@ mod tests {
         let same = [(1, json!("eu")), (2, json!("eu")), (3, json!(7))];
         assert_eq!(says(&same), None);
         let swapped = says(&[(1, json!("us")), (2, json!("eu")), (3, json!("7"))]).unwrap();
-        assert!(swapped.contains("shard 1 is of key \"eu\" in the backup and of key \"us\" there"), "{swapped}");
+        assert!(
+            swapped.contains("shard 1 is of key \"eu\" in the backup and of key \"us\" there"),
+            "{swapped}"
+        );
         assert!(swapped.contains("shard 3 is of key 7 in the backup and of key \"7\" there"), "{swapped}");
         let fewer = says(&same[..2]).unwrap();
         assert!(fewer.contains("it lacks shard 3 of key 7"), "{fewer}");

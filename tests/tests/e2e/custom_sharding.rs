@@ -8,6 +8,7 @@ use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{CollectionName, FailureKind, ShardKey, json_file};
 use serde_json::{Value, json};
 
+use crate::documents::{commands, document};
 use crate::scene::{DOCS, IMPATIENT, POINTS, SIZE};
 
 fn keys() -> Vec<(Value, Vec<u32>)> {
@@ -72,7 +73,8 @@ fn a_drill_of_custom_sharding_is_unsupported_and_condemns_nothing() {
     let (_server, place, _) = backed_up();
     let target = StandIn::start(Setup::empty());
     let ran = place.run(&["drill", "--to", &target.url()]).success();
-    ran.says(&["was not drilled"]).says(&["Drill proved nothing: 0 of 1 backups passed, 1 cannot be drilled"]);
+    ran.says(&["was not drilled"])
+        .says(&["Drill proved nothing: 0 of 1 backups passed, 1 cannot be drilled"]);
     assert!(target.requests_matching("POST", "/upload").is_empty());
     let backup = place.backups(DOCS).remove(0);
     assert_eq!(backup.condition(), Condition::Good);
@@ -130,7 +132,11 @@ fn the_same_shard_keys_take_the_backup_and_all_points_are_there() {
     drop_and_make(&server, &keys());
     let arguments = ["restore", "--collection", DOCS, "--force", "--no-safety-backup"];
     let ran = place.run(&arguments).success();
-    assert!(ran.stdout.contains("custom, by the shard keys \"eu\" (shards 1, 2), \"us\" (shard 3)"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("custom, by the shard keys \"eu\" (shards 1, 2), \"us\" (shard 3)"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(count(&server), Some(POINTS));
     assert_eq!(place.status().operations[&Operation::Restore].last_outcome, Some(Outcome::Success));
 }
@@ -142,7 +148,10 @@ fn other_shard_keys_or_ids_are_refused_before_anything_changes() {
         (vec![(json!("us"), vec![1]), (json!("eu"), vec![2, 3])], "shard 1 is of key \"eu\" in the backup"),
         (vec![(json!("eu"), vec![1, 2])], "it lacks shard 3 of key \"us\""),
         (vec![], "it lacks shard 1 of key \"eu\""),
-        (vec![(json!("eu"), vec![1, 2]), (json!("us"), vec![3, 4])], "its shard 4 of key \"us\" is not in the backup"),
+        (
+            vec![(json!("eu"), vec![1, 2]), (json!("us"), vec![3, 4])],
+            "its shard 4 of key \"us\" is not in the backup",
+        ),
     ] {
         drop_and_make(&server, &other);
         let arguments = ["restore", "--collection", DOCS, "--force", "--no-safety-backup"];
@@ -163,8 +172,7 @@ fn automatic_and_custom_sharding_are_not_restored_over_each_other() {
         ("plain", DOCS, "it has custom sharding and the backup has not"),
         (DOCS, "plain", "the backup has custom sharding and it has not"),
     ] {
-        let arguments =
-            ["restore", "--collection", from, "--as", to, "--force", "--no-safety-backup"];
+        let arguments = ["restore", "--collection", from, "--as", to, "--force", "--no-safety-backup"];
         place.run(&arguments).code(1).says(&[says]);
     }
     assert!(server.requests_matching("POST", "/upload").is_empty());
@@ -215,4 +223,34 @@ fn an_imported_snapshot_with_custom_sharding_is_known_for_one() {
     assert!(ran.stderr.contains("is restored only into one with the same shard keys"), "{}", ran.stderr);
     let manifest = imported.backups(DOCS).remove(0).manifest;
     assert_eq!(manifest.source.shard_keys.map(|keys| keys.len()), Some(2));
+}
+
+#[test]
+fn the_documented_recipe_restores_a_collection_with_shard_keys() {
+    let mut snapshot = GeneratedSnapshot::new(SIZE).points_count(POINTS);
+    snapshot.config["params"]["vectors"] = json!({ "size": 384, "distance": "Cosine" });
+    let tenants = Collection::generated("tenants", snapshot.shard_keys(&keys()));
+    let server = StandIn::start(node().collection(tenants));
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    server.state(|state| state.collections.remove("tenants"));
+    let text = document("docs/recovery.md");
+    let section = text.split("\n### Custom sharding\n").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap();
+    let (ours, others): (Vec<&str>, Vec<&str>) =
+        commands(section).into_iter().partition(|command| command.starts_with("qdrant-backup "));
+    let typed = |command: &str| -> Ran {
+        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        place.run(&words)
+    };
+    let [refused, taken] = ours.as_slice() else { panic!("{ours:?}") };
+    typed(refused).code(1).says(&["would come back empty"]);
+    let script = others.join("\n").replace("http://localhost:6333", server.url().trim_end_matches('/'));
+    let mut by_hand = std::process::Command::new("sh");
+    by_hand.args(["-euc", &script]).env_clear().env("PATH", "/usr/bin:/bin");
+    let made = Ran::of(&mut by_hand).success();
+    assert!(!made.stdout.contains("error"), "{}", made.stdout);
+    typed(taken).success();
+    let points = server.state(|state| state.collection_mut("tenants").points_count());
+    assert_eq!(points, POINTS);
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::qdrant_stand_in::{Collection, Effect, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn};
 use e2e::Place;
+use e2e::qdrant_stand_in::{Collection, Effect, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn};
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use serde_json::{Value, json};
@@ -53,7 +53,11 @@ fn where_exact_counts_are_disabled_the_approximate_count_is_told_as_such() {
     let again = scene.place.run(&["restore", "--collection", DOCS]).code(1);
     again.says(&["collection \"docs\" exists (about 103 points)", "\"docs\" is untouched"]);
     let forced = scene.place.run(&["restore", "--collection", DOCS, "--force"]).success();
-    assert!(forced.stdout.contains("docs, WHICH EXISTS: its about 103 points are replaced"), "{}", forced.stdout);
+    assert!(
+        forced.stdout.contains("docs, WHICH EXISTS: its about 103 points are replaced"),
+        "{}",
+        forced.stdout
+    );
     assert_eq!(scene.place.backups(DOCS).len(), 2, "the target was backed up first");
 }
 
@@ -162,7 +166,8 @@ fn a_target_that_cannot_even_be_asked_about_still_exists() {
 
 #[test]
 fn strict_mode_that_is_not_enabled_refuses_nothing() {
-    let mut collection = strict(json!({ "search_allow_exact": false, "max_query_limit": 1, "read_rate_limit": 1 }));
+    let mut collection =
+        strict(json!({ "search_allow_exact": false, "max_query_limit": 1, "read_rate_limit": 1 }));
     collection.config["strict_mode_config"]["enabled"] = json!(false);
     let server = StandIn::start(Setup::empty().collection(collection));
     let place = Place::initialised(&server.url());
