@@ -111,7 +111,10 @@ impl Client {
         let path = ["collections", collection.as_str(), "points"];
         let (mut points, mut page, mut rest) = (Vec::new(), ids.len(), ids);
         let begun = Instant::now();
-        while !rest.is_empty() && !(fewer_will_do && begun.elapsed() >= PATIENCE) {
+        while !rest.is_empty() {
+            if fewer_will_do && begun.elapsed() >= PATIENCE {
+                break;
+            }
             let (wanted, later) = rest.split_at(page.min(rest.len()));
             let body = json!({ "ids": wanted, "with_payload": true, "with_vector": true });
             match self.with_patience(&what, Method::POST, &path, Some(&body), PATIENCE).await {
