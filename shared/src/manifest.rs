@@ -8,7 +8,9 @@ use crate::collection_name::CollectionName;
 use crate::digest::Sha256Digest;
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::open_enum::open_enum;
+use crate::points_count::PointsCount;
 use crate::points_sample::PointsSample;
+use crate::shard_key::ShardKey;
 
 open_enum! {
     /// Where a backup came from.
@@ -104,6 +106,9 @@ pub struct Source {
     /// Exact number of points after the snapshot was made, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points_count_after: Option<u64>,
+    /// About how many points there were, where the server did not count exactly; the exact numbers are absent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points_count_approximate: Option<u64>,
     /// The collection's configuration, as `GET /collections/{c}` gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Value>,
@@ -116,6 +121,10 @@ pub struct Source {
     /// How many shards the collection has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard_count: Option<u32>,
+    /// The shard keys of a collection with custom sharding, in the order of their shards, as the snapshot has them. Empty when it
+    /// has none yet; absent for automatic sharding. A restore needs a collection with exactly these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard_keys: Option<Vec<ShardKey>>,
 }
 
 /// One stored file of a backup.
@@ -184,6 +193,27 @@ impl Manifest {
             (one, other) => one.or(other),
         }
     }
+
+    /// The points that the backup held, as well as the server told.
+    pub fn points_told(&self) -> Option<PointsCount> {
+        let exact = self.points_count().map(PointsCount::exact);
+        exact.or_else(|| self.source.points_count_approximate.map(PointsCount::approximate))
+    }
+}
+
+impl Source {
+    /// Whether the collection's shards go by keys; nothing where neither configuration nor keys are known.
+    pub fn has_custom_sharding(&self) -> Option<bool> {
+        if self.shard_keys.is_some() {
+            return Some(true);
+        }
+        self.config.as_ref().map(is_custom)
+    }
+}
+
+/// Whether this configuration of a collection says `"sharding_method": "custom"`.
+pub fn is_custom(config: &serde_json::Value) -> bool {
+    config.pointer("/params/sharding_method").and_then(serde_json::Value::as_str) == Some("custom")
 }
 
 impl JsonFile for Manifest {

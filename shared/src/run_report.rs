@@ -247,6 +247,12 @@ impl StageReport {
 }
 
 impl OperationReport {
+    /// Whether at least one backup passed what was checked of it.
+    pub fn has_proven(&self) -> bool {
+        let mut checked = self.collections.iter().flat_map(|collection| &collection.checked);
+        checked.any(|checked| checked.outcome == CheckOutcome::Passed)
+    }
+
     /// Where the time went, all collections together, in the order of the work.
     pub fn stages(&self) -> Vec<StageReport> {
         let left_out = self.left_out.iter().flat_map(|left_out| &left_out.stages);

@@ -281,7 +281,10 @@ impl OperationStatus {
         self.runs_total += 1;
         self.failures = report.failures();
         if report.outcome == Outcome::Success {
-            self.last_success_at = Some(report.completed_at);
+            // A drill of nothing that can be drilled is no failure, and has proven nothing either.
+            if report.operation != Operation::Drill || report.has_proven() {
+                self.last_success_at = Some(report.completed_at);
+            }
             self.consecutive_failures = 0;
         } else {
             self.failures_total += 1;

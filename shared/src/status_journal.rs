@@ -21,7 +21,8 @@ use crate::layout::Layout;
 use crate::links;
 use crate::operation::Operation;
 use crate::status::{
-    CollectionStatus, Creating, CurrentRun, OperationStatus, PrunedBackup, ServerSnapshot, Status, UnansweredUpload,
+    CollectionStatus, Creating, CurrentRun, OperationStatus, PrunedBackup, ServerSnapshot, Status,
+    UnansweredUpload,
 };
 
 const WHAT: &str = "status journal";

@@ -121,6 +121,7 @@ impl BackupDirectory {
                 payload_schema: None,
                 aliases: None,
                 shard_count: Some(1),
+                ..Source::default()
             },
             points_sample: None,
             archives: vec![Archive {

@@ -204,7 +204,13 @@ mod tests {
         let second = look();
         assert!(!second.directory.success() && !second.is_up() && second.storage.success());
         assert_eq!(orphans(&second), Some(11), "as it was last seen");
-        assert!(second.directory.problem.as_ref().is_some_and(|problem| problem.contains("fault of this program")));
+        assert!(
+            second
+                .directory
+                .problem
+                .as_ref()
+                .is_some_and(|problem| problem.contains("fault of this program"))
+        );
         let third = look();
         assert!(third.directory.success());
         assert_eq!(orphans(&third), Some(12), "with a new memory");

@@ -164,6 +164,7 @@ pub fn manifest(collection: &CollectionName, id: BackupId, points: u64) -> Manif
             aliases: None,
             payload_schema: None,
             shard_count: Some(1),
+            ..Source::default()
         },
         points_sample: None,
         archives: vec![Archive {

@@ -10,7 +10,7 @@ use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope, ServerChe
 use qdrant_backup_shared::operation::{Outcome, Stage};
 use qdrant_backup_shared::points_sample::{PointsSample, SampledPoint};
 use qdrant_backup_shared::run_report::CollectionReport;
-use qdrant_backup_shared::{CollectionName, FailureKind};
+use qdrant_backup_shared::{CollectionName, FailureKind, PointsCount, ShardKey, shard_key};
 use tokio::task::spawn_blocking;
 
 use super::creation::Adopted;
@@ -33,15 +33,39 @@ struct Before {
     config: Option<serde_json::Value>,
     payload_schema: serde_json::Value,
     cluster: CollectionCluster,
-    points: u64,
+    /// Nothing when the server does not tell.
+    points: Option<PointsCount>,
     sampled: Vec<SampledPoint>,
 }
 
 /// A snapshot on the server, and what was counted and sampled right after it was made.
 struct Made {
     snapshot: Snapshot,
-    points_after: u64,
+    points_after: Option<PointsCount>,
     points_sample: Option<PointsSample>,
+}
+
+/// Both counts as the manifest has them: exact ones bound what the snapshot holds, others do not.
+struct Counts {
+    exact: Option<(u64, u64)>,
+    approximate: Option<u64>,
+}
+
+impl Counts {
+    fn of(before: Option<PointsCount>, after: Option<PointsCount>) -> Self {
+        if let (Some(before), Some(after)) = (before, after)
+            && before.exact
+            && after.exact
+        {
+            return Self { exact: Some((before.points, after.points)), approximate: None };
+        }
+        let least = before.into_iter().chain(after).map(|count| count.points).min();
+        Self { exact: None, approximate: least }
+    }
+
+    fn at_least(&self) -> u64 {
+        self.exact.map(|(before, after)| before.min(after)).or(self.approximate).unwrap_or(0)
+    }
 }
 
 /// What is known of the work on a collection while it goes on.
@@ -112,7 +136,7 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
             report.stored_size_bytes = Some(manifest.stored_size_bytes());
             tracing::info!(
                 "Backed up {collection}: {} points, {} stored of {}, {}",
-                manifest.points_count().map_or_else(|| "?".to_owned(), |points| points.to_string()),
+                manifest.points_told().map_or_else(|| "?".to_owned(), |points| points.to_string()),
                 HumanBytes(manifest.stored_size_bytes()),
                 HumanBytes(manifest.snapshot_size_bytes()),
                 checksum_words(&manifest)
@@ -179,11 +203,14 @@ async fn attempt(
         }
         other => other?,
     };
-    guards::check_contents(&received.inspection, &before.cluster, before.points.min(made.points_after))?;
+    let counts = Counts::of(before.points, made.points_after);
+    guards::check_contents(&received.inspection, &before.cluster, counts.at_least())?;
     for oddity in received.inspection.findings.iter().take(3) {
         run.session.warn(format!("\"{collection}\": unusual snapshot: {oddity}"));
     }
     before.config = settled_config(run, collection, before.config, &received).await?;
+    let shard_keys = received.inspection.shard_keys();
+    note_sharding(run, collection, shard_keys.as_deref());
     work.stages.enter(Stage::Commit);
     run.session.enter_stage(Stage::Commit, collection);
     let manifest = describe(run, collection, id, started_at, before, &made, &received);
@@ -204,8 +231,8 @@ async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Before, B
     }
     let info = client.collection_info(collection).await?;
     let points = count(run, collection).await?;
-    let sampled =
-        if points > 0 { or_without(collection, sample::look(&client, collection).await)? } else { None };
+    let empty = points.is_some_and(|count| count.points == 0);
+    let sampled = if empty { None } else { or_without(collection, sample::look(&client, collection).await)? };
     Ok(Before {
         config: Some(info.config),
         payload_schema: info.payload_schema,
@@ -213,11 +240,6 @@ async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Before, B
         points,
         sampled: sampled.unwrap_or_default(),
     })
-}
-
-async fn count(run: &Run<'_>, collection: &CollectionName) -> Result<u64, qdrant::Error> {
-    let client = &run.context.client;
-    client.while_it_lives(|| run.session.heartbeat(), client.count(collection)).await
 }
 
 /// The configuration for the manifest. Somebody may have changed it between our question and the snapshot; what is not
@@ -240,6 +262,40 @@ async fn settled_config(
         "\"{collection}\": the snapshot's configuration is not the one that the server tells; is it being changed?"
     ));
     Ok(None)
+}
+
+/// How many points there are, if the server tells: a snapshot whose bytes are proven is a backup without that.
+async fn count(run: &Run<'_>, collection: &CollectionName) -> Result<Option<PointsCount>, BackupError> {
+    let client = &run.context.client;
+    match client.while_it_lives(|| run.session.heartbeat(), client.count(collection)).await {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.is_refusal() => {
+            run.session.warn(format!(
+                "{error}; the backup of \"{collection}\" does not say how many points it has, so no restore is held against that"
+            ));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says of a collection with custom sharding how its backup is restored: aloud of its first one, then in the log.
+fn note_sharding(run: &Run<'_>, collection: &CollectionName, keys: Option<&[ShardKey]>) {
+    let Some(keys) = keys.filter(|keys| !keys.is_empty()) else { return };
+    let note = format!(
+        "\"{collection}\" has custom sharding: its backups are restored only into a collection that has the same shard keys, {}; \
+         docs/recovery.md says how to make one",
+        shard_key::list(keys)
+    );
+    let told = run.session.with(|session| {
+        let backups = session.catalog().collections.get(collection);
+        backups.is_some_and(|all| all.iter().any(|backup| backup.manifest.source.shard_keys.is_some()))
+    });
+    if told {
+        tracing::info!("{note}");
+    } else {
+        run.session.warn(note);
+    }
 }
 
 /// What there is of a sample, or nothing where it could not be had: a backup without one is still a backup.
@@ -368,6 +424,7 @@ fn describe(
 ) -> Manifest {
     let compression = run.context.options.compression;
     let path = run.layout.archive(collection, id, &compression.encoding());
+    let counts = Counts::of(before.points, made.points_after);
     let aliases = run
         .aliases
         .iter()
@@ -386,12 +443,14 @@ fn describe(
         depends_on: Vec::new(),
         source: Source {
             qdrant_version: run.qdrant_version.clone(),
-            points_count_before: Some(before.points),
-            points_count_after: Some(made.points_after),
+            points_count_before: counts.exact.map(|(before, _)| before),
+            points_count_after: counts.exact.map(|(_, after)| after),
+            points_count_approximate: counts.approximate,
             config: before.config,
             payload_schema: Some(before.payload_schema).filter(serde_json::Value::is_object),
             aliases: Some(aliases),
             shard_count: Some(before.cluster.shard_count),
+            shard_keys: received.inspection.shard_keys(),
         },
         points_sample: made.points_sample.clone(),
         archives: vec![Archive {

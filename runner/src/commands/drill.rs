@@ -108,16 +108,23 @@ pub(super) fn summarize(report: &RunReport) {
         return;
     };
     let total = operation.collections.len();
-    let passed = operation.collections.iter().filter(|part| part.outcome == Outcome::Success).count();
-    let done = format!("{passed} of {total} backups passed, in {:.1} s", operation.duration_seconds);
+    let checked = |wanted: CheckOutcome| {
+        let all = operation.collections.iter().flat_map(|part| &part.checked);
+        all.filter(|checked| checked.outcome == wanted).count()
+    };
+    let (passed, unsupported) = (checked(CheckOutcome::Passed), checked(CheckOutcome::Unsupported));
+    let not = if unsupported > 0 { format!(", {unsupported} cannot be drilled") } else { String::new() };
+    let done = format!("{passed} of {total} backups passed{not}, in {:.1} s", operation.duration_seconds);
     let failures: Vec<String> = operation
         .collections
         .iter()
         .filter_map(|part| Some(format!("{}: {}", part.collection, part.failure.as_ref()?.message)))
         .chain(operation.failure.iter().map(|failure| failure.message.clone()))
         .collect();
-    if operation.outcome == Outcome::Success {
+    if operation.outcome == Outcome::Success && operation.has_proven() {
         tracing::info!("Drill succeeded: {done}");
+    } else if operation.outcome == Outcome::Success {
+        tracing::warn!("Drill proved nothing: {done}");
     } else {
         tracing::error!("Drill {}: {done}; {}", operation.outcome, one_line(&failures.join("; ")));
     }

@@ -75,7 +75,7 @@ fn row(backup: &Backup, clock: Clock) -> Vec<String> {
         manifest.collection.to_string(),
         manifest.backup_id.to_string(),
         output::age(manifest.started_at, clock.now()),
-        manifest.points_count().map_or_else(|| "?".to_owned(), |points| points.to_string()),
+        manifest.points_told().map_or_else(|| "?".to_owned(), |points| points.to_string()),
         HumanBytes(manifest.snapshot_size_bytes()).to_string(),
         HumanBytes(manifest.stored_size_bytes()).to_string(),
         encoding(backup).iter().map(Encoding::as_str).collect::<Vec<_>>().join("+"),

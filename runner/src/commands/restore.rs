@@ -166,7 +166,7 @@ async fn dry_run(
     if names.is_empty() {
         return Err(Refusal::failed("there is no backup at all; is this the right backup directory?"));
     }
-    let mut plans = plan_all(client, &facts, &catalog, &names, options).await;
+    let mut plans = plan_all(client, layout, &facts, &catalog, &names, options).await;
     for plan in &mut plans {
         if let Some(backup) = &plan.backup
             && let Err(error) = check_archive(layout, &backup.manifest, console, &signals.token()).await

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::{CollectionName, PointsCount};
 use tokio_util::sync::CancellationToken;
 
 use super::checks::Check;
@@ -55,16 +55,23 @@ pub async fn of_smallest(
 async fn smallest(
     settings: &Settings,
     selected: &[CollectionName],
-) -> Result<Option<(CollectionName, u64)>, String> {
+) -> Result<Option<(CollectionName, String)>, String> {
     let client = client(settings, CancellationToken::new()).map_err(|refusal| refusal.message)?;
-    let mut smallest: Option<(CollectionName, u64)> = None;
+    let mut smallest: Option<(CollectionName, Option<PointsCount>)> = None;
+    let size = |points: &Option<PointsCount>| points.map_or(u64::MAX, |count| count.points);
     for collection in selected.iter().take(LOOKED_AT) {
-        let points = client.count(collection).await.map_err(|error| error.to_string())?;
-        if smallest.as_ref().is_none_or(|(_, least)| points < *least) {
+        let points = match client.count(collection).await {
+            Ok(points) => Some(points),
+            Err(error) if error.is_refusal() => None,
+            Err(error) => return Err(error.to_string()),
+        };
+        if smallest.as_ref().is_none_or(|(_, least)| size(&points) < size(least)) {
             smallest = Some((collection.clone(), points));
         }
     }
-    Ok(smallest)
+    Ok(smallest.map(|(collection, points)| {
+        (collection, points.map_or_else(|| "an unknown number of".to_owned(), |points| points.to_string()))
+    }))
 }
 
 fn back_up(

@@ -13,7 +13,8 @@ use crate::restore::{self, Choice, ChoiceError};
 pub enum DrillChoice {
     /// Each collection's newest good one.
     Latest,
-    /// The one good backup, of all the collections', whose last drill is longest ago.
+    /// The one good backup, of all the collections', whose last drill is longest ago. One that cannot be drilled only where there is
+    /// no other.
     LeastRecent,
     /// This one.
     Id(BackupId),
@@ -35,8 +36,10 @@ pub fn choose<'a>(
         DrillChoice::LeastRecent => {
             let good = names.iter().flat_map(backups).filter(|backup| backup.is_good());
             // Of those that were never drilled, the newest.
-            let chosen =
-                good.min_by_key(|backup| (last_drill(backup), std::cmp::Reverse(backup.manifest.started_at)));
+            let chosen = good.min_by_key(|backup| {
+                let newest_first = std::cmp::Reverse(backup.manifest.started_at);
+                (needs_shard_keys(backup), last_drill(backup), newest_first)
+            });
             return match chosen {
                 Some(backup) => vec![(backup.manifest.collection.clone(), Ok(backup))],
                 None => {
@@ -57,6 +60,11 @@ pub fn choose<'a>(
             (name, result)
         })
         .collect()
+}
+
+/// Whether it is known to be one that is restored only into a collection with the same shard keys.
+fn needs_shard_keys(backup: &Backup) -> bool {
+    backup.manifest.source.shard_keys.as_ref().is_some_and(|keys| !keys.is_empty())
 }
 
 fn last_drill(backup: &Backup) -> Option<DateTime<Utc>> {
@@ -109,5 +117,21 @@ mod tests {
             catalog.collections.get_mut(&fresh.manifest.collection).unwrap().push(fresh);
         }
         assert_eq!(chosen(&catalog, DrillChoice::LeastRecent), ["b 05"]);
+    }
+
+    #[test]
+    fn a_backup_that_cannot_be_drilled_takes_no_others_turn() {
+        let mut catalog = Catalog::default();
+        let mut keyed = backup("keyed", 2, None);
+        keyed.manifest.source.shard_keys =
+            Some(vec![qdrant_backup_shared::ShardKey { key: "eu".into(), shard_ids: vec![1] }]);
+        let plain = backup("plain", 1, Some("2025-08-02T00:00:00Z"));
+        for backup in [keyed, plain] {
+            catalog.collections.insert(backup.manifest.collection.clone(), vec![backup]);
+        }
+        let least = |catalog: &Catalog| choose(catalog, &[], DrillChoice::LeastRecent).remove(0).0;
+        assert_eq!(least(&catalog).as_str(), "plain");
+        catalog.collections.remove(&CollectionName::new("plain").unwrap());
+        assert_eq!(least(&catalog).as_str(), "keyed");
     }
 }

@@ -35,7 +35,7 @@ pub async fn compare(
     client: &Client,
     scratch: &CollectionName,
     manifest: &Manifest,
-    restored: u64,
+    restored: Option<u64>,
     matched_before: bool,
 ) -> Result<Compared, Error> {
     let info = client.collection_info(scratch).await?;

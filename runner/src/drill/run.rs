@@ -8,7 +8,7 @@ use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::{CheckedBackup, CollectionReport};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level};
-use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind, PointsCount};
 
 use super::choice::{DrillChoice, choose};
 use super::compare::compare;
@@ -19,7 +19,8 @@ use crate::archive::Prove;
 use crate::backup::Stages;
 use crate::qdrant::Client;
 use crate::restore::{
-    ChoiceError, Destination, Facts, Put, RestoreError, check_version, put, settle_earlier,
+    ChoiceError, Destination, Facts, Put, RestoreError, check_new, check_version, put, settle_earlier,
+    shard_keys_of,
 };
 use crate::session::Session;
 use crate::verify::{self, Check};
@@ -144,7 +145,7 @@ struct Drilled {
     outcome: CheckOutcome,
     findings: Vec<Finding>,
     failure: Option<Failure>,
-    points: Option<u64>,
+    points: Option<PointsCount>,
 }
 
 /// Drills one backup, whatever it takes, and reports how that ended.
@@ -204,14 +205,16 @@ async fn restore_and_compare(
     stages: &mut Stages,
 ) -> Result<Drilled, RestoreError> {
     let manifest = &backup.manifest;
+    let client = &context.destination.client;
+    let keys = shard_keys_of(session.layout(), manifest, client.interrupt()).await?;
+    check_new(&manifest.collection, keys.as_deref())?;
     let known = backup.verification.as_ref().and_then(|record| record.restored_points.as_ref());
     // A drill vouches for the archive as a whole.
     let prove = Prove::File;
     let job = Put { manifest, target: scratch, existed: false, prove, by: Operation::Drill, known };
     let counted = put(session, &context.destination, &job, stages).await.map_err(|failed| failed.error)?;
     let matched_before = known.is_some_and(|known| known.sample_matched_at.is_some());
-    let client = &context.destination.client;
-    let compared = compare(client, scratch, manifest, counted.points, matched_before).await?;
+    let compared = compare(client, scratch, manifest, counted.exactly(), matched_before).await?;
     if let Some(doubt) = &compared.doubtful {
         session.warn(format!("\"{scratch}\": {}", doubt.message));
     }
@@ -231,7 +234,7 @@ async fn restore_and_compare(
     let uncertain = |message: String| Finding { kind: "points_uncertain".to_owned(), message };
     findings.extend(counted.doubt.map(uncertain));
     findings.extend(compared.doubtful);
-    Ok(Drilled { outcome, findings, failure: failed, points: Some(counted.points) })
+    Ok(Drilled { outcome, findings, failure: failed, points: counted.points })
 }
 
 /// Enters what came of it in the record and in the report. An interruption is no result.
@@ -257,8 +260,11 @@ fn conclude(
         }
         Err(error) => {
             let (outcome, finding) = judge(&error);
-            let failure = Failure { kind: error.kind(), message: finding.message.clone() };
-            Drilled { outcome, findings: vec![finding], failure: Some(failure), points: None }
+            // That no server can restore it by itself is nobody's failure.
+            let needs_keys = matches!(error, RestoreError::NeedsShardKeys { .. });
+            let failure =
+                (!needs_keys).then(|| Failure { kind: error.kind(), message: finding.message.clone() });
+            Drilled { outcome, findings: vec![finding], failure, points: None }
         }
     };
     let check = Check {
@@ -279,7 +285,7 @@ fn conclude(
             return;
         }
     }
-    report.points = drilled.points;
+    report.points = drilled.points.filter(|count| count.exact).map(|count| count.points);
     report.snapshot_size_bytes = Some(backup.manifest.snapshot_size_bytes());
     report.checked.push(CheckedBackup {
         backup_id: backup.manifest.backup_id,
@@ -293,11 +299,15 @@ fn conclude(
             failure.message = format!("drill {}: {}", check.outcome, failure.message);
             fail(report, failure);
         }
+        None if check.outcome == CheckOutcome::Unsupported => session.warn(format!(
+            "backup {} of {} was not drilled: drills make new collections, and its custom sharding needs one with the same shard keys",
+            backup.manifest.backup_id, report.collection
+        )),
         None => tracing::info!(
             "Drill of {} passed: backup {}, {} points, {} of them compared, {}, in {:.1} s",
             report.collection,
             backup.manifest.backup_id,
-            drilled.points.unwrap_or_default(),
+            drilled.points.map_or_else(|| "?".to_owned(), |points| points.to_string()),
             backup.manifest.points_sample.as_ref().map_or(0, |sample| sample.points.len()),
             HumanBytes(backup.manifest.snapshot_size_bytes()),
             took.as_secs_f64()

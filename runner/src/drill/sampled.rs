@@ -14,8 +14,8 @@ pub struct Sampled<'a> {
     pub sampled: usize,
     /// Those that are not as they were.
     pub mismatches: &'a [Mismatch],
-    /// How many points were restored.
-    pub restored: u64,
+    /// How many points were restored, if that is known to the last one.
+    pub restored: Option<u64>,
     /// What was counted when the backup was made.
     pub source: &'a Source,
     /// Whether an earlier drill of the same backup found every one as it was.
@@ -53,16 +53,18 @@ impl Sampled<'_> {
     /// Whether nothing at all speaks for somebody having written: both counts and the restored one are the same, and every
     /// point that was seen before the snapshot was there and the same after it.
     fn was_still(&self) -> bool {
-        let all = |count: u64| usize::try_from(count).map_or(POINTS, |count| count.min(POINTS));
-        [self.source.points_count_before, self.source.points_count_after] == [Some(self.restored); 2]
-            && self.sampled == all(self.restored)
+        let Some(restored) = self.restored else { return false };
+        let all = usize::try_from(restored).map_or(POINTS, |count| count.min(POINTS));
+        [self.source.points_count_before, self.source.points_count_after] == [Some(restored); 2]
+            && self.sampled == all
     }
 
     /// How many points fewer were restored than were counted.
     fn lacking(&self) -> usize {
         let counts = [self.source.points_count_before, self.source.points_count_after];
         let least = counts.into_iter().flatten().min().unwrap_or(0);
-        usize::try_from(least.saturating_sub(self.restored)).unwrap_or(usize::MAX)
+        let lacking = self.restored.map_or(0, |restored| least.saturating_sub(restored));
+        usize::try_from(lacking).unwrap_or(usize::MAX)
     }
 
     fn missing(&self) -> usize {
@@ -84,8 +86,13 @@ mod tests {
         let id = || "1".to_owned();
         let mut mismatches = vec![Mismatch::Missing { id: id() }; missing];
         mismatches.extend(vec![Mismatch::Differs { id: id() }; differing]);
-        let found =
-            Sampled { sampled, mismatches: &mismatches, restored, source: &source, matched_before: false };
+        let found = Sampled {
+            sampled,
+            mismatches: &mismatches,
+            restored: Some(restored),
+            source: &source,
+            matched_before: false,
+        };
         assert!(mismatches.is_empty() || Sampled { matched_before: true, ..found }.condemns());
         found.condemns()
     }

@@ -19,6 +19,9 @@ pub fn judge(error: &RestoreError) -> (CheckOutcome, Finding) {
         | RestoreError::Archive(ArchiveError::Unsupported { .. }) => {
             (CheckOutcome::Unsupported, "unsupported")
         }
+        RestoreError::NeedsShardKeys { .. } | RestoreError::ShardKeysDiffer { .. } => {
+            (CheckOutcome::Unsupported, "custom_sharding")
+        }
         RestoreError::Archive(ArchiveError::NotAFile { .. } | ArchiveError::Io { .. })
         | RestoreError::Readers(_) => (CheckOutcome::Inconclusive, "io"),
         RestoreError::Choice(_)
@@ -60,5 +63,8 @@ mod tests {
         };
         assert_eq!(outcome(status.into()), CheckOutcome::Inconclusive);
         assert_eq!(outcome(RestoreError::Requires { what: "x".to_owned() }), CheckOutcome::Unsupported);
+        let target = qdrant_backup_shared::CollectionName::new("docs").unwrap();
+        let keys = RestoreError::NeedsShardKeys { target, keys: "x".to_owned() };
+        assert_eq!(outcome(keys), CheckOutcome::Unsupported);
     }
 }

@@ -10,7 +10,7 @@ use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::json_file::{self, SCHEMA_VERSION};
 use qdrant_backup_shared::layout::{FileRole, role};
 use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope, ServerChecksum, Source};
-use qdrant_backup_shared::{CollectionName, Layout};
+use qdrant_backup_shared::{CollectionName, Layout, shard_key};
 use tokio_util::sync::CancellationToken;
 
 use super::error::ImportError;
@@ -224,6 +224,7 @@ impl Importer<'_> {
             source: Source {
                 shard_count: u32::try_from(inspection.shards.len()).ok(),
                 config: inspection.config.clone(),
+                shard_keys: inspection.shard_keys(),
                 ..Source::default()
             },
             points_sample: None,
@@ -271,6 +272,12 @@ fn oddities(examined: &Examined) -> Vec<String> {
     let (all, here) = (inspection.shards.len(), inspection.shards_with_segments().len());
     if here < all {
         lines.push(format!("it holds {here} of the collection's {all} shards, as one node of a cluster does: not the whole collection"));
+    }
+    if let Some(keys) = inspection.shard_keys().filter(|keys| !keys.is_empty()) {
+        lines.push(format!(
+            "it is of a collection with custom sharding, and is restored only into one with the same shard keys, {}",
+            shard_key::list(&keys)
+        ));
     }
     lines
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use qdrant_backup_shared::manifest::is_custom;
 use serde_json::Value;
 
 use super::classify::ShardKey;
 use super::contents::Contents;
 use super::drafts::ShardDraft;
 use super::findings::Findings;
+use super::inspection::mapped_keys;
 use super::{FindingKind, Inspection, SnapshotKind};
 
 /// The most shard numbers that one message names.
@@ -127,6 +129,11 @@ fn shard_files(key: ShardKey, shard: &ShardDraft, kind: SnapshotKind, findings: 
 
 fn shards(contents: &Contents, kind: SnapshotKind, findings: &mut Findings) {
     if contents.shards.is_empty() {
+        let mapping = contents.shard_key_mapping.value.as_ref();
+        if has_custom_sharding(contents) && mapping.is_some_and(|mapping| mapped_keys(mapping).is_empty()) {
+            // Nobody has made a shard key yet, so there is no shard, and no point.
+            return;
+        }
         findings.add(FindingKind::NoShard, None, "the snapshot holds no shard at all");
         return;
     }
@@ -147,31 +154,23 @@ fn shards(contents: &Contents, kind: SnapshotKind, findings: &mut Findings) {
     }
 }
 
+fn has_custom_sharding(contents: &Contents) -> bool {
+    contents.config.value.as_ref().is_some_and(is_custom)
+}
+
 /// The shards that the configuration names and the archive does not, at most one more than are named.
 fn missing_shards(contents: &Contents) -> Vec<u32> {
     let described = |number: &u32| contents.shards.contains_key(&Some(*number));
     let params = contents.config.value.as_ref().and_then(|config| config.get("params"));
-    let custom =
-        params.and_then(|params| params.get("sharding_method")).and_then(Value::as_str) == Some("custom");
-    if custom {
-        let keyed = contents.shard_key_mapping.value.as_ref().map(mapped_shards).unwrap_or_default();
+    if has_custom_sharding(contents) {
+        let keys = contents.shard_key_mapping.value.as_ref().map(mapped_keys).unwrap_or_default();
+        let keyed: BTreeSet<u32> = keys.into_iter().flat_map(|key| key.shard_ids).collect();
         return keyed.into_iter().filter(|number| !described(number)).take(NAMED_SHARDS + 1).collect();
     }
     // However large the number, this ends soon after the last shard that is described.
     let count = params.and_then(|params| params.get("shard_number")).and_then(Value::as_u64).unwrap_or(0);
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     (0..count).filter(|number| !described(number)).take(NAMED_SHARDS + 1).collect()
-}
-
-/// The shards of `shard_key_mapping.json`: `[{"key": .., "shard_ids": [..]}]`, formerly `{"key": [..]}`.
-fn mapped_shards(mapping: &Value) -> BTreeSet<u32> {
-    let lists: Vec<&Value> = match mapping {
-        Value::Array(entries) => entries.iter().filter_map(|entry| entry.get("shard_ids")).collect(),
-        Value::Object(keys) => keys.values().collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
-    };
-    let numbers = lists.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_u64);
-    numbers.filter_map(|number| u32::try_from(number).ok()).collect()
 }
 
 fn list<'n>(numbers: impl IntoIterator<Item = &'n u32>) -> String {

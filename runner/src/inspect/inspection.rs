@@ -1,7 +1,9 @@
 //! What a snapshot was found to hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use qdrant_backup_shared::ShardKey;
+use qdrant_backup_shared::manifest::is_custom;
 use serde_json::Value;
 
 use super::Finding;
@@ -111,6 +113,23 @@ impl Inspection {
             && segments.all(|segment| segment.operations == SegmentOperations::None)
     }
 
+    /// The shard keys of a collection with custom sharding, in the order of their shards; nothing for another, or where its
+    /// configuration was not found. Shards that no key is known of stand under the key `null`.
+    pub fn shard_keys(&self) -> Option<Vec<ShardKey>> {
+        if !self.config.as_ref().is_some_and(is_custom) {
+            return None;
+        }
+        let mut keys = self.shard_key_mapping.as_ref().map(mapped_keys).unwrap_or_default();
+        let keyed: BTreeSet<u32> = keys.iter().flat_map(|key| key.shard_ids.clone()).collect();
+        let keyless = self.shard_ids(|_| true).into_iter().filter(|id| !keyed.contains(id));
+        let keyless: Vec<u32> = keyless.collect();
+        if !keyless.is_empty() {
+            keys.push(ShardKey { key: Value::Null, shard_ids: keyless });
+        }
+        keys.sort_by(|one, other| one.shard_ids.cmp(&other.shard_ids));
+        Some(keys)
+    }
+
     /// The findings about the archive itself, as against those about what a sound archive lacks.
     pub fn structural_findings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.kind.is_structural())
@@ -126,6 +145,28 @@ impl ShardContents {
     pub fn is_local(&self) -> bool {
         self.replica_state.as_ref().is_some_and(|state| state.is_local)
     }
+}
+
+/// What `shard_key_mapping.json` says: `[{"key": .., "shard_ids": [..]}]`, formerly `{"key": [..]}`.
+pub(super) fn mapped_keys(mapping: &Value) -> Vec<ShardKey> {
+    let pairs: Vec<(Value, &Value)> = match mapping {
+        Value::Array(entries) => entries
+            .iter()
+            .filter_map(|entry| {
+                Some((entry.get("key").cloned().unwrap_or_default(), entry.get("shard_ids")?))
+            })
+            .collect(),
+        Value::Object(keys) => keys.iter().map(|(key, ids)| (Value::from(key.as_str()), ids)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    let ids = |ids: &Value| -> BTreeSet<u32> {
+        let numbers = ids.as_array().into_iter().flatten().filter_map(Value::as_u64);
+        numbers.filter_map(|number| u32::try_from(number).ok()).collect()
+    };
+    pairs
+        .into_iter()
+        .map(|(key, list)| ShardKey { key, shard_ids: ids(list).into_iter().collect() })
+        .collect()
 }
 
 /// Whether a snapshot's `config.json` describes another collection than the configuration in a manifest

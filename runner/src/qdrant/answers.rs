@@ -1,5 +1,7 @@
 //! The parts of Qdrant's answers that backups need. Shapes as recorded from Qdrant 1.18.3 and 1.14.1.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::digest::Sha256Digest;
 use serde::Deserialize;
@@ -51,6 +53,9 @@ pub struct CollectionInfo {
     /// `green`, `yellow` (optimising), `grey` (optimisation pending) or `red`.
     #[serde(default)]
     pub status: String,
+    /// About how many points there are.
+    #[serde(default)]
+    pub points_count: Option<u64>,
     /// The payload indexes by field, kept as the server gave them.
     #[serde(default)]
     pub payload_schema: serde_json::Value,
@@ -82,6 +87,9 @@ pub(super) struct Exists {
 #[derive(Debug, Deserialize)]
 pub(super) struct Scrolled {
     pub points: Vec<serde_json::Value>,
+    /// The id of the first point that is not among them, if there is one.
+    #[serde(default)]
+    pub next_page_offset: serde_json::Value,
 }
 
 /// `POST /collections/{c}/points/count`.
@@ -113,6 +121,9 @@ pub struct CollectionCluster {
 pub struct Shard {
     /// The shard.
     pub shard_id: u32,
+    /// The key whose points it holds, with custom sharding.
+    #[serde(default)]
+    pub shard_key: Option<serde_json::Value>,
     /// The replica's state, `Active` when it serves.
     pub state: String,
 }
@@ -122,6 +133,9 @@ pub struct Shard {
 pub struct RemoteShard {
     /// The shard.
     pub shard_id: u32,
+    /// The key whose points it holds, with custom sharding.
+    #[serde(default)]
+    pub shard_key: Option<serde_json::Value>,
     /// That node.
     pub peer_id: u64,
     /// The replica's state.
@@ -173,6 +187,13 @@ impl CollectionCluster {
     /// All peers that hold a part of the collection, and the asked one.
     pub fn peer_ids(&self) -> impl Iterator<Item = u64> {
         std::iter::once(self.peer_id).chain(self.remote_shards.iter().map(|shard| shard.peer_id))
+    }
+
+    /// Every shard that any node holds, with its key where it has one.
+    pub fn shard_keys(&self) -> BTreeMap<u32, Option<serde_json::Value>> {
+        let local = self.local_shards.iter().map(|shard| (shard.shard_id, shard.shard_key.clone()));
+        let remote = self.remote_shards.iter().map(|shard| (shard.shard_id, shard.shard_key.clone()));
+        local.chain(remote).collect()
     }
 
     /// The shards whose data lies on the asked node in an active replica.
@@ -257,6 +278,23 @@ mod tests {
     fn shards_that_nobody_names_are_uncovered() {
         let text = SINGLE.replace("\"shard_count\":1", "\"shard_count\":3");
         assert_eq!(cluster(&text).uncovered_shards(), ["2 of 3 shards (on no node)"]);
+    }
+
+    #[test]
+    fn a_collection_without_any_shard_lacks_none() {
+        let keyless =
+            r#"{"peer_id":1,"shard_count":0,"local_shards":[],"remote_shards":[],"shard_transfers":[]}"#;
+        assert_eq!(cluster(keyless).uncovered_shards(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn shards_are_known_by_their_keys() {
+        // The first of three nodes, as recorded.
+        let custom = r#"{"peer_id":8179168769462515,"shard_count":3,"local_shards":[{"shard_id":1,"shard_key":"eu","points_count":193,"state":"Active"}],"remote_shards":[{"shard_id":2,"shard_key":"eu","peer_id":6604486580146123,"state":"Active"},{"shard_id":3,"shard_key":"us","peer_id":5023857323839849,"state":"Active"}],"shard_transfers":[]}"#;
+        let keys: Vec<_> =
+            cluster(custom).shard_keys().into_iter().map(|(id, key)| (id, key.unwrap())).collect();
+        assert_eq!(keys, [(1, "eu".into()), (2, "eu".into()), (3, "us".into())]);
+        assert_eq!(cluster(SINGLE).shard_keys().into_values().collect::<Vec<_>>(), [None]);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::answers::{
-    Alias, Aliases, CollectionCluster, CollectionInfo, Collections, Count, Envelope, RawSnapshot, Root,
-    Snapshot, SnapshotList,
+    Alias, Aliases, CollectionCluster, CollectionInfo, Collections, Envelope, RawSnapshot, Root, Snapshot,
+    SnapshotList,
 };
 use super::error::Error;
 use super::limit::Limit;
@@ -138,6 +138,11 @@ impl Client {
         self.interrupt.is_cancelled()
     }
 
+    /// What ends every request.
+    pub fn interrupt(&self) -> &CancellationToken {
+        &self.interrupt
+    }
+
     /// Waits, but not beyond an interruption.
     ///
     /// # Errors
@@ -223,19 +228,6 @@ impl Client {
         Ok(answer.result)
     }
 
-    /// The exact number of points in a collection.
-    ///
-    /// # Errors
-    /// As every request: see [`Error`].
-    pub async fn count(&self, collection: &CollectionName) -> Result<u64, Error> {
-        let what = format!("counting the points of \"{collection}\"");
-        let body = serde_json::json!({ "exact": true });
-        let path = ["collections", collection.as_str(), "points", "count"];
-        let answer = self.ask_for_count(&what, &path, &body).await?;
-        let answer: Envelope<Count> = decode(&what, &answer.body)?;
-        Ok(answer.result.count)
-    }
-
     /// The snapshots of a collection that lie on the server.
     ///
     /// # Errors
@@ -314,12 +306,28 @@ impl Client {
         path: &[&str],
         body: Option<&serde_json::Value>,
     ) -> Result<Answer, Error> {
+        self.with_patience(what, method, path, body, Duration::MAX).await
+    }
+
+    /// The same, with pauses of at most `patience` together: for what can be done without.
+    pub(super) async fn with_patience(
+        &self,
+        what: &str,
+        method: Method,
+        path: &[&str],
+        body: Option<&serde_json::Value>,
+        mut patience: Duration,
+    ) -> Result<Answer, Error> {
         let mut retries = 0;
         loop {
             match self.send(what, method.clone(), path, body, self.limits.request).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if error.is_transient() && retries < self.limits.retries => {
                     let delay = retry::delay(retries, error.retry_after(), fastrand::f64());
+                    if delay > patience {
+                        return Err(error);
+                    }
+                    patience -= delay;
                     tracing::debug!("{error}; trying again in {:.1} s", delay.as_secs_f64());
                     self.pause(delay).await?;
                     retries += 1;

@@ -1,13 +1,17 @@
 //! The request for an exact count. It reads every point, so it may take longer than anything else that is asked.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::Value;
 
 use super::client::{Answer, Client};
 use super::error::Error;
+use super::retry;
 
 impl Client {
-    /// Asks for a count, repeated while it fails in passing, but not when it takes too long: that it would again.
+    /// Asks for a count, repeated while it fails in passing, with pauses of at most `patience` together, but not when it takes
+    /// too long: that it would again.
     ///
     /// The server gives up on a count after a minute unless it is told a longer time; where its strict mode forbids
     /// longer ones, its own has to do.
@@ -16,6 +20,7 @@ impl Client {
         what: &str,
         path: &[&str],
         body: &Value,
+        mut patience: Duration,
     ) -> Result<Answer, Error> {
         let limit = self.limits.count;
         let own = self.path(what, path)?;
@@ -41,7 +46,12 @@ impl Client {
                 && !matches!(error, Error::Timeout { .. })
                 && retries < self.limits.retries
             {
-                self.pause_before_retry(retries, &error).await?;
+                let delay = retry::delay(retries, error.retry_after(), fastrand::f64());
+                if delay > patience {
+                    return Err(error);
+                }
+                patience -= delay;
+                self.pause(delay).await?;
                 retries += 1;
             } else {
                 return Err(error);

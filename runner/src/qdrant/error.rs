@@ -112,7 +112,7 @@ impl Error {
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } | Self::Stalled { .. } => {
                 true
             }
-            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599) && !self.is_over_budget(),
             Self::Tls { .. } | Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => {
                 false
             }
@@ -179,5 +179,61 @@ impl Error {
     /// Whether the server said that what was asked for does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { status: 404, .. })
+    }
+
+    /// Whether the server does not want to do this, though it may do other things for us: strict mode, a limit on rates, a key
+    /// that may not read all points, or more work than it gives one request.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 400..=499) && *status != 404,
+            Self::Unauthorized { status, .. } => *status == 403,
+            Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::Broken { .. }
+            | Self::Timeout { .. }
+            | Self::Stalled { .. }
+            | Self::Unexpected { .. }
+            | Self::Interrupted => false,
+        }
+    }
+
+    /// Whether it may be too much at once: less may be allowed (`max_query_limit`, `read_rate_limit`).
+    pub fn is_too_much(&self) -> bool {
+        matches!(self, Self::Status { status: 400 | 413 | 422, .. }) || self.is_over_budget()
+    }
+
+    /// Whether the limit on rates is too low for this request at whatever time.
+    fn is_over_budget(&self) -> bool {
+        matches!(self, Self::Status { status: 429, retry_after: None, message, .. } if message.contains("split your request"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16, message: &str, retry_after: Option<Duration>) -> Error {
+        Error::Status { what: "x".to_owned(), status, message: message.to_owned(), retry_after }
+    }
+
+    #[test]
+    fn what_is_too_much_at_any_time_is_not_asked_again_and_less_is() {
+        let message = "Rate limiting exceeded: Read rate limit exceeded, request larger than rate limiter capacity, please try to split your request";
+        let never = status(429, message, None);
+        assert!(never.is_refusal() && never.is_too_much() && !never.is_transient());
+        let later = status(429, "Rate limiting exceeded: Retry after 7s", Some(Duration::from_secs(7)));
+        assert!(later.is_refusal() && !later.is_too_much() && later.is_transient());
+    }
+
+    #[test]
+    fn a_refusal_is_not_a_fault_and_not_a_missing_collection() {
+        assert!(
+            status(400, "Bad request: Exact search disabled!. Help: Set exact=false.", None).is_refusal()
+        );
+        for (code, text) in [(404, "no such collection"), (500, "broken"), (503, "busy")] {
+            assert!(!status(code, text, None).is_refusal(), "{code}");
+        }
+        let key = |status| Error::Unauthorized { what: "x".to_owned(), status, message: String::new() };
+        assert!(key(403).is_refusal() && !key(401).is_refusal());
     }
 }

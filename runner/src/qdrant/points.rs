@@ -1,25 +1,87 @@
-//! Reading a few points whole: id, payload and every vector.
+//! Counting points, and reading a few of them whole: id, payload and every vector.
+//!
+//! Servers can refuse each of these (strict mode, limits on rates, keys that may not read everything) and still make snapshots. So
+//! there is another way to count, pages become smaller, and what is asked to wait longer than [`PATIENCE`] is done without.
 
-use qdrant_backup_shared::CollectionName;
+use std::time::Duration;
+
+use qdrant_backup_shared::{CollectionName, PointsCount};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::answers::{Envelope, Scrolled};
+use super::answers::{Count, Envelope, Scrolled};
 use super::client::{Client, decode};
 use super::error::Error;
 
+/// How long a server may have one request wait for its limit on rates: it counts by the minute.
+const PATIENCE: Duration = Duration::from_secs(2 * 60);
+
 impl Client {
-    /// The first `limit` points of a collection, in the order of their ids.
+    /// The number of points in a collection: exact, or, where the server refuses to count exactly, about.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`]. One that [`Error::is_refusal`] means that the server does not tell in any way.
+    pub async fn count(&self, collection: &CollectionName) -> Result<PointsCount, Error> {
+        let refusal = match self.ask_count(collection, true).await {
+            Ok(points) => return Ok(PointsCount::exact(points)),
+            Err(error) if error.is_refusal() => error,
+            Err(error) => return Err(error),
+        };
+        tracing::debug!("{refusal}; asking about how many there are");
+        // Another count would come under the same limit on rates; the collection's description does not.
+        let counted = if refusal.is_busy() { None } else { Some(self.ask_count(collection, false).await) };
+        match counted {
+            Some(Ok(points)) => return Ok(PointsCount::approximate(points)),
+            Some(Err(error)) if !error.is_refusal() => return Err(error),
+            Some(Err(_)) | None => {}
+        }
+        match self.collection_info(collection).await {
+            Ok(info) => info.points_count.map(PointsCount::approximate).ok_or(refusal),
+            Err(error) if error.is_refusal() => Err(refusal),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ask_count(&self, collection: &CollectionName, exact: bool) -> Result<u64, Error> {
+        let what = format!("counting the points of \"{collection}\"");
+        let path = ["collections", collection.as_str(), "points", "count"];
+        let body = json!({ "exact": exact });
+        let answer = self.ask_for_count(&what, &path, &body, PATIENCE).await?;
+        let answer: Envelope<Count> = decode(&what, &answer.body)?;
+        Ok(answer.result.count)
+    }
+
+    /// The first `limit` points of a collection, in the order of their ids; fewer where the server has us wait too long.
     ///
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn first_points(&self, collection: &CollectionName, limit: usize) -> Result<Vec<Value>, Error> {
         let what = format!("reading points of \"{collection}\"");
-        let body = json!({ "limit": limit, "with_payload": true, "with_vector": true });
         let path = ["collections", collection.as_str(), "points", "scroll"];
-        let answer = self.with_retries(&what, Method::POST, &path, Some(&body)).await?;
-        let scrolled: Envelope<Scrolled> = decode(&what, &answer.body)?;
-        Ok(scrolled.result.points)
+        let (mut points, mut page, mut offset) = (Vec::new(), limit, Value::Null);
+        let begun = Instant::now();
+        while points.len() < limit && begun.elapsed() < PATIENCE {
+            let wanted = page.min(limit - points.len());
+            let mut body = json!({ "limit": wanted, "with_payload": true, "with_vector": true });
+            if !offset.is_null() {
+                body["offset"] = offset.clone();
+            }
+            match self.with_patience(&what, Method::POST, &path, Some(&body), PATIENCE).await {
+                Ok(answer) => {
+                    let scrolled: Envelope<Scrolled> = decode(&what, &answer.body)?;
+                    points.extend(scrolled.result.points);
+                    offset = scrolled.result.next_page_offset;
+                    if offset.is_null() {
+                        break;
+                    }
+                }
+                Err(error) if error.is_too_much() && wanted > 1 => page = wanted / 2,
+                Err(error) if error.is_refusal() && !points.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(points)
     }
 
     /// The points with these ids, in no particular order; ids of no point are passed over.
@@ -27,11 +89,44 @@ impl Client {
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn points(&self, collection: &CollectionName, ids: &[Value]) -> Result<Vec<Value>, Error> {
+        self.read_points(collection, ids, false).await
+    }
+
+    /// The same, and fewer of them where the server has us wait too long: which are missing then means nothing.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn some_points(&self, collection: &CollectionName, ids: &[Value]) -> Result<Vec<Value>, Error> {
+        self.read_points(collection, ids, true).await
+    }
+
+    async fn read_points(
+        &self,
+        collection: &CollectionName,
+        ids: &[Value],
+        fewer_will_do: bool,
+    ) -> Result<Vec<Value>, Error> {
         let what = format!("reading points of \"{collection}\"");
-        let body = json!({ "ids": ids, "with_payload": true, "with_vector": true });
         let path = ["collections", collection.as_str(), "points"];
-        let answer = self.with_retries(&what, Method::POST, &path, Some(&body)).await?;
-        let points: Envelope<Vec<Value>> = decode(&what, &answer.body)?;
-        Ok(points.result)
+        let (mut points, mut page, mut rest) = (Vec::new(), ids.len(), ids);
+        let begun = Instant::now();
+        while !rest.is_empty() {
+            if fewer_will_do && begun.elapsed() >= PATIENCE {
+                break;
+            }
+            let (wanted, later) = rest.split_at(page.min(rest.len()));
+            let body = json!({ "ids": wanted, "with_payload": true, "with_vector": true });
+            match self.with_patience(&what, Method::POST, &path, Some(&body), PATIENCE).await {
+                Ok(answer) => {
+                    let answer: Envelope<Vec<Value>> = decode(&what, &answer.body)?;
+                    points.extend(answer.result);
+                    rest = later;
+                }
+                Err(error) if error.is_too_much() && wanted.len() > 1 => page = wanted.len() / 2,
+                Err(error) if fewer_will_do && error.is_refusal() && !points.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(points)
     }
 }

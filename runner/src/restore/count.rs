@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::manifest::Source;
 use qdrant_backup_shared::operation::Operation;
 use qdrant_backup_shared::verification::RestoredPoints;
+use qdrant_backup_shared::{CollectionName, PointsCount};
 
 use super::error::RestoreError;
 use super::put::Put;
@@ -24,10 +24,17 @@ const BETWEEN_COUNTS: Duration = Duration::from_millis(300);
 /// What was found in a restored collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
-    /// How many points.
-    pub points: u64,
+    /// How many points, if the server tells.
+    pub points: Option<PointsCount>,
     /// In a sentence, why that is neither right nor wrong for certain.
     pub doubt: Option<String>,
+}
+
+impl Counted {
+    /// How many points, if that is known to the last one.
+    pub fn exactly(&self) -> Option<u64> {
+        self.points.filter(|count| count.exact).map(|count| count.points)
+    }
 }
 
 /// What a number of points says of a restore.
@@ -45,7 +52,7 @@ enum Verdict {
 
 /// One finding, and everything that it is held against.
 struct Finding<'a> {
-    got: u64,
+    got: PointsCount,
     /// Whether it stood still.
     steady: bool,
     by: Operation,
@@ -65,17 +72,26 @@ pub async fn count(
     caught_up: bool,
 ) -> Result<Counted, RestoreError> {
     let source = &put.manifest.source;
-    let (got, still) = steady_count(session, client, put.target, |got| expected(got, source, put.known)).await?;
+    let counted = steady_count(session, client, put.target, |got| expected(got, source, put.known)).await;
+    let (got, still) = match counted {
+        Err(error) if error.is_refusal() => {
+            let doubt = format!("{error}; whether it has all points was not compared");
+            session.warn(format!("\"{}\": {doubt}", put.target));
+            return Ok(Counted { points: None, doubt: Some(doubt) });
+        }
+        other => other?,
+    };
     let finding = Finding { got, steady: still && caught_up, by: put.by.clone(), source, known: put.known };
+    let points = got.points;
     let doubt = match judge(&finding) {
         Verdict::Fits => None,
         Verdict::Doubtful(doubt) => Some(doubt),
-        Verdict::Lost { expected } => return Err(RestoreError::PointsLost { expected, got }),
-        Verdict::Differs { found, at } => return Err(RestoreError::PointsDiffer { found, at, got }),
+        Verdict::Lost { expected } => return Err(RestoreError::PointsLost { expected, got: points }),
+        Verdict::Differs { found, at } => return Err(RestoreError::PointsDiffer { found, at, got: points }),
     };
     if finding.is_to_be_noted() {
         let points =
-            RestoredPoints { count: got, at: session.now(), by: put.by.clone(), sample_matched_at: None };
+            RestoredPoints { count: points, at: session.now(), by: put.by.clone(), sample_matched_at: None };
         // Somebody who may only read the backups may restore them all the same.
         if let Err(error) = verify::note_points(session.layout(), put.manifest, points) {
             session.warn(format!("{error}; later restores will not be held to this one"));
@@ -84,7 +100,7 @@ pub async fn count(
     if let Some(doubt) = &doubt {
         session.warn(format!("\"{}\": {doubt}", put.target));
     }
-    Ok(Counted { points: got, doubt })
+    Ok(Counted { points: Some(got), doubt })
 }
 
 /// The number of points, and whether it is one that is `expected` or at least stands still.
@@ -93,11 +109,11 @@ async fn steady_count(
     client: &Client,
     target: &CollectionName,
     expected: impl Fn(u64) -> bool,
-) -> Result<(u64, bool), Error> {
+) -> Result<(PointsCount, bool), Error> {
     let mut got = client.while_it_lives(|| session.heartbeat(), client.count(target)).await?;
     let mut same = 1;
     for _ in 1..LOOKS {
-        if expected(got) || same == SAME {
+        if !got.exact || expected(got.points) || same == SAME {
             break;
         }
         client.pause(BETWEEN_COUNTS).await?;
@@ -105,7 +121,7 @@ async fn steady_count(
         same = if next == got { same + 1 } else { 1 };
         got = next;
     }
-    Ok((got, expected(got) || same == SAME))
+    Ok((got, got.exact && (expected(got.points) || same == SAME)))
 }
 
 /// Whether no second look is needed.
@@ -118,6 +134,10 @@ fn expected(got: u64, source: &Source, known: Option<&RestoredPoints>) -> bool {
 
 fn judge(finding: &Finding<'_>) -> Verdict {
     let Finding { got, steady, source, .. } = *finding;
+    if !got.exact {
+        return judge_about(finding);
+    }
+    let got = got.points;
     let counts = [source.points_count_before, source.points_count_after];
     let (least, most) = (counts.into_iter().flatten().min(), counts.into_iter().flatten().max());
     let within = least.is_some_and(|least| least <= got) && most.is_some_and(|most| got <= most);
@@ -134,11 +154,7 @@ fn judge(finding: &Finding<'_>) -> Verdict {
         }
         return Verdict::Differs { found: known.count, at: known.at };
     }
-    let Some(least) = least else {
-        return Verdict::Doubtful(format!(
-            "it has {got} points, and the backup does not say how many it must have"
-        ));
-    };
+    let Some(least) = least else { return judge_about(finding) };
     // Half of a collection comes and goes while its snapshot is made at most where it is emptied and filled again.
     if got < least.div_ceil(2) {
         return Verdict::Lost { expected: least };
@@ -158,6 +174,24 @@ fn judge(finding: &Finding<'_>) -> Verdict {
     ))
 }
 
+/// What is to be said where one of the two numbers is about right at best: such a number bounds nothing, but a collection that
+/// is empty or lacks more than half has not come back.
+fn judge_about(finding: &Finding<'_>) -> Verdict {
+    let Finding { got, source, .. } = *finding;
+    let counts = [source.points_count_before, source.points_count_after];
+    let exact = finding.known.map(|known| known.count).or(counts.into_iter().flatten().min());
+    let told = exact.map(PointsCount::exact);
+    match told.or(source.points_count_approximate.map(PointsCount::approximate)) {
+        Some(told) if got.points < told.points.div_ceil(2) => Verdict::Lost { expected: told.points },
+        Some(told) => Verdict::Doubtful(format!(
+            "it has {got} points and the backup {told}: the server does not count exactly, so a small difference would not show"
+        )),
+        None => Verdict::Doubtful(format!(
+            "it has {got} points, and the backup does not say how many it must have"
+        )),
+    }
+}
+
 impl Finding<'_> {
     /// Whether this is what the backup holds and `known` is not: that was found where others may write, and does not fit the
     /// counts.
@@ -170,7 +204,7 @@ impl Finding<'_> {
 
     /// Whether later restores are to be held to it.
     fn is_to_be_noted(&self) -> bool {
-        self.steady && self.known.is_none_or(|known| known.count != self.got)
+        self.steady && self.known.is_none_or(|known| known.count != self.got.points)
     }
 }
 
@@ -188,7 +222,13 @@ mod tests {
 
     fn first(before: u64, after: u64, got: u64) -> Verdict {
         let source = source(Some(before), Some(after));
-        judge(&Finding { got, steady: true, by: Operation::Restore, source: &source, known: None })
+        judge(&Finding {
+            got: PointsCount::exact(got),
+            steady: true,
+            by: Operation::Restore,
+            source: &source,
+            known: None,
+        })
     }
 
     #[test]
@@ -219,7 +259,7 @@ mod tests {
     fn the_number_that_was_found_first_is_the_truth() {
         let source = source(Some(1000), Some(1000));
         let judged = |known: &RestoredPoints, by: Operation, got, steady| {
-            judge(&Finding { got, steady, by, source: &source, known: Some(known) })
+            judge(&Finding { got: PointsCount::exact(got), steady, by, source: &source, known: Some(known) })
         };
         let known = found(Operation::Drill, 900);
         assert_eq!(judged(&known, Operation::Restore, 900, true), Verdict::Fits);
@@ -236,6 +276,7 @@ mod tests {
     fn a_drill_corrects_what_a_restore_found_in_a_collection_that_others_write_to() {
         let source = source(Some(1000), Some(1000));
         let finding = |known: &RestoredPoints, by, got| {
+            let got = PointsCount::exact(got);
             let finding = Finding { got, steady: true, by, source: &source, known: Some(known) };
             (judge(&finding), finding.is_to_be_noted())
         };
@@ -253,10 +294,33 @@ mod tests {
     fn only_a_number_that_stands_still_is_noted() {
         let source = source(Some(10), Some(12));
         let noted = |steady, known: Option<&RestoredPoints>| {
-            let finding = Finding { got: 11, steady, by: Operation::Drill, source: &source, known };
+            let finding =
+                Finding { got: PointsCount::exact(11), steady, by: Operation::Drill, source: &source, known };
             finding.is_to_be_noted()
         };
         assert!(noted(true, None) && !noted(false, None));
         assert!(!noted(true, Some(&found(Operation::Drill, 11))));
+    }
+
+    #[test]
+    fn only_emptiness_and_gross_loss_show_in_approximate_counts() {
+        let judged = |source: &Source, got, known: Option<&RestoredPoints>| {
+            judge(&Finding { got, steady: false, by: Operation::Restore, source, known })
+        };
+        let counted = source(Some(1000), Some(1000));
+        let about = Source { points_count_approximate: Some(1000), ..Source::default() };
+        for got in [500, 990, 5000].map(PointsCount::approximate) {
+            assert!(matches!(judged(&counted, got, None), Verdict::Doubtful(_)), "{got}");
+            assert!(matches!(judged(&about, got, None), Verdict::Doubtful(_)), "{got}");
+            let known = found(Operation::Drill, 1000);
+            assert!(matches!(judged(&counted, got, Some(&known)), Verdict::Doubtful(_)), "{got}");
+        }
+        for got in [0, 499].map(PointsCount::approximate) {
+            assert_eq!(judged(&counted, got, None), Verdict::Lost { expected: 1000 }, "{got}");
+            assert_eq!(judged(&about, got, None), Verdict::Lost { expected: 1000 }, "{got}");
+        }
+        assert_eq!(judged(&about, PointsCount::exact(499), None), Verdict::Lost { expected: 1000 });
+        assert!(matches!(judged(&about, PointsCount::exact(990), None), Verdict::Doubtful(_)));
+        assert!(matches!(judged(&source(None, None), PointsCount::exact(0), None), Verdict::Doubtful(_)));
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, Condition};
 use qdrant_backup_shared::text::shortened;
+use qdrant_backup_shared::{ShardKey, shard_key};
 use serde_json::{Value, json};
 
 use super::plan::{Existing, Plan};
@@ -19,6 +20,9 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
     if let Some(backup) = &plan.backup {
         line("backup", backup_words(backup, now));
         line("verified", verified_words(backup));
+    }
+    if let Some(keys) = &plan.shard_keys {
+        line("sharding", sharding_words(keys));
     }
     line("into", target_words(plan));
     for difference in plan.differences.iter().take(SHOWN_DIFFERENCES) {
@@ -47,7 +51,7 @@ fn backup_words(backup: &Backup, now: DateTime<Utc>) -> String {
         "{}, {} old, {} points, {} ({} stored), from Qdrant {}",
         manifest.backup_id,
         output::age(manifest.started_at, now),
-        manifest.points_count().map_or_else(|| "unknown".to_owned(), |points| points.to_string()),
+        manifest.points_told().map_or_else(|| "unknown".to_owned(), |points| points.to_string()),
         HumanBytes(manifest.snapshot_size_bytes()),
         HumanBytes(manifest.stored_size_bytes()),
         manifest
@@ -76,13 +80,21 @@ fn verified_words(backup: &Backup) -> String {
 fn target_words(plan: &Plan) -> String {
     match &plan.existing {
         None => format!("{} (new)", plan.target),
-        Some(Existing { points, .. }) => {
+        Some(Existing { points }) => {
+            let points = points.map_or_else(String::new, |points| format!("{points} "));
             format!(
-                "{}, WHICH EXISTS: its {points} points are replaced, its own configuration stays",
+                "{}, WHICH EXISTS: its {points}points are replaced, its own configuration stays",
                 plan.target
             )
         }
     }
+}
+
+fn sharding_words(keys: &[ShardKey]) -> String {
+    if keys.is_empty() {
+        return "custom, without a shard key: there are no points, and the configuration is all that is restored".to_owned();
+    }
+    format!("custom, by the shard keys {}", shard_key::list(keys))
 }
 
 fn alias_words(plan: &Plan) -> String {
@@ -113,7 +125,9 @@ pub fn as_json(plan: &Plan, now: DateTime<Utc>) -> Value {
         "stored_size_bytes": manifest.map(|manifest| manifest.stored_size_bytes()),
         "qdrant_version": manifest.and_then(|manifest| manifest.source.qdrant_version.clone()),
         "verified": plan.backup.as_ref().map(verified_words),
-        "target_points": plan.existing.as_ref().map(|existing| existing.points),
+        "target_exists": plan.existing.is_some(),
+        "target_points": plan.existing.as_ref().and_then(|existing| existing.points).map(|count| count.points),
+        "shard_keys": plan.shard_keys,
         "differences": plan.differences.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "aliases": plan.aliases.iter().map(|change| &change.alias).collect::<Vec<_>>(),
         "safety_backup": plan.safety_backup,

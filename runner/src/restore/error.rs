@@ -30,6 +30,26 @@ pub enum RestoreError {
         /// What it is.
         what: String,
     },
+    /// Custom sharding, and nothing to restore into.
+    #[error(
+        "the backup has custom sharding, and Qdrant makes no shard keys from a snapshot: \"{target}\" would come back empty; make it with the same configuration and the shard keys {keys}, and restore with --force (docs/recovery.md, section 8)"
+    )]
+    NeedsShardKeys {
+        /// The target.
+        target: CollectionName,
+        /// The keys and their shards.
+        keys: String,
+    },
+    /// The target's shards are others than the backup's.
+    #[error(
+        "the shards of \"{target}\" are not those of the backup: {problem}; make it anew with the backup's shard keys (docs/recovery.md, section 8)"
+    )]
+    ShardKeysDiffer {
+        /// The target.
+        target: CollectionName,
+        /// How they differ.
+        problem: String,
+    },
     /// The server is of another version.
     #[error("{0}; --allow-version-skew tries it all the same")]
     Version(#[from] VersionSkew),
@@ -168,9 +188,11 @@ impl RestoreError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Choice(error) => error.kind(),
-            Self::Requires { .. } | Self::Unsupported { .. } | Self::Version(_) => {
-                FailureKind::VersionUnsupported
-            }
+            Self::Requires { .. }
+            | Self::Unsupported { .. }
+            | Self::NeedsShardKeys { .. }
+            | Self::ShardKeysDiffer { .. }
+            | Self::Version(_) => FailureKind::VersionUnsupported,
             Self::TargetExists { .. }
             | Self::Incompatible { .. }
             | Self::TargetIsAlias { .. }

@@ -18,6 +18,7 @@ mod put;
 mod read;
 mod run;
 mod settle;
+mod shard_keys;
 mod target;
 mod upload;
 
@@ -32,4 +33,5 @@ pub use leftover::{may_be_at_work, settle_earlier, still_at_work, unanswered};
 pub use plan::{Facts, Plan, PlanOptions, plan_all};
 pub use put::{Destination, Put, PutError, put};
 pub use run::{Announce, RestoreContext, Safety, restore};
+pub use shard_keys::{check_new, shard_keys_of};
 pub use target::TargetState;

@@ -1,9 +1,9 @@
 //! What a restore would do, found out by reading only.
 
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::manifest::is_custom;
 use qdrant_backup_shared::text::one_line;
-use serde_json::Value;
+use qdrant_backup_shared::{CollectionName, Layout, PointsCount, ShardKey};
 
 use super::aliases;
 use super::choice::{Choice, choose};
@@ -11,6 +11,7 @@ use super::compatibility::check_version;
 use super::differences::{Difference, differences};
 use super::error::RestoreError;
 use super::read::sole_archive;
+use super::shard_keys::{check_existing, check_new, shard_keys_of};
 use crate::drill::is_scratch;
 use crate::qdrant::{Alias, AliasChange, Client, Error};
 
@@ -47,10 +48,8 @@ pub struct Facts {
 /// The target, where it exists.
 #[derive(Debug, Clone)]
 pub struct Existing {
-    /// Its points.
-    pub points: u64,
-    /// Its configuration.
-    pub config: Value,
+    /// Its points; nothing when the server does not tell.
+    pub points: Option<PointsCount>,
 }
 
 /// What would be done with one collection.
@@ -70,6 +69,8 @@ pub struct Plan {
     pub had_aliases: Vec<String>,
     /// The aliases to set.
     pub aliases: Vec<AliasChange>,
+    /// The shard keys of the backup; nothing for automatic sharding.
+    pub shard_keys: Option<Vec<ShardKey>>,
     /// Whether the target is to be backed up first.
     pub safety_backup: bool,
     /// Everything that stands against it; nothing when it can be done.
@@ -93,6 +94,7 @@ impl Facts {
 /// Plans the restores of `collections`, and sees to it that they do not get in one another's way.
 pub async fn plan_all(
     client: &Client,
+    layout: &Layout,
     facts: &Facts,
     catalog: &Catalog,
     collections: &[CollectionName],
@@ -100,7 +102,7 @@ pub async fn plan_all(
 ) -> Vec<Plan> {
     let mut plans = Vec::new();
     for collection in collections {
-        plans.push(plan(client, facts, catalog, collection, options).await);
+        plans.push(plan(client, layout, facts, catalog, collection, options).await);
     }
     let claims: Vec<(String, CollectionName)> = plans
         .iter()
@@ -123,6 +125,7 @@ pub async fn plan_all(
 /// Plans the restore of `collection`. Whatever stands against it becomes an obstacle of the plan.
 async fn plan(
     client: &Client,
+    layout: &Layout,
     facts: &Facts,
     catalog: &Catalog,
     collection: &CollectionName,
@@ -137,6 +140,7 @@ async fn plan(
         differences: Vec::new(),
         had_aliases: Vec::new(),
         aliases: Vec::new(),
+        shard_keys: None,
         safety_backup: false,
         obstacles: Vec::new(),
     };
@@ -145,8 +149,14 @@ async fn plan(
         Ok(backup) => plan.take_backup(backup, facts, options),
         Err(error) => plan.obstacles.push(error.into()),
     }
+    if let Some(backup) = plan.backup.as_ref().filter(|_| plan.is_possible()) {
+        match shard_keys_of(layout, &backup.manifest, client.interrupt()).await {
+            Ok(keys) => plan.shard_keys = keys,
+            Err(error) => plan.obstacles.push(error),
+        }
+    }
     if let Err(error) = plan.look_at_target(client, facts, options).await {
-        plan.obstacles.push(error.into());
+        plan.obstacles.push(error);
     }
     plan
 }
@@ -195,7 +205,7 @@ impl Plan {
         client: &Client,
         facts: &Facts,
         options: &PlanOptions,
-    ) -> Result<(), Error> {
+    ) -> Result<(), RestoreError> {
         let target = self.target.clone();
         // The server would resolve the name and overwrite what is behind it.
         if let Some(alias) = facts.aliases.iter().find(|alias| alias.alias_name == target.as_str()) {
@@ -208,15 +218,30 @@ impl Plan {
             return Ok(());
         }
         if !facts.collections.contains(&target) {
-            return Ok(());
+            return check_new(&target, self.shard_keys.as_deref());
         }
-        let points = client.count(&target).await?;
+        // That it is there is known from the list, whatever else the server tells or refuses to tell.
+        let existing = self.existing.insert(Existing { points: None });
+        match client.count(&target).await {
+            Ok(points) => existing.points = Some(points),
+            Err(error) if error.is_refusal() => {}
+            Err(error) => return Err(error.into()),
+        }
+        let points = existing
+            .points
+            .map_or_else(|| "it is not known how many".to_owned(), |points| points.to_string());
         let config = client.collection_info(&target).await?.config;
-        let backup = self.backup.as_ref();
-        if let Some(ours) = backup.and_then(|backup| backup.manifest.source.config.as_ref()) {
-            self.differences = differences(ours, &config);
+        if let Some(backup) = &self.backup {
+            if let Some(ours) = &backup.manifest.source.config {
+                self.differences = differences(ours, &config);
+            }
+            if self.shard_keys.is_some() || is_custom(&config) {
+                let cluster = client.collection_cluster(&target).await?;
+                if let Err(error) = check_existing(&target, self.shard_keys.as_deref(), &config, &cluster) {
+                    self.obstacles.push(error);
+                }
+            }
         }
-        self.existing = Some(Existing { points, config });
         if let Some(difference) = self.differences.iter().find(|difference| difference.is_refused_by_qdrant())
         {
             let difference = difference.to_string();
@@ -224,7 +249,7 @@ impl Plan {
             return Ok(());
         }
         if !options.force {
-            self.obstacles.push(RestoreError::TargetExists { target, points: points.to_string() });
+            self.obstacles.push(RestoreError::TargetExists { target, points });
         } else if options.safety_backup && options.elsewhere {
             self.obstacles.push(RestoreError::SafetyElsewhere { target });
         } else {

@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind, PointsCount};
 
 use super::error::RestoreError;
 use super::leftover;
@@ -67,7 +67,7 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
     } else {
         context.only.clone()
     };
-    let plans = plan_all(client, &facts, catalog, &all, &context.options).await;
+    let plans = plan_all(client, session.layout(), &facts, catalog, &all, &context.options).await;
     Ok((facts, plans))
 }
 
@@ -151,12 +151,13 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
     report.duration_seconds = begun.elapsed().as_secs_f64();
     match result {
         Ok(points) => {
-            report.points = Some(points);
+            report.points = points.filter(|count| count.exact).map(|count| count.points);
             report.snapshot_size_bytes = Some(snapshot_bytes);
             let with =
                 if aliases.is_empty() { String::new() } else { format!(", aliases {}", aliases.join(", ")) };
             tracing::info!(
-                "Restored {collection} into \"{target}\": {points} points, {}{with}, in {:.1} s",
+                "Restored {collection} into \"{target}\": {} points, {}{with}, in {:.1} s",
+                points.map_or_else(|| "?".to_owned(), |points| points.to_string()),
                 HumanBytes(snapshot_bytes),
                 report.duration_seconds
             );
@@ -194,7 +195,7 @@ async fn attempt(
     context: &RestoreContext,
     mut plan: Plan,
     stages: &mut Stages,
-) -> Result<u64, PutError> {
+) -> Result<Option<PointsCount>, PutError> {
     let existed = plan.existing.is_some();
     let before = if existed { TargetState::Untouched } else { TargetState::Absent };
     let obstacle = if plan.obstacles.is_empty() { None } else { Some(plan.obstacles.remove(0)) };

@@ -32,7 +32,7 @@ pub async fn confirm(
         return Ok(None);
     }
     let ids: Vec<Value> = seen.iter().map(|point| point.id.clone()).collect();
-    let now = digests(&client.points(collection, &ids).await?);
+    let now = digests(&client.some_points(collection, &ids).await?);
     let points: Vec<SampledPoint> = seen.iter().filter(|point| now.contains(point)).cloned().collect();
     Ok((!points.is_empty()).then_some(PointsSample { algorithm: PointDigest::CanonicalV1, points }))
 }

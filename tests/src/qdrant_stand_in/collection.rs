@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
@@ -24,8 +25,10 @@ pub struct Replica {
 /// A shard and its copies. One without replicas is answered by no node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Its number, from 0.
+    /// Its number, from 0; with custom sharding from 1.
     pub id: u32,
+    /// The key whose points it holds, with custom sharding.
+    pub key: Option<Value>,
     /// The points in it.
     pub points_count: u64,
     /// Its copies.
@@ -35,7 +38,7 @@ pub struct Shard {
 impl Shard {
     /// A shard with one active replica on that node.
     pub fn on_node(id: u32, points_count: u64, node: usize) -> Shard {
-        Shard { id, points_count, replicas: vec![Replica { node, state: "Active".to_owned() }] }
+        Shard { id, key: None, points_count, replicas: vec![Replica { node, state: "Active".to_owned() }] }
     }
 
     pub(crate) fn has_replica_on(&self, node: usize) -> bool {
@@ -64,6 +67,12 @@ pub struct Collection {
     pub content_on_node: BTreeMap<usize, Content>,
     /// What `GET …/shards/{id}/snapshot` streams; generated where nothing is given.
     pub shard_content: BTreeMap<u32, Content>,
+    /// How many points `"exact": false` and `GET /collections/{c}` tell, where that is another number.
+    pub estimate: Option<u64>,
+    /// `GET /collections/{c}` does not tell how many points there are.
+    pub hides_points: bool,
+    /// What is left of `read_rate_limit`, and since when.
+    pub(crate) read_tokens: Option<(f64, Instant)>,
     /// So many more cluster polls show its replicas as `Dead`, and until then it counts 0 points.
     pub dead_polls_left: u32,
     /// So many more polls of the collection show updates in its queue, and until then it counts half of its points.
@@ -90,7 +99,17 @@ impl Collection {
         let snapshot = GeneratedSnapshot { points_seed: name.to_owned(), ..snapshot };
         let content = Content::generated(&snapshot);
         let counts = split(snapshot.points(), snapshot.shards);
-        Collection::new(name, snapshot.config, counts, content)
+        let keys = snapshot.shard_keys.clone();
+        let mut collection = Collection::new(name, snapshot.config, counts, content);
+        if let Some(keys) = keys {
+            let keyed = keys.iter().flat_map(|(key, ids)| ids.iter().map(move |id| (key, *id)));
+            let counts: Vec<u64> = collection.shards.iter().map(|shard| shard.points_count).collect();
+            collection.shards = keyed
+                .zip(counts)
+                .map(|((key, id), count)| Shard { key: Some(key.clone()), ..Shard::on_node(id, count, 0) })
+                .collect();
+        }
+        collection
     }
 
     /// A collection whose snapshots are these bytes, whatever they are.
@@ -124,10 +143,48 @@ impl Collection {
                 _ => {}
             }
         }
+        if let Some(strict) = body.get("strict_mode_config") {
+            config["strict_mode_config"] = strict.clone();
+        }
         let mut snapshot = GeneratedSnapshot::new(0).points_count(0).shards(shards as u32);
-        snapshot.points_seed = name.to_owned();
-        snapshot.config = config.clone();
-        Collection::new(name, config, split(0, shards as u32), Content::generated(&snapshot))
+        snapshot.config = config;
+        if body.get("sharding_method") == Some(&json!("custom")) {
+            // Its shards come with its keys.
+            snapshot = snapshot.shard_keys(&[]);
+        }
+        Collection::generated(name, snapshot)
+    }
+
+    /// Nothing is left of `read_rate_limit`.
+    pub fn exhaust_reads(&mut self) {
+        self.read_tokens = Some((0.0, Instant::now()));
+    }
+
+    /// Whether its shards go by keys.
+    pub(crate) fn is_custom(&self) -> bool {
+        self.config["params"]["sharding_method"] == "custom"
+    }
+
+    /// The keys with their shards, in the order of these.
+    pub(crate) fn shard_keys(&self) -> Vec<(Value, Vec<u32>)> {
+        let mut keys: Vec<(Value, Vec<u32>)> = Vec::new();
+        for shard in &self.shards {
+            let Some(key) = &shard.key else { continue };
+            match keys.iter_mut().find(|(known, _)| known == key) {
+                Some((_, ids)) => ids.push(shard.id),
+                None => keys.push((key.clone(), vec![shard.id])),
+            }
+        }
+        keys
+    }
+
+    /// Makes anew what snapshots contain, after its shards have changed.
+    pub(crate) fn generate_content(&mut self) {
+        let mut snapshot = GeneratedSnapshot::new(0).points_count(self.points_count());
+        snapshot.config = self.config.clone();
+        snapshot = snapshot.shard_keys(&self.shard_keys());
+        snapshot.points_seed.clone_from(&self.points.seed);
+        self.content = Content::generated(&snapshot);
     }
 
     /// The collection that restoring this snapshot yields.
@@ -152,6 +209,9 @@ impl Collection {
             content,
             content_on_node: BTreeMap::new(),
             shard_content: BTreeMap::new(),
+            estimate: None,
+            hides_points: false,
+            read_tokens: None,
             dead_polls_left: 0,
             queued_polls_left: 0,
         }
@@ -204,7 +264,7 @@ impl Collection {
 
     /// `result` of `GET /collections/{c}`.
     pub(crate) fn info(&self) -> Value {
-        let points = self.visible_points();
+        let points = self.estimate.unwrap_or_else(|| self.visible_points());
         let schema: Map<String, Value> = self
             .payload_indexes
             .iter()
@@ -213,7 +273,7 @@ impl Collection {
         let segments = self.config["optimizer_config"]["default_segment_number"].as_u64().unwrap_or(2);
         json!({
             "status": self.status, "optimizer_status": "ok", "indexed_vectors_count": 0,
-            "points_count": points, "segments_count": segments.max(1) * self.shards.len() as u64,
+            "points_count": if self.hides_points { Value::Null } else { json!(points) }, "segments_count": segments.max(1) * self.shards.len() as u64,
             "config": self.config, "payload_schema": schema, "update_queue": { "length": self.queued_polls_left },
         })
     }

@@ -180,12 +180,16 @@ pub(crate) fn collection_cluster(state: &mut State, asked: &Asked) -> Reply {
     for shard in &collection.shards {
         for replica in &shard.replicas {
             let state = if dead { "Dead" } else { replica.state.as_str() };
+            let mut shown = json!({ "shard_id": shard.id, "state": state });
+            if let Some(key) = &shard.key {
+                shown["shard_key"] = key.clone();
+            }
             if replica.node == asked.node {
-                let points = if dead { 0 } else { shard.points_count };
-                local.push(json!({ "shard_id": shard.id, "points_count": points, "state": state }));
+                shown["points_count"] = json!(if dead { 0 } else { shard.points_count });
+                local.push(shown);
             } else {
-                let peer_id = peer_ids.get(replica.node);
-                remote.push(json!({ "shard_id": shard.id, "peer_id": peer_id, "state": state }));
+                shown["peer_id"] = json!(peer_ids.get(replica.node));
+                remote.push(shown);
             }
         }
     }

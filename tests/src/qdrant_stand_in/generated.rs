@@ -31,6 +31,8 @@ pub struct GeneratedSnapshot {
     pub seed: u64,
     /// How many shards, all of them local.
     pub shards: u32,
+    /// With custom sharding: the keys and the ids of their shards, all together as many as `shards`.
+    pub shard_keys: Option<Vec<(Value, Vec<u32>)>>,
     /// How many points restoring it yields; without it, what its vectors would make.
     pub points_count: Option<u64>,
     /// Where the points' made-up content derives from; a restored collection has the same points.
@@ -49,6 +51,7 @@ impl GeneratedSnapshot {
             kind: FillKind::Random,
             seed: 1,
             shards: 1,
+            shard_keys: None,
             points_count: None,
             points_seed: "generated".to_owned(),
             config: plain_config(DIMENSIONS, 1),
@@ -78,6 +81,21 @@ impl GeneratedSnapshot {
         self
     }
 
+    /// With custom sharding: these keys with these shards, and no others.
+    pub fn shard_keys(mut self, keys: &[(Value, Vec<u32>)]) -> GeneratedSnapshot {
+        self.shards = keys.iter().map(|(_, ids)| ids.len() as u32).sum();
+        self.shard_keys = Some(keys.to_vec());
+        self.config["params"]["sharding_method"] = json!("custom");
+        self
+    }
+
+    fn shard_ids(&self) -> Vec<u32> {
+        match &self.shard_keys {
+            Some(keys) => keys.iter().flat_map(|(_, ids)| ids.clone()).collect(),
+            None => (0..self.shards).collect(),
+        }
+    }
+
     /// How many points a collection of this snapshot has.
     pub fn points(&self) -> u64 {
         self.points_count.unwrap_or(self.size_bytes / (DIMENSIONS * 4))
@@ -86,7 +104,7 @@ impl GeneratedSnapshot {
     pub(crate) fn layout(&self) -> Layout {
         let overhead = tar_layout::total(&self.pieces(0));
         let wanted = self.size_bytes.next_multiple_of(512);
-        let fill = wanted.saturating_sub(overhead) / u64::from(self.shards);
+        let fill = wanted.saturating_sub(overhead) / u64::from(self.shards.max(1));
         let mut pieces = self.pieces(fill_within(fill));
         // What the headers of the vector files left over goes behind the end marker, where it is ignored.
         let missing = wanted.saturating_sub(tar_layout::total(&pieces));
@@ -98,8 +116,8 @@ impl GeneratedSnapshot {
 
     fn pieces(&self, fill_bytes_each: u64) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        for shard in 0..self.shards {
-            let segment = self.segment(shard, fill_bytes_each);
+        for (place, shard) in self.shard_ids().into_iter().enumerate() {
+            let segment = self.segment(place as u64, fill_bytes_each);
             tar_layout::member(&mut pieces, &segment_path(self.seed, shard), segment);
             let wal = format!("shard {shard} of seed {}", self.seed).repeat(20);
             tar_layout::sparse_file(&mut pieces, &format!("{shard}/wal/open-1"), wal.as_bytes(), WAL_BYTES);
@@ -116,15 +134,18 @@ impl GeneratedSnapshot {
         config["uuid"] = Value::Null;
         tar_layout::file(&mut pieces, "version.info", "0.4.2");
         tar_layout::file(&mut pieces, "config.json", config.to_string());
-        tar_layout::file(&mut pieces, "shard_key_mapping.json", "[]");
+        let keys = self.shard_keys.iter().flatten();
+        let mapping: Vec<Value> = keys.map(|(key, ids)| json!({ "key": key, "shard_ids": ids })).collect();
+        tar_layout::file(&mut pieces, "shard_key_mapping.json", Value::from(mapping).to_string());
         tar_layout::file(&mut pieces, "payload_index.json", json!({ "schema": {} }).to_string());
         tar_layout::end(&mut pieces);
         pieces
     }
 
-    fn segment(&self, shard: u32, fill_bytes: u64) -> Vec<Piece> {
+    /// The segment of the shard at this place among them.
+    fn segment(&self, place: u64, fill_bytes: u64) -> Vec<Piece> {
         let shards = u64::from(self.shards);
-        let extra = u64::from(u64::from(shard) < self.points() % shards);
+        let extra = u64::from(place < self.points() % shards);
         // What a restore through the stand-in reads back; Qdrant's own fields stand beside it.
         let segment = json!({
             "initial_version": null, "version": 3,

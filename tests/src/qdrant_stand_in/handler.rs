@@ -19,7 +19,7 @@ use super::faults::{Faults, RequestScope};
 use super::request_log::RequestLog;
 use super::route::{Endpoint, Route, route};
 use super::state::State;
-use super::{collections_api, creation, download, points_api, snapshots_api, telemetry, upload};
+use super::{collections_api, creation, download, points_api, shard_keys, snapshots_api, telemetry, upload};
 
 /// Bodies that are not uploads; more than this is not read.
 const MAX_BODY_BYTES: usize = 32 << 20;
@@ -163,9 +163,12 @@ async fn dispatch(core: &Arc<Core>, asked: Asked) -> Result<Reply, HangUp> {
         Endpoint::ChangeAliases => collections_api::change_aliases(&mut core.state(), &asked),
         Endpoint::CollectionAliases => collections_api::collection_aliases(&core.state(), &asked),
         Endpoint::CollectionCluster => collections_api::collection_cluster(&mut core.state(), &asked),
-        Endpoint::CountPoints => points_api::count(&core.state(), &asked),
-        Endpoint::ScrollPoints => points_api::scroll(&core.state(), &asked),
-        Endpoint::RetrievePoints => points_api::retrieve(&core.state(), &asked),
+        Endpoint::ShardKeys => shard_keys::list(&core.state(), &asked),
+        Endpoint::CreateShardKey => shard_keys::create(&mut core.state(), &asked),
+        Endpoint::DeleteShardKey => shard_keys::delete(&mut core.state(), &asked),
+        Endpoint::CountPoints => points_api::count(&mut core.state(), &asked),
+        Endpoint::ScrollPoints => points_api::scroll(&mut core.state(), &asked),
+        Endpoint::RetrievePoints => points_api::retrieve(&mut core.state(), &asked),
         Endpoint::CreateSnapshot => return creation::create(core, &asked).await,
         Endpoint::ListSnapshots => snapshots_api::list(&core.state(), &asked),
         Endpoint::DeleteSnapshot => snapshots_api::delete(&mut core.state(), &asked),

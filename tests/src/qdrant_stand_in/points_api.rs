@@ -8,26 +8,38 @@ use super::effect::Effect;
 use super::handler::Asked;
 use super::points::view;
 use super::state::State;
+use super::strict_mode::{self, Wanted};
 
-pub(crate) fn count(state: &State, asked: &Asked) -> Reply {
-    let Some(collection) = state.find(&asked.route.collection) else {
+pub(crate) fn count(state: &mut State, asked: &Asked) -> Reply {
+    let Some(collection) = state.find_mut(&asked.route.collection) else {
         return no_collection(&asked.route.collection, asked.started);
     };
+    let body = asked.json.as_ref();
+    let exact = body.and_then(|body| body.get("exact")).and_then(Value::as_bool).unwrap_or(true);
+    if let Some(refused) = strict_mode::refuse(collection, asked, &Wanted { exact, limit: None, cost: 1 }) {
+        return refused;
+    }
     let forced = asked.effects.iter().find_map(|effect| match effect {
         Effect::PointsCount(count) => Some(*count),
         _ => None,
     });
-    ok(&json!({ "count": forced.unwrap_or_else(|| collection.visible_points()) }), asked.started)
+    let estimate = collection.estimate.filter(|_| !exact);
+    let count = forced.or(estimate).unwrap_or_else(|| collection.visible_points());
+    ok(&json!({ "count": count }), asked.started)
 }
 
 /// In the order of ids, from `offset` (an id) on.
-pub(crate) fn scroll(state: &State, asked: &Asked) -> Reply {
-    let Some(collection) = state.find(&asked.route.collection) else {
+pub(crate) fn scroll(state: &mut State, asked: &Asked) -> Reply {
+    let Some(collection) = state.find_mut(&asked.route.collection) else {
         return no_collection(&asked.route.collection, asked.started);
     };
     let Some(body) = asked.json.as_ref().filter(|body| body.is_object()) else {
         return bad_json(asked);
     };
+    let wanted = Wanted { exact: false, limit: body.get("limit").and_then(Value::as_u64), cost: 1 };
+    if let Some(refused) = strict_mode::refuse(collection, asked, &wanted) {
+        return refused;
+    }
     let total = collection.visible_points();
     let start = match body.get("offset") {
         None | Some(Value::Null) => Some(0),
@@ -45,14 +57,18 @@ pub(crate) fn scroll(state: &State, asked: &Asked) -> Reply {
 }
 
 /// The points with these ids; ids of no point are passed over.
-pub(crate) fn retrieve(state: &State, asked: &Asked) -> Reply {
-    let Some(collection) = state.find(&asked.route.collection) else {
+pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
+    let Some(collection) = state.find_mut(&asked.route.collection) else {
         return no_collection(&asked.route.collection, asked.started);
     };
     let body = asked.json.as_ref();
     let Some((body, ids)) = body.and_then(|body| Some((body, body.get("ids")?.as_array()?))) else {
         return bad_json(asked);
     };
+    let wanted = Wanted { exact: false, limit: None, cost: ids.len() };
+    if let Some(refused) = strict_mode::refuse(collection, asked, &wanted) {
+        return refused;
+    }
     let (with_payload, with_vector) = selection(body);
     let points: Vec<Value> = ids
         .iter()

@@ -63,14 +63,21 @@ impl Origin {
     pub(crate) fn into_collection(self, name: &str, content: Content) -> Collection {
         let counts = (0..self.shard_count()).map(|id| self.local_shards.get(&id).copied().unwrap_or(0));
         let mut collection = Collection::new(name, self.config.clone(), counts.collect(), content);
+        if collection.is_custom() {
+            // Qdrant makes no shard key from a snapshot, and so no shard.
+            collection.shards.clear();
+            collection.generate_content();
+        }
         collection.payload_indexes = self.payload_indexes;
         collection.points = self.points;
         collection
     }
 
-    /// The shard as it is after restoring onto `node`: there if the file has its data.
-    pub(crate) fn shard_on(&self, id: u32, node: usize) -> Option<Shard> {
-        self.local_shards.get(&id).map(|count| Shard::on_node(id, *count, node))
+    /// `shard` as it is after restoring onto `node`: another if the file has data for that id. Its key stays, whatever the
+    /// file's is.
+    pub(crate) fn shard_on(&self, shard: &Shard, node: usize) -> Option<Shard> {
+        let count = self.local_shards.get(&shard.id)?;
+        Some(Shard { key: shard.key.clone(), ..Shard::on_node(shard.id, *count, node) })
     }
 }
 

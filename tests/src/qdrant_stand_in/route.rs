@@ -33,6 +33,9 @@ pub enum Endpoint {
     UploadSnapshot,
     RecoverSnapshot,
     ShardSnapshot,
+    ShardKeys,
+    CreateShardKey,
+    DeleteShardKey,
     Unknown,
 }
 
@@ -49,6 +52,8 @@ impl Endpoint {
             Endpoint::CreateCollection
                 | Endpoint::UpdateCollection
                 | Endpoint::DeleteCollection
+                | Endpoint::CreateShardKey
+                | Endpoint::DeleteShardKey
                 | Endpoint::ChangeAliases
                 | Endpoint::CreateSnapshot
                 | Endpoint::DeleteSnapshot
@@ -101,6 +106,9 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
         ("PUT", ["collections", name, "snapshots", "recover"]) => (Endpoint::RecoverSnapshot, *name, ""),
         ("GET", ["collections", name, "snapshots", file]) => (Endpoint::DownloadSnapshot, *name, *file),
         ("DELETE", ["collections", name, "snapshots", file]) => (Endpoint::DeleteSnapshot, *name, *file),
+        ("GET", ["collections", name, "shards"]) => (Endpoint::ShardKeys, *name, ""),
+        ("PUT", ["collections", name, "shards"]) => (Endpoint::CreateShardKey, *name, ""),
+        ("POST", ["collections", name, "shards", "delete"]) => (Endpoint::DeleteShardKey, *name, ""),
         ("GET", ["collections", name, "shards", id, "snapshot"]) => (Endpoint::ShardSnapshot, *name, *id),
         _ => (Endpoint::Unknown, "", ""),
     };

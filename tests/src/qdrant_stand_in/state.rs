@@ -147,6 +147,11 @@ impl State {
         self.collections.get(&self.resolve(name))
     }
 
+    pub(crate) fn find_mut(&mut self, name: &str) -> Option<&mut Collection> {
+        let name = self.resolve(name);
+        self.collections.get_mut(&name)
+    }
+
     /// The snapshots of that collection on the node, in no particular order, as on a disk.
     pub fn snapshots(&self, node: usize, collection: &str) -> Vec<StoredSnapshot> {
         let node = self.nodes.get(node);

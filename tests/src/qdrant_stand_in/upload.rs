@@ -178,13 +178,15 @@ fn restore(state: &mut State, node: usize, name: &str, origin: &Origin, content:
         created
     });
     for shard in &mut collection.shards {
-        if let Some(restored) = origin.shard_on(shard.id, node) {
+        if let Some(restored) = origin.shard_on(shard, node) {
             *shard = restored;
         }
     }
     collection.points = origin.points.clone();
     collection.payload_indexes.clone_from(&origin.payload_indexes);
-    if nodes == 1 {
+    if collection.is_custom() {
+        collection.generate_content();
+    } else if nodes == 1 {
         collection.content = content;
     } else {
         collection.content_on_node.insert(node, content);

@@ -78,6 +78,7 @@ fn backup(layout: &Layout, name: &CollectionName, id: BackupId) -> Result<()> {
             aliases: Some(vec!["current".to_owned()]),
             payload_schema: None,
             shard_count: Some(2),
+            ..Source::default()
         },
         points_sample: None,
         archives: vec![Archive {
