@@ -37,6 +37,8 @@ metrics! {
         "1 when the backup directory was scanned, and the status file read or known not to be there yet.";
     BUILD_INFO = Gauge "qdrant_backup_exporter_build_info" ["version", "revision", "rust_version"]
         "1, with the exporter's version, its source revision and the Rust version it was built with as labels.";
+    TEXTFILE = Gauge "qdrant_backup_textfile_timestamp_seconds" []
+        "When --once looked; only there in what --once writes, which goes on being scraped when nothing writes it any more.";
     COLLECTOR_SUCCESS = Gauge "qdrant_backup_scrape_collector_success" ["collector"]
         "Whether this part (status, directory, storage) was read whole and in time.";
     COLLECTOR_DURATION = Gauge "qdrant_backup_scrape_collector_duration_seconds" ["collector"]
