@@ -116,7 +116,8 @@ impl Signals {
     fn status(&self) -> Option<Status> {
         let path = self.status_file.get()?.clone();
         let (tell, told) = mpsc::channel();
-        std::thread::spawn(move || tell.send(json_file::read::<Status>(&path).ok()));
+        // Whoever asked may have stopped waiting.
+        std::thread::spawn(move || drop(tell.send(json_file::read::<Status>(&path).ok())));
         told.recv_timeout(LOOK).ok().flatten()
     }
 }

@@ -63,12 +63,12 @@ fn every_error_of_a_log_in_json_is_json_with_its_reasons() {
         (["--log.format=json", "--web.listen-address=nonsense"], 1, "is not HOST:PORT"),
     ] {
         let ran = Ran::of(command().args(arguments)).code(code);
-        let last = ran.stderr.lines().map(|line| {
+        let mut lines = ran.stderr.lines().map(|line| {
             let line: serde_json::Value =
                 serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
             (line["level"].to_string(), line["msg"].to_string())
         });
-        let (level, message) = last.last().expect("a line");
+        let (level, message) = lines.next_back().expect("a line");
         assert!(level.contains("ERROR") && message.contains(says), "{message}");
     }
 }
