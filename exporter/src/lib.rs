@@ -21,9 +21,11 @@ use clap::Parser;
 
 /// Runs what the process was started for.
 pub fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    let environment = std::env::vars_os().collect();
-    start::start(&cli, &environment, wall_clock)
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match cli::Cli::try_parse_from(&arguments) {
+        Ok(cli) => start::start(&cli, &std::env::vars_os().collect(), wall_clock),
+        Err(error) => start::misunderstood(&error, &arguments, wall_clock),
+    }
 }
 
 /// The one place that looks at the wall clock.

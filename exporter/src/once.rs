@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::atomic;
 
-use crate::metrics::{self, ProcessInfo};
+use crate::metrics;
 use crate::observe::Observer;
 
 /// How long the look may take. Nobody scrapes here, so only a hung mount is cut off.
@@ -44,7 +44,7 @@ pub fn once(
     stdout: &mut dyn io::Write,
 ) -> Result<bool, OnceError> {
     let observation = observer.observe(now, DEADLINE);
-    let text = metrics::text(&metrics::families(&observation, &ProcessInfo::read()));
+    let text = metrics::text(&metrics::textfile_families(&observation));
     match output {
         Some(path) => atomic::write(path, MODE, text.as_bytes())
             .map_err(|source| OnceError::Write { path: path.to_owned(), source })?,

@@ -46,6 +46,28 @@ impl StartError {
     }
 }
 
+/// Says why the command line is not understood, or what it asks to be told: `--help`.
+pub(crate) fn misunderstood(
+    error: &clap::Error,
+    arguments: &[OsString],
+    clock: fn() -> DateTime<Utc>,
+) -> ExitCode {
+    let is_json = |pair: &[OsString]| pair[0] == "--log.format" && pair[1] == "json";
+    let json = arguments.windows(2).any(is_json) || arguments.iter().any(|one| one == "--log.format=json");
+    if error.use_stderr() && json {
+        let text = error.to_string();
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let text = lines.join("; ").replace(":; ", ": ");
+        let subscriber = log::subscriber(tracing::Level::INFO, log::Format::Json, clock);
+        tracing::subscriber::with_default(subscriber, || {
+            error!("{}", text.strip_prefix("error: ").unwrap_or(&text));
+        });
+    } else if error.print().is_err() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
 /// Does what the command line asks for.
 pub(crate) fn start(
     cli: &Cli,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use qdrant_backup_shared::BackupId;
-use qdrant_backup_shared::config_file::LogFormat;
 
 use crate::settings::Opts;
 
@@ -511,12 +510,6 @@ pub struct CheckArgs {
 }
 
 impl Cli {
-    /// The log format that the command line names, or the one for people.
-    pub fn log_format(&self) -> LogFormat {
-        let named = self.global.log_format.as_deref().and_then(|text| LogFormat::parse(text).ok());
-        named.unwrap_or(LogFormat::Text)
-    }
-
     /// `--config`; for `setup` only where it exists, because there it is where to write.
     fn config_to_read(&self) -> Option<PathBuf> {
         let named = self.global.config.clone();

@@ -16,6 +16,7 @@ mod file_system;
 pub mod import;
 pub mod inspect;
 pub mod lock;
+pub mod lock_processes;
 pub mod notify;
 mod output;
 mod own_disk;
@@ -43,9 +44,13 @@ pub use clock::Clock;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     protect_memory();
-    let cli = cli::Cli::parse();
-    let environment = std::env::vars_os().collect();
-    commands::dispatch(&cli, &environment, Clock::new(wall_clock)).into()
+    let clock = Clock::new(wall_clock);
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match cli::Cli::try_parse_from(&arguments) {
+        Ok(cli) => commands::dispatch(&cli, &std::env::vars_os().collect(), clock),
+        Err(error) => commands::misunderstood(&error, &arguments, clock),
+    }
+    .into()
 }
 
 /// The command line, for the manual pages and the shells' completions.

@@ -15,6 +15,8 @@ use qdrant_backup_shared::lock_holder::LockHolder;
 use rustix::io::Errno;
 use tokio::time::{Instant, sleep};
 
+use crate::lock_processes::{self, LockProcess};
+
 /// How often a held lock is tried again.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -32,10 +34,12 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run has it.
-    #[error("another run holds the lock: {}", holder.as_ref().map_or_else(|| "its name could not be read".to_owned(), ToString::to_string))]
+    #[error("{}", held_by(holder.as_ref(), processes))]
     Held {
         /// Who, where that could be read.
         holder: Option<LockHolder>,
+        /// Who, by the system's word, as far as it can be seen.
+        processes: Vec<LockProcess>,
     },
     /// The lock file cannot be used.
     #[error("{}: cannot lock: {source}; may this user write to the backup directory?", path.display())]
@@ -88,7 +92,10 @@ impl Lock {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(POLL).await,
                 Err(TryLockError::WouldBlock) => {
-                    return Err(LockError::Held { holder: read_holder(&mut file) });
+                    return Err(LockError::Held {
+                        holder: read_holder(&mut file),
+                        processes: lock_processes::of(path),
+                    });
                 }
                 Err(TryLockError::Error(error)) => return Err(LockError::of(path, error)),
             }
@@ -99,6 +106,27 @@ impl Lock {
         }
         Ok(Self { file })
     }
+}
+
+/// Who holds the lock. What stands in the file counts unless the system names others: a killed run leaves its name there.
+fn held_by(holder: Option<&LockHolder>, processes: &[LockProcess]) -> String {
+    let is_among = |holder: &&LockHolder| {
+        processes.is_empty() || processes.iter().any(|process| process.pid == holder.pid)
+    };
+    match (holder.filter(is_among), processes) {
+        (Some(holder), _) => format!("another run holds the lock: {holder}"),
+        (None, []) => "another run holds the lock: its name could not be read".to_owned(),
+        (None, [first, ..]) => stranger(first),
+    }
+}
+
+/// What to say of a process that holds the lock and did not write its name.
+pub fn stranger(process: &LockProcess) -> String {
+    let who = if process.is_ours() { "another run" } else { "a process that is no run of this program" };
+    let pid = process.pid;
+    format!(
+        "{who} holds the lock: {process}; nothing can run until it ends (`ps -fp {pid}` shows what it is, `kill {pid}` ends it)"
+    )
 }
 
 impl Drop for Lock {
@@ -233,11 +261,15 @@ mod tests {
     async fn the_second_is_told_who_the_first_is_and_gets_it_afterwards() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(".lock");
-        let first = Lock::take(&path, &holder("backup"), Duration::ZERO).await.unwrap();
+        let own = LockHolder { pid: std::process::id(), ..holder("backup") };
+        let first = Lock::take(&path, &own, Duration::ZERO).await.unwrap();
         let error = Lock::take(&path, &holder("list"), Duration::ZERO).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "another run holds the lock: backup (process 42 on db-1) since 2025-07-15 14:30:00 UTC"
+            format!(
+                "another run holds the lock: backup (process {} on db-1) since 2025-07-15 14:30:00 UTC",
+                own.pid
+            )
         );
         let waiting = tokio::spawn({
             let path = path.clone();
@@ -249,13 +281,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_held_lock_with_torn_text_is_still_held() {
+    async fn a_held_lock_with_torn_or_stale_text_is_held_by_whom_the_system_names() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(".lock");
+        // A run that was killed left its name, and this process is none.
         let _first = Lock::take(&path, &holder("backup"), Duration::ZERO).await.unwrap();
-        std::fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
-        let error = Lock::take(&path, &holder("x"), Duration::ZERO).await.unwrap_err();
-        assert!(matches!(error, LockError::Held { holder: None }));
+        for text in [None, Some("")] {
+            if text.is_some() {
+                OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
+            }
+            let error = Lock::take(&path, &holder("x"), Duration::ZERO).await.unwrap_err().to_string();
+            let own = std::process::id();
+            assert!(
+                error.contains(&format!("no run of this program holds the lock: process {own} (")),
+                "{error}"
+            );
+            assert!(!error.contains("db-1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn where_the_system_names_nobody_the_text_counts() {
+        assert!(held_by(Some(&holder("backup")), &[]).contains("backup (process 42 on db-1)"));
+        assert!(held_by(None, &[]).ends_with("its name could not be read"));
     }
 
     #[test]

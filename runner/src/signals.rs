@@ -1,10 +1,23 @@
-//! Signals that ask the program to end: it tidies up first.
+//! Signals that ask the program to end: it tidies up first. Who asks a second time is obeyed at once.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::{Duration, Instant};
 
+use qdrant_backup_shared::json_file;
+use qdrant_backup_shared::operation::Operation;
+use qdrant_backup_shared::status::{ServerSnapshot, Status};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// One wish to end may arrive twice: `timeout` and shells signal a process and its group.
+const SAME_WISH: Duration = Duration::from_millis(200);
+/// Who waits that long for the end is told how to have it at once.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long looking for what is left may take on a disk that hangs.
+const LOOK: Duration = Duration::from_secs(1);
+/// Of so many snapshots the names are said.
+const NAMED: usize = 3;
 
 /// A signal that ends the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,33 +45,39 @@ impl Signal {
 #[derive(Debug, Clone)]
 pub struct Signals {
     token: CancellationToken,
-    first: Arc<OnceLock<Signal>>,
+    first: Arc<OnceLock<(Signal, Instant)>>,
+    status_file: Arc<OnceLock<PathBuf>>,
 }
 
 impl Signals {
-    /// Begins to listen. Must be called within a tokio runtime.
+    /// Begins to listen. Must be called within a tokio runtime. A hang-up that is ignored already, as under `nohup`, stays
+    /// ignored.
     ///
     /// # Errors
     /// When the system refuses a handler.
     pub fn listen() -> std::io::Result<Self> {
-        let signals = Self { token: CancellationToken::new(), first: Arc::new(OnceLock::new()) };
-        let kinds = [
-            (SignalKind::hangup(), Signal::Hangup),
-            (SignalKind::interrupt(), Signal::Interrupt),
-            (SignalKind::terminate(), Signal::Terminate),
-        ];
+        let signals =
+            Self { token: CancellationToken::new(), first: Arc::default(), status_file: Arc::default() };
+        let mut kinds =
+            vec![(SignalKind::interrupt(), Signal::Interrupt), (SignalKind::terminate(), Signal::Terminate)];
+        if !ignores_hangups(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()) {
+            kinds.push((SignalKind::hangup(), Signal::Hangup));
+        }
         for (kind, name) in kinds {
             let mut stream = signal(kind)?;
             let signals = signals.clone();
             tokio::spawn(async move {
-                if stream.recv().await.is_some() {
-                    // Only the first signal counts; a second one changes nothing.
-                    signals.first.set(name).unwrap_or(());
-                    signals.token.cancel();
+                while stream.recv().await.is_some() {
+                    signals.take(name);
                 }
             });
         }
         Ok(signals)
+    }
+
+    /// Names the status file of the run that has begun: it says what is left when that ends at once.
+    pub fn has_begun(&self, status_file: PathBuf) {
+        self.status_file.set(status_file).unwrap_or(());
     }
 
     /// Cancelled by the first signal.
@@ -68,6 +87,139 @@ impl Signals {
 
     /// The signal that came, if one did.
     pub fn received(&self) -> Option<Signal> {
-        self.first.get().copied()
+        self.first.get().map(|(signal, _)| *signal)
+    }
+
+    fn take(&self, signal: Signal) {
+        if self.first.set((signal, Instant::now())).is_ok() {
+            self.token.cancel();
+            tokio::spawn(async {
+                tokio::time::sleep(PATIENCE).await;
+                tracing::info!("Tidying up after a signal; a second one ends this at once");
+            });
+            return;
+        }
+        let is_same_wish = self.first.get().is_none_or(|(_, since)| since.elapsed() < SAME_WISH);
+        // Whoever hangs up does not ask twice: a terminal that closes sends several.
+        if signal != Signal::Hangup && !is_same_wish {
+            self.end_at_once(signal);
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "whoever asks twice does not want to wait for destructors")]
+    fn end_at_once(&self, signal: Signal) -> ! {
+        tracing::error!("ended at once by a second signal; {}", left(self.status().as_ref()));
+        std::process::exit(i32::from(signal.exit_code()))
+    }
+
+    /// The status of the run that has begun, unless the disk keeps it back.
+    fn status(&self) -> Option<Status> {
+        let path = self.status_file.get()?.clone();
+        let (tell, told) = mpsc::channel();
+        // Whoever asked may have stopped waiting.
+        std::thread::spawn(move || drop(tell.send(json_file::read::<Status>(&path).ok())));
+        told.recv_timeout(LOOK).ok().flatten()
+    }
+}
+
+/// Whether `SIGHUP`, signal number 1, is among the ignored ones of a `/proc/PID/status`; see proc(5).
+fn ignores_hangups(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
+
+/// What a run leaves that has not tidied up, and what to do about it.
+fn left(status: Option<&Status>) -> String {
+    let Some((status, run)) = status.and_then(|status| Some((status, status.current_run.as_ref()?))) else {
+        return "unfinished files may be left behind".to_owned();
+    };
+    let mut left = vec!["unfinished files".to_owned()];
+    let snapshots = &status.undeleted_snapshots;
+    let named = snapshots.iter().take(NAMED);
+    left.extend(named.map(|ServerSnapshot { name, collection, .. }| {
+        format!("the snapshot {name} of {collection} on the server")
+    }));
+    if snapshots.len() > NAMED {
+        left.push(format!("{} more snapshots there", snapshots.len() - NAMED));
+    }
+    left.extend(
+        run.creating
+            .iter()
+            .chain(&run.also_creating)
+            .map(|creating| format!("a snapshot of {} that the server is still making", creating.collection)),
+    );
+    let collection = run.collection.as_ref().map_or("a collection".to_owned(), ToString::to_string);
+    let advice = match run.operation {
+        Operation::Restore => {
+            left.push(format!("{collection} on the server, restored in part"));
+            "look at it and restore it again"
+        }
+        Operation::Drill => {
+            left.push("a scratch collection on the server".to_owned());
+            "the next drill removes what is surely ours; `qdrant-backup status` shows the rest"
+        }
+        Operation::Backup | Operation::Verify | Operation::Prune | Operation::Other(_) => {
+            "the next run removes what is surely ours; `qdrant-backup status` shows the rest"
+        }
+    };
+    qdrant_backup_shared::text::one_line(&format!(
+        "what `{}` had under way may be left behind: {}; {advice}",
+        run.command,
+        left.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use qdrant_backup_shared::CollectionName;
+    use qdrant_backup_shared::operation::Stage;
+    use qdrant_backup_shared::status::CurrentRun;
+
+    use super::*;
+
+    fn running(operation: Operation) -> Status {
+        let mut status = Status::new("0.1.0".to_owned(), "db-1".to_owned());
+        let now = "2025-07-15T14:30:00Z".parse().unwrap();
+        status.current_run = Some(CurrentRun {
+            run_id: String::new(),
+            command: "run".to_owned(),
+            pid: 1,
+            operation,
+            stage: Stage::Download,
+            collection: Some(CollectionName::new("docs").unwrap()),
+            creating: None,
+            also_creating: Vec::new(),
+            started_at: now,
+            heartbeat_at: now,
+        });
+        status.undeleted_snapshots = (1..=5)
+            .map(|number| ServerSnapshot {
+                collection: CollectionName::new("docs").unwrap(),
+                node_url: String::new(),
+                name: format!("docs-{number}.snapshot"),
+                checksum: None,
+            })
+            .collect();
+        status
+    }
+
+    #[test]
+    fn an_ignored_hangup_is_seen() {
+        assert!(ignores_hangups("Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0\n"));
+        assert!(!ignores_hangups("SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n"));
+        assert!(!ignores_hangups(""));
+    }
+
+    #[test]
+    fn what_a_run_leaves_is_named_in_one_line() {
+        let said = left(Some(&running(Operation::Backup)));
+        assert!(said.contains("the snapshot docs-1.snapshot of docs on the server"), "{said}");
+        assert!(said.contains("2 more snapshots there; the next run"), "{said}");
+        let said = left(Some(&running(Operation::Restore)));
+        assert!(
+            said.contains("docs on the server, restored in part; look at it and restore it again"),
+            "{said}"
+        );
+        assert!(left(None).contains("unfinished files"));
     }
 }

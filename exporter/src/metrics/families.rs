@@ -19,11 +19,24 @@ use crate::observe::{CollectionView, Observation};
 
 /// Every metric that is known, built afresh. What is unknown is absent.
 pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricFamily> {
+    let mut sheet = observed(observation);
+    process_figures(&mut sheet, process);
+    sheet.into_families()
+}
+
+/// The same for a file that another exporter reads: when it was written, because the file stays when nobody writes it any
+/// more, and nothing about this process, which is over by then; the other exporter says that of itself.
+pub fn textfile_families(observation: &Observation) -> Vec<MetricFamily> {
+    let mut sheet = observed(observation);
+    sheet.add(&table::TEXTFILE, &[], time(observation.taken_at));
+    sheet.into_families()
+}
+
+fn observed(observation: &Observation) -> Sheet {
     let mut sheet = Sheet::new();
     sheet.add(&table::UP, &[], flag(observation.is_up()));
     let revision = if build_info::REVISION.is_empty() { "unknown" } else { build_info::REVISION };
     sheet.add(&table::BUILD_INFO, &[build_info::VERSION, revision, build_info::RUST_VERSION], 1.0);
-    sheet.add_if(&table::WEB_CONFIG_SUCCESS, &[], process.web_config.map(flag));
     let Observation { status, directory: scanned, storage, .. } = observation;
     collector(&mut sheet, "status", observation.status_success(), status.duration);
     collector(&mut sheet, "directory", scanned.success(), scanned.duration);
@@ -42,8 +55,7 @@ pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricF
         sheet.add(&table::STORAGE_AVAIL, &[], count(storage.avail_bytes));
         sheet.add(&table::STORAGE_SIZE, &[], count(storage.size_bytes));
     }
-    process_figures(&mut sheet, process);
-    sheet.into_families()
+    sheet
 }
 
 fn collector(sheet: &mut Sheet, name: &str, success: bool, duration: Duration) {
@@ -154,6 +166,7 @@ fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
 }
 
 fn process_figures(sheet: &mut Sheet, process: &ProcessInfo) {
+    sheet.add_if(&table::WEB_CONFIG_SUCCESS, &[], process.web_config.map(flag));
     let mut whole = |metric: &Metric, value: Option<u64>| sheet.add_if(metric, &[], value.map(count));
     whole(&table::PROCESS_OPEN_FDS, process.open_fds);
     whole(&table::PROCESS_MAX_FDS, process.max_fds);

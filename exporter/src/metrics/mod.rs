@@ -8,7 +8,7 @@ mod sheet;
 mod table;
 
 pub use encode::{openmetrics, text};
-pub use families::families;
+pub use families::{families, textfile_families};
 pub use process::ProcessInfo;
 pub use reference::reference;
 pub use table::{ALL, Kind, Metric};

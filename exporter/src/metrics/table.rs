@@ -39,6 +39,8 @@ metrics! {
         "1, with the exporter's version, its source revision and the Rust version it was built with as labels.";
     WEB_CONFIG_SUCCESS = Gauge "qdrant_backup_exporter_web_config_success" []
         "1 when the web configuration in force is what its files say, 0 while they cannot be read or used and the one before stays. Absent without --web.config.file.";
+    TEXTFILE = Gauge "qdrant_backup_textfile_timestamp_seconds" []
+        "When --once looked; only there in what --once writes, which goes on being scraped when nothing writes it any more.";
     COLLECTOR_SUCCESS = Gauge "qdrant_backup_scrape_collector_success" ["collector"]
         "Whether this part (status, directory, storage) was read whole and in time.";
     COLLECTOR_DURATION = Gauge "qdrant_backup_scrape_collector_duration_seconds" ["collector"]

@@ -256,7 +256,7 @@ fn collection(
     let number = |condition: fn(&BackupView) -> bool| {
         u64::try_from(backups.iter().filter(|backup| condition(backup)).count()).unwrap_or(u64::MAX)
     };
-    let newest = view.and_then(CollectionView::newest_good);
+    let newest = view.and_then(|view| newest(view, claimed, now));
     let history = &backups[backups.len().saturating_sub(SIZES)..];
     CollectionReport {
         collection: name.clone(),
@@ -270,6 +270,22 @@ fn collection(
         failure: claimed.and_then(|claimed| claimed.failure.clone()),
         history: history.iter().map(|view| backup(view, now)).collect(),
     }
+}
+
+/// The newest good backup. One that was made while a clock was ahead stands last until its time has come: until then the one
+/// counts that the runner says it made last.
+fn newest<'a>(
+    view: &'a CollectionView,
+    claimed: Option<&CollectionStatus>,
+    now: DateTime<Utc>,
+) -> Option<&'a BackupView> {
+    let newest = view.newest_good()?;
+    if newest.started_at <= now + words::CLOCKS {
+        return Some(newest);
+    }
+    let made_last = claimed.and_then(|claimed| claimed.last_backup_id);
+    let dated = view.good().find(|backup| Some(backup.backup_id) == made_last);
+    dated.filter(|backup| backup.started_at <= now + words::CLOCKS).or(Some(newest))
 }
 
 fn backup(view: &BackupView, now: DateTime<Utc>) -> BackupReport {

@@ -87,10 +87,27 @@ fn series_of(line: &str) -> &str {
 fn every_metric_of_the_table_is_in_some_situation() {
     let mut seen: Vec<String> = Vec::new();
     for (_, situation) in situations::ALL {
-        seen.extend(families(&situation()).iter().map(|family| family.name().to_owned()));
+        let place = situation();
+        let textfile = metrics::textfile_families(&place.look());
+        seen.extend(families(&place).iter().chain(&textfile).map(|family| family.name().to_owned()));
     }
     for metric in ALL {
         assert!(seen.iter().any(|name| name == metric.name), "{} is nowhere", metric.name);
+    }
+}
+
+#[test]
+fn a_textfile_says_when_it_was_written_and_nothing_of_a_process_that_is_over() {
+    for (_, situation) in situations::ALL {
+        let place = situation();
+        let observation = place.look();
+        let text = metrics::text(&metrics::textfile_families(&observation));
+        assert!(!text.contains("process_"), "{text}");
+        let at = observation.taken_at.timestamp();
+        assert!(text.contains(&format!("\nqdrant_backup_textfile_timestamp_seconds {at}\n")), "{text}");
+        let served = metrics::text(&families(&place));
+        assert!(served.contains("\nprocess_open_fds ") && !served.contains("textfile"), "{served}");
+        tools::promtool_check_metrics(&text);
     }
 }
 

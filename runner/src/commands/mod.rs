@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
-use qdrant_backup_shared::config_file::LogLevel;
+use qdrant_backup_shared::config_file::{LogFormat, LogLevel};
 use qdrant_backup_shared::text::one_line;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
@@ -65,6 +65,28 @@ impl Refusal {
     }
 }
 
+/// Says why the command line is not understood, or what it asks to be told: `--help`, `--version`.
+pub fn misunderstood(error: &clap::Error, arguments: &[OsString], clock: Clock) -> Exit {
+    let is_json = |pair: &[OsString]| pair[0] == "--log-format" && pair[1] == "json";
+    let json = arguments.windows(2).any(is_json) || arguments.iter().any(|one| one == "--log-format=json");
+    if error.use_stderr() && json {
+        let console = Console::new(false);
+        tracing::subscriber::with_default(console.subscriber(Level::INFO, LogFormat::Json, clock), || {
+            tracing::error!("{}", in_one_line(&error.to_string()));
+        });
+    } else if error.print().is_err() {
+        return Exit::Failed;
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Success }
+}
+
+/// What clap says over several lines.
+fn in_one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let text = lines.join("; ").replace(":; ", ": ");
+    one_line(text.strip_prefix("error: ").unwrap_or(&text))
+}
+
 /// Does what the command line says.
 pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Clock) -> Exit {
     let settings = Settings::load(&cli.opts(), environment);
@@ -76,8 +98,7 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         LogLevel::Trace => Level::TRACE,
     });
     let level = if cli.global.quiet { level.min(Level::WARN) } else { level };
-    // Where the settings are at fault, what the command line says must do.
-    let format = settings.as_ref().map_or_else(|_| cli.log_format(), |settings| *settings.log_format);
+    let format = settings.as_ref().map_or_else(|error| error.log_format, |settings| *settings.log_format);
     let console = Console::new(std::io::stderr().is_terminal() && !cli.global.quiet);
     tracing::subscriber::with_default(console.subscriber(level, format, clock), || {
         let settings = match settings {

@@ -127,7 +127,7 @@ pub async fn lock(
         Ok(lock) => Ok(lock),
         Err(error @ LockError::Held { .. }) => {
             let message = format!("{error}; nothing was done");
-            if let LockError::Held { holder } = error {
+            if let LockError::Held { holder, .. } = error {
                 let note = LastSkipped::new(clock.now(), command, holder);
                 if let Err(error) = json_file::write(&layout.last_skipped_file(), &note) {
                     tracing::warn!("{}: cannot be written: {error}", layout.last_skipped_file().display());
@@ -173,7 +173,9 @@ pub async fn enter(
     };
     // Read again under the lock: the run that had it may have changed it.
     let repository = open(&layout)?;
+    let status_file = layout.status_file();
     let session = Session::open(layout, repository, clock, &hostname(), command).map_err(Refusal::failed)?;
+    signals.has_begun(status_file);
     Ok(Held { session, _lock: lock })
 }
 
@@ -181,15 +183,15 @@ pub async fn enter(
 /// also where nobody is to be waited for.
 async fn take(layout: &Layout, holder: &LockHolder, wait: Duration) -> Result<Lock, LockError> {
     let path = layout.lock_file();
-    let held = match Lock::take(&path, holder, Duration::ZERO).await {
-        Err(LockError::Held { holder: other }) if holder.command != DRILL => other,
+    let (held, processes) = match Lock::take(&path, holder, Duration::ZERO).await {
+        Err(LockError::Held { holder: other, processes }) if holder.command != DRILL => (other, processes),
         Err(LockError::Held { .. }) if !wait.is_zero() => return Lock::take(&path, holder, wait).await,
         other => return other,
     };
     let is_drill = held.as_ref().is_some_and(|other| other.command == DRILL);
     let wait = if is_drill { wait.max(DRILL_ENDS) } else { wait };
     if wait.is_zero() {
-        return Err(LockError::Held { holder: held });
+        return Err(LockError::Held { holder: held, processes });
     }
     let waiting = Waiting::announce(&layout.waiting_file());
     if let Err(error) = &waiting {

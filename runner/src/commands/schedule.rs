@@ -10,7 +10,7 @@ use super::place::{PACKAGE_USER, absolute, config_to_name};
 use crate::cli::{EntryArgs, ScheduleCommand};
 use crate::clock::Clock;
 use crate::entry::{
-    CRON, CommandLine, CronFields, Form, Installed, Place, SERVICE, SERVICE_DROP_IN, Service, TIMER,
+    CRON, CommandLine, CronFields, Form, Installed, Kept, Place, SERVICE, SERVICE_DROP_IN, Service, TIMER,
     TIMER_DROP_IN, cron_file, is_packaged, is_started_by, timer,
 };
 use crate::exit::Exit;
@@ -106,10 +106,40 @@ fn cron(
         )));
     }
     let user = user(settings, entry)?;
-    let command = command_line(settings)?;
-    let text =
-        cron_file(schedule.expression(), &user.name, &command, zone).map_err(Refusal::configuration)?;
-    Ok(vec![(Place { path: CRON, root: entry.root.clone() }, text)])
+    let mut command = command_line(settings)?;
+    let place = Place { path: CRON, root: entry.root.clone() };
+    let kept = Kept::of(&place.read().map_err(Refusal::configuration)?.unwrap_or_default());
+    if command.env_file.is_none() {
+        command.env_file = kept.env_file.clone().filter(|path| is_usable(path, &entry.root, &user));
+    }
+    let log = absolute(&settings.backup.state_dir.value)?.join("last_run.log");
+    let text = cron_file(schedule.expression(), &user.name, &command, zone, &log, &kept)
+        .map_err(Refusal::configuration)?;
+    Ok(vec![(place, text)])
+}
+
+/// Whether the env file that the entry had can be read by whoever is to run it: without it the run would not start.
+fn is_usable(env_file: &Path, root: &Path, user: &User) -> bool {
+    let file = root.join(env_file.strip_prefix("/").unwrap_or(env_file));
+    let Ok(metadata) = std::fs::metadata(&file) else {
+        tracing::warn!("{}, which the entry named, is not there any more and is left out", file.display());
+        return false;
+    };
+    let of_user = uzers::get_user_by_name(&user.name);
+    let groups = of_user.as_ref().and_then(uzers::User::groups).unwrap_or_default();
+    let readable = of_user.is_some_and(|user| {
+        let mode = metadata.mode();
+        user.uid() == 0
+            || user.uid() == metadata.uid() && mode & 0o400 != 0
+            || groups.iter().any(|group| group.gid() == metadata.gid()) && mode & 0o040 != 0
+            || mode & 0o004 != 0
+    });
+    if readable {
+        tracing::info!("The entry goes on reading {}", env_file.display());
+    } else {
+        tracing::warn!("{} cannot be read by {}, so the entry leaves it out", env_file.display(), user.name);
+    }
+    readable
 }
 
 fn systemd(

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::status::Status;
+use qdrant_backup_shared::status::{CollectionStatus, Status};
 use qdrant_backup_shared::text::one_line;
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ use super::{Refusal, place};
 use crate::cli::StatusArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
+use crate::lock::stranger;
+use crate::lock_processes::{self, LockProcess};
 use crate::output;
 use crate::settings::Settings;
 use crate::status_store;
@@ -30,6 +32,10 @@ struct Judged {
     points: Option<u64>,
     stored_size_bytes: Option<u64>,
     too_old: Option<bool>,
+    /// Its time is still to come, because a clock was wrong, so its age is not known.
+    in_future: bool,
+    /// A good backup whose time is still to come, and which is not counted as the newest because another was made since.
+    passed_over: Option<String>,
     /// The deepest level at which the newest good backup has passed.
     verified: Option<String>,
     /// What is wrong with a backup that is newer than the newest good one.
@@ -43,8 +49,13 @@ struct Answer<'a> {
     verdict: &'a str,
     schedule_interval_seconds: Option<f64>,
     collections: &'a [Judged],
+    /// Who holds the lock, as far as that can be seen.
+    lock: &'a [LockProcess],
     status: Option<&'a Status>,
 }
+
+/// Clocks may differ by this much.
+const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 
 /// Shows how the backups stand. Takes no lock.
 pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
@@ -59,20 +70,22 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
     let judged = judge(&catalog, status.as_ref(), settings, interval, now);
     let verdict = verdict(&judged, status.as_ref(), interval);
+    let lock = lock_processes::of(&layout.lock_file());
     let text = if args.json {
         let answer = Answer {
             verdict: &verdict,
             schedule_interval_seconds: interval.map(|interval| interval.as_secs_f64()),
             collections: &judged,
+            lock: &lock,
             status: status.as_ref(),
         };
         serde_json::to_string_pretty(&answer).map_err(Refusal::failed)?
     } else {
-        render(&verdict, &judged, status.as_ref(), now)
+        render(&verdict, &judged, status.as_ref(), &lock, now)
     };
     output::print(&text).map_err(Refusal::failed)?;
     let never = judged.is_empty() && !had_nothing_to_do(status.as_ref());
-    let too_old = judged.iter().any(|collection| collection.too_old == Some(true));
+    let too_old = judged.iter().any(|collection| collection.too_old == Some(true) || collection.in_future);
     Ok(if too_old || never { Exit::TooOld } else { Exit::Success })
 }
 
@@ -90,23 +103,25 @@ fn judge(
         .collect();
     names.sort();
     names.dedup();
-    let newest: std::collections::BTreeMap<&CollectionName, &Backup> = catalog.newest_good().collect();
     names
         .into_iter()
         .map(|name| {
             let history = status.and_then(|status| status.collections.get(name));
-            let newest_good = newest.get(name).copied();
+            let newest_good =
+                catalog.collections.get(name).and_then(|backups| newest_good(backups, history, now));
             let backup = newest_good.map(|backup| &backup.manifest);
             let retired = status.is_some_and(|status| status.retired_collections.contains(name));
             let on_server = if retired { Some(false) } else { history.and_then(|history| history.on_server) };
             let expected = on_server != Some(false) && settings.backup.selection.selects(name.as_str());
             let age = backup.map(|manifest| now - manifest.started_at);
+            // An age below nothing is a clock fault, neither a fresh backup nor an old one.
+            let in_future = age.is_some_and(|age| age < -CLOCKS);
             let too_old = match (age, interval) {
                 _ if !expected => None,
                 (None, _) => Some(true),
                 (Some(_), None) => None,
-                // An age below nothing is a clock fault, not a fresh backup.
-                (Some(age), Some(interval)) => Some(age.to_std().map_or(true, |age| age > 2 * interval)),
+                (Some(_), Some(_)) if in_future => None,
+                (Some(age), Some(interval)) => Some(age.to_std().is_ok_and(|age| age > 2 * interval)),
             };
             Judged {
                 collection: name.clone(),
@@ -117,6 +132,8 @@ fn judge(
                 points: backup.and_then(|manifest| manifest.points_count()),
                 stored_size_bytes: backup.map(|manifest| manifest.stored_size_bytes()),
                 too_old,
+                in_future: in_future && expected,
+                passed_over: passed_over(catalog.collections.get(name), newest_good),
                 verified: newest_good
                     .and_then(|backup| backup.verification.as_ref()?.deepest_pass())
                     .map(|(level, _)| level.to_string()),
@@ -127,6 +144,29 @@ fn judge(
             }
         })
         .collect()
+}
+
+/// The newest good backup. One that was made while a clock was ahead stands last until its time has come: until then the one
+/// counts that the runner says it made last.
+fn newest_good<'a>(
+    backups: &'a [Backup],
+    history: Option<&CollectionStatus>,
+    now: DateTime<Utc>,
+) -> Option<&'a Backup> {
+    let good = || backups.iter().rev().filter(|backup| backup.is_good());
+    let newest = good().next()?;
+    if newest.manifest.started_at <= now + CLOCKS {
+        return Some(newest);
+    }
+    let made_last = history.and_then(|history| history.last_backup_id);
+    let dated = good().find(|backup| Some(backup.manifest.backup_id) == made_last);
+    dated.filter(|backup| backup.manifest.started_at <= now + CLOCKS).or(Some(newest))
+}
+
+/// The last good backup, if it is not the one that counts as the newest.
+fn passed_over(backups: Option<&Vec<Backup>>, newest: Option<&Backup>) -> Option<String> {
+    let last = backups?.iter().rev().find(|backup| backup.is_good())?.manifest.backup_id;
+    newest.filter(|newest| newest.manifest.backup_id != last).map(|_| last.to_string())
 }
 
 /// Whether the last run succeeded, so that where there is no backup there was nothing to back up.
@@ -171,6 +211,17 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
             .collect();
         return format!("NOT BACKED UP: {}", list.join(", "));
     }
+    let undated: Vec<String> = judged
+        .iter()
+        .filter(|collection| collection.in_future)
+        .map(|collection| collection.collection.to_string())
+        .collect();
+    if !undated.is_empty() {
+        return format!(
+            "AGE UNKNOWN: the newest backup is from the future, because a clock is or was wrong; set it, then `qdrant-backup run`: {}",
+            undated.join(", ")
+        );
+    }
     let expected = judged.iter().filter(|collection| collection.on_server != Some(false)).count();
     let oldest = judged
         .iter()
@@ -193,7 +244,13 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
     )
 }
 
-fn render(verdict: &str, judged: &[Judged], status: Option<&Status>, now: DateTime<Utc>) -> String {
+fn render(
+    verdict: &str,
+    judged: &[Judged],
+    status: Option<&Status>,
+    lock: &[LockProcess],
+    now: DateTime<Utc>,
+) -> String {
     let mut text = format!("{verdict}\n");
     if !judged.is_empty() {
         let rows = judged.iter().map(|collection| {
@@ -209,6 +266,9 @@ fn render(verdict: &str, judged: &[Judged], status: Option<&Status>, now: DateTi
         let header = ["COLLECTION", "NEWEST GOOD BACKUP", "AGE", "POINTS", "STORED", "NOTE"];
         text.push_str(&format!("\n{}\n", output::table(&header, &[3, 4], rows)));
     }
+    for process in lock.iter().filter(|process| !process.is_ours()) {
+        text.push_str(&format!("\nLOCKED: {}\n", stranger(process)));
+    }
     if let Some(status) = status {
         text.push_str(&runs(status, now));
     }
@@ -219,6 +279,12 @@ fn note(collection: &Judged) -> String {
     let mut notes = Vec::new();
     if collection.too_old == Some(true) && collection.newest_backup_id.is_some() {
         notes.push("TOO OLD".to_owned());
+    }
+    if collection.in_future {
+        notes.push("FROM THE FUTURE, its age is not known".to_owned());
+    }
+    if let Some(id) = &collection.passed_over {
+        notes.push(format!("{id} is in the future and not counted"));
     }
     if let Some(bad) = &collection.newer_is_bad {
         notes.push(bad.clone());

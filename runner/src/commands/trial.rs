@@ -81,7 +81,8 @@ fn back_up(
 ) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut command = Command::new(program);
-    command.args(["backup", "--quiet", "--collection", collection.as_str()]);
+    // As text, whatever is configured: the reason is read from it.
+    command.args(["backup", "--quiet", "--log-format", "text", "--collection", collection.as_str()]);
     let config: Option<PathBuf> = match schedule {
         Some((config, _)) => Some(config.to_owned()),
         None => settings.config_file.clone(),

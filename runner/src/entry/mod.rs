@@ -9,7 +9,7 @@ mod place;
 mod systemd;
 
 pub use command_line::CommandLine;
-pub use cron::cron_file;
+pub use cron::{Kept, cron_file};
 pub use fields::CronFields;
 pub use place::{
     CRON, Installed, Place, SERVICE, SERVICE_DROP_IN, TIMER, TIMER_DROP_IN, is_packaged, is_started_by,

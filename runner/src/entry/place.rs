@@ -93,7 +93,11 @@ impl Place {
         Ok(Installed::Written)
     }
 
-    fn read(&self) -> Result<Option<String>, PlaceError> {
+    /// The text of the file that is there, if one is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self) -> Result<Option<String>, PlaceError> {
         let file = self.file();
         match fs::read_to_string(&file) {
             Ok(text) => Ok(Some(text)),

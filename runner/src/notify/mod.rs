@@ -38,7 +38,7 @@ impl Notifier {
         let hooks = &settings.hooks;
         let ca_file = settings.qdrant.ca_file.value.clone();
         let ping = hooks.ping_url.as_ref().and_then(|url| {
-            Ping::new(url, ca_file)
+            Ping::new(url, *hooks.ping_style, ca_file)
                 .map_err(|problem| tracing::warn!("hooks.ping_url: {problem}; nobody is pinged"))
                 .ok()
         });

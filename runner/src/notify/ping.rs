@@ -1,10 +1,12 @@
 //! A dead man's service: it is called at the start, at success and at failure, and complains when it is not.
 //!
-//! The convention of paths is that of healthchecks.io and its kin: `URL/start`, `URL`, `URL/fail`.
+//! healthchecks.io and its kin have a path for each: `URL/start`, `URL`, `URL/fail`. Uptime Kuma has one URL whose query says
+//! how it went, and nothing for the start.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use qdrant_backup_shared::config_file::PingStyle;
 use tokio::time::sleep;
 use url::Url;
 
@@ -23,6 +25,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Ping {
     http: reqwest::Client,
     url: PingUrl,
+    style: PingStyle,
+}
+
+/// What the service is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Start,
+    Success,
+    Failure,
 }
 
 impl Ping {
@@ -30,7 +41,7 @@ impl Ping {
     ///
     /// # Errors
     /// Says why there is none.
-    pub fn new(url: &PingUrl, ca_file: Option<PathBuf>) -> Result<Self, String> {
+    pub fn new(url: &PingUrl, style: PingStyle, ca_file: Option<PathBuf>) -> Result<Self, String> {
         let options = ClientOptions {
             url: url.expose().clone(),
             basic_auth: None,
@@ -46,26 +57,26 @@ impl Ping {
             retries: 0,
         };
         let http = http_client(&options).map_err(|error| error.to_string())?;
-        Ok(Self { http, url: url.clone() })
+        Ok(Self { http, url: url.clone(), style })
     }
 
     /// A run has begun.
     pub async fn start(&self) {
-        self.call("start", Some("start")).await;
+        self.call("start", Event::Start).await;
     }
 
     /// A run has succeeded.
     pub async fn success(&self) {
-        self.call("success", None).await;
+        self.call("success", Event::Success).await;
     }
 
     /// A run has failed.
     pub async fn failure(&self) {
-        self.call("failure", Some("fail")).await;
+        self.call("failure", Event::Failure).await;
     }
 
-    async fn call(&self, what: &str, path: Option<&str>) {
-        let url = address(self.url.expose(), path);
+    async fn call(&self, what: &str, event: Event) {
+        let Some(url) = address(self.url.expose(), self.style, event) else { return };
         let mut problem = String::new();
         for attempt in 0..TRIES {
             if attempt > 0 {
@@ -84,26 +95,70 @@ impl Ping {
     }
 }
 
-/// The address below which `path` stands.
-fn address(base: &Url, path: Option<&str>) -> Url {
+/// What is called to tell of `event`; nothing where the service does not want to hear of it.
+fn address(base: &Url, style: PingStyle, event: Event) -> Option<Url> {
     let mut url = base.clone();
-    if let Some(path) = path {
-        let below = format!("{}/{path}", url.path().trim_end_matches('/'));
-        url.set_path(&below);
+    match (style, event) {
+        (PingStyle::Healthchecks, Event::Success) => {}
+        (PingStyle::Healthchecks, Event::Start | Event::Failure) => {
+            let path = if event == Event::Start { "start" } else { "fail" };
+            let below = format!("{}/{path}", url.path().trim_end_matches('/'));
+            url.set_path(&below);
+        }
+        // It would count as a success.
+        (PingStyle::UptimeKuma, Event::Start) => return None,
+        (PingStyle::UptimeKuma, Event::Success) => say(&mut url, "up", "OK"),
+        (PingStyle::UptimeKuma, Event::Failure) => say(&mut url, "down", "failed"),
     }
-    url
+    Some(url)
+}
+
+/// Puts status and message into the query and leaves the rest of it.
+fn say(url: &mut Url, status: &str, message: &str) {
+    let said = |name: &str| matches!(name, "status" | "msg");
+    let others: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(name, _)| !said(name))
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs([("status", status), ("msg", message)]).extend_pairs(others);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn called(base: &str, style: PingStyle, event: Event) -> Option<String> {
+        address(&Url::parse(base).unwrap(), style, event).map(String::from)
+    }
+
     #[test]
-    fn start_and_failure_are_below_the_address() {
+    fn start_and_failure_are_below_the_address_and_before_its_query() {
+        let style = PingStyle::Healthchecks;
         for base in ["https://ping.example/uuid", "https://ping.example/uuid/"] {
-            let base = Url::parse(base).unwrap();
-            assert_eq!(address(&base, Some("fail")).as_str(), "https://ping.example/uuid/fail");
-            assert_eq!(address(&base, None), base);
+            let fail = called(base, style, Event::Failure);
+            assert_eq!(fail.as_deref(), Some("https://ping.example/uuid/fail"));
+            assert_eq!(called(base, style, Event::Success).as_deref(), Some(base));
+        }
+        let start = called("https://ping.example/key/slug?create=1", style, Event::Start);
+        assert_eq!(start.as_deref(), Some("https://ping.example/key/slug/start?create=1"));
+    }
+
+    #[test]
+    fn uptime_kuma_is_told_in_the_query_and_not_of_the_start() {
+        let style = PingStyle::UptimeKuma;
+        for (base, rest) in [
+            ("https://kuma.example/api/push/token?status=up&msg=OK&ping=", "&ping="),
+            ("https://kuma.example/api/push/token", ""),
+            ("https://kuma.example/api/push/token?msg=mine&status=down&a=b%26c", "&a=b%26c"),
+        ] {
+            let url = "https://kuma.example/api/push/token";
+            assert_eq!(called(base, style, Event::Start), None);
+            assert_eq!(called(base, style, Event::Success), Some(format!("{url}?status=up&msg=OK{rest}")));
+            assert_eq!(
+                called(base, style, Event::Failure),
+                Some(format!("{url}?status=down&msg=failed{rest}"))
+            );
         }
     }
 }

@@ -75,8 +75,8 @@ pub async fn count(
     let counted = steady_count(session, client, put.target, |got| expected(got, source, put.known)).await;
     let (got, still) = match counted {
         Err(error) if error.is_refusal() => {
-            let doubt = format!("{error}; whether it has all points was not compared");
-            session.warn(format!("\"{}\": {doubt}", put.target));
+            let doubt = format!("{error}; whether \"{}\" has all points was not compared", put.target);
+            session.warn(&doubt);
             return Ok(Counted { points: None, doubt: Some(doubt) });
         }
         other => other?,

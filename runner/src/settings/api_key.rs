@@ -15,28 +15,45 @@ pub enum ApiKeyError {
     #[error("the API key is empty")]
     Empty,
     /// A character that an HTTP header cannot carry, or that hints at another kind of file.
-    #[error(
-        "the API key has a space, a control character or a character outside ASCII at position {position}"
-    )]
+    #[error("the API key has {what} at position {position}; give the key alone, in one line")]
     InvisibleCharacter {
         /// Position in bytes, counted from 1.
         position: usize,
+        /// Which kind of character.
+        what: &'static str,
     },
+    /// Quotes that a shell would have taken away, and nothing has here.
+    #[error(
+        "the API key {0} with a quote, which would be sent as a part of it; give the key alone, without quotes"
+    )]
+    Quoted(&'static str),
+    /// A line of an env file where only the key should be.
+    #[error("the API key begins with QDRANT_API_KEY, the name of a variable; give the key alone")]
+    Named,
 }
 
 impl ApiKey {
     /// Takes a key as it stands.
     ///
     /// # Errors
-    /// Empty, or not only visible ASCII.
+    /// Empty, not only visible ASCII, or with something around it that is no part of it.
     pub fn new(text: &str) -> Result<Self, ApiKeyError> {
         if text.is_empty() {
             return Err(ApiKeyError::Empty);
         }
-        match text.bytes().position(|byte| !byte.is_ascii_graphic()) {
-            Some(position) => Err(ApiKeyError::InvisibleCharacter { position: position + 1 }),
-            None => Ok(Self(SecretString::from(text))),
+        let is_quote = |character: char| matches!(character, '"' | '\'' | '`');
+        if let Some((position, odd)) =
+            text.char_indices().find(|(_, character)| !character.is_ascii_graphic())
+        {
+            return Err(ApiKeyError::InvisibleCharacter { position: position + 1, what: kind_of(odd) });
         }
+        if text.starts_with(is_quote) || text.ends_with(is_quote) {
+            return Err(ApiKeyError::Quoted(if text.starts_with(is_quote) { "begins" } else { "ends" }));
+        }
+        if text.starts_with("QDRANT_API_KEY") {
+            return Err(ApiKeyError::Named);
+        }
+        Ok(Self(SecretString::from(text)))
     }
 
     /// Takes the content of a key file, whose last line may end in a newline.
@@ -51,6 +68,18 @@ impl ApiKey {
     /// The key itself, for the request header and nothing else.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+}
+
+/// A character that no key has, in words.
+fn kind_of(character: char) -> &'static str {
+    match character {
+        ' ' => "a space",
+        '\t' => "a tab",
+        '\n' | '\r' => "a line break",
+        '\u{feff}' => "a byte order mark",
+        _ if character.is_ascii_control() => "a control character",
+        _ => "a character outside ASCII",
     }
 }
 
@@ -78,15 +107,39 @@ mod tests {
     }
 
     #[test]
-    fn what_a_header_cannot_carry_is_refused_without_being_repeated() {
-        for content in ["zq 9", "zq9\n\n", "zq9\nzq9", "zq9\t", "zqü9", "zq9\0", " zq9", "\u{feff}zq9"] {
-            let error = ApiKey::from_file_content(content).unwrap_err();
-            assert!(matches!(error, ApiKeyError::InvisibleCharacter { .. }), "{content:?}");
-            assert!(!error.to_string().contains("zq"));
+    fn what_a_header_cannot_carry_is_named_without_repeating_the_key() {
+        for (content, said) in [
+            ("zq 9", "a space at position 3"),
+            ("zq9\n\n", "a line break at position 4"),
+            ("zq9\nzq9", "a line break at position 4"),
+            ("zq9\t", "a tab at position 4"),
+            ("zqü9", "a character outside ASCII at position 3"),
+            ("zq9\0", "a control character at position 4"),
+            (" zq9", "a space at position 1"),
+            ("\u{feff}zq9", "a byte order mark at position 1"),
+        ] {
+            let error = ApiKey::from_file_content(content).unwrap_err().to_string();
+            assert!(error.contains(said), "{content:?}: {error}");
+            assert!(!error.contains("zq"));
         }
         for content in ["", "\n", "\r\n"] {
             assert_eq!(ApiKey::from_file_content(content).unwrap_err(), ApiKeyError::Empty);
         }
+    }
+
+    #[test]
+    fn what_stands_around_a_key_is_named_without_repeating_the_key() {
+        for (content, said) in [
+            ("\"zq9\"\n", "begins with a quote"),
+            ("'zq9'", "begins with a quote"),
+            ("\"zq9", "begins with a quote"),
+            ("zq9'", "ends with a quote"),
+            ("QDRANT_API_KEY=zq9\n", "begins with QDRANT_API_KEY, the name of a variable"),
+        ] {
+            let error = ApiKey::from_file_content(content).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains("zq9"), "{content:?}: {error}");
+        }
+        assert!(ApiKey::new("zq\"9'x").is_ok());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The env file: `KEY=VALUE` lines as systemd's `EnvironmentFile` and docker's `.env` read them.
 //!
-//! Files like this are shared, so foreign names are none of its business. Where the readers of such files
-//! disagree about one of our values (comments after a value, backslashes), it is refused instead of guessed.
+//! Files like this are shared, so foreign names are none of its business; only those that begin like ours are told of, and
+//! those that are nearly one of ours refused. Where the readers of such files disagree about one of our values (comments
+//! after a value, backslashes), it is refused instead of guessed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,10 +26,15 @@ pub const ENVIRONMENT: &[&str] = &[
     "BACKUP_PING_URL",
 ];
 
+/// What the names of our variables begin with, and other programs' as well.
+const PREFIXES: [&str; 2] = ["QDRANT_", "BACKUP_"];
+
 /// The variables of ours that a file sets. Has no `Debug`: the key may be among them.
 #[derive(Default)]
 pub(super) struct EnvFile {
     values: BTreeMap<&'static str, (usize, String)>,
+    /// A complete line for each variable that begins like ours and is none.
+    pub(super) warnings: Vec<String>,
 }
 
 impl EnvFile {
@@ -40,8 +46,10 @@ impl EnvFile {
         let mut line = 1;
         while !rest.is_empty() {
             let entry = Entry::split(rest);
-            if let Err(problem) = parsed.take(&entry, line) {
-                problems.push(one_line(&format!("{}:{line}: {problem}", file.display())));
+            let placed = |finding: String| one_line(&format!("{}:{line}: {finding}", file.display()));
+            match parsed.take(&entry, line) {
+                Ok(warning) => parsed.warnings.extend(warning.map(placed)),
+                Err(problem) => problems.push(placed(problem)),
             }
             line += entry.whole.matches('\n').count();
             rest = &rest[entry.whole.len()..];
@@ -54,7 +62,8 @@ impl EnvFile {
         self.values.get(name).map(|(line, value)| (*line, value.as_str()))
     }
 
-    fn take(&mut self, entry: &Entry<'_>, line: usize) -> Result<(), String> {
+    /// Gives a warning about what is not taken.
+    fn take(&mut self, entry: &Entry<'_>, line: usize) -> Result<Option<String>, String> {
         let written = entry.name;
         let Some(name) = ENVIRONMENT.iter().copied().find(|known| *known == written) else {
             swallowed(entry.whole, line)?;
@@ -68,7 +77,7 @@ impl EnvFile {
             return Err(format!("{name}: repeated; it is already on line {first}"));
         }
         self.values.insert(name, (line, value));
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -84,18 +93,24 @@ fn swallowed(entry: &str, first_line: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Judges a name that is not ours: an error when it looks like ours. Qdrant's own have a double underscore.
-fn unknown(name: &str) -> Result<(), String> {
+/// Judges a name that is not ours: an error when it is nearly one of ours, a warning when it begins like ours, because it may
+/// as well be another program's. Qdrant's own have a double underscore.
+fn unknown(name: &str) -> Result<Option<String>, String> {
     let upper = name.to_ascii_uppercase();
-    let ours = upper.starts_with("QDRANT_") || upper.starts_with("BACKUP_");
-    if !ours || upper.starts_with("QDRANT__") {
-        return Ok(());
+    let Some(prefix) = PREFIXES.into_iter().find(|prefix| upper.starts_with(prefix)) else { return Ok(None) };
+    if upper.starts_with("QDRANT__") {
+        return Ok(None);
     }
     let shown: String = name.chars().take(60).collect();
-    Err(match closest(name, ENVIRONMENT.iter().copied()) {
-        Some(meant) => format!("{shown}: unknown variable; did you mean {meant}?"),
-        None => format!("{shown}: unknown variable; known are {}", ENVIRONMENT.join(", ")),
-    })
+    // What all names begin with says nothing about how near two of them are.
+    let ours = ENVIRONMENT.iter().filter_map(|known| known.strip_prefix(prefix));
+    match closest(&upper[prefix.len()..], ours) {
+        Some(meant) => Err(format!("{shown}: unknown variable; did you mean {prefix}{meant}?")),
+        None => Ok(Some(format!(
+            "{shown}: not a variable of this program, so it is ignored; known are {}",
+            ENVIRONMENT.join(", ")
+        ))),
+    }
 }
 
 /// One assignment as it stands in the file, over several lines if its quotes are.
@@ -268,16 +283,46 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_like_ours_are_errors_with_lines() {
-        let (_, problems) =
-            parse("\nQDRANT_URI=x\nA=1\nBACKUP_RETENTION=7\nqdrant_url=x\nQDRANT_URL=a\nQDRANT_URL=b\n");
-        assert_eq!(problems[0], ".env:2: QDRANT_URI: unknown variable; did you mean QDRANT_URL?");
-        assert!(
-            problems[1].starts_with(".env:4: BACKUP_RETENTION: unknown variable; known are QDRANT_URL, ")
+    fn misspelt_names_of_ours_are_errors_with_lines() {
+        let (_, problems) = parse(
+            "\nQDRANT_URI=x\nA=1\nBACKUP_RETENTION_DAY=7\nqdrant_url=x\nQDRANT_URL=a\nQDRANT_URL=b\nQDRANT_APIKEY=x\n",
         );
-        assert_eq!(problems[2], ".env:5: qdrant_url: unknown variable; did you mean QDRANT_URL?");
-        assert_eq!(problems[3], ".env:7: QDRANT_URL: repeated; it is already on line 6");
-        assert_eq!(problems.len(), 4);
+        assert_eq!(
+            problems,
+            [
+                ".env:2: QDRANT_URI: unknown variable; did you mean QDRANT_URL?",
+                ".env:4: BACKUP_RETENTION_DAY: unknown variable; did you mean BACKUP_RETENTION_DAYS?",
+                ".env:5: qdrant_url: unknown variable; did you mean QDRANT_URL?",
+                ".env:7: QDRANT_URL: repeated; it is already on line 6",
+                ".env:8: QDRANT_APIKEY: unknown variable; did you mean QDRANT_API_KEY?",
+            ]
+        );
+    }
+
+    #[test]
+    fn other_programs_variables_that_begin_like_ours_are_warnings_without_their_values() {
+        let foreign = [
+            "QDRANT_GRPC_PORT",
+            "QDRANT_TAG",
+            "QDRANT_ENV",
+            "BACKUP_DIR",
+            "BACKUP_RETENTION",
+            "qdrant_http_port",
+            "QDRANT_BACKUP_IMAGE",
+        ];
+        for name in foreign {
+            for line in
+                [format!("{name}=s3cret"), format!("export {name}='s3cret'"), format!("{name}: s3cret")]
+            {
+                let (file, problems) = parse(&format!("{line}\nQDRANT_URL=http://h:6333\n"));
+                assert_eq!(problems, Vec::<String>::new(), "{line}");
+                assert_eq!(file.get("QDRANT_URL"), Some((2, "http://h:6333")));
+                let [warning] = file.warnings.as_slice() else { panic!("{:?}", file.warnings) };
+                assert!(warning.starts_with(&format!(".env:1: {name}: not a variable of this program")));
+                assert!(!warning.contains("s3cret"), "{warning}");
+            }
+        }
+        assert_eq!(parse("QDRANT__SERVICE__GRPC_PORT=1\nPGPORT=2\n").0.warnings, Vec::<String>::new());
     }
 
     proptest! {

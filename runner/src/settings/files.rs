@@ -47,7 +47,8 @@ pub(super) fn read_env_file(layers: &mut Layers<'_>, path: Option<&Path>, warnin
         Ok(file) => file,
         Err(error) => return layers.problems.push(unreadable("--env-file", path, &error)),
     };
-    let (env_file, problems) = EnvFile::parse(path, &file.text);
+    let (mut env_file, problems) = EnvFile::parse(path, &file.text);
+    warnings.append(&mut env_file.warnings);
     if file.readable_by_others && env_file.get("QDRANT_API_KEY").is_some() {
         warnings.push(others_can_read("env file with an API key", path));
     }

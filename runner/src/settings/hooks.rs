@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use qdrant_backup_shared::config_file::{ConfigFile, Located};
+use qdrant_backup_shared::config_file::{ConfigFile, Located, PingStyle};
 use url::Url;
 
 use super::layers::{Layers, as_is, optional};
@@ -27,6 +27,8 @@ pub struct HooksSettings {
     pub timeout: Setting<Duration>,
     /// A dead man's service.
     pub ping_url: Setting<Option<PingUrl>>,
+    /// How it wants to be called.
+    pub ping_style: Setting<PingStyle>,
 }
 
 impl HooksSettings {
@@ -45,6 +47,7 @@ impl HooksSettings {
             layers.env_file("BACKUP_PING_URL", PingUrl::parse),
             layers.config("hooks.ping_url", &file.ping_url, |text| PingUrl::parse(text.expose())),
         ]);
+        let looks_like = ping_url.as_ref().map_or(PingStyle::Healthchecks, |url| url.value.looks_like());
         Self {
             on_success,
             on_failure,
@@ -53,6 +56,8 @@ impl HooksSettings {
             timeout: layers
                 .choose_or([layers.config("hooks.timeout", &file.timeout, as_is)], DEFAULT_TIMEOUT),
             ping_url: optional(ping_url),
+            ping_style: layers
+                .choose_or([layers.config("hooks.ping_style", &file.ping_style, as_is)], looks_like),
         }
     }
 }
@@ -66,7 +71,7 @@ impl PingUrl {
     /// Reads an address.
     ///
     /// # Errors
-    /// Not http(s), not a URL, or with a query or fragment, behind which `/start` and `/fail` could not be put.
+    /// Not http(s), not a URL, or with a fragment, which is never sent.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         if text.chars().any(|character| character.is_whitespace() || character.is_control()) {
             return Err(UrlError::Blank);
@@ -75,10 +80,15 @@ impl PingUrl {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(UrlError::Scheme);
         }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(UrlError::QueryOrFragment);
+        if url.fragment().is_some() {
+            return Err(UrlError::Fragment);
         }
         Ok(Self(url))
+    }
+
+    /// How the service wants to be called, by its path.
+    fn looks_like(&self) -> PingStyle {
+        if self.0.path().contains("/api/push/") { PingStyle::UptimeKuma } else { PingStyle::Healthchecks }
     }
 
     /// The address itself, for the request and nothing else.
@@ -111,17 +121,14 @@ mod tests {
             "https://ping.example/******** PingUrl(https://ping.example/********)"
         );
         assert_eq!(url.expose().path(), "/s3cret-uuid");
+        let url = PingUrl::parse("https://kuma.example/api/push/s3cret?status=up&msg=s3cret&ping=").unwrap();
+        assert_eq!(url.to_string(), "https://kuma.example/********");
+        assert_eq!(url.looks_like(), PingStyle::UptimeKuma);
     }
 
     #[test]
-    fn what_no_path_can_be_put_behind_is_refused_without_being_repeated() {
-        for text in [
-            "ping.example/s3cret",
-            "ftp://x/s3cret",
-            "https://x/s3cret?up=1",
-            "https://x/s3cret#a",
-            "https://x/s3 cret",
-        ] {
+    fn what_cannot_be_called_is_refused_without_being_repeated() {
+        for text in ["ping.example/s3cret", "ftp://x/s3cret", "https://x/s3cret#a", "https://x/s3 cret"] {
             assert!(!PingUrl::parse(text).unwrap_err().to_string().contains("s3"), "{text}");
         }
     }

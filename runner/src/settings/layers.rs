@@ -56,6 +56,12 @@ impl Layers<'_> {
         self.environment.get(&OsString::from(name)).is_some_and(|value| !value.is_empty())
     }
 
+    /// Whether the process environment or the env file has the variable, with nothing in it.
+    pub(super) fn is_empty(&self, name: &str) -> bool {
+        self.environment.get(&OsString::from(name)).is_some_and(|value| value.is_empty())
+            || self.env_file.get(name).is_some_and(|(_, value)| value.is_empty())
+    }
+
     /// What the env file says. An empty value says nothing.
     pub(super) fn env_file<T, E: Display>(
         &self,

@@ -63,6 +63,8 @@ pub struct Settings {
 pub struct SettingsError {
     /// One line each, with the place it is about. Never empty, never a secret.
     pub problems: Vec<String>,
+    /// How the problems are to be logged, where that is clear in spite of them.
+    pub log_format: LogFormat,
 }
 
 impl SettingsError {
@@ -162,7 +164,7 @@ impl Settings {
                 only_now,
                 warnings,
             }),
-            Some(_) | None => Err(SettingsError { problems: layers.problems }),
+            Some(_) | None => Err(SettingsError { problems: layers.problems, log_format: log_format.value }),
         }
     }
 }

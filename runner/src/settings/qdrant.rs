@@ -66,6 +66,7 @@ impl QdrantSettings {
     ) -> Option<Self> {
         let file = &config.qdrant;
         let url = choose_url(layers, opts, config);
+        warnings.extend(url.as_ref().and_then(doubt));
         let (api_key, api_key_file) = choose_api_key(layers, opts, config, warnings);
         let ca_file = layers.choose([
             option("--ca-file", &opts.ca_file, as_is),
@@ -176,6 +177,11 @@ fn choose_identity(
     (optional(cert), optional(key))
 }
 
+/// The warning about a URL that is likely to be meant otherwise.
+pub(super) fn doubt(url: &Setting<QdrantUrl>) -> Option<String> {
+    url.doubt().map(|doubt| url.source.problem(doubt))
+}
+
 enum KeyFrom {
     Value(ApiKey),
     File(PathBuf),
@@ -224,6 +230,10 @@ fn choose_api_key(
         }
     }
     let Some(chosen) = layers.choose(levels.into_iter().flatten()) else {
+        let empty = ["QDRANT_API_KEY", "QDRANT_API_KEY_FILE"].into_iter().find(|name| layers.is_empty(name));
+        warnings.extend(empty.map(|name| {
+            format!("{name} is empty, and no key is given elsewhere: Qdrant is asked without an API key")
+        }));
         return (Setting::default_value(None), Setting::default_value(None));
     };
     let source = chosen.source;

@@ -9,6 +9,7 @@ use super::api_key::ApiKey;
 use super::files::{TextFile, others_can_read};
 use super::layers::{Candidate, Layers, absolute, as_is, option, optional};
 use super::opts::Opts;
+use super::qdrant::doubt;
 use super::schedule::{Schedule, TimeZone};
 use super::server_url::QdrantUrl;
 use super::setting::{Setting, Source};
@@ -69,6 +70,7 @@ impl RestoreSettings {
             Ok(url) => Ok(url),
             Err(error) => Err(error.to_string()),
         })]);
+        warnings.extend(url.as_ref().and_then(doubt));
         let key_file = layers.choose([option("--to-api-key-file", &opts.to_api_key_file, as_is)]);
         let api_key = key_file.and_then(|file| read_key(layers, &file.value, &file.source, warnings));
         let to = url.map(|url| OtherServer { url: url.value, api_key });
@@ -93,6 +95,7 @@ impl DrillSettings {
         }
         let url =
             layers.choose([layers.config("drill.url", &file.url, |text| QdrantUrl::parse(text.expose()))]);
+        warnings.extend(url.as_ref().and_then(doubt));
         let path: Candidate<PathBuf> = layers.config("drill.api_key_file", &file.api_key_file, absolute);
         let api_key_file = layers.choose([path]);
         let api_key =

@@ -46,6 +46,9 @@ pub enum UrlError {
     /// `?…` or `#…`, which would get lost when a path is appended.
     #[error("the URL has a query (?) or a fragment (#); neither can be used here")]
     QueryOrFragment,
+    /// `#…`, which is never sent.
+    #[error("the URL has a fragment (#), which is never sent")]
+    Fragment,
     /// A path where only host and port make sense.
     #[error("the proxy's URL has a path; only host and port can be used here")]
     Path,
@@ -78,6 +81,18 @@ impl QdrantUrl {
     pub fn basic_auth(&self) -> Option<&BasicAuth> {
         self.0.basic_auth.as_ref()
     }
+
+    /// What is likely to be wrong with a URL that can be used all the same: `http://localhost` leads to port 80, and Qdrant
+    /// answers on 6333. Behind a path, or with TLS, a proxy on the usual port is as likely.
+    pub fn doubt(&self) -> Option<String> {
+        let url = &self.0.url;
+        if self.0.has_port || url.scheme() != "http" || url.path() != "/" {
+            return None;
+        }
+        Some(format!(
+            "{self} has no port, so port 80 is asked, and Qdrant answers on 6333: write {self}:6333, or {self}:80 if 80 is meant"
+        ))
+    }
 }
 
 /// An HTTP proxy's URL: http or https, host and port.
@@ -108,6 +123,8 @@ impl ProxyUrl {
 #[derive(Clone)]
 struct BareUrl {
     url: Url,
+    /// Whether the text had a port, be it the scheme's own.
+    has_port: bool,
     basic_auth: Option<BasicAuth>,
 }
 
@@ -129,8 +146,17 @@ impl BareUrl {
         url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| UrlError::Credentials)?;
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
-        Ok(Self { url, basic_auth })
+        Ok(Self { has_port: has_port(text), url, basic_auth })
     }
+}
+
+/// Whether a URL's text has a port, which a parsed URL does not show where it is the scheme's own.
+fn has_port(text: &str) -> bool {
+    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = authority.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn credentials(url: &Url) -> Result<Option<BasicAuth>, UrlError> {
@@ -217,6 +243,24 @@ mod tests {
         assert_eq!(QdrantUrl::parse("http://a%3Ab:c@h").unwrap_err(), UrlError::Credentials);
         assert_eq!(QdrantUrl::parse("http://a:%ff@h").unwrap_err(), UrlError::Credentials);
         assert_eq!(ProxyUrl::parse("http://h/path").unwrap_err(), UrlError::Path);
+    }
+
+    #[test]
+    fn a_url_that_leads_to_port_80_names_6333() {
+        for text in ["http://localhost", "HTTP://u:p@qdrant/", "http://[::1]", "http://10.0.0.1:"] {
+            let doubt = QdrantUrl::parse(text).unwrap().doubt().unwrap();
+            assert!(doubt.contains(":6333, or ") && !doubt.contains("u:p"), "{text}: {doubt}");
+        }
+        for text in [
+            "http://localhost:6333",
+            "http://localhost:80",
+            "http://u:1@h:80/",
+            "http://[::1]:6333",
+            "http://proxy/qdrant",
+            "https://qdrant.example.org",
+        ] {
+            assert_eq!(QdrantUrl::parse(text).unwrap().doubt(), None, "{text}");
+        }
     }
 
     #[test]

@@ -140,6 +140,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("hooks.on_skipped", &hooks.on_skipped, command),
         Row::new("hooks.timeout", &hooks.timeout, duration),
         Row::new("hooks.ping_url", &hooks.ping_url, |url| json!(url.as_ref().map(ToString::to_string))),
+        Row::new("hooks.ping_style", &hooks.ping_style, |style| json!(style.to_string())),
         Row::new("log.level", &settings.log_level, text),
         Row::new("log.format", &settings.log_format, text),
     ]

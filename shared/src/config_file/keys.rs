@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::overrides::{self, RetentionOverride};
 use super::tree::Node;
-use super::types::{Compression, LogFormat, LogLevel, UrlText};
+use super::types::{Compression, LogFormat, LogLevel, PingStyle, UrlText};
 use super::values::{self, Located, Reading};
 
 macro_rules! name {
@@ -184,6 +184,8 @@ sections! {
         timeout: Duration = values::timeout,
         /// Address of a dead man's service.
         ping_url: UrlText = values::url,
+        /// How it wants to be called.
+        ping_style: PingStyle = values::ping_style,
     }
     /// `log`: what goes to stderr.
     log: LogSection {

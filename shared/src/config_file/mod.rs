@@ -22,7 +22,8 @@ pub use overrides::RetentionOverride;
 pub use problem::Problem;
 pub use suggest::closest;
 pub use types::{
-    BadValue, Compression, LogFormat, LogLevel, UrlText, parse_duration, parse_jobs, parse_rate, parse_size,
+    BadValue, Compression, LogFormat, LogLevel, PingStyle, UrlText, parse_duration, parse_jobs, parse_rate,
+    parse_size,
 };
 pub use values::Located;
 

@@ -122,6 +122,38 @@ impl fmt::Display for LogFormat {
     }
 }
 
+/// How a dead man's service wants to be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PingStyle {
+    /// `URL/start`, `URL`, `URL/fail`.
+    Healthchecks,
+    /// One URL, with `status=up` or `status=down` in its query.
+    UptimeKuma,
+}
+
+impl PingStyle {
+    /// Reads `healthchecks` or `uptime-kuma`.
+    ///
+    /// # Errors
+    /// Any other word.
+    pub fn parse(text: &str) -> Result<Self, BadValue> {
+        match text.to_ascii_lowercase().as_str() {
+            "healthchecks" => Ok(Self::Healthchecks),
+            "uptime-kuma" => Ok(Self::UptimeKuma),
+            _ => Err(BadValue(format!("expected healthchecks or uptime-kuma, got {}", quoted(text)))),
+        }
+    }
+}
+
+impl fmt::Display for PingStyle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Healthchecks => "healthchecks",
+            Self::UptimeKuma => "uptime-kuma",
+        })
+    }
+}
+
 /// A URL as written. It may hold a password, so its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UrlText(String);

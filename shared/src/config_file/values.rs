@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::problem::Problem;
 use super::tree::{Node, Value};
 use super::types::{
-    BadValue, Compression, JOBS_MAX, LogFormat, LogLevel, UrlText, parse_duration, parse_rate, parse_size,
-    quoted,
+    BadValue, Compression, JOBS_MAX, LogFormat, LogLevel, PingStyle, UrlText, parse_duration, parse_rate,
+    parse_size, quoted,
 };
 
 /// A value and the line it stands on.
@@ -189,6 +189,12 @@ pub(super) fn log_level(node: &Node, reading: &mut Reading<'_>) -> Option<LogLev
 pub(super) fn log_format(node: &Node, reading: &mut Reading<'_>) -> Option<LogFormat> {
     let (text, _) = reading.scalar(node, "text or json")?;
     reading.accept(LogFormat::parse(text))
+}
+
+/// How a dead man's service is called.
+pub(super) fn ping_style(node: &Node, reading: &mut Reading<'_>) -> Option<PingStyle> {
+    let (text, _) = reading.scalar(node, "healthchecks or uptime-kuma")?;
+    reading.accept(PingStyle::parse(text))
 }
 
 /// Whether an unquoted scalar stands for nothing.

@@ -190,6 +190,27 @@ fn the_dead_mans_service_hears_of_start_success_and_failure_in_this_order() {
 }
 
 #[test]
+fn uptime_kuma_hears_of_success_and_failure_by_its_one_address() {
+    let (url, paths) = service(&["200 OK"]);
+    let base = url.replace("/s3cret-uuid", "/api/push/s3cret-token");
+    for style in ["", "  ping_style: uptime-kuma\n"] {
+        let scene = told(Scene::new(), &format!("  ping_url: \"{base}?status=up&msg=OK&ping=\"\n{style}"));
+
+        scene.place.run(&["run"]).success().never_says("WARN");
+        scene.server.faults(|all| all.add(Fault::status(500).on(Endpoint::CreateSnapshot)));
+        scene.place.run(&["run"]).code(3).never_says("s3cret");
+
+        let path = "/api/push/s3cret-token";
+        assert_eq!(
+            paths.lock().unwrap().drain(..).collect::<Vec<_>>(),
+            [format!("{path}?status=up&msg=OK&ping="), format!("{path}?status=down&msg=failed&ping=")]
+        );
+        let shown = scene.place.run(&["config", "show"]).success().never_says("s3cret");
+        assert!(!shown.stdout.contains("s3cret") && shown.stdout.contains("uptime-kuma"), "{}", shown.stdout);
+    }
+}
+
+#[test]
 fn a_service_that_fails_in_passing_is_called_again_and_one_that_is_down_harms_nothing() {
     let (url, paths) = service(&["503 Busy", "200 OK"]);
     let scene = told(Scene::new(), &format!("  ping_url: {url}\n"));

@@ -1,6 +1,7 @@
 //! Runs that end in the middle: signals, kills, and a server that goes away while it is tidied up.
 
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use e2e::qdrant_stand_in::{Cut, Effect, Endpoint, Fault};
 use e2e::{Running, eventually};
@@ -157,6 +158,61 @@ fn a_signal_during_the_download_tidies_up_here_and_on_the_server() {
         scene.backup().success();
         scene.assert_backed_up();
     }
+}
+
+#[test]
+fn a_second_signal_ends_the_run_at_once_and_says_what_is_left() {
+    for (first, second, code) in [(Signal::INT, Signal::INT, 130), (Signal::HUP, Signal::TERM, 143)] {
+        let (scene, running) = within_download();
+        scene.server.faults(|faults| faults.add(Fault::new(Effect::NeverAnswer).on(Endpoint::ListSnapshots)));
+        running.signal(first);
+        eventually("it tidies up", || scene.hits() == 2);
+        std::thread::sleep(Duration::from_millis(300));
+
+        let asked = Instant::now();
+        let snapshot = scene.on_server().pop().expect("a snapshot");
+        running.end_with(second).code(code).says(&[
+            "ERROR: ended at once by a second signal; what `backup` had under way may be left behind: ",
+            &format!("the snapshot {snapshot} of docs on the server"),
+            "the next run removes",
+        ]);
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+
+        scene.heal();
+        scene.backup().success();
+        scene.assert_backed_up();
+        scene.assert_server_clean();
+        assert_eq!(scene.place.temporary(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_wish_to_end_that_arrives_twice_is_one() {
+    let (scene, running) = within_download();
+    // As `timeout` sends it: to the process and to its group.
+    running.signal(Signal::TERM);
+    running
+        .end_with(Signal::TERM)
+        .code(143)
+        .says(&["ERROR: Backup interrupted by a signal: 0 of 1 collections"]);
+    scene.assert_server_clean();
+    assert_eq!(scene.place.stored(), Vec::<String>::new());
+}
+
+#[test]
+fn a_terminal_that_goes_away_does_not_end_what_nohup_started() {
+    let scene = Scene::with([Fault::new(Effect::BytesPerSecond(100 << 10)).first(1)]);
+    let plain = scene.place.command(&["backup"]);
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--ignore-signal=HUP").arg(plain.get_program()).args(plain.get_args()).env_clear();
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.expect("a value"));
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = Running::start(&mut command);
+    eventually("the download has begun", || scene.hits() == 1 && scene.place.stored().len() == 1);
+    running.end_with(Signal::HUP).success();
+    scene.assert_backed_up();
 }
 
 #[test]

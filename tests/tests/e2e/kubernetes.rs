@@ -1,6 +1,7 @@
 //! The files in deploy/kubernetes fit the programs and each other. That Kubernetes takes them, `cargo xtask test --only
 //! deploy` finds out.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use e2e::programs::program;
@@ -115,6 +116,53 @@ fn the_service_leads_to_the_exporter_and_the_service_monitor_to_the_service() {
     let wanted = monitor["spec"]["selector"]["matchLabels"].as_object().expect("labels");
     let labels = service["metadata"]["labels"].as_object().expect("labels");
     assert!(wanted.iter().all(|(name, value)| labels.get(name) == Some(value)));
+}
+
+#[test]
+fn a_scrape_by_the_service_monitor_has_the_same_identity_from_every_pod() {
+    let monitor = repository::yaml("alerts/kubernetes/servicemonitor.yml").remove(0);
+    let endpoint = &monitor["spec"]["endpoints"][0];
+    // As the exporter's manifest is: no TLS, no password.
+    assert!(endpoint["scheme"].is_null() && endpoint["basicAuth"].is_null(), "{endpoint}");
+    let steps = endpoint["relabelings"].as_array().expect("steps");
+    // What the operator gives every target, before these steps.
+    let scraped = |pod: &str, address: &str| {
+        let mut labels: BTreeMap<String, String> = [
+            ("namespace", "db"),
+            ("service", "qdrant-backup-exporter"),
+            ("pod", pod),
+            ("container", "exporter"),
+            ("endpoint", "metrics"),
+            ("job", "qdrant-backup-exporter"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        for step in steps {
+            let word = |key: &str| step[key].as_str().map(str::to_owned);
+            match word("action").as_deref() {
+                None => {
+                    let from = step["sourceLabels"].as_array().map(Vec::as_slice).unwrap_or_default();
+                    let from: Vec<&str> =
+                        from.iter().map(|name| labels[name.as_str().unwrap()].as_str()).collect();
+                    let value = word("replacement").unwrap_or_else(|| from.join(&word("separator").unwrap()));
+                    labels.insert(word("targetLabel").unwrap(), value);
+                }
+                Some("labeldrop") => {
+                    let dropped = word("regex").unwrap();
+                    labels.retain(|name, _| !dropped.split('|').any(|other| other == name));
+                }
+                Some(other) => panic!("{other} is not known here"),
+            }
+        }
+        labels.entry("instance".to_owned()).or_insert_with(|| address.to_owned());
+        labels
+    };
+    let labels = scraped("qdrant-backup-exporter-1", "10.0.0.1:19854");
+    assert_eq!(labels, scraped("qdrant-backup-exporter-2", "10.0.0.2:19854"));
+    assert_eq!(
+        (labels["job"].as_str(), labels["instance"].as_str()),
+        ("qdrant-backup", "db/qdrant-backup-exporter")
+    );
 }
 
 #[test]

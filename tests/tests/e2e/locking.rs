@@ -1,6 +1,7 @@
 //! One writer at a time, and readers at any time.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::Place;
@@ -62,6 +63,38 @@ fn the_skipped_run_is_noted_in_the_state_directory() {
     let state = place.beside("state");
     e2e::Ran::of(command.env("QDRANT_BACKUP_STATE_DIR", &state)).code(75);
     assert_eq!(tree(&state).into_keys().collect::<Vec<_>>(), ["last_skipped.json"]);
+}
+
+#[test]
+fn a_strangers_lock_is_told_of_with_its_process() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    let free = place.run(&["status"]).success();
+    assert!(!free.stdout.contains("LOCKED"), "{}", free.stdout);
+
+    let stranger = Running::start(
+        Command::new("flock").arg("--no-fork").arg(place.path().join(".lock")).args(["sleep", "600"]),
+    );
+    let mut stranger = stranger;
+    let who = format!("process {} (sleep)", stranger.id());
+    let second = eventually("the stranger has the lock", || {
+        let second = place.run(&["backup"]);
+        (second.code == Some(75)).then_some(second)
+    });
+    one_line(&second, &["ERROR: a process that is no run of this program holds the lock: ", &who, "kill "]);
+    let status = place.run(&["status"]).success();
+    assert!(
+        status
+            .stdout
+            .contains(&format!("LOCKED: a process that is no run of this program holds the lock: {who}")),
+        "{}",
+        status.stdout
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run(&["status", "--json"]).success().stdout).unwrap();
+    assert_eq!(json["lock"][0]["pid"], stranger.id());
+    assert_eq!(json["lock"][0]["program"], "sleep");
 }
 
 #[test]

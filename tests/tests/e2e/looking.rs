@@ -6,7 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use e2e::{Place, Ran, Server, programs};
+use chrono::TimeDelta;
+use e2e::{BackupDirectory, Place, Ran, Server, programs};
+use qdrant_backup_shared::BackupId;
+use qdrant_backup_shared::status::{CollectionStatus, Status};
 
 fn once(place: &Place, program: &Path) -> Command {
     let mut command = Command::new(program);
@@ -112,4 +115,49 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
     let ran = Ran::of(once(&place, &program).uid(nobody).gid(nobody)).code(1);
     shows(&ran, "up 0");
     assert!(!ran.stdout.contains("qdrant_backup_backups{"), "{}", ran.stdout);
+}
+
+/// A directory with a backup of a wrong clock, days ahead, and one that was made just now, if so.
+fn after_a_wrong_clock(made_since: bool) -> (BackupDirectory, BackupId) {
+    let place = BackupDirectory::empty();
+    let now = e2e::backup_directory::now();
+    let ahead = BackupId::at(now + TimeDelta::days(3));
+    let last = if made_since { BackupId::at(now) } else { ahead };
+    for id in [BackupId::at(now - TimeDelta::days(9)), last, ahead] {
+        if !place.layout().manifest(&e2e::backup_directory::name("docs"), id).exists() {
+            place.backup("docs", id, 10);
+        }
+    }
+    let mut status = Status::new("0.1.0".to_owned(), "db-1".to_owned());
+    let docs = CollectionStatus {
+        on_server: Some(true),
+        last_success_at: Some(last.time()),
+        last_backup_id: Some(last),
+        ..CollectionStatus::default()
+    };
+    status.collections.insert(e2e::backup_directory::name("docs"), docs);
+    place.status(&status);
+    (place, last)
+}
+
+fn status_of(place: &BackupDirectory) -> Ran {
+    let mut command = Command::new(programs::program("qdrant-backup"));
+    command.args(["status", "--config", "/dev/null", "--backup-path"]).arg(place.path());
+    Ran::of(command.env_clear().env("BACKUP_SCHEDULE", "0 * * * *"))
+}
+
+#[test]
+fn a_backup_that_was_made_since_the_clock_is_right_again_is_the_newest() {
+    let (place, last) = after_a_wrong_clock(true);
+    let ran = status_of(&place).success();
+    assert!(ran.stdout.starts_with("Every collection (1) has a good backup"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(&last.to_string()) && !ran.stdout.contains("TOO OLD"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_backup_from_the_future_is_neither_too_old_nor_fine() {
+    let (place, _) = after_a_wrong_clock(false);
+    let ran = status_of(&place).code(5);
+    assert!(ran.stdout.starts_with("AGE UNKNOWN: the newest backup is from the future"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("FROM THE FUTURE") && !ran.stdout.contains("OLD"), "{}", ran.stdout);
 }

@@ -2,13 +2,14 @@
 
 use std::process::Command;
 
-use e2e::qdrant_stand_in::Setup;
+use e2e::Ran;
+use e2e::qdrant_stand_in::{Endpoint, Fault, Setup};
 use qdrant_backup_shared::manifest::{Encoding, ServerChecksum};
 use qdrant_backup_shared::operation::Outcome;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::scene::{DOCS, SIZE, Scene, generated};
+use crate::scene::{DOCS, IMPATIENT, SIZE, Scene, generated};
 
 #[test]
 fn the_report_of_a_run_is_printed_as_json_and_the_log_apart_from_it() {
@@ -146,4 +147,60 @@ fn collections_of_every_name_are_backed_up_and_told_apart() {
     }
     scene.place.run(&["backup", "--collection", "mein K\u{e4}se v1.2", "--collection", ".hidden"]).success();
     assert_eq!(scene.place.prove(), names.len() + 2);
+}
+
+/// Every line of a log in JSON, and what it says.
+#[track_caller]
+fn messages(ran: &Ran) -> Vec<(String, String)> {
+    let line = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        let word = |key: &str| line[key].as_str().unwrap_or_else(|| panic!("no {key}: {line}")).to_owned();
+        (word("level"), word("message"))
+    };
+    ran.stderr.lines().map(line).collect()
+}
+
+#[test]
+fn every_error_of_a_log_in_json_is_json_with_its_reasons() {
+    let scene = Scene::new();
+    let last = |arguments: &[&str], code: i32, reasons: &[&str]| {
+        let ran = scene.place.run(arguments).code(code);
+        let (level, message) = messages(&ran).pop().expect("a line");
+        assert_eq!(level, "error", "{message}");
+        for reason in reasons {
+            assert!(message.contains(reason), "{reason}: {message}");
+        }
+    };
+    let json = ["--log-format", "json"];
+    // The command line is not understood.
+    last(&["backup", "--log-format=json", "--no-such"], 2, &["unexpected argument '--no-such'", "Usage: "]);
+    last(&["bakcup", json[0], json[1]], 2, &["unrecognized subcommand 'bakcup'", "backup"]);
+    // The server cannot be reached, for a reason of the system's.
+    let closed = "http://127.0.0.1:1";
+    let restore = ["restore", "--collection", DOCS, "--url", closed, json[0], json[1]];
+    last(&restore, 1, &["cannot reach Qdrant", "onnection refused"]);
+    last(
+        &["list", "--backup-path", "/nonexistent", json[0], json[1]],
+        78,
+        &["/nonexistent", "does not exist"],
+    );
+
+    // The configuration asks for it, and is wrong elsewhere.
+    scene.place.configure("log: {format: json}\nretention: {keep_dayz: 1}\n");
+    last(&["status"], 78, &["backup.yaml:2: retention.keep_dayz: unknown key; did you mean keep_days?"]);
+    scene.place.configure("log: {format: json}\nqdrant: {api_key_file: /nonexistent}\n");
+    last(&["backup"], 78, &["api_key_file: cannot use the API key file /nonexistent: No such file"]);
+}
+
+#[test]
+fn a_trial_says_why_it_failed_also_where_the_log_is_in_json() {
+    let scene = Scene::new();
+    scene.place.configure(&format!("{IMPATIENT}log:\n  format: json\n"));
+    scene.server.faults(|all| all.add(Fault::status(403).on(Endpoint::CreateSnapshot)));
+    let ran = scene.place.run(&["config", "check", "--trial"]).code(78);
+    let line = ran.stdout.lines().find(|line| line.contains("trial backup")).expect("a line");
+    assert!(
+        line.starts_with("FAIL") && line.contains("refused access (403)") && !line.contains("exit status"),
+        "{line}"
+    );
 }

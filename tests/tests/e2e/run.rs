@@ -133,7 +133,7 @@ fn when_the_server_is_gone_the_stored_backups_are_still_verified_and_none_is_pru
         }
         place
     };
-    place.configure("qdrant: {retries: 0}\nretention: {keep_last: 1}\n");
+    place.configure("qdrant: {retries: 0, wait_for_server: 0s}\nretention: {keep_last: 1}\n");
     let before = place.prove();
     place
         .run(&["run"])

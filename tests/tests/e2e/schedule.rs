@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::programs::program;
 use e2e::qdrant_stand_in::{Endpoint, Fault};
-use e2e::{Place, Ran};
+use e2e::{Place, Ran, repository};
 use qdrant_backup_shared::atomic;
 
 use crate::scene::{IMPATIENT, Scene};
@@ -72,11 +72,48 @@ fn cron_has_something_to_mail_only_when_a_run_failed() {
     let job = |path: &str| Ran::of(Command::new("sh").args(["-c", &job]).env_clear().env("PATH", path));
     let ran = job("/usr/bin:/bin").success();
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    // What it said is kept, as the runbook promises.
+    let log = || fs::read_to_string(scene.place.path().join("last_run.log")).expect("a log");
+    assert!(log().contains("INFO: "), "{}", log());
 
     scene.server.faults(|all| all.add(Fault::status(500).on(Endpoint::Collections)));
     let ran = job("/usr/bin:/bin").code(3);
     assert!(ran.stdout.contains("ERROR: Backup failed"), "{}", ran.stdout);
     assert_eq!(ran.stderr, "");
+    assert_eq!(log(), ran.stdout);
+
+    // A log that cannot be written does not keep the run from its work.
+    scene.server.faults(|all| all.clear());
+    fs::remove_file(scene.place.path().join("last_run.log")).unwrap();
+    fs::create_dir(scene.place.path().join("last_run.log")).unwrap();
+    let before = scene.place.prove();
+    let ran = job("/usr/bin:/bin").success();
+    assert!(ran.stderr.contains("last_run.log"), "{}", ran.stderr);
+    assert_eq!(scene.place.prove(), before + 1);
+}
+
+#[test]
+fn the_entry_keeps_the_env_file_and_the_variables_of_the_packaged_one() {
+    let scene = scheduled("0 2 * * *");
+    let root = root_of(&scene.place, &["etc/cron.d", "etc/qdrant-backup"]);
+    let table = scene.place.beside("root/etc/cron.d/qdrant-backup");
+    let packaged = repository::read("deploy/cron/qdrant-backup");
+    atomic::write(&table, 0o644, packaged.replace("#MAILTO=root", "MAILTO=ops@example.org").as_bytes())
+        .unwrap();
+    let env_file = scene.place.beside("root/etc/qdrant-backup/env");
+    atomic::write(&env_file, 0o644, b"# BACKUP_COMPRESSION=none\n").unwrap();
+    let write = || {
+        by_files_alone(&scene.place, &["schedule", "cron", "--write", "--root", &root]).success();
+        fs::read_to_string(&table).unwrap()
+    };
+    let written = write();
+    assert!(written.contains("\nMAILTO=ops@example.org\n"), "{written}");
+    assert!(written.contains(" --env-file /etc/qdrant-backup/env 2>&1"), "{written}");
+    assert_eq!(write(), written, "and the second time as well");
+
+    // One that is gone would keep every run from starting.
+    fs::remove_file(env_file).unwrap();
+    assert!(!write().contains("--env-file"));
 }
 
 #[test]

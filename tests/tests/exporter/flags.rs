@@ -55,6 +55,25 @@ fn wrong_usage_is_2_and_a_wrong_configuration_78_each_in_one_line() {
 }
 
 #[test]
+fn every_error_of_a_log_in_json_is_json_with_its_reasons() {
+    for (arguments, code, says) in [
+        (["--log.format=json", "--no-such"], 2, "unexpected argument '--no-such'"),
+        (["--log.format=json", "--web.telemetry-path=metrics"], 78, "--web.telemetry-path: expected a path"),
+        (["--log.format=json", "--config=/nowhere.yaml"], 78, "cannot read /nowhere.yaml: No such file"),
+        (["--log.format=json", "--web.listen-address=nonsense"], 1, "is not HOST:PORT"),
+    ] {
+        let ran = Ran::of(command().args(arguments)).code(code);
+        let mut lines = ran.stderr.lines().map(|line| {
+            let line: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            (line["level"].to_string(), line["msg"].to_string())
+        });
+        let (level, message) = lines.next_back().expect("a line");
+        assert!(level.contains("ERROR") && message.contains(says), "{message}");
+    }
+}
+
+#[test]
 fn several_addresses_a_path_and_a_json_log() {
     let place = BackupDirectory::healthy();
     let exporter = Exporter::start(

@@ -19,7 +19,7 @@ use crate::sh::{Cmd, Context, Result};
 pub(super) const ALONE: Duration = Duration::from_secs(10);
 
 /// The same against all rules, which are all evaluated then.
-const TOGETHER: Duration = Duration::from_secs(60);
+pub(super) const TOGETHER: Duration = Duration::from_secs(60);
 
 /// What promtool says of rules and a test.
 #[derive(Debug, PartialEq)]

@@ -130,6 +130,15 @@ fn promtool(args: &[&str]) -> Result<()> {
 fn prometheus(rules: &[Rule]) -> Result<()> {
     promtool(&["check", "rules", "--lint=all", "--lint-fatal", RULES])?;
     promtool(&["check", "config", "alerts/prometheus.yml"])?;
+    let directory = tempfile::tempdir().context("a temporary directory")?;
+    let file = directory.path().join("prometheus.yml");
+    judge::write(&file, &with_choices(&read("alerts/prometheus.yml")?))?;
+    println!("the same with every choice taken:");
+    Cmd::new("promtool")
+        .args(["check", "config", "--syntax-only"])
+        .arg(&file)
+        .shown_as("promtool check config")
+        .run()?;
     let directory = workspace::root().join("alerts/tests");
     for entry in std::fs::read_dir(&directory).context("alerts/tests")? {
         let name = entry.context("alerts/tests")?.file_name().to_string_lossy().into_owned();
@@ -177,38 +186,58 @@ fn alertmanager(rules: &[Rule]) -> Result<()> {
         }
     }
     inhibition::check(rules, &config)?;
-    rendered("subject")?;
-    rendered("text")
+    remembered(&config)?;
+    rendered("subject", "notification", "subject")?;
+    rendered("text", "notification", "text")?;
+    rendered("text", "many", "many")
 }
 
-/// The configuration with its choices taken.
+/// What Alertmanager forgets after that long (`--data.retention`), it tells again.
+const RETENTION_SECONDS: u64 = 120 * 3600;
+
+/// Nothing is repeated later than Alertmanager remembers that it was told.
+fn remembered(config: &str) -> Result<()> {
+    for interval in config.lines().filter_map(|line| line.trim().strip_prefix("repeat_interval: ")) {
+        if mutate::seconds_of(interval).is_none_or(|seconds| seconds >= RETENTION_SECONDS) {
+            return Err(format!(
+                "repeat_interval {interval} is not shorter than Alertmanager's memory of 120h"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A file's text with its choices taken.
+fn with_choices(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect()
+}
+
+/// Alertmanager takes the configuration with its choices taken, too.
 fn uncommented(config: &str) -> Result<()> {
     let directory = tempfile::tempdir().context("a temporary directory")?;
     let templates = directory.path().join("templates");
     std::fs::create_dir(&templates).context("a temporary directory")?;
     let template = "templates/qdrant-backup.tmpl";
     judge::write(&directory.path().join(template), &read(&format!("alerts/{template}"))?)?;
-    let config: String =
-        config.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
     let file = directory.path().join("alertmanager.yml");
-    judge::write(&file, &config)?;
+    judge::write(&file, &with_choices(config))?;
     println!("the same with every choice taken:");
     amtool().arg("check-config").arg(&file).shown_as("amtool check-config").run()
 }
 
 /// The template makes of a notification what is kept beside it.
-fn rendered(part: &str) -> Result<()> {
+fn rendered(part: &str, notification: &str, kept: &str) -> Result<()> {
     let text = amtool()
         .args(["template", "render", "--template.glob=alerts/templates/*.tmpl"])
         .arg(format!("--template.text={{{{ template \"qdrant_backup.{part}\" . }}}}"))
-        .arg("--template.data=alerts/tests/alertmanager/notification.json")
+        .arg(format!("--template.data=alerts/tests/alertmanager/{notification}.json"))
         .read()?;
-    let expected = read(&format!("alerts/tests/alertmanager/{part}.txt"))?;
+    let expected = read(&format!("alerts/tests/alertmanager/{kept}.txt"))?;
     if text.trim_end() != expected.trim_end() {
         return Err(format!(
-            "the template's {part} is not alerts/tests/alertmanager/{part}.txt but:\n{text}"
+            "the template's {part} is not alerts/tests/alertmanager/{kept}.txt but:\n{text}"
         ));
     }
-    println!("the message's {part} is as expected");
+    println!("the message's {part} of {notification} is as expected");
     Ok(())
 }

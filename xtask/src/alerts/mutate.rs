@@ -55,18 +55,18 @@ enum Kind {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Token<'a> {
+pub(super) struct Token<'a> {
     kind: Kind,
-    text: &'a str,
-    at: usize,
+    pub(super) text: &'a str,
+    pub(super) at: usize,
     /// How many brackets of any kind are open around it.
-    depth: usize,
+    pub(super) depth: usize,
     /// The innermost of them.
-    inside: char,
+    pub(super) inside: char,
 }
 
 impl Token<'_> {
-    fn end(&self) -> usize {
+    pub(super) fn end(&self) -> usize {
         self.at + self.text.len()
     }
 
@@ -80,7 +80,8 @@ impl Token<'_> {
     }
 }
 
-fn tokens(expr: &str) -> Vec<Token<'_>> {
+/// The words, numbers, texts and signs of an expression.
+pub(super) fn tokens(expr: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut open: Vec<char> = Vec::new();
     let mut at = 0;
@@ -219,7 +220,7 @@ fn scaled(text: &str, factor: f64) -> Option<String> {
 }
 
 /// A duration of one unit, in seconds.
-fn seconds_of(text: &str) -> Option<u64> {
+pub(super) fn seconds_of(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text[..digits].parse().ok()?;
     let unit = match &text[digits..] {

@@ -24,6 +24,7 @@ const INSTALLED: &[(&str, &str, &str)] = &[
     ("/usr/share/qdrant-backup/scripts/backup_collections.sh", "755", "root:root"),
     ("/usr/share/doc/qdrant-backup/docs/install.md", "644", "root:root"),
     ("/usr/share/doc/qdrant-backup/examples/encrypted-api-key.conf", "644", "root:root"),
+    ("/usr/share/doc/qdrant-backup/examples/without-credentials.conf", "644", "root:root"),
     ("/usr/share/doc/qdrant-backup/copyright", "644", "root:root"),
 ];
 

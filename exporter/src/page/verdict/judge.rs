@@ -14,9 +14,6 @@ use crate::observe::Observation;
 /// A run that gives no sign of life for so long has stalled or died.
 const SILENCE: TimeDelta = TimeDelta::minutes(10);
 
-/// Clocks may differ by this much.
-const CLOCKS: TimeDelta = TimeDelta::minutes(5);
-
 /// Who judges: the time, and what was found so far.
 pub(super) struct Judge {
     pub(super) now: DateTime<Utc>,
@@ -143,12 +140,27 @@ impl Judge {
         let future: Vec<_> = expected
             .iter()
             .copied()
-            .filter(|collection| newest(collection).is_some_and(|at| at > self.now + CLOCKS))
+            .filter(|collection| newest(collection).is_some_and(|at| at > self.now + words::CLOCKS))
             .collect();
         if !future.is_empty() {
             let text =
                 format!("The newest backup is from the future, so its age is not known: {}", names(&future));
             self.find(Severity::Unknown, Kind::FutureTimestamp, text);
+        }
+        let passed_over: Vec<_> = expected
+            .iter()
+            .copied()
+            .filter(|collection| {
+                let last = collection.history.last().map(|last| last.started_at);
+                last > newest(collection) && last.is_some_and(|last| last > self.now + words::CLOCKS)
+            })
+            .collect();
+        if !passed_over.is_empty() {
+            let text = format!(
+                "A backup is from the future, because a clock was wrong, and is not counted as the newest: {}",
+                names(&passed_over)
+            );
+            self.find(Severity::Warning, Kind::FutureTimestamp, text);
         }
         let Some(status) = status else { return };
         let interval = status

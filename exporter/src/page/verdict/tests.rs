@@ -420,6 +420,20 @@ fn a_collection_that_left_the_server_and_a_clock_that_is_wrong() {
 }
 
 #[test]
+fn a_backup_from_the_future_does_not_hide_one_that_was_made_since() {
+    let mut scene = Scene::healthy();
+    let last = scene.newest("c").backup_id;
+    scene.status.collections.get_mut(&name("c")).unwrap().last_backup_id = Some(last);
+    scene.views.get_mut(&name("c")).unwrap().push(backup(TimeDelta::days(-3)));
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Warning,
+        "A backup is from the future, because a clock was wrong, and is not counted as the newest: c",
+        &[Kind::FutureTimestamp],
+    );
+}
+
+#[test]
 fn the_worst_comes_first() {
     let mut scene = Scene::healthy();
     scene.newest("b").levels = Box::new([]);
