@@ -1,12 +1,11 @@
 //! Signals that ask the program to end: it tidies up first. Who asks a second time is obeyed at once.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
-use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::operation::Operation;
 use qdrant_backup_shared::status::{ServerSnapshot, Status};
+use qdrant_backup_shared::{Layout, status_journal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +45,7 @@ impl Signal {
 pub struct Signals {
     token: CancellationToken,
     first: Arc<OnceLock<(Signal, Instant)>>,
-    status_file: Arc<OnceLock<PathBuf>>,
+    layout: Arc<OnceLock<Layout>>,
 }
 
 impl Signals {
@@ -57,7 +56,7 @@ impl Signals {
     /// When the system refuses a handler.
     pub fn listen() -> std::io::Result<Self> {
         let signals =
-            Self { token: CancellationToken::new(), first: Arc::default(), status_file: Arc::default() };
+            Self { token: CancellationToken::new(), first: Arc::default(), layout: Arc::default() };
         let mut kinds =
             vec![(SignalKind::interrupt(), Signal::Interrupt), (SignalKind::terminate(), Signal::Terminate)];
         if !ignores_hangups(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()) {
@@ -75,9 +74,9 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Names the status file of the run that has begun: it says what is left when that ends at once.
-    pub fn has_begun(&self, status_file: PathBuf) {
-        self.status_file.set(status_file).unwrap_or(());
+    /// Says where the status of the run that has begun is: it says what is left when that ends at once.
+    pub fn has_begun(&self, layout: Layout) {
+        self.layout.set(layout).unwrap_or(());
     }
 
     /// Cancelled by the first signal.
@@ -114,10 +113,10 @@ impl Signals {
 
     /// The status of the run that has begun, unless the disk keeps it back.
     fn status(&self) -> Option<Status> {
-        let path = self.status_file.get()?.clone();
+        let layout = self.layout.get()?.clone();
         let (tell, told) = mpsc::channel();
         // Whoever asked may have stopped waiting.
-        std::thread::spawn(move || drop(tell.send(json_file::read::<Status>(&path).ok())));
+        std::thread::spawn(move || drop(tell.send(status_journal::read(&layout).ok().map(|kept| kept.status))));
         told.recv_timeout(LOOK).ok().flatten()
     }
 }

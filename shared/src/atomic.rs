@@ -87,17 +87,6 @@ impl AtomicFile {
         self.finish(|from, to| file_system::rename_new(from, to).map(drop))
     }
 
-    /// As [`AtomicFile::commit`], but does not wait until the name is durable.
-    ///
-    /// # Crash safety
-    /// After a power failure the final name holds what it held before or the whole new file, even after `Ok`.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn commit_soon(self) -> Result<(), CommitError> {
-        self.persist(file_system::rename).map(drop)
-    }
-
     fn finish(self, rename: impl FnOnce(&Path, &Path) -> io::Result<()>) -> Result<(), CommitError> {
         let target = self.persist(rename)?;
         split(&target)
@@ -222,10 +211,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("status.json");
         write(&target, JSON_MODE, b"one").unwrap();
-        write(&target, JSON_MODE, b"three").unwrap();
-        let mut soon = AtomicFile::create(&target, JSON_MODE).unwrap();
-        soon.file().write_all(b"two").unwrap();
-        soon.commit_soon().unwrap();
+        write(&target, JSON_MODE, b"two").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"two");
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, JSON_MODE);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing temporary stays");

@@ -173,9 +173,9 @@ pub async fn enter(
     };
     // Read again under the lock: the run that had it may have changed it.
     let repository = open(&layout)?;
-    let status_file = layout.status_file();
+    let of_status = layout.clone();
     let session = Session::open(layout, repository, clock, &hostname(), command).map_err(Refusal::failed)?;
-    signals.has_begun(status_file);
+    signals.has_begun(of_status);
     Ok(Held { session, _lock: lock })
 }
 
