@@ -2,7 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use crate::layout::Layout;
+
+/// Number of the user who may do everything.
+const ROOT: u32 = 0;
 
 /// What an `error` of opening `path` means where nothing there would be all right.
 ///
@@ -23,6 +29,35 @@ pub fn leads_nowhere(path: &Path) -> Option<io::Error> {
     Some(io::Error::other(problem))
 }
 
+/// Checks that what lies at `path`, in the backup directory, is no link, or one that leads from and to where only root and the
+/// owner of the backups can have made it lead. Everybody else's would have backups written, and read, where they like.
+///
+/// # Errors
+/// Says whose the link, or its target, is. What cannot be looked at shows when it is used.
+pub fn trusted(layout: &Layout, path: &Path) -> io::Result<()> {
+    let Ok(link) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !link.is_symlink() {
+        return Ok(());
+    }
+    let owner = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.uid());
+    // Both, because either may be root's while the other says whose the backups are. Nobody's own number is among them: the
+    // runner and the exporter, who are two users, must come to the same end.
+    let owners = [Some(ROOT), owner(layout.root()), owner(&layout.repository_file())];
+    let stranger = |uid: u32| (!owners.contains(&Some(uid))).then_some(uid);
+    let target = owner(path);
+    let (what, uid) = match (stranger(link.uid()), target.and_then(stranger)) {
+        (Some(uid), _) => ("is a link", uid),
+        (None, Some(uid)) => ("is a link to a place", uid),
+        (None, None) => return Ok(()),
+    };
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!(
+            "{what} that belongs to user {uid}, who is neither root nor the owner of the backup directory, and is not followed; if it is meant, give it to the owner with chown (the link itself with chown -h), else remove it"
+        ),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +76,30 @@ mod tests {
         assert!(absent(&path("nothing"), not_found()).is_ok());
         assert!(absent(&path("bad"), not_found()).is_err());
         assert!(absent(&path("nothing"), io::Error::from(io::ErrorKind::PermissionDenied)).is_err());
+    }
+
+    #[test]
+    fn a_link_counts_where_root_or_the_owner_of_the_backups_made_it_and_its_target() {
+        const OTHER: u32 = 65_534;
+        // Only root can give things to others; whoever is not is shown by the end-to-end tests, which fail then.
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let layout = Layout::new(directory.path(), directory.path());
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+        let own = |link_owner: u32, target_owner: u32, root_owner: u32| {
+            std::os::unix::fs::lchown(&link, Some(link_owner), None).unwrap();
+            std::os::unix::fs::chown(elsewhere.path(), Some(target_owner), None).unwrap();
+            std::os::unix::fs::chown(directory.path(), Some(root_owner), None).unwrap();
+            trusted(&layout, &link).map_err(|error| error.to_string())
+        };
+        assert_eq!(own(0, 0, 0), Ok(()));
+        assert_eq!(own(OTHER, 0, OTHER), Ok(()));
+        assert_eq!(own(0, OTHER, OTHER), Ok(()));
+        assert!(own(OTHER, 0, 0).unwrap_err().starts_with("is a link that belongs to user 65534"));
+        assert!(own(0, OTHER, 0).unwrap_err().starts_with("is a link to a place that belongs to user 65534"));
+        assert!(trusted(&layout, elsewhere.path()).is_ok(), "no link");
     }
 }
