@@ -31,6 +31,7 @@ fn files(settings: &Settings) -> Vec<(&'static str, PathBuf)> {
         ("configuration file", settings.config_file.clone()),
         ("env file", settings.env_file.clone()),
         ("API key file", qdrant.api_key_file.value.clone()),
+        ("API key file of drills", settings.drill.api_key_file.value.clone()),
         ("file of certificate authorities", qdrant.ca_file.value.clone()),
         ("client certificate", qdrant.tls_cert_file.value.clone()),
         ("client key file", qdrant.tls_key_file.value.clone()),

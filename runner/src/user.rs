@@ -1,6 +1,5 @@
 //! Users of this machine: who this process is, and becoming somebody else.
 
-use std::convert::Infallible;
 use std::env;
 use std::fmt;
 use std::fs;
@@ -65,25 +64,39 @@ impl User {
     /// Begins this program again as this user, with the same arguments and the same environment, but for what says who somebody
     /// is. Returns only when that failed.
     pub fn start_again(&self) -> io::Error {
-        let begin = || {
-            let program = env::current_exe()?;
-            let mut command = Command::new(program);
-            let mut arguments = env::args_os();
-            if let Some(name) = arguments.next() {
-                command.arg0(name);
-            }
-            command.args(arguments);
-            if let (Some(name), Some(home)) = (&self.name, &self.home) {
-                command.env("USER", name).env("LOGNAME", name).env("HOME", home);
-            }
-            // Of this thread alone, which is the one that goes on as the new program. The user comes last, who may not change groups.
+        // Of this thread alone, which is the one that goes on as the new program. The user comes last, who may not change groups.
+        let become_them = || {
             let groups: Vec<Gid> = self.groups.iter().copied().map(Gid::from_raw).collect();
             set_thread_groups(&groups)?;
             set_thread_gid(Gid::from_raw(self.gid))?;
-            set_thread_uid(Uid::from_raw(self.uid))?;
-            Err(command.exec())
+            set_thread_uid(Uid::from_raw(self.uid))
         };
-        begin().map_or_else(|error| error, |never: Infallible| match never {})
+        let program = match env::current_exe() {
+            Ok(program) => program,
+            Err(error) => return error,
+        };
+        if let Err(error) = become_them() {
+            return error.into();
+        }
+        let error = self.replace_by(&program);
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return error;
+        }
+        // It lies where this user cannot go, as in root's home: the kernel knows another way to it.
+        self.replace_by(Path::new("/proc/self/exe"))
+    }
+
+    fn replace_by(&self, program: &Path) -> io::Error {
+        let mut command = Command::new(program);
+        let mut arguments = env::args_os();
+        if let Some(name) = arguments.next() {
+            command.arg0(name);
+        }
+        command.args(arguments);
+        if let (Some(name), Some(home)) = (&self.name, &self.home) {
+            command.env("USER", name).env("LOGNAME", name).env("HOME", home);
+        }
+        command.exec()
     }
 }
 

@@ -153,6 +153,24 @@ fn the_owner_comes_with_all_their_groups_and_the_arguments_as_they_were() {
 }
 
 #[test]
+fn a_program_in_roots_home_and_an_owner_without_a_name_are_no_obstacle() {
+    let mut shared = Shared::new();
+    let hidden = shared.place.beside("home");
+    fs::create_dir(&hidden).unwrap();
+    fs::set_permissions(&hidden, Permissions::from_mode(0o700)).unwrap();
+    let program = hidden.join("qdrant-backup");
+    fs::rename(&shared.program, &program).unwrap();
+    shared.program = program;
+    let nameless = 64_321;
+    for path in [shared.place.path(), shared.place.layout().repository_file()] {
+        chown(path, Some(nameless), Some(nameless)).unwrap();
+    }
+    shared.root(&["run"]).success().says(&["INFO", "Running as 64321, the owner of"]);
+    let status = fs::metadata(shared.place.layout().status_file()).unwrap();
+    assert_eq!((status.uid(), status.gid()), (nameless, nameless));
+}
+
+#[test]
 fn root_that_may_not_become_the_owner_is_told_what_to_type() {
     let shared = Shared::nobodys();
     let named = shared.command(&["run", "--lock-wait", "1 s"]);
