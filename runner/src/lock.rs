@@ -144,8 +144,10 @@ pub(crate) fn open_own(path: &Path) -> io::Result<File> {
         && let Some(directory) = path.parent()
     {
         let directory = fs::metadata(directory)?;
-        if directory.uid() != ROOT {
-            fchown(&file, Some(directory.uid()), Some(directory.gid()))?;
+        if directory.uid() != ROOT
+            && let Err(error) = fchown(&file, Some(directory.uid()), Some(directory.gid()))
+        {
+            tracing::warn!("{}: cannot be given to the owner of the backups: {error}", path.display());
         }
     }
     Ok(file)

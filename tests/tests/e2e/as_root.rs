@@ -407,6 +407,15 @@ fn setup_gives_away_only_what_it_has_made() {
         assert_eq!(fs::symlink_metadata(&marker).unwrap().uid(), 0);
         fs::remove_dir_all(&backups).unwrap();
     }
+    // In a directory that is theirs already, root makes nothing.
+    fs::create_dir(&backups).unwrap();
+    chown(&backups, Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::set_permissions(&backups, Permissions::from_mode(0o2750)).unwrap();
+    setup().success();
+    for path in [&backups, &marker] {
+        assert_eq!(fs::metadata(path).unwrap().uid(), NOBODY, "{}", path.display());
+    }
+    fs::remove_dir_all(&backups).unwrap();
     setup().success();
     for path in [&backups, &marker] {
         assert_eq!(fs::metadata(path).unwrap().uid(), NOBODY, "{}", path.display());

@@ -14,7 +14,7 @@ use self::answers::Answers;
 use self::owner::Owner;
 use super::checks::{self, Check};
 use super::place::{absolute, config_to_name};
-use super::{Refusal, init, trial};
+use super::{Refusal, trial};
 use crate::cli::SetupArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -57,7 +57,7 @@ pub async fn setup(
             "nothing was written; mend what is marked FAIL and call setup again",
         ));
     }
-    init::init(&settings, clock)?;
+    owner::make_repository(&settings, clock)?;
     owner.take(&settings)?;
     file::write(&target, &text, replaced, &owner)?;
     tracing::info!("Wrote {}", target.display());

@@ -1,16 +1,19 @@
 //! Whom the backup directory belongs to: root sets up for the user of the schedule.
 
-use std::fs::File;
+use std::env;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::{Repository, json_file};
 use rustix::fs::{Mode, OFlags};
 
-use super::super::{Refusal, place, place::PACKAGE_USER, trial};
-use crate::settings::Settings;
+use super::super::{Refusal, init, place, place::PACKAGE_USER, trial};
+use crate::clock::Clock;
+use crate::settings::{ENVIRONMENT, Settings};
 use crate::user::ROOT;
 
 /// No `repository.json` is larger.
@@ -87,6 +90,39 @@ impl Owner {
         };
         give().map_err(|error| refuse(path, user, &error))
     }
+}
+
+/// Makes the backup directory a repository. As root in a directory of somebody else's, who could lead elsewhere what root does there,
+/// `init` is called, which goes on as them.
+///
+/// # Errors
+/// As `init`'s.
+pub fn make_repository(settings: &Settings, clock: Clock) -> Result<(), Refusal> {
+    let layout = place::layout(settings);
+    let root = layout.root();
+    let is_theirs = uzers::get_effective_uid() == ROOT
+        && fs::metadata(root).is_ok_and(|found| found.is_dir() && found.uid() != ROOT);
+    if !is_theirs || fs::symlink_metadata(layout.repository_file()).is_ok() {
+        return init::init(settings, clock).map(drop);
+    }
+    place::make_state_directory(&layout)?;
+    let failed =
+        |why: String| Refusal::configuration(format!("making {} a repository: {why}", root.display()));
+    let program = env::current_exe().map_err(|error| failed(format!("cannot find this program: {error}")))?;
+    let mut command = Command::new(program);
+    command.args(["init", "--quiet", "--config", "/dev/null", "--backup-path"]).arg(root);
+    command.arg("--state-dir").arg(layout.state());
+    for name in ENVIRONMENT {
+        command.env_remove(name);
+    }
+    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).output();
+    let ended = ended.map_err(|error| failed(format!("`init` cannot be started: {error}")))?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let why = said.lines().find_map(|line| line.split_once("ERROR: ").map(|(_, why)| why.to_owned()));
+    Err(failed(why.unwrap_or_else(|| format!("`init` failed ({})", ended.status))))
 }
 
 /// `repository.json`, where it is root's. Whoever has the directory could have moved another file of root's there, so it is only
