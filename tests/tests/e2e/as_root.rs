@@ -30,7 +30,9 @@ impl Shared {
         let place = Place::initialised(&server.url());
         fs::set_permissions(place.beside("."), Permissions::from_mode(0o755)).unwrap();
         let program = place.beside("qdrant-backup");
-        fs::copy(self::program("qdrant-backup"), &program).unwrap();
+        // By another process: what this one has open for writing while another test starts a program cannot be started itself.
+        let copied = Command::new("cp").arg(self::program("qdrant-backup")).arg(&program).status();
+        assert!(copied.unwrap().success());
         Self { server, place, program }
     }
 
