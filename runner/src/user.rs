@@ -163,8 +163,9 @@ pub fn explain(path: &Path, error: io::Error) -> io::Error {
 
 /// `error` of reading a file that may be somebody else's, with what [`let_read`] says where it is about who this is.
 pub fn refused(path: &Path, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("{error}; {}", let_read(path)),
-        _ => error.to_string(),
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        format!("{error}; {}", let_read(path))
+    } else {
+        error.to_string()
     }
 }

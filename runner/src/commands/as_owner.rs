@@ -84,15 +84,13 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
 
 /// Whose the backups are, where they are not root's. Where the directory is root's, `repository.json` says it.
 fn owner(layout: &Layout) -> Option<User> {
-    let of = |path: &std::path::Path| {
-        let metadata = fs::symlink_metadata(path).ok()?;
-        let metadata =
-            if metadata.is_symlink() && path == layout.root() { fs::metadata(path).ok()? } else { metadata };
-        Some((metadata.uid(), metadata.gid()))
+    let directory = fs::metadata(layout.root()).ok()?;
+    let found = if directory.uid() == ROOT {
+        fs::symlink_metadata(layout.repository_file()).ok()?
+    } else {
+        directory
     };
-    let directory = of(layout.root())?;
-    let (uid, gid) = if directory.0 == ROOT { of(&layout.repository_file())? } else { directory };
-    (uid != ROOT).then(|| User::of(uid, gid))
+    (found.uid() != ROOT).then(|| User::of(found.uid(), found.gid()))
 }
 
 /// This call as it has to be typed.
