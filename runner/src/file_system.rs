@@ -5,13 +5,15 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use qdrant_backup_shared::atomic::{
     self, ARCHIVE_MODE, AtomicFile, DIRECTORY_MODE, JSON_MODE, TEMPORARY_SUFFIX,
 };
 use qdrant_backup_shared::file_system::{Taken, rename_new, room, syncs_directories};
+
+use crate::user::ROOT;
 
 /// What the file system of a directory is like.
 #[derive(Debug, Default)]
@@ -27,8 +29,12 @@ pub struct Manners {
 /// Tries out the file system of `directory`.
 ///
 /// # Errors
-/// When not even a directory can be made there.
+/// When not even a directory can be made there. Also as root in a directory of somebody else's, who could lead elsewhere what root does
+/// there.
 pub fn examine(directory: &Path) -> io::Result<Manners> {
+    if uzers::get_effective_uid() == ROOT && fs::metadata(directory)?.uid() != ROOT {
+        return Err(io::Error::other("it is somebody else's, and nothing is tried out there as root"));
+    }
     let place = tempfile::Builder::new().prefix(".probe.").suffix(TEMPORARY_SUFFIX).tempdir_in(directory)?;
     let place = place.path();
     let mut manners = Manners::default();

@@ -3,6 +3,7 @@
 //! [`main`] reads the command line and hands over to one of `commands`; below them nothing knows the
 //! command line, the environment or the wall clock.
 
+mod access;
 pub mod archive;
 pub mod backup;
 mod cli;
@@ -31,6 +32,8 @@ mod signals;
 pub mod status_store;
 pub mod store;
 pub mod stream;
+mod trust;
+mod user;
 pub mod verify;
 pub mod waiting;
 pub mod warnings;

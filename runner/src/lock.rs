@@ -3,19 +3,23 @@
 //! The operating system holds them (flock), so a dead process never does. The text in the writers' file is only
 //! there to tell the next one who it is.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use qdrant_backup_shared::atomic::JSON_MODE;
 use qdrant_backup_shared::file_system::set_mode;
 use qdrant_backup_shared::lock_holder::LockHolder;
+use qdrant_backup_shared::regular_file::{self, Links};
 use rustix::io::Errno;
 use tokio::time::{Instant, sleep};
 
 use crate::lock_processes::{self, LockProcess};
+use crate::user::{ROOT, explain};
+
+/// Mode of files that are there to be locked.
+const LOCK_MODE: u32 = 0o600;
 
 /// How often a held lock is tried again.
 const POLL: Duration = Duration::from_millis(200);
@@ -139,15 +143,7 @@ impl Drop for Lock {
 /// Opens the lock file, making it if need be. Where it cannot be written it is locked all the same: what a read-only disk
 /// means for the run is for the run to find out and to record.
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    if let Ok(file) = options.clone().create_new(true).mode(JSON_MODE).open(path) {
-        // The mode passed through the umask.
-        set_mode(&file, JSON_MODE)?;
-        return Ok(file);
-    }
-    // It is there, or whatever is wrong shows again.
-    match options.create(true).truncate(false).mode(JSON_MODE).open(path) {
+    match open_own(path) {
         Err(error)
             if matches!(
                 error.kind(),
@@ -155,10 +151,33 @@ fn open(path: &Path) -> io::Result<File> {
             ) =>
         {
             // The first refusal says more than "no such file".
-            File::open(path).map_err(|_| error)
+            regular_file::open(path, Links::Refuse).map_err(|_| explain(path, error))
         }
         other => other,
     }
+}
+
+/// Opens a file that is there to be locked, making it if need be. Whoever may open it may hold the lock, and keep every run
+/// waiting: so it is for its owner alone. In somebody else's directory root makes it theirs.
+pub(crate) fn open_own(path: &Path) -> io::Result<File> {
+    let file = regular_file::open_or_create(path, LOCK_MODE)?;
+    let metadata = file.metadata()?;
+    let is_ours = metadata.uid() == uzers::get_effective_uid();
+    if is_ours && metadata.mode() & 0o777 != LOCK_MODE {
+        set_mode(&file, LOCK_MODE)?;
+    }
+    if metadata.uid() == ROOT
+        && is_ours
+        && let Some(directory) = path.parent()
+    {
+        let directory = fs::metadata(directory)?;
+        if directory.uid() != ROOT
+            && let Err(error) = fchown(&file, Some(directory.uid()), Some(directory.gid()))
+        {
+            tracing::warn!("{}: cannot be given to the owner of the backups: {error}", path.display());
+        }
+    }
+    Ok(file)
 }
 
 /// Who reads archives holds this shared, so that none is deleted meanwhile; who deletes holds it exclusively.
@@ -200,8 +219,7 @@ impl ReadersLock {
     /// # Errors
     /// [`LockError::Unsupported`], [`LockError::Io`].
     pub fn try_exclusive(path: &Path) -> Result<Option<Self>, LockError> {
-        let file =
-            writable_readers(path).map_err(|source| LockError::Io { path: path.to_owned(), source })?;
+        let file = open_own(path).map_err(|source| LockError::Io { path: path.to_owned(), source })?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: Some(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -210,22 +228,21 @@ impl ReadersLock {
     }
 }
 
-fn writable_readers(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(JSON_MODE).open(path)
-}
-
 /// The readers' file as far as this user may open it; nothing where it is not there and nobody could make it.
 fn open_readers(path: &Path) -> Result<Option<File>, LockError> {
     let io_error = |source: io::Error| LockError::Io { path: path.to_owned(), source };
-    let refused = match writable_readers(path) {
+    let refused = match open_own(path) {
         Ok(file) => return Ok(Some(file)),
         Err(error) => error,
     };
     let read_only = refused.kind() == io::ErrorKind::ReadOnlyFilesystem;
-    match File::open(path) {
+    if !read_only && refused.kind() != io::ErrorKind::PermissionDenied {
+        return Err(io_error(refused));
+    }
+    match regular_file::open(path, Links::Refuse) {
         Ok(file) => Ok(Some(file)),
         Err(error) if read_only && error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(_) => Err(io_error(refused)),
+        Err(_) => Err(io_error(explain(path, refused))),
     }
 }
 
@@ -247,6 +264,7 @@ fn read_holder(file: &mut File) -> Option<LockHolder> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::OpenOptions;
 
     fn holder(command: &str) -> LockHolder {
         LockHolder {

@@ -55,8 +55,7 @@ impl Signals {
     /// # Errors
     /// When the system refuses a handler.
     pub fn listen() -> std::io::Result<Self> {
-        let signals =
-            Self { token: CancellationToken::new(), first: Arc::default(), layout: Arc::default() };
+        let signals = Self { token: CancellationToken::new(), first: Arc::default(), layout: Arc::default() };
         let mut kinds =
             vec![(SignalKind::interrupt(), Signal::Interrupt), (SignalKind::terminate(), Signal::Terminate)];
         if !ignores_hangups(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()) {
@@ -116,7 +115,9 @@ impl Signals {
         let layout = self.layout.get()?.clone();
         let (tell, told) = mpsc::channel();
         // Whoever asked may have stopped waiting.
-        std::thread::spawn(move || drop(tell.send(status_journal::read(&layout).ok().map(|kept| kept.status))));
+        std::thread::spawn(move || {
+            drop(tell.send(status_journal::read(&layout).ok().map(|kept| kept.status)))
+        });
         told.recv_timeout(LOOK).ok().flatten()
     }
 }

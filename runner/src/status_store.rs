@@ -4,8 +4,8 @@
 //! grown as long as itself, so that all writes together cost what there is to say and not its square, and now and
 //! then for programs that know no journal.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use qdrant_backup_shared::json_file::{self, ReadError};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::Status;
 use qdrant_backup_shared::status_journal::{self, StatusChange};
-use qdrant_backup_shared::{FailureKind, Layout, atomic};
+use qdrant_backup_shared::{FailureKind, Layout, atomic, regular_file};
 
 use crate::stream::io_kind;
 
@@ -215,7 +215,9 @@ impl Journal {
             None => {
                 let first = [self.head.as_slice(), &line].concat();
                 atomic::write(path, atomic::JSON_MODE, &first)?;
-                self.file = Some(OpenOptions::new().append(true).open(path)?);
+                let mut file = regular_file::open_or_create(path, atomic::JSON_MODE)?;
+                file.seek(SeekFrom::End(0))?;
+                self.file = Some(file);
                 self.bytes = first.len() as u64;
             }
         }

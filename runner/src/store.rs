@@ -13,7 +13,9 @@ use qdrant_backup_shared::file_system::{room, syncs_directories};
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::layout::{FileRole, component, role};
 use qdrant_backup_shared::manifest::{Encoding, Manifest};
-use qdrant_backup_shared::{CollectionName, Layout};
+use qdrant_backup_shared::{CollectionName, Layout, links};
+
+use crate::user::explain;
 
 /// Left free for the status file and for others on the same disk, in bytes.
 pub const RESERVE_BYTES: u64 = 16 << 20;
@@ -25,16 +27,17 @@ pub const RESERVE_BYTES: u64 = 16 << 20;
 /// When a directory cannot be made or listed, or the file system takes another directory for it.
 pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) -> io::Result<BackupId> {
     if !collection.is_files() {
-        atomic::create_directory(&layout.collections())?;
+        atomic::create_directory(&layout.collections()).map_err(|error| explain(layout.root(), error))?;
+        links::trusted(layout, &layout.collections())?;
     }
     let directory = layout.collection(collection);
-    atomic::create_directory(&directory)?;
+    let parent = directory.parent().unwrap_or(layout.root());
+    atomic::create_directory(&directory).map_err(|error| explain(parent, error))?;
+    links::trusted(layout, &directory)?;
     let component = component(collection);
-    if let Some(parent) = directory.parent() {
-        check_own(parent, &component)?;
-    }
+    check_own(parent, &component)?;
     let mut taken = BTreeSet::new();
-    for entry in fs::read_dir(&directory)? {
+    for entry in fs::read_dir(&directory).map_err(|error| explain(&directory, error))? {
         let name = entry?.file_name();
         match role(&component, &name.to_string_lossy()) {
             FileRole::Archive { id }
@@ -101,6 +104,7 @@ pub fn begin_archive(
     encoding: &[Encoding],
 ) -> io::Result<AtomicFile> {
     AtomicFile::create(&layout.archive(collection, id, encoding), ARCHIVE_MODE)
+        .map_err(|error| explain(&layout.collection(collection), error))
 }
 
 /// Makes the backup exist: the archive first, the manifest last.

@@ -3,12 +3,11 @@
 //! Who waits holds `.waiting` shared for as long as it waits; the operating system lets go of it with the process. A
 //! drill looks, now and then, whether it could have the file alone.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use qdrant_backup_shared::atomic::JSON_MODE;
+use crate::lock::open_own;
 
 /// Somebody waits, for as long as this is held.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ impl Waiting {
     /// # Errors
     /// When the file cannot be made or locked.
     pub fn announce(path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
+        let file = open_own(path)?;
         // At most for the moment in which a drill looks.
         file.lock_shared()?;
         Ok(Self { _file: file })
@@ -32,17 +31,13 @@ impl Waiting {
 
 /// Whether anybody waits. Where that cannot be found out nobody is waited for.
 pub fn is_anybody_waiting(path: &Path) -> bool {
-    match open(path) {
+    match open_own(path) {
         Ok(file) => matches!(file.try_lock(), Err(TryLockError::WouldBlock)),
         Err(error) => {
             tracing::debug!("{}: cannot be opened: {error}", path.display());
             false
         }
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(JSON_MODE).open(path)
 }
 
 #[cfg(test)]

@@ -106,20 +106,21 @@ impl Catalog {
     /// yet is no error.
     pub fn read(layout: &Layout) -> io::Result<Self> {
         let mut catalog = Self::default();
+        links::trusted(layout, &layout.collections())?;
         match fs::read_dir(layout.collections()) {
             Ok(entries) => {
                 for entry in entries {
                     let path = entry?.path();
                     // Also a link to a directory: somebody moved one collection to another disk.
                     if is_place(&path) {
-                        catalog.read_collection(&path, false);
+                        catalog.read_collection(layout, &path, false);
                     }
                 }
             }
             Err(error) => links::absent(&layout.collections(), error)?,
         }
         if is_place(&layout.files()) {
-            catalog.read_collection(&layout.files(), true);
+            catalog.read_collection(layout, &layout.files(), true);
         }
         for backups in catalog.collections.values_mut() {
             backups.sort_by_key(|backup| backup.manifest.backup_id);
@@ -142,8 +143,10 @@ impl Catalog {
             .filter_map(|(name, backups)| Some((name, backups.iter().rev().find(|backup| backup.is_good())?)))
     }
 
-    fn read_collection(&mut self, directory: &Path, of_files: bool) {
-        if let Err(error) = self.try_read_collection(directory, of_files) {
+    fn read_collection(&mut self, layout: &Layout, directory: &Path, of_files: bool) {
+        let read =
+            links::trusted(layout, directory).and_then(|()| self.try_read_collection(directory, of_files));
+        if let Err(error) = read {
             self.note_unreadable(directory, format!("{}: cannot be read: {error}", directory.display()));
         }
     }

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 /// How a file came to a name that was free.
@@ -86,10 +86,16 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 /// # Errors
 /// As there.
 pub fn set_directory_mode(directory: &Path, mode: u32) -> io::Result<()> {
-    match fs::set_permissions(directory, Permissions::from_mode(mode)) {
-        Err(error) if is_refused(&error) => {
-            unless_refused(fs::set_permissions(directory, Permissions::from_mode(mode & 0o777)))
-        }
+    // Not by its name, which somebody may have made a link meanwhile.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = match rustix::fs::open(directory, flags, Mode::empty()) {
+        Ok(directory) => File::from(directory),
+        // A umask that keeps even the owner out.
+        Err(Errno::ACCESS) => return fs::set_permissions(directory, Permissions::from_mode(mode)),
+        Err(error) => return Err(error.into()),
+    };
+    match directory.set_permissions(Permissions::from_mode(mode)) {
+        Err(error) if is_refused(&error) => set_mode(&directory, mode & 0o777),
         other => other,
     }
 }

@@ -2,7 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use crate::layout::Layout;
+
+/// Number of the user who may do everything.
+const ROOT: u32 = 0;
 
 /// What an `error` of opening `path` means where nothing there would be all right.
 ///
@@ -23,6 +29,36 @@ pub fn leads_nowhere(path: &Path) -> Option<io::Error> {
     Some(io::Error::other(problem))
 }
 
+/// Checks that what lies at `path`, in the backup directory, is no link, or one that leads from and to where only root and the
+/// owner of the backups can have made it lead. Everybody else's would have backups written, and read, where they like.
+///
+/// # Errors
+/// Says whose the link, or its target, is. What cannot be looked at shows when it is used.
+pub fn trusted(layout: &Layout, path: &Path) -> io::Result<()> {
+    let Ok(link) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !link.is_symlink() {
+        return Ok(());
+    }
+    let owner = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.uid());
+    // Both, because either may be root's while the other says whose the backups are. Nobody's own number is among them: the
+    // runner and the exporter, who are two users, must come to the same end.
+    let owners = [Some(ROOT), owner(layout.root()), owner(&layout.repository_file())];
+    let Some((what, uid)) = stranger(&owners, link.uid(), owner(path)) else { return Ok(()) };
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!(
+            "{what} that belongs to user {uid}, who is neither root nor the owner of the backup directory, and is not followed; if it is meant, give it to the owner with chown (the link itself with chown -h), else remove it"
+        ),
+    ))
+}
+
+/// Who of those that own a link and its target is not among `owners`.
+fn stranger(owners: &[Option<u32>], link: u32, target: Option<u32>) -> Option<(&'static str, u32)> {
+    let is_strange = |uid: &u32| !owners.contains(&Some(*uid));
+    let link = Some(link).filter(is_strange).map(|uid| ("is a link", uid));
+    link.or_else(|| target.filter(is_strange).map(|uid| ("is a link to a place", uid)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +77,26 @@ mod tests {
         assert!(absent(&path("nothing"), not_found()).is_ok());
         assert!(absent(&path("bad"), not_found()).is_err());
         assert!(absent(&path("nothing"), io::Error::from(io::ErrorKind::PermissionDenied)).is_err());
+    }
+
+    #[test]
+    fn a_link_counts_where_root_or_the_owner_of_the_backups_made_it_and_its_target() {
+        let (root, owner, other) = (0, 1000, 1001);
+        let owners = [Some(root), Some(owner), None];
+        for (link, target, strange) in [
+            (root, Some(root), None),
+            (owner, Some(root), None),
+            (root, Some(owner), None),
+            (owner, None, None),
+            (other, Some(root), Some("is a link")),
+            (other, None, Some("is a link")),
+            (owner, Some(other), Some("is a link to a place")),
+        ] {
+            assert_eq!(
+                stranger(&owners, link, target),
+                strange.map(|what| (what, other)),
+                "{link} {target:?}"
+            );
+        }
     }
 }

@@ -5,10 +5,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
+
+use crate::file_system::set_mode;
 
 /// What becomes of a symbolic link at the end of a path. Those on the way are always followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,51 @@ pub fn open(path: &Path, links: Links) -> io::Result<File> {
         Err(error) => return Err(error.into()),
     };
     if file.metadata()?.is_file() { Ok(file) } else { Err(refused("not a regular file")) }
+}
+
+/// Opens the file at `path` for reading and writing, and makes it, with exactly `mode`, if it is not there. Only a regular file
+/// that has no other name, never through a link, and never waiting: somebody else may have put there what leads to a file of ours.
+///
+/// # Errors
+/// When the system refuses, and when it is anything else.
+pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
+    let flags = OFlags::RDWR
+        | OFlags::CREATE
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY
+        | OFlags::CLOEXEC;
+    let open = |flags: OFlags| retry_on_intr(|| rustix::fs::open(path, flags, Mode::from_raw_mode(mode)));
+    if let Ok(made) = open(flags | OFlags::EXCL) {
+        let made = File::from(made);
+        // The mode passed through the umask.
+        set_mode(&made, mode)?;
+        return Ok(made);
+    }
+    // It is there, or whatever is wrong shows again.
+    let file = match open(flags) {
+        Ok(file) => File::from(file),
+        Err(Errno::LOOP) => return Err(refused("a symbolic link, no regular file")),
+        Err(Errno::NXIO | Errno::NODEV | Errno::ISDIR) => return Err(refused("not a regular file")),
+        Err(error) => return Err(error.into()),
+    };
+    check_alone(&file)?;
+    Ok(file)
+}
+
+/// Checks that `file` is a regular file with no other name, which somebody else may have given to a file of ours.
+///
+/// # Errors
+/// Says what it is instead.
+pub fn check_alone(file: &File) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(refused("not a regular file"));
+    }
+    if metadata.nlink() > 1 {
+        return Err(refused("a file that has another name as well (a hard link)"));
+    }
+    Ok(())
 }
 
 /// The contents of the file at `path`, opened as [`open`] does. No more than `most_bytes` are ever in memory.
@@ -112,6 +160,29 @@ mod tests {
         assert_eq!(read_limited(&file, Links::Refuse, MOST).unwrap(), b"contents");
         assert_eq!(message(&link, Links::Refuse), "a symbolic link, no regular file");
         assert_eq!(message(&endless, Links::Follow), "not a regular file");
+    }
+
+    #[test]
+    fn only_a_regular_file_with_one_name_is_opened_for_writing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let refused = |name: &str| open_or_create(&path(name), 0o600).unwrap_err().to_string();
+        atomic::write(&path("victim"), 0o600, b"contents").unwrap();
+        symlink("victim", path("link")).unwrap();
+        symlink("absent", path("dangling")).unwrap();
+        symlink("/dev/null", path("device")).unwrap();
+        std::fs::hard_link(path("victim"), path("second")).unwrap();
+        mknodat(CWD, path("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        for name in ["link", "dangling", "device"] {
+            assert_eq!(refused(name), "a symbolic link, no regular file", "{name}");
+        }
+        assert!(refused("second").contains("hard link") && refused("victim").contains("hard link"));
+        assert_eq!(refused("pipe"), "not a regular file");
+        assert!(open_or_create(directory.path(), 0o600).is_err());
+        assert!(!path("absent").exists());
+        assert_eq!(std::fs::read(path("victim")).unwrap(), b"contents");
+        open_or_create(&path("new"), 0o600).unwrap();
+        open_or_create(&path("new"), 0o600).unwrap();
     }
 
     #[test]

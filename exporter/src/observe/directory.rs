@@ -98,7 +98,7 @@ impl Directory {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let root = open_directory(CWD, self.layout.root())?;
         let known = self.files.take();
-        match look_at(&root, &path, name, known, everything, now) {
+        match look_at(&self.layout, &root, &path, name, known, everything, now) {
             Ok(files) => self.files = files,
             Err(error) => {
                 let message = format!("{}: cannot be read: {error}", path.display());
@@ -114,6 +114,7 @@ impl Directory {
         let everything = self.looked_at.is_none_or(|at| now < at || now - at >= LOOK_AGAIN_AFTER);
         self.refresh_files(everything, now, look)?;
         let path = self.layout.collections();
+        links::trusted(&self.layout, &path)?;
         let parent = match open_directory(CWD, &path) {
             Ok(parent) => parent,
             Err(error) => {
@@ -135,7 +136,7 @@ impl Directory {
         for name in names {
             let known = self.collections.remove(&name);
             let directory = path.join(&name);
-            match look_at(&parent, &directory, &name, known, everything, now) {
+            match look_at(&self.layout, &parent, &directory, &name, known, everything, now) {
                 Ok(Some(collection)) => drop(self.collections.insert(name, collection)),
                 Ok(None) => {}
                 Err(error) => {
@@ -170,6 +171,7 @@ impl Directory {
 
 /// Looks at one collection's directory; nothing when it is gone.
 fn look_at(
+    layout: &Layout,
     parent: &rustix::fd::OwnedFd,
     path: &Path,
     name: &str,
@@ -185,6 +187,7 @@ fn look_at(
             Some(_) | None => {}
         }
     }
+    links::trusted(layout, path)?;
     let directory = match open_directory(parent, Path::new(name)) {
         Ok(directory) => directory,
         Err(error) => return links::absent(path, error).map(|()| None),

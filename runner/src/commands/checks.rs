@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::schedule::meaning;
 use super::{Refusal, client, place};
+use crate::access;
 use crate::clock::Clock;
 use crate::entry::is_started_by;
 use crate::file_system::examine;
@@ -20,6 +21,8 @@ use crate::own_disk::{OwnDisk, look};
 use crate::qdrant::{Certificate, certificates};
 use crate::settings::Settings;
 use crate::store;
+use crate::trust;
+use crate::user::ROOT;
 
 /// A certificate that is valid for less than this should be renewed.
 const CERTIFICATE_LEFT: TimeDelta = TimeDelta::days(14);
@@ -100,9 +103,27 @@ pub fn place(settings: &Settings) -> Vec<Check> {
         Check::of("backup directory", directory.map_err(|refusal| refusal.message)),
         Check::of("write access", writable),
     ];
+    checks.extend(
+        access::problems(&layout)
+            .into_iter()
+            .map(|problem| Check::of("write access", Err::<String, _>(problem))),
+    );
     checks.extend(file_system(layout.root()));
     checks.extend([Check::of("room", room), Check::of("state directory", state)]);
     checks
+}
+
+/// Whether somebody else can change the files that say what is done. Root's runs are refused then.
+pub fn trust(settings: &Settings) -> Vec<Check> {
+    let me = uzers::get_effective_uid();
+    let problems = trust::problems(settings, &[ROOT, me]).into_iter();
+    let check = |problem: String| match me {
+        ROOT => {
+            Check::of("files", Err::<String, _>(format!("{problem}; until then root's runs are refused")))
+        }
+        _ => Check::doubtful("files", problem),
+    };
+    problems.map(check).collect()
 }
 
 /// What the file system of the backup directory is like; nothing where that is not to be tried out.

@@ -4,7 +4,7 @@ use std::fs;
 
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::hold::Hold;
-use qdrant_backup_shared::{CollectionName, Layout, atomic, json_file};
+use qdrant_backup_shared::{CollectionName, Layout, atomic, json_file, links};
 
 use super::{Refusal, place};
 use crate::cli::{HoldArgs, UnholdArgs};
@@ -67,6 +67,9 @@ fn share(layout: &Layout) -> Result<ReadersLock, Refusal> {
 
 fn existing(layout: &Layout, collection: &CollectionName, id: &str) -> Result<BackupId, Refusal> {
     let id: BackupId = id.parse().map_err(Refusal::failed)?;
+    let directory = layout.collection(collection);
+    links::trusted(layout, &directory)
+        .map_err(|error| Refusal::failed(format!("{}: {error}", directory.display())))?;
     let path = layout.manifest(collection, id);
     match path.try_exists() {
         Ok(true) => Ok(id),

@@ -1,6 +1,7 @@
 //! One module a command: from settings to exit code.
 
 mod accept_source;
+mod as_owner;
 mod backup;
 mod checks;
 mod config;
@@ -110,6 +111,10 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
                 return Exit::Configuration;
             }
         };
+        if let Err(refusal) = as_owner::go_on_as_owner(&cli.command, &settings) {
+            tracing::error!("{}", one_line(&refusal.message));
+            return refusal.exit;
+        }
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }

@@ -13,6 +13,7 @@ use super::scheduled::{Done, scheduled};
 use super::{
     Refusal, backup, client, client_for_other, drill, exit, listen, place, print_report, prune, verify,
 };
+use crate::access;
 use crate::backup::{BackupContext, back_up};
 use crate::cli::RunArgs;
 use crate::clock::Clock;
@@ -53,6 +54,9 @@ async fn work(
     let mut held = place::enter(settings, "run", clock, &signals).await?;
     notifier.started();
     let session = &mut held.session;
+    for problem in access::problems(session.layout()) {
+        session.warn(problem);
+    }
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now()));
 
     let context = BackupContext {

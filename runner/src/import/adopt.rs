@@ -1,6 +1,7 @@
 //! From a file to a backup: copied into the backup directory, or adopted where it lies.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -18,6 +19,7 @@ use super::examine::{Examined, examine};
 use super::name::{self, Named};
 use crate::clock::Clock;
 use crate::store;
+use crate::user::refused;
 
 /// Imports files into one backup directory. The caller holds the lock.
 #[derive(Debug)]
@@ -72,7 +74,9 @@ impl Importer<'_> {
     /// # Errors
     /// When it is not a whole snapshot, or a file cannot be read or written. Nothing was changed then.
     pub fn import(&self, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Adopted, ImportError> {
-        let mut file = File::open(path).map_err(ImportError::io("opening"))?;
+        let mut file = File::open(path)
+            .map_err(|error| io::Error::new(error.kind(), refused(path, &error)))
+            .map_err(ImportError::io("opening"))?;
         let metadata = file.metadata().map_err(ImportError::io("opening"))?;
         if !metadata.is_file() {
             return Err(ImportError::NotAFile);

@@ -11,6 +11,7 @@ use qdrant_backup_shared::text::one_line;
 
 use super::env_file::EnvFile;
 use super::layers::Layers;
+use crate::user::refused;
 
 /// Larger files are neither configuration nor keys.
 const MAX_BYTES: u64 = 1 << 20;
@@ -92,7 +93,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn unreadable(place: &str, path: &Path, error: &io::Error) -> String {
-    one_line(&format!("{place}: cannot read {}: {error}", path.display()))
+    one_line(&format!("{place}: cannot read {}: {}", path.display(), refused(path, error)))
 }
 
 /// Whether users outside the file's group may read it. One that cannot be looked at shows when it is read.

@@ -11,6 +11,7 @@ use super::layers::{Candidate, Layers, absolute, as_is, option, optional};
 use super::opts::Opts;
 use super::server_url::{ProxyUrl, QdrantUrl};
 use super::setting::{Setting, Source};
+use crate::user::refused;
 
 const DEFAULT_URL: &str = "http://localhost:6333";
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -241,7 +242,7 @@ fn choose_api_key(
         KeyFrom::Value(key) => return (Setting { value: Some(key), source }, Setting::default_value(None)),
         KeyFrom::File(path) => path,
     };
-    let read = TextFile::read(&path).map_err(|error| error.to_string()).and_then(|file| {
+    let read = TextFile::read(&path).map_err(|error| refused(&path, &error)).and_then(|file| {
         if file.readable_by_others {
             warnings.push(others_can_read("API key file", &path));
         }

@@ -13,6 +13,7 @@ use super::qdrant::doubt;
 use super::schedule::{Schedule, TimeZone};
 use super::server_url::QdrantUrl;
 use super::setting::{Setting, Source};
+use crate::user::refused;
 
 const DEFAULT_SETTLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 const DEFAULT_MAX_SIZE_BYTES: u64 = 1 << 30;
@@ -118,7 +119,7 @@ fn read_key(
     source: &Source,
     warnings: &mut Vec<String>,
 ) -> Option<ApiKey> {
-    let read = TextFile::read(path).map_err(|error| error.to_string()).and_then(|file| {
+    let read = TextFile::read(path).map_err(|error| refused(path, &error)).and_then(|file| {
         if file.readable_by_others {
             warnings.push(others_can_read("API key file", path));
         }

@@ -68,5 +68,7 @@ impl Site {
 }
 
 fn config(cron: &str) -> String {
-    format!("qdrant:\n  retries: 0\n  wait_for_server: 0s\nretention:\n  keep_days: 14\nschedule:\n  cron: \"{cron}\"\n")
+    format!(
+        "qdrant:\n  retries: 0\n  wait_for_server: 0s\nretention:\n  keep_days: 14\nschedule:\n  cron: \"{cron}\"\n"
+    )
 }

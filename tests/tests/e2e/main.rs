@@ -1,5 +1,6 @@
 //! End-to-end tests of the built programs.
 
+mod as_root;
 mod backup;
 mod client;
 mod cluster;

@@ -48,6 +48,10 @@ fn check_modes(root: &Path) -> (usize, usize, usize) {
         } else if name.contains(".snapshot") {
             archives += 1;
             0o600
+        } else if name == ".lock" {
+            json += 1;
+            // Who may open it may hold it.
+            0o600
         } else {
             json += 1;
             0o640

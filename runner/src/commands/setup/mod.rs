@@ -14,12 +14,13 @@ use self::answers::Answers;
 use self::owner::Owner;
 use super::checks::{self, Check};
 use super::place::{absolute, config_to_name};
-use super::{Refusal, init, trial};
+use super::{Refusal, trial};
 use crate::cli::SetupArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::output;
 use crate::settings::{DEFAULT_CONFIG_FILES, ENVIRONMENT, Opts, Settings};
+use crate::user::ROOT;
 
 /// Asks, tries the server, writes `backup.yaml`, makes the repository and tries a backup. Until the server has answered nothing is
 /// written.
@@ -56,7 +57,7 @@ pub async fn setup(
             "nothing was written; mend what is marked FAIL and call setup again",
         ));
     }
-    init::init(&settings, clock)?;
+    owner::make_repository(&settings, clock)?;
     owner.take(&settings)?;
     file::write(&target, &text, replaced, &owner)?;
     tracing::info!("Wrote {}", target.display());
@@ -94,10 +95,14 @@ fn check_key(settings: &Settings) -> Result<(), Refusal> {
 fn next_steps(target: &Path) -> String {
     let config =
         config_to_name(target).map(|path| format!(" --config {}", path.display())).unwrap_or_default();
+    // As they stand, in the shell that setup was typed in.
+    let is_root = uzers::get_effective_uid() == ROOT;
+    let sudo = if is_root { "" } else { "sudo " };
+    let as_owner = if is_root { ", as the owner of the directory" } else { "" };
     format!(
         "\nNext:\n  \
-         qdrant-backup run{config}                      # a backup of everything, now\n  \
-         qdrant-backup schedule systemd --write{config} # one on schedule; or: schedule cron --write\n  \
+         qdrant-backup run{config}                      # a backup of everything, now{as_owner}\n  \
+         {sudo}qdrant-backup schedule systemd --write{config} # one on schedule; or: schedule cron --write\n  \
          qdrant-backup status{config}                   # is there a good backup of everything?"
     )
 }

@@ -1,12 +1,23 @@
 //! Whom the backup directory belongs to: root sets up for the user of the schedule.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use super::super::{Refusal, place, place::PACKAGE_USER, trial};
-use crate::settings::Settings;
+use qdrant_backup_shared::regular_file::{self, Links};
+use qdrant_backup_shared::{Repository, json_file};
+use rustix::fs::{Mode, OFlags};
+
+use super::super::{Refusal, init, place, place::PACKAGE_USER, trial};
+use crate::clock::Clock;
+use crate::settings::{ENVIRONMENT, Settings};
+use crate::user::ROOT;
+
+/// No `repository.json` is larger.
+const MARKER_MAX_BYTES: u64 = 1 << 20;
 
 /// The user of the schedule, where it is not whoever calls.
 #[derive(Debug)]
@@ -43,32 +54,105 @@ impl Owner {
     /// theirs.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system refuses, or something else lies in the place of one of them.
     pub fn take(&self, settings: &Settings) -> Result<(), Refusal> {
         let Some(user) = &self.user else { return Ok(()) };
         let layout = place::layout(settings);
-        for path in [layout.root(), layout.state(), &layout.repository_file()] {
-            let given = fs::metadata(path).and_then(|metadata| {
-                if metadata.uid() != 0 {
-                    return Ok(());
-                }
-                chown(path, Some(user.uid()), Some(user.primary_group_id()))?;
-                // A change of owner takes the set-group-id bit away.
-                fs::set_permissions(path, metadata.permissions())
-            });
-            given.map_err(|error| refuse(path, user, &error))?;
+        let (marker, root, state) = (layout.repository_file(), layout.root(), layout.state());
+        // All are opened before one is given away, and the directory goes last: its owner could put a link in the others' place.
+        let marker = open_marker(&marker).map_err(|error| refuse(&marker, user, &error))?;
+        let directories = [state, root].into_iter().filter(|path| *path == root || state != root);
+        let directories = directories
+            .map(|path| Ok((path, open_directory(path).map_err(|error| refuse(path, user, &error))?)));
+        let directories = directories.collect::<Result<Vec<_>, Refusal>>()?;
+        if let Some(marker) = marker {
+            give(&marker, user).map_err(|error| refuse(&layout.repository_file(), user, &error))?;
+        }
+        for (path, directory) in directories {
+            give(&directory, user).map_err(|error| refuse(path, user, &error))?;
         }
         Ok(())
     }
 
-    /// Lets the user's group read a file.
+    /// Lets the user's group read a file that root has just written.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system refuses, or something else has its name by now.
     pub fn let_read(&self, path: &Path) -> Result<(), Refusal> {
         let Some(user) = &self.user else { return Ok(()) };
-        chown(path, None, Some(user.primary_group_id())).map_err(|error| refuse(path, user, &error))
+        let give = || {
+            let file = regular_file::open(path, Links::Refuse)?;
+            regular_file::check_alone(&file)?;
+            if file.metadata()?.uid() != ROOT {
+                return Err(io::Error::other("it is not the file that was written"));
+            }
+            fchown(&file, None, Some(user.primary_group_id()))
+        };
+        give().map_err(|error| refuse(path, user, &error))
     }
+}
+
+/// Makes the backup directory a repository. As root in a directory of somebody else's, who could lead elsewhere what root does there,
+/// `init` is called, which goes on as them.
+///
+/// # Errors
+/// As `init`'s.
+pub fn make_repository(settings: &Settings, clock: Clock) -> Result<(), Refusal> {
+    let layout = place::layout(settings);
+    let root = layout.root();
+    let is_theirs = uzers::get_effective_uid() == ROOT
+        && fs::metadata(root).is_ok_and(|found| found.is_dir() && found.uid() != ROOT);
+    if !is_theirs || fs::symlink_metadata(layout.repository_file()).is_ok() {
+        return init::init(settings, clock).map(drop);
+    }
+    place::make_state_directory(&layout)?;
+    let failed =
+        |why: String| Refusal::configuration(format!("making {} a repository: {why}", root.display()));
+    let program = env::current_exe().map_err(|error| failed(format!("cannot find this program: {error}")))?;
+    let mut command = Command::new(program);
+    command.args(["init", "--quiet", "--config", "/dev/null", "--backup-path"]).arg(root);
+    command.arg("--state-dir").arg(layout.state());
+    for name in ENVIRONMENT {
+        command.env_remove(name);
+    }
+    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).output();
+    let ended = ended.map_err(|error| failed(format!("`init` cannot be started: {error}")))?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let why = said.lines().find_map(|line| line.split_once("ERROR: ").map(|(_, why)| why.to_owned()));
+    Err(failed(why.unwrap_or_else(|| format!("`init` failed ({})", ended.status))))
+}
+
+/// `repository.json`, where it is root's. Whoever has the directory could have moved another file of root's there, so it is only
+/// taken for what it says it is.
+fn open_marker(path: &Path) -> io::Result<Option<File>> {
+    let mut file = regular_file::open(path, Links::Refuse)?;
+    regular_file::check_alone(&file)?;
+    if file.metadata()?.uid() != ROOT {
+        return Ok(None);
+    }
+    let mut text = Vec::new();
+    (&mut file).take(MARKER_MAX_BYTES).read_to_end(&mut text)?;
+    json_file::parse::<Repository>(path, &text).map_err(io::Error::other)?;
+    Ok(Some(file))
+}
+
+/// A directory that setup made or found. The backup directory's own name may be a link; it is where root said.
+fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+fn give(file: &File, user: &uzers::User) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    if metadata.uid() != ROOT {
+        return Ok(());
+    }
+    fchown(file, Some(user.uid()), Some(user.primary_group_id()))?;
+    // A change of owner takes the set-group-id bit away.
+    file.set_permissions(metadata.permissions())
 }
 
 fn refuse(path: &Path, user: &uzers::User, error: &io::Error) -> Refusal {

@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
 use super::super::transport::TransportError;
+use crate::user::refused;
 
 /// Where the client's certificate and its key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +58,7 @@ fn at_fault(what: &'static str, path: &Path, problem: impl Display) -> Transport
 /// # Errors
 /// Says why there are none.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let text = fs::read(path).map_err(|error| refused(path, &error))?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("not PEM: {error}"))?;
@@ -69,7 +70,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
     reason = "the library has many errors, and these need words of their own"
 )]
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let text = fs::read(path).map_err(|error| refused(path, &error))?;
     // The two forms: a label of its own, and a header within the old ones.
     if text.windows(9).any(|part| part == b"ENCRYPTED") {
         let path = path.display();

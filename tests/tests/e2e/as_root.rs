@@ -1,0 +1,426 @@
+//! Commands that root types, and files that other users put in the way: what two users on one machine can do to each other.
+//! Only root can be two users, so without root these tests fail, and do not pass in silence.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::programs::program;
+use e2e::qdrant_stand_in::StandIn;
+use e2e::{Place, Ran};
+use qdrant_backup_shared::atomic;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+const NOBODY: u32 = 65_534;
+
+/// A place that everybody can reach, with a copy of the program, which may lie where only its builder can go.
+struct Shared {
+    server: StandIn,
+    place: Place,
+    program: PathBuf,
+}
+
+impl Shared {
+    /// With a repository of root's.
+    fn new() -> Self {
+        assert!(rustix::process::geteuid().is_root(), "only root can be two users: run this test as root");
+        let server = StandIn::sample();
+        let place = Place::initialised(&server.url());
+        fs::set_permissions(place.beside("."), Permissions::from_mode(0o755)).unwrap();
+        let program = place.beside("qdrant-backup");
+        // By another process: what this one has open for writing while another test starts a program cannot be started itself.
+        let copied = Command::new("cp").arg(self::program("qdrant-backup")).arg(&program).status();
+        assert!(copied.unwrap().success());
+        Self { server, place, program }
+    }
+
+    /// With a repository of nobody's.
+    fn nobodys() -> Self {
+        let shared = Self::new();
+        give(&shared.place.path());
+        shared
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let named = self.place.command(arguments);
+        let mut command = Command::new(&self.program);
+        command.args(named.get_args()).env_clear();
+        command.envs(named.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    }
+
+    fn root(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&mut self.command(arguments))
+    }
+
+    fn nobody(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).uid(NOBODY).gid(NOBODY).current_dir("/"))
+    }
+
+    /// Fails the test unless everything in the backup directory is nobody's.
+    #[track_caller]
+    fn all_is_nobodys(&self, after: &str) {
+        let mut found = vec![self.place.path()];
+        while let Some(path) = found.pop() {
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            assert_eq!(metadata.uid(), NOBODY, "{} after {after}", path.display());
+            if metadata.is_dir() {
+                found.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+    }
+}
+
+/// Gives nobody all that is at `path`.
+fn give(path: &Path) {
+    lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    let metadata = fs::symlink_metadata(path).unwrap();
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path());
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn what_root_runs_in_somebody_elses_directory_is_done_as_them() {
+    let shared = Shared::nobodys();
+    shared.place.configure("qdrant:\n  retries: 0\nretention:\n  keep_last: 9\n");
+    let ran = shared.root(&["run"]).success();
+    ran.says(&["INFO", "Running as nobody, the owner of", &shown(&shared.place.path())]);
+    shared.all_is_nobodys("run");
+    let id = shared.place.backups("minilm_general")[0].manifest.backup_id.to_string();
+    let file = shared.place.beside("import.snapshot");
+    shared.root(&["export", "-c", "empty", "-o", &shown(&file)]).success();
+    chown(&file, Some(NOBODY), None).unwrap();
+    let file = shown(&file);
+    let to = StandIn::sample();
+    let url = to.url();
+    for arguments in [
+        vec!["init"],
+        vec!["backup"],
+        vec!["verify"],
+        vec!["prune", "--yes"],
+        vec!["hold", &id, "-c", "minilm_general"],
+        vec!["unhold", &id, "-c", "minilm_general"],
+        vec!["import", &file, "-c", "other"],
+        vec!["restore", "-c", "minilm_general", "--force"],
+        vec!["drill", "--to", &url],
+        vec!["accept-source"],
+        vec!["config", "check"],
+        vec!["export", "-c", "empty", "-o", "-"],
+        vec!["status"],
+        vec!["list"],
+    ] {
+        let ran = shared.root(&arguments);
+        assert!(ran.code.is_some_and(|code| code < 70), "{arguments:?}: {}", ran.stderr);
+        shared.all_is_nobodys(&arguments.join(" "));
+    }
+    // And nothing of it is in their way.
+    shared.nobody(&["run"]).success();
+    shared.nobody(&["verify", "--backup", "all"]).success();
+}
+
+#[test]
+fn a_restore_by_root_leaves_a_safety_backup_that_the_owner_can_read() {
+    let shared = Shared::nobodys();
+    shared.nobody(&["run"]).success();
+    shared.root(&["restore", "-c", "minilm_general", "--force"]).success();
+    assert_eq!(shared.place.backups("minilm_general").len(), 2);
+    shared.nobody(&["verify", "--backup", "all", "-c", "minilm_general"]).success();
+}
+
+#[test]
+fn the_owner_comes_with_all_their_groups_and_the_arguments_as_they_were() {
+    let shared = Shared::nobodys();
+    let heard = shared.place.beside("heard");
+    atomic::write(&heard, 0o666, b"").unwrap();
+    fs::set_permissions(&heard, Permissions::from_mode(0o666)).unwrap();
+    shared.place.configure(&format!(
+        "qdrant:\n  retries: 0\nhooks:\n  on_success: \"id -un; id -G > {}; echo $FOREIGN >> {}\"\n",
+        shown(&heard),
+        shown(&heard)
+    ));
+    let ran = Ran::of(shared.command(&["run", "--json"]).env("FOREIGN", "kept as it is")).success();
+    let groups = Command::new("id").args(["-G", "nobody"]).output().unwrap().stdout;
+    let groups = String::from_utf8(groups).unwrap();
+    assert_eq!(fs::read_to_string(&heard).unwrap(), format!("{groups}kept as it is\n"));
+    assert!(ran.stdout.contains("\"command\": \"run\""), "{}", ran.stdout);
+}
+
+#[test]
+fn a_program_in_roots_home_and_an_owner_without_a_name_are_no_obstacle() {
+    let mut shared = Shared::new();
+    let hidden = shared.place.beside("home");
+    fs::create_dir(&hidden).unwrap();
+    fs::set_permissions(&hidden, Permissions::from_mode(0o700)).unwrap();
+    let program = hidden.join("qdrant-backup");
+    fs::rename(&shared.program, &program).unwrap();
+    shared.program = program;
+    let nameless = 64_321;
+    for path in [shared.place.path(), shared.place.layout().repository_file()] {
+        chown(path, Some(nameless), Some(nameless)).unwrap();
+    }
+    shared.root(&["run"]).success().says(&["INFO", "Running as 64321, the owner of"]);
+    let status = fs::metadata(shared.place.layout().status_file()).unwrap();
+    assert_eq!((status.uid(), status.gid()), (nameless, nameless));
+}
+
+#[test]
+fn root_that_may_not_become_the_owner_is_told_what_to_type() {
+    let shared = Shared::nobodys();
+    let named = shared.command(&["run", "--lock-wait", "1 s"]);
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-setuid", "--inh-caps=-setuid", "--"]).arg(&shared.program);
+    command.args(named.get_args()).env_clear().env("PATH", "/usr/bin:/bin");
+    command.envs(named.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ran = Ran::of(&mut command).code(78);
+    ran.says(&["ERROR", "belongs to nobody", "sudo -u nobody", "run --lock-wait '1 s' --config"]);
+    shared.all_is_nobodys("a refusal");
+}
+
+#[test]
+fn what_the_owner_cannot_use_is_named_with_its_chown_before_it_fails() {
+    let shared = Shared::nobodys();
+    shared.root(&["run"]).success();
+    let collections = shared.place.layout().collections();
+    let (directory, other) = (collections.join("minilm_general"), collections.join("empty"));
+    chown(&directory, Some(0), Some(0)).unwrap();
+    let archive = fs::read_dir(&other).unwrap().map(|entry| entry.unwrap().path());
+    let archive = archive.into_iter().find(|path| path.extension().is_some_and(|end| end == "gz")).unwrap();
+    chown(&archive, Some(0), Some(0)).unwrap();
+    for check in [shared.root(&["config", "check"]), shared.nobody(&["config", "check"])] {
+        let check = check.code(78);
+        let fails = |parts: &[&str]| {
+            check.stdout.lines().any(|line| {
+                line.starts_with("FAIL  write access") && parts.iter().all(|part| line.contains(part))
+            })
+        };
+        let mends = format!("chown -R nobody:nogroup {}", shown(&directory));
+        assert!(fails(&["belongs to root", &mends]), "{}", check.stdout);
+        assert!(fails(&[&shown(&archive), &format!("chown -R nobody:nogroup {}", shown(&other))]));
+    }
+    let ran = shared.root(&["run"]);
+    assert_ne!(ran.code, Some(0));
+    let mends = format!("chown -R nobody:nogroup {}", shown(&directory));
+    ran.says(&["WARN", &mends]).says(&["minilm_general", "ermission denied", &mends]);
+    let failure =
+        shared.place.status().collections.into_iter().find_map(|(name, status)| {
+            (name.as_str() == "minilm_general").then_some(status.failure).flatten()
+        });
+    assert!(failure.expect("a failure").message.contains(&mends));
+    // What is to be typed helps.
+    for path in [&directory, &other] {
+        give(path);
+    }
+    shared.root(&["config", "check"]).success();
+    shared.root(&["run"]).success();
+}
+
+#[test]
+fn a_key_that_the_owner_may_not_read_says_by_whom_it_must_be() {
+    let shared = Shared::nobodys();
+    let key = shared.place.beside("key");
+    atomic::write(&key, 0o600, b"s3cret\n").unwrap();
+    let ran = shared.root(&["run", "--api-key-file", &shown(&key)]).code(78);
+    ran.says(&["ERROR", &shown(&key), "belongs to root", "readable by nobody", "chgrp nogroup"])
+        .never_says("s3cret");
+    // What is to be typed helps.
+    chown(&key, None, Some(NOBODY)).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+    shared.root(&["run", "--api-key-file", &shown(&key)]).success();
+}
+
+#[test]
+fn root_goes_by_no_file_that_others_may_change() {
+    let shared = Shared::new();
+    let (config, heard) = (shared.place.beside("backup.yaml"), shared.place.beside("heard"));
+    let hook = shared.place.beside("hook");
+    atomic::write(&hook, 0o755, format!("#!/bin/sh\necho heard > {}\n", shown(&heard)).as_bytes()).unwrap();
+    shared.place.configure(&format!("qdrant:\n  retries: 0\nhooks:\n  on_success: {}\n", shown(&hook)));
+    let env = shared.place.beside("env");
+    let key = shared.place.beside("key");
+    for path in [&env, &key] {
+        atomic::write(path, 0o600, if *path == key { b"key" } else { b"" }).unwrap();
+    }
+    let (named_env, named_key) = (shown(&env), shown(&key));
+    let options = ["--env-file", &named_env, "--api-key-file", &named_key];
+    let run = |command: &[&str]| shared.root(&[command, &options[..]].concat());
+    for path in [&config, &hook, &env, &key] {
+        let mode = fs::metadata(path).unwrap().permissions();
+        for others in [0o020, 0o002] {
+            fs::set_permissions(path, Permissions::from_mode(mode.mode() | others)).unwrap();
+            for command in ["run", "backup", "prune", "verify"] {
+                run(&[command]).code(78).says(&["ERROR", &format!("chmod go-w {}", shown(path))]);
+            }
+            let check = run(&["config", "check"]).code(78);
+            assert!(check.stdout.contains(&format!("chmod go-w {}", shown(path))), "{}", check.stdout);
+        }
+        fs::set_permissions(path, mode).unwrap();
+        chown(path, Some(NOBODY), None).unwrap();
+        run(&["run"]).code(78).says(&["ERROR", "belongs to nobody", &format!("chown root {}", shown(path))]);
+        chown(path, Some(0), None).unwrap();
+    }
+    // Whoever may change the directory may put another file there.
+    fs::set_permissions(shared.place.beside("."), Permissions::from_mode(0o777)).unwrap();
+    run(&["run"]).code(78).says(&["ERROR", "chmod go-w"]);
+    fs::set_permissions(shared.place.beside("."), Permissions::from_mode(0o755)).unwrap();
+    assert!(!heard.exists());
+    run(&["run"]).success();
+    assert!(heard.exists());
+    // Others are told, and may do it: it is done with their rights.
+    give(&shared.place.path());
+    fs::set_permissions(&config, Permissions::from_mode(0o666)).unwrap();
+    let check = shared.nobody(&["config", "check"]);
+    assert!(check.stdout.lines().any(|line| line.starts_with("warn  files") && line.contains("chmod go-w")));
+    // Also where root would become somebody: the file says whom.
+    shared.root(&["run"]).code(78).says(&["ERROR", "chmod go-w"]);
+}
+
+#[test]
+fn a_lock_that_is_a_link_or_a_pipe_is_refused_and_what_it_leads_to_is_left_alone() {
+    let shared = Shared::new();
+    shared.root(&["run"]).success();
+    let (victim, absent) = (shared.place.beside("victim"), shared.place.beside("absent"));
+    atomic::write(&victim, 0o600, b"precious").unwrap();
+    let layout = shared.place.layout();
+    let commands: [(PathBuf, &[&str]); 3] = [
+        (layout.lock_file(), &["backup"]),
+        (layout.readers_file(), &["export", "-c", "empty", "-o", "-"]),
+        (layout.readers_file(), &["hold", "2025-07-15-14-30-00", "-c", "empty"]),
+    ];
+    for (path, arguments) in commands {
+        let plants: [&dyn Fn(); 4] = [
+            &|| symlink(&victim, &path).unwrap(),
+            &|| symlink(&absent, &path).unwrap(),
+            &|| fs::hard_link(&victim, &path).unwrap(),
+            &|| mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap(),
+        ];
+        for plant in plants {
+            drop(fs::remove_file(&path));
+            plant();
+            let named = shared.command(arguments);
+            let mut command = Command::new("timeout");
+            command.arg("20").arg(&shared.program).args(named.get_args()).env_clear();
+            command.envs(named.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            let ran = Ran::of(&mut command);
+            assert!(ran.code.is_some_and(|code| code != 0 && code != 124), "{:?} {}", ran.code, ran.stderr);
+            ran.says(&["ERROR", &shown(&path)]);
+            assert_eq!(fs::read(&victim).unwrap(), b"precious");
+            assert!(!absent.exists());
+        }
+        fs::remove_file(&path).unwrap();
+        drop(shared.root(arguments));
+    }
+    // Who waits says so in a file of its own.
+    symlink(&absent, layout.waiting_file()).unwrap();
+    drop(shared.root(&["backup", "--lock-wait", "1s"]));
+    assert!(!absent.exists());
+}
+
+#[test]
+fn who_may_read_the_directory_cannot_hold_its_locks() {
+    let shared = Shared::new();
+    shared.root(&["run"]).success();
+    let layout = shared.place.layout();
+    let locks = [layout.lock_file(), layout.readers_file()];
+    // As older versions left them.
+    for path in &locks {
+        drop(shared.root(&["export", "-c", "empty", "-o", "-"]));
+        fs::set_permissions(path, Permissions::from_mode(0o640)).unwrap();
+    }
+    shared.root(&["run"]).success();
+    shared.root(&["export", "-c", "empty", "-o", "-"]).success();
+    for path in &locks {
+        assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_collections_directory_is_no_link_of_a_strangers() {
+    let shared = Shared::new();
+    shared.root(&["run"]).success();
+    let directory = shared.place.layout().collections().join("minilm_general");
+    let elsewhere = shared.place.beside("elsewhere");
+    fs::rename(&directory, &elsewhere).unwrap();
+    symlink(&elsewhere, &directory).unwrap();
+    let before = || fs::read_dir(&elsewhere).unwrap().count();
+    let count = before();
+    let exporter = || {
+        let mut command = Command::new(program("qdrant-backup-exporter"));
+        command.args(["--once", "--backup-dir"]).arg(shared.place.path()).env_clear();
+        Ran::of(&mut command)
+    };
+    let strangers: [&dyn Fn(u32); 2] = [&|uid| lchown(&directory, Some(uid), None).unwrap(), &|uid| {
+        chown(&elsewhere, Some(uid), None).unwrap()
+    }];
+    for give_to in strangers {
+        give_to(NOBODY);
+        let ran = shared.root(&["backup"]).code(3);
+        ran.says(&["ERROR", "minilm_general", "belongs to user 65534", "not followed"]);
+        assert_eq!(before(), count);
+        assert!(shared.place.catalog().unreadable.iter().any(|one| one.path == directory));
+        let look = exporter();
+        assert!(look.stdout.contains("\nqdrant_backup_unreadable_files 1\n"), "{}", look.stdout);
+        assert!(!look.stdout.contains("backups{collection=\"minilm_general\"} 1"), "{}", look.stdout);
+        give_to(0);
+        assert!(exporter().stdout.contains("\nqdrant_backup_unreadable_files 0\n"));
+    }
+    shared.root(&["backup"]).success();
+    assert!(before() > count, "a link of root's own is followed");
+}
+
+#[test]
+fn setup_gives_away_only_what_it_has_made() {
+    let shared = Shared::new();
+    let url = shared.server.url();
+    let backups = shared.place.beside("theirs");
+    let marker = backups.join("repository.json");
+    let victim = shared.place.beside("victim");
+    let genuine = fs::read(shared.place.layout().repository_file()).unwrap();
+    let config = shared.place.beside("setup.yaml");
+    let setup = || {
+        let mut command = Command::new(&shared.program);
+        command.args(["setup", "--yes", "--no-trial", "--force", "--user", "nobody", "--url", &url]);
+        command.arg("--backup-path").arg(&backups).arg("--config").arg(&config).env_clear();
+        Ran::of(&mut command)
+    };
+    let plants: [&dyn Fn(); 3] = [
+        &|| symlink(&victim, &marker).unwrap(),
+        &|| fs::hard_link(&victim, &marker).unwrap(),
+        // What is no repository.json: somebody has moved another file of root's to its name.
+        &|| atomic::write(&marker, 0o600, b"root:secret").unwrap(),
+    ];
+    for plant in plants {
+        fs::create_dir(&backups).unwrap();
+        chown(&backups, Some(NOBODY), Some(NOBODY)).unwrap();
+        atomic::write(&victim, 0o600, &genuine).unwrap();
+        plant();
+        let ran = setup();
+        assert_ne!(ran.code, Some(0), "{}", ran.stderr);
+        ran.says(&["ERROR", &shown(&marker)]);
+        assert_eq!(fs::metadata(&victim).unwrap().uid(), 0);
+        assert_eq!(fs::symlink_metadata(&marker).unwrap().uid(), 0);
+        fs::remove_dir_all(&backups).unwrap();
+    }
+    // In a directory that is theirs already, root makes nothing.
+    fs::create_dir(&backups).unwrap();
+    chown(&backups, Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::set_permissions(&backups, Permissions::from_mode(0o2750)).unwrap();
+    setup().success();
+    for path in [&backups, &marker] {
+        assert_eq!(fs::metadata(path).unwrap().uid(), NOBODY, "{}", path.display());
+    }
+    fs::remove_dir_all(&backups).unwrap();
+    setup().success();
+    for path in [&backups, &marker] {
+        assert_eq!(fs::metadata(path).unwrap().uid(), NOBODY, "{}", path.display());
+    }
+    assert_eq!(fs::metadata(&backups).unwrap().mode() & 0o7777, 0o2750);
+}
