@@ -198,7 +198,8 @@ pub struct OperationStatus {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CollectionStatus {
-    /// Whether the last completed unfiltered backup run saw it on the server; unknown before one.
+    /// Whether it is on the server. That it is there is noted by every backup run that sees it and is to back it up, however
+    /// that ends; that it is gone, only by one that looked at all collections to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_server: Option<bool>,
     /// When a backup of it was last begun.

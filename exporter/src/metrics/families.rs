@@ -37,6 +37,8 @@ pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricF
     }
     let skipped = observation.last_skipped.as_ref();
     sheet.add_if(&table::LAST_SKIPPED, &[], skipped.map(|skipped| time(skipped.skipped_at)));
+    let refused = observation.last_refused.as_ref();
+    sheet.add_if(&table::LAST_REFUSED, &[], refused.map(|refused| time(refused.refused_at)));
     directory(&mut sheet, observation);
     if let Some(storage) = &observation.storage.value {
         sheet.add(&table::STORAGE_AVAIL, &[], count(storage.avail_bytes));

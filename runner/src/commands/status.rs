@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
+use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::Status;
 use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{CollectionName, Layout, json_file};
 use serde::Serialize;
 
 use super::{Refusal, place};
@@ -41,6 +42,8 @@ struct Judged {
 #[derive(Serialize)]
 struct Answer<'a> {
     verdict: &'a str,
+    /// A start that was refused, where no backup has succeeded since.
+    last_refused: Option<&'a LastRefused>,
     schedule_interval_seconds: Option<f64>,
     collections: &'a [Judged],
     status: Option<&'a Status>,
@@ -59,21 +62,42 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
     let judged = judge(&catalog, status.as_ref(), settings, interval, now);
     let verdict = verdict(&judged, status.as_ref(), interval);
+    let refused = refused_since(&layout, status.as_ref());
     let text = if args.json {
         let answer = Answer {
             verdict: &verdict,
+            last_refused: refused.as_ref(),
             schedule_interval_seconds: interval.map(|interval| interval.as_secs_f64()),
             collections: &judged,
             status: status.as_ref(),
         };
         serde_json::to_string_pretty(&answer).map_err(Refusal::failed)?
     } else {
-        render(&verdict, &judged, status.as_ref(), now)
+        let refusal = refused.as_ref().map(|refused| refusal(refused, now)).unwrap_or_default();
+        render(&format!("{verdict}{refusal}"), &judged, status.as_ref(), now)
     };
     output::print(&text).map_err(Refusal::failed)?;
     let never = judged.is_empty() && !had_nothing_to_do(status.as_ref());
     let too_old = judged.iter().any(|collection| collection.too_old == Some(true));
     Ok(if too_old || never { Exit::TooOld } else { Exit::Success })
+}
+
+/// The last refused start, unless a backup has succeeded since. What cannot be read is the exporter's to say.
+fn refused_since(layout: &Layout, status: Option<&Status>) -> Option<LastRefused> {
+    let refused: LastRefused = json_file::read(&layout.last_refused_file()).ok()?;
+    let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
+    let success = backup.and_then(|backup| backup.last_success_at);
+    success.is_none_or(|success| success < refused.refused_at).then_some(refused)
+}
+
+fn refusal(refused: &LastRefused, now: DateTime<Utc>) -> String {
+    format!(
+        "\nNOT STARTED: `{}` was refused {} ago ({}), and no backup has succeeded since: {}",
+        one_line(&refused.command),
+        output::age(refused.refused_at, now),
+        output::time(refused.refused_at),
+        one_line(&refused.reason)
+    )
 }
 
 fn judge(

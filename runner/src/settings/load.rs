@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::config_file::{ConfigFile, LogFormat, LogLevel};
 
 use super::backup::BackupSettings;
@@ -63,6 +64,8 @@ pub struct Settings {
 pub struct SettingsError {
     /// One line each, with the place it is about. Never empty, never a secret.
     pub problems: Vec<String>,
+    /// Where backups and status would have been, as far as the settings tell all the same.
+    pub layout: Layout,
 }
 
 impl SettingsError {
@@ -106,6 +109,7 @@ impl Settings {
         let mut warnings = Vec::new();
         read_env_file(&mut layers, opts.env_file.as_deref(), &mut warnings);
         layers.config_path = Some(path.to_owned());
+        layers.config_text = Some(text.to_owned());
         let config = ConfigFile::parse(path, text).unwrap_or_else(|invalid| {
             layers.problems.extend(invalid.problems.iter().map(ToString::to_string));
             *invalid.readable
@@ -125,7 +129,7 @@ impl Settings {
         let retention = RetentionSettings::choose(&mut layers, config);
         let verify = VerifySettings::choose(&mut layers, config);
         let restore = RestoreSettings::choose(&mut layers, opts, config, &mut warnings);
-        let drill = DrillSettings::choose(&mut layers, config, timezone.value, &mut warnings);
+        let drill = DrillSettings::choose(&mut layers, config, timezone.value, opts, &mut warnings);
         let run = RunSettings::choose(&mut layers, config);
         let hooks = HooksSettings::choose(&mut layers, config);
         let log_level = layers.choose_or(
@@ -162,7 +166,12 @@ impl Settings {
                 only_now,
                 warnings,
             }),
-            Some(_) | None => Err(SettingsError { problems: layers.problems }),
+            Some(_) | None => {
+                let problems = std::mem::take(&mut layers.problems);
+                let config = layers.config_text.as_deref().map(ConfigFile::readable_sections);
+                let place = BackupSettings::choose(&mut layers, opts, &config.unwrap_or_default());
+                Err(SettingsError { problems, layout: Layout::new(place.path.value, place.state_dir.value) })
+            }
         }
     }
 }

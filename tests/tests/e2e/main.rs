@@ -36,6 +36,7 @@ mod options;
 mod pages;
 mod prune;
 mod recovery;
+mod refused;
 mod restore;
 mod resume;
 mod run;

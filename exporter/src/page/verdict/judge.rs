@@ -244,6 +244,22 @@ impl Judge {
         }
     }
 
+    /// A start that was refused leaves no other trace, so it is looked for also where nothing ever ran.
+    pub(super) fn refused(&mut self, observation: &Observation, status: Option<&Status>) {
+        let Some(refused) = &observation.last_refused else { return };
+        let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
+        let success = backup.and_then(|backup| backup.last_success_at);
+        if success.is_none_or(|success| success < refused.refused_at) {
+            let text = format!(
+                "A start ({}) was refused {}, and no backup has succeeded since: {}",
+                shortened(&refused.command, 40),
+                words::ago(refused.refused_at, self.now),
+                shortened(&refused.reason, 300)
+            );
+            self.find(Severity::Warning, Kind::StartRefused, text);
+        }
+    }
+
     fn operation(&mut self, operation: &Operation, history: &OperationStatus, status: &Status) {
         let Some(outcome) = history.last_outcome.as_ref().filter(|outcome| **outcome != Outcome::Success)
         else {

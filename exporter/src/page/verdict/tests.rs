@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, Status};
@@ -85,6 +86,7 @@ impl Scene {
             taken_at: now(),
             status: part(None, None),
             last_skipped: None,
+            last_refused: None,
             directory: part(None, None),
             storage: part(Some(Storage { avail_bytes: 1 << 30, size_bytes: 1 << 31 }), None),
             problems: Vec::new(),
@@ -292,6 +294,26 @@ fn skipped() {
     let at = now() - TimeDelta::hours(3);
     scene.observation.last_skipped = Some(Arc::new(LastSkipped::new(at, "backup", None)));
     assert_eq!(scene.verdict().severity, Severity::Fine, "a success has followed");
+}
+
+#[test]
+fn a_refused_start_is_told_with_its_reason_until_a_backup_succeeds() {
+    let refused = |ago| Some(Arc::new(LastRefused::new(now() - ago, "run", "cannot use the API key file")));
+    let mut scene = Scene::healthy();
+    scene.observation.last_refused = refused(TimeDelta::hours(1));
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Warning,
+        "A start (run) was refused 60 min ago, and no backup has succeeded since: cannot use the API key file",
+        &[Kind::StartRefused],
+    );
+    let mut scene = Scene::healthy();
+    scene.observation.last_refused = refused(TimeDelta::hours(3));
+    assert_eq!(scene.verdict().severity, Severity::Fine, "a success has followed");
+    let mut scene = Scene::healthy();
+    scene.observation.last_refused = refused(TimeDelta::hours(3));
+    scene.status.operations.clear();
+    assert!(kinds(&scene.verdict()).contains(&Kind::StartRefused), "nothing ever ran");
 }
 
 #[test]
