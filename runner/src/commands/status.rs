@@ -7,9 +7,9 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::status::Status;
+use qdrant_backup_shared::status::{OperationStatus, Status};
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Layout, json_file};
+use qdrant_backup_shared::{CollectionName, Failure, Layout, json_file};
 use serde::Serialize;
 
 use super::{Refusal, place};
@@ -259,6 +259,12 @@ fn note(collection: &Judged) -> String {
     notes.join("; ")
 }
 
+/// The line that says why an operation last failed, if it did.
+fn why(operation: &OperationStatus) -> String {
+    let line = |failure: &Failure| format!("  {}: {}\n", failure.kind, one_line(&failure.message));
+    operation.failure.as_ref().map(line).unwrap_or_default()
+}
+
 fn runs(status: &Status, now: DateTime<Utc>) -> String {
     let mut text = String::new();
     if let Some(current) = &status.current_run {
@@ -274,8 +280,6 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
     }
     if let Some(operation) = status.operations.get(&Operation::Backup) {
         let last = status.last_run.as_ref();
-        let ended =
-            last.and_then(|run| run.operations.iter().find(|part| part.operation == Operation::Backup));
         if let (Some(outcome), Some(attempt)) = (&operation.last_outcome, operation.last_attempt_at) {
             let duration = operation.last_duration_seconds.unwrap_or_default();
             text.push_str(&format!("\nLast run: {outcome}, {}, took {duration:.1} s", output::time(attempt)));
@@ -284,11 +288,19 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
             }
             text.push('\n');
         }
-        if let Some(failure) = ended.and_then(|part| part.failure.as_ref()) {
-            text.push_str(&format!("  {}: {}\n", failure.kind, one_line(&failure.message)));
-        }
+        text.push_str(&why(operation));
         for warning in last.iter().flat_map(|run| &run.warnings) {
             text.push_str(&format!("  warning: {}\n", one_line(warning)));
+        }
+    }
+    for (name, operation) in status.operations.iter().filter(|(name, _)| **name != Operation::Backup) {
+        let bad = operation.last_outcome.as_ref().filter(|outcome| **outcome != Outcome::Success);
+        if let (Some(outcome), Some(attempt)) = (bad, operation.last_attempt_at) {
+            text.push_str(&format!(
+                "\nLast {name}: {outcome}, {}\n{}",
+                output::time(attempt),
+                why(operation)
+            ));
         }
     }
     for snapshot in &status.undeleted_snapshots {

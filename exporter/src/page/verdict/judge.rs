@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::status::{OperationStatus, Status};
+use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::text::shortened;
 
 use super::super::report::CollectionReport;
@@ -266,7 +266,12 @@ impl Judge {
             return;
         };
         let failed: Vec<_> = if *operation == Operation::Backup {
-            status.collections.iter().filter_map(|(name, of)| Some((name, of.failure.as_ref()?))).collect()
+            // What failed in an earlier run says nothing about this one.
+            let earlier = |of: &CollectionStatus| {
+                of.last_attempt_at.zip(history.last_attempt_at).is_some_and(|(its, last)| its < last)
+            };
+            let collections = status.collections.iter().filter(|(_, of)| !earlier(of));
+            collections.filter_map(|(name, of)| Some((name, of.failure.as_ref()?))).collect()
         } else {
             Vec::new()
         };
@@ -280,8 +285,11 @@ impl Judge {
                 shortened(&failure.message, 200)
             );
         }
+        if let Some(failure) = history.failure.as_ref().filter(|_| failed.is_empty()) {
+            text.push_str(&format!(": {}", shortened(&failure.message, 300)));
+        }
         let kinds: Vec<String> = history.failures.keys().map(ToString::to_string).collect();
-        if failed.is_empty() && !kinds.is_empty() {
+        if failed.is_empty() && history.failure.is_none() && !kinds.is_empty() {
             text.push_str(&format!(" ({})", shortened(&kinds.join(", "), 200)));
         }
         // A restore that was tried by hand and failed says nothing about the backups.

@@ -212,6 +212,28 @@ fn never_succeeded() {
 }
 
 #[test]
+fn a_run_that_failed_as_a_whole_is_told_with_its_message_and_not_with_what_failed_before() {
+    let mut scene = Scene::healthy();
+    scene.backup().last_outcome = Some(Outcome::Failed);
+    scene.backup().last_attempt_at = Some(now() - TimeDelta::hours(1));
+    let failure = Failure {
+        kind: FailureKind::Unreachable,
+        message: "cannot reach Qdrant at http://q:6333".to_owned(),
+    };
+    scene.backup().failures = BTreeMap::from([(failure.kind.clone(), 1)]);
+    scene.backup().failure = Some(failure);
+    let b = scene.status.collections.get_mut(&name("b")).unwrap();
+    b.last_attempt_at = Some(now() - TimeDelta::days(1));
+    b.failure = Some(Failure { kind: FailureKind::Stalled, message: "last night's".to_owned() });
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Warning,
+        "The last run (backup) ended as failed: cannot reach Qdrant at http://q:6333",
+        &[Kind::RunFailed],
+    );
+}
+
+#[test]
 fn too_old_by_the_schedule() {
     let mut scene = Scene::healthy();
     scene.backup().schedule_interval_seconds = Some(3600.0);
