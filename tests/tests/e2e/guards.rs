@@ -179,6 +179,8 @@ fn globs_that_choose_nothing_fail() {
         .code(1)
         .says(&["ERROR: Backup failed", "backup.include and backup.exclude select none of the 1"]);
 
+    let checked = scene.place.run(&["config", "check"]).code(78).stdout;
+    assert!(checked.contains("FAIL  access") && checked.contains("select none of the 1"), "{checked}");
     assert_eq!(scene.place.stored(), Vec::<String>::new());
     assert_eq!(scene.operation().failures.into_iter().collect::<Vec<_>>(), [(FailureKind::NoCollection, 1)]);
     assert_eq!(scene.creations(), 0);

@@ -314,7 +314,6 @@ fn damage_that_is_not_to_the_snapshot_keeps_nobody_from_it_and_is_told_by_who_lo
     place.run(&["verify", "--collection", "minilm_general"]).code(4).says(&["archive_checksum"]);
 }
 
-/// A corrupt newest backup of two, by what the archive is stored as and at which part of it a byte is another one.
 #[test]
 fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_restore_instead() {
     for compression in ["gzip", "zstd", "none"] {
