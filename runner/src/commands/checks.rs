@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::schedule::meaning;
 use super::{Refusal, client, place};
+use crate::backup::source_changed;
 use crate::clock::Clock;
 use crate::entry::{CRON, cron_runs, is_started_by};
 use crate::file_system::examine;
@@ -275,6 +276,22 @@ pub async fn server(settings: &Settings) -> Server {
         }
         Err(error) => Server { checks: vec![found, Check::of("access", Err(error))], selected: Vec::new() },
     }
+}
+
+/// Whether this is the server whose backups are in the directory. Nothing where that is as it should be, or cannot be told.
+pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Option<Check> {
+    let known = place::open(&place::layout(settings)).ok()?.known_peer_ids;
+    let client = client(settings, CancellationToken::new()).ok()?;
+    let cluster = client.collection_cluster(selected.first()?).await.ok()?;
+    source_changed(&known, &cluster.peer_ids().collect()).then(|| {
+        Check::doubtful(
+            "same server",
+            format!(
+                "the backups in {} came from another server, or its storage is new: nothing is pruned until `qdrant-backup accept-source` says that this is right",
+                settings.backup.path.display()
+            ),
+        )
+    })
 }
 
 #[cfg(test)]

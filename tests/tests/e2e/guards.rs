@@ -60,6 +60,8 @@ fn another_server_is_backed_up_and_called_another_until_it_is_accepted() {
     let scene = Scene::new();
     scene.backup().success().never_says("accept-source");
     scene.server.set_peer_id(42);
+    let checked = scene.place.run(&["config", "check"]).success().stdout;
+    assert!(checked.contains("warn  same server") && checked.contains("accept-source"), "{checked}");
 
     for backups in [2, 3] {
         scene.backup().success().says(&[
