@@ -99,6 +99,55 @@ pub enum Command {
     Config(ConfigCommand),
 }
 
+impl Command {
+    /// The name of a command that writes: one that is refused is noted for monitoring.
+    pub fn writes(&self) -> Option<&'static str> {
+        match self {
+            Self::Backup(_) => Some("backup"),
+            Self::Run(_) => Some("run"),
+            Self::Verify(_) => Some("verify"),
+            Self::Drill(_) => Some("drill"),
+            Self::Import(_) => Some("import"),
+            Self::Prune(prune) => (!prune.dry_run).then_some("prune"),
+            Self::Restore(restore) => (!restore.dry_run && restore.into.is_none()).then_some("restore"),
+            Self::AcceptSource => Some("accept-source"),
+            Self::Setup(_)
+            | Self::Init
+            | Self::Hold(_)
+            | Self::Unhold(_)
+            | Self::Export(_)
+            | Self::List(_)
+            | Self::Status(_)
+            | Self::Schedule(_)
+            | Self::Config(_) => None,
+        }
+    }
+
+    /// Whether it asks a server, so that it needs the key. What only looks at stored backups is for everybody who may read
+    /// them.
+    fn needs_key(&self) -> bool {
+        match self {
+            Self::Prune(prune) => prune.server_leftovers || prune.retire.is_some(),
+            Self::Restore(restore) => restore.into.is_none(),
+            Self::Init
+            | Self::Hold(_)
+            | Self::Unhold(_)
+            | Self::Import(_)
+            | Self::Verify(_)
+            | Self::Export(_)
+            | Self::List(_)
+            | Self::Status(_) => false,
+            Self::Setup(_)
+            | Self::Backup(_)
+            | Self::Drill(_)
+            | Self::Run(_)
+            | Self::AcceptSource
+            | Self::Schedule(_)
+            | Self::Config(_) => true,
+        }
+    }
+}
+
 /// Options of `setup`. Where to write is `--config`.
 #[derive(Args)]
 pub struct SetupArgs {
@@ -537,6 +586,7 @@ impl Cli {
             state_dir: global.state_dir.clone(),
             log_level: global.log_level.clone(),
             log_format: global.log_format.clone(),
+            no_keys: !self.command.needs_key(),
             ..Opts::default()
         };
         if let Command::Run(run) = &self.command {

@@ -288,14 +288,13 @@ impl Session {
 
     fn conclude(&mut self) -> RunReport {
         self.finished = true;
-        let outcomes = self.operations.iter().map(|operation| operation.outcome.clone());
         let report = RunReport {
             run_id: self.run_id.clone(),
             command: self.command.to_owned(),
             started_at: self.started_at,
             completed_at: self.now(),
             duration_seconds: self.begun.elapsed().as_secs_f64(),
-            outcome: outcomes.reduce(Outcome::and).unwrap_or(Outcome::Success),
+            outcome: overall(self.command, &self.operations),
             operations: self.operations.clone(),
             warnings: self.warnings.lines(),
         };
@@ -364,6 +363,21 @@ impl Drop for Session {
             self.end(begun, Vec::new(), Some(Failure { kind: FailureKind::Internal, message }), None);
         }
         self.conclude();
+    }
+}
+
+/// How `operations` of `command` ended all together. What was asked for decides: where no collection was backed up, or none
+/// restored, nothing that came before or after makes it half a success.
+pub fn overall<'a>(command: &str, operations: impl IntoIterator<Item = &'a OperationReport>) -> Outcome {
+    let asked = if command == "restore" { Operation::Restore } else { Operation::Backup };
+    let mut failed = false;
+    let outcomes = operations.into_iter().map(|operation| {
+        failed |= operation.operation == asked && operation.outcome == Outcome::Failed;
+        operation.outcome.clone()
+    });
+    match outcomes.reduce(Outcome::and).unwrap_or(Outcome::Success) {
+        Outcome::Partial if failed => Outcome::Failed,
+        all => all,
     }
 }
 

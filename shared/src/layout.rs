@@ -101,6 +101,11 @@ impl Layout {
         self.state.join("last_skipped.json")
     }
 
+    /// The record of the last refused start.
+    pub fn last_refused_file(&self) -> PathBuf {
+        self.state.join("last_refused.json")
+    }
+
     /// The directory of all collections' directories.
     pub fn collections(&self) -> PathBuf {
         self.root.join("collections")

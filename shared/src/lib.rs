@@ -14,6 +14,7 @@ pub mod failure;
 pub mod file_system;
 pub mod hold;
 pub mod json_file;
+pub mod last_refused;
 pub mod last_skipped;
 pub mod layout;
 pub mod links;

@@ -3,6 +3,7 @@
 use schemars::generate::SchemaSettings;
 
 use crate::hold::Hold;
+use crate::last_refused::LastRefused;
 use crate::last_skipped::LastSkipped;
 use crate::manifest::Manifest;
 use crate::repository::Repository;
@@ -15,6 +16,7 @@ use crate::verification::VerificationRecord;
 pub fn all() -> Vec<(&'static str, String)> {
     vec![
         ("hold.schema.json", text::<Hold>()),
+        ("last_refused.schema.json", text::<LastRefused>()),
         ("last_skipped.schema.json", text::<LastSkipped>()),
         ("manifest.schema.json", text::<Manifest>()),
         ("repository.schema.json", text::<Repository>()),

@@ -15,6 +15,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::operation::{Operation, Outcome, Stage};
 use crate::run_report::{CollectionReport, OperationReport, RunReport};
+use crate::text::shortened;
 
 /// The whole status file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,6 +162,9 @@ pub struct PrunedBackup {
     pub backup_id: BackupId,
 }
 
+/// The longest message of a failure in an operation's history, in characters.
+const LONGEST_MESSAGE: usize = 500;
+
 /// One operation's history. Counters only grow, also across runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -189,6 +193,9 @@ pub struct OperationStatus {
     /// How many collections failed in the last run, by kind of failure.
     #[serde(default)]
     pub failures: BTreeMap<FailureKind, u64>,
+    /// Why it last failed: as a whole, or else the first of its collections, with its name. Gone after a success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// The longest gap that its schedule allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_interval_seconds: Option<f64>,
@@ -198,7 +205,8 @@ pub struct OperationStatus {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CollectionStatus {
-    /// Whether the last completed unfiltered backup run saw it on the server; unknown before one.
+    /// Whether it is on the server. That it is there is noted by every backup run that sees it and is to back it up, however
+    /// that ends; that it is gone, only by one that looked at all collections to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_server: Option<bool>,
     /// When a backup of it was last begun.
@@ -280,6 +288,18 @@ impl OperationStatus {
         self.last_duration_seconds = Some(report.duration_seconds);
         self.runs_total += 1;
         self.failures = report.failures();
+        let of_collection = || {
+            report.collections.iter().find_map(|collection| {
+                let Failure { kind, message } = collection.failure.clone()?;
+                Some(Failure { kind, message: format!("{}: {message}", collection.collection) })
+            })
+        };
+        let failed = report.outcome != Outcome::Success;
+        let failure = failed.then(|| report.failure.clone().or_else(of_collection)).flatten();
+        self.failure = failure.map(|Failure { kind, message }| {
+            let message = shortened(&message, LONGEST_MESSAGE);
+            Failure { kind, message }
+        });
         if report.outcome == Outcome::Success {
             // A drill of nothing that can be drilled is no failure, and has proven nothing either.
             if report.operation != Operation::Drill || report.has_proven() {

@@ -50,6 +50,8 @@ fn observed(observation: &Observation) -> Sheet {
     }
     let skipped = observation.last_skipped.as_ref();
     sheet.add_if(&table::LAST_SKIPPED, &[], skipped.map(|skipped| time(skipped.skipped_at)));
+    let refused = observation.last_refused.as_ref();
+    sheet.add_if(&table::LAST_REFUSED, &[], refused.map(|refused| time(refused.refused_at)));
     directory(&mut sheet, observation);
     if let Some(storage) = &observation.storage.value {
         sheet.add(&table::STORAGE_AVAIL, &[], count(storage.avail_bytes));

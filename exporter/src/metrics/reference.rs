@@ -20,7 +20,7 @@ restore. The label `collection` is what Qdrant's own metrics call `id`.
 | the status file is torn, or of a newer version | 0 | 0 for `status` | what is on disk; `unreadable_files` counts the file |
 | the backup directory is missing or unreadable, or no repository and without a backup (a disk that is not mounted) | 0 | 0 for `directory`, and for `status` if its file is not there either | what the status says; nothing about backups, not even that there is none |
 | `repository.json` is missing or unreadable, and there are backups | 0 | 0 for `directory` | everything |
-| a manifest, a verification record, a collection's directory (also a link that leads nowhere) or `last_skipped.json` is unreadable | 1 | 1 | everything else; `unreadable_files` counts it and the log names it once. A backup whose record is unreadable counts neither as good nor as verified |
+| a manifest, a verification record, a collection's directory (also a link that leads nowhere) `last_skipped.json` or `last_refused.json` is unreadable | 1 | 1 | everything else; `unreadable_files` counts it and the log names it once. A backup whose record is unreadable counts neither as good nor as verified |
 | a look fails by a fault of the exporter | 0, but for `storage` | 0 | what that part last saw; the log has the fault once |
 | the disk does not answer in time | 0 | 0 for that part | that part as it was last seen, nothing if it never was |
 

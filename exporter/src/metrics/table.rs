@@ -70,6 +70,8 @@ metrics! {
         "When the run in progress last made progress; it writes that at most every 30 s.";
     LAST_SKIPPED = Gauge "qdrant_backup_last_skipped_timestamp_seconds" []
         "When a run last gave up because another held the lock.";
+    LAST_REFUSED = Gauge "qdrant_backup_last_refused_timestamp_seconds" []
+        "When a command that writes was last refused before it began: settings, key, certificate or directory.";
     SCHEDULE_INTERVAL = Gauge "qdrant_backup_schedule_interval_seconds" ["operation"]
         "The longest gap between two runs that the configured schedule allows.";
     RETENTION = Gauge "qdrant_backup_retention_seconds" []
@@ -78,7 +80,7 @@ metrics! {
         "1 when the server is not the one that these backups came from; nothing is pruned then.";
 
     ON_SERVER = Gauge "qdrant_backup_collection_on_server" ["collection"]
-        "1 when the last completed unfiltered backup run saw the collection on the server, 0 when it was gone.";
+        "1 when the collection is to be backed up and the last backup run that reached the server saw it there, 0 when the last one of all collections found it gone.";
     COLLECTION_LAST_RUN_SUCCESS = Gauge "qdrant_backup_collection_last_run_success" ["collection"]
         "Whether the last attempt to back up this collection succeeded.";
     COLLECTION_LAST_DURATION = Gauge "qdrant_backup_collection_last_duration_seconds" ["collection"]

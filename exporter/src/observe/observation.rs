@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::status::Status;
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
@@ -22,6 +23,8 @@ pub struct Observation {
     pub status: Part<Status>,
     /// The last run that found the lock held, if there was one.
     pub last_skipped: Option<Arc<LastSkipped>>,
+    /// The last command that was refused before it began.
+    pub last_refused: Option<Arc<LastRefused>>,
     /// What is really on disk.
     pub directory: Part<DirectoryView>,
     /// The file system of the backup directory; neither a value nor a problem where it does not say how large it is.

@@ -106,6 +106,7 @@ fn observation(
     let mut problems: Vec<_> = status_problem
         .into_iter()
         .chain(files.and_then(|files| files.last_skipped_problem.as_ref()))
+        .chain(files.and_then(|files| files.last_refused_problem.as_ref()))
         .cloned()
         .collect();
     problems.extend(looked.iter().flat_map(|looked| looked.look.problems.iter().cloned()));
@@ -117,6 +118,7 @@ fn observation(
             status_problem.map(|problem| problem.message.clone()),
         ),
         last_skipped: files.and_then(|files| files.last_skipped.clone()),
+        last_refused: files.and_then(|files| files.last_refused.clone()),
         directory: part(
             directory,
             looked.and_then(|looked| looked.view.clone()),
@@ -144,7 +146,7 @@ mod tests {
     use crate::observe::Problem;
 
     fn nothing(_: DateTime<Utc>) -> StateLook {
-        StateLook { status: None, status_problem: None, last_skipped: None, last_skipped_problem: None }
+        StateLook::default()
     }
 
     #[test]
@@ -258,10 +260,10 @@ mod tests {
         let observer = Observer::with(
             Layout::new("/b", "/b"),
             move |_| StateLook {
-                status: None,
                 status_problem: Some(problem("status.json")),
-                last_skipped: None,
                 last_skipped_problem: Some(problem("last_skipped.json")),
+                last_refused_problem: Some(problem("last_refused.json")),
+                ..StateLook::default()
             },
             move |_| DirectoryLook {
                 view: Some(DirectoryView::default()),
@@ -273,7 +275,7 @@ mod tests {
         .unwrap();
         let seen = observer.observe(DateTime::UNIX_EPOCH, Duration::from_secs(20));
         let paths: Vec<_> = seen.problems.iter().map(|problem| problem.message.as_str()).collect();
-        assert_eq!(paths, ["status.json", "last_skipped.json", "manifest"]);
+        assert_eq!(paths, ["status.json", "last_skipped.json", "last_refused.json", "manifest"]);
         assert_eq!(seen.status.problem.as_deref(), Some("status.json"));
     }
 }

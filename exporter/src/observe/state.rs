@@ -1,4 +1,4 @@
-//! The state directory: the status, and the last run that was skipped.
+//! The state directory: the status, and the last runs that were skipped or refused.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::file_system::room;
 use qdrant_backup_shared::json_file::{self, ReadError};
+use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::{Layout, Status, status_journal};
 
@@ -18,15 +19,18 @@ pub(super) struct State {
     layout: Layout,
     status: Remembered<Status>,
     last_skipped: Remembered<LastSkipped>,
+    last_refused: Remembered<LastRefused>,
 }
 
 /// What one look found. Nothing without a problem means that there is no such file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct StateLook {
     pub status: Option<Arc<Status>>,
     pub status_problem: Option<Problem>,
     pub last_skipped: Option<Arc<LastSkipped>>,
     pub last_skipped_problem: Option<Problem>,
+    pub last_refused: Option<Arc<LastRefused>>,
+    pub last_refused_problem: Option<Problem>,
 }
 
 /// One file, with the journal beside it where it has one, parsed again only when something has changed.
@@ -54,6 +58,7 @@ impl State {
             layout: layout.clone(),
             status: Remembered::new(layout.status_file(), Some(layout.status_journal())),
             last_skipped: Remembered::new(layout.last_skipped_file(), None),
+            last_refused: Remembered::new(layout.last_refused_file(), None),
         }
     }
 
@@ -63,7 +68,16 @@ impl State {
             .look(now, |_| status_journal::read(&self.layout).map(|kept| (kept.status, kept.problem)));
         let (last_skipped, last_skipped_problem) =
             self.last_skipped.look(now, |path| json_file::read(path).map(|value| (value, None)));
-        StateLook { status, status_problem, last_skipped, last_skipped_problem }
+        let (last_refused, last_refused_problem) =
+            self.last_refused.look(now, |path| json_file::read(path).map(|value| (value, None)));
+        StateLook {
+            status,
+            status_problem,
+            last_skipped,
+            last_skipped_problem,
+            last_refused,
+            last_refused_problem,
+        }
     }
 }
 

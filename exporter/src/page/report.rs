@@ -157,6 +157,8 @@ pub struct OperationReport {
     pub last_success_at: Option<DateTime<Utc>>,
     /// How it last ended.
     pub last_outcome: Option<Outcome>,
+    /// Why it last failed; null after a success.
+    pub failure: Option<Failure>,
     /// How often it has ended.
     pub runs_total: u64,
     /// How often in anything but success.
@@ -359,6 +361,7 @@ fn operations(status: &Status) -> Vec<OperationReport> {
             last_attempt_at: history.last_attempt_at,
             last_success_at: history.last_success_at,
             last_outcome: history.last_outcome.clone(),
+            failure: history.failure.clone(),
             runs_total: history.runs_total,
             failures_total: history.failures_total,
             schedule_interval_seconds: history.schedule_interval_seconds,

@@ -1,6 +1,7 @@
 //! The seven situations whose metrics are kept in `tests/golden`.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::operation::{Outcome, Stage};
 use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, ServerSnapshot};
@@ -82,6 +83,8 @@ fn partial_failure() -> Place {
     });
     place.status(&status);
     place.put(&place.layout().last_skipped_file(), &LastSkipped::new(at("15T02:30:00"), "verify", None));
+    let refused = LastRefused::new(at("15T02:40:00"), "run", "cannot use the API key file");
+    place.put(&place.layout().last_refused_file(), &refused);
     place
 }
 

@@ -14,6 +14,7 @@ mod signs;
 mod stages;
 
 pub use error::BackupError;
+pub use guards::source_changed;
 pub use leftovers::{Deletion, delete_ours, unreachable};
 pub use run::{BackupContext, BackupOptions, back_up};
 pub use stages::Stages;

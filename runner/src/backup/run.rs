@@ -161,6 +161,7 @@ impl Run<'_> {
         {
             return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
         }
+        self.note_selected();
         let (selected, absent) = self.select()?;
         self.aliases = client.aliases().await.map_err(request)?;
         // Many proxies do not let this through; then it is unknown.
@@ -223,6 +224,7 @@ impl Run<'_> {
                 }
             }
         });
+        self.forget_unsaved();
         Ok(())
     }
 
@@ -232,12 +234,8 @@ impl Run<'_> {
         if !options.only.is_empty() {
             return Ok(options.only.iter().cloned().partition(|name| self.listed.contains(name)));
         }
-        let selected: Vec<CollectionName> = self
-            .listed
-            .iter()
-            .filter(|name| (options.selects)(name.as_str()) && !is_scratch(name.as_str()))
-            .cloned()
-            .collect();
+        let selected: Vec<CollectionName> =
+            self.listed.iter().filter(|name| self.is_selected(name)).cloned().collect();
         if selected.is_empty() && !self.listed.is_empty() {
             let message = format!(
                 "backup.include and backup.exclude select none of the {} collections on the server, so nothing was backed up",
@@ -246,6 +244,23 @@ impl Run<'_> {
             return Err(Failure { kind: FailureKind::NoCollection, message });
         }
         Ok((selected, Vec::new()))
+    }
+
+    /// Whether the configuration wants `collection` to be backed up.
+    fn is_selected(&self, collection: &CollectionName) -> bool {
+        (self.context.options.selects)(collection.as_str()) && !is_scratch(collection.as_str())
+    }
+
+    /// Notes what is on the server and to be backed up, whichever part of it this run is for and however far it gets: until it
+    /// has a backup it is missing one. What is gone is only noted by a run that looked at everything.
+    fn note_selected(&self) {
+        for collection in self.listed.iter().filter(|name| self.is_selected(name)) {
+            self.session.amend_status(|status| {
+                if !status.retired_collections.contains(collection) {
+                    status.collections.entry(collection.clone()).or_default().on_server = Some(true);
+                }
+            });
+        }
     }
 
     fn absent(&self, collection: CollectionName) -> CollectionReport {
@@ -287,7 +302,11 @@ impl Run<'_> {
             let was_gone = self.session.status(|status| {
                 status.collections.get(&collection).is_some_and(|entry| entry.on_server == Some(false))
             });
-            if !present && !was_gone {
+            let stored = self.session.with(|session| session.catalog().collections.contains_key(&collection))
+                || self.session.status(|status| {
+                    status.collections.get(&collection).is_some_and(|entry| entry.last_success_at.is_some())
+                });
+            if !present && !was_gone && stored {
                 self.session.warn(format!(
                     "collection \"{collection}\" has backups and is no longer on the server; they are kept"
                 ));
@@ -298,6 +317,21 @@ impl Run<'_> {
                 status.collections.entry(collection).or_default().on_server = on_server
             });
         }
+        self.forget_unsaved();
+    }
+
+    /// Takes out of the status what was never backed up and now need not be: it is gone, or left out.
+    fn forget_unsaved(&self) {
+        let stored: BTreeSet<CollectionName> =
+            self.session.with(|session| session.catalog().collections.keys().cloned().collect());
+        self.session.amend_status(|status| {
+            status.collections.retain(|name, entry| {
+                name.is_files()
+                    || entry.on_server == Some(true)
+                    || entry.last_success_at.is_some()
+                    || stored.contains(name)
+            })
+        });
     }
 
     /// Remembers new peers of the same cluster, and whether this is another one.

@@ -111,11 +111,12 @@ pub(super) fn summarize(operation: &OperationReport) {
         operation.collections.iter().filter(|collection| collection.outcome == Outcome::Success).count();
     let stored: u64 =
         operation.collections.iter().filter_map(|collection| collection.stored_size_bytes).sum();
-    let done = format!(
-        "{succeeded} of {total} collections, {} stored, in {:.1} s",
-        HumanBytes(stored),
-        operation.duration_seconds
-    );
+    let took = operation.duration_seconds;
+    let done = if total == 0 && operation.failure.is_some() {
+        format!("nothing was backed up, in {took:.1} s")
+    } else {
+        format!("{succeeded} of {total} collections, {} stored, in {took:.1} s", HumanBytes(stored))
+    };
     let failed: Vec<String> = operation
         .collections
         .iter()

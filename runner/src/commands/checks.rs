@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::schedule::meaning;
 use super::{Refusal, client, place};
 use crate::access;
+use crate::backup::source_changed;
 use crate::clock::Clock;
-use crate::entry::is_started_by;
+use crate::entry::{CRON, cron_runs, is_started_by};
 use crate::file_system::examine;
 use crate::output;
 use crate::own_disk::{OwnDisk, look};
@@ -87,11 +88,11 @@ pub fn place(settings: &Settings) -> Vec<Check> {
     let writable = store::probe(&layout)
         .map(|()| "files can be made there".to_owned())
         .map_err(|error| format!("no file can be made in {root}: {error}"));
-    let room = store::available_bytes(layout.root())
-        .map(|bytes| {
-            bytes.map_or_else(|| "not known".to_owned(), |bytes| format!("{} free", HumanBytes(bytes)))
-        })
-        .map_err(|error| format!("{root}: {error}"));
+    let room = match store::available_bytes(layout.root()) {
+        Ok(None) => Ok("not known".to_owned()),
+        Ok(Some(bytes)) => enough(bytes),
+        Err(error) => Err(format!("{root}: {error}")),
+    };
     let status = layout.status_file();
     let state = AtomicFile::create(&status, 0o600)
         .map(|file| {
@@ -124,6 +125,15 @@ pub fn trust(settings: &Settings) -> Vec<Check> {
         _ => Check::doubtful("files", problem),
     };
     problems.map(check).collect()
+}
+
+/// Whether so much room lets a run begin.
+fn enough(available: u64) -> Result<String, String> {
+    let (free, least) = (HumanBytes(available), HumanBytes(store::RESERVE_BYTES));
+    if available < store::RESERVE_BYTES {
+        return Err(format!("{free} free, and no backup is begun with less than {least}: make room"));
+    }
+    Ok(format!("{free} free"))
 }
 
 /// What the file system of the backup directory is like; nothing where that is not to be tried out.
@@ -204,8 +214,18 @@ pub fn schedule(settings: &Settings, clock: Clock) -> Check {
 pub fn started_by(settings: &Settings) -> Check {
     let what = "started by";
     let found = is_started_by(Path::new("/"));
-    if !found.is_empty() {
-        return Check::of(what, Ok::<_, String>(found.join(" and ")));
+    match found.as_slice() {
+        [] => {}
+        [only] if *only == CRON && !cron_runs(Path::new("/")) => {
+            let text =
+                format!("{CRON}, and no cron is seen at work: install it, or start it, or see that it runs");
+            return Check::doubtful(what, text);
+        }
+        [only] => return Check::of(what, Ok::<_, String>((*only).to_owned())),
+        several => {
+            let text = format!("{}: there are two runs each time; remove one of them", several.join(" and "));
+            return Check::doubtful(what, text);
+        }
     }
     Check::doubtful(
         what,
@@ -263,8 +283,45 @@ pub async fn server(settings: &Settings) -> Server {
             let selects = |name: &CollectionName| settings.backup.selection.selects(name.as_str());
             let selected: Vec<CollectionName> = collections.into_iter().filter(selects).collect();
             let text = format!("may list collections; {} of {count} are selected", selected.len());
-            Server { checks: vec![found, Check::of("access", Ok::<_, String>(text))], selected }
+            let access = match (count, selected.len()) {
+                (0, _) => Check::doubtful("access", "may list collections, and there are none"),
+                (_, 0) => Check::of(
+                    "access",
+                    Err::<String, _>(format!(
+                        "may list collections, and backup.include and backup.exclude select none of the {count}"
+                    )),
+                ),
+                _ => Check::of("access", Ok::<_, String>(text)),
+            };
+            Server { checks: vec![found, access], selected }
         }
         Err(error) => Server { checks: vec![found, Check::of("access", Err(error))], selected: Vec::new() },
+    }
+}
+
+/// Whether this is the server whose backups are in the directory. Nothing where that is as it should be, or cannot be told.
+pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Option<Check> {
+    let known = place::open(&place::layout(settings)).ok()?.known_peer_ids;
+    let client = client(settings, CancellationToken::new()).ok()?;
+    let cluster = client.collection_cluster(selected.first()?).await.ok()?;
+    source_changed(&known, &cluster.peer_ids().collect()).then(|| {
+        Check::doubtful(
+            "same server",
+            format!(
+                "the backups in {} came from another server, or its storage is new: nothing is pruned until `qdrant-backup accept-source` says that this is right",
+                settings.backup.path.display()
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_on_which_no_run_would_begin_is_not_well() {
+        assert!(enough(1 << 10).unwrap_err().contains("1.00 KiB free"));
+        assert!(enough(store::RESERVE_BYTES).is_ok());
     }
 }

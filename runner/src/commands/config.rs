@@ -29,6 +29,7 @@ pub async fn check(settings: &Settings, args: &CheckArgs, clock: Clock) -> Resul
     let selected = server.selected;
     all.extend(checks::names(settings, &selected));
     all.extend(server.checks);
+    all.extend(checks::same_server(settings, &selected).await);
     if args.trial && !checks::any_failed(&all) {
         all.push(trial::of_smallest(settings, &selected, None).await);
     }

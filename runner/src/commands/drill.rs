@@ -114,7 +114,12 @@ pub(super) fn summarize(report: &RunReport) {
     };
     let (passed, unsupported) = (checked(CheckOutcome::Passed), checked(CheckOutcome::Unsupported));
     let not = if unsupported > 0 { format!(", {unsupported} cannot be drilled") } else { String::new() };
-    let done = format!("{passed} of {total} backups passed{not}, in {:.1} s", operation.duration_seconds);
+    let took = operation.duration_seconds;
+    let done = if total == 0 && operation.failure.is_some() {
+        format!("nothing was drilled, in {took:.1} s")
+    } else {
+        format!("{passed} of {total} backups passed{not}, in {took:.1} s")
+    };
     let failures: Vec<String> = operation
         .collections
         .iter()

@@ -15,6 +15,7 @@ mod list;
 mod orphans;
 mod place;
 mod prune;
+mod refused;
 mod restore;
 mod restore_files;
 mod retire;
@@ -108,6 +109,9 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
                 for problem in &error.problems {
                     tracing::error!("{problem}");
                 }
+                if let Some(command) = cli.command.writes() {
+                    refused::note(&error.layout, command, &error.problems.join("; "), clock);
+                }
                 return Exit::Configuration;
             }
         };
@@ -120,6 +124,9 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         }
         run(cli, &settings, environment, clock, &console).unwrap_or_else(|refusal| {
             tracing::error!("{}", one_line(&refusal.message));
+            if let (Exit::Configuration, Some(command)) = (refusal.exit, cli.command.writes()) {
+                refused::note(&place::layout(&settings), command, &refusal.message, clock);
+            }
             refusal.exit
         })
     })

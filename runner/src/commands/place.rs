@@ -10,7 +10,7 @@ use qdrant_backup_shared::lock_holder::LockHolder;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{Layout, Repository, atomic, json_file, links};
 
-use super::Refusal;
+use super::{Refusal, refused};
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::lock::{Lock, LockError};
@@ -152,6 +152,20 @@ pub struct Held {
 /// # Errors
 /// With exit code 78 when the directory is no repository, 75 when another run holds the lock.
 pub async fn enter(
+    settings: &Settings,
+    command: &'static str,
+    clock: Clock,
+    signals: &Signals,
+) -> Result<Held, Refusal> {
+    let entered = enter_unless_refused(settings, command, clock, signals).await;
+    // What must be set up differently is noted by whoever called this.
+    if let Err(Refusal { exit: Exit::Failed, message }) = &entered {
+        refused::note(&layout(settings), command, message, clock);
+    }
+    entered
+}
+
+async fn enter_unless_refused(
     settings: &Settings,
     command: &'static str,
     clock: Clock,

@@ -214,13 +214,15 @@ fn summarize(report: &RunReport) {
         .chain(operation.failure.iter().map(|failure| failure.message.clone()))
         .collect();
     let took = operation.duration_seconds;
+    let done = if total == 0 && operation.failure.is_some() {
+        format!("nothing was restored, in {took:.1} s")
+    } else {
+        format!("{done} of {total} collections in {took:.1} s")
+    };
     match &operation.outcome {
-        Outcome::Success => tracing::info!("Restore succeeded: {done} of {total} collections in {took:.1} s"),
+        Outcome::Success => tracing::info!("Restore succeeded: {done}"),
         other @ (Outcome::Partial | Outcome::Failed | Outcome::Interrupted | Outcome::Other(_)) => {
-            tracing::error!(
-                "Restore {other}: {done} of {total} collections in {took:.1} s; {}",
-                one_line(&failures.join("; "))
-            )
+            tracing::error!("Restore {other}: {done}; {}", one_line(&failures.join("; ")))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::operation::{Operation, Stage};
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{Failure, FailureKind};
@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::notify::Notifier;
 use crate::prune::PruneContext;
 use crate::restore::Destination;
-use crate::session::Session;
+use crate::session::{Session, overall};
 use crate::settings::{OtherServer, Settings};
 use crate::verify::{Depth, VerifyContext, VerifyOptions, Which, any_failed};
 
@@ -203,6 +203,5 @@ fn sharpened(exit: Exit, report: &RunReport, gave_way: bool) -> Exit {
         return exit;
     }
     let others = report.operations.iter().filter(|operation| operation.operation != Operation::Drill);
-    let outcome = others.map(|operation| operation.outcome.clone()).reduce(Outcome::and);
-    Exit::of(&outcome.unwrap_or(Outcome::Success), None)
+    Exit::of(&overall("run", others), None)
 }

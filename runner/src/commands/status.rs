@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
+use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::status::{CollectionStatus, Status};
+use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{CollectionName, Failure, Layout, json_file};
 use serde::Serialize;
 
 use super::{Refusal, place};
@@ -47,6 +48,8 @@ struct Judged {
 #[derive(Serialize)]
 struct Answer<'a> {
     verdict: &'a str,
+    /// A start that was refused, where no backup has succeeded since.
+    last_refused: Option<&'a LastRefused>,
     schedule_interval_seconds: Option<f64>,
     collections: &'a [Judged],
     /// Who holds the lock, as far as that can be seen.
@@ -71,9 +74,11 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
     let judged = judge(&catalog, status.as_ref(), settings, interval, now);
     let verdict = verdict(&judged, status.as_ref(), interval);
     let lock = lock_processes::of(&layout.lock_file());
+    let refused = refused_since(&layout, status.as_ref());
     let text = if args.json {
         let answer = Answer {
             verdict: &verdict,
+            last_refused: refused.as_ref(),
             schedule_interval_seconds: interval.map(|interval| interval.as_secs_f64()),
             collections: &judged,
             lock: &lock,
@@ -81,12 +86,31 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
         };
         serde_json::to_string_pretty(&answer).map_err(Refusal::failed)?
     } else {
-        render(&verdict, &judged, status.as_ref(), &lock, now)
+        let refusal = refused.as_ref().map(|refused| refusal(refused, now)).unwrap_or_default();
+        render(&format!("{verdict}{refusal}"), &judged, status.as_ref(), &lock, now)
     };
     output::print(&text).map_err(Refusal::failed)?;
     let never = judged.is_empty() && !had_nothing_to_do(status.as_ref());
     let too_old = judged.iter().any(|collection| collection.too_old == Some(true) || collection.in_future);
     Ok(if too_old || never { Exit::TooOld } else { Exit::Success })
+}
+
+/// The last refused start, unless a backup has succeeded since. What cannot be read is the exporter's to say.
+fn refused_since(layout: &Layout, status: Option<&Status>) -> Option<LastRefused> {
+    let refused: LastRefused = json_file::read(&layout.last_refused_file()).ok()?;
+    let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
+    let success = backup.and_then(|backup| backup.last_success_at);
+    success.is_none_or(|success| success < refused.refused_at).then_some(refused)
+}
+
+fn refusal(refused: &LastRefused, now: DateTime<Utc>) -> String {
+    format!(
+        "\nNOT STARTED: `{}` was refused {} ago ({}), and no backup has succeeded since: {}",
+        one_line(&refused.command),
+        output::age(refused.refused_at, now),
+        output::time(refused.refused_at),
+        one_line(&refused.reason)
+    )
 }
 
 fn judge(
@@ -301,6 +325,12 @@ fn note(collection: &Judged) -> String {
     notes.join("; ")
 }
 
+/// The line that says why an operation last failed, if it did.
+fn why(operation: &OperationStatus) -> String {
+    let line = |failure: &Failure| format!("  {}: {}\n", failure.kind, one_line(&failure.message));
+    operation.failure.as_ref().map(line).unwrap_or_default()
+}
+
 fn runs(status: &Status, now: DateTime<Utc>) -> String {
     let mut text = String::new();
     if let Some(current) = &status.current_run {
@@ -316,8 +346,6 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
     }
     if let Some(operation) = status.operations.get(&Operation::Backup) {
         let last = status.last_run.as_ref();
-        let ended =
-            last.and_then(|run| run.operations.iter().find(|part| part.operation == Operation::Backup));
         if let (Some(outcome), Some(attempt)) = (&operation.last_outcome, operation.last_attempt_at) {
             let duration = operation.last_duration_seconds.unwrap_or_default();
             text.push_str(&format!("\nLast run: {outcome}, {}, took {duration:.1} s", output::time(attempt)));
@@ -326,11 +354,19 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
             }
             text.push('\n');
         }
-        if let Some(failure) = ended.and_then(|part| part.failure.as_ref()) {
-            text.push_str(&format!("  {}: {}\n", failure.kind, one_line(&failure.message)));
-        }
+        text.push_str(&why(operation));
         for warning in last.iter().flat_map(|run| &run.warnings) {
             text.push_str(&format!("  warning: {}\n", one_line(warning)));
+        }
+    }
+    for (name, operation) in status.operations.iter().filter(|(name, _)| **name != Operation::Backup) {
+        let bad = operation.last_outcome.as_ref().filter(|outcome| **outcome != Outcome::Success);
+        if let (Some(outcome), Some(attempt)) = (bad, operation.last_attempt_at) {
+            text.push_str(&format!(
+                "\nLast {name}: {outcome}, {}\n{}",
+                output::time(attempt),
+                why(operation)
+            ));
         }
     }
     for snapshot in &status.undeleted_snapshots {

@@ -12,6 +12,7 @@ pub use command_line::CommandLine;
 pub use cron::{Kept, cron_file};
 pub use fields::CronFields;
 pub use place::{
-    CRON, Installed, Place, SERVICE, SERVICE_DROP_IN, TIMER, TIMER_DROP_IN, is_packaged, is_started_by,
+    CRON, Installed, Place, SERVICE, SERVICE_DROP_IN, TIMER, TIMER_DROP_IN, cron_runs, is_packaged,
+    is_started_by,
 };
 pub use systemd::{Form, Service, timer};

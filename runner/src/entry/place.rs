@@ -144,6 +144,18 @@ pub fn is_started_by(root: &Path) -> Vec<&'static str> {
     found
 }
 
+/// Whether a cron is at work on the machine whose files are below `root`: it has left its process id, or is seen.
+pub fn cron_runs(root: &Path) -> bool {
+    const DAEMONS: [&str; 4] = ["cron", "crond", "fcron", "dcron"];
+    let noted = |name: &&str| root.join("run").join(format!("{name}.pid")).exists();
+    let processes = || fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
+    let is_cron = |process: fs::DirEntry| {
+        let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        DAEMONS.contains(&name.trim())
+    };
+    DAEMONS.iter().any(noted) || processes().any(is_cron)
+}
+
 /// Whether the package has put its units on the machine.
 pub fn is_packaged(root: &Path) -> bool {
     ["usr/lib", "lib"].iter().any(|lib| root.join(lib).join("systemd/system/qdrant-backup.service").exists())
@@ -182,6 +194,22 @@ mod tests {
         }
         assert_eq!(place.install("a\n").unwrap(), Installed::Written);
         assert_eq!(place.install("a\n").unwrap(), Installed::Unchanged);
+    }
+
+    #[test]
+    fn a_cron_that_is_at_work_is_told_from_one_that_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(!cron_runs(root.path()));
+        let process = root.path().join("proc/7");
+        fs::create_dir_all(&process).unwrap();
+        atomic::write(&process.join("comm"), 0o644, b"bash\n").unwrap();
+        assert!(!cron_runs(root.path()));
+        atomic::write(&process.join("comm"), 0o644, b"cron\n").unwrap();
+        assert!(cron_runs(root.path()));
+        fs::remove_dir_all(root.path().join("proc")).unwrap();
+        fs::create_dir(root.path().join("run")).unwrap();
+        atomic::write(&root.path().join("run/crond.pid"), 0o644, b"7\n").unwrap();
+        assert!(cron_runs(root.path()));
     }
 
     #[test]

@@ -35,11 +35,10 @@ pub struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    /// What happened. That old backups were verified does not make it a partial failure when none was made.
+    /// What happened.
     pub fn event(&self) -> Event {
         match self.exit {
             Exit::Success => Event::Success,
-            Exit::Partial if self.made_none() => Event::Failure,
             Exit::Partial => Event::Partial,
             Exit::Locked => Event::Skipped,
             Exit::Failed
@@ -53,10 +52,6 @@ impl Ended<'_> {
 
     fn backup(&self) -> Option<&OperationReport> {
         self.report?.operations.iter().find(|operation| operation.operation == Operation::Backup)
-    }
-
-    fn made_none(&self) -> bool {
-        self.backup().is_some_and(|backup| backup.outcome == Outcome::Failed)
     }
 
     /// The report as JSON; nothing when it came to none.
@@ -109,12 +104,10 @@ impl Ended<'_> {
 /// As `backup partial: 2 of 3 collections; "docs" (stalled): …`.
 fn describe(operation: &OperationReport) -> String {
     let succeeded = operation.collections.iter().filter(|report| report.outcome == Outcome::Success).count();
-    let mut text = format!(
-        "{} {}: {succeeded} of {} collections",
-        operation.operation,
-        operation.outcome,
-        operation.collections.len()
-    );
+    let mut text = format!("{} {}", operation.operation, operation.outcome);
+    if !operation.collections.is_empty() || operation.failure.is_none() {
+        text.push_str(&format!(": {succeeded} of {} collections", operation.collections.len()));
+    }
     if let Some(failure) = &operation.failure {
         text.push_str(&format!("; {}", failure.message));
     }

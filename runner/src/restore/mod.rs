@@ -7,6 +7,7 @@ mod aliases;
 mod check;
 mod choice;
 mod compatibility;
+mod corruption;
 mod count;
 mod describe;
 mod differences;

@@ -6,8 +6,9 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Failure, FailureKind, PointsCount};
+use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind, PointsCount};
 
+use super::corruption;
 use super::error::RestoreError;
 use super::leftover;
 use super::params;
@@ -143,6 +144,7 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
     let existed = plan.existing.is_some();
     let aliases: Vec<String> = plan.aliases.iter().map(|change| one_line(&change.alias)).collect();
     let (collection, target) = (plan.collection.clone(), plan.target.clone());
+    let backup = plan.backup.clone();
     let snapshot_bytes = plan.backup.as_ref().map_or(0, |backup| backup.manifest.snapshot_size_bytes());
 
     let result = attempt(session, context, plan, &mut stages).await;
@@ -163,6 +165,7 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
             );
         }
         Err(PutError { error, state }) => {
+            let untouched = state;
             // What was refused is done by another command than the one that was refused.
             let state = match (&error, state) {
                 (
@@ -182,6 +185,19 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
             };
             let mut failure = failure(&error);
             failure.message = format!("{}; {state}", failure.message);
+            if let Some(backup) = backup.filter(|_| corruption::is_corrupt(&error)) {
+                let manifest = &backup.manifest;
+                corruption::record(session, manifest, &error, begun.elapsed());
+                let advice = match corruption::instead(session.catalog(), manifest) {
+                    Some(other) => format!(
+                        "backup {} is on record as failed now; restore {other} instead: {}",
+                        manifest.backup_id,
+                        again.of_other(other).after(untouched)
+                    ),
+                    None => format!("there is no other good backup of \"{collection}\""),
+                };
+                failure.message = format!("{}; {advice}", failure.message);
+            }
             tracing::error!("Restore of {collection} failed: {}", failure.message);
             report.outcome = if error.is_interrupted() { Outcome::Interrupted } else { Outcome::Failed };
             report.failure = Some(failure);
@@ -234,31 +250,38 @@ fn failure(error: &RestoreError) -> Failure {
 }
 
 /// The command that restores the same again.
+#[derive(Clone)]
 struct Again {
-    command: String,
+    begin: String,
+    backup: String,
+    options: String,
     existed: bool,
 }
 
 impl Again {
     fn of(plan: &Plan, context: &RestoreContext) -> Self {
-        let options = &context.options;
-        let mut command = format!("qdrant-backup restore --collection {}", quoted(plan.collection.as_str()));
+        let given = &context.options;
+        let begin = format!("qdrant-backup restore --collection {}", quoted(plan.collection.as_str()));
         // Not "latest" again: that may be the safety backup by now.
-        if let Some(backup) = &plan.backup {
-            command.push_str(&format!(" --backup {}", backup.manifest.backup_id));
-        }
+        let backup = plan.backup.as_ref().map(|backup| format!(" --backup {}", backup.manifest.backup_id));
+        let mut options = String::new();
         if plan.target != plan.collection {
-            command.push_str(&format!(" --as {}", quoted(plan.target.as_str())));
+            options.push_str(&format!(" --as {}", quoted(plan.target.as_str())));
         }
-        if options.elsewhere {
-            command.push_str(&format!(" --to {}", quoted(context.destination.client.url())));
+        if given.elsewhere {
+            options.push_str(&format!(" --to {}", quoted(context.destination.client.url())));
         }
-        for (given, option) in
-            [(options.allow_version_skew, " --allow-version-skew"), (options.with_aliases, " --with-aliases")]
+        for (is_given, option) in
+            [(given.allow_version_skew, " --allow-version-skew"), (given.with_aliases, " --with-aliases")]
         {
-            command.push_str(if given { option } else { "" });
+            options.push_str(if is_given { option } else { "" });
         }
-        Self { command, existed: plan.existing.is_some() }
+        Self { begin, backup: backup.unwrap_or_default(), options, existed: plan.existing.is_some() }
+    }
+
+    /// The same with another backup.
+    fn of_other(&self, id: BackupId) -> Self {
+        Self { backup: format!(" --backup {id}"), ..self.clone() }
     }
 
     /// Over what has become of the target. What is partly restored is not worth a backup.
@@ -272,7 +295,7 @@ impl Again {
             }
             TargetState::Untouched | TargetState::Absent | TargetState::Restored => "",
         };
-        format!("`{}{force}`", self.command)
+        format!("`{}{}{}{force}`", self.begin, self.backup, self.options)
     }
 }
 

@@ -72,6 +72,7 @@ pub(super) fn read_config_file(
         match TextFile::read(path) {
             Ok(file) => {
                 layers.config_path = Some(path.to_owned());
+                layers.config_text = Some(file.text.clone());
                 return ConfigFile::parse(path, &file.text).unwrap_or_else(|invalid| {
                     layers.problems.extend(invalid.problems.iter().map(ToString::to_string));
                     *invalid.readable

@@ -20,6 +20,7 @@ pub(super) struct Layers<'a> {
     pub(super) env_file: EnvFile,
     pub(super) env_file_path: Option<PathBuf>,
     pub(super) config_path: Option<PathBuf>,
+    pub(super) config_text: Option<String>,
     pub(super) problems: Vec<String>,
 }
 
@@ -31,6 +32,7 @@ impl<'a> Layers<'a> {
             env_file: EnvFile::default(),
             env_file_path: None,
             config_path: None,
+            config_text: None,
             problems: Vec::new(),
         }
     }

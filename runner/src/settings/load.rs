@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::config_file::{ConfigFile, LogFormat, LogLevel};
 
 use super::backup::BackupSettings;
@@ -65,6 +66,8 @@ pub struct SettingsError {
     pub problems: Vec<String>,
     /// How the problems are to be logged, where that is clear in spite of them.
     pub log_format: LogFormat,
+    /// Where backups and status would have been, as far as the settings tell all the same.
+    pub layout: Layout,
 }
 
 impl SettingsError {
@@ -108,6 +111,7 @@ impl Settings {
         let mut warnings = Vec::new();
         read_env_file(&mut layers, opts.env_file.as_deref(), &mut warnings);
         layers.config_path = Some(path.to_owned());
+        layers.config_text = Some(text.to_owned());
         let config = ConfigFile::parse(path, text).unwrap_or_else(|invalid| {
             layers.problems.extend(invalid.problems.iter().map(ToString::to_string));
             *invalid.readable
@@ -127,7 +131,7 @@ impl Settings {
         let retention = RetentionSettings::choose(&mut layers, config);
         let verify = VerifySettings::choose(&mut layers, config);
         let restore = RestoreSettings::choose(&mut layers, opts, config, &mut warnings);
-        let drill = DrillSettings::choose(&mut layers, config, timezone.value, &mut warnings);
+        let drill = DrillSettings::choose(&mut layers, config, timezone.value, opts, &mut warnings);
         let run = RunSettings::choose(&mut layers, config);
         let hooks = HooksSettings::choose(&mut layers, config);
         let log_level = layers.choose_or(
@@ -164,7 +168,13 @@ impl Settings {
                 only_now,
                 warnings,
             }),
-            Some(_) | None => Err(SettingsError { problems: layers.problems, log_format: log_format.value }),
+            Some(_) | None => {
+                let problems = std::mem::take(&mut layers.problems);
+                let config = layers.config_text.as_deref().map(ConfigFile::readable_sections);
+                let place = BackupSettings::choose(&mut layers, opts, &config.unwrap_or_default());
+                let layout = Layout::new(place.path.value, place.state_dir.value);
+                Err(SettingsError { problems, log_format: log_format.value, layout })
+            }
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Opts {
     pub to: Option<String>,
     /// `--to-api-key-file`: that server's key.
     pub to_api_key_file: Option<PathBuf>,
+    /// Nobody is asked anything, so key files are not read: whoever looks at backups need not be allowed to.
+    pub no_keys: bool,
     /// `--log-level`.
     pub log_level: Option<String>,
     /// `--log-format`: text or json.

@@ -242,6 +242,9 @@ fn choose_api_key(
         KeyFrom::Value(key) => return (Setting { value: Some(key), source }, Setting::default_value(None)),
         KeyFrom::File(path) => path,
     };
+    if opts.no_keys {
+        return (Setting { value: None, source: source.clone() }, Setting { value: Some(path), source });
+    }
     let read = TextFile::read(&path).map_err(|error| refused(&path, &error)).and_then(|file| {
         if file.readable_by_others {
             warnings.push(others_can_read("API key file", &path));

@@ -85,6 +85,7 @@ impl DrillSettings {
         layers: &mut Layers<'_>,
         config: &ConfigFile,
         zone: TimeZone,
+        opts: &Opts,
         warnings: &mut Vec<String>,
     ) -> Self {
         let file = &config.drill;
@@ -99,8 +100,10 @@ impl DrillSettings {
         warnings.extend(url.as_ref().and_then(doubt));
         let path: Candidate<PathBuf> = layers.config("drill.api_key_file", &file.api_key_file, absolute);
         let api_key_file = layers.choose([path]);
-        let api_key =
-            api_key_file.as_ref().and_then(|file| read_key(layers, &file.value, &file.source, warnings));
+        let api_key = api_key_file
+            .as_ref()
+            .filter(|_| !opts.no_keys)
+            .and_then(|file| read_key(layers, &file.value, &file.source, warnings));
         let max_size_bytes = layers
             .choose_or([layers.config("drill.max_size", &file.max_size, as_is)], DEFAULT_MAX_SIZE_BYTES);
         Self {

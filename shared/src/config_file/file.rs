@@ -37,6 +37,22 @@ impl ConfigFile {
         reader.problems.sort_by_key(|problem| problem.line);
         Err(InvalidConfigFile { problems: reader.problems, readable: Box::new(reader.config) })
     }
+
+    /// What can be read of the sections of a text, each by itself, so that syntax that is broken in one of them hides no
+    /// other. The line numbers are not those of the text.
+    pub fn readable_sections(text: &str) -> Self {
+        let mut reader = Reader { file: String::new(), config: Self::default(), problems: Vec::new() };
+        let mut section = String::new();
+        for line in text.lines() {
+            if !line.starts_with([' ', '\t', '#']) && !line.is_empty() {
+                reader.document(&std::mem::take(&mut section));
+            }
+            section.push_str(line);
+            section.push('\n');
+        }
+        reader.document(&section);
+        reader.config
+    }
 }
 
 struct Reader {

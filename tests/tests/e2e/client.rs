@@ -17,7 +17,7 @@ fn assert_run_failed(scene: &Scene, kind: FailureKind) {
     assert_eq!(scene.place.stored(), Vec::<String>::new());
     let status = scene.place.status();
     assert_eq!(status.current_run, None);
-    assert!(status.collections.is_empty());
+    assert!(status.collections.values().all(|collection| collection.last_attempt_at.is_none()));
     let failure = status.last_run.and_then(|run| run.failure().cloned()).expect("a failure");
     assert_eq!(failure.kind, kind);
     let operation = scene.operation();

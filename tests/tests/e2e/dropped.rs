@@ -156,7 +156,7 @@ fn a_target_that_is_dropped_before_its_safety_backup_is_not_restored_over() {
 
     place
         .run(&["restore", "-c", DOCS, "--force"])
-        .code(3)
+        .code(1)
         .says(&["it was dropped meanwhile; run the restore again"]);
 
     assert!(server.requests_matching("POST", "/upload").is_empty());

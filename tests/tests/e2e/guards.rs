@@ -1,6 +1,6 @@
 //! The right server, the right collections, and whole ones.
 
-use e2e::qdrant_stand_in::{Content, Effect, Endpoint, Fault, GeneratedSnapshot, Setup};
+use e2e::qdrant_stand_in::{Answer, Content, Effect, Endpoint, Fault, GeneratedSnapshot, Setup};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::Outcome;
 
@@ -60,6 +60,8 @@ fn another_server_is_backed_up_and_called_another_until_it_is_accepted() {
     let scene = Scene::new();
     scene.backup().success().never_says("accept-source");
     scene.server.set_peer_id(42);
+    let checked = scene.place.run(&["config", "check"]).success().stdout;
+    assert!(checked.contains("warn  same server") && checked.contains("accept-source"), "{checked}");
 
     for backups in [2, 3] {
         scene.backup().success().says(&[
@@ -179,6 +181,8 @@ fn globs_that_choose_nothing_fail() {
         .code(1)
         .says(&["ERROR: Backup failed", "backup.include and backup.exclude select none of the 1"]);
 
+    let checked = scene.place.run(&["config", "check"]).code(78).stdout;
+    assert!(checked.contains("FAIL  access") && checked.contains("select none of the 1"), "{checked}");
     assert_eq!(scene.place.stored(), Vec::<String>::new());
     assert_eq!(scene.operation().failures.into_iter().collect::<Vec<_>>(), [(FailureKind::NoCollection, 1)]);
     assert_eq!(scene.creations(), 0);
@@ -217,6 +221,71 @@ fn a_run_of_some_collections_says_nothing_of_the_others() {
     scene.place.run(&["backup", "--collection", "a"]).success().never_says("WARN");
 
     assert_eq!(scene.collection("b").on_server, Some(true));
+}
+
+#[test]
+fn what_the_first_contact_showed_is_missing_until_it_is_backed_up() {
+    let scene = three();
+    scene.server.state(|state| state.add_collection(generated("d_tmp")));
+    scene.place.configure(&format!("{IMPATIENT}backup:\n  exclude: [\"*_tmp\"]\n"));
+
+    scene.place.run(&["backup", "--collection", "a"]).success();
+
+    let ran = scene.place.run(&["status"]).code(5);
+    assert!(
+        ran.stdout.starts_with("NOT BACKED UP: b (no good backup), c (no good backup)\n"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(scene.collection("b").on_server, Some(true));
+    assert!(
+        !scene.place.status().collections.contains_key(&name("d_tmp")),
+        "what is left out is not missing"
+    );
+
+    scene.backup().success();
+    let ran = scene.place.run(&["status"]).success();
+    assert!(ran.stdout.starts_with("Every collection (3) has a good backup"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_run_that_ends_early_leaves_what_it_did_not_come_to_as_missing() {
+    let scene = three();
+    scene.server.faults(|all| all.add(Fault::new(Effect::Answer(Answer::status(403))).on(Endpoint::Aliases)));
+
+    scene.backup().code(1);
+
+    assert_eq!(scene.collection("c").on_server, Some(true));
+    let ran = scene.place.run(&["status"]).code(5);
+    assert!(ran.stdout.starts_with("NOT BACKED UP: a (no good backup), b (no good"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_was_never_backed_up_and_is_gone_or_left_out_is_forgotten() {
+    let scene = three();
+    scene.place.run(&["backup", "--collection", "a"]).success();
+    scene.server.state(|state| state.collections.remove("b"));
+    scene.place.configure(&format!("{IMPATIENT}backup:\n  exclude: [\"c\"]\n"));
+
+    scene.backup().success().never_says("WARN");
+
+    let known: Vec<_> = scene.place.status().collections.into_keys().collect();
+    assert_eq!(known, [name("a")]);
+    scene.place.run(&["status"]).success();
+}
+
+#[test]
+fn a_retired_collection_is_not_missing_because_another_was_backed_up() {
+    let scene = three();
+    scene.backup().success();
+    let b = scene.server.state(|state| state.collections.remove("b"));
+    scene.backup().success();
+    scene.place.run(&["prune", "--retire", "b"]).success();
+    scene.server.state(|state| state.collections.insert("b".to_owned(), b.expect("it was there")));
+
+    scene.place.run(&["backup", "--collection", "a"]).success();
+
+    assert!(scene.place.status().retired_collections.contains(&name("b")));
 }
 
 #[test]

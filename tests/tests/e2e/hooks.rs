@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup};
 use e2e::{Ran, Running, eventually};
 use qdrant_backup_shared::atomic;
+use qdrant_backup_shared::operation::Outcome;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -118,7 +119,7 @@ fn failures_of_every_size_are_told_apart() {
 
     scene.server.faults(|all| all.add(Fault::status(500).on(Endpoint::CreateSnapshot)));
     // Verifying the backup of the other collection succeeds, but no collection is backed up.
-    scene.place.run(&["run"]).code(3);
+    scene.place.run(&["run"]).code(1);
     assert_eq!(events(&scene), ["failure", "partial"]);
 
     forget(&scene);
@@ -128,6 +129,39 @@ fn failures_of_every_size_are_told_apart() {
     let (environment, report) = heard(&scene, "failure").unwrap();
     assert!(environment.contains("is the disk mounted?"), "{environment}");
     assert_eq!(report, "");
+}
+
+#[test]
+fn a_run_that_backs_up_nothing_has_one_outcome_everywhere_with_its_reason() {
+    for refused in [false, true] {
+        let scene = told(Scene::of(Setup::empty().collection(docs())), "");
+        scene.place.run(&["run"]).success();
+        forget(&scene);
+        if refused {
+            scene.server.faults(|all| all.add(Fault::status(401)));
+        } else {
+            scene.server.faults(|all| all.add(Fault::new(Effect::HangUp)));
+        }
+
+        let ran = scene.place.run(&["run"]).code(1).never_says("0 of 0");
+        let reason = if refused { "401" } else { "broke" };
+        let ran = ran.says(&["ERROR: Backup failed: nothing was backed up", reason]);
+
+        assert_eq!(events(&scene), ["failure"], "{}", ran.stderr);
+        let (environment, report) = heard(&scene, "failure").unwrap();
+        assert!(environment.contains("QDRANT_BACKUP_MESSAGE=backup failed; "), "{environment}");
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        assert_eq!(report["outcome"], "failed");
+        let status = scene.place.status();
+        assert_eq!(status.last_run.map(|run| run.outcome), Some(Outcome::Failed));
+        let kept = scene.operation().failure.expect("why").message;
+        assert!(kept.contains(reason), "{kept}");
+        // A command by hand that says nothing of backups hides nothing.
+        scene.heal();
+        scene.place.run(&["verify"]).success();
+        let shown = scene.place.run(&["status"]).stdout;
+        assert!(shown.contains("Last run: failed") && shown.contains(reason), "{shown}");
+    }
 }
 
 #[test]
@@ -180,7 +214,7 @@ fn the_dead_mans_service_hears_of_start_success_and_failure_in_this_order() {
 
     scene.place.run(&["run"]).success().never_says("WARN");
     scene.server.faults(|all| all.add(Fault::status(500).on(Endpoint::CreateSnapshot)));
-    scene.place.run(&["run"]).code(3).never_says("s3cret");
+    scene.place.run(&["run"]).code(1).never_says("s3cret");
 
     let base = "/s3cret-uuid/";
     assert_eq!(

@@ -251,7 +251,7 @@ fn no_further_collection_is_begun_after_a_signal() {
     eventually("the download has begun", || scene.hits() == 1);
     running.end_with(Signal::TERM).code(143);
     assert_eq!(scene.server.requests_matching("GET", "/collections/later").len(), 0);
-    assert!(!scene.place.status().collections.contains_key(&name("later")));
+    assert_eq!(scene.collection("later").last_attempt_at, None);
 }
 
 #[test]

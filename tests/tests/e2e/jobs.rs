@@ -112,7 +112,7 @@ fn a_signal_ends_all_of_them_tidily_and_begins_no_other() {
     for collection in ["a", "b", "c"] {
         assert_eq!(status.collections[&name(collection)].last_outcome, Some(Outcome::Interrupted));
     }
-    assert!(!status.collections.contains_key(&name("d")));
+    assert_eq!(status.collections[&name("d")].last_attempt_at, None);
     assert_eq!(status.operations[&Operation::Backup].failures[&FailureKind::Interrupted], 3);
 }
 

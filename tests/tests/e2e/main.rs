@@ -37,6 +37,7 @@ mod options;
 mod pages;
 mod prune;
 mod recovery;
+mod refused;
 mod restore;
 mod resume;
 mod run;

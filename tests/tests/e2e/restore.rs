@@ -315,6 +315,88 @@ fn damage_that_is_not_to_the_snapshot_keeps_nobody_from_it_and_is_told_by_who_lo
 }
 
 #[test]
+fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_restore_instead() {
+    for compression in ["gzip", "zstd", "none"] {
+        let (source, place) = backed_up();
+        place.run(&["backup", "--compression", compression]).success();
+        place.run(&["verify"]).success();
+        let [good, newest] = <[_; 2]>::try_from(place.backups("minilm_general")).expect("two backups");
+        let (good, bad) = (good.manifest.backup_id, newest.manifest.backup_id);
+        let name = CollectionName::new("minilm_general").unwrap();
+        let path = place.layout().collection(&name).join(&newest.manifest.archives[0].file_name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0x55);
+        atomic::write(&path, 0o600, &bytes).unwrap();
+
+        let restore = ["restore", "--collection", "minilm_general", "--as", "beside"];
+        place.run(&restore).code(1).says(&[
+            "ERROR",
+            "nothing was restored into \"beside\"",
+            &format!("backup {bad} is on record as failed now; restore {good} instead"),
+            &format!("`qdrant-backup restore --collection minilm_general --backup {good} --as beside`"),
+        ]);
+
+        let backups = place.backups("minilm_general");
+        assert!(backups[0].is_good() && !backups[1].is_good(), "{compression}");
+        assert!(backups[1].verification.as_ref().unwrap().failed());
+        let shown = place.run(&["status"]).success().stdout;
+        assert!(shown.contains(&format!("newest backup {bad} has FAILED verification")), "{shown}");
+        // `latest` is the good one now.
+        place.run(&restore).success();
+        assert_eq!(count(&source, "beside"), Some(100));
+        assert_eq!(points(&source, "beside").len(), 100);
+    }
+}
+
+#[test]
+fn the_only_backup_that_is_corrupt_has_no_other_and_one_that_cannot_be_read_is_not_called_corrupt() {
+    let (_source, place) = backed_up();
+    let name = CollectionName::new("minilm_general").unwrap();
+    let backup = place.backups("minilm_general").remove(0);
+    let path = place.layout().collection(&name).join(&backup.manifest.archives[0].file_name);
+    let bytes = std::fs::read(&path).unwrap();
+    let restore = [
+        "restore",
+        "--collection",
+        "minilm_general",
+        "--as",
+        "beside",
+        "--backup",
+        &backup.manifest.backup_id.to_string(),
+    ];
+
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", &path).unwrap();
+    place.run(&restore).code(1).never_says("on record");
+    assert!(place.backups("minilm_general")[0].verification.is_none());
+
+    std::fs::remove_file(&path).unwrap();
+    let mut corrupt = bytes.clone();
+    let middle = bytes.len() / 2;
+    corrupt[middle] ^= 0xff;
+    atomic::write(&path, 0o600, &corrupt).unwrap();
+    place.run(&restore).code(1).says(&["there is no other good backup of \"minilm_general\""]);
+    atomic::write(&path, 0o600, &bytes).unwrap();
+    place.run(&["verify", "--collection", "minilm_general", "--backup", "all"]).success();
+    assert!(place.backups("minilm_general")[0].is_good(), "it was the disk's fault after all");
+}
+
+#[test]
+fn a_restore_that_restores_nothing_is_a_failure_whatever_its_safety_backup_was() {
+    let (source, place) = backed_up();
+    source.faults(|all| all.add(Fault::status(500).on(Endpoint::UploadSnapshot)));
+
+    place.run(&["restore", "--collection", "minilm_general", "--force"]).code(1).says(&["Restore failed"]);
+
+    let run = place.status().last_run.unwrap();
+    assert_eq!(run.outcome, Outcome::Failed);
+    assert_eq!(run.operations[0].outcome, Outcome::Success, "the safety backup");
+    let shown = place.run(&["status"]).stdout;
+    assert!(shown.contains("Last restore: failed") && shown.contains("Qdrant answered 500"), "{shown}");
+}
+
+#[test]
 fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_record() {
     let no_collection = "nothing was restored|does not exist";
     for (what, expected) in [

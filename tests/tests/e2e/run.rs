@@ -137,7 +137,7 @@ fn when_the_server_is_gone_the_stored_backups_are_still_verified_and_none_is_pru
     let before = place.prove();
     place
         .run(&["run"])
-        .code(3)
+        .code(1)
         .says(&["cannot reach Qdrant"])
         .says(&["Verification succeeded"])
         .says(&["nothing is pruned"]);

@@ -77,7 +77,7 @@ fn cron_has_something_to_mail_only_when_a_run_failed() {
     assert!(log().contains("INFO: "), "{}", log());
 
     scene.server.faults(|all| all.add(Fault::status(500).on(Endpoint::Collections)));
-    let ran = job("/usr/bin:/bin").code(3);
+    let ran = job("/usr/bin:/bin").code(1);
     assert!(ran.stdout.contains("ERROR: Backup failed"), "{}", ran.stdout);
     assert_eq!(ran.stderr, "");
     assert_eq!(log(), ran.stdout);

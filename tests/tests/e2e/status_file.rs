@@ -306,7 +306,7 @@ fn history_survives_failures_and_counts_them() {
     let url = server.url();
     drop(server);
     for failures in 1..=2 {
-        place.run(&["backup"]).code(1).says(&["Backup failed: 0 of 0 collections"]);
+        place.run(&["backup"]).code(1).says(&["Backup failed: nothing was backed up"]);
         let status: Status = place.status();
         let history = &status.operations[&Operation::Backup];
         assert_eq!(history.consecutive_failures, failures);

@@ -21,6 +21,7 @@ const CONTRACT: &[(&str, &str, Option<&str>)] = &[
     ("RunStalled", "warning", Some("5m")),
     ("RunTooLong", "warning", Some("5m")),
     ("RunsSkipped", "warning", Some("0m")),
+    ("StartRefused", "warning", Some("5m")),
     ("PruneTooOld", "warning", Some("1h")),
     ("SourceChanged", "critical", Some("5m")),
     ("CollectionGone", "warning", Some("15m")),

@@ -36,6 +36,7 @@ pub enum Kind {
     RunStalled,
     Running,
     RunSkipped,
+    StartRefused,
     SourceChanged,
     VerificationFailed,
     Incomplete,
@@ -51,7 +52,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the test that each is documented.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::DirectoryUnreadable,
         Self::StatusUnreadable,
         Self::NeverRan,
@@ -63,6 +64,7 @@ impl Kind {
         Self::RunStalled,
         Self::Running,
         Self::RunSkipped,
+        Self::StartRefused,
         Self::SourceChanged,
         Self::VerificationFailed,
         Self::Incomplete,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::status::{OperationStatus, Status};
+use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::text::shortened;
 
 use super::super::report::CollectionReport;
@@ -256,13 +256,34 @@ impl Judge {
         }
     }
 
+    /// A start that was refused leaves no other trace, so it is looked for also where nothing ever ran.
+    pub(super) fn refused(&mut self, observation: &Observation, status: Option<&Status>) {
+        let Some(refused) = &observation.last_refused else { return };
+        let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
+        let success = backup.and_then(|backup| backup.last_success_at);
+        if success.is_none_or(|success| success < refused.refused_at) {
+            let text = format!(
+                "A start ({}) was refused {}, and no backup has succeeded since: {}",
+                shortened(&refused.command, 40),
+                words::ago(refused.refused_at, self.now),
+                shortened(&refused.reason, 300)
+            );
+            self.find(Severity::Warning, Kind::StartRefused, text);
+        }
+    }
+
     fn operation(&mut self, operation: &Operation, history: &OperationStatus, status: &Status) {
         let Some(outcome) = history.last_outcome.as_ref().filter(|outcome| **outcome != Outcome::Success)
         else {
             return;
         };
         let failed: Vec<_> = if *operation == Operation::Backup {
-            status.collections.iter().filter_map(|(name, of)| Some((name, of.failure.as_ref()?))).collect()
+            // What failed in an earlier run says nothing about this one.
+            let earlier = |of: &CollectionStatus| {
+                of.last_attempt_at.zip(history.last_attempt_at).is_some_and(|(its, last)| its < last)
+            };
+            let collections = status.collections.iter().filter(|(_, of)| !earlier(of));
+            collections.filter_map(|(name, of)| Some((name, of.failure.as_ref()?))).collect()
         } else {
             Vec::new()
         };
@@ -276,8 +297,11 @@ impl Judge {
                 shortened(&failure.message, 200)
             );
         }
+        if let Some(failure) = history.failure.as_ref().filter(|_| failed.is_empty()) {
+            text.push_str(&format!(": {}", shortened(&failure.message, 300)));
+        }
         let kinds: Vec<String> = history.failures.keys().map(ToString::to_string).collect();
-        if failed.is_empty() && !kinds.is_empty() {
+        if failed.is_empty() && history.failure.is_none() && !kinds.is_empty() {
             text.push_str(&format!(" ({})", shortened(&kinds.join(", "), 200)));
         }
         // A restore that was tried by hand and failed says nothing about the backups.

@@ -29,6 +29,7 @@ pub(super) fn verdict(
     judge.status(observation);
     let status = observation.status.value.as_deref();
     judge.collections(observation, collections, status);
+    judge.refused(observation, status);
     if let Some(status) = status {
         judge.runs(status, observation);
         judge.server(status);

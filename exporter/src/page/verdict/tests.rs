@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, Status};
@@ -85,6 +86,7 @@ impl Scene {
             taken_at: now(),
             status: part(None, None),
             last_skipped: None,
+            last_refused: None,
             directory: part(None, None),
             storage: part(Some(Storage { avail_bytes: 1 << 30, size_bytes: 1 << 31 }), None),
             problems: Vec::new(),
@@ -210,6 +212,28 @@ fn never_succeeded() {
 }
 
 #[test]
+fn a_run_that_failed_as_a_whole_is_told_with_its_message_and_not_with_what_failed_before() {
+    let mut scene = Scene::healthy();
+    scene.backup().last_outcome = Some(Outcome::Failed);
+    scene.backup().last_attempt_at = Some(now() - TimeDelta::hours(1));
+    let failure = Failure {
+        kind: FailureKind::Unreachable,
+        message: "cannot reach Qdrant at http://q:6333".to_owned(),
+    };
+    scene.backup().failures = BTreeMap::from([(failure.kind.clone(), 1)]);
+    scene.backup().failure = Some(failure);
+    let b = scene.status.collections.get_mut(&name("b")).unwrap();
+    b.last_attempt_at = Some(now() - TimeDelta::days(1));
+    b.failure = Some(Failure { kind: FailureKind::Stalled, message: "last night's".to_owned() });
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Warning,
+        "The last run (backup) ended as failed: cannot reach Qdrant at http://q:6333",
+        &[Kind::RunFailed],
+    );
+}
+
+#[test]
 fn too_old_by_the_schedule() {
     let mut scene = Scene::healthy();
     scene.backup().schedule_interval_seconds = Some(3600.0);
@@ -292,6 +316,26 @@ fn skipped() {
     let at = now() - TimeDelta::hours(3);
     scene.observation.last_skipped = Some(Arc::new(LastSkipped::new(at, "backup", None)));
     assert_eq!(scene.verdict().severity, Severity::Fine, "a success has followed");
+}
+
+#[test]
+fn a_refused_start_is_told_with_its_reason_until_a_backup_succeeds() {
+    let refused = |ago| Some(Arc::new(LastRefused::new(now() - ago, "run", "cannot use the API key file")));
+    let mut scene = Scene::healthy();
+    scene.observation.last_refused = refused(TimeDelta::hours(1));
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Warning,
+        "A start (run) was refused 60 min ago, and no backup has succeeded since: cannot use the API key file",
+        &[Kind::StartRefused],
+    );
+    let mut scene = Scene::healthy();
+    scene.observation.last_refused = refused(TimeDelta::hours(3));
+    assert_eq!(scene.verdict().severity, Severity::Fine, "a success has followed");
+    let mut scene = Scene::healthy();
+    scene.observation.last_refused = refused(TimeDelta::hours(3));
+    scene.status.operations.clear();
+    assert!(kinds(&scene.verdict()).contains(&Kind::StartRefused), "nothing ever ran");
 }
 
 #[test]

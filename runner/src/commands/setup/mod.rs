@@ -62,6 +62,7 @@ pub async fn setup(
     file::write(&target, &text, replaced, &owner)?;
     tracing::info!("Wrote {}", target.display());
     all.extend(checks::place(&settings));
+    all.extend(checks::same_server(&settings, &server.selected).await);
     all.extend([checks::own_disk(&settings), checks::schedule(&settings, clock)]);
     if !args.no_trial && !checks::any_failed(&all) {
         all.push(trial::of_smallest(&settings, &server.selected, Some((&target, owner.trial_as()))).await);
