@@ -7,6 +7,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
+use qdrant_backup_shared::collection_name::ImpossibleName;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::text::one_line;
@@ -23,6 +24,9 @@ use crate::qdrant::{Alias, Client};
 use crate::session::Session;
 use crate::store;
 use crate::stream::{Compression, Throttle};
+
+/// So many impossible names are reported one by one.
+const IMPOSSIBLE_MAX: usize = 20;
 
 /// What is to be backed up, and how.
 pub struct BackupOptions {
@@ -154,8 +158,10 @@ impl Run<'_> {
         let request = |error: crate::qdrant::Error| BackupError::from(error).to_failure();
         let version = server_wait::version(self).await?;
         self.qdrant_version = Some(version.clone());
-        self.listed = client.collections().await.map_err(request)?;
+        let listing = client.listing().await.map_err(request)?;
+        self.listed = listing.names;
         if self.listed.is_empty()
+            && listing.impossible.is_empty()
             && let Some(message) =
                 self.session.with(|session| guards::emptied_server(client.url(), session.catalog()))
         {
@@ -174,7 +180,10 @@ impl Run<'_> {
             self.layout.root().display()
         );
         for collection in absent {
-            reports.push(self.absent(collection));
+            reports.push(self.failed(collection, &BackupError::NoSuchCollection));
+        }
+        if self.context.options.only.is_empty() {
+            reports.extend(self.impossible(listing.impossible));
         }
         let at_once = usize::from(self.context.options.jobs.get());
         let run = &*self;
@@ -248,8 +257,18 @@ impl Run<'_> {
         Ok((selected, Vec::new()))
     }
 
-    fn absent(&self, collection: CollectionName) -> CollectionReport {
-        let failure = BackupError::NoSuchCollection.to_failure();
+    /// A report for each of the names that Qdrant cannot have; of a flood of them, for the first ones.
+    fn impossible(&self, names: Vec<ImpossibleName>) -> Vec<CollectionReport> {
+        let more = names.len().saturating_sub(IMPOSSIBLE_MAX);
+        let reported = names.into_iter().take(IMPOSSIBLE_MAX);
+        reported
+            .map(|name| self.failed(name.stand_in(), &BackupError::ImpossibleName { name, more }))
+            .collect()
+    }
+
+    /// The report of a collection of which nothing could be tried.
+    fn failed(&self, collection: CollectionName, error: &BackupError) -> CollectionReport {
+        let failure = error.to_failure();
         tracing::error!("Backup of {collection} failed: {}", failure.message);
         let mut report = CollectionReport::new(collection, self.session.now());
         report.outcome = Outcome::Failed;

@@ -1,6 +1,7 @@
 //! From a file to a backup: copied into the backup directory, or adopted where it lies.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -10,6 +11,7 @@ use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::json_file::{self, SCHEMA_VERSION};
 use qdrant_backup_shared::layout::{FileRole, role};
 use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope, ServerChecksum, Source};
+use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::{CollectionName, Layout, shard_key};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +20,9 @@ use super::examine::{Examined, examine};
 use super::name::{self, Named};
 use crate::clock::Clock;
 use crate::store;
+
+/// Larger files are no checksums.
+const CHECKSUM_MAX_BYTES: u64 = 4 << 10;
 
 /// Imports files into one backup directory. The caller holds the lock.
 #[derive(Debug)]
@@ -72,17 +77,23 @@ impl Importer<'_> {
     /// # Errors
     /// When it is not a whole snapshot, or a file cannot be read or written. Nothing was changed then.
     pub fn import(&self, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Adopted, ImportError> {
-        let mut file = File::open(path).map_err(ImportError::io("opening"))?;
+        let mut file = regular_file::open(path, Links::Follow).map_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidInput {
+                ImportError::NotAFile
+            } else {
+                ImportError::io("opening")(error)
+            }
+        })?;
         let metadata = file.metadata().map_err(ImportError::io("opening"))?;
-        if !metadata.is_file() {
-            return Err(ImportError::NotAFile);
-        }
         if let Some((directory, file_name)) = self.place_in_repository(path)? {
             return self.adopt_in_place(path, &directory, file_name, &mut file, progress);
         }
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let known = |name: &CollectionName| self.catalog.collections.contains_key(name);
         let named = name::read(&file_name, self.collection, known)?;
+        if named.collection.is_files() {
+            return Err(ImportError::NotACollection);
+        }
         let mut remarks = Vec::new();
         let started_at = match (named.stamped_at, self.at) {
             (Some(stamp), Some(at)) if stamp != at => {
@@ -137,6 +148,9 @@ impl Importer<'_> {
             Some(other) => return Err(ImportError::OtherDirectory { collection: other.to_string() }),
             None => name::collection_of(directory).ok_or(ImportError::NoCollection)?,
         };
+        if collection.is_files() {
+            return Err(ImportError::NotACollection);
+        }
         let named = name::read(&file_name, Some(&collection), |_| false)?;
         let examined = examine(file, None, &self.interrupt, progress)?;
         if let Some(known) = self.known(&collection, &examined) {
@@ -253,16 +267,26 @@ fn compare(path: &Path, examined: &Examined) -> Result<ServerChecksum, ImportErr
         PathBuf::from(name)
     };
     let candidates = [beside(path), beside(&path.with_extension(""))];
-    let digests = candidates.iter().filter_map(|path| {
-        let text = fs::read_to_string(path).ok()?;
-        text.split_whitespace().next()?.parse::<Sha256Digest>().ok()
-    });
-    let got = examined.snapshot.sha256;
-    match digests.into_iter().next() {
-        None => Ok(ServerChecksum::NotChecked),
-        Some(expected) if expected == got => Ok(ServerChecksum::Matched),
-        Some(expected) => Err(ImportError::ChecksumMismatch { expected, got }),
+    for candidate in candidates {
+        let problem = |problem: String| ImportError::Checksum { path: candidate.clone(), problem };
+        let text = match regular_file::read_text(&candidate, Links::Follow, CHECKSUM_MAX_BYTES) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(problem(format!("cannot be read: {error}"))),
+        };
+        let Some(expected) =
+            text.split_whitespace().next().and_then(|word| word.parse::<Sha256Digest>().ok())
+        else {
+            return Err(problem("does not begin with a SHA-256 in hexadecimal".to_owned()));
+        };
+        let got = examined.snapshot.sha256;
+        return if expected == got {
+            Ok(ServerChecksum::Matched)
+        } else {
+            Err(ImportError::ChecksumMismatch { expected, got })
+        };
     }
+    Ok(ServerChecksum::NotChecked)
 }
 
 fn oddities(examined: &Examined) -> Vec<String> {
