@@ -201,6 +201,9 @@ pub struct CollectionStatus {
     /// Whether the last completed unfiltered backup run saw it on the server; unknown before one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_server: Option<bool>,
+    /// When it was first seen to be gone from the server; nothing while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<DateTime<Utc>>,
     /// When a backup of it was last begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<DateTime<Utc>>,

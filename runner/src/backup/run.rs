@@ -162,8 +162,9 @@ impl Run<'_> {
         self.listed = listing.names;
         if self.listed.is_empty()
             && listing.impossible.is_empty()
-            && let Some(message) =
-                self.session.with(|session| guards::emptied_server(client.url(), session.catalog()))
+            && let Some(message) = self
+                .session
+                .with(|session| guards::emptied_server(client.url(), session.catalog(), session.status()))
         {
             return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
         }
@@ -218,8 +219,9 @@ impl Run<'_> {
         let client = &self.context.client;
         let listed = client.collections().await.map_err(|error| BackupError::from(error).to_failure())?;
         if listed.is_empty()
-            && let Some(message) =
-                self.session.with(|session| guards::emptied_server(client.url(), session.catalog()))
+            && let Some(message) = self
+                .session
+                .with(|session| guards::emptied_server(client.url(), session.catalog(), session.status()))
         {
             return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
         }
@@ -278,6 +280,7 @@ impl Run<'_> {
 
     /// Notes which collections the server has, and which are gone.
     fn note_presence(&self) {
+        let now = self.session.now();
         let known: BTreeSet<CollectionName> = self.session.with(|session| {
             let stored = session.catalog().collections.keys();
             stored.chain(session.status().collections.keys()).cloned().collect()
@@ -314,7 +317,10 @@ impl Run<'_> {
             // What is deliberately left out is neither missing nor too old.
             let on_server = if present && !selected { None } else { Some(present) };
             self.session.amend_status(|status| {
-                status.collections.entry(collection).or_default().on_server = on_server
+                let entry = status.collections.entry(collection).or_default();
+                entry.on_server = on_server;
+                entry.gone_since =
+                    if on_server == Some(false) { entry.gone_since.or(Some(now)) } else { None };
             });
         }
     }

@@ -2,6 +2,7 @@
 
 mod accept_source;
 mod backup;
+mod bad;
 mod checks;
 mod config;
 mod drill;

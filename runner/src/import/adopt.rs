@@ -214,6 +214,21 @@ impl Importer<'_> {
             .map(|it| it.manifest.backup_id)
     }
 
+    /// The version that a node was of at a time, which no snapshot tells: backups of the same node from before and from after then
+    /// tell it, where they are of the same one.
+    fn version_at(&self, peer_id: u64, at: DateTime<Utc>) -> Option<String> {
+        let told =
+            self.catalog.collections.values().flatten().map(|backup| &backup.manifest).filter_map(|it| {
+                let of_it = it.origin == Origin::Snapshot
+                    && it.archives.iter().any(|archive| archive.peer_id == Some(peer_id));
+                Some((it.started_at, it.source.qdrant_version.as_ref().filter(|_| of_it)?))
+            });
+        let told: Vec<(DateTime<Utc>, &String)> = told.collect();
+        let before = told.iter().filter(|(time, _)| *time <= at).max()?;
+        let after = told.iter().filter(|(time, _)| *time >= at).min()?;
+        (before.1 == after.1).then(|| before.1.clone())
+    }
+
     fn describe(
         &self,
         named: Named,
@@ -236,6 +251,7 @@ impl Importer<'_> {
             completed_at: self.clock.now(),
             depends_on: Vec::new(),
             source: Source {
+                qdrant_version: peer_id.and_then(|peer| self.version_at(peer, started_at)),
                 shard_count: u32::try_from(inspection.shards.len()).ok(),
                 config: inspection.config.clone(),
                 shard_keys: inspection.shard_keys(),
