@@ -325,10 +325,7 @@ fn failed_verification_and_missing_archives() {
     let mut scene = Scene::healthy();
     scene.newest("b").condition = Condition::Incomplete;
     let verdict = scene.verdict();
-    assert_eq!(
-        (verdict.severity, kinds(&verdict)),
-        (Severity::Critical, vec![Kind::Incomplete, Kind::BackupMissing])
-    );
+    assert_eq!((verdict.severity, kinds(&verdict)), (Severity::Critical, vec![Kind::Incomplete]));
 }
 
 #[test]
