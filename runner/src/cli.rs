@@ -127,7 +127,7 @@ impl Command {
     /// them.
     fn needs_key(&self) -> bool {
         match self {
-            Self::Prune(prune) => prune.server_leftovers || prune.retire.is_some(),
+            Self::Prune(prune) => prune.server_leftovers || !prune.retire.is_empty(),
             Self::Restore(restore) => restore.into.is_none(),
             Self::Init
             | Self::Hold(_)
@@ -204,28 +204,34 @@ pub struct BackupArgs {
 #[derive(Args)]
 pub struct PruneArgs {
     /// Show each backup's fate and the reasons for it, and change nothing
-    #[arg(long, conflicts_with_all = ["orphans", "server_leftovers", "retire"])]
+    #[arg(long, conflicts_with_all = ["orphans", "bad", "server_leftovers", "retire"])]
     pub dry_run: bool,
-    /// Prune only this collection; may be repeated
+    /// Prune, or look for bad backups of, only this collection; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME", conflicts_with_all = ["orphans", "server_leftovers", "retire"])]
     pub collections: Vec<String>,
     /// Delete what is listed without this; also more than half of a collection's good backups
     #[arg(long)]
     pub yes: bool,
     /// List archives without a manifest instead; delete them with --yes
-    #[arg(long, conflicts_with_all = ["server_leftovers", "retire"])]
+    #[arg(long, conflicts_with_all = ["bad", "server_leftovers", "retire"])]
     pub orphans: bool,
+    /// List backups that are incomplete or failed verification instead; delete them with --yes
+    #[arg(long, conflicts_with_all = ["server_leftovers", "retire"])]
+    pub bad: bool,
+    /// With --bad --yes: also those of collections that have no good backup, which may be all that is left
+    #[arg(long, requires_all = ["bad", "yes"])]
+    pub even_the_last: bool,
     /// List our snapshots that are left on the server instead; delete them with --yes
     #[arg(long, conflicts_with = "retire")]
     pub server_leftovers: bool,
-    /// Expect no more backups of a collection that is gone from the server; delete all its backups with --yes
-    #[arg(long, value_name = "NAME")]
-    pub retire: Option<String>,
+    /// Expect no more backups of collections that are gone from the server, by names or globs; delete all their backups with --yes
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub retire: Vec<String>,
     /// How long to wait for another run to end [default: 0s]
     #[arg(long, value_name = "DURATION")]
     lock_wait: Option<String>,
     /// Print JSON
-    #[arg(long, conflicts_with_all = ["orphans", "server_leftovers", "retire"])]
+    #[arg(long, conflicts_with_all = ["orphans", "bad", "server_leftovers", "retire"])]
     pub json: bool,
 }
 
@@ -339,9 +345,12 @@ pub struct RestoreArgs {
     /// Restore this collection; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME", required_unless_present_any = ["all", "dry_run", "files"])]
     pub collections: Vec<String>,
-    /// Restore every collection that has backups
+    /// Restore every collection that has backups and is not retired; what is there already is skipped, but for --force
     #[arg(long, conflicts_with = "collections")]
     pub all: bool,
+    /// With --all: also the collections that `prune --retire` has set aside
+    #[arg(long, conflicts_with_all = ["collections", "files"])]
+    pub include_retired: bool,
     /// Restore the configuration files that backup.include_files named, into --into
     #[arg(long, requires = "into", conflicts_with_all = ["collections", "all", "target", "force", "with_aliases", "dry_run", "json"])]
     pub files: bool,

@@ -11,6 +11,11 @@ pub const COMPONENT_MAX_BYTES: usize = 120;
 /// Hexadecimal digits of the name's SHA-256 that end a shortened component.
 const HASH_DIGITS: usize = 16;
 
+/// The longest name, in characters, that a server is believed to have: Qdrant allows no longer one.
+const LISTED_MAX_CHARS: usize = 255;
+/// As much of an impossible name as is shown.
+const SHOWN_MAX_CHARS: usize = 80;
+
 const FILES: &str = "/files";
 
 /// A Qdrant collection's name, as the server gave it.
@@ -28,6 +33,28 @@ pub struct CollectionName(String);
 #[error("a collection name cannot be empty")]
 pub struct EmptyCollectionName;
 
+/// A server lists a collection by a name that no collection in Qdrant can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the server lists a collection by a name that Qdrant allows nobody: {shown}: {why}; is this really Qdrant?"
+)]
+pub struct ImpossibleName {
+    shown: String,
+    why: &'static str,
+}
+
+impl ImpossibleName {
+    /// The name as it can be shown: escaped, cut to length and in quotes.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// What stands in the collection's place in reports. In quotes, it is never another collection's name.
+    pub fn stand_in(&self) -> CollectionName {
+        CollectionName(self.shown.clone())
+    }
+}
+
 impl CollectionName {
     /// The collection called `name`.
     ///
@@ -36,6 +63,30 @@ impl CollectionName {
     pub fn new(name: impl Into<String>) -> Result<Self, EmptyCollectionName> {
         let name = name.into();
         if name.is_empty() { Err(EmptyCollectionName) } else { Ok(Self(name)) }
+    }
+
+    /// The collection that a server lists as `name`. What other names mean here, as [`CollectionName::files`] does, no server can
+    /// say.
+    ///
+    /// # Errors
+    /// When Qdrant cannot have a collection of that name.
+    pub fn listed(name: String) -> Result<Self, ImpossibleName> {
+        let why = if name.is_empty() {
+            "it is empty"
+        } else if matches!(name.as_str(), "." | "..") {
+            "it means a directory"
+        } else if name.contains('/') {
+            "it has a \"/\""
+        } else if name.contains(|character: char| character.is_control() && character != '\t') {
+            // Collections with a tab in their names have been seen.
+            "it has a control character"
+        } else if name.chars().nth(LISTED_MAX_CHARS).is_some() {
+            "it is longer than 255 characters"
+        } else {
+            return Ok(Self(name));
+        };
+        let shown = format!("\"{}\"", crate::text::shortened(&name, SHOWN_MAX_CHARS));
+        Err(ImpossibleName { shown, why })
     }
 
     /// What stands in a collection's place for the backups of configuration files. No collection can have
@@ -119,6 +170,33 @@ mod tests {
         assert_eq!(component(".hidden"), "%2Ehidden");
         assert_eq!(component("a/b"), "a%2Fb");
         assert_eq!(component("mein Käse~%"), "mein%20K%C3%A4se%7E%25");
+    }
+
+    #[test]
+    fn a_server_cannot_list_what_qdrant_cannot_have() {
+        let long = "ä".repeat(255);
+        for name in [
+            "docs",
+            ".hidden",
+            "mein Käse v1.2",
+            "...",
+            "$(id)",
+            "tab\there",
+            "a\"b'c",
+            "a\\b",
+            long.as_str(),
+        ] {
+            assert_eq!(CollectionName::listed(name.to_owned()).unwrap().as_str(), name);
+        }
+        let longer = "x".repeat(256);
+        let impossible =
+            ["", ".", "..", "/files", "a/b", "a\nb", "\u{1b}[2J", "\0", "\u{85}", "\u{7f}", longer.as_str()];
+        for name in impossible {
+            let error = CollectionName::listed(name.to_owned()).unwrap_err();
+            assert!(error.to_string().lines().count() == 1 && error.to_string().len() < 300, "{error}");
+            assert!(!error.stand_in().is_files());
+            assert!(error.shown().starts_with('"') && error.shown().ends_with('"'));
+        }
     }
 
     #[test]

@@ -209,6 +209,9 @@ pub struct CollectionStatus {
     /// that ends; that it is gone, only by one that looked at all collections to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_server: Option<bool>,
+    /// When it was first seen to be gone from the server; nothing while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<DateTime<Utc>>,
     /// When a backup of it was last begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<DateTime<Utc>>,

@@ -187,6 +187,7 @@ impl BackupDirectory {
             [("products", 250_000), ("support_tickets", 41_300), ("wiki pages", 9_120)]
         {
             let claimed = CollectionStatus {
+                gone_since: None,
                 on_server: Some(true),
                 last_attempt_at: Some(last),
                 last_outcome: Some(Outcome::Success),

@@ -135,8 +135,17 @@ fn directory(sheet: &mut Sheet, observation: &Observation) {
         views.extend(status.collections.keys().map(|collection| (collection, &nothing)));
     }
     views.extend(&directory.collections);
-    for (collection, view) in views {
+    for (collection, view) in &views {
         backups(sheet, collection.as_str(), view);
+    }
+    if let Some(status) = &observation.status.value {
+        let gone = views.iter().filter(|(collection, view)| {
+            let entry = status.collections.get(**collection);
+            entry.is_some_and(|entry| entry.on_server == Some(false))
+                && !status.retired_collections.contains(**collection)
+                && !view.backups.is_empty()
+        });
+        sheet.add(&table::COLLECTIONS_GONE, &[], count(gone.count() as u64));
     }
     sheet.add(&table::ORPHAN_FILES, &[], count(directory.orphan_files));
     sheet.add(&table::ORPHAN_BYTES, &[], count(directory.orphan_bytes));
@@ -165,6 +174,8 @@ fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
     sheet.add(&table::UNVERIFIED, labels, count(unverified as u64));
     sheet.add(&table::VERIFICATION_FAILED, labels, count(failed as u64));
     sheet.add(&table::INCOMPLETE, labels, count(incomplete as u64));
+    let bad = view.backups.iter().filter(|backup| backup.verification_failed || backup.is_incomplete());
+    sheet.add_if(&table::NEWEST_BAD, labels, bad.map(|backup| backup.started_at).max().map(time));
 }
 
 fn process_figures(sheet: &mut Sheet, process: &ProcessInfo) {

@@ -81,6 +81,8 @@ metrics! {
 
     ON_SERVER = Gauge "qdrant_backup_collection_on_server" ["collection"]
         "1 when the collection is to be backed up and the last backup run that reached the server saw it there, 0 when the last one of all collections found it gone.";
+    COLLECTIONS_GONE = Gauge "qdrant_backup_collections_gone" []
+        "Collections that have backups, were gone from the server at the last completed unfiltered backup run, and are not retired.";
     COLLECTION_LAST_RUN_SUCCESS = Gauge "qdrant_backup_collection_last_run_success" ["collection"]
         "Whether the last attempt to back up this collection succeeded.";
     COLLECTION_LAST_DURATION = Gauge "qdrant_backup_collection_last_duration_seconds" ["collection"]
@@ -112,6 +114,8 @@ metrics! {
         "Backups on disk that failed verification and have not passed since.";
     INCOMPLETE = Gauge "qdrant_backup_incomplete_backups" ["collection"]
         "Backups on disk of which an archive is missing or has another length than its manifest says.";
+    NEWEST_BAD = Gauge "qdrant_backup_newest_bad_timestamp_seconds" ["collection"]
+        "When the newest backup on disk that is incomplete or failed verification began.";
 
     ORPHAN_FILES = Gauge "qdrant_backup_orphan_files" []
         "Archives without a manifest. Each may be a last copy.";

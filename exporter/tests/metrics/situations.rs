@@ -178,6 +178,7 @@ pub fn status() -> Status {
     .into();
     for (collection, points) in [("docs", 1000), ("images", 40), ("with \"quotes\"\\ and\nlines", 7)] {
         let history = CollectionStatus {
+            gone_since: None,
             on_server: Some(true),
             last_attempt_at: Some(at("15T02:00:00.125")),
             last_outcome: Some(Outcome::Success),

@@ -153,6 +153,7 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
         let entry = status.collections.entry(collection.clone()).or_default();
         entry.enter(&report);
         entry.on_server = Some(true);
+        entry.gone_since = None;
     });
     Ended::Reported(Box::new(report))
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use indicatif::HumanBytes;
+use qdrant_backup_shared::collection_name::ImpossibleName;
 use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::{Failure, FailureKind};
 
@@ -22,6 +23,14 @@ pub enum BackupError {
     /// The collection is not there.
     #[error("the server has no such collection; `--collection` takes the exact name")]
     NoSuchCollection,
+    /// The server lists what it cannot have.
+    #[error("{name}{}", if *more > 0 { format!("; and {more} more such names") } else { String::new() })]
+    ImpossibleName {
+        /// The name, and why it is none.
+        name: ImpossibleName,
+        /// How many more there are that are not reported one by one.
+        more: usize,
+    },
     /// The asked node cannot snapshot the whole collection.
     #[error("this node cannot snapshot the whole collection: {}; back up each node, or move the shards here", shards.join(", "))]
     ShardsUncovered {
@@ -116,6 +125,8 @@ impl BackupError {
             Self::Qdrant(error) => error.kind(),
             Self::Stream(error) => error.kind(),
             Self::NoSuchCollection => FailureKind::NoCollection,
+            // What every answer that is none of Qdrant's counts as.
+            Self::ImpossibleName { .. } => FailureKind::HttpStatus,
             Self::ShardsUncovered { .. } => FailureKind::ShardsUncovered,
             Self::SizeMismatch { .. } => FailureKind::SizeMismatch,
             Self::ChecksumMismatch { .. } => FailureKind::ChecksumMismatch,
@@ -138,6 +149,7 @@ impl BackupError {
             | Self::NotBeingMade { cause: error, .. } => Some(error),
             Self::Stream(StreamError::Write(_) | StreamError::Internal(_))
             | Self::NoSuchCollection
+            | Self::ImpossibleName { .. }
             | Self::ShardsUncovered { .. }
             | Self::SizeMismatch { .. }
             | Self::ChecksumMismatch { .. }

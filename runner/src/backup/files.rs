@@ -4,7 +4,7 @@
 //! storage.
 
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -17,6 +17,7 @@ use qdrant_backup_shared::manifest::{
     Archive, Manifest, Origin, Scope, ServerChecksum, SizeAndDigest, Source,
 };
 use qdrant_backup_shared::operation::{Outcome, Stage};
+use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::run_report::CollectionReport;
 
 use super::error::BackupError;
@@ -143,19 +144,23 @@ fn write_tar(
         // Read whole first, so that a file that grows meanwhile cannot spoil the archive.
         let unreadable =
             |error: std::io::Error| BackupError::Files { problem: format!("{}: {error}", path.display()) };
-        let metadata = fs::metadata(path).map_err(unreadable)?;
-        total += metadata.len();
-        if total > TOTAL_MAX_BYTES {
+        let open = regular_file::open(path, Links::Follow).map_err(unreadable)?;
+        let metadata = open.metadata().map_err(unreadable)?;
+        let room = TOTAL_MAX_BYTES - total;
+        let mut contents = Vec::new();
+        // Whatever length it says: files of the kernel say none.
+        open.take(room + 1).read_to_end(&mut contents).map_err(unreadable)?;
+        if contents.len() as u64 > room {
             let problem = format!(
                 "more than {} in all; it is for configuration, not for data",
                 HumanBytes(TOTAL_MAX_BYTES)
             );
             return Err(BackupError::Files { problem });
         }
-        let contents = fs::read(path).map_err(unreadable)?;
+        total += contents.len() as u64;
         let mut header = tar::Header::new_gnu();
         header.set_size(contents.len() as u64);
-        header.set_mode(metadata.mode() & 0o7777);
+        header.set_mode(metadata.mode() & 0o777);
         header.set_uid(u64::from(metadata.uid()));
         header.set_gid(u64::from(metadata.gid()));
         header.set_mtime(u64::try_from(metadata.mtime()).unwrap_or(0));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
+use qdrant_backup_shared::{CollectionName, Status};
 
 use super::error::BackupError;
 use crate::inspect::Inspection;
@@ -22,12 +22,13 @@ pub fn grown(known: &[u64], shown: &BTreeSet<u64>) -> Vec<u64> {
 }
 
 /// What to say when a server that lists nothing is asked for backups of what used to be there; nothing when that is
-/// all right.
-pub fn emptied_server(url: &str, catalog: &Catalog) -> Option<String> {
+/// all right. What was retired is not missed.
+pub fn emptied_server(url: &str, catalog: &Catalog, status: &Status) -> Option<String> {
     // What is not known to be good counts as well: it tells that there was something.
     let tells = |backup: &Backup| matches!(backup.condition(), Condition::Good | Condition::Unknown);
     let names: Vec<String> = catalog
         .collection_names()
+        .filter(|name| !status.retired_collections.contains(name))
         .filter(|name| catalog.collections.get(name).is_some_and(|backups| backups.iter().any(tells)))
         .map(|name| name.to_string())
         .collect();
@@ -36,7 +37,8 @@ pub fn emptied_server(url: &str, catalog: &Catalog) -> Option<String> {
     (!names.is_empty()).then(|| {
         format!(
             "Qdrant at {url} has no collections at all, but there are good backups of {} ({shown}{more}); \
-             is this the right server, or was its storage emptied? Nothing was changed; restore, or use another directory",
+             is this the right server, or was its storage emptied? Nothing was changed; restore, or use another directory. If they were \
+             deleted on purpose: `qdrant-backup prune --retire \"*\"`",
             names.len()
         )
     })

@@ -7,6 +7,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
+use qdrant_backup_shared::collection_name::ImpossibleName;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::text::one_line;
@@ -23,6 +24,9 @@ use crate::qdrant::{Alias, Client};
 use crate::session::Session;
 use crate::store;
 use crate::stream::{Compression, Throttle};
+
+/// So many impossible names are reported one by one.
+const IMPOSSIBLE_MAX: usize = 20;
 
 /// What is to be backed up, and how.
 pub struct BackupOptions {
@@ -154,10 +158,13 @@ impl Run<'_> {
         let request = |error: crate::qdrant::Error| BackupError::from(error).to_failure();
         let version = server_wait::version(self).await?;
         self.qdrant_version = Some(version.clone());
-        self.listed = client.collections().await.map_err(request)?;
+        let listing = client.listing().await.map_err(request)?;
+        self.listed = listing.names;
         if self.listed.is_empty()
-            && let Some(message) =
-                self.session.with(|session| guards::emptied_server(client.url(), session.catalog()))
+            && listing.impossible.is_empty()
+            && let Some(message) = self
+                .session
+                .with(|session| guards::emptied_server(client.url(), session.catalog(), session.status()))
         {
             return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
         }
@@ -175,7 +182,10 @@ impl Run<'_> {
             self.layout.root().display()
         );
         for collection in absent {
-            reports.push(self.absent(collection));
+            reports.push(self.failed(collection, &BackupError::NoSuchCollection));
+        }
+        if self.context.options.only.is_empty() {
+            reports.extend(self.impossible(listing.impossible));
         }
         let at_once = usize::from(self.context.options.jobs.get());
         let run = &*self;
@@ -210,8 +220,9 @@ impl Run<'_> {
         let client = &self.context.client;
         let listed = client.collections().await.map_err(|error| BackupError::from(error).to_failure())?;
         if listed.is_empty()
-            && let Some(message) =
-                self.session.with(|session| guards::emptied_server(client.url(), session.catalog()))
+            && let Some(message) = self
+                .session
+                .with(|session| guards::emptied_server(client.url(), session.catalog(), session.status()))
         {
             return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
         }
@@ -263,8 +274,18 @@ impl Run<'_> {
         }
     }
 
-    fn absent(&self, collection: CollectionName) -> CollectionReport {
-        let failure = BackupError::NoSuchCollection.to_failure();
+    /// A report for each of the names that Qdrant cannot have; of a flood of them, for the first ones.
+    fn impossible(&self, names: Vec<ImpossibleName>) -> Vec<CollectionReport> {
+        let more = names.len().saturating_sub(IMPOSSIBLE_MAX);
+        let reported = names.into_iter().take(IMPOSSIBLE_MAX);
+        reported
+            .map(|name| self.failed(name.stand_in(), &BackupError::ImpossibleName { name, more }))
+            .collect()
+    }
+
+    /// The report of a collection of which nothing could be tried.
+    fn failed(&self, collection: CollectionName, error: &BackupError) -> CollectionReport {
+        let failure = error.to_failure();
         tracing::error!("Backup of {collection} failed: {}", failure.message);
         let mut report = CollectionReport::new(collection, self.session.now());
         report.outcome = Outcome::Failed;
@@ -274,6 +295,7 @@ impl Run<'_> {
 
     /// Notes which collections the server has, and which are gone.
     fn note_presence(&self) {
+        let now = self.session.now();
         let known: BTreeSet<CollectionName> = self.session.with(|session| {
             let stored = session.catalog().collections.keys();
             stored.chain(session.status().collections.keys()).cloned().collect()
@@ -314,7 +336,10 @@ impl Run<'_> {
             // What is deliberately left out is neither missing nor too old.
             let on_server = if present && !selected { None } else { Some(present) };
             self.session.amend_status(|status| {
-                status.collections.entry(collection).or_default().on_server = on_server
+                let entry = status.collections.entry(collection).or_default();
+                entry.on_server = on_server;
+                entry.gone_since =
+                    if on_server == Some(false) { entry.gone_since.or(Some(now)) } else { None };
             });
         }
         self.forget_unsaved();

@@ -19,7 +19,7 @@ use crate::entry::{CRON, cron_runs, is_started_by};
 use crate::file_system::examine;
 use crate::output;
 use crate::own_disk::{OwnDisk, look};
-use crate::qdrant::{Certificate, certificates};
+use crate::qdrant::{Certificate, Listing, certificates};
 use crate::settings::Settings;
 use crate::store;
 use crate::trust;
@@ -277,8 +277,12 @@ pub async fn server(settings: &Settings) -> Server {
         Err(error) => return failed(error.to_string()),
     };
     let found = Check::of("Qdrant", Ok::<_, String>(format!("{version} at {}", client.url())));
-    match client.collections().await {
-        Ok(collections) => {
+    match client.listing().await {
+        Ok(Listing { impossible, .. }) if !impossible.is_empty() => {
+            let problem = impossible.first().map(ToString::to_string).unwrap_or_default();
+            Server { checks: vec![found, Check::of("access", Err(problem))], selected: Vec::new() }
+        }
+        Ok(Listing { names: collections, .. }) => {
             let count = collections.len();
             let selects = |name: &CollectionName| settings.backup.selection.selects(name.as_str());
             let selected: Vec<CollectionName> = collections.into_iter().filter(selects).collect();

@@ -3,6 +3,7 @@
 mod accept_source;
 mod as_owner;
 mod backup;
+mod bad;
 mod checks;
 mod config;
 mod drill;

@@ -5,16 +5,16 @@ use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{Failure, FailureKind, Layout};
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
 
 use super::backup::names;
-use super::{Refusal, exit, leftovers, listen, orphans, place, print_report, retire};
+use super::{Refusal, bad, exit, leftovers, listen, orphans, place, print_report, retire};
 use crate::cli::PruneArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::output;
-use crate::prune::{PruneContext, plan_all, prune as apply, source_changed};
+use crate::prune::{PruneContext, flaw, plan_all, prune as apply, source_changed};
 use crate::settings::Settings;
 use crate::status_store;
 
@@ -24,8 +24,10 @@ pub async fn prune(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
         orphans::orphans(settings, args.yes, clock).await
     } else if args.server_leftovers {
         leftovers::server_leftovers(settings, args.yes, clock).await
-    } else if let Some(name) = &args.retire {
-        retire::retire(settings, name, args.yes, clock).await
+    } else if args.bad {
+        bad::bad(settings, args, clock).await
+    } else if !args.retire.is_empty() {
+        retire::retire(settings, &args.retire, args.yes, clock).await
     } else {
         retention(settings, args, clock).await
     }
@@ -34,6 +36,7 @@ pub async fn prune(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
 async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
     let mut context = PruneContext {
         policies: settings.retention.policies().map_err(Refusal::configuration)?,
+        gone_after_days: *settings.retention.gone_after_days,
         only: names(&args.collections)?,
         yes: args.yes,
         interrupt: CancellationToken::new(),
@@ -97,6 +100,14 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
             }
         }
         collections.push(collection);
+    }
+    let is_wanted = |name: &CollectionName| context.only.is_empty() || context.only.contains(name);
+    let wanted = catalog.collections.iter().filter(|(name, _)| is_wanted(name));
+    let bad = wanted.flat_map(|(_, backups)| backups).filter(|backup| flaw(backup).is_some()).count();
+    if bad > 0 {
+        report
+            .warnings
+            .push(format!("{bad} backups are bad; `qdrant-backup prune --bad` lists and deletes them"));
     }
     for warning in &report.warnings {
         tracing::warn!("{warning}");

@@ -4,7 +4,7 @@ use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Layout};
+use qdrant_backup_shared::{CollectionName, Failure, Layout};
 use serde_json::json;
 
 use super::restore_files::restore_files;
@@ -17,11 +17,12 @@ use crate::exit::Exit;
 use crate::output;
 use crate::qdrant::Client;
 use crate::restore::{
-    Announce, Choice, Destination, Facts, Plan, PlanOptions, RestoreContext, RestoreError, Safety, as_json,
-    as_text, check_archive, plan_all, restore as run_restore,
+    Announce, Choice, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError, Safety,
+    as_json, as_text, check_archive, every, plan_all, restore as run_restore,
 };
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::status_store;
 
 /// Restores, and says in one last line how it went and in what state the targets are.
 pub async fn restore(
@@ -43,7 +44,7 @@ pub async fn restore(
     };
     place::open(&layout)?;
     if args.dry_run {
-        return dry_run(&layout, &target, &options, only, args.json, &signals, clock, console).await;
+        return dry_run(&layout, &target, &options, only, args, &signals, clock, console).await;
     }
     let source = client(settings, signals.token())?;
     let mut held = place::enter(settings, "restore", clock, &signals).await?;
@@ -55,6 +56,7 @@ pub async fn restore(
             settle_timeout: *settings.restore.settle_timeout,
         },
         only,
+        include_retired: args.include_retired,
         options,
         announce: announce(args.json, clock),
         safety: safety(settings, source, console, clock),
@@ -99,6 +101,7 @@ fn plan_options(
         choice,
         target,
         force: args.force,
+        skip_existing: only.is_empty(),
         with_aliases: args.with_aliases,
         safety_backup: !args.no_safety_backup,
         elsewhere: to.is_some_and(|other| other.url.as_url() != settings.qdrant.url.as_url()),
@@ -146,7 +149,7 @@ async fn dry_run(
     client: &Client,
     options: &PlanOptions,
     only: Vec<CollectionName>,
-    json: bool,
+    args: &RestoreArgs,
     signals: &Signals,
     clock: Clock,
     console: &Console,
@@ -162,9 +165,17 @@ async fn dry_run(
         tracing::warn!("{}", unreadable.problem);
     }
     let facts = Facts::ask(client).await.map_err(refuse)?;
-    let names = if only.is_empty() { catalog.collection_names().cloned().collect() } else { only };
+    let names = if only.is_empty() {
+        let status = status_store::look(layout).unwrap_or_else(|error| {
+            tracing::warn!("{error}; which collections are retired is not known");
+            None
+        });
+        every(&catalog, status.as_ref(), args.include_retired)
+    } else {
+        only
+    };
     if names.is_empty() {
-        return Err(Refusal::failed("there is no backup at all; is this the right backup directory?"));
+        return Err(Refusal::failed(NOTHING));
     }
     let mut plans = plan_all(client, layout, &facts, &catalog, &names, options).await;
     for plan in &mut plans {
@@ -180,7 +191,7 @@ async fn dry_run(
             }
         }
     }
-    if json {
+    if args.json {
         let plans: Vec<_> = plans.iter().map(|plan| as_json(plan, clock.now())).collect();
         let answer = json!({ "dry_run": true, "qdrant_version": facts.version, "plans": plans });
         output::print(&serde_json::to_string_pretty(&answer).map_err(Refusal::failed)?)
@@ -189,7 +200,10 @@ async fn dry_run(
     }
     .map_err(Refusal::failed)?;
     let possible = plans.iter().filter(|plan| plan.is_possible()).count();
-    let done = format!("{possible} of {} collections can be restored; nothing was changed", plans.len());
+    let there = plans.iter().filter(|plan| plan.is_possible() && plan.is_there).count();
+    let skipped = if there > 0 { format!(", {there} are there already and skipped") } else { String::new() };
+    let (can, all) = (possible - there, plans.len() - there);
+    let done = format!("{can} of {all} collections can be restored{skipped}; nothing was changed");
     // Nothing but writing tells.
     let done = format!("{done}, so whether the API key may restore was not tried");
     if possible == plans.len() {
@@ -207,12 +221,21 @@ fn summarize(report: &RunReport) {
     };
     let total = operation.collections.len();
     let done = operation.collections.iter().filter(|part| part.outcome == Outcome::Success).count();
-    let failures: Vec<String> = operation
+    let failures: Vec<(&CollectionName, &Failure)> = operation
         .collections
         .iter()
-        .filter_map(|part| Some(format!("{}: {}", part.collection, part.failure.as_ref()?.message)))
-        .chain(operation.failure.iter().map(|failure| failure.message.clone()))
+        .filter_map(|part| Some((&part.collection, part.failure.as_ref()?)))
         .collect();
+    let why = match (&operation.failure, failures.as_slice()) {
+        (Some(failure), _) => failure.message.clone(),
+        (None, [(collection, failure)]) => format!("{collection}: {}", failure.message),
+        // Each was told in full when it failed.
+        (None, several) => {
+            let shown =
+                several.iter().map(|(collection, failure)| format!("{collection} ({})", failure.kind));
+            format!("failed: {}", shown.collect::<Vec<_>>().join(", "))
+        }
+    };
     let took = operation.duration_seconds;
     let done = if total == 0 && operation.failure.is_some() {
         format!("nothing was restored, in {took:.1} s")
@@ -222,7 +245,7 @@ fn summarize(report: &RunReport) {
     match &operation.outcome {
         Outcome::Success => tracing::info!("Restore succeeded: {done}"),
         other @ (Outcome::Partial | Outcome::Failed | Outcome::Interrupted | Outcome::Other(_)) => {
-            tracing::error!("Restore {other}: {done}; {}", one_line(&failures.join("; ")))
+            tracing::error!("Restore {other}: {done}; {}", one_line(&why))
         }
     }
 }

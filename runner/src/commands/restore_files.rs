@@ -1,14 +1,19 @@
 //! `qdrant-backup restore --files --into DIR`: configuration files, into a directory of their own.
 
-use std::fs;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Component, Path};
+use std::time::{Duration, SystemTime};
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
-use qdrant_backup_shared::manifest::Archive;
+use qdrant_backup_shared::manifest::{Archive, Origin, Scope};
 use qdrant_backup_shared::text::one_line;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use tar::EntryType;
 
 use super::{Refusal, place};
 use crate::archive::{ArchiveReader, Prove};
@@ -17,6 +22,9 @@ use crate::lock::ReadersLock;
 use crate::restore::{Choice, choose};
 use crate::settings::Settings;
 
+/// Configuration may hold secrets.
+const DIRECTORY_MODE: u32 = 0o700;
+
 /// Unpacks a backup of configuration files. Never in place: what is there now may be what one needs to compare with.
 pub fn restore_files(settings: &Settings, choice: Choice, into: &Path) -> Result<Exit, Refusal> {
     let layout = place::layout(settings);
@@ -24,8 +32,15 @@ pub fn restore_files(settings: &Settings, choice: Choice, into: &Path) -> Result
     let _readers = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout)
         .map_err(|error| Refusal::failed(format!("{}: cannot be read: {error}", layout.root().display())))?;
-    let backups = catalog.collections.get(&CollectionName::files()).map(Vec::as_slice).unwrap_or_default();
-    let backup = choose(backups, choice, false)
+    let all = catalog.collections.get(&CollectionName::files()).map(Vec::as_slice).unwrap_or_default();
+    let (backups, foreign): (Vec<Backup>, Vec<Backup>) = all.iter().cloned().partition(is_of_files);
+    for backup in foreign {
+        tracing::warn!(
+            "backup {} lies where those of configuration files do and is none; it is left out",
+            backup.manifest.backup_id
+        );
+    }
+    let backup = choose(&backups, choice, false)
         .map_err(|error| Refusal::failed(format!("configuration files: {error}")))?;
     if let Some(why) = &backup.unknown {
         tracing::warn!("backup {} is not known to be good: {}", backup.manifest.backup_id, one_line(why));
@@ -44,18 +59,41 @@ pub fn restore_files(settings: &Settings, choice: Choice, into: &Path) -> Result
     Ok(Exit::Success)
 }
 
+/// Whether this program made it of configuration files. What a server sent, or somebody imported, is never unpacked.
+fn is_of_files(backup: &Backup) -> bool {
+    let manifest = &backup.manifest;
+    manifest.origin == Origin::Snapshot
+        && manifest.archives.iter().all(|archive| archive.scope == Scope::Files)
+}
+
+/// Makes the directory, or takes one that is empty and the caller's own. Nobody else gets in from then on.
 fn make_empty(into: &Path) -> Result<(), Refusal> {
     let refuse = |problem: String| Refusal::failed(format!("--into {}: {problem}", into.display()));
-    match fs::create_dir(into) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let mut entries = fs::read_dir(into).map_err(|error| refuse(error.to_string()))?;
-            if entries.next().is_some() {
-                return Err(refuse("is not empty; name a directory that is, or a new one".to_owned()));
-            }
-            Ok(())
+    let failed = |error: io::Error| refuse(error.to_string());
+    match DirBuilder::new().mode(DIRECTORY_MODE).create(into) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = match rustix::fs::open(into, flags, Mode::empty()) {
+        Ok(directory) => File::from(directory),
+        Err(Errno::LOOP | Errno::NOTDIR) => {
+            return Err(refuse("is no directory; name one that is empty, or a new one".to_owned()));
         }
-        Err(error) => Err(refuse(error.to_string())),
+        Err(error) => return Err(failed(error.into())),
+    };
+    if directory.metadata().map_err(failed)?.uid() != rustix::process::geteuid().as_raw() {
+        return Err(refuse("belongs to another user; name a new directory".to_owned()));
+    }
+    if fs::read_dir(into).map_err(failed)?.next().is_some() {
+        return Err(refuse("is not empty; name a directory that is, or a new one".to_owned()));
+    }
+    directory.set_permissions(Permissions::from_mode(DIRECTORY_MODE)).map_err(failed)?;
+    // Somebody may have been quicker.
+    match fs::read_dir(into).map_err(failed)?.next() {
+        None => Ok(()),
+        Some(_) => Err(refuse("is not empty any more; name a new directory".to_owned())),
     }
 }
 
@@ -78,18 +116,34 @@ fn unpack(layout: &Layout, backup: &Backup, archive: &Archive, into: &Path) -> R
         ArchiveReader::open(layout, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
     let failed = |error: io::Error| Refusal::failed(format!("unpacking into {}: {error}", into.display()));
     let mut tar = tar::Archive::new(reader);
-    // The modes come back: some of these files hold keys.
-    tar.set_preserve_permissions(true);
     let mut count = 0;
     for entry in tar.entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
-        // Refuses names that lead out of the directory.
-        if !entry.unpack_in(into).map_err(failed)? {
-            return Err(Refusal::failed(format!(
-                "{} holds a name that leads out of the directory",
-                archive.file_name
-            )));
+        let name = entry.path().map_err(failed)?.into_owned();
+        let refuse = |what: &str| {
+            let name = one_line(&name.display().to_string());
+            Refusal::failed(format!("{} holds {what} ({name}), which is not unpacked", archive.file_name))
+        };
+        if entry.header().entry_type() != EntryType::Regular {
+            return Err(refuse("something that is no file"));
         }
+        if !name.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(refuse("a name that leads out of the directory"));
+        }
+        let path = into.join(&name);
+        if let Some(parent) = path.parent() {
+            DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(parent).map_err(failed)?;
+        }
+        // Who may read it comes back, because some of these files hold keys. That it runs as somebody else does not.
+        let mode = entry.header().mode().map_err(failed)? & 0o777;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        io::copy(&mut entry, &mut file).map_err(failed)?;
+        let modified = entry.header().mtime().map_err(failed)?;
+        if let Some(modified) = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(modified)) {
+            file.set_modified(modified).map_err(failed)?;
+        }
+        file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
         count += 1;
     }
     Ok(count)

@@ -114,7 +114,8 @@ fn verify_share(
 fn apply_retention(session: &mut Session, settings: &Settings, interrupt: CancellationToken) {
     match settings.retention.policies() {
         Ok(policies) => {
-            let context = PruneContext { policies, only: Vec::new(), yes: false, interrupt };
+            let gone_after_days = *settings.retention.gone_after_days;
+            let context = PruneContext { policies, gone_after_days, only: Vec::new(), yes: false, interrupt };
             crate::prune::prune(session, &context);
             if let Some(operation) = session.last_operation() {
                 prune::summarize(operation);

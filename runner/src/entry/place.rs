@@ -5,12 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::atomic;
+use qdrant_backup_shared::regular_file::{self, Links};
 
 /// The first line of what this program installed, and may therefore replace.
 pub const MARK: &str = "# Written by `qdrant-backup schedule`, which replaces it when it is called again.";
 
 /// Everybody may read entries; they hold no secret.
 const MODE: u32 = 0o644;
+
+/// Larger files are no entries.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A file that an entry is installed as.
 #[derive(Debug, Clone)]
@@ -99,7 +103,7 @@ impl Place {
     /// When it cannot be read.
     pub fn read(&self) -> Result<Option<String>, PlaceError> {
         let file = self.file();
-        match fs::read_to_string(&file) {
+        match regular_file::read_text(&file, Links::Follow, MAX_BYTES) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(PlaceError::Io { path: file, source }),
@@ -133,7 +137,7 @@ fn is_idle(text: &str) -> bool {
 /// What already starts runs on the machine whose files are below `root`: the files that say so, of those that this program
 /// and its package install. Entries in somebody's own crontab are not seen.
 pub fn is_started_by(root: &Path) -> Vec<&'static str> {
-    let cron = fs::read_to_string(root.join("etc/cron.d/qdrant-backup"));
+    let cron = regular_file::read_text(&root.join("etc/cron.d/qdrant-backup"), Links::Follow, MAX_BYTES);
     let mut found = Vec::new();
     if cron.is_ok_and(|text| !is_idle(&text)) {
         found.push(CRON);

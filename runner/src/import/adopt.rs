@@ -11,6 +11,7 @@ use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::json_file::{self, SCHEMA_VERSION};
 use qdrant_backup_shared::layout::{FileRole, role};
 use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope, ServerChecksum, Source};
+use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::{CollectionName, Layout, shard_key};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,9 @@ use super::name::{self, Named};
 use crate::clock::Clock;
 use crate::store;
 use crate::user::refused;
+
+/// Larger files are no checksums.
+const CHECKSUM_MAX_BYTES: u64 = 4 << 10;
 
 /// Imports files into one backup directory. The caller holds the lock.
 #[derive(Debug)]
@@ -74,19 +78,23 @@ impl Importer<'_> {
     /// # Errors
     /// When it is not a whole snapshot, or a file cannot be read or written. Nothing was changed then.
     pub fn import(&self, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Adopted, ImportError> {
-        let mut file = File::open(path)
-            .map_err(|error| io::Error::new(error.kind(), refused(path, &error)))
-            .map_err(ImportError::io("opening"))?;
+        let mut file = regular_file::open(path, Links::Follow).map_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidInput {
+                ImportError::NotAFile
+            } else {
+                ImportError::io("opening")(io::Error::new(error.kind(), refused(path, &error)))
+            }
+        })?;
         let metadata = file.metadata().map_err(ImportError::io("opening"))?;
-        if !metadata.is_file() {
-            return Err(ImportError::NotAFile);
-        }
         if let Some((directory, file_name)) = self.place_in_repository(path)? {
             return self.adopt_in_place(path, &directory, file_name, &mut file, progress);
         }
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let known = |name: &CollectionName| self.catalog.collections.contains_key(name);
         let named = name::read(&file_name, self.collection, known)?;
+        if named.collection.is_files() {
+            return Err(ImportError::NotACollection);
+        }
         let mut remarks = Vec::new();
         let started_at = match (named.stamped_at, self.at) {
             (Some(stamp), Some(at)) if stamp != at => {
@@ -141,6 +149,9 @@ impl Importer<'_> {
             Some(other) => return Err(ImportError::OtherDirectory { collection: other.to_string() }),
             None => name::collection_of(directory).ok_or(ImportError::NoCollection)?,
         };
+        if collection.is_files() {
+            return Err(ImportError::NotACollection);
+        }
         let named = name::read(&file_name, Some(&collection), |_| false)?;
         let examined = examine(file, None, &self.interrupt, progress)?;
         if let Some(known) = self.known(&collection, &examined) {
@@ -204,6 +215,21 @@ impl Importer<'_> {
             .map(|it| it.manifest.backup_id)
     }
 
+    /// The version that a node was of at a time, which no snapshot tells: backups of the same node from before and from after then
+    /// tell it, where they are of the same one.
+    fn version_at(&self, peer_id: u64, at: DateTime<Utc>) -> Option<String> {
+        let told =
+            self.catalog.collections.values().flatten().map(|backup| &backup.manifest).filter_map(|it| {
+                let of_it = it.origin == Origin::Snapshot
+                    && it.archives.iter().any(|archive| archive.peer_id == Some(peer_id));
+                Some((it.started_at, it.source.qdrant_version.as_ref().filter(|_| of_it)?))
+            });
+        let told: Vec<(DateTime<Utc>, &String)> = told.collect();
+        let before = told.iter().filter(|(time, _)| *time <= at).max()?;
+        let after = told.iter().filter(|(time, _)| *time >= at).min()?;
+        (before.1 == after.1).then(|| before.1.clone())
+    }
+
     fn describe(
         &self,
         named: Named,
@@ -226,6 +252,7 @@ impl Importer<'_> {
             completed_at: self.clock.now(),
             depends_on: Vec::new(),
             source: Source {
+                qdrant_version: peer_id.and_then(|peer| self.version_at(peer, started_at)),
                 shard_count: u32::try_from(inspection.shards.len()).ok(),
                 config: inspection.config.clone(),
                 shard_keys: inspection.shard_keys(),
@@ -257,16 +284,26 @@ fn compare(path: &Path, examined: &Examined) -> Result<ServerChecksum, ImportErr
         PathBuf::from(name)
     };
     let candidates = [beside(path), beside(&path.with_extension(""))];
-    let digests = candidates.iter().filter_map(|path| {
-        let text = fs::read_to_string(path).ok()?;
-        text.split_whitespace().next()?.parse::<Sha256Digest>().ok()
-    });
-    let got = examined.snapshot.sha256;
-    match digests.into_iter().next() {
-        None => Ok(ServerChecksum::NotChecked),
-        Some(expected) if expected == got => Ok(ServerChecksum::Matched),
-        Some(expected) => Err(ImportError::ChecksumMismatch { expected, got }),
+    for candidate in candidates {
+        let problem = |problem: String| ImportError::Checksum { path: candidate.clone(), problem };
+        let text = match regular_file::read_text(&candidate, Links::Follow, CHECKSUM_MAX_BYTES) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(problem(format!("cannot be read: {error}"))),
+        };
+        let Some(expected) =
+            text.split_whitespace().next().and_then(|word| word.parse::<Sha256Digest>().ok())
+        else {
+            return Err(problem("does not begin with a SHA-256 in hexadecimal".to_owned()));
+        };
+        let got = examined.snapshot.sha256;
+        return if expected == got {
+            Ok(ServerChecksum::Matched)
+        } else {
+            Err(ImportError::ChecksumMismatch { expected, got })
+        };
     }
+    Ok(ServerChecksum::NotChecked)
 }
 
 fn oddities(examined: &Examined) -> Vec<String> {

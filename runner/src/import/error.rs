@@ -1,6 +1,7 @@
 //! Why a file was not imported.
 
 use std::io;
+use std::path::PathBuf;
 
 use qdrant_backup_shared::digest::Sha256Digest;
 
@@ -33,6 +34,11 @@ pub enum ImportError {
         "it lies in the backup directory and is not an archive without a manifest, so there is nothing to adopt"
     )]
     NotAnOrphan,
+    /// It would stand where backups of configuration files do.
+    #[error(
+        "\"/files\" is no collection's name: backups of configuration files have it here; name the collection with `--collection`"
+    )]
+    NotACollection,
     /// A directory, a pipe, or another thing that is not a file.
     #[error("not a regular file")]
     NotAFile,
@@ -49,6 +55,14 @@ pub enum ImportError {
         expected: Sha256Digest,
         /// What was computed.
         got: Sha256Digest,
+    },
+    /// Qdrant's own checksum seems to lie beside it, and is of no use.
+    #[error("the checksum file beside it, {}, {problem}; put it right, or move it away to import without it", path.display())]
+    Checksum {
+        /// The checksum file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The copy would not fit.
     #[error("the copy needs {needed} bytes and {available} are free")]

@@ -7,5 +7,5 @@ mod plan;
 mod run;
 
 pub use deletion::{Deletion, finish, remove_orphan};
-pub use plan::{Plan, Withheld, plan, plan_all, source_changed};
+pub use plan::{Plan, Withheld, flaw, plan, plan_all, source_changed};
 pub use run::{PruneContext, prune};

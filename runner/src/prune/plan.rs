@@ -1,13 +1,13 @@
 //! What a prune would do, and why it would leave a collection alone. Pure.
 
-use chrono::{DateTime, Utc};
-use qdrant_backup_shared::catalog::{Backup, Catalog};
-use qdrant_backup_shared::operation::{Fate, Outcome};
+use chrono::{DateTime, TimeDelta, Utc};
+use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
+use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::BackupFate;
 use qdrant_backup_shared::{CollectionName, Status};
 
 use super::run::PruneContext;
-use crate::retention::{Candidate, NoRule, decide};
+use crate::retention::{Candidate, NoRule, decide, decide_gone};
 
 /// What is to become of one collection's backups.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,7 +89,11 @@ pub fn plan(
     now: DateTime<Utc>,
 ) -> Plan {
     let candidates: Vec<Candidate> = backups.iter().map(Candidate::from).collect();
-    let decided = decide(context.policies.of(collection), &candidates, now);
+    let gone = status.and_then(|status| gone_for_good(context, collection, status, now));
+    let decided = match &gone {
+        Some(reason) => Ok(decide_gone(&candidates, reason, now)),
+        None => decide(context.policies.of(collection), &candidates, now),
+    };
     let (decisions, no_rule) = match decided {
         Ok(decisions) => (decisions, None),
         Err(no_rule) => (Default::default(), Some(no_rule)),
@@ -102,11 +106,17 @@ pub fn plan(
         .map(|backup| {
             let manifest = &backup.manifest;
             let decision = decisions.get(&manifest.backup_id);
+            let fate = decision.map_or(Fate::Keep, |decision| decision.fate.clone());
+            let mut reasons =
+                decision.map_or_else(|| vec!["no retention rule is set".to_owned()], |it| it.reasons.clone());
+            // That it is kept says nothing for it.
+            if let Some(flaw) = flaw(backup).filter(|_| fate == Fate::Keep) {
+                reasons.push(format!("BAD: {flaw}"));
+            }
             BackupFate {
                 backup_id: manifest.backup_id,
-                fate: decision.map_or(Fate::Keep, |decision| decision.fate.clone()),
-                reasons: decision
-                    .map_or_else(|| vec!["no retention rule is set".to_owned()], |it| it.reasons.clone()),
+                fate,
+                reasons,
                 stored_size_bytes: manifest.stored_size_bytes(),
             }
         })
@@ -123,6 +133,7 @@ pub fn plan(
     };
     let withheld = match no_rule {
         Some(no_rule) => Some(Withheld::NoRule(no_rule)),
+        None if gone.is_some() => None,
         None if expired => known_against(collection, status).or_else(guard),
         None => None,
     };
@@ -134,6 +145,39 @@ pub fn plan(
         }
     }
     Plan { collection: collection.clone(), fates, withheld }
+}
+
+/// What is wrong with a backup that is known to be bad.
+pub fn flaw(backup: &Backup) -> Option<String> {
+    match backup.condition() {
+        Condition::Incomplete => {
+            Some(format!("incomplete: {}", backup.missing.as_deref().unwrap_or("an archive is missing")))
+        }
+        Condition::Failed => Some("failed verification".to_owned()),
+        Condition::Good | Condition::Unknown => None,
+    }
+}
+
+/// Why all backups of a collection have expired that the last look at the right server did not find, nor any look for as
+/// long as the settings say. A server that does not answer, or has lost everything, proves nothing.
+fn gone_for_good(
+    context: &PruneContext,
+    collection: &CollectionName,
+    status: &Status,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let days = context.gone_after_days?;
+    let entry = status.collections.get(collection).filter(|entry| entry.on_server == Some(false))?;
+    let last = status.operations.get(&Operation::Backup)?.last_outcome.as_ref()?;
+    let looked = matches!(last, Outcome::Success | Outcome::Partial);
+    let gone_for = now - entry.gone_since?;
+    let long_enough = gone_for >= TimeDelta::days(i64::from(days.get()));
+    (looked && long_enough && !status.source_changed).then(|| {
+        format!(
+            "expired: gone from the server for {} d (retention.gone_after_days {days})",
+            gone_for.num_days()
+        )
+    })
 }
 
 fn known_against(collection: &CollectionName, status: Option<&Status>) -> Option<Withheld> {

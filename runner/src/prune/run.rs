@@ -1,5 +1,7 @@
 //! The prune operation within a session.
 
+use std::fs;
+use std::num::NonZeroU32;
 use std::time::Instant;
 
 use indicatif::HumanBytes;
@@ -24,6 +26,8 @@ use crate::stream::io_kind;
 pub struct PruneContext {
     /// What to keep.
     pub policies: Policies,
+    /// After how many days all backups of a collection expire that is gone from the server.
+    pub gone_after_days: Option<NonZeroU32>,
     /// Only these collections; all when empty.
     pub only: Vec<CollectionName>,
     /// Somebody has seen what will be deleted, so it may be more than half.
@@ -80,6 +84,7 @@ fn work(
     forget_undone(session);
     reports.extend(context.only.iter().filter_map(|name| absent(session, name)));
     session.read_again().map_err(|error| failure(FailureKind::Io, error))?;
+    forget_gone(session, reports);
     remark(session);
     ended?;
     if session.status().source_changed {
@@ -128,6 +133,27 @@ fn forget_undone(session: &mut Session) {
             !matches!(layout.manifest(&noted.collection, noted.backup_id).try_exists(), Ok(true))
         });
     });
+}
+
+/// Takes a collection off the status that is gone and of which the last backup was just deleted.
+fn forget_gone(session: &mut Session, reports: &[CollectionReport]) {
+    let emptied: Vec<CollectionName> = reports
+        .iter()
+        .filter(|report| report.fates.iter().any(|fate| fate.fate == Fate::Deleted))
+        .map(|report| &report.collection)
+        .filter(|name| !session.catalog().collections.contains_key(name))
+        .filter(|name| {
+            session.status().collections.get(name).is_some_and(|entry| entry.on_server == Some(false))
+        })
+        .cloned()
+        .collect();
+    for name in emptied {
+        // Whatever else lies in it keeps it.
+        drop(fs::remove_dir(session.layout().collection(&name)));
+        session.amend_status(|status| {
+            status.collections.remove(&name);
+        });
+    }
 }
 
 /// The backups that `plan` has deleted, newest first: whatever needs another one goes before it.

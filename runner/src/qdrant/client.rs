@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::collection_name::ImpossibleName;
 use qdrant_backup_shared::text::{one_line, shortened};
 use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
@@ -35,6 +36,18 @@ const ERROR_TEXT_MAX_CHARS: usize = 400;
 /// In a name, all but the characters that mean nothing in a URL. Left to the URL library, tabs and newlines would be dropped, so
 /// that another collection would be asked for.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// More collections, or aliases, than any server has. Each costs requests while the lock is held.
+const LISTED_MAX: usize = 10_000;
+
+/// What a server lists as its collections.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those that can be, by name.
+    pub names: Vec<CollectionName>,
+    /// Names that no collection in Qdrant has.
+    pub impossible: Vec<ImpossibleName>,
+}
 
 /// A client for one Qdrant node. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
@@ -179,31 +192,55 @@ impl Client {
         Ok(())
     }
 
-    /// All collections, by name.
+    /// All collections, by name, and apart from them what cannot be one.
     ///
     /// # Errors
-    /// As every request: see [`Error`].
-    pub async fn collections(&self) -> Result<Vec<CollectionName>, Error> {
+    /// When it lists more than any server has, and as every request: see [`Error`].
+    pub async fn listing(&self) -> Result<Listing, Error> {
         let what = "listing collections";
         let answer: Envelope<Collections> = decode(what, &self.get(what, &["collections"]).await?.body)?;
-        let mut names = Vec::with_capacity(answer.result.collections.len());
-        for entry in answer.result.collections {
-            let name = CollectionName::new(entry.name)
-                .map_err(|error| Error::Unexpected { what: what.to_owned(), problem: error.to_string() })?;
-            names.push(name);
+        let entries = answer.result.collections;
+        check_number(what, "collections", entries.len())?;
+        let mut listing = Listing::default();
+        for entry in entries {
+            match CollectionName::listed(entry.name) {
+                Ok(name) => listing.names.push(name),
+                Err(impossible) => listing.impossible.push(impossible),
+            }
         }
-        names.sort();
-        Ok(names)
+        listing.names.sort();
+        listing.names.dedup();
+        Ok(listing)
     }
 
-    /// All aliases of all collections.
+    /// All collections, by name, without what cannot be one.
     ///
     /// # Errors
-    /// As every request: see [`Error`].
+    /// As [`Client::listing`].
+    pub async fn collections(&self) -> Result<Vec<CollectionName>, Error> {
+        Ok(self.listing().await?.names)
+    }
+
+    /// All aliases of all collections, without those that cannot be any: each is a warning.
+    ///
+    /// # Errors
+    /// When it lists more than any server has, and as every request: see [`Error`].
     pub async fn aliases(&self) -> Result<Vec<Alias>, Error> {
         let what = "listing aliases";
         let answer: Envelope<Aliases> = decode(what, &self.get(what, &["aliases"]).await?.body)?;
-        Ok(answer.result.aliases)
+        let mut aliases = answer.result.aliases;
+        check_number(what, "aliases", aliases.len())?;
+        let mut impossible = Vec::new();
+        aliases.retain(|alias| {
+            let names = [&alias.alias_name, &alias.collection_name];
+            let problem = names.into_iter().find_map(|name| CollectionName::listed(name.clone()).err());
+            impossible.extend(problem.iter().map(ToString::to_string));
+            problem.is_none()
+        });
+        if let Some(first) = impossible.first() {
+            tracing::warn!("{} aliases that the server lists are left out: {first}", impossible.len());
+        }
+        Ok(aliases)
     }
 
     /// A collection's configuration.
@@ -519,6 +556,14 @@ async fn read_some(mut response: reqwest::Response, most: usize) -> Vec<u8> {
         }
     }
     body
+}
+
+fn check_number(what: &str, of: &str, number: usize) -> Result<(), Error> {
+    if number <= LISTED_MAX {
+        return Ok(());
+    }
+    let problem = format!("{number} {of}, and more than {LISTED_MAX} no server has; is this really Qdrant?");
+    Err(Error::Unexpected { what: what.to_owned(), problem })
 }
 
 pub(super) fn decode<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Error> {

@@ -20,7 +20,7 @@ pub use answers::{
     Alias, CollectionCluster, CollectionInfo, RemoteShard, Shard, Snapshot, SnapshotList, UpdateQueue,
 };
 pub use changes::AliasChange;
-pub use client::{Client, CreateError};
+pub use client::{Client, CreateError, Listing};
 pub use download::{Download, NoRest};
 pub use error::Error;
 pub use limit::Limit;

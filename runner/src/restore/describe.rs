@@ -31,7 +31,7 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
     if plan.differences.len() > SHOWN_DIFFERENCES {
         line("differs", format!("and {} more", plan.differences.len() - SHOWN_DIFFERENCES));
     }
-    if plan.existing.is_some() && plan.is_possible() {
+    if plan.existing.is_some() && plan.is_possible() && !plan.is_there {
         let first =
             if plan.safety_backup { "the collection is backed up" } else { "nothing: NO safety backup" };
         line("first", first.to_owned());
@@ -80,6 +80,10 @@ fn verified_words(backup: &Backup) -> String {
 fn target_words(plan: &Plan) -> String {
     match &plan.existing {
         None => format!("{} (new)", plan.target),
+        Some(Existing { points }) if plan.is_there => {
+            let points = points.map_or_else(String::new, |points| format!(" ({points} points)"));
+            format!("{}, which is there already{points}: SKIPPED; --force restores over it", plan.target)
+        }
         Some(Existing { points }) => {
             let points = points.map_or_else(String::new, |points| format!("{points} "));
             format!(
@@ -131,6 +135,7 @@ pub fn as_json(plan: &Plan, now: DateTime<Utc>) -> Value {
         "differences": plan.differences.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "aliases": plan.aliases.iter().map(|change| &change.alias).collect::<Vec<_>>(),
         "safety_backup": plan.safety_backup,
+        "skipped": plan.is_there && plan.is_possible(),
         "obstacles": plan.obstacles.iter().map(|obstacle| json!({
             "kind": obstacle.kind(),
             "message": qdrant_backup_shared::text::one_line(&obstacle.to_string()),

@@ -33,6 +33,6 @@ pub use error::RestoreError;
 pub use leftover::{may_be_at_work, settle_earlier, still_at_work, unanswered};
 pub use plan::{Facts, Plan, PlanOptions, plan_all};
 pub use put::{Destination, Put, PutError, put};
-pub use run::{Announce, RestoreContext, Safety, restore};
+pub use run::{Announce, NOTHING, RestoreContext, Safety, every, restore};
 pub use shard_keys::{check_new, shard_keys_of};
 pub use target::TargetState;

@@ -24,6 +24,8 @@ pub struct PlanOptions {
     pub target: Option<CollectionName>,
     /// Overwrite an existing target, move aliases, use a backup that failed verification.
     pub force: bool,
+    /// Leave alone what is there already, as an earlier restore of all of them has left it.
+    pub skip_existing: bool,
     /// Set the aliases that the collection had.
     pub with_aliases: bool,
     /// Back an existing target up before it is overwritten.
@@ -73,6 +75,8 @@ pub struct Plan {
     pub shard_keys: Option<Vec<ShardKey>>,
     /// Whether the target is to be backed up first.
     pub safety_backup: bool,
+    /// It is there already, with as many points as it must have, and is left alone but for its aliases.
+    pub is_there: bool,
     /// Everything that stands against it; nothing when it can be done.
     pub obstacles: Vec<RestoreError>,
 }
@@ -142,6 +146,7 @@ async fn plan(
         aliases: Vec::new(),
         shard_keys: None,
         safety_backup: false,
+        is_there: false,
         obstacles: Vec::new(),
     };
     let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
@@ -200,6 +205,18 @@ impl Plan {
         self.backup = Some(backup.clone());
     }
 
+    /// Whether the target has as many points as it has after a restore. What is empty or lacks more than half has not come back, and
+    /// what cannot be counted may not have.
+    fn has_come_back(&self) -> bool {
+        let Some(Existing { points: Some(points) }) = &self.existing else { return false };
+        let Some(backup) = &self.backup else { return false };
+        let source = &backup.manifest.source;
+        let known = backup.verification.as_ref().and_then(|record| record.restored_points.as_ref());
+        let counted = [source.points_count_before, source.points_count_after].into_iter().flatten().min();
+        let least = known.map(|known| known.count).or(counted).or(source.points_count_approximate);
+        least.is_some_and(|least| points.points >= least.div_ceil(2))
+    }
+
     async fn look_at_target(
         &mut self,
         client: &Client,
@@ -248,7 +265,9 @@ impl Plan {
             self.obstacles.push(RestoreError::Incompatible { target, difference });
             return Ok(());
         }
-        if !options.force {
+        if !options.force && options.skip_existing && self.has_come_back() {
+            self.is_there = true;
+        } else if !options.force {
             self.obstacles.push(RestoreError::TargetExists { target, points });
         } else if options.safety_backup && options.elsewhere {
             self.obstacles.push(RestoreError::SafetyElsewhere { target });

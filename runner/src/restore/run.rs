@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use indicatif::HumanBytes;
+use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind, PointsCount};
+use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind, PointsCount, Status};
 
 use super::corruption;
 use super::error::RestoreError;
@@ -20,6 +21,12 @@ use crate::backup::{BackupContext, Stages, back_up};
 use crate::qdrant::Error;
 use crate::session::Session;
 
+/// What is said when there is nothing to restore.
+pub const NOTHING: &str = "there is no backup at all; is this the right backup directory? Retired collections need --include-retired";
+
+/// So many retired collections are named.
+const SHOWN_RETIRED: usize = 20;
+
 /// Shows plans to a person.
 pub type Announce = Box<dyn Fn(&Facts, &[Plan]) + Send + Sync>;
 
@@ -32,6 +39,8 @@ pub struct RestoreContext {
     pub destination: Destination,
     /// The collections to restore; all that have backups when empty.
     pub only: Vec<CollectionName>,
+    /// Of all of them also those that are retired.
+    pub include_retired: bool,
     /// How.
     pub options: PlanOptions,
     /// What is shown before anything is done.
@@ -63,13 +72,32 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
     let client = &context.destination.client;
     let facts = Facts::ask(client).await?;
     let catalog = session.catalog();
-    let all: Vec<CollectionName> = if context.only.is_empty() {
-        catalog.collection_names().cloned().collect()
+    let all = if context.only.is_empty() {
+        every(catalog, Some(session.status()), context.include_retired)
     } else {
         context.only.clone()
     };
     let plans = plan_all(client, session.layout(), &facts, catalog, &all, &context.options).await;
     Ok((facts, plans))
+}
+
+/// All collections that have backups, but for those that are retired, which are named.
+pub fn every(catalog: &Catalog, status: Option<&Status>, include_retired: bool) -> Vec<CollectionName> {
+    let retired =
+        |name: &&CollectionName| status.is_some_and(|status| status.retired_collections.contains(*name));
+    let (retired, names): (Vec<&CollectionName>, Vec<&CollectionName>) =
+        catalog.collection_names().partition(|name| !include_retired && retired(name));
+    if !retired.is_empty() {
+        let shown: Vec<String> =
+            retired.iter().take(SHOWN_RETIRED).map(|name| format!("\"{name}\"")).collect();
+        let more = retired.len() - shown.len();
+        tracing::info!(
+            "Left out, because they are retired: {}{}; --include-retired restores them too, --collection one by its name",
+            shown.join(", "),
+            if more > 0 { format!(" and {more} more") } else { String::new() }
+        );
+    }
+    names.into_iter().cloned().collect()
 }
 
 /// Backs up what would be overwritten. A target whose backup fails is not touched.
@@ -112,10 +140,15 @@ async fn work(
     reports: &mut Vec<CollectionReport>,
 ) -> Option<Failure> {
     if plans.is_empty() {
-        let message = "there is no backup at all; is this the right backup directory?".to_owned();
+        let message = NOTHING.to_owned();
         return Some(Failure { kind: FailureKind::NoBackup, message });
     }
     leftover::settle_earlier(session, &context.destination.client).await;
+    let (there, plans): (Vec<Plan>, Vec<Plan>) =
+        plans.into_iter().partition(|plan| plan.is_there && plan.is_possible());
+    for plan in there {
+        reports.extend(leave(session, context, &plan).await);
+    }
     let mut plans = plans.into_iter();
     while let Some(plan) = plans.next() {
         let report = restore_one(session, context, plan).await;
@@ -130,6 +163,28 @@ async fn work(
         }
     }
     None
+}
+
+/// Leaves alone what is there already, but for its aliases. A report only where these cannot be set.
+async fn leave(session: &Session, context: &RestoreContext, plan: &Plan) -> Option<CollectionReport> {
+    let points = plan.existing.as_ref().and_then(|existing| existing.points);
+    tracing::info!(
+        "Skipped {}: \"{}\" is there already, with {} points; --force restores over it",
+        plan.collection,
+        plan.target,
+        points.map_or_else(|| "?".to_owned(), |points| points.to_string())
+    );
+    if plan.aliases.is_empty() {
+        return None;
+    }
+    let client = &context.destination.client;
+    let error: RestoreError = client.set_aliases(&plan.target, &plan.aliases).await.err()?.into();
+    let failure = failure(&error);
+    tracing::error!("Setting the aliases of {} failed: {}", plan.target, failure.message);
+    let mut report = CollectionReport::new(plan.collection.clone(), session.now());
+    report.outcome = if error.is_interrupted() { Outcome::Interrupted } else { Outcome::Failed };
+    report.failure = Some(failure);
+    Some(report)
 }
 
 /// Restores one collection, whatever it takes, and reports how that ended. Never stops the run.

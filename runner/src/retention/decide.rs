@@ -63,6 +63,23 @@ pub fn decide(
     Ok(decisions.collect())
 }
 
+/// Decides on every one of the `backups` of a collection that is gone for good, at the time `now`: all have expired by `reason`, but
+/// for those that no rule may touch.
+pub fn decide_gone(backups: &[Candidate], reason: &str, now: DateTime<Utc>) -> BTreeMap<BackupId, Decision> {
+    let all: Vec<&Candidate> = backups.iter().collect();
+    let mut keeping = Keeping::default();
+    keeping.whatever_the_rules_say(&all, now);
+    keeping.needed(&all);
+    let decisions = backups.iter().map(|backup| {
+        let decision = match keeping.reasons.remove(&backup.id) {
+            Some(reasons) => Decision { fate: Fate::Keep, reasons },
+            None => Decision { fate: Fate::Delete, reasons: vec![reason.to_owned()] },
+        };
+        (backup.id, decision)
+    });
+    decisions.collect()
+}
+
 /// What is kept so far, with every reason.
 #[derive(Default)]
 struct Keeping {

@@ -12,6 +12,6 @@ mod policy;
 mod tests;
 
 pub use candidate::{Candidate, Standing};
-pub use decide::{Decision, decide};
+pub use decide::{Decision, decide, decide_gone};
 pub use policies::Policies;
 pub use policy::{NoRule, Policy};

@@ -1,12 +1,12 @@
 //! Reads the files that settings come from.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::config_file::ConfigFile;
 pub use qdrant_backup_shared::config_file::DEFAULT_FILES as DEFAULT_CONFIG_FILES;
+use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::text::one_line;
 
 use super::env_file::EnvFile;
@@ -15,6 +15,9 @@ use crate::user::refused;
 
 /// Larger files are neither configuration nor keys.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// The one device that is a file for everybody who names it: an empty one.
+const EMPTY: &str = "/dev/null";
 
 /// A small text file as it was read.
 pub(super) struct TextFile {
@@ -28,9 +31,12 @@ impl TextFile {
     /// Reads a file. The size limit comes before the reading, the permissions from the file that was opened.
     ///
     /// # Errors
-    /// Not there, not readable, too large, or not UTF-8.
+    /// Not there, not readable, no regular file, too large, or not UTF-8.
     pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        if path == Path::new(EMPTY) {
+            return Ok(Self { text: String::new(), readable_by_others: false });
+        }
+        let file = regular_file::open(path, Links::Follow)?;
         let readable_by_others = file.metadata()?.permissions().mode() & 0o004 != 0;
         let mut text = String::new();
         if file.take(MAX_BYTES + 1).read_to_string(&mut text)? as u64 > MAX_BYTES {

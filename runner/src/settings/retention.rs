@@ -27,6 +27,8 @@ pub struct RetentionSettings {
     pub keep_monthly: Setting<Option<NonZeroU32>>,
     /// Keep the last of each of this many years.
     pub keep_yearly: Setting<Option<NonZeroU32>>,
+    /// Let all backups of a collection expire that has been gone from the server for this many days.
+    pub gone_after_days: Setting<Option<NonZeroU32>>,
     /// Other rules for some collections; the first whose glob matches counts, wholly.
     pub overrides: Setting<Vec<RetentionOverride>>,
 }
@@ -52,6 +54,7 @@ impl RetentionSettings {
             keep_weekly: rule("retention.keep_weekly", &file.keep_weekly),
             keep_monthly: rule("retention.keep_monthly", &file.keep_monthly),
             keep_yearly: rule("retention.keep_yearly", &file.keep_yearly),
+            gone_after_days: rule("retention.gone_after_days", &file.gone_after_days),
             overrides,
         }
     }

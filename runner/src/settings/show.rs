@@ -117,6 +117,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         Row::new("retention.keep_weekly", &retention.keep_weekly, keep),
         Row::new("retention.keep_monthly", &retention.keep_monthly, keep),
         Row::new("retention.keep_yearly", &retention.keep_yearly, keep),
+        Row::new("retention.gone_after_days", &retention.gone_after_days, keep),
         Row::new("retention.overrides", &retention.overrides, |overrides: &Vec<RetentionOverride>| {
             overrides.iter().map(rules_text).collect()
         }),

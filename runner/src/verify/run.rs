@@ -73,7 +73,7 @@ fn work(
         .read_again()
         .map_err(|error| Failure { kind: FailureKind::Io, message: one_line(&error.to_string()) })?;
     let options = &context.options;
-    let selection = select(session.catalog(), &options.only, options.which, session.now());
+    let selection = select(session.catalog(), session.status(), &options.only, options.which, session.now());
     for (collection, problem) in selection.absent {
         tracing::error!("Verification of {collection} failed: {problem}");
         let mut report = CollectionReport::new(collection, session.now());

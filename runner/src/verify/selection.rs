@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::verification::Level;
+use qdrant_backup_shared::{CollectionName, Status};
 
 /// Which backups of each collection are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub(super) struct Selection {
 /// Chooses from `catalog`, of the collections `only` (all when empty).
 pub(super) fn select(
     catalog: &Catalog,
+    status: &Status,
     only: &[CollectionName],
     which: Which,
     now: DateTime<Utc>,
@@ -52,7 +53,13 @@ pub(super) fn select(
         selection.absent.push((name.clone(), "there is no backup of it".to_owned()));
     }
     let due = match which {
-        Which::Due { within, interval } => due(&wanted, now, within, interval),
+        Which::Due { within, interval } => {
+            let is_gone = |name: &CollectionName| {
+                status.retired_collections.contains(name)
+                    || status.collections.get(name).is_some_and(|entry| entry.on_server == Some(false))
+            };
+            due(&wanted, &is_gone, now, within, interval)
+        }
         Which::Latest | Which::All | Which::Id(_) => BTreeSet::new(),
     };
     for (name, backups) in &wanted {
@@ -85,9 +92,11 @@ pub(super) fn select(
 
 /// The backups that are due at `now`: of each collection the newest, and the newest good one; then, of all others,
 /// those whose archive was read longest ago, as many as it takes at one run every `interval` to read every one again
-/// `within` a time. A time in the future counts as never.
+/// `within` a time. A time in the future counts as never. The newest of a collection that `is_gone` stays the same: once it was read,
+/// it is one of the others.
 pub fn due<'c>(
     collections: &BTreeMap<&'c CollectionName, &'c Vec<Backup>>,
+    is_gone: &dyn Fn(&CollectionName) -> bool,
     now: DateTime<Utc>,
     within: Duration,
     interval: Duration,
@@ -97,7 +106,9 @@ pub fn due<'c>(
     for (name, backups) in collections {
         let newest = backups.last();
         let newest_good = backups.iter().rev().find(|backup| backup.is_good());
-        due.extend(newest.into_iter().chain(newest_good).map(|backup| (*name, backup.manifest.backup_id)));
+        let newest = newest.into_iter().chain(newest_good);
+        let unread = newest.filter(|backup| !is_gone(name) || last_read(backup, now).is_none());
+        due.extend(unread.map(|backup| (*name, backup.manifest.backup_id)));
         others
             .extend(backups.iter().map(|backup| (last_read(backup, now), *name, backup.manifest.backup_id)));
     }

@@ -321,7 +321,7 @@ log:
             "backup.yaml:19: retention.keep_days: expected a whole number from 1 to 4294967295, got \"0\"",
             "backup.yaml:20: retention.keep_last: expected a whole number from 1 to 4294967295, got \"1.5\"",
             "backup.yaml:21: retention.cron: unknown key; did you mean schedule.cron?",
-            "backup.yaml:22: retention.nonsense_altogether: unknown key; known here: keep_days, keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, overrides",
+            "backup.yaml:22: retention.nonsense_altogether: unknown key; known here: keep_days, keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, gone_after_days, overrides",
             "backup.yaml:23: log: expected a mapping of keys to values",
             "backup.yaml:24: backup: key repeated; it is already on line 6",
             "backup.yaml:26: keep_daily: unknown key; did you mean retention.keep_daily?",

@@ -139,6 +139,8 @@ sections! {
         keep_monthly: NonZeroU32 = values::positive,
         /// Keep the last of each of this many years.
         keep_yearly: NonZeroU32 = values::positive,
+        /// For how many days a collection has to be gone until its backups expire.
+        gone_after_days: NonZeroU32 = values::positive,
         /// Other rules for the collections that a glob matches; the first that matches counts, wholly.
         overrides: Vec<RetentionOverride> = overrides::overrides,
     }

@@ -210,3 +210,32 @@ fn a_second_snapshot_of_the_same_second_gets_the_next_id() {
         place.backups("docs").iter().map(|backup| backup.manifest.started_at.to_rfc3339()).collect();
     assert_eq!(started, ["2025-07-15T14:30:00+00:00", "2025-07-15T14:30:00+00:00"]);
 }
+
+#[test]
+fn the_version_of_an_imported_snapshot_is_that_of_the_backups_around_it() {
+    let stand_in = e2e::qdrant_stand_in::StandIn::sample();
+    let place = Place::initialised(&stand_in.url());
+    let backup = || place.run(&["backup", "--collection", "mixtral_embeddings"]).success();
+    backup();
+    let first = place.backups("mixtral_embeddings").remove(0).manifest;
+    let peer = first.archives[0].peer_id.unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    let stamp = |seconds: i64| {
+        (first.started_at + chrono::TimeDelta::seconds(seconds)).format("%Y-%m-%d-%H-%M-%S").to_string()
+    };
+    let bytes = genuine("minilm_general.snapshot");
+    let import = |name: &str, peer: u64, stamp: &str| {
+        let path = put(&place, &format!("{name}-{peer}-{stamp}.snapshot"), &bytes);
+        place.run(&["import", &path]).success();
+        place.backups(name).remove(0).manifest.source.qdrant_version
+    };
+    assert!(first.source.qdrant_version.is_some());
+    assert_eq!(import("last", peer, &stamp(1)), None, "nothing from later tells");
+
+    backup();
+    assert_eq!(import("between", peer, &stamp(1)), first.source.qdrant_version);
+    assert_eq!(import("foreign", peer + 1, &stamp(1)), None, "another node");
+    assert_eq!(import("before", peer, &stamp(-60)), None, "nothing from earlier tells");
+    place.run(&["restore", "--collection", "between"]).success();
+    place.run(&["restore", "--collection", "before"]).code(1).says(&["does not say which version"]);
+}

@@ -377,10 +377,10 @@ fn a_collection_that_is_gone_can_be_retired_and_then_deleted() {
     let server = StandIn::start(Setup::sample());
     let place = Place::initialised(&server.url());
     place.plant_daily("old", "2025-07-01", 3);
-    place.run(&["prune", "--retire", "old"]).code(1).says(&["not known whether", "is gone"]);
     place.run(&["backup"]).success().says(&["\"old\" has backups and is no longer on the server"]);
-    place.run(&["prune", "--retire", "minilm_general"]).code(1).says(&["was on the server"]);
-    place.run(&["prune", "--retire", "nonesuch"]).code(1).says(&["takes the exact name"]);
+    assert!(place.status().collections[&name("old")].gone_since.is_some());
+    place.run(&["prune", "--retire", "minilm_general"]).code(1).says(&["is on the server"]);
+    place.run(&["prune", "--retire", "nonesuch"]).code(1).says(&["takes names and globs"]);
 
     place.run(&["prune", "--retire", "old"]).success().says(&["Its 3 backups", "are kept"]);
     assert_eq!(place.ids("old").len(), 3);
@@ -400,4 +400,172 @@ fn a_collection_that_is_gone_can_be_retired_and_then_deleted() {
     assert!(place.stored().iter().all(|file| !file.contains("old")));
     assert!(place.status().retired_collections.is_empty() && place.status().pruning.is_empty());
     assert!(!place.layout().collection(&name("old")).exists());
+}
+
+#[test]
+fn globs_and_several_names_are_retired_at_once_but_for_what_is_on_the_server() {
+    let server = StandIn::start(Setup::sample());
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    for collection in ["up-1", "up-2", "up-3", "old", "mixtral_old", "a[b"] {
+        place.plant_daily(collection, "2025-07-01", 1);
+    }
+
+    place
+        .run(&["prune", "--retire", "up-[12]", "old", "--retire", "m*", "a[b"])
+        .success()
+        .says(&["Not retired", "m*"]);
+
+    let retired: Vec<String> =
+        place.status().retired_collections.iter().map(|name| name.as_str().to_owned()).collect();
+    assert_eq!(retired, ["a[b", "mixtral_old", "old", "up-1", "up-2"]);
+    place.run(&["prune", "--retire", "up-*", "--yes"]).success();
+    assert!(place.ids("up-1").is_empty() && place.ids("up-3").is_empty());
+    assert_eq!(place.ids("old").len(), 1);
+    place.run(&["prune", "--retire", "minilm*"]).code(1).says(&["1 are on the server"]);
+}
+
+#[test]
+fn all_collections_that_were_deleted_on_purpose_can_be_retired_and_runs_succeed_again() {
+    let server = StandIn::start(Setup::sample());
+    let place = Place::initialised(&server.url());
+    place.configure(ONE);
+    place.run(&["backup"]).success();
+    server.state(|state| state.collections.clear());
+    place.run(&["backup"]).code(1).says(&["has no collections at all", "prune --retire \"*\""]);
+
+    place
+        .run(&["prune", "--retire", "*", "--yes"])
+        .code(1)
+        .says(&["is it the right server", "Nothing was deleted"]);
+    place.run(&["prune", "--retire", "*"]).success();
+
+    place.run(&["backup"]).success().says(&["0 of 0 collections"]);
+    assert!(place.prove() > 1, "nothing was deleted");
+    place.run(&["prune", "--retire", "*", "--yes"]).success();
+    assert_eq!(place.stored(), Vec::<String>::new());
+}
+
+#[test]
+fn without_an_answer_of_the_server_only_what_is_known_to_be_gone_is_retired() {
+    let place = place(ONE);
+    place.plant_daily("gone", "2025-07-01", 1);
+    place.plant_daily("there", "2025-07-01", 1);
+    place.plant_daily("unknown", "2025-07-01", 1);
+    tell(&place, |status| {
+        let entry =
+            |on_server| CollectionStatus { on_server: Some(on_server), ..CollectionStatus::default() };
+        status.collections.insert(name("gone"), entry(false));
+        status.collections.insert(name("there"), entry(true));
+    });
+    place.run(&["prune", "--retire", "there"]).code(1).says(&["was on the server"]);
+    place.run(&["prune", "--retire", "unknown"]).code(1).says(&["it is not known whether", "is gone"]);
+    place.run(&["prune", "--retire", "gone"]).success();
+}
+
+/// A collection that has been gone for so many days, by the word of earlier runs.
+fn gone_for(days: i64, place: &Place, outcome: Outcome) {
+    tell(place, |status| {
+        let entry = CollectionStatus {
+            on_server: Some(false),
+            gone_since: Some(chrono::Utc::now() - chrono::TimeDelta::days(days)),
+            ..CollectionStatus::default()
+        };
+        status.collections.insert(name("gone"), entry);
+        status.operations.entry(Operation::Backup).or_default().last_outcome = Some(outcome);
+    });
+}
+
+#[test]
+fn backups_of_what_has_been_gone_for_long_expire_where_the_settings_say_so() {
+    let settings = format!("{ONE}  gone_after_days: 30\n");
+    for (days, outcome, settings, left) in [
+        (31, Outcome::Success, settings.as_str(), 1),
+        (31, Outcome::Partial, &settings, 1),
+        (29, Outcome::Success, &settings, 3),
+        (31, Outcome::Failed, &settings, 3),
+        (31, Outcome::Success, ONE, 3),
+    ] {
+        let place = place(settings);
+        place.plant_daily("gone", "2025-07-01", 3);
+        place.run(&["hold", "2025-07-02-12-00-00", "-c", "gone"]).success();
+        gone_for(days, &place, outcome);
+        let dry = place.run(&["prune", "--dry-run"]).success().stdout;
+        assert_eq!(dry.contains("expired: gone from the server for 31 d"), left == 1, "{dry}");
+        place.run(&["prune"]).success();
+        assert_eq!(place.ids("gone").len(), left, "{days} {settings}");
+    }
+    let place = place(&settings);
+    place.plant_daily("gone", "2025-07-01", 3);
+    gone_for(31, &place, Outcome::Success);
+    tell(&place, |status| status.source_changed = true);
+    place.run(&["prune"]).code(1);
+    assert_eq!(place.ids("gone").len(), 3);
+    tell(&place, |status| status.source_changed = false);
+    place.run(&["prune"]).success().says(&["Deleted backup", "gone from the server for 31 d"]);
+    assert!(!place.status().collections.contains_key(&name("gone")));
+    assert!(!place.layout().collection(&name("gone")).exists());
+}
+
+#[test]
+fn the_time_that_a_collection_is_gone_counts_from_the_first_look_that_missed_it() {
+    let server = StandIn::start(Setup::sample());
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    let mixtral = server.state(|state| state.collections.remove("mixtral_embeddings")).unwrap();
+    let gone_since = || place.status().collections[&name("mixtral_embeddings")].gone_since;
+    assert_eq!(gone_since(), None);
+    place.run(&["backup"]).success();
+    let first = gone_since();
+    assert!(first.is_some());
+    place.run(&["backup"]).success();
+    assert_eq!(gone_since(), first);
+    server.state(|state| state.collections.insert("mixtral_embeddings".to_owned(), mixtral));
+    place.run(&["backup", "--collection", "mixtral_embeddings"]).success();
+    assert_eq!(gone_since(), None);
+}
+
+#[test]
+fn bad_backups_are_listed_and_deleted_when_told_to_but_never_what_may_be_all_that_is_left() {
+    let place = place(SEVEN_DAYS);
+    place.plant("docs", "2025-07-01T00:00:00Z", Planted::Good);
+    place.plant("docs", "2025-07-02T00:00:00Z", Planted::Failed);
+    place.plant("docs", "2025-07-03T00:00:00Z", Planted::Incomplete);
+    place.plant("docs", "2025-07-04T00:00:00Z", Planted::Failed);
+    place.plant("docs", "2025-07-05T00:00:00Z", Planted::Failed);
+    place.plant("only", "2025-07-01T00:00:00Z", Planted::Failed);
+    place.plant("only", "2025-07-02T00:00:00Z", Planted::Incomplete);
+    place.run(&["hold", "2025-07-04-00-00-00", "-c", "docs"]).success();
+    let unknown = place.layout().verification(&name("docs"), "2025-07-05-00-00-00".parse().unwrap());
+    fs::write(unknown, "{").unwrap();
+    let before = place.contents();
+
+    let dry =
+        place.run(&["prune", "--dry-run"]).success().says(&["WARN", "5 backups are bad", "prune --bad"]);
+    assert!(dry.stdout.contains("BAD: failed verification"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("BAD: incomplete: archive docs-2025-07-03"), "{}", dry.stdout);
+    let listed = place.run(&["prune", "--bad"]).success().says(&["5 backups are bad", "deletes 2 of them"]);
+    for words in ["failed verification", "is missing", "it is on hold", "no good backup"] {
+        assert!(listed.stdout.contains(words), "{words}: {}", listed.stdout);
+    }
+    assert!(!listed.stdout.contains("2025-07-05"), "what is unknown is not bad: {}", listed.stdout);
+    assert_eq!(place.contents(), before, "not even a status or a lock");
+    place.run(&["prune", "--bad", "--even-the-last"]).code(2);
+
+    place
+        .run(&["prune", "--bad", "--yes"])
+        .success()
+        .says(&["Deleted 2 bad backups"])
+        .says(&["2025-07-04-00-00-00 of docs stays", "on hold"])
+        .says(&["2025-07-01-00-00-00 of only stays", "--even-the-last"]);
+    assert_eq!(place.ids("docs"), ["2025-07-01-00-00-00", "2025-07-04-00-00-00", "2025-07-05-00-00-00"]);
+    assert_eq!(place.ids("only").len(), 2);
+    assert!(place.status().pruning.is_empty());
+    assert!(place.stored().iter().all(|file| !file.contains("2025-07-02-00-00-00") || file.contains("only")));
+
+    place.run(&["prune", "--bad", "--yes", "--even-the-last", "-c", "docs"]).success();
+    assert_eq!(place.ids("only").len(), 2);
+    place.run(&["prune", "--bad", "--yes", "--even-the-last"]).success().says(&["Deleted 2 bad backups"]);
+    assert!(place.ids("only").is_empty());
+    assert_eq!(place.ids("docs").len(), 3);
 }

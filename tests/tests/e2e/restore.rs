@@ -648,3 +648,78 @@ fn an_alias_that_two_backups_claim_is_not_left_to_chance() {
     assert_eq!(fresh.requests_matching("POST", "aliases").len(), 0);
     assert_eq!(fresh.requests_matching("POST", "snapshots/upload").len(), 2, "the others are restored");
 }
+
+#[test]
+fn restoring_all_again_skips_what_is_there_and_succeeds() {
+    let (_source, place) = backed_up();
+    let target = StandIn::start(Setup::empty());
+    let url = target.url();
+    let all = ["restore", "--all", "--to", &url];
+    for (done, _) in &GENUINE[..2] {
+        place.run(&["restore", "--collection", done, "--to", &url]).success();
+    }
+    place
+        .run(&["restore", "--dry-run", "--all", "--to", &url])
+        .success()
+        .says(&["2 of 2 collections can be restored, 2 are there already and skipped"]);
+    target.clear_requests();
+
+    let ran =
+        place.run(&all).success().says(&["Skipped minilm_general", "is there already, with 100 points"]);
+
+    assert!(last_line(&ran).contains("Restore succeeded: 2 of 2 collections"), "{}", last_line(&ran));
+    assert!(ran.stdout.contains("which is there already (250 points): SKIPPED"), "{}", ran.stdout);
+    for (collection, number) in GENUINE {
+        assert_eq!(count(&target, collection), Some(number));
+    }
+    assert_eq!(target.requests_matching("POST", "/snapshots/upload").len(), 2, "nothing is uploaded twice");
+    place.run(&all).success().says(&["Restore succeeded: 0 of 0 collections"]);
+    place.run(&["restore", "--collection", GENUINE[0].0, "--to", &url]).code(1);
+}
+
+#[test]
+fn what_is_there_and_has_not_come_back_is_not_skipped() {
+    let (_source, place) = backed_up();
+    let target = StandIn::start(Setup::empty());
+    let url = target.url();
+    place.run(&["restore", "--all", "--to", &url]).success();
+    target.state(|state| state.collection_mut("mixtral_embeddings").set_points_count(124));
+
+    let ran = place.run(&["restore", "--all", "--to", &url]).code(1).says(&["mixtral_embeddings", "exists"]);
+
+    ran.says(&["Skipped minilm_general"]).never_says("Skipped mixtral_embeddings");
+}
+
+#[test]
+fn the_last_line_of_a_restore_names_what_failed_and_does_not_tell_it_all_again() {
+    let (_source, place) = backed_up();
+    let target = StandIn::start(Setup::empty());
+    let upload = Fault::status(500).on(Endpoint::UploadSnapshot);
+    target.faults(|faults| faults.add(upload));
+
+    let ran = place.run(&["restore", "--all", "--to", &target.url()]).code(1);
+
+    let line = last_line(&ran);
+    assert!(line.contains("failed: empty (http_status), minilm_general (http_status), "), "{line}");
+    assert!(line.len() < 250, "{line}");
+}
+
+#[test]
+fn retired_collections_are_restored_only_when_asked_for() {
+    let (source, place) = backed_up();
+    source.state(|state| state.collections.remove("minilm_general"));
+    place.run(&["prune", "--retire", "minilm_general"]).success();
+    let (some, all) = (StandIn::start(Setup::empty()), StandIn::start(Setup::empty()));
+
+    let says = ["Left out, because they are retired: \"minilm_general\""];
+    place.run(&["restore", "--all", "--dry-run", "--to", &some.url()]).success().says(&says);
+    place.run(&["restore", "--all", "--to", &some.url()]).success().says(&says);
+    assert_eq!(count(&some, "minilm_general"), None);
+    assert_eq!(count(&some, "mixtral_embeddings"), Some(250));
+    place.run(&["restore", "--collection", "minilm_general", "--to", &some.url()]).success();
+    place
+        .run(&["restore", "--all", "--include-retired", "--to", &all.url()])
+        .success()
+        .never_says("Left out");
+    assert_eq!(count(&all, "minilm_general"), Some(100));
+}

@@ -130,10 +130,8 @@ fn after_a_bad_night(prometheus: &Prometheus) {
         }
     }
     let seen = tiles(prometheus);
-    assert_eq!(
-        tiles_of(BAD, &seen),
-        ["Alerts firing", "Backups not to rely on", "Last run of each operation"]
-    );
+    // Of every collection with a bad backup a newer one is good, so that the alerts are warnings.
+    assert_eq!(tiles_of(BAD, &seen), ["Backups not to rely on", "Last run of each operation"]);
     assert_eq!(names(&seen, "Last run of each operation", BAD), ["backup"]);
     assert_eq!(names(&seen, "Backups not to rely on", BAD), ["bad"]);
     assert_eq!(names(&seen, "Backups not to rely on", "orange"), ["unverified"]);

@@ -66,8 +66,9 @@ fn is_killed(rules: &[Rule], mutant: &Mutant) -> Result<bool> {
     let concerned = alerts(rules)
         .filter(|alert| alert.name == mutant.rule.name || alert.expr.contains(mutant.rule.name.as_str()));
     for alert in concerned {
-        let changed =
-            |rule: &Rule| if rule.name == mutant.rule.name { mutant.rule.clone() } else { rule.clone() };
+        // An alert may stand there twice, with another severity.
+        let same = |rule: &Rule| rule.name == mutant.rule.name && rule.severity == mutant.rule.severity;
+        let changed = |rule: &Rule| if same(rule) { mutant.rule.clone() } else { rule.clone() };
         let few: Vec<Rule> =
             rules.iter().filter(|rule| !rule.is_alert || rule.name == alert.name).map(changed).collect();
         let verdict = judge::judge(&rules::file_of(&few), &alert.name, judge::ALONE)

@@ -105,6 +105,7 @@ fn backup(layout: &Layout, name: &CollectionName, id: BackupId) -> Result<()> {
 
 fn history(newest: BackupId) -> CollectionStatus {
     CollectionStatus {
+        gone_since: None,
         on_server: Some(true),
         last_attempt_at: Some(newest.time()),
         last_outcome: Some(Outcome::Success),

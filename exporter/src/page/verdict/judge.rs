@@ -123,14 +123,14 @@ impl Judge {
         if !failed.is_empty() {
             let number: u64 = failed.iter().map(|collection| collection.verification_failed_backups).sum();
             let text = format!("{} failed verification: {}", backups(number), names(&failed));
-            self.find(Severity::Critical, Kind::VerificationFailed, text);
+            self.find(severity(&failed), Kind::VerificationFailed, text);
         }
         let incomplete: Vec<_> =
             collections.iter().filter(|collection| collection.incomplete_backups > 0).collect();
         if !incomplete.is_empty() {
             let number: u64 = incomplete.iter().map(|collection| collection.incomplete_backups).sum();
             let text = format!("{} incomplete: {}", backups(number), names(&incomplete));
-            self.find(Severity::Critical, Kind::Incomplete, text);
+            self.find(severity(&incomplete), Kind::Incomplete, text);
         }
     }
 
@@ -356,6 +356,17 @@ impl Judge {
             self.find(Severity::Critical, Kind::StorageTooSmall, text);
         }
     }
+}
+
+/// How bad bad backups are: less so where each collection has a newer good one.
+fn severity(collections: &[&CollectionReport]) -> Severity {
+    let has_newer_good = |collection: &&CollectionReport| {
+        let bad =
+            collection.history.iter().filter(|backup| ["incomplete", "failed"].contains(&&*backup.condition));
+        let newest_bad = bad.map(|backup| backup.started_at).max();
+        collection.newest.as_ref().is_some_and(|good| newest_bad.is_none_or(|bad| good.started_at > bad))
+    };
+    if collections.iter().all(has_newer_good) { Severity::Warning } else { Severity::Critical }
 }
 
 fn backups(number: u64) -> String {

@@ -364,7 +364,12 @@ fn failed_verification_and_missing_archives() {
     );
     let mut scene = Scene::healthy();
     scene.views.get_mut(&name("b")).unwrap()[0].condition = Condition::Incomplete;
-    assert_verdict(&scene.verdict(), Severity::Critical, "1 backup incomplete: b", &[Kind::Incomplete]);
+    // A newer one is good.
+    assert_verdict(&scene.verdict(), Severity::Warning, "1 backup incomplete: b", &[Kind::Incomplete]);
+    let mut scene = Scene::healthy();
+    scene.newest("b").condition = Condition::Incomplete;
+    let verdict = scene.verdict();
+    assert_eq!((verdict.severity, kinds(&verdict)), (Severity::Critical, vec![Kind::Incomplete]));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::atomic;
 use qdrant_backup_shared::config_file::ConfigFile;
+use qdrant_backup_shared::regular_file::{self, Links};
 use serde_json::json;
 
 use super::super::Refusal;
@@ -15,6 +16,9 @@ use super::owner::Owner;
 /// The schedule's user may read it through its group.
 const MODE: u32 = 0o640;
 
+/// Larger files are no settings.
+const MAX_BYTES: u64 = 1 << 20;
+
 /// What the package installs, which nobody has chosen.
 const SHIPPED: &str = include_str!("../../../../deploy/etc/backup.yaml");
 
@@ -23,7 +27,7 @@ const SHIPPED: &str = include_str!("../../../../deploy/etc/backup.yaml");
 /// # Errors
 /// When it has settings and nobody said that they may go.
 pub fn check(target: &Path, force: bool) -> Result<bool, Refusal> {
-    let text = match fs::read_to_string(target) {
+    let text = match regular_file::read_text(target, Links::Follow, MAX_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(Refusal::configuration(format!("{}: {error}", target.display()))),
@@ -89,7 +93,8 @@ pub fn write(target: &Path, text: &str, keep_old: bool, owner: &Owner) -> Result
     };
     if keep_old {
         let old = old_name(target);
-        let before = fs::read(target).map_err(|error| refuse(target, error))?;
+        let before = regular_file::read_limited(target, Links::Follow, MAX_BYTES)
+            .map_err(|error| refuse(target, error))?;
         atomic::write(&old, MODE, &before).map_err(|error| refuse(&old, error))?;
         tracing::info!("Kept the settings from before as {}", old.display());
     }

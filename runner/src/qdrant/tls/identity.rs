@@ -1,9 +1,9 @@
 //! The client's own certificate and key, for servers that ask who calls.
 
 use std::fmt::Display;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use qdrant_backup_shared::regular_file::{self, Links};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,6 +12,9 @@ use rustls::{Error, InconsistentKeys};
 
 use super::super::transport::TransportError;
 use crate::user::refused;
+
+/// Larger files are no certificates, not even those of all authorities that there are.
+const MAX_BYTES: u64 = 4 << 20;
 
 /// Where the client's certificate and its key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +61,7 @@ fn at_fault(what: &'static str, path: &Path, problem: impl Display) -> Transport
 /// # Errors
 /// Says why there are none.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = fs::read(path).map_err(|error| refused(path, &error))?;
+    let text = read(path)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("not PEM: {error}"))?;
@@ -70,7 +73,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
     reason = "the library has many errors, and these need words of their own"
 )]
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let text = fs::read(path).map_err(|error| refused(path, &error))?;
+    let text = read(path)?;
     // The two forms: a label of its own, and a header within the old ones.
     if text.windows(9).any(|part| part == b"ENCRYPTED") {
         let path = path.display();
@@ -82,4 +85,8 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
         pem::Error::NoItemsFound => "holds no private key in PEM".to_owned(),
         other => format!("not PEM: {other}"),
     })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    regular_file::read_limited(path, Links::Follow, MAX_BYTES).map_err(|error| refused(path, &error))
 }

@@ -222,10 +222,25 @@ const DAY: Duration = Duration::from_secs(86_400);
 fn due_days(backups: &Vec<Backup>, now: i64, within: u32, interval: Duration) -> Vec<i64> {
     let name = CollectionName::new("docs").unwrap();
     let collections = BTreeMap::from([(&name, backups)]);
-    due(&collections, at(now), DAY * within, interval)
+    due(&collections, &|_| false, at(now), DAY * within, interval)
         .into_iter()
         .map(|(_, id)| (id.time() - at(0)).num_days())
         .collect()
+}
+
+#[test]
+fn the_newest_backup_of_a_collection_that_is_gone_is_read_once_and_then_in_turn() {
+    let name = CollectionName::new("docs").unwrap();
+    let mut backups: Vec<Backup> = (0..3).map(|day| of_day(day, None, false)).collect();
+    let newest = |backups: &Vec<Backup>, gone: bool| {
+        let collections = BTreeMap::from([(&name, backups)]);
+        let id = backups[2].manifest.backup_id;
+        due(&collections, &|_| gone, at(4), DAY * 300, DAY).contains(&(&name, id))
+    };
+    assert!(newest(&backups, true), "never read");
+    backups[2] = of_day(2, Some(3), false);
+    assert!(newest(&backups, false));
+    assert!(!newest(&backups, true));
 }
 
 #[test]
@@ -267,6 +282,7 @@ fn every_backup_is_read_again_in_time() {
             let now = start + step * run;
             let chosen: Vec<_> = due(
                 &BTreeMap::from([(&name, &backups)]),
+                &|_| false,
                 now,
                 DAY * u32::try_from(within).unwrap(),
                 interval,

@@ -73,12 +73,12 @@ pub fn a_corrupted_archive(site: &mut Site, chain: &Chain) {
     site.place.run(&["verify", "--backup", "all"]).code(4);
     let damaged = Expected {
         alert: "VerifyFailed",
-        severity: "critical",
+        severity: "warning",
         labels: &[("collection", DOCS)],
-        summary: "A stored backup is damaged.",
-        description: "Collection docs of corrupted has 1 backups that failed verification.",
+        summary: "A stored backup is damaged; a newer one is good.",
+        description: "Collection docs of corrupted has 1 backups that failed verification, and a newer good one.",
         last_good_backup: "… ago",
-        command: "qdrant-backup verify --backup all",
+        command: "qdrant-backup prune --bad",
     };
     let failed = Expected {
         alert: "RunFailed",
@@ -107,12 +107,12 @@ pub fn a_deleted_archive(site: &mut Site, chain: &Chain) {
     fs::remove_file(&archive).expect("it can be deleted");
     let incomplete = Expected {
         alert: "Incomplete",
-        severity: "critical",
+        severity: "warning",
         labels: &[("collection", DOCS)],
-        summary: "The archive of a backup is missing or has another size than it was written with.",
-        description: "Collection docs of deleted has 1 incomplete backups.",
+        summary: "The archive of an old backup is missing or has another size; a newer backup is good.",
+        description: "Collection docs of deleted has 1 incomplete backups, and a newer good one.",
         last_good_backup: "… ago",
-        command: "qdrant-backup list",
+        command: "qdrant-backup prune --bad",
     };
     chain.fires(site, &incomplete);
     atomic::write(&archive, atomic::ARCHIVE_MODE, &copy).expect("it can be put back");

@@ -1,0 +1,157 @@
+//! `qdrant-backup prune --bad`: backups that are known to be bad, listed or deleted.
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::catalog::{Backup, Catalog};
+
+use super::orphans::busy;
+use super::retire::delete;
+use super::{Refusal, backup, place};
+use crate::cli::PruneArgs;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::lock::ReadersLock;
+use crate::output;
+use crate::prune::flaw;
+use crate::settings::Settings;
+use crate::status_store::StatusStore;
+
+/// A backup that is known to be bad.
+struct Bad<'a> {
+    backup: &'a Backup,
+    /// What is wrong with it.
+    flaw: String,
+    /// Why it is not deleted all the same.
+    stays: Option<Stays>,
+}
+
+/// Why a bad backup stays.
+enum Stays {
+    /// Nobody may delete it.
+    Kept(String),
+    /// It may be all that is left of its collection.
+    Last,
+}
+
+/// Lists the bad backups without any lock, or deletes them. Of a collection without a good backup they may be all that is left:
+/// these go only with `even_the_last`.
+pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
+    let only = backup::names(&args.collections)?;
+    let layout = place::layout(settings);
+    place::open(&layout)?;
+    let read = || {
+        Catalog::read(&layout).map_err(|error| {
+            Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+        })
+    };
+    if !args.yes {
+        let catalog = read()?;
+        let found = find(&catalog, &only);
+        output::print(&table(&found)).map_err(Refusal::failed)?;
+        let (going, last) = (going(&found, false).count(), last(&found));
+        match found.len() {
+            0 => tracing::info!("No backup is known to be bad"),
+            number => tracing::info!(
+                "{number} backups are bad. `qdrant-backup prune --bad --yes` deletes {going} of them{}",
+                if last > 0 {
+                    format!(
+                        "; {last} are of collections without a good backup: `--even-the-last` as well deletes these"
+                    )
+                } else {
+                    String::new()
+                }
+            ),
+        }
+        return Ok(Exit::Success);
+    }
+    place::make_state_directory(&layout)?;
+    let _lock = place::lock(settings, &layout, "prune", clock).await?;
+    let Some(_alone) = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)? else {
+        return Err(busy());
+    };
+    let catalog = read()?;
+    let (mut store, warnings) = StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let found = find(&catalog, &only);
+    let doomed: Vec<Backup> = going(&found, args.even_the_last).map(|bad| bad.backup.clone()).collect();
+    delete(&layout, &mut store, &doomed)?;
+    // That the deletion is over is written, too.
+    store.update(|_| {}).map_err(Refusal::failed)?;
+    for bad in &found {
+        let manifest = &bad.backup.manifest;
+        let why = match &bad.stays {
+            Some(Stays::Kept(why)) => why.as_str(),
+            Some(Stays::Last) if !args.even_the_last => {
+                "its collection has no good backup, so it may be all that is left; `--even-the-last` as well deletes it"
+            }
+            Some(Stays::Last) | None => continue,
+        };
+        tracing::warn!("Bad backup {} of {} stays: {why}", manifest.backup_id, manifest.collection);
+    }
+    let bytes = doomed.iter().map(|backup| backup.manifest.stored_size_bytes()).sum();
+    tracing::info!("Deleted {} bad backups ({})", doomed.len(), HumanBytes(bytes));
+    Ok(Exit::Success)
+}
+
+/// Every bad backup, each collection's newest last.
+fn find<'c>(catalog: &'c Catalog, only: &[CollectionName]) -> Vec<Bad<'c>> {
+    let wanted = catalog.collections.iter().filter(|(name, _)| only.is_empty() || only.contains(name));
+    wanted
+        .flat_map(|(_, backups)| {
+            let has_good = backups.iter().any(Backup::is_good);
+            backups.iter().filter_map(move |backup| {
+                let flaw = flaw(backup)?;
+                Some(Bad { backup, flaw, stays: stays(backup, backups, has_good) })
+            })
+        })
+        .collect()
+}
+
+fn stays(bad: &Backup, all: &[Backup], has_good: bool) -> Option<Stays> {
+    let id = bad.manifest.backup_id;
+    let needs = |other: &&Backup| other.manifest.depends_on.contains(&id) && flaw(other).is_none();
+    if bad.hold.is_some() {
+        Some(Stays::Kept("it is on hold; `qdrant-backup unhold` releases it".to_owned()))
+    } else if let Some(requirement) = bad.manifest.unknown_requirement() {
+        Some(Stays::Kept(format!("it requires {requirement:?}, which this version does not know")))
+    } else if let Some(other) = all.iter().find(needs) {
+        Some(Stays::Kept(format!("backup {} needs it", other.manifest.backup_id)))
+    } else if has_good {
+        None
+    } else {
+        Some(Stays::Last)
+    }
+}
+
+fn going<'a>(found: &'a [Bad<'a>], even_the_last: bool) -> impl Iterator<Item = &'a Bad<'a>> {
+    found.iter().filter(move |bad| match bad.stays {
+        None => true,
+        Some(Stays::Last) => even_the_last,
+        Some(Stays::Kept(_)) => false,
+    })
+}
+
+fn last(found: &[Bad<'_>]) -> usize {
+    found.iter().filter(|bad| matches!(bad.stays, Some(Stays::Last))).count()
+}
+
+fn table(found: &[Bad<'_>]) -> String {
+    let rows = found.iter().map(|bad| {
+        let manifest = &bad.backup.manifest;
+        let stays = match &bad.stays {
+            None => "",
+            Some(Stays::Kept(why)) => why.as_str(),
+            Some(Stays::Last) => "its collection has no good backup",
+        };
+        vec![
+            manifest.collection.to_string(),
+            manifest.backup_id.to_string(),
+            HumanBytes(manifest.stored_size_bytes()).to_string(),
+            qdrant_backup_shared::text::one_line(&bad.flaw),
+            qdrant_backup_shared::text::one_line(stays),
+        ]
+    });
+    output::table(&["COLLECTION", "BACKUP", "STORED", "WHAT IS WRONG", "STAYS, BECAUSE"], &[2], rows)
+}

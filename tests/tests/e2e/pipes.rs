@@ -1,0 +1,106 @@
+//! Pipes and devices where files are expected: each is an error, none holds anybody up.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use e2e::Ran;
+use e2e::qdrant_stand_in::GenuineSnapshot;
+use qdrant_backup_shared::atomic;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use crate::scene::Scene;
+
+/// How long a program may take that would otherwise wait for ever.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn pipe(scene: &Scene, name: &str) -> PathBuf {
+    let path = scene.place.beside(name);
+    mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    path
+}
+
+/// Runs to the end, which must be near.
+#[track_caller]
+fn run(command: &mut Command) -> Ran {
+    let mut child = command.spawn().unwrap();
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it hangs");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ran::from(child.wait_with_output().unwrap())
+}
+
+#[track_caller]
+fn refused(scene: &Scene, arguments: &[&str], code: i32) -> Ran {
+    run(&mut scene.place.command(arguments)).code(code).says(&["not a regular file"])
+}
+
+#[test]
+fn a_pipe_where_settings_and_secrets_are_expected_is_an_error() {
+    let scene = Scene::new();
+    let pipe = pipe(&scene, "pipe");
+    let path = pipe.to_str().unwrap();
+    refused(&scene, &["backup", "--env-file", path], 78);
+    refused(&scene, &["backup", "--api-key-file", path], 78);
+    refused(&scene, &["restore", "--dry-run", "--to", "http://127.0.0.1:9", "--to-api-key-file", path], 78);
+    let mut command = Command::new(e2e::programs::program("qdrant-backup"));
+    command.args(["status", "--config", path]).stdout(std::process::Stdio::piped());
+    run(command.stderr(std::process::Stdio::piped())).code(78).says(&["not a regular file"]);
+    for settings in
+        [format!("  ca_file: {path}\n"), format!("  tls: {{cert_file: {path}, key_file: {path}}}\n")]
+    {
+        scene.place.configure(&format!("qdrant:\n  url: https://127.0.0.1:9\n{settings}"));
+        let mut command = scene.place.command(&["backup"]);
+        run(command.env_remove("QDRANT_URL")).code(78).says(&["not a regular file"]);
+    }
+}
+
+#[test]
+fn a_pipe_or_a_device_is_not_imported() {
+    let scene = Scene::new();
+    let pipe = pipe(&scene, "docs.snapshot");
+    for path in [pipe.as_path(), Path::new("/dev/zero")] {
+        refused(&scene, &["import", "--collection", "docs", path.to_str().unwrap()], 1);
+    }
+}
+
+#[test]
+fn a_checksum_that_cannot_be_read_is_an_error_and_not_unchecked() {
+    let scene = Scene::new();
+    let file = scene.place.beside("minilm_general.snapshot");
+    let bytes = GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").unwrap().read().unwrap();
+    atomic::write(&file, 0o600, &bytes).unwrap();
+    let arguments = ["import", "--collection", "minilm_general", file.to_str().unwrap()];
+
+    let checksum = pipe(&scene, "minilm_general.snapshot.checksum");
+    refused(&scene, &arguments, 1).says(&["the checksum file beside it", "move it away"]);
+    std::fs::remove_file(&checksum).unwrap();
+    symlink("/dev/zero", &checksum).unwrap();
+    refused(&scene, &arguments, 1);
+    std::fs::remove_file(&checksum).unwrap();
+    for text in ["", "not a digest", &"0".repeat(5_000)] {
+        atomic::write(&checksum, 0o600, text.as_bytes()).unwrap();
+        run(&mut scene.place.command(&arguments)).code(1).says(&["the checksum file beside it"]);
+    }
+    assert_eq!(scene.place.stored(), Vec::<String>::new());
+    std::fs::remove_file(&checksum).unwrap();
+    run(&mut scene.place.command(&arguments)).success();
+}
+
+#[test]
+fn a_file_of_the_kernel_that_waits_ends_the_backup_of_files_only() {
+    let scene = Scene::new();
+    scene.place.configure("backup:\n  include_files: [/proc/kmsg]\n");
+
+    // Root is told that there is nothing to read, anybody else that it is not theirs.
+    run(&mut scene.place.command(&["backup"])).code(3).says(&["backup.include_files: /proc/kmsg"]);
+
+    assert_eq!(scene.place.prove(), 1);
+}
