@@ -375,10 +375,8 @@ pub fn overall<'a>(command: &str, operations: impl IntoIterator<Item = &'a Opera
         failed |= operation.operation == asked && operation.outcome == Outcome::Failed;
         operation.outcome.clone()
     });
-    match outcomes.reduce(Outcome::and).unwrap_or(Outcome::Success) {
-        Outcome::Partial if failed => Outcome::Failed,
-        all => all,
-    }
+    let all = outcomes.reduce(Outcome::and).unwrap_or(Outcome::Success);
+    if failed && all == Outcome::Partial { Outcome::Failed } else { all }
 }
 
 fn outcome(collections: &[CollectionReport], failure: Option<&Failure>) -> Outcome {

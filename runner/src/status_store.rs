@@ -273,6 +273,7 @@ fn rebuild(status: &mut Status, catalog: &Catalog) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
 mod tests {
     use qdrant_backup_shared::CollectionName;
     use qdrant_backup_shared::status::ServerSnapshot;

@@ -310,6 +310,7 @@ fn about<T>(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "what others do to the files is neither atomic nor durable")]
 mod tests {
     use super::*;
     use crate::atomic;

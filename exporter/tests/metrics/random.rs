@@ -1,5 +1,7 @@
 //! Whatever is in a directory, the exporter with its caches sees what [`Catalog::read`] sees.
 
+#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;

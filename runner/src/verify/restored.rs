@@ -58,6 +58,7 @@ fn change(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
 mod tests {
     use std::path::Path;
 

@@ -1,6 +1,8 @@
 //! Commands that root types, and files that other users put in the way: what two users on one machine can do to each other.
 //! Only root can be two users, so without root these tests fail, and do not pass in silence.
 
+#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::os::unix::process::CommandExt;

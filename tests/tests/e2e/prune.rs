@@ -1,5 +1,7 @@
 //! Retention, holds, orphans, leftovers and retirement, through the program.
 
+#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+
 use std::fs;
 
 use e2e::qdrant_stand_in::{Content, Setup, StandIn};

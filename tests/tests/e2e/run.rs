@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use e2e::qdrant_stand_in::{Effect, Fault, Setup, StandIn};
 use e2e::{Place, Running, Server, eventually};
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::{CollectionName, atomic};
 
 #[test]
 fn one_run_backs_up_verifies_and_prunes_under_one_status() {
@@ -102,7 +102,7 @@ fn a_drill_that_cannot_begin_is_a_failed_drill_and_the_run_has_ended() {
     let server = StandIn::start(Setup::sample().tls().fault(slow.first(1)));
     let place = Place::initialised(&server.url());
     let ca_file = place.beside("ca.pem");
-    std::fs::write(&ca_file, server.authority_pem().expect("TLS")).expect("a file");
+    atomic::write(&ca_file, 0o644, server.authority_pem().expect("TLS").as_bytes()).expect("a file");
     place.configure(&format!(
         "qdrant: {{retries: 0, ca_file: \"{}\"}}\ndrill: {{url: \"{}\", cron: \"0 4 1 1 *\"}}\n",
         ca_file.display(),

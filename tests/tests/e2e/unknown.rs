@@ -1,5 +1,7 @@
 //! Backups of which nobody knows whether they are good, and places behind links.
 
+#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 
