@@ -43,7 +43,7 @@ pub fn a_failing_qdrant(site: &mut Site, chain: &Chain) {
     site.init();
     site.run().success();
     site.server.faults(|faults| faults.add(Fault::status(503)));
-    site.run().code(3);
+    site.run().code(1);
     let failed = Expected {
         alert: "RunFailed",
         severity: "warning",
