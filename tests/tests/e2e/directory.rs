@@ -338,6 +338,10 @@ fn a_disk_full_to_the_last_byte_can_be_pruned_and_the_status_is_true_afterwards(
     disk.free();
     let path = disk.path().join("status.json");
     edit(&path, |status| status["collections"]["vectors"]["on_server"] = json!(false));
+    server.state(|state| {
+        let other = state.collections.remove("vectors").unwrap();
+        state.collections.insert("other".to_owned(), other);
+    });
     disk.fill();
     run(disk.inside(&place.command(&["prune", "--retire", "vectors", "--yes"]))).success();
     let status: Status = json_file::read(&path).unwrap();
