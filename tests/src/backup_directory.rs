@@ -75,6 +75,7 @@ impl BackupDirectory {
             (backup.failures_total, backup.consecutive_failures) = (1, 1);
         }
         if let Some(tickets) = status.collections.get_mut(&name("support_tickets")) {
+            tickets.last_attempt_at = Some(attempt);
             tickets.last_outcome = Some(Outcome::Failed);
             tickets.failure = Some(failure);
         }
