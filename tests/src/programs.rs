@@ -19,6 +19,13 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// Copies the program `name` to `to`. Another process does it: while this one has a file open for writing, whatever another
+/// test starts at that moment has it open too, and the copy would be busy.
+pub fn copy_program(name: &str, to: &Path) {
+    let copied = Command::new("cp").arg(program(name)).arg(to).status().expect("cp runs");
+    assert!(copied.success(), "{name} cannot be copied to {}", to.display());
+}
+
 fn build() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

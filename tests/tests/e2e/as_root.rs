@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use e2e::programs::program;
+use e2e::programs::{copy_program, program};
 use e2e::qdrant_stand_in::StandIn;
 use e2e::{Place, Ran};
 use qdrant_backup_shared::atomic;
@@ -32,9 +32,7 @@ impl Shared {
         let place = Place::initialised(&server.url());
         fs::set_permissions(place.beside("."), Permissions::from_mode(0o755)).unwrap();
         let program = place.beside("qdrant-backup");
-        // By another process: what this one has open for writing while another test starts a program cannot be started itself.
-        let copied = Command::new("cp").arg(self::program("qdrant-backup")).arg(&program).status();
-        assert!(copied.unwrap().success());
+        copy_program("qdrant-backup", &program);
         Self { server, place, program }
     }
 

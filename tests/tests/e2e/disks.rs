@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use e2e::Place;
-use e2e::programs::program;
+use e2e::programs::copy_program;
 
 /// A tmpfs mounted on the backup directory of a place.
 pub struct Disk {
@@ -129,7 +129,7 @@ impl Nobody {
     pub fn new(place: &Place) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let copy = directory.path().join("qdrant-backup");
-        fs::copy(program("qdrant-backup"), &copy).expect("the program can be copied");
+        copy_program("qdrant-backup", &copy);
         let outer = place.path().parent().expect("a parent").to_owned();
         for path in [directory.path(), &copy, &outer] {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("modes can be set");

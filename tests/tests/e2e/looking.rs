@@ -103,7 +103,7 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
     // The place and the programs may lie where only their owner can go.
     fs::set_permissions(place.beside("."), Permissions::from_mode(0o755)).unwrap();
     let program = place.beside("exporter");
-    fs::copy(programs::program("qdrant-backup-exporter"), &program).unwrap();
+    programs::copy_program("qdrant-backup-exporter", &program);
     let ran = Ran::of(once(&place, &program).uid(nobody).gid(group)).success();
     shows(&ran, "up 1");
     shows(&ran, "unreadable_files 0");

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 
-use e2e::programs::program;
+use e2e::programs::{copy_program, program};
 use e2e::qdrant_stand_in::{Endpoint, Fault, Setup, StandIn};
 use e2e::{Place, Ran, Running};
 use qdrant_backup_shared::atomic;
@@ -169,7 +169,7 @@ fn root_sets_up_for_the_user_of_the_schedule() {
         String::from_utf8(Command::new("id").args(["-u", "nobody"]).output().unwrap().stdout).unwrap();
     let nobody: u32 = nobody.trim().parse().unwrap();
     let copy = place.beside("qdrant-backup");
-    fs::copy(program("qdrant-backup"), &copy).unwrap();
+    copy_program("qdrant-backup", &copy);
     let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
     let run = || {
         let arguments = [&options(&url, &key, &backups)[..], &["--user", "nobody", "--force"]].concat();

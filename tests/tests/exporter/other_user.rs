@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use e2e::programs::program;
+use e2e::programs::copy_program;
 use e2e::{BackupDirectory, Exporter};
 
 const USER: &str = "--reuid=64321";
@@ -48,7 +48,7 @@ fn another_user_of_the_group_sees_everything_but_the_archives() {
     // The program may lie where only its builder can go.
     let public = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
     let copy = public.path().join("qdrant-backup-exporter");
-    fs::copy(program("qdrant-backup-exporter"), &copy).unwrap();
+    copy_program("qdrant-backup-exporter", &copy);
 
     let archive = fs::read_dir(place.path().join("collections/products"))
         .unwrap()
