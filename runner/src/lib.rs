@@ -16,6 +16,7 @@ mod exit;
 mod file_system;
 pub mod import;
 pub mod inspect;
+mod leftovers;
 pub mod lock;
 pub mod lock_processes;
 pub mod notify;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::atomic::{TEMPORARY_SUFFIX, is_temporary};
 use crate::backup_id::{BACKUP_ID_BYTES, BackupId};
 use crate::collection_name::CollectionName;
-use crate::manifest::Encoding;
+use crate::encoding::Encoding;
 
 const MANIFEST_SUFFIX: &str = ".manifest.json";
 const VERIFICATION_SUFFIX: &str = ".verification.json";

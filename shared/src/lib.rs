@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod collection_name;
 pub mod config_file;
 pub mod digest;
+pub mod encoding;
 pub mod failure;
 pub mod file_system;
 pub mod hold;
@@ -29,6 +30,7 @@ pub mod repository;
 pub mod run_report;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod scratch_name;
 pub mod shard_key;
 pub mod status;
 pub mod status_journal;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::backup_id::BackupId;
 use crate::collection_name::CollectionName;
 use crate::digest::Sha256Digest;
+pub use crate::encoding::Encoding;
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::open_enum::open_enum;
 use crate::points_count::PointsCount;
@@ -19,16 +20,6 @@ open_enum! {
         Snapshot = "snapshot",
         /// An archive that another tool made and `import` adopted.
         Imported = "imported",
-    }
-}
-
-open_enum! {
-    /// One step that turned a snapshot into the stored archive.
-    pub enum Encoding {
-        /// gzip (RFC 1952), one or more members.
-        Gzip = "gzip",
-        /// Zstandard (RFC 8878).
-        Zstd = "zstd",
     }
 }
 

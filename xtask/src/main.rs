@@ -14,6 +14,7 @@ mod prose;
 mod schema;
 mod serving;
 mod sh;
+mod structure;
 mod test;
 mod tools;
 mod tree;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::{
     acceptance, alerts, dashboard, deploy, links, metrics, package, prose, schema,
     sh::{Cmd, Result},
-    tools, workspace,
+    structure, tools, workspace,
 };
 
 /// One step: what it is called on the command line, what it claims, and how it finds out.
@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     step("format", "the code is formatted", format),
     step("prose", "no machine's paths, registry hosts or unfinished business", prose::check_files),
     step("links", "links between the documents lead somewhere", links::check_files),
+    step("structure", "no modules in a circle, and docs/architecture.md names them all", structure::check),
     step("scripts", "shell scripts parse, and shellcheck has nothing to say", scripts),
     step("dependencies", "licences, bans and sources are as deny.toml says", dependencies),
     step("clippy", "no lint warns", clippy),

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::html::escape;
-use super::report::BackupReport;
+use super::escape::escape;
+use super::parts::BackupReport;
 use super::words;
 
 const HEIGHT: u64 = 32;

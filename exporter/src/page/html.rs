@@ -9,7 +9,9 @@ use qdrant_backup_shared::text::{shortened, visible};
 use sha2::{Digest, Sha256};
 
 use super::chart;
-use super::report::{BackupReport, CollectionReport, LastRun, OperationReport, Report};
+use super::escape::escape;
+use super::parts::{BackupReport, CollectionReport, LastRun, OperationReport};
+use super::report::Report;
 use super::verdict::Severity;
 use super::words;
 
@@ -25,22 +27,6 @@ pub fn content_security_policy() -> String {
         "default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'"
     )
-}
-
-/// `text` where markup is expected: names come from servers.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 /// A name or message on one line, cut, and escaped.

@@ -4,7 +4,9 @@
 //! that is unknown is ever shown as fine.
 
 mod chart;
+mod escape;
 mod html;
+mod parts;
 mod report;
 #[cfg(feature = "schema")]
 pub mod schema;

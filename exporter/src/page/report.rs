@@ -1,14 +1,16 @@
 //! What the page shows, as data. Also the answer of `/api/v1/status`.
 
 use chrono::{DateTime, Utc};
+use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::Condition;
-use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::status::{CollectionStatus, Status};
 use qdrant_backup_shared::text::is_unseen;
 use qdrant_backup_shared::verification::Level;
-use qdrant_backup_shared::{CollectionName, Failure};
 use serde::Serialize;
 
+use super::parts::{
+    BackupReport, CollectionReport, CurrentRun, LastRun, OperationReport, StageReport, Storage,
+};
 use super::verdict::{Verdict, verdict};
 use super::words;
 use crate::build_info;
@@ -45,136 +47,6 @@ pub struct Report {
     pub retention_seconds: Option<u64>,
     /// Everything that could not be read, a line each.
     pub problems: Vec<String>,
-}
-
-/// One collection.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct CollectionReport {
-    /// Its name.
-    pub collection: CollectionName,
-    /// Whether the last complete backup run saw it on the server; unknown before one.
-    pub on_server: Option<bool>,
-    /// Its newest backup that can be trusted.
-    pub newest: Option<BackupReport>,
-    /// Backups that can be trusted.
-    pub good_backups: u64,
-    /// Backups with an archive missing or of another size.
-    pub incomplete_backups: u64,
-    /// Backups that verification found bad.
-    pub verification_failed_backups: u64,
-    /// When the runner says that a backup last succeeded: the age of its data.
-    pub last_success_at: Option<DateTime<Utc>>,
-    /// How the last attempt ended.
-    pub last_outcome: Option<Outcome>,
-    /// Why it failed.
-    pub failure: Option<Failure>,
-    /// The last backups, oldest first.
-    pub history: Vec<BackupReport>,
-}
-
-/// One backup.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BackupReport {
-    /// Its id.
-    pub backup_id: String,
-    /// When it began: the age of its data.
-    pub started_at: DateTime<Utc>,
-    /// Its age.
-    pub age_seconds: f64,
-    /// Its archives' length on disk in bytes.
-    pub size_bytes: u64,
-    /// Points that it holds.
-    pub points: Option<u64>,
-    /// Whether it can be trusted: `good`, `incomplete`, `failed` or `unknown`.
-    pub condition: String,
-    /// The deepest level at which it passed.
-    pub verified_level: Option<Level>,
-    /// When it last passed there.
-    pub verified_at: Option<DateTime<Utc>>,
-}
-
-/// A run that has not ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct CurrentRun {
-    /// What it is doing.
-    pub operation: Operation,
-    /// Where in that it is.
-    pub stage: Stage,
-    /// The collection it works on.
-    pub collection: Option<CollectionName>,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// When it last made progress.
-    pub heartbeat_at: DateTime<Utc>,
-}
-
-/// A run that has ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct LastRun {
-    /// What was called.
-    pub command: String,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// When it ended.
-    pub completed_at: DateTime<Utc>,
-    /// How long it took.
-    pub duration_seconds: f64,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Where the time went, all collections together, in the order of the work.
-    pub stages: Vec<StageReport>,
-    /// Its warnings.
-    pub warnings: Vec<String>,
-}
-
-/// One stage of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct StageReport {
-    /// Which operation it was part of.
-    pub operation: Operation,
-    /// Which stage.
-    pub stage: Stage,
-    /// How long it took.
-    pub duration_seconds: f64,
-    /// Bytes received from the server.
-    pub bytes: Option<u64>,
-}
-
-/// One operation's history.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct OperationReport {
-    /// Which operation.
-    pub operation: Operation,
-    /// When it was last begun.
-    pub last_attempt_at: Option<DateTime<Utc>>,
-    /// When it last succeeded.
-    pub last_success_at: Option<DateTime<Utc>>,
-    /// How it last ended.
-    pub last_outcome: Option<Outcome>,
-    /// Why it last failed; null after a success.
-    pub failure: Option<Failure>,
-    /// How often it has ended.
-    pub runs_total: u64,
-    /// How often in anything but success.
-    pub failures_total: u64,
-    /// The longest gap that its schedule allows.
-    pub schedule_interval_seconds: Option<f64>,
-}
-
-/// Room on a disk.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Storage {
-    /// What can still be written, in bytes.
-    pub avail_bytes: u64,
-    /// The whole, in bytes.
-    pub size_bytes: u64,
 }
 
 impl Report {

@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod guards;
 mod leftovers;
+mod operation;
 mod run;
 mod server_wait;
 mod shared_session;
@@ -15,6 +16,6 @@ mod stages;
 
 pub use error::BackupError;
 pub use guards::source_changed;
-pub use leftovers::{Deletion, delete_ours, unreachable};
-pub use run::{BackupContext, BackupOptions, back_up};
+pub use operation::back_up;
+pub use run::{BackupContext, BackupOptions};
 pub use stages::Stages;

@@ -5,9 +5,9 @@ use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::{Layout, Status};
 
 use super::{Refusal, client, listen, place};
-use crate::backup::{Deletion, delete_ours, unreachable};
 use crate::clock::Clock;
 use crate::exit::Exit;
+use crate::leftovers::{Deletion, delete_ours, unreachable};
 use crate::output;
 use crate::qdrant::{Client, Error, SnapshotName};
 use crate::settings::Settings;

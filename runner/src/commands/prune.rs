@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::output;
 use crate::prune::{PruneContext, flaw, plan_all, prune as apply, source_changed};
+use crate::retention::Policies;
 use crate::settings::Settings;
 use crate::status_store;
 
@@ -35,7 +36,7 @@ pub async fn prune(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
 
 async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
     let mut context = PruneContext {
-        policies: settings.retention.policies().map_err(Refusal::configuration)?,
+        policies: Policies::from_settings(&settings.retention).map_err(Refusal::configuration)?,
         gone_after_days: *settings.retention.gone_after_days,
         only: names(&args.collections)?,
         yes: args.yes,

@@ -23,6 +23,7 @@ use crate::exit::Exit;
 use crate::notify::Notifier;
 use crate::prune::PruneContext;
 use crate::restore::Destination;
+use crate::retention::Policies;
 use crate::session::{Session, overall};
 use crate::settings::{OtherServer, Settings};
 use crate::verify::{Depth, VerifyContext, VerifyOptions, Which, any_failed};
@@ -112,7 +113,7 @@ fn verify_share(
 }
 
 fn apply_retention(session: &mut Session, settings: &Settings, interrupt: CancellationToken) {
-    match settings.retention.policies() {
+    match Policies::from_settings(&settings.retention) {
         Ok(policies) => {
             let gone_after_days = *settings.retention.gone_after_days;
             let context = PruneContext { policies, gone_after_days, only: Vec::new(), yes: false, interrupt };

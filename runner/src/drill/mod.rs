@@ -13,4 +13,3 @@ mod verdict;
 pub use choice::{DrillChoice, choose};
 pub use give_way::GiveWay;
 pub use run::{DrillContext, DrillOptions, drill};
-pub use scratch::{is_scratch, is_scratch_of, scratch_name};

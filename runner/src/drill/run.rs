@@ -13,17 +13,18 @@ use qdrant_backup_shared::{CollectionName, Failure, FailureKind, PointsCount};
 use super::choice::{DrillChoice, choose};
 use super::compare::compare;
 use super::give_way::GiveWay;
-use super::scratch::{self, is_scratch_of, scratch_name};
+use super::scratch;
 use super::verdict::judge;
 use crate::archive::Prove;
 use crate::backup::Stages;
+use crate::leftovers::upload::settle_earlier;
 use crate::qdrant::Client;
 use crate::restore::{
-    ChoiceError, Destination, Facts, Put, RestoreError, check_new, check_version, put, settle_earlier,
-    shard_keys_of,
+    ChoiceError, Destination, Facts, Put, RestoreError, check_new, check_version, put, shard_keys_of,
 };
 use crate::session::Session;
 use crate::verify::{self, Check};
+use qdrant_backup_shared::scratch_name::{is_scratch_of, scratch_name};
 
 /// How long removing the scratch collection may take, for each request.
 const CLEANUP: Duration = Duration::from_secs(30);

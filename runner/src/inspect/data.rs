@@ -6,9 +6,9 @@ use std::io::BufRead;
 use super::FindingKind;
 use super::classify::{Role, SegmentKey};
 use super::member::Member;
-use super::source::BLOCK_BYTES;
+use super::source::padding;
 use super::sparse::SparseMap;
-use super::walk::{End, Frame, Step, Stop, Walker};
+use super::walker::{End, Frame, Step, Stop, Walker};
 
 impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
     /// Deals with a member's data and moves to the next header.
@@ -108,9 +108,4 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
     fn cut_inside(&mut self, shown: &str) {
         self.findings.add(FindingKind::Truncated, Some(shown), "the archive is cut inside this member");
     }
-}
-
-/// The zeros that fill a member's last block.
-pub(super) fn padding(size: u64) -> u64 {
-    (BLOCK_BYTES - size % BLOCK_BYTES) % BLOCK_BYTES
 }

@@ -10,7 +10,7 @@ use super::extension::Extensions;
 use super::header::{EntryKind, Head};
 use super::source::BLOCK_BYTES;
 use super::sparse::SparseMap;
-use super::walk::{Frame, Step, Stop, Walker};
+use super::walker::{Frame, Step, Stop, Walker};
 use super::{FindingKind, name};
 
 /// A member whose header was understood, up to its data.

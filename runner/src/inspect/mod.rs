@@ -20,6 +20,7 @@ mod name;
 mod source;
 mod sparse;
 mod walk;
+mod walker;
 
 pub use findings::{Finding, FindingKind};
 pub use inspection::{

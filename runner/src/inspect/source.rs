@@ -80,3 +80,8 @@ impl<'r, R: BufRead + ?Sized> Source<'r, R> {
         Ok(passed)
     }
 }
+
+/// The zeros that fill a member's last block.
+pub(super) fn padding(size: u64) -> u64 {
+    (BLOCK_BYTES - size % BLOCK_BYTES) % BLOCK_BYTES
+}

@@ -2,10 +2,12 @@
 //!
 //! `prune` and `run` call [`prune()`] within a session; a dry run calls [`plan()`] on what there is and changes nothing.
 
+mod context;
 mod deletion;
 mod plan;
 mod run;
 
+pub use context::PruneContext;
 pub use deletion::{Deletion, finish, remove_orphan};
 pub use plan::{Plan, Withheld, flaw, plan, plan_all, source_changed};
-pub use run::{PruneContext, prune};
+pub use run::prune;

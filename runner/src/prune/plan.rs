@@ -6,7 +6,7 @@ use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::BackupFate;
 use qdrant_backup_shared::{CollectionName, Status};
 
-use super::run::PruneContext;
+use super::context::PruneContext;
 use crate::retention::{Candidate, NoRule, decide, decide_gone};
 
 /// What is to become of one collection's backups.

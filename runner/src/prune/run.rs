@@ -1,7 +1,6 @@
 //! The prune operation within a session.
 
 use std::fs;
-use std::num::NonZeroU32;
 use std::time::Instant;
 
 use indicatif::HumanBytes;
@@ -12,29 +11,13 @@ use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::status::PrunedBackup;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
-use tokio_util::sync::CancellationToken;
 
+use super::context::PruneContext;
 use super::deletion::{Deletion, finish};
 use super::plan::{Plan, Withheld, plan_all, source_changed};
 use crate::lock::ReadersLock;
-use crate::retention::Policies;
 use crate::session::Session;
 use crate::stream::io_kind;
-
-/// Everything that the operation is given.
-#[derive(Debug)]
-pub struct PruneContext {
-    /// What to keep.
-    pub policies: Policies,
-    /// After how many days all backups of a collection expire that is gone from the server.
-    pub gone_after_days: Option<NonZeroU32>,
-    /// Only these collections; all when empty.
-    pub only: Vec<CollectionName>,
-    /// Somebody has seen what will be deleted, so it may be more than half.
-    pub yes: bool,
-    /// Ends the work between two backups.
-    pub interrupt: CancellationToken,
-}
 
 /// Applies retention, and enters in the session how that ended. Looks at the directory anew, so it may follow a backup in the
 /// same session.

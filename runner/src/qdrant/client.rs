@@ -26,7 +26,8 @@ use super::limit::Limit;
 use super::retry;
 use super::snapshot_name::SnapshotName;
 use super::tls;
-use super::transport::{ClientOptions, TransportError, http_client, root_cause, without_credentials};
+use super::transport::{ClientOptions, http_client, root_cause, without_credentials};
+use super::transport_error::TransportError;
 
 /// No answer of Qdrant that we read whole is larger.
 pub(super) const ANSWER_MAX_BYTES: usize = 64 << 20;

@@ -8,12 +8,14 @@ mod counting;
 mod download;
 mod error;
 mod limit;
+mod piece;
 mod points;
 mod retry;
 mod snapshot_name;
 mod telemetry;
 mod tls;
 mod transport;
+mod transport_error;
 mod upload;
 
 pub use answers::{
@@ -24,8 +26,10 @@ pub use client::{Client, CreateError, Listing};
 pub use download::{Download, NoRest};
 pub use error::Error;
 pub use limit::Limit;
+pub use piece::Piece;
 pub use snapshot_name::{InvalidSnapshotName, SnapshotName};
 pub use telemetry::Telemetry;
 pub use tls::{Certificate, Identity, certificates};
-pub use transport::{ClientOptions, TransportError, http_client, without_tls_riddles};
+pub use transport::{ClientOptions, http_client, without_tls_riddles};
+pub use transport_error::TransportError;
 pub use upload::{Upload, UploadError, UploadProgress};

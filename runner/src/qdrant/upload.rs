@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep};
 use super::answers::Envelope;
 use super::client::{ANSWER_MAX_BYTES, Client, decode, read_body};
 use super::error::Error;
+use super::piece::Piece;
 use super::snapshot_name::SnapshotName;
-use crate::stream::Piece;
 
 /// How often it is looked whether anything moved.
 const WATCH: Duration = Duration::from_millis(100);

@@ -10,7 +10,7 @@ use qdrant_backup_shared::verification::RestoredPoints;
 use qdrant_backup_shared::{CollectionName, PointsCount};
 
 use super::error::RestoreError;
-use super::put::Put;
+use super::order::Put;
 use crate::qdrant::{Client, Error};
 use crate::session::Session;
 use crate::verify;

@@ -12,8 +12,8 @@ use super::differences::{Difference, differences};
 use super::error::RestoreError;
 use super::read::sole_archive;
 use super::shard_keys::{check_existing, check_new, shard_keys_of};
-use crate::drill::is_scratch;
 use crate::qdrant::{Alias, AliasChange, Client, Error};
+use qdrant_backup_shared::scratch_name::is_scratch;
 
 /// What is asked for, for each collection alike.
 #[derive(Debug, Clone)]

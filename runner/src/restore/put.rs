@@ -2,63 +2,25 @@
 
 use std::time::Duration;
 
-use qdrant_backup_shared::manifest::Manifest;
-use qdrant_backup_shared::operation::{Operation, Stage};
+use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::status::ServerSnapshot;
-use qdrant_backup_shared::verification::RestoredPoints;
 use qdrant_backup_shared::{CollectionName, Layout};
 
 use super::count::{Counted, count};
 use super::error::RestoreError;
-use super::leftover;
+use super::order::{Destination, Put};
 use super::read::sole_archive;
 use super::settle::settle;
 use super::target::TargetState;
 use super::upload::{Failed, upload};
-use crate::archive::Prove;
 use crate::backup::Stages;
-use crate::console::Console;
+use crate::leftovers::upload as leftover;
 use crate::lock::ReadersLock;
-use crate::qdrant::{Client, SnapshotName};
+use crate::qdrant::{Client, Error, SnapshotName};
 use crate::session::Session;
 
 /// How long tidying up on the server may take after an interruption, for each request.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
-
-/// Where to restore to.
-#[derive(Debug, Clone)]
-pub struct Destination {
-    /// The node.
-    pub client: Client,
-    /// Where progress is shown.
-    pub console: Console,
-    /// Longest wait until a restored collection serves.
-    pub settle_timeout: Duration,
-}
-
-/// What to put where.
-#[derive(Debug, Clone)]
-pub struct Put<'a> {
-    /// The backup.
-    pub manifest: &'a Manifest,
-    /// The collection to restore into.
-    pub target: &'a CollectionName,
-    /// Whether that collection exists already.
-    pub existed: bool,
-    /// What has to be right for the server to be sent the last bytes.
-    pub prove: Prove,
-    /// Whether this is a restore or a drill.
-    pub by: Operation,
-    /// What an earlier restore or drill found in the backup.
-    pub known: Option<&'a RestoredPoints>,
-}
-
-impl Put<'_> {
-    /// The collection that was backed up.
-    pub fn collection(&self) -> &CollectionName {
-        &self.manifest.collection
-    }
-}
 
 /// Putting it there failed.
 #[derive(Debug)]
@@ -154,7 +116,7 @@ async fn after_failure(
         ));
         return TargetState::Unknown;
     }
-    let kept = failed.arrived && leftover::was_kept(&failed.error);
+    let kept = failed.arrived && was_kept(&failed.error);
     if put.existed {
         leftover::delete(session, &client, file, kept).await;
         return if failed.arrived { TargetState::Doubtful } else { TargetState::Untouched };
@@ -183,4 +145,9 @@ async fn after_failure(
 /// Whether the server says that it is restoring into `target`. One that does not tell is believed when it says that it failed.
 async fn is_restoring(client: &Client, target: &CollectionName) -> bool {
     client.telemetry().await.ok().and_then(|told| told.restores(target)).is_some_and(|count| count > 0)
+}
+
+/// Whether the server has kept what was uploaded, although it could not restore it. What finds no room it does not keep.
+fn was_kept(error: &RestoreError) -> bool {
+    !matches!(error, RestoreError::Qdrant(Error::Status { message, .. }) if message.contains("processing field"))
 }

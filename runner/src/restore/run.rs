@@ -11,13 +11,14 @@ use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind, Point
 
 use super::corruption;
 use super::error::RestoreError;
-use super::leftover;
+use super::order::{Destination, Put};
 use super::params;
 use super::plan::{Facts, Plan, PlanOptions, plan_all};
-use super::put::{Destination, Put, PutError, put};
+use super::put::{PutError, put};
 use super::target::TargetState;
 use crate::archive::Prove;
 use crate::backup::{BackupContext, Stages, back_up};
+use crate::leftovers::upload as leftover;
 use crate::qdrant::Error;
 use crate::session::Session;
 

@@ -11,12 +11,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RestoreError;
-use super::put::{Destination, Put};
+use super::order::{Destination, Put};
 use super::read::read_whole;
 use crate::backup::Stages;
-use crate::qdrant::{Client, SnapshotName, Upload, UploadError, UploadProgress};
+use crate::qdrant::{Client, Piece, SnapshotName, Upload, UploadError, UploadProgress};
 use crate::session::Session;
-use crate::stream::Piece;
 
 /// Pieces of about 256 KiB that may wait for the connection.
 const QUEUE_PIECES: usize = 8;

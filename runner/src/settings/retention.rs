@@ -6,9 +6,7 @@ use globset::Glob;
 use qdrant_backup_shared::config_file::{ConfigFile, Located, RetentionOverride};
 
 use super::layers::{Layers, as_is, optional};
-use super::selection::Globs;
 use super::setting::Setting;
-use crate::retention::{NoRule, Policies, Policy};
 
 /// Which backups stay: those that any rule keeps. A rule that nobody set is `None`.
 #[derive(Debug, Clone)]
@@ -57,36 +55,6 @@ impl RetentionSettings {
             gone_after_days: rule("retention.gone_after_days", &file.gone_after_days),
             overrides,
         }
-    }
-
-    /// The rules for every collection.
-    ///
-    /// # Errors
-    /// When there is no rule at all.
-    pub fn policies(&self) -> Result<Policies, NoRule> {
-        let general = Policy {
-            keep_days: *self.keep_days,
-            keep_last: *self.keep_last,
-            keep_hourly: *self.keep_hourly,
-            keep_daily: *self.keep_daily,
-            keep_weekly: *self.keep_weekly,
-            keep_monthly: *self.keep_monthly,
-            keep_yearly: *self.keep_yearly,
-        };
-        let overrides = self.overrides.iter().filter_map(|rules| {
-            let policy = Policy {
-                keep_days: rules.keep_days,
-                keep_last: rules.keep_last,
-                keep_hourly: rules.keep_hourly,
-                keep_daily: rules.keep_daily,
-                keep_weekly: rules.keep_weekly,
-                keep_monthly: rules.keep_monthly,
-                keep_yearly: rules.keep_yearly,
-            };
-            // Every glob was compiled when it was read.
-            Some((Globs::compile(vec![rules.glob.value.clone()]).ok()?, policy))
-        });
-        Policies::new(general, overrides.collect())
     }
 }
 

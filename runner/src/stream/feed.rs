@@ -8,19 +8,12 @@ use bytes::{Buf, Bytes};
 use qdrant_backup_shared::manifest::SizeAndDigest;
 use tokio::sync::mpsc;
 
+use crate::qdrant::Piece;
+
 use super::hashing::Tally;
 
 /// Pieces that may wait for one thread. A piece is at most about 512 KiB.
 const QUEUE_PIECES: usize = 4;
-
-/// What travels to a thread.
-#[derive(Debug, Clone)]
-pub enum Piece {
-    /// The next bytes.
-    Data(Bytes),
-    /// That was all.
-    End,
-}
 
 /// The sending ends.
 #[derive(Debug)]

@@ -18,7 +18,6 @@ mod throttle;
 mod zstd;
 
 pub use encoder::{Compression, Encoder};
-pub use feed::Piece;
 pub use hashing::{Tally, TallyWriter};
 pub use receive::{Progress, Received, StreamError, Target, io_kind, receive};
 pub use throttle::Throttle;

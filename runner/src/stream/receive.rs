@@ -11,10 +11,11 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use super::disk::DiskWriter;
 use super::encoder::{Compression, Encoder};
-use super::feed::{self, Feed, FeedReader, Piece};
+use super::feed::{self, Feed, FeedReader};
 use super::hashing::TallyWriter;
 use super::throttle::Throttle;
 use crate::inspect::{Inspection, Limits, inspect};
+use crate::qdrant::Piece;
 use crate::qdrant::{self, Download, NoRest};
 
 /// Bytes that are written to the file at once, at least.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answers::{Reply, error, json_body, no_collection, ok, text};
 use super::collection::Collection;
 use super::effect::Effect;
-use super::handler::Asked;
+use super::request::Asked;
 use super::state::State;
 
 pub(crate) fn root(state: &State) -> Reply {

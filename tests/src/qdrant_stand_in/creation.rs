@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::answers::{HangUp, Reply, accepted, bare, error, no_collection, ok};
 use super::content::Content;
 use super::effect::{Cut, Effect};
-use super::handler::{Asked, Core};
+use super::request::{Asked, Core};
 use super::state::StoredSnapshot;
 
 /// A creation that was asked for.

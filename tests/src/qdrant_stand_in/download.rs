@@ -13,7 +13,7 @@ use super::answers::{Reply, error, no_collection, reply, set, text};
 use super::body::ReplyBody;
 use super::content::Content;
 use super::effect::Effect;
-use super::handler::{Asked, Core};
+use super::request::{Asked, Core};
 
 const CHUNK_BYTES: u64 = 1 << 20;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];

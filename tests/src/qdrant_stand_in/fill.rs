@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::generated::mix;
+use super::mix::mix;
 
 /// The length of the vectors.
 pub(crate) const DIMENSIONS: usize = 1024;

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::collection::plain_config;
 use super::fill::{self, FillKind};
+use super::plain::plain_config;
 use super::tar_layout::{self, Piece};
 
 /// Longer than the windows of everyday compression levels, so that repeating it saves them nothing.
@@ -55,7 +55,7 @@ impl GeneratedSnapshot {
             points_count: None,
             points_seed: "generated".to_owned(),
             config: plain_config(DIMENSIONS, 1),
-            peer_id: super::state::DEFAULT_PEER_ID,
+            peer_id: super::plain::DEFAULT_PEER_ID,
         }
     }
 
@@ -264,10 +264,4 @@ impl Layout {
 
 fn slice(bytes: &Bytes, from: u64, len: u64) -> Bytes {
     bytes.slice(from as usize..(from + len) as usize)
-}
-
-/// Spreads neighbouring numbers far apart.
-pub(crate) fn mix(number: u64) -> u64 {
-    let mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    (mixed ^ (mixed >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) ^ (mixed >> 29)
 }

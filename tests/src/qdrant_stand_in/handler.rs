@@ -1,67 +1,21 @@
 //! One request from its head to its answer: log it, let faults have their way, check the key, dispatch.
 
-use std::collections::HashMap;
 use std::future::pending;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::DATE;
-use hyper::{HeaderMap, Request};
-use serde_json::Value;
 
 use super::access;
 use super::answers::{HangUp, Reply, bare, set};
 use super::effect::{Answer, Effect};
-use super::faults::{Faults, RequestScope};
-use super::request_log::RequestLog;
-use super::route::{Endpoint, Route, route};
-use super::state::State;
+use super::faults::RequestScope;
+use super::request::{Asked, Core, drain};
+use super::route::{Endpoint, route};
 use super::{collections_api, creation, download, points_api, shard_keys, snapshots_api, telemetry, upload};
-
-/// Bodies that are not uploads; more than this is not read.
-const MAX_BODY_BYTES: usize = 32 << 20;
-
-/// What one server of the stand-in consists of. The nodes of a cluster share the state.
-pub(crate) struct Core {
-    pub(crate) state: Arc<Mutex<State>>,
-    pub(crate) node: usize,
-    pub(crate) faults: Mutex<Faults>,
-    pub(crate) log: RequestLog,
-    pub(crate) path_prefix: String,
-}
-
-impl Core {
-    /// A test that panicked while it held the state must not take the server down as well.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A request, read as far as every endpoint wants it.
-pub(crate) struct Asked {
-    pub(crate) route: Route,
-    pub(crate) query: HashMap<String, String>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) json: Option<Value>,
-    pub(crate) effects: Vec<Effect>,
-    pub(crate) started: Instant,
-    pub(crate) node: usize,
-    pub(crate) log_number: usize,
-}
-
-impl Asked {
-    /// What the first effect that `pick` knows says.
-    pub(crate) fn effect<T>(&self, pick: impl Fn(&Effect) -> Option<T>) -> Option<T> {
-        self.effects.iter().find_map(pick)
-    }
-}
 
 /// Answers a request, or says that the connection is to be closed.
 pub(crate) async fn handle(core: Arc<Core>, request: Request<Incoming>) -> Result<Reply, HangUp> {
@@ -194,20 +148,4 @@ fn in_place(answer: &Answer) -> Reply {
         set(&mut reply, name, value);
     }
     reply
-}
-
-/// Reads a body to its end (within reason), so that the client can send it all before it reads the answer.
-pub(crate) async fn drain(core: &Core, log_number: usize, mut body: Incoming) -> Option<Value> {
-    let mut bytes = BytesMut::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Some(data) = frame.data_ref() {
-            bytes.extend_from_slice(data);
-        }
-        if bytes.len() > MAX_BODY_BYTES {
-            break;
-        }
-    }
-    let json: Option<Value> = serde_json::from_slice(&bytes).ok();
-    core.log.body_read(log_number, bytes.len() as u64, json.clone().unwrap_or(Value::Null));
-    json
 }

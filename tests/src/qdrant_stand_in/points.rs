@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::generated::mix;
+use super::mix::mix;
 
 /// Where a collection's points come from. How many there are is the shards' matter.
 #[derive(Clone, Debug)]

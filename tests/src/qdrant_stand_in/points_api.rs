@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::answers::{Reply, no_collection, ok};
 use super::collections_api::bad_json;
 use super::effect::Effect;
-use super::handler::Asked;
 use super::points::view;
+use super::request::Asked;
 use super::state::State;
 use super::strict_mode::{self, Wanted};
 

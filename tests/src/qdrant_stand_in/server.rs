@@ -17,7 +17,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::content::Content;
 use super::faults::Faults;
-use super::handler::{Core, handle};
+use super::handler::handle;
+use super::request::Core;
 use super::request_log::{LoggedRequest, RequestLog};
 use super::setup::Setup;
 use super::state::{State, StoredSnapshot};

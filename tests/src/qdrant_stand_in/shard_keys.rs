@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answers::{Reply, error, no_collection, ok};
 use super::collection::Shard;
 use super::collections_api::bad_json;
-use super::handler::Asked;
+use super::request::Asked;
 use super::state::State;
 
 pub(crate) fn list(state: &State, asked: &Asked) -> Reply {

@@ -9,10 +9,9 @@ use serde_json::{Value, json};
 use super::clock::Clock;
 use super::collection::Collection;
 use super::content::Content;
+use super::plain::DEFAULT_PEER_ID;
 use super::points::Points;
-use super::telemetry::Process;
-
-pub(crate) const DEFAULT_PEER_ID: u64 = 8_372_720_498_335_175;
+use super::process::Process;
 
 /// A snapshot lying on a node.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::answers::{Reply, error, set};
 use super::collection::Collection;
-use super::handler::Asked;
+use super::request::Asked;
 
 /// What of a request strict mode looks at.
 pub(crate) struct Wanted {

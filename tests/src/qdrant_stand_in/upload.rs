@@ -15,9 +15,9 @@ use super::answers::{Reply, bare, error, no_collection, ok, text};
 use super::collection::{Collection, Shard};
 use super::content::Content;
 use super::effect::Effect;
-use super::handler::{Asked, Core, drain};
 use super::multipart::Multipart;
-use super::restore::{Origin, inspect};
+use super::origin::{Origin, inspect};
+use super::request::{Asked, Core, drain};
 use super::state::State;
 
 pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> Reply {

@@ -1,6 +1,6 @@
 //! What each alert was promised to be: people route by severity and count on the delay.
 
-use super::{alerts, rules::Rule};
+use super::rules::{Rule, alerts};
 use crate::sh::Result;
 
 /// Alert (after `QdrantBackup`), severity, `for`.

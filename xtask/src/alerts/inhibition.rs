@@ -1,6 +1,6 @@
 //! Which alert keeps which from being told, and why the order of the rules matters to that.
 
-use super::{alerts, rules::Rule};
+use super::rules::{Rule, alerts};
 use crate::sh::Result;
 
 /// Every inhibited alert stands before the one that inhibits it. Prometheus sends the alerts of a rule before it looks at the

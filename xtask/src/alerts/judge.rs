@@ -8,11 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    alerts, read,
-    rules::{self, Rule},
-    test_file,
-};
+use super::rules::{self, RULES, Rule, alerts, read, test_file};
 use crate::sh::{Cmd, Context, Result};
 
 /// How long the tests of one alert may take against that alert alone.
@@ -81,7 +77,7 @@ pub(super) fn shipped(rules: &[Rule]) -> Result<()> {
     let alerts: Vec<&Rule> = alerts(rules).collect();
     let all = rules::file_of(rules);
     // The comments that this leaves out are all that it leaves out.
-    if rules::parse(&read(super::RULES)?)? != rules::parse(&all)? {
+    if rules::parse(&read(RULES)?)? != rules::parse(&all)? {
         return Err("the rules are not read as they are written".to_owned());
     }
     let verdicts = in_parallel(&alerts, |rule| judge(&all, &rule.name, TOGETHER))?;

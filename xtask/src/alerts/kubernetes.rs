@@ -1,10 +1,9 @@
 //! The same rules for the Prometheus operator, written from the rule file, with an identity that outlives a pod.
 
 use super::{
-    RULES,
     judge::{self, Verdict},
-    mutate, read,
-    rules::{GROUP, Rule},
+    mutate,
+    rules::{GROUP, RULES, Rule, read},
 };
 use crate::{sh::Result, workspace};
 

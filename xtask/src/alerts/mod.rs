@@ -9,14 +9,12 @@ mod mutate;
 mod mutation_check;
 mod rules;
 
-use std::path::{Path, PathBuf};
-
 use crate::{
     links,
     sh::{Cmd, Context, Result},
     tools, workspace,
 };
-use rules::Rule;
+use rules::{RULES, Rule, alerts, read};
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
@@ -50,21 +48,6 @@ pub(crate) fn check_all() -> Result<()> {
     prometheus(&rules)?;
     alertmanager(&rules)?;
     mutation_check::run(&rules)
-}
-
-const RULES: &str = "alerts/qdrant-backup.rules.yml";
-
-fn read(file: &str) -> Result<String> {
-    std::fs::read_to_string(workspace::root().join(file)).context(file)
-}
-
-/// The unit tests of an alert.
-fn test_file(alert: &str) -> PathBuf {
-    Path::new("alerts/tests").join(format!("{alert}.yml"))
-}
-
-fn alerts(rules: &[Rule]) -> impl Iterator<Item = &Rule> {
-    rules.iter().filter(|rule| rule.is_alert)
 }
 
 /// Every metric and record that an expression names is exported or recorded.

@@ -4,11 +4,9 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use super::{
-    alerts,
     judge::{self, Verdict},
     mutate::{self, MUTATORS, Mutant},
-    read,
-    rules::{self, Rule},
+    rules::{self, Rule, alerts, read},
 };
 use crate::sh::Result;
 

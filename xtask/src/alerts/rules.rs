@@ -1,7 +1,12 @@
 //! The rule file as text: rules in the one layout that the repository uses. Whatever else it finds is an error,
 //! so nothing is overlooked.
 
-use crate::sh::Result;
+use std::path::{Path, PathBuf};
+
+use crate::{
+    sh::{Context, Result},
+    workspace,
+};
 
 /// What stands before the first rule of the one group.
 pub(super) const GROUP: &str = "groups:\n  - name: qdrant-backup\n    rules:\n";
@@ -97,6 +102,21 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rule>> {
 /// A rule file of these rules.
 pub(super) fn file_of<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> String {
     rules.into_iter().fold(GROUP.to_owned(), |text, rule| text + &rule.text())
+}
+
+pub(super) const RULES: &str = "alerts/qdrant-backup.rules.yml";
+
+pub(super) fn read(file: &str) -> Result<String> {
+    std::fs::read_to_string(workspace::root().join(file)).context(file)
+}
+
+/// The unit tests of an alert.
+pub(super) fn test_file(alert: &str) -> PathBuf {
+    Path::new("alerts/tests").join(format!("{alert}.yml"))
+}
+
+pub(super) fn alerts(rules: &[Rule]) -> impl Iterator<Item = &Rule> {
+    rules.iter().filter(|rule| rule.is_alert)
 }
 
 #[cfg(test)]

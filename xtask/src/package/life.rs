@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    NEWS, Packages,
+    packages::{NEWS, Packages},
     places::{TIMER_IS_ON, check_owners},
     root::Root,
     service::Service,

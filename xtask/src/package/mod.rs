@@ -2,18 +2,17 @@
 
 mod life;
 mod manual;
+mod packages;
 mod places;
 mod root;
 mod service;
 
-use std::path::Path;
-
 use crate::{
-    dist::{Release, Stage},
     sh::{Cmd, Context, Result},
     tools,
 };
 
+use packages::build;
 use root::Root;
 
 /// What lintian calls an error or a warning fails; what is not one here is in deploy/deb/lintian-overrides, with the reason.
@@ -44,28 +43,4 @@ pub(crate) fn check() -> Result<()> {
     life::check_backups_are(&root, &kept)?;
     println!("installed, used, upgraded, taken back, removed and purged; the backups are still there");
     Ok(())
-}
-
-/// Two versions of the package.
-struct Packages {
-    first: std::path::PathBuf,
-    /// A later one, which has other configuration files.
-    second: std::path::PathBuf,
-}
-
-/// The line that the second version adds to its configuration files.
-const NEWS: &str = "# News of the second version.";
-
-fn build(out: &Path) -> Result<Packages> {
-    let mut release = Release::find()?;
-    let stage = Stage::build("dev", &release)?;
-    let first = stage.deb(&release, out)?;
-    release.revision += 1;
-    for name in ["backup.yaml", "env"] {
-        let to = format!("etc/qdrant-backup/{name}");
-        let text = std::fs::read_to_string(stage.path(&to)).context(&to)?;
-        stage.add_text(&to, 0o640, format!("{text}\n{NEWS}\n"))?;
-    }
-    let second = stage.deb(&release, out)?;
-    Ok(Packages { first, second })
 }

@@ -5,7 +5,7 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::text::shortened;
 
-use super::super::report::CollectionReport;
+use super::super::parts::CollectionReport;
 use super::super::words;
 use super::finding::{Finding, Kind, Severity};
 use super::summary::{oldest, summary_of};

@@ -15,7 +15,7 @@ pub use finding::{Finding, Kind, Severity, Verdict};
 
 use self::judge::Judge;
 use self::summary::summary;
-use super::report::CollectionReport;
+use super::parts::CollectionReport;
 use crate::observe::Observation;
 
 /// Judges.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::super::report::{BackupReport, CollectionReport};
+use super::super::parts::{BackupReport, CollectionReport};
 use super::super::words;
 
 /// The headline when there is nothing to complain of.

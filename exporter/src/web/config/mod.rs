@@ -5,6 +5,7 @@
 
 mod client_certificates;
 mod file;
+mod in_force;
 mod live;
 mod names;
 mod section;
@@ -13,5 +14,6 @@ mod source;
 mod tls;
 
 pub use file::WebConfig;
-pub use live::{InForce, Live, LiveError};
+pub use in_force::{InForce, LiveError};
+pub use live::Live;
 pub use sections::{PasswordHash, RateLimit};

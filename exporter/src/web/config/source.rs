@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use tracing::{error, info};
 
 use super::file::{MAX_BYTES, WebConfig};
-use super::live::{InForce, LiveError};
+use super::in_force::{InForce, LiveError};
 use super::sections::TlsSection;
 use super::tls::Material;
 

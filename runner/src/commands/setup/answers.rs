@@ -65,7 +65,7 @@ impl Answers {
             url: settings.qdrant.url.to_string(),
             api_key_file: settings.qdrant.api_key_file.value.clone(),
             ca_file: settings.qdrant.ca_file.value.clone(),
-            identity: super::super::identity(settings),
+            identity: super::super::connect::identity(settings),
             path: backup.path.value.clone(),
             state_dir: own_state.then(|| backup.state_dir.value.clone()),
             compression: said(&backup.compression.source).then_some(backup.compression.value),

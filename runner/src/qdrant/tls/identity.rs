@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
-use super::super::transport::TransportError;
+use super::super::transport_error::TransportError;
 use crate::user::refused;
 
 /// Larger files are no certificates, not even those of all authorities that there are.

@@ -15,7 +15,7 @@ pub use certificate::Certificate;
 pub use failure::{explain, find, is_cut, may_pass};
 pub use identity::{Identity, certificates};
 
-use super::transport::TransportError;
+use super::transport_error::TransportError;
 use verifier::ServerVerifier;
 
 /// How TLS is spoken with a server. The system's authorities are asked for only where `uses_tls`.

@@ -3,12 +3,11 @@
 //! It can be deleted through the snapshots API only while there is a collection of that name.
 
 use chrono::{DateTime, Utc};
+use qdrant_backup_shared::scratch_name::is_scratch_of;
 use qdrant_backup_shared::status::{ServerSnapshot, UnansweredUpload};
 use qdrant_backup_shared::{CollectionName, Status};
 
-use super::error::RestoreError;
-use crate::backup::{Deletion, delete_ours, unreachable};
-use crate::drill::is_scratch_of;
+use super::deletion::{Deletion, delete_ours, unreachable};
 use crate::qdrant::{Client, Error};
 use crate::session::Session;
 
@@ -97,11 +96,6 @@ pub fn still_at_work(leftover: &ServerSnapshot) -> String {
         "the server may still be restoring {} into \"{}\"; a later run deletes the file",
         leftover.name, leftover.collection
     )
-}
-
-/// Whether the server has kept what was uploaded, although it could not restore it. What finds no room it does not keep.
-pub fn was_kept(error: &RestoreError) -> bool {
-    !matches!(error, RestoreError::Qdrant(Error::Status { message, .. }) if message.contains("processing field"))
 }
 
 /// Deletes it while the collection exists. Of one that was `kept` and is not in the list it is remembered that it stays.

@@ -1,0 +1,310 @@
+//! The backup operation: guards first, then the collections, one after the other or several at a time.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::future::ready;
+
+use futures_util::stream::{self, StreamExt};
+use qdrant_backup_shared::collection_name::ImpossibleName;
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::run_report::CollectionReport;
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
+
+use super::collection::{self, Ended};
+use super::error::BackupError;
+use super::leftovers;
+use super::run::{BackupContext, Run};
+use super::shared_session::SharedSession;
+use super::{files, guards, server_wait};
+use crate::session::Session;
+use crate::store;
+use qdrant_backup_shared::scratch_name::is_scratch;
+
+/// So many impossible names are reported one by one.
+const IMPOSSIBLE_MAX: usize = 20;
+
+/// Backs up, and enters in the session how that ended.
+pub async fn back_up(session: &mut Session, context: &BackupContext) {
+    let options = &context.options;
+    let begun = session.begin(Operation::Backup, Stage::Inspect, |status| {
+        status.retention_seconds = options.retention.map(|retention| retention.as_secs());
+        let operation = status.operations.entry(Operation::Backup).or_default();
+        operation.schedule_interval_seconds =
+            options.schedule_interval.map(|interval| interval.as_secs_f64());
+    });
+    let mut run = Run {
+        context,
+        layout: session.layout().clone(),
+        session: SharedSession::new(session),
+        aliases: Vec::new(),
+        qdrant_version: None,
+        process: RefCell::default(),
+        listed: Vec::new(),
+        seen_peers: RefCell::default(),
+    };
+    let mut collections = Vec::new();
+    let failure = run.work(&mut collections).await.err();
+    if failure.is_none() && options.only.is_empty() {
+        run.note_presence();
+    }
+    run.remember_peers(collections.iter().any(|report| report.outcome == Outcome::Success));
+    let version = run.qdrant_version.take();
+    drop(run);
+    session.end(begun, collections, failure, version);
+}
+
+impl Run<'_> {
+    /// The work itself. Collections that fail are in `reports`; an error is one that ends the run.
+    async fn work(&mut self, reports: &mut Vec<CollectionReport>) -> Result<(), Failure> {
+        let client = self.context.client.clone();
+        store::probe(&self.layout).map_err(|source| {
+            let what = "the backup directory cannot be written to";
+            BackupError::Io { what, source }.to_failure()
+        })?;
+        // Without room for anything no snapshot is asked for: that it is ours could not even be noted.
+        let asking = BackupError::io("asking how much room the disk has");
+        let available =
+            store::available_bytes(self.layout.root()).map_err(|error| asking(error).to_failure())?;
+        if let Some(available) = available.filter(|available| *available < store::RESERVE_BYTES) {
+            return Err(BackupError::NoRoom { needed: store::RESERVE_BYTES, available }.to_failure());
+        }
+        let limits = store::limits(&self.layout).map_err(|source| {
+            let what = "looking at the file system of the backup directory";
+            BackupError::Io { what, source }.to_failure()
+        })?;
+        limits.iter().for_each(|limit| self.session.warn(limit));
+        let options = &self.context.options;
+        if options.only.is_empty() && !options.include_files.is_empty() {
+            // First, because it needs no server.
+            reports.push(
+                self.session
+                    .with(|session| files::back_up(session, &options.include_files, options.compression)),
+            );
+        }
+        let request = |error: crate::qdrant::Error| BackupError::from(error).to_failure();
+        let version = server_wait::version(self).await?;
+        self.qdrant_version = Some(version.clone());
+        let listing = client.listing().await.map_err(request)?;
+        self.listed = listing.names;
+        if self.listed.is_empty()
+            && listing.impossible.is_empty()
+            && let Some(message) = self
+                .session
+                .with(|session| guards::emptied_server(client.url(), session.catalog(), session.status()))
+        {
+            return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
+        }
+        self.note_selected();
+        let (selected, absent) = self.select()?;
+        self.aliases = client.aliases().await.map_err(request)?;
+        // Many proxies do not let this through; then it is unknown.
+        *self.process.get_mut() = client.process().await.ok().flatten();
+        leftovers::settle_earlier(self).await;
+        tracing::info!(
+            "Backing up {} of {} collections of Qdrant {version} at {} to {}",
+            selected.len(),
+            self.listed.len(),
+            client.url(),
+            self.layout.root().display()
+        );
+        for collection in absent {
+            reports.push(self.failed(collection, &BackupError::NoSuchCollection));
+        }
+        if self.context.options.only.is_empty() {
+            reports.extend(self.impossible(listing.impossible));
+        }
+        let at_once = usize::from(self.context.options.jobs.get());
+        let run = &*self;
+        let mut under_way = stream::iter(&selected)
+            .take_while(|_| ready(!client.is_interrupted()))
+            .map(|collection| collection::back_up(run, collection))
+            .buffer_unordered(at_once);
+        let done = reports.len();
+        let mut dropped = Vec::new();
+        while let Some(ended) = under_way.next().await {
+            match ended {
+                Ended::Reported(report) => reports.push(*report),
+                Ended::Dropped(collection) => dropped.push(collection),
+            }
+        }
+        drop(under_way);
+        let reports = reports.get(done..).unwrap_or_default();
+        let interrupted = reports.iter().find(|report| report.outcome == Outcome::Interrupted);
+        if interrupted.is_some() || reports.len() + dropped.len() < selected.len() {
+            let message = "interrupted by a signal".to_owned();
+            let failure = interrupted.and_then(|report| report.failure.clone());
+            return Err(failure.unwrap_or(Failure { kind: FailureKind::Interrupted, message }));
+        }
+        self.note_dropped(&dropped).await
+    }
+
+    /// Notes collections that were dropped while the run was under way. A server that lists none at all any more has lost them.
+    async fn note_dropped(&mut self, dropped: &[CollectionName]) -> Result<(), Failure> {
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        let client = &self.context.client;
+        let listed = client.collections().await.map_err(|error| BackupError::from(error).to_failure())?;
+        if listed.is_empty()
+            && let Some(message) = self
+                .session
+                .with(|session| guards::emptied_server(client.url(), session.catalog(), session.status()))
+        {
+            return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
+        }
+        let gone: Vec<&CollectionName> = dropped.iter().filter(|name| !listed.contains(name)).collect();
+        self.listed.retain(|name| !gone.contains(&name));
+        self.session.amend_status(|status| {
+            for name in gone {
+                if let Some(entry) = status.collections.get_mut(name) {
+                    entry.on_server = Some(false);
+                }
+            }
+        });
+        self.forget_unsaved();
+        Ok(())
+    }
+
+    /// The collections to back up, and those asked for by name that are not there.
+    fn select(&self) -> Result<(Vec<CollectionName>, Vec<CollectionName>), Failure> {
+        let options = &self.context.options;
+        if !options.only.is_empty() {
+            return Ok(options.only.iter().cloned().partition(|name| self.listed.contains(name)));
+        }
+        let selected: Vec<CollectionName> =
+            self.listed.iter().filter(|name| self.is_selected(name)).cloned().collect();
+        if selected.is_empty() && !self.listed.is_empty() {
+            let message = format!(
+                "backup.include and backup.exclude select none of the {} collections on the server, so nothing was backed up",
+                self.listed.len()
+            );
+            return Err(Failure { kind: FailureKind::NoCollection, message });
+        }
+        Ok((selected, Vec::new()))
+    }
+
+    /// Whether the configuration wants `collection` to be backed up.
+    fn is_selected(&self, collection: &CollectionName) -> bool {
+        (self.context.options.selects)(collection.as_str()) && !is_scratch(collection.as_str())
+    }
+
+    /// Notes what is on the server and to be backed up, whichever part of it this run is for and however far it gets: until it
+    /// has a backup it is missing one. What is gone is only noted by a run that looked at everything.
+    fn note_selected(&self) {
+        for collection in self.listed.iter().filter(|name| self.is_selected(name)) {
+            self.session.amend_status(|status| {
+                if !status.retired_collections.contains(collection) {
+                    status.collections.entry(collection.clone()).or_default().on_server = Some(true);
+                }
+            });
+        }
+    }
+
+    /// A report for each of the names that Qdrant cannot have; of a flood of them, for the first ones.
+    fn impossible(&self, names: Vec<ImpossibleName>) -> Vec<CollectionReport> {
+        let more = names.len().saturating_sub(IMPOSSIBLE_MAX);
+        let reported = names.into_iter().take(IMPOSSIBLE_MAX);
+        reported
+            .map(|name| self.failed(name.stand_in(), &BackupError::ImpossibleName { name, more }))
+            .collect()
+    }
+
+    /// The report of a collection of which nothing could be tried.
+    fn failed(&self, collection: CollectionName, error: &BackupError) -> CollectionReport {
+        let failure = error.to_failure();
+        tracing::error!("Backup of {collection} failed: {}", failure.message);
+        let mut report = CollectionReport::new(collection, self.session.now());
+        report.outcome = Outcome::Failed;
+        report.failure = Some(failure);
+        report
+    }
+
+    /// Notes which collections the server has, and which are gone.
+    fn note_presence(&self) {
+        let now = self.session.now();
+        let known: BTreeSet<CollectionName> = self.session.with(|session| {
+            let stored = session.catalog().collections.keys();
+            stored.chain(session.status().collections.keys()).cloned().collect()
+        });
+        if self.context.options.include_files.is_empty() {
+            // Nobody asks for them any more, so they are neither missing nor too old.
+            self.session.amend_status(|status| {
+                if let Some(files) = status.collections.get_mut(&CollectionName::files()) {
+                    files.on_server = None;
+                }
+            });
+        }
+        for collection in known.into_iter().filter(|collection| !collection.is_files()) {
+            let present = self.listed.contains(&collection);
+            if self.session.status(|status| status.retired_collections.contains(&collection)) {
+                if !present {
+                    continue;
+                }
+                self.session
+                    .warn(format!("collection \"{collection}\" was retired and is on the server again"));
+                self.session.amend_status(|status| {
+                    status.retired_collections.retain(|retired| *retired != collection)
+                });
+            }
+            let selected = (self.context.options.selects)(collection.as_str());
+            let was_gone = self.session.status(|status| {
+                status.collections.get(&collection).is_some_and(|entry| entry.on_server == Some(false))
+            });
+            let stored = self.session.with(|session| session.catalog().collections.contains_key(&collection))
+                || self.session.status(|status| {
+                    status.collections.get(&collection).is_some_and(|entry| entry.last_success_at.is_some())
+                });
+            if !present && !was_gone && stored {
+                self.session.warn(format!(
+                    "collection \"{collection}\" has backups and is no longer on the server; they are kept"
+                ));
+            }
+            // What is deliberately left out is neither missing nor too old.
+            let on_server = if present && !selected { None } else { Some(present) };
+            self.session.amend_status(|status| {
+                let entry = status.collections.entry(collection).or_default();
+                entry.on_server = on_server;
+                entry.gone_since =
+                    if on_server == Some(false) { entry.gone_since.or(Some(now)) } else { None };
+            });
+        }
+        self.forget_unsaved();
+    }
+
+    /// Takes out of the status what was never backed up and now need not be: it is gone, or left out.
+    fn forget_unsaved(&self) {
+        let stored: BTreeSet<CollectionName> =
+            self.session.with(|session| session.catalog().collections.keys().cloned().collect());
+        self.session.amend_status(|status| {
+            status.collections.retain(|name, entry| {
+                name.is_files()
+                    || entry.on_server == Some(true)
+                    || entry.last_success_at.is_some()
+                    || stored.contains(name)
+            })
+        });
+    }
+
+    /// Remembers new peers of the same cluster, and whether this is another one.
+    fn remember_peers(&self, backed_up: bool) {
+        let seen = self.seen_peers.borrow();
+        if seen.is_empty() {
+            return;
+        }
+        let known = self.session.with(|session| session.repository().known_peer_ids.clone());
+        let changed = guards::source_changed(&known, &seen);
+        self.session.amend_status(|status| status.source_changed = changed);
+        let grown = guards::grown(&known, &seen);
+        if changed || !backed_up || grown == known {
+            return;
+        }
+        let written = self
+            .session
+            .with(|session| session.change_repository(|repository| repository.known_peer_ids = grown));
+        if let Err(error) = written {
+            let path = self.layout.repository_file();
+            self.session.warn(format!("{}: cannot note the server's peer ids: {error}", path.display()));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! How a command begins to listen for signals, and how it ends after a session.
+
+use super::refusal::Refusal;
+use crate::exit::Exit;
+use crate::output;
+use crate::session::Finished;
+use crate::signals::{Signal, Signals};
+
+/// Listens for signals from here on.
+pub fn listen() -> Result<Signals, Refusal> {
+    Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))
+}
+
+/// How the program ends after a session.
+///
+/// # Errors
+/// A success that monitoring cannot see must not pass in silence.
+pub fn exit(finished: &Finished, signal: Option<Signal>) -> Result<Exit, Refusal> {
+    let exit = Exit::of(&finished.report.outcome, signal);
+    if exit == Exit::Success && !finished.recorded {
+        return Err(Refusal::failed(
+            "the work is done, but the status could not be written (see above), so monitoring does not know of it",
+        ));
+    }
+    Ok(exit)
+}
+
+/// Prints the report of a session as JSON.
+pub fn print_report(finished: &Finished) -> Result<(), Refusal> {
+    let json = serde_json::to_string_pretty(&finished.report).map_err(Refusal::failed)?;
+    output::print(&json).map_err(Refusal::failed)
+}

@@ -1,0 +1,9 @@
+//! What our work leaves on the server: snapshots that were made there, and files that were uploaded.
+//!
+//! Each is in the status before it is on the server. It is deleted only while the server lists that name with that checksum.
+
+mod deletion;
+pub mod upload;
+
+pub use deletion::{Deletion, delete_ours, unreachable};
+pub use upload::{may_be_at_work, still_at_work, unanswered};

@@ -1,0 +1,43 @@
+//! Why no client could be set up.
+
+use std::path::PathBuf;
+
+/// The HTTP client cannot be made from the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The file of certificates is unusable.
+    #[error("CA file {}: {problem}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The client's certificate or its key is unusable.
+    #[error("client {what} file {}: {problem}", path.display())]
+    Identity {
+        /// Certificate or key.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The proxy's address is unusable.
+    #[error("proxy {url}: {problem}")]
+    Proxy {
+        /// The address, without credentials.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A secret cannot be sent as a header.
+    #[error("the API key has characters that an HTTP header cannot carry")]
+    Header,
+    /// The TLS library or the HTTP library refused.
+    #[error("cannot set up HTTP: {problem}")]
+    Setup {
+        /// Why.
+        problem: String,
+    },
+}

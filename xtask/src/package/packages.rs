@@ -1,0 +1,32 @@
+//! The packages that are tried.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    dist::{Release, Stage},
+    sh::{Context, Result},
+};
+
+/// Two versions of the package.
+pub(super) struct Packages {
+    pub(super) first: PathBuf,
+    /// A later one, which has other configuration files.
+    pub(super) second: PathBuf,
+}
+
+/// The line that the second version adds to its configuration files.
+pub(super) const NEWS: &str = "# News of the second version.";
+
+pub(super) fn build(out: &Path) -> Result<Packages> {
+    let mut release = Release::find()?;
+    let stage = Stage::build("dev", &release)?;
+    let first = stage.deb(&release, out)?;
+    release.revision += 1;
+    for name in ["backup.yaml", "env"] {
+        let to = format!("etc/qdrant-backup/{name}");
+        let text = std::fs::read_to_string(stage.path(&to)).context(&to)?;
+        stage.add_text(&to, 0o640, format!("{text}\n{NEWS}\n"))?;
+    }
+    let second = stage.deb(&release, out)?;
+    Ok(Packages { first, second })
+}
