@@ -336,9 +336,9 @@ impl Session {
 
     fn note_clock(&mut self) {
         let now = self.started_at;
-        let manifests = self.catalog.collections.values().flatten().map(|backup| &backup.manifest);
-        let newest = manifests
-            .max_by_key(|manifest| manifest.started_at)
+        let backups = self.catalog.collections.values().flatten();
+        let newest = backups
+            .max_by_key(|backup| backup.started_at)
             .map(|newest| (newest.started_at, newest.backup_id));
         if let Some((started_at, id)) = newest.filter(|(started_at, _)| *started_at > now) {
             self.warn(format!(

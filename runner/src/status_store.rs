@@ -258,17 +258,16 @@ fn move_aside(path: &Path, now: DateTime<Utc>) -> io::Result<PathBuf> {
 /// Takes from the manifests what they prove: which backup of each collection is the newest good one.
 fn rebuild(status: &mut Status, catalog: &Catalog) {
     for (collection, backup) in catalog.newest_good() {
-        let manifest = &backup.manifest;
         let entry = status.collections.entry(collection.clone()).or_default();
-        entry.last_success_at = Some(manifest.started_at);
-        entry.last_attempt_at = Some(manifest.started_at);
+        entry.last_success_at = Some(backup.started_at);
+        entry.last_attempt_at = Some(backup.started_at);
         entry.last_outcome = Some(Outcome::Success);
-        entry.last_backup_id = Some(manifest.backup_id);
-        entry.points = manifest.points_count();
+        entry.last_backup_id = Some(backup.backup_id);
+        entry.points = backup.points_count();
         // That the whole operation succeeded, with every collection, no single manifest proves; that it was
         // attempted, it does.
-        let backup = status.operations.entry(Operation::Backup).or_default();
-        backup.last_attempt_at = backup.last_attempt_at.max(Some(manifest.started_at));
+        let history = status.operations.entry(Operation::Backup).or_default();
+        history.last_attempt_at = history.last_attempt_at.max(Some(backup.started_at));
     }
 }
 

@@ -136,6 +136,21 @@ impl VerificationRecord {
         })
     }
 
+    /// What the checks that have failed found, in one short line.
+    pub fn failures(&self) -> String {
+        let failed = self.levels.iter().filter(|(_, record)| record.last_failed_at.is_some());
+        let texts: Vec<String> = failed
+            .map(|(level, record)| {
+                let first = record.findings.first().map(|finding| format!(": {}", finding.message));
+                format!("{level}{}", first.unwrap_or_default())
+            })
+            .collect();
+        if texts.is_empty() {
+            return Level::Archive.to_string();
+        }
+        crate::text::shortened(&texts.join(", "), 200)
+    }
+
     /// The deepest known level at which the backup passed, and when; nothing if it stands as failed.
     pub fn deepest_pass(&self) -> Option<(&Level, DateTime<Utc>)> {
         if self.failed() {

@@ -23,7 +23,7 @@ pub use alertmanager::Alertmanager;
 pub use backup_directory::BackupDirectory;
 pub use exporter::Exporter;
 pub use history::History;
-pub use place::{Place, Ran};
+pub use place::{Place, Ran, Stored};
 pub use plant::Planted;
 pub use prometheus::Prometheus;
 pub use running::{Running, eventually, eventually_within};

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::Read;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use qdrant_backup_shared::catalog::{Backup, Catalog};
-use qdrant_backup_shared::manifest::Encoding;
-use qdrant_backup_shared::{CollectionName, Layout, Status, atomic, status_journal};
+use qdrant_backup_shared::manifest::{Encoding, Manifest};
+use qdrant_backup_shared::{
+    CollectionName, Layout, Status, VerificationRecord, atomic, json_file, status_journal,
+};
 use sha2::{Digest, Sha256};
 
 use crate::programs::program;
@@ -16,6 +19,16 @@ use crate::programs::program;
 pub struct Place {
     directory: tempfile::TempDir,
     url: String,
+}
+
+/// A backup with all that its files say.
+#[derive(Debug)]
+pub struct Stored {
+    backup: Backup,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its verification record, once there is one that can be read.
+    pub verification: Option<VerificationRecord>,
 }
 
 /// What a run of the program left.
@@ -116,9 +129,10 @@ impl Place {
     }
 
     /// The backups of `collection`, oldest first.
-    pub fn backups(&self, collection: &str) -> Vec<Backup> {
+    pub fn backups(&self, collection: &str) -> Vec<Stored> {
         let name = CollectionName::new(collection).expect("a name");
-        self.catalog().collections.remove(&name).unwrap_or_default()
+        let backups = self.catalog().collections.remove(&name).unwrap_or_default();
+        backups.into_iter().map(|backup| Stored::of(backup, &self.layout())).collect()
     }
 
     /// Every file in the backup directory, relative to it, sorted; directories left out.
@@ -146,9 +160,10 @@ impl Place {
         assert!(catalog.unreadable.is_empty(), "{:?}", catalog.unreadable);
         let mut proven = 0;
         for backup in catalog.collections.values().flatten() {
-            assert_eq!(backup.missing, None);
-            for archive in &backup.manifest.archives {
-                let path = self.layout().collection(&backup.manifest.collection).join(&archive.file_name);
+            assert_eq!(backup.remarks().missing, None);
+            let manifest = backup.whole(&self.layout()).expect("it is still there").manifest;
+            for archive in &manifest.archives {
+                let path = self.layout().collection(&manifest.collection).join(&archive.file_name);
                 let stored = fs::read(&path).expect("the archive can be read");
                 assert_eq!(stored.len() as u64, archive.stored.size_bytes);
                 assert_eq!(
@@ -195,6 +210,22 @@ fn walk(root: &Path, directory: &Path, files: &mut Vec<String>) {
             let relative = path.strip_prefix(root).expect("below the root");
             files.push(relative.to_string_lossy().into_owned());
         }
+    }
+}
+
+impl Stored {
+    fn of(backup: Backup, layout: &Layout) -> Self {
+        let record = layout.verification(&backup.collection, backup.backup_id);
+        let manifest = backup.whole(layout).expect("it is still there").manifest;
+        Self { backup, manifest, verification: json_file::read(&record).ok() }
+    }
+}
+
+impl Deref for Stored {
+    type Target = Backup;
+
+    fn deref(&self) -> &Backup {
+        &self.backup
     }
 }
 

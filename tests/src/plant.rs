@@ -103,7 +103,7 @@ impl Place {
 
     /// The ids of the backups of `collection`, oldest first.
     pub fn ids(&self, collection: &str) -> Vec<String> {
-        self.backups(collection).iter().map(|backup| backup.manifest.backup_id.to_string()).collect()
+        self.backups(collection).iter().map(|backup| backup.backup_id.to_string()).collect()
     }
 
     /// Every file in the backup directory with its contents, to see that nothing has changed.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prometheus::proto::MetricFamily;
+use qdrant_backup_shared::catalog::{Backup, Condition};
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus};
 use qdrant_backup_shared::verification::Level;
@@ -156,25 +157,27 @@ fn directory(sheet: &mut Sheet, observation: &Observation) {
 fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
     let labels = &[collection];
     sheet.add(&table::BACKUPS, labels, count(view.good().count() as u64));
-    let size_bytes = view.good().map(|backup| backup.stored_size_bytes).sum();
+    let size_bytes = view.good().map(|backup| backup.stored_size_bytes()).sum();
     sheet.add(&table::BACKUPS_SIZE, labels, count(size_bytes));
     sheet.add_if(&table::OLDEST, labels, view.good().map(|backup| backup.started_at).min().map(time));
     if let Some(newest) = view.newest_good() {
         sheet.add(&table::NEWEST, labels, time(newest.started_at));
-        sheet.add(&table::NEWEST_SIZE, labels, count(newest.stored_size_bytes));
+        sheet.add(&table::NEWEST_SIZE, labels, count(newest.stored_size_bytes()));
         sheet.add(&table::NEWEST_SNAPSHOT_SIZE, labels, count(newest.snapshot_size_bytes));
     }
     for level in Level::KNOWN {
-        let newest = view.good().filter(|backup| backup.passed(level)).map(|backup| backup.started_at).max();
+        let newest =
+            view.good().filter(|backup| backup.has_passed(level)).map(|backup| backup.started_at).max();
         sheet.add_if(&table::NEWEST_VERIFIED, &[collection, level.as_str()], newest.map(time));
     }
     let unverified = view.backups.iter().filter(|backup| !backup.is_verified()).count();
     let failed = view.backups.iter().filter(|backup| backup.verification_failed).count();
-    let incomplete = view.backups.iter().filter(|backup| backup.is_incomplete()).count();
+    let is_incomplete = |backup: &&Backup| backup.condition() == Condition::Incomplete;
+    let incomplete = view.backups.iter().filter(is_incomplete).count();
     sheet.add(&table::UNVERIFIED, labels, count(unverified as u64));
     sheet.add(&table::VERIFICATION_FAILED, labels, count(failed as u64));
     sheet.add(&table::INCOMPLETE, labels, count(incomplete as u64));
-    let bad = view.backups.iter().filter(|backup| backup.verification_failed || backup.is_incomplete());
+    let bad = view.backups.iter().filter(|backup| backup.verification_failed || is_incomplete(backup));
     sheet.add_if(&table::NEWEST_BAD, labels, bad.map(|backup| backup.started_at).max().map(time));
 }
 

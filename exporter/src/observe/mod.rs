@@ -2,12 +2,10 @@
 
 mod collection;
 mod directory;
-mod files;
 mod observation;
 mod observer;
+mod stamp;
 mod state;
 
-pub use observation::{
-    BackupView, CollectionView, DirectoryView, LevelView, Observation, Part, Problem, Storage,
-};
+pub use observation::{CollectionView, DirectoryView, Observation, Part, Problem, Storage};
 pub use observer::Observer;

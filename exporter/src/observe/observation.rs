@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use qdrant_backup_shared::backup_id::BackupId;
-use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::catalog::{Backup, Unreadable};
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::status::Status;
-use qdrant_backup_shared::verification::{CheckOutcome, Level};
-use qdrant_backup_shared::{CollectionName, verification::VerificationRecord};
+
+use super::stamp::Stamp;
 
 /// Everything that one look found.
 #[derive(Debug, Clone)]
@@ -76,41 +76,7 @@ pub struct DirectoryView {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CollectionView {
     /// Oldest first.
-    pub backups: Vec<BackupView>,
-}
-
-/// The essentials of one backup.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BackupView {
-    /// Its id.
-    pub backup_id: BackupId,
-    /// When it began: the age of its data.
-    pub started_at: DateTime<Utc>,
-    /// Points that it certainly holds.
-    pub points: Option<u64>,
-    /// Its snapshots' length before encoding, in bytes.
-    pub snapshot_size_bytes: u64,
-    /// Its archives' length on disk by its manifest, in bytes.
-    pub stored_size_bytes: u64,
-    /// Whether it can be trusted.
-    pub condition: Condition,
-    /// Whether a failed check stands, whatever else is wrong with it.
-    pub verification_failed: bool,
-    /// What checking found, from shallow to deep; empty when nothing was ever checked.
-    pub levels: Box<[LevelView]>,
-}
-
-/// What checking one backup at one level found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LevelView {
-    /// How deep the check went.
-    pub level: Level,
-    /// What the last check found.
-    pub outcome: CheckOutcome,
-    /// When the last check ended.
-    pub last_at: DateTime<Utc>,
-    /// When a check last passed.
-    pub last_passed_at: Option<DateTime<Utc>>,
+    pub backups: Vec<Backup>,
 }
 
 /// Room on a file system.
@@ -149,49 +115,19 @@ impl Observation {
 
 impl CollectionView {
     /// The good backups, oldest first.
-    pub fn good(&self) -> impl DoubleEndedIterator<Item = &BackupView> {
+    pub fn good(&self) -> impl DoubleEndedIterator<Item = &Backup> {
         self.backups.iter().filter(|backup| backup.is_good())
     }
 
     /// The good backup with the newest data.
-    pub fn newest_good(&self) -> Option<&BackupView> {
+    pub fn newest_good(&self) -> Option<&Backup> {
         self.good().max_by_key(|backup| (backup.started_at, backup.backup_id))
     }
 }
 
-impl BackupView {
-    /// Whether it is complete and not known to be bad.
-    pub fn is_good(&self) -> bool {
-        self.condition == Condition::Good
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        let modified = Stamp::at(&unreadable.path).ok().and_then(|stamp| stamp.modified());
+        Self { path: unreadable.path, modified, message: unreadable.problem }
     }
-
-    /// Whether an archive is missing or has another length than its manifest says.
-    pub fn is_incomplete(&self) -> bool {
-        self.condition == Condition::Incomplete
-    }
-
-    /// Whether it passed at `level`, and no failed check stands.
-    pub fn passed(&self, level: &Level) -> bool {
-        !self.verification_failed
-            && self.levels.iter().any(|view| view.level == *level && view.last_passed_at.is_some())
-    }
-
-    /// Whether any check has ever found it sound or bad. Inconclusive checks tell nothing.
-    pub fn is_verified(&self) -> bool {
-        self.verification_failed || self.levels.iter().any(|view| view.last_passed_at.is_some())
-    }
-}
-
-/// The levels of a verification record, from shallow to deep.
-pub(super) fn levels(record: &VerificationRecord) -> Box<[LevelView]> {
-    record
-        .levels
-        .iter()
-        .map(|(level, found)| LevelView {
-            level: level.clone(),
-            outcome: found.outcome.clone(),
-            last_at: found.last_at,
-            last_passed_at: found.last_passed_at,
-        })
-        .collect()
 }

@@ -10,8 +10,8 @@ use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::{Layout, Status, status_journal};
 
-use super::files::Stamp;
 use super::observation::Problem;
+use super::stamp::Stamp;
 
 /// Reads the state directory again and again.
 #[derive(Debug)]

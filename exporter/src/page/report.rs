@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::catalog::{Backup, Condition};
 use qdrant_backup_shared::status::{CollectionStatus, Status};
 use qdrant_backup_shared::text::is_unseen;
 use qdrant_backup_shared::verification::Level;
@@ -14,7 +14,7 @@ use super::parts::{
 use super::verdict::{Verdict, verdict};
 use super::words;
 use crate::build_info;
-use crate::observe::{BackupView, CollectionView, Observation};
+use crate::observe::{CollectionView, Observation};
 
 /// How many backups' sizes are shown.
 const SIZES: usize = 30;
@@ -127,7 +127,7 @@ fn collection(
     now: DateTime<Utc>,
 ) -> CollectionReport {
     let backups = view.map(|view| view.backups.as_slice()).unwrap_or_default();
-    let number = |condition: fn(&BackupView) -> bool| {
+    let number = |condition: fn(&Backup) -> bool| {
         u64::try_from(backups.iter().filter(|backup| condition(backup)).count()).unwrap_or(u64::MAX)
     };
     let newest = view.and_then(|view| newest(view, claimed, now));
@@ -136,8 +136,8 @@ fn collection(
         collection: name.clone(),
         on_server: claimed.and_then(|claimed| claimed.on_server),
         newest: newest.map(|newest| backup(newest, now)),
-        good_backups: number(BackupView::is_good),
-        incomplete_backups: number(|backup| backup.condition == Condition::Incomplete),
+        good_backups: number(Backup::is_good),
+        incomplete_backups: number(|backup| backup.condition() == Condition::Incomplete),
         verification_failed_backups: number(|backup| backup.verification_failed),
         last_success_at: claimed.and_then(|claimed| claimed.last_success_at),
         last_outcome: claimed.and_then(|claimed| claimed.last_outcome.clone()),
@@ -152,7 +152,7 @@ fn newest<'a>(
     view: &'a CollectionView,
     claimed: Option<&CollectionStatus>,
     now: DateTime<Utc>,
-) -> Option<&'a BackupView> {
+) -> Option<&'a Backup> {
     let newest = view.newest_good()?;
     if newest.started_at <= now + words::CLOCKS {
         return Some(newest);
@@ -162,30 +162,15 @@ fn newest<'a>(
     dated.filter(|backup| backup.started_at <= now + words::CLOCKS).or(Some(newest))
 }
 
-fn backup(view: &BackupView, now: DateTime<Utc>) -> BackupReport {
-    let passed = if view.verification_failed {
-        None
-    } else {
-        view.levels
-            .iter()
-            .rev()
-            .filter(|level| Level::KNOWN.contains(&level.level))
-            .find_map(|level| Some((level.level.clone(), level.last_passed_at?)))
-    };
-    let (verified_level, verified_at) = passed.unzip();
+fn backup(view: &Backup, now: DateTime<Utc>) -> BackupReport {
+    let (verified_level, verified_at) = view.deepest_pass().map(|(level, at)| (level.clone(), at)).unzip();
     BackupReport {
         backup_id: view.backup_id.to_string(),
         started_at: view.started_at,
         age_seconds: words::seconds(now - view.started_at),
-        size_bytes: view.stored_size_bytes,
-        points: view.points,
-        condition: match view.condition {
-            Condition::Good => "good",
-            Condition::Incomplete => "incomplete",
-            Condition::Failed => "failed",
-            Condition::Unknown => "unknown",
-        }
-        .to_owned(),
+        size_bytes: view.stored_size_bytes(),
+        points: view.points_count(),
+        condition: view.condition().as_str().to_owned(),
         verified_level,
         verified_at,
     }

@@ -11,7 +11,7 @@ use crate::place::{Place, at, name, wall_clock};
 fn conditions(place: &Place, seconds: i64) -> Vec<Condition> {
     let seen = place.look_at(wall_clock() + TimeDelta::hours(1) + TimeDelta::seconds(seconds));
     let view = seen.directory.value.clone().unwrap();
-    view.collections.values().flat_map(|found| &found.backups).map(|backup| backup.condition).collect()
+    view.collections.values().flat_map(|found| &found.backups).map(|backup| backup.condition()).collect()
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_directory_that_has_just_changed_is_looked_at_again() {
     let id = place.backup("docs", at("15T02:00:00"), 10);
     let condition = || {
         let view = place.look_at(wall_clock()).directory.value.clone().unwrap();
-        view.collections[&name("docs")].backups[0].condition
+        view.collections[&name("docs")].backups[0].condition()
     };
     assert_eq!(condition(), Condition::Good);
     OpenOptions::new().write(true).open(place.archive("docs", id)).unwrap().set_len(1).unwrap();

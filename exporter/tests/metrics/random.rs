@@ -124,17 +124,16 @@ fn facts_of_catalog(catalog: &Catalog) -> String {
         let lines: Vec<String> = backups
             .iter()
             .map(|backup| {
-                let record = backup.verification.as_ref();
                 format!(
                     "{} {} {:?} {} {} {:?} {} {:?}",
-                    backup.manifest.backup_id,
-                    backup.manifest.started_at,
-                    backup.manifest.points_count(),
-                    backup.manifest.stored_size_bytes(),
-                    backup.manifest.snapshot_size_bytes(),
+                    backup.backup_id,
+                    backup.started_at,
+                    backup.points_count(),
+                    backup.stored_size_bytes(),
+                    backup.snapshot_size_bytes,
                     backup.condition(),
-                    record.is_some_and(|record| record.failed()),
-                    record.iter().flat_map(|record| record.levels.keys()).collect::<Vec<_>>(),
+                    backup.verification_failed,
+                    backup.checks.iter().map(|check| &check.level).collect::<Vec<_>>(),
                 )
             })
             .collect();
@@ -159,12 +158,12 @@ fn facts_of_observation(observation: &Observation) -> String {
                     "{} {} {:?} {} {} {:?} {} {:?}",
                     backup.backup_id,
                     backup.started_at,
-                    backup.points,
-                    backup.stored_size_bytes,
+                    backup.points_count(),
+                    backup.stored_size_bytes(),
                     backup.snapshot_size_bytes,
-                    backup.condition,
+                    backup.condition(),
                     backup.verification_failed,
-                    backup.levels.iter().map(|level| &level.level).collect::<Vec<_>>(),
+                    backup.checks.iter().map(|check| &check.level).collect::<Vec<_>>(),
                 )
             })
             .collect();

@@ -290,7 +290,7 @@ fn note_sharding(run: &Run<'_>, collection: &CollectionName, keys: Option<&[Shar
     );
     let told = run.session.with(|session| {
         let backups = session.catalog().collections.get(collection);
-        backups.is_some_and(|all| all.iter().any(|backup| backup.manifest.source.shard_keys.is_some()))
+        backups.is_some_and(|all| all.iter().any(|backup| backup.remarks().shard_keys.is_some()))
     });
     if told {
         tracing::info!("{note}");

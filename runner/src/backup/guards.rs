@@ -82,15 +82,12 @@ pub fn expected_archive_bytes(
     snapshot_bytes: u64,
     compressed: bool,
 ) -> u64 {
-    let last =
-        catalog.newest_good().find(|(name, _)| *name == collection).map(|(_, backup)| &backup.manifest);
-    let Some(last) =
-        last.filter(|last| compressed && last.archives.iter().all(|archive| !archive.encoding.is_empty()))
-    else {
+    let last = catalog.newest_good().find(|(name, _)| *name == collection).map(|(_, backup)| backup);
+    let Some(last) = last.filter(|last| compressed && !last.encoding.is_empty()) else {
         return snapshot_bytes;
     };
     let (stored, snapshot) =
-        (u128::from(last.stored_size_bytes()), u128::from(last.snapshot_size_bytes().max(1)));
+        (u128::from(last.stored_size_bytes()), u128::from(last.snapshot_size_bytes.max(1)));
     let expected = u128::from(snapshot_bytes) * stored * 11 / (snapshot * 10);
     u64::try_from(expected).unwrap_or(u64::MAX).min(snapshot_bytes)
 }

@@ -80,7 +80,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
     // That the deletion is over is written, too.
     store.update(|_| {}).map_err(Refusal::failed)?;
     for bad in &found {
-        let manifest = &bad.backup.manifest;
+        let backup = bad.backup;
         let why = match &bad.stays {
             Some(Stays::Kept(why)) => why.as_str(),
             Some(Stays::Last) if !args.even_the_last => {
@@ -88,9 +88,9 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
             }
             Some(Stays::Last) | None => continue,
         };
-        tracing::warn!("Bad backup {} of {} stays: {why}", manifest.backup_id, manifest.collection);
+        tracing::warn!("Bad backup {} of {} stays: {why}", backup.backup_id, backup.collection);
     }
-    let bytes = doomed.iter().map(|backup| backup.manifest.stored_size_bytes()).sum();
+    let bytes = doomed.iter().map(|backup| backup.stored_size_bytes()).sum();
     tracing::info!("Deleted {} bad backups ({})", doomed.len(), HumanBytes(bytes));
     Ok(Exit::Success)
 }
@@ -110,14 +110,14 @@ fn find<'c>(catalog: &'c Catalog, only: &[CollectionName]) -> Vec<Bad<'c>> {
 }
 
 fn stays(bad: &Backup, all: &[Backup], has_good: bool) -> Option<Stays> {
-    let id = bad.manifest.backup_id;
-    let needs = |other: &&Backup| other.manifest.depends_on.contains(&id) && flaw(other).is_none();
-    if bad.hold.is_some() {
+    let id = bad.backup_id;
+    let needs = |other: &&Backup| other.remarks().depends_on.contains(&id) && flaw(other).is_none();
+    if bad.remarks().hold.is_some() {
         Some(Stays::Kept("it is on hold; `qdrant-backup unhold` releases it".to_owned()))
-    } else if let Some(requirement) = bad.manifest.unknown_requirement() {
+    } else if let Some(requirement) = &bad.remarks().requires {
         Some(Stays::Kept(format!("it requires {requirement:?}, which this version does not know")))
     } else if let Some(other) = all.iter().find(needs) {
-        Some(Stays::Kept(format!("backup {} needs it", other.manifest.backup_id)))
+        Some(Stays::Kept(format!("backup {} needs it", other.backup_id)))
     } else if has_good {
         None
     } else {
@@ -139,16 +139,16 @@ fn last(found: &[Bad<'_>]) -> usize {
 
 fn table(found: &[Bad<'_>]) -> String {
     let rows = found.iter().map(|bad| {
-        let manifest = &bad.backup.manifest;
+        let backup = bad.backup;
         let stays = match &bad.stays {
             None => "",
             Some(Stays::Kept(why)) => why.as_str(),
             Some(Stays::Last) => "its collection has no good backup",
         };
         vec![
-            manifest.collection.to_string(),
-            manifest.backup_id.to_string(),
-            HumanBytes(manifest.stored_size_bytes()).to_string(),
+            backup.collection.to_string(),
+            backup.backup_id.to_string(),
+            HumanBytes(backup.stored_size_bytes()).to_string(),
             qdrant_backup_shared::text::one_line(&bad.flaw),
             qdrant_backup_shared::text::one_line(stays),
         ]

@@ -52,7 +52,7 @@ pub async fn export(settings: &Settings, args: &ExportArgs, console: &Console) -
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;
-    let backup = choose(&catalog, &collection, args.backup)?;
+    let backup = choose(&catalog, &collection, args.backup)?.whole(&layout).map_err(Refusal::failed)?;
     let manifest = &backup.manifest;
     if let Some(requirement) = manifest.unknown_requirement() {
         return Err(Refusal::failed(format!(
@@ -109,7 +109,7 @@ fn choose<'c>(
     }
     let (chosen, missing) = match which {
         BackupArg::Id(id) => (
-            backups.iter().find(|backup| backup.manifest.backup_id == id),
+            backups.iter().find(|backup| backup.backup_id == id),
             format!("there is no backup {id} of collection \"{collection}\""),
         ),
         BackupArg::Latest | BackupArg::All => (
@@ -123,14 +123,14 @@ fn choose<'c>(
     if chosen.condition() == Condition::Failed {
         tracing::warn!(
             "Backup {} of {collection} has failed verification; `qdrant-backup list` shows others",
-            chosen.manifest.backup_id
+            chosen.backup_id
         );
     }
     if chosen.condition() == Condition::Unknown {
         tracing::warn!(
             "Backup {} of {collection} is not known to be good: {}; `qdrant-backup verify` finds out",
-            chosen.manifest.backup_id,
-            one_line(chosen.unknown.as_deref().unwrap_or_default())
+            chosen.backup_id,
+            one_line(chosen.remarks().unknown.as_deref().unwrap_or_default())
         );
     }
     Ok(chosen)

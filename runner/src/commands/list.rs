@@ -70,21 +70,20 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
 }
 
 fn row(backup: &Backup, clock: Clock) -> Vec<String> {
-    let manifest = &backup.manifest;
     vec![
-        manifest.collection.to_string(),
-        manifest.backup_id.to_string(),
-        output::age(manifest.started_at, clock.now()),
-        manifest.points_told().map_or_else(|| "?".to_owned(), |points| points.to_string()),
-        HumanBytes(manifest.snapshot_size_bytes()).to_string(),
-        HumanBytes(manifest.stored_size_bytes()).to_string(),
-        encoding(backup).iter().map(Encoding::as_str).collect::<Vec<_>>().join("+"),
-        if backup.hold.is_some() { format!("{}, HELD", verified(backup)) } else { verified(backup) },
+        backup.collection.to_string(),
+        backup.backup_id.to_string(),
+        output::age(backup.started_at, clock.now()),
+        backup.points.map_or_else(|| "?".to_owned(), |points| points.to_string()),
+        HumanBytes(backup.snapshot_size_bytes).to_string(),
+        HumanBytes(backup.stored_size_bytes()).to_string(),
+        backup.encoding.iter().map(Encoding::as_str).collect::<Vec<_>>().join("+"),
+        if backup.remarks().hold.is_some() {
+            format!("{}, HELD", verified(backup))
+        } else {
+            verified(backup)
+        },
     ]
-}
-
-fn encoding(backup: &Backup) -> &[Encoding] {
-    backup.manifest.archives.first().map(|archive| archive.encoding.as_slice()).unwrap_or_default()
 }
 
 /// In a word, how far the backup can be trusted.
@@ -93,40 +92,27 @@ fn verified(backup: &Backup) -> String {
         Condition::Incomplete => "INCOMPLETE".to_owned(),
         Condition::Failed => "FAILED".to_owned(),
         Condition::Unknown => "UNKNOWN".to_owned(),
-        Condition::Good => {
-            let pass = backup.verification.as_ref().and_then(|record| record.deepest_pass());
-            pass.map_or_else(
-                || "never".to_owned(),
-                |(level, at)| format!("{level} {}", at.format("%Y-%m-%d")),
-            )
-        }
+        Condition::Good => backup
+            .deepest_pass()
+            .map_or_else(|| "never".to_owned(), |(level, at)| format!("{level} {}", at.format("%Y-%m-%d"))),
     }
 }
 
 fn json(backups: &[&Backup], catalog: &Catalog, clock: Clock) -> Result<String, Refusal> {
     let now = clock.now();
     let entries = backups.iter().map(|backup| Entry {
-        collection: &backup.manifest.collection,
-        backup_id: backup.manifest.backup_id.to_string(),
-        started_at: backup.manifest.started_at,
-        age_seconds: (now - backup.manifest.started_at).as_seconds_f64(),
-        points: backup.manifest.points_count(),
-        snapshot_size_bytes: backup.manifest.snapshot_size_bytes(),
-        stored_size_bytes: backup.manifest.stored_size_bytes(),
-        encoding: encoding(backup),
-        condition: match backup.condition() {
-            Condition::Good => "good",
-            Condition::Incomplete => "incomplete",
-            Condition::Failed => "failed",
-            Condition::Unknown => "unknown",
-        },
-        verified: backup
-            .verification
-            .as_ref()
-            .and_then(|record| record.deepest_pass())
-            .map(|(level, _)| level.to_string()),
-        held: backup.hold.as_deref(),
-        problem: backup.missing.as_deref().or(backup.unknown.as_deref()),
+        collection: &backup.collection,
+        backup_id: backup.backup_id.to_string(),
+        started_at: backup.started_at,
+        age_seconds: (now - backup.started_at).as_seconds_f64(),
+        points: backup.points_count(),
+        snapshot_size_bytes: backup.snapshot_size_bytes,
+        stored_size_bytes: backup.stored_size_bytes(),
+        encoding: &backup.encoding,
+        condition: backup.condition().as_str(),
+        verified: backup.deepest_pass().map(|(level, _)| level.to_string()),
+        held: backup.remarks().hold.as_deref(),
+        problem: backup.remarks().missing.as_deref().or(backup.remarks().unknown.as_deref()),
     });
     let listing = Listing {
         backups: entries.collect(),
@@ -143,19 +129,15 @@ fn remark(backups: &[&Backup], catalog: &Catalog) {
         tracing::info!("No backups yet");
     }
     for backup in backups {
-        if let Some(missing) = &backup.missing {
-            tracing::warn!(
-                "Backup {} of {} is incomplete: {missing}",
-                backup.manifest.backup_id,
-                backup.manifest.collection
-            );
+        if let Some(missing) = &backup.remarks().missing {
+            tracing::warn!("Backup {} of {} is incomplete: {missing}", backup.backup_id, backup.collection);
         }
     }
     for backup in backups.iter().filter(|backup| backup.condition() == Condition::Unknown) {
         tracing::warn!(
             "Backup {} of {} is not known to be good or bad; `qdrant-backup verify` finds out",
-            backup.manifest.backup_id,
-            backup.manifest.collection
+            backup.backup_id,
+            backup.collection
         );
     }
     for unreadable in &catalog.unreadable {

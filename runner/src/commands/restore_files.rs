@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::Layout;
-use qdrant_backup_shared::catalog::{Backup, Catalog};
-use qdrant_backup_shared::manifest::{Archive, Origin, Scope};
+use qdrant_backup_shared::catalog::{Catalog, Whole};
+use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope};
 use qdrant_backup_shared::text::one_line;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -33,18 +33,23 @@ pub fn restore_files(settings: &Settings, choice: Choice, into: &Path) -> Result
     let catalog = Catalog::read(&layout)
         .map_err(|error| Refusal::failed(format!("{}: cannot be read: {error}", layout.root().display())))?;
     let all = catalog.collections.get(&CollectionName::files()).map(Vec::as_slice).unwrap_or_default();
-    let (backups, foreign): (Vec<Backup>, Vec<Backup>) = all.iter().cloned().partition(is_of_files);
-    for backup in foreign {
-        tracing::warn!(
-            "backup {} lies where those of configuration files do and is none; it is left out",
-            backup.manifest.backup_id
-        );
+    let mut backups = Vec::with_capacity(all.len());
+    for backup in all {
+        match backup.whole(&layout) {
+            Ok(whole) if is_of_files(&whole.manifest) => backups.push(backup.clone()),
+            Ok(_) => tracing::warn!(
+                "backup {} lies where those of configuration files do and is none; it is left out",
+                backup.backup_id
+            ),
+            Err(error) => tracing::warn!("{error}"),
+        }
     }
     let backup = choose(&backups, choice, false)
         .map_err(|error| Refusal::failed(format!("configuration files: {error}")))?;
-    if let Some(why) = &backup.unknown {
-        tracing::warn!("backup {} is not known to be good: {}", backup.manifest.backup_id, one_line(why));
+    if let Some(why) = &backup.remarks().unknown {
+        tracing::warn!("backup {} is not known to be good: {}", backup.backup_id, one_line(why));
     }
+    let backup = &backup.whole(&layout).map_err(Refusal::failed)?;
     make_empty(into)?;
     let mut count = 0;
     for archive in &backup.manifest.archives {
@@ -60,8 +65,7 @@ pub fn restore_files(settings: &Settings, choice: Choice, into: &Path) -> Result
 }
 
 /// Whether this program made it of configuration files. What a server sent, or somebody imported, is never unpacked.
-fn is_of_files(backup: &Backup) -> bool {
-    let manifest = &backup.manifest;
+fn is_of_files(manifest: &Manifest) -> bool {
     manifest.origin == Origin::Snapshot
         && manifest.archives.iter().all(|archive| archive.scope == Scope::Files)
 }
@@ -98,7 +102,7 @@ fn make_empty(into: &Path) -> Result<(), Refusal> {
 }
 
 /// Reads the archive to its end before anything is unpacked from it.
-fn check(layout: &Layout, backup: &Backup, archive: &Archive) -> Result<(), Refusal> {
+fn check(layout: &Layout, backup: &Whole, archive: &Archive) -> Result<(), Refusal> {
     let reader =
         ArchiveReader::open(layout, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
     let digests = reader.finish().map_err(Refusal::failed)?;
@@ -111,7 +115,7 @@ fn check(layout: &Layout, backup: &Backup, archive: &Archive) -> Result<(), Refu
     Ok(())
 }
 
-fn unpack(layout: &Layout, backup: &Backup, archive: &Archive, into: &Path) -> Result<usize, Refusal> {
+fn unpack(layout: &Layout, backup: &Whole, archive: &Archive, into: &Path) -> Result<usize, Refusal> {
     let reader =
         ArchiveReader::open(layout, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
     let failed = |error: io::Error| Refusal::failed(format!("unpacking into {}: {error}", into.display()));

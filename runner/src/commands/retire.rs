@@ -158,7 +158,7 @@ fn set_aside(store: &mut StatusStore, name: &CollectionName, backups: &[Backup])
             }
         })
         .map_err(Refusal::failed)?;
-    let bytes = backups.iter().map(|backup| backup.manifest.stored_size_bytes()).sum();
+    let bytes = backups.iter().map(|backup| backup.stored_size_bytes()).sum();
     tracing::info!(
         "Retired {name}: no backup of it is expected any more. Its {} backups ({}) are kept; \
          `qdrant-backup prune --retire NAME --yes` deletes them all",
@@ -236,13 +236,13 @@ fn check_known_gone(
 /// Refuses when something keeps a backup from being deleted by anybody.
 fn check_free(backups: &[Backup]) -> Result<(), Refusal> {
     for backup in backups {
-        let id = backup.manifest.backup_id;
-        if backup.hold.is_some() {
+        let id = backup.backup_id;
+        if backup.remarks().hold.is_some() {
             return Err(Refusal::failed(format!(
                 "backup {id} is on hold; `qdrant-backup unhold` releases it. Nothing was deleted"
             )));
         }
-        if let Some(requirement) = backup.manifest.unknown_requirement() {
+        if let Some(requirement) = &backup.remarks().requires {
             return Err(Refusal::failed(format!(
                 "backup {id} requires {requirement:?}, which this version does not know. Nothing was deleted"
             )));
@@ -253,31 +253,30 @@ fn check_free(backups: &[Backup]) -> Result<(), Refusal> {
 
 /// Deletes as prune does: noted first, newest first, so that whatever needs another one goes before it.
 pub(super) fn delete(layout: &Layout, store: &mut StatusStore, backups: &[Backup]) -> Result<(), Refusal> {
-    let noted = backups.iter().map(|backup| PrunedBackup {
-        collection: backup.manifest.collection.clone(),
-        backup_id: backup.manifest.backup_id,
-    });
+    let noted = backups
+        .iter()
+        .map(|backup| PrunedBackup { collection: (*backup.collection).clone(), backup_id: backup.backup_id });
     match store.update(|status| status.pruning.extend(noted)) {
         // What is deleted makes the room.
         Err(error) if error.lacks_room() => tracing::warn!("{error}"),
         noted => noted.map_err(Refusal::failed)?,
     }
     for backup in backups.iter().rev() {
-        let id = backup.manifest.backup_id;
-        Deletion::of(layout, &backup.manifest)
+        let id = backup.backup_id;
+        Deletion::of(layout, backup)
             .perform()
             .map_err(|error| Refusal::failed(format!("deleting backup {id}: {error}")))?;
         tracing::info!(
             "Deleted backup {id} of {} ({})",
-            backup.manifest.collection,
-            HumanBytes(backup.manifest.stored_size_bytes())
+            backup.collection,
+            HumanBytes(backup.stored_size_bytes())
         );
     }
     store.amend(|status| {
         status.pruning.retain(|noted| {
-            !backups.iter().any(|backup| {
-                backup.manifest.backup_id == noted.backup_id && backup.manifest.collection == noted.collection
-            })
+            !backups
+                .iter()
+                .any(|backup| backup.backup_id == noted.backup_id && *backup.collection == noted.collection)
         });
     });
     Ok(())

@@ -133,11 +133,10 @@ fn judge(
             let history = status.and_then(|status| status.collections.get(name));
             let newest_good =
                 catalog.collections.get(name).and_then(|backups| newest_good(backups, history, now));
-            let backup = newest_good.map(|backup| &backup.manifest);
             let retired = status.is_some_and(|status| status.retired_collections.contains(name));
             let on_server = if retired { Some(false) } else { history.and_then(|history| history.on_server) };
             let expected = on_server != Some(false) && settings.backup.selection.selects(name.as_str());
-            let age = backup.map(|manifest| now - manifest.started_at);
+            let age = newest_good.map(|backup| now - backup.started_at);
             // An age below nothing is a clock fault, neither a fresh backup nor an old one.
             let in_future = age.is_some_and(|age| age < -CLOCKS);
             let too_old = match (age, interval) {
@@ -150,17 +149,15 @@ fn judge(
             Judged {
                 collection: name.clone(),
                 on_server,
-                newest_backup_id: backup.map(|manifest| manifest.backup_id.to_string()),
-                started_at: backup.map(|manifest| manifest.started_at),
+                newest_backup_id: newest_good.map(|backup| backup.backup_id.to_string()),
+                started_at: newest_good.map(|backup| backup.started_at),
                 age_seconds: age.map(|age| age.as_seconds_f64()),
-                points: backup.and_then(|manifest| manifest.points_count()),
-                stored_size_bytes: backup.map(|manifest| manifest.stored_size_bytes()),
+                points: newest_good.and_then(Backup::points_count),
+                stored_size_bytes: newest_good.map(Backup::stored_size_bytes),
                 too_old,
                 in_future: in_future && expected,
                 passed_over: passed_over(catalog.collections.get(name), newest_good),
-                verified: newest_good
-                    .and_then(|backup| backup.verification.as_ref()?.deepest_pass())
-                    .map(|(level, _)| level.to_string()),
+                verified: newest_good.and_then(Backup::deepest_pass).map(|(level, _)| level.to_string()),
                 newer_is_bad: catalog.collections.get(name).and_then(|backups| bad(backups.last()?)),
                 last_failure: history
                     .and_then(|history| history.failure.as_ref())
@@ -179,18 +176,18 @@ fn newest_good<'a>(
 ) -> Option<&'a Backup> {
     let good = || backups.iter().rev().filter(|backup| backup.is_good());
     let newest = good().next()?;
-    if newest.manifest.started_at <= now + CLOCKS {
+    if newest.started_at <= now + CLOCKS {
         return Some(newest);
     }
     let made_last = history.and_then(|history| history.last_backup_id);
-    let dated = good().find(|backup| Some(backup.manifest.backup_id) == made_last);
-    dated.filter(|backup| backup.manifest.started_at <= now + CLOCKS).or(Some(newest))
+    let dated = good().find(|backup| Some(backup.backup_id) == made_last);
+    dated.filter(|backup| backup.started_at <= now + CLOCKS).or(Some(newest))
 }
 
 /// The last good backup, if it is not the one that counts as the newest.
 fn passed_over(backups: Option<&Vec<Backup>>, newest: Option<&Backup>) -> Option<String> {
-    let last = backups?.iter().rev().find(|backup| backup.is_good())?.manifest.backup_id;
-    newest.filter(|newest| newest.manifest.backup_id != last).map(|_| last.to_string())
+    let last = backups?.iter().rev().find(|backup| backup.is_good())?.backup_id;
+    newest.filter(|newest| newest.backup_id != last).map(|_| last.to_string())
 }
 
 /// Whether the last run succeeded, so that where there is no backup there was nothing to back up.
@@ -201,13 +198,13 @@ fn had_nothing_to_do(status: Option<&Status>) -> bool {
 
 /// What is wrong with a collection's newest backup, if anything is known to be.
 fn bad(newest: &Backup) -> Option<String> {
-    let id = newest.manifest.backup_id;
+    let id = newest.backup_id;
     match newest.condition() {
         Condition::Good => None,
         Condition::Incomplete => Some(format!("newest backup {id} is INCOMPLETE")),
         Condition::Failed => Some(format!("newest backup {id} has FAILED verification")),
         Condition::Unknown => {
-            let why = newest.unknown.as_deref().unwrap_or_default();
+            let why = newest.remarks().unknown.as_deref().unwrap_or_default();
             Some(format!("newest backup {id} is NOT KNOWN to be good: {}", one_line(why)))
         }
     }

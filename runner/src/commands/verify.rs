@@ -73,11 +73,11 @@ pub(super) fn stored_bytes(operation: Option<&OperationReport>, catalog: &Catalo
     let collections = operation.iter().flat_map(|operation| &operation.collections);
     let checked = collections.flat_map(|report| {
         let backups = catalog.collections.get(&report.collection).map(Vec::as_slice).unwrap_or_default();
-        backups.iter().filter(|backup| {
-            report.checked.iter().any(|checked| checked.backup_id == backup.manifest.backup_id)
-        })
+        backups
+            .iter()
+            .filter(|backup| report.checked.iter().any(|checked| checked.backup_id == backup.backup_id))
     });
-    checked.map(|backup| backup.manifest.stored_size_bytes()).sum()
+    checked.map(|backup| backup.stored_size_bytes()).sum()
 }
 
 /// Says in one line how the verification went.

@@ -37,11 +37,11 @@ pub fn choose<'a>(
             let good = names.iter().flat_map(backups).filter(|backup| backup.is_good());
             // Of those that were never drilled, the newest.
             let chosen = good.min_by_key(|backup| {
-                let newest_first = std::cmp::Reverse(backup.manifest.started_at);
+                let newest_first = std::cmp::Reverse(backup.started_at);
                 (needs_shard_keys(backup), last_drill(backup), newest_first)
             });
             return match chosen {
-                Some(backup) => vec![(backup.manifest.collection.clone(), Ok(backup))],
+                Some(backup) => vec![((*backup.collection).clone(), Ok(backup))],
                 None => {
                     let none = |name: CollectionName| {
                         let result = restore::choose(backups(&name), Choice::Latest, false);
@@ -64,17 +64,19 @@ pub fn choose<'a>(
 
 /// Whether it is known to be one that is restored only into a collection with the same shard keys.
 fn needs_shard_keys(backup: &Backup) -> bool {
-    backup.manifest.source.shard_keys.as_ref().is_some_and(|keys| !keys.is_empty())
+    backup.remarks().shard_keys.is_some_and(|keys| keys > 0)
 }
 
 fn last_drill(backup: &Backup) -> Option<DateTime<Utc>> {
-    Some(backup.verification.as_ref()?.levels.get(&Level::Restore)?.last_at)
+    Some(backup.check(&Level::Restore)?.last_at)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
+    use qdrant_backup_shared::ShardKey;
     use qdrant_backup_shared::json_file;
     use qdrant_backup_shared::manifest::Manifest;
     use qdrant_backup_shared::verification::{CheckOutcome, VerificationRecord};
@@ -84,7 +86,17 @@ mod tests {
     const MANIFEST: &str = include_str!("../../../shared/testdata/manifest-v1.json");
 
     fn backup(collection: &str, day: u32, drilled: Option<&str>) -> Backup {
+        keyed_backup(collection, day, drilled, None)
+    }
+
+    fn keyed_backup(
+        collection: &str,
+        day: u32,
+        drilled: Option<&str>,
+        shard_keys: Option<Vec<ShardKey>>,
+    ) -> Backup {
         let mut manifest: Manifest = json_file::parse(Path::new("m"), MANIFEST.as_bytes()).unwrap();
+        manifest.source.shard_keys = shard_keys;
         manifest.collection = CollectionName::new(collection).unwrap();
         manifest.started_at = format!("2025-07-{day:02}T14:30:00Z").parse().unwrap();
         manifest.backup_id = BackupId::at(manifest.started_at);
@@ -93,28 +105,30 @@ mod tests {
             record.enter(Level::Restore, at.parse().unwrap(), CheckOutcome::Passed, 1.0, Vec::new());
             record
         });
-        Backup { manifest, verification, missing: None, unknown: None, hold: None }
+        let mut backup = Backup::of(&manifest, Arc::new(manifest.collection.clone()));
+        backup.take_record(verification.as_ref());
+        backup
     }
 
     #[test]
     fn the_least_recently_drilled_is_one_of_all_and_never_drilled_comes_first() {
         let mut catalog = Catalog::default();
         let mut add = |backup: Backup| {
-            catalog.collections.entry(backup.manifest.collection.clone()).or_default().push(backup);
+            catalog.collections.entry((*backup.collection).clone()).or_default().push(backup);
         };
         add(backup("a", 1, Some("2025-08-02T00:00:00Z")));
         add(backup("a", 2, Some("2025-08-01T00:00:00Z")));
         add(backup("b", 3, Some("2025-08-03T00:00:00Z")));
         let chosen = |catalog: &Catalog, choice| {
             let all = choose(catalog, &[], choice).into_iter();
-            all.map(|(name, backup)| format!("{name} {}", backup.unwrap().manifest.started_at.format("%d")))
+            all.map(|(name, backup)| format!("{name} {}", backup.unwrap().started_at.format("%d")))
                 .collect::<Vec<_>>()
         };
         assert_eq!(chosen(&catalog, DrillChoice::LeastRecent), ["a 02"]);
         assert_eq!(chosen(&catalog, DrillChoice::Latest), ["a 02", "b 03"]);
         for day in [4, 5] {
             let fresh = backup("b", day, None);
-            catalog.collections.get_mut(&fresh.manifest.collection).unwrap().push(fresh);
+            catalog.collections.get_mut(&*fresh.collection).unwrap().push(fresh);
         }
         assert_eq!(chosen(&catalog, DrillChoice::LeastRecent), ["b 05"]);
     }
@@ -122,12 +136,11 @@ mod tests {
     #[test]
     fn a_backup_that_cannot_be_drilled_takes_no_others_turn() {
         let mut catalog = Catalog::default();
-        let mut keyed = backup("keyed", 2, None);
-        keyed.manifest.source.shard_keys =
-            Some(vec![qdrant_backup_shared::ShardKey { key: "eu".into(), shard_ids: vec![1] }]);
+        let keys = vec![ShardKey { key: "eu".into(), shard_ids: vec![1] }];
+        let keyed = keyed_backup("keyed", 2, None, Some(keys));
         let plain = backup("plain", 1, Some("2025-08-02T00:00:00Z"));
         for backup in [keyed, plain] {
-            catalog.collections.insert(backup.manifest.collection.clone(), vec![backup]);
+            catalog.collections.insert((*backup.collection).clone(), vec![backup]);
         }
         let least = |catalog: &Catalog| choose(catalog, &[], DrillChoice::LeastRecent).remove(0).0;
         assert_eq!(least(&catalog).as_str(), "plain");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::Backup;
+use qdrant_backup_shared::catalog::{Backup, Whole};
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::{CheckedBackup, CollectionReport};
 use qdrant_backup_shared::text::one_line;
@@ -162,8 +162,9 @@ async fn drill_one(
     let mut stages = Stages::begin(Stage::Inspect);
     session.enter_stage(Stage::Inspect, collection);
     let backup = backup.map_err(RestoreError::from).and_then(|backup| {
-        report.backup_id = Some(backup.manifest.backup_id);
+        report.backup_id = Some(backup.backup_id);
         check_size(context, &backup)?;
+        let backup = backup.whole(session.layout())?;
         check_version(backup.manifest.source.qdrant_version.as_deref(), &facts.version)?;
         Ok(backup)
     });
@@ -191,7 +192,7 @@ async fn drill_one(
 }
 
 fn check_size(context: &DrillContext, backup: &Backup) -> Result<(), RestoreError> {
-    let size_bytes = backup.manifest.snapshot_size_bytes();
+    let size_bytes = backup.snapshot_size_bytes;
     match context.options.max_size_bytes {
         Some(most) if size_bytes > most => Err(RestoreError::TooLarge { size_bytes, most }),
         Some(_) | None => Ok(()),
@@ -201,7 +202,7 @@ fn check_size(context: &DrillContext, backup: &Backup) -> Result<(), RestoreErro
 async fn restore_and_compare(
     session: &mut Session,
     context: &DrillContext,
-    backup: &Backup,
+    backup: &Whole,
     scratch: &CollectionName,
     stages: &mut Stages,
 ) -> Result<Drilled, RestoreError> {
@@ -209,7 +210,7 @@ async fn restore_and_compare(
     let client = &context.destination.client;
     let keys = shard_keys_of(session.layout(), manifest, client.interrupt()).await?;
     check_new(&manifest.collection, keys.as_deref())?;
-    let known = backup.verification.as_ref().and_then(|record| record.restored_points.as_ref());
+    let known = backup.backup.remarks().restored_points.as_ref();
     // A drill vouches for the archive as a whole.
     let prove = Prove::File;
     let job = Put { manifest, target: scratch, existed: false, prove, by: Operation::Drill, known };
@@ -243,7 +244,7 @@ fn conclude(
     session: &mut Session,
     context: &DrillContext,
     report: &mut CollectionReport,
-    backup: &Backup,
+    backup: &Whole,
     result: Result<Drilled, RestoreError>,
     took: Duration,
 ) {

@@ -23,6 +23,7 @@ pub fn judge(error: &RestoreError) -> (CheckOutcome, Finding) {
             (CheckOutcome::Unsupported, "custom_sharding")
         }
         RestoreError::Archive(ArchiveError::NotAFile { .. } | ArchiveError::Io { .. })
+        | RestoreError::Manifest(_)
         | RestoreError::Readers(_) => (CheckOutcome::Inconclusive, "io"),
         RestoreError::Choice(_)
         | RestoreError::Version(_)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
-use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::json_file::{self, SCHEMA_VERSION};
 use qdrant_backup_shared::layout::{FileRole, role};
@@ -206,28 +206,33 @@ impl Importer<'_> {
     /// The backup that holds the very same snapshot.
     fn known(&self, collection: &CollectionName, examined: &Examined) -> Option<BackupId> {
         let backups = self.catalog.collections.get(collection)?;
-        let same = |manifest: &Manifest| {
-            manifest.archives.iter().any(|archive| archive.snapshot == examined.snapshot)
+        let same = |backup: &&Backup| {
+            let whole = backup.whole(self.layout);
+            whole.is_ok_and(|it| it.manifest.archives.iter().any(|it| it.snapshot == examined.snapshot))
         };
-        backups
-            .iter()
-            .find(|backup| backup.is_good() && same(&backup.manifest))
-            .map(|it| it.manifest.backup_id)
+        let may_be = |backup: &&Backup| {
+            let of_its_size = backup.snapshot_size_bytes == examined.snapshot.size_bytes;
+            backup.is_good() && (of_its_size || backup.archives.len() > 1)
+        };
+        backups.iter().filter(may_be).find(same).map(|backup| backup.backup_id)
     }
 
     /// The version that a node was of at a time, which no snapshot tells: backups of the same node from before and from after then
     /// tell it, where they are of the same one.
     fn version_at(&self, peer_id: u64, at: DateTime<Utc>) -> Option<String> {
-        let told =
-            self.catalog.collections.values().flatten().map(|backup| &backup.manifest).filter_map(|it| {
-                let of_it = it.origin == Origin::Snapshot
-                    && it.archives.iter().any(|archive| archive.peer_id == Some(peer_id));
-                Some((it.started_at, it.source.qdrant_version.as_ref().filter(|_| of_it)?))
-            });
-        let told: Vec<(DateTime<Utc>, &String)> = told.collect();
-        let before = told.iter().filter(|(time, _)| *time <= at).max()?;
-        let after = told.iter().filter(|(time, _)| *time >= at).min()?;
-        (before.1 == after.1).then(|| before.1.clone())
+        let told = |backup: &Backup| {
+            let it = backup.whole(self.layout).ok()?.manifest;
+            let of_it = it.origin == Origin::Snapshot
+                && it.archives.iter().any(|archive| archive.peer_id == Some(peer_id));
+            it.source.qdrant_version.filter(|_| of_it)
+        };
+        let mut by_time: Vec<&Backup> = self.catalog.collections.values().flatten().collect();
+        by_time.sort_by_key(|backup| backup.started_at);
+        let mut before = by_time.iter().rev().filter(|backup| backup.started_at <= at);
+        let before = before.find_map(|backup| told(backup))?;
+        let after =
+            by_time.iter().filter(|backup| backup.started_at >= at).find_map(|backup| told(backup))?;
+        (before == after).then_some(before)
     }
 
     fn describe(

@@ -4,10 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::atomic::sync_directory;
+use qdrant_backup_shared::catalog::Backup;
 use qdrant_backup_shared::layout::{FileRole, component, role};
 use qdrant_backup_shared::status::PrunedBackup;
-use qdrant_backup_shared::{Layout, Manifest};
 
 /// How one backup is deleted: step by step, each of them harmless to repeat.
 #[derive(Debug)]
@@ -22,21 +23,21 @@ enum Step {
 }
 
 impl Deletion {
-    /// The deletion of the backup that `manifest` describes. Of the files that it names only those are touched whose names
-    /// are those of archives of this backup.
+    /// The deletion of `backup`. Of the files that its manifest names only those are touched whose names are those of archives of
+    /// this backup.
     ///
     /// # Crash safety
     /// The manifest goes first and for good: from then on there is no backup, and what is left of it are orphans. The archives
     /// go last, so that as long as anything is left there is something to finish the deletion by.
-    pub fn of(layout: &Layout, manifest: &Manifest) -> Self {
-        let (collection, id) = (&manifest.collection, manifest.backup_id);
+    pub fn of(layout: &Layout, backup: &Backup) -> Self {
+        let (collection, id) = (&backup.collection, backup.backup_id);
         let directory = layout.collection(collection);
         let component = component(collection);
-        let archives = manifest
+        let archives = backup
             .archives
             .iter()
-            .filter(|archive| role(&component, &archive.file_name) == FileRole::Archive { id })
-            .map(|archive| Step::Remove(directory.join(&archive.file_name)));
+            .filter(|archive| role(&component, &archive.name) == FileRole::Archive { id })
+            .map(|archive| Step::Remove(directory.join(&*archive.name)));
         let mut steps = vec![
             Step::Remove(layout.manifest(collection, id)),
             Step::Sync(directory.clone()),
@@ -132,13 +133,15 @@ fn remove(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use qdrant_backup_shared::CollectionName;
+    use std::sync::Arc;
+
     use qdrant_backup_shared::atomic;
     use qdrant_backup_shared::backup_id::BackupId;
     use qdrant_backup_shared::catalog::Catalog;
     use qdrant_backup_shared::hold::Hold;
     use qdrant_backup_shared::json_file;
     use qdrant_backup_shared::verification::VerificationRecord;
+    use qdrant_backup_shared::{CollectionName, Manifest};
 
     use super::*;
 
@@ -168,6 +171,10 @@ mod tests {
         (directory, layout, manifest)
     }
 
+    fn of(manifest: &Manifest) -> Backup {
+        Backup::of(manifest, Arc::new(manifest.collection.clone()))
+    }
+
     fn files(layout: &Layout, id: BackupId) -> usize {
         let directory = layout.collection(&CollectionName::new("mixtral_embeddings").unwrap());
         let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
@@ -178,20 +185,20 @@ mod tests {
     fn a_kill_between_any_two_steps_leaves_a_whole_backup_or_what_the_next_prune_finishes() {
         let steps = {
             let (_directory, layout, manifest) = place();
-            Deletion::of(&layout, &manifest).steps.len()
+            Deletion::of(&layout, &of(&manifest)).steps.len()
         };
         assert_eq!(steps, 6);
         for done in 0..=steps {
             let (_directory, layout, manifest) = place();
             let id = manifest.backup_id;
-            for step in &Deletion::of(&layout, &manifest).steps[..done] {
+            for step in &Deletion::of(&layout, &of(&manifest)).steps[..done] {
                 step.perform().unwrap();
             }
             let noted = PrunedBackup { collection: manifest.collection.clone(), backup_id: id };
             let finished = finish(&layout, &noted).unwrap();
             let catalog = Catalog::read(&layout).unwrap();
             let backups = &catalog.collections[&manifest.collection];
-            assert!(backups.iter().all(qdrant_backup_shared::catalog::Backup::is_good), "after {done} steps");
+            assert!(backups.iter().all(Backup::is_good), "after {done} steps");
             assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty());
             assert_eq!(backups.len(), if done == 0 { 2 } else { 1 });
             assert_eq!(files(&layout, id), if done == 0 { 4 } else { 0 });
@@ -215,7 +222,7 @@ mod tests {
         archives.push(manifest.archives[0].clone());
         archives[1].file_name = "mixtral_embeddings-2025-07-16-14-30-00.snapshot.gz".to_owned();
         manifest.archives.extend(archives);
-        Deletion::of(&layout, &manifest).perform().unwrap();
+        Deletion::of(&layout, &of(&manifest)).perform().unwrap();
         assert_eq!(files(&layout, manifest.backup_id), 0);
         assert_eq!(files(&layout, "2025-07-16-14-30-00".parse().unwrap()), 4);
         assert!(directory.join("notes.txt").exists());

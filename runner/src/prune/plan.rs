@@ -99,13 +99,11 @@ pub fn plan(
         Err(no_rule) => (Default::default(), Some(no_rule)),
     };
     let mut newest_first: Vec<&Backup> = backups.iter().collect();
-    newest_first
-        .sort_by_key(|backup| std::cmp::Reverse((backup.manifest.started_at, backup.manifest.backup_id)));
+    newest_first.sort_by_key(|backup| std::cmp::Reverse((backup.started_at, backup.backup_id)));
     let mut fates: Vec<BackupFate> = newest_first
         .into_iter()
         .map(|backup| {
-            let manifest = &backup.manifest;
-            let decision = decisions.get(&manifest.backup_id);
+            let decision = decisions.get(&backup.backup_id);
             let fate = decision.map_or(Fate::Keep, |decision| decision.fate.clone());
             let mut reasons =
                 decision.map_or_else(|| vec!["no retention rule is set".to_owned()], |it| it.reasons.clone());
@@ -114,10 +112,10 @@ pub fn plan(
                 reasons.push(format!("BAD: {flaw}"));
             }
             BackupFate {
-                backup_id: manifest.backup_id,
+                backup_id: backup.backup_id,
                 fate,
                 reasons,
-                stored_size_bytes: manifest.stored_size_bytes(),
+                stored_size_bytes: backup.stored_size_bytes(),
             }
         })
         .collect();
@@ -150,9 +148,10 @@ pub fn plan(
 /// What is wrong with a backup that is known to be bad.
 pub fn flaw(backup: &Backup) -> Option<String> {
     match backup.condition() {
-        Condition::Incomplete => {
-            Some(format!("incomplete: {}", backup.missing.as_deref().unwrap_or("an archive is missing")))
-        }
+        Condition::Incomplete => Some(format!(
+            "incomplete: {}",
+            backup.remarks().missing.as_deref().unwrap_or("an archive is missing")
+        )),
         Condition::Failed => Some("failed verification".to_owned()),
         Condition::Good | Condition::Unknown => None,
     }

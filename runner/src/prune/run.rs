@@ -145,7 +145,7 @@ fn expired(catalog: &Catalog, plan: &Plan) -> Vec<Backup> {
         return Vec::new();
     }
     let backups = catalog.collections.get(&plan.collection).map_or(&[][..], Vec::as_slice);
-    let find = |id: BackupId| backups.iter().find(|backup| backup.manifest.backup_id == id).cloned();
+    let find = |id: BackupId| backups.iter().find(|backup| backup.backup_id == id).cloned();
     plan.fates
         .iter()
         .filter(|fate| fate.fate == Fate::Delete)
@@ -158,10 +158,7 @@ fn note(session: &mut Session, backups: &[Vec<Backup>]) -> Result<(), Failure> {
     let noted: Vec<PrunedBackup> = backups
         .iter()
         .flatten()
-        .map(|backup| PrunedBackup {
-            collection: backup.manifest.collection.clone(),
-            backup_id: backup.manifest.backup_id,
-        })
+        .map(|backup| PrunedBackup { collection: (*backup.collection).clone(), backup_id: backup.backup_id })
         .collect();
     session.write_status(|status| status.pruning.extend(noted));
     if session.is_recorded() {
@@ -203,8 +200,8 @@ fn delete(session: &mut Session, context: &PruneContext, plan: Plan, backups: &[
             report.failure = Some(failure(FailureKind::Interrupted, "interrupted by a signal"));
             break;
         }
-        let id = backup.manifest.backup_id;
-        match Deletion::of(session.layout(), &backup.manifest).perform() {
+        let id = backup.backup_id;
+        match Deletion::of(session.layout(), backup).perform() {
             Ok(()) => {
                 session.amend_status(|status| {
                     status

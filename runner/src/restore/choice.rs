@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::{Backup, Condition};
-use qdrant_backup_shared::verification::Level;
 
 /// Which backup to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,20 +87,20 @@ pub fn choose(backups: &[Backup], choice: Choice, force: bool) -> Result<&Backup
     };
     match choice {
         Choice::Latest => newest("good", &|_| true),
-        Choice::LatestVerified => newest("good and verified", &is_verified),
+        Choice::LatestVerified => newest("good and verified", &|backup| backup.deepest_pass().is_some()),
         Choice::Before(time) => {
             let wanted = format!("good and from before {}", time.format("%Y-%m-%d %H:%M:%S UTC"));
-            newest(&wanted, &|backup| backup.manifest.completed_at <= time)
+            newest(&wanted, &|backup| backup.completed_at <= time)
         }
         Choice::Id(id) => {
-            let named = backups.iter().find(|backup| backup.manifest.backup_id == id);
+            let named = backups.iter().find(|backup| backup.backup_id == id);
             let backup = named.ok_or(ChoiceError::NoSuchId(id))?;
             match backup.condition() {
                 Condition::Good | Condition::Unknown => Ok(backup),
                 Condition::Failed if force => Ok(backup),
                 Condition::Failed => Err(ChoiceError::Failed { id, findings: findings(backup) }),
                 Condition::Incomplete => {
-                    let missing = backup.missing.clone().unwrap_or_default();
+                    let missing = backup.remarks().missing.clone().unwrap_or_default();
                     Err(ChoiceError::Incomplete { id, missing })
                 }
             }
@@ -109,48 +108,34 @@ pub fn choose(backups: &[Backup], choice: Choice, force: bool) -> Result<&Backup
     }
 }
 
-fn is_verified(backup: &Backup) -> bool {
-    backup.verification.as_ref().is_some_and(|record| record.deepest_pass().is_some())
-}
-
 /// What is wrong with a backup, if something is.
 fn defect(backup: &Backup) -> Option<String> {
-    let id = backup.manifest.backup_id;
+    let id = backup.backup_id;
     match backup.condition() {
         Condition::Good => None,
         Condition::Incomplete => {
-            Some(format!("{id}, is incomplete: {}", backup.missing.as_deref().unwrap_or_default()))
+            Some(format!("{id}, is incomplete: {}", backup.remarks().missing.as_deref().unwrap_or_default()))
         }
         Condition::Failed => Some(format!("{id}, failed verification ({})", findings(backup))),
         Condition::Unknown => {
-            let why = backup.unknown.as_deref().unwrap_or_default();
+            let why = backup.remarks().unknown.as_deref().unwrap_or_default();
             Some(format!("{id}, is not known to be good: {why}; `qdrant-backup verify` finds out"))
         }
     }
 }
 
 fn findings(backup: &Backup) -> String {
-    let levels = backup.verification.iter().flat_map(|record| &record.levels);
-    let mut texts: Vec<String> = levels
-        .filter(|(_, record)| record.last_failed_at.is_some())
-        .map(|(level, record)| {
-            let first = record.findings.first().map(|finding| format!(": {}", finding.message));
-            format!("{level}{}", first.unwrap_or_default())
-        })
-        .collect();
-    if texts.is_empty() {
-        texts.push(Level::Archive.to_string());
-    }
-    qdrant_backup_shared::text::shortened(&texts.join(", "), 200)
+    backup.remarks().failures.clone().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
     use qdrant_backup_shared::json_file;
     use qdrant_backup_shared::manifest::Manifest;
-    use qdrant_backup_shared::verification::{CheckOutcome, Finding, VerificationRecord};
+    use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level, VerificationRecord};
 
     use super::*;
 
@@ -161,15 +146,15 @@ mod tests {
         manifest.started_at = format!("2025-07-{day:02}T14:30:00Z").parse().unwrap();
         manifest.completed_at = format!("2025-07-{day:02}T14:35:00Z").parse().unwrap();
         manifest.backup_id = BackupId::at(manifest.started_at);
-        Backup { manifest, verification: None, missing: None, unknown: None, hold: None }
+        Backup::of(&manifest, Arc::new(manifest.collection.clone()))
     }
 
     fn verified(mut backup: Backup, outcome: CheckOutcome) -> Backup {
-        let mut record = VerificationRecord::new(backup.manifest.backup_id);
+        let mut record = VerificationRecord::new(backup.backup_id);
         let finding = Finding { kind: "digest".to_owned(), message: "one byte differs".to_owned() };
-        let at = backup.manifest.completed_at;
+        let at = backup.completed_at;
         record.enter(Level::Archive, at, outcome, 1.0, vec![finding]);
-        backup.verification = Some(record);
+        backup.take_record(Some(&record));
         backup
     }
 
@@ -179,7 +164,7 @@ mod tests {
         let unverified = backup(2);
         let failed = verified(backup(3), CheckOutcome::Failed);
         let mut incomplete = backup(4);
-        incomplete.missing = Some("archive x is missing".to_owned());
+        incomplete.remark(|remarks| remarks.missing = Some("archive x is missing".to_owned()));
         let all = [good.clone(), unverified.clone(), failed.clone(), incomplete.clone()];
         assert_eq!(choose(&all, Choice::Latest, false), Ok(&unverified));
         assert_eq!(
@@ -188,19 +173,19 @@ mod tests {
             "force does not make a bad one the latest"
         );
         assert_eq!(choose(&all, Choice::LatestVerified, false), Ok(&good));
-        let by_id = |backup: &Backup, force| choose(&all, Choice::Id(backup.manifest.backup_id), force);
+        let by_id = |backup: &Backup, force| choose(&all, Choice::Id(backup.backup_id), force);
         let error = by_id(&failed, false).unwrap_err().to_string();
         assert!(error.contains("failed verification (archive: one byte differs)"), "{error}");
         assert_eq!(by_id(&failed, true), Ok(&failed));
         let mut unknown = backup(5);
-        unknown.unknown = Some("its verification record cannot be read".to_owned());
+        unknown.remark(|remarks| remarks.unknown = Some("its verification record cannot be read".to_owned()));
         let with_unknown = [good.clone(), unknown.clone()];
         assert_eq!(
             choose(&with_unknown, Choice::Latest, true),
             Ok(&good),
             "what is unknown is not the latest"
         );
-        let id = Choice::Id(unknown.manifest.backup_id);
+        let id = Choice::Id(unknown.backup_id);
         assert_eq!(choose(&with_unknown, id, false), Ok(&unknown), "who names it knows what they want");
         let none = choose(&with_unknown[1..], Choice::Latest, false).unwrap_err().to_string();
         assert!(none.contains("is not known to be good: its verification record"), "{none}");

@@ -43,8 +43,8 @@ pub fn instead(catalog: &Catalog, manifest: &Manifest) -> Option<BackupId> {
     let backups = catalog.collections.get(&manifest.collection)?;
     let good = || {
         let others = backups.iter().filter(|backup| backup.is_good());
-        others.filter(|backup| backup.manifest.backup_id != manifest.backup_id)
+        others.filter(|backup| backup.backup_id != manifest.backup_id)
     };
-    let before = good().rfind(|backup| backup.manifest.started_at <= manifest.started_at);
-    before.or_else(|| good().next()).map(|backup| backup.manifest.backup_id)
+    let before = good().rfind(|backup| backup.started_at <= manifest.started_at);
+    before.or_else(|| good().next()).map(|backup| backup.backup_id)
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::{Backup, Condition};
+use qdrant_backup_shared::catalog::{Backup, Condition, Whole};
 use qdrant_backup_shared::text::shortened;
 use qdrant_backup_shared::{ShardKey, shard_key};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
     let mut line = |label: &str, text: String| lines.push(format!("  {label:<14}{text}"));
     if let Some(backup) = &plan.backup {
         line("backup", backup_words(backup, now));
-        line("verified", verified_words(backup));
+        line("verified", verified_words(&backup.backup));
     }
     if let Some(keys) = &plan.shard_keys {
         line("sharding", sharding_words(keys));
@@ -45,7 +45,7 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
     lines.join("\n")
 }
 
-fn backup_words(backup: &Backup, now: DateTime<Utc>) -> String {
+fn backup_words(backup: &Whole, now: DateTime<Utc>) -> String {
     let manifest = &backup.manifest;
     format!(
         "{}, {} old, {} points, {} ({} stored), from Qdrant {}",
@@ -67,13 +67,12 @@ fn verified_words(backup: &Backup) -> String {
         Condition::Incomplete => "INCOMPLETE".to_owned(),
         Condition::Failed => "FAILED".to_owned(),
         Condition::Unknown => {
-            let why = backup.unknown.as_deref().unwrap_or_default();
+            let why = backup.remarks().unknown.as_deref().unwrap_or_default();
             format!("UNKNOWN: {}", qdrant_backup_shared::text::one_line(why))
         }
-        Condition::Good => {
-            let pass = backup.verification.as_ref().and_then(|record| record.deepest_pass());
-            pass.map_or_else(|| "never".to_owned(), |(level, at)| format!("{level}, {}", output::time(at)))
-        }
+        Condition::Good => backup
+            .deepest_pass()
+            .map_or_else(|| "never".to_owned(), |(level, at)| format!("{level}, {}", output::time(at))),
     }
 }
 
@@ -128,7 +127,7 @@ pub fn as_json(plan: &Plan, now: DateTime<Utc>) -> Value {
         "snapshot_size_bytes": manifest.map(|manifest| manifest.snapshot_size_bytes()),
         "stored_size_bytes": manifest.map(|manifest| manifest.stored_size_bytes()),
         "qdrant_version": manifest.and_then(|manifest| manifest.source.qdrant_version.clone()),
-        "verified": plan.backup.as_ref().map(verified_words),
+        "verified": plan.backup.as_ref().map(|backup| verified_words(&backup.backup)),
         "target_exists": plan.existing.is_some(),
         "target_points": plan.existing.as_ref().and_then(|existing| existing.points).map(|count| count.points),
         "shard_keys": plan.shard_keys,

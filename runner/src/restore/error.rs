@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use qdrant_backup_shared::catalog::WholeError;
 use qdrant_backup_shared::{CollectionName, FailureKind};
 
 use super::choice::ChoiceError;
@@ -141,6 +142,9 @@ pub enum RestoreError {
     /// The archive cannot be read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// The manifest is gone, or another one.
+    #[error(transparent)]
+    Manifest(#[from] WholeError),
     /// The archive is not what the manifest says.
     #[error("archive {file}: {problem}; the backup is damaged, so choose another one")]
     Damaged {
@@ -188,6 +192,7 @@ impl RestoreError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Choice(error) => error.kind(),
+            Self::Manifest(error) => error.kind(),
             Self::Requires { .. }
             | Self::Unsupported { .. }
             | Self::NeedsShardKeys { .. }

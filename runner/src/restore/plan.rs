@@ -1,6 +1,6 @@
 //! What a restore would do, found out by reading only.
 
-use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::catalog::{Backup, Catalog, Whole, WholeError};
 use qdrant_backup_shared::manifest::is_custom;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Layout, PointsCount, ShardKey};
@@ -62,7 +62,7 @@ pub struct Plan {
     /// The collection to restore into.
     pub target: CollectionName,
     /// The backup; nothing when none was found.
-    pub backup: Option<Backup>,
+    pub backup: Option<Whole>,
     /// What is there now.
     pub existing: Option<Existing>,
     /// How the configuration of what is there differs from the backup's.
@@ -151,7 +151,11 @@ async fn plan(
     };
     let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
     match choose(backups, options.choice, options.force) {
-        Ok(backup) => plan.take_backup(backup, facts, options),
+        Ok(backup) => {
+            if let Err(error) = plan.take_backup(layout, backup, facts, options) {
+                plan.obstacles.push(error.into());
+            }
+        }
         Err(error) => plan.obstacles.push(error.into()),
     }
     if let Some(backup) = plan.backup.as_ref().filter(|_| plan.is_possible()) {
@@ -172,16 +176,23 @@ impl Plan {
         self.obstacles.is_empty()
     }
 
-    fn take_backup(&mut self, backup: &Backup, facts: &Facts, options: &PlanOptions) {
-        let manifest = &backup.manifest;
-        if let Some(why) = &backup.unknown {
+    fn take_backup(
+        &mut self,
+        layout: &Layout,
+        backup: &Backup,
+        facts: &Facts,
+        options: &PlanOptions,
+    ) -> Result<(), WholeError> {
+        if let Some(why) = &backup.remarks().unknown {
             tracing::warn!(
                 "backup {} of \"{}\" is not known to be good: {}",
-                manifest.backup_id,
+                backup.backup_id,
                 self.collection,
                 one_line(why)
             );
         }
+        let backup = backup.whole(layout)?;
+        let manifest = &backup.manifest;
         if let Err(error) = sole_archive(manifest) {
             self.obstacles.push(error);
         }
@@ -202,7 +213,8 @@ impl Plan {
             self.aliases = changes;
             self.obstacles.extend(obstacles);
         }
-        self.backup = Some(backup.clone());
+        self.backup = Some(backup);
+        Ok(())
     }
 
     /// Whether the target has as many points as it has after a restore. What is empty or lacks more than half has not come back, and
@@ -211,7 +223,7 @@ impl Plan {
         let Some(Existing { points: Some(points) }) = &self.existing else { return false };
         let Some(backup) = &self.backup else { return false };
         let source = &backup.manifest.source;
-        let known = backup.verification.as_ref().and_then(|record| record.restored_points.as_ref());
+        let known = backup.backup.remarks().restored_points.as_ref();
         let counted = [source.points_count_before, source.points_count_after].into_iter().flatten().min();
         let least = known.map(|known| known.count).or(counted).or(source.points_count_approximate);
         least.is_some_and(|least| points.points >= least.div_ceil(2))

@@ -285,7 +285,7 @@ async fn attempt(
         existed,
         prove: Prove::Snapshot,
         by: Operation::Restore,
-        known: backup.verification.as_ref().and_then(|record| record.restored_points.as_ref()),
+        known: backup.backup.remarks().restored_points.as_ref(),
     };
     let counted = put(session, &context.destination, &job, stages).await?;
     if !existed {

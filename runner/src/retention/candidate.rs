@@ -44,23 +44,23 @@ pub enum Standing {
 
 impl From<&Backup> for Candidate {
     fn from(backup: &Backup) -> Self {
-        let manifest = &backup.manifest;
-        let standing = match (manifest.unknown_requirement(), backup.condition()) {
-            (Some(requirement), _) => Standing::Unknown { requirement: requirement.to_owned() },
+        let remarks = backup.remarks();
+        let standing = match (&remarks.requires, backup.condition()) {
+            (Some(requirement), _) => Standing::Unknown { requirement: requirement.clone() },
             (None, Condition::Good) => Standing::Good,
             (None, Condition::Failed) => Standing::Failed,
             (None, Condition::Incomplete) => Standing::Incomplete,
             (None, Condition::Unknown) => {
-                Standing::Untold { why: backup.unknown.clone().unwrap_or_default() }
+                Standing::Untold { why: remarks.unknown.clone().unwrap_or_default() }
             }
         };
         Self {
-            id: manifest.backup_id,
-            started_at: manifest.started_at,
+            id: backup.backup_id,
+            started_at: backup.started_at,
             standing,
-            verified: backup.verification.as_ref().is_some_and(|record| record.deepest_pass().is_some()),
-            hold: backup.hold.clone(),
-            depends_on: manifest.depends_on.clone(),
+            verified: backup.deepest_pass().is_some(),
+            hold: remarks.hold.clone(),
+            depends_on: remarks.depends_on.clone(),
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use qdrant_backup_shared::catalog::Backup;
 use qdrant_backup_shared::manifest::{Archive, Manifest, Scope, SizeAndDigest};
 use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level};
 use qdrant_backup_shared::{FailureKind, Layout};
@@ -35,7 +34,7 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interrupted;
 
-/// Checks `backup` in one pass over its archives, in bounded memory, writing nothing. `progress` is told how many
+/// Checks the backup that `manifest` describes in one pass over its archives, in bounded memory, writing nothing. `progress` is told how many
 /// more stored bytes were read, and `interrupt` is asked whether to stop. Whatever is wrong, the disk included, is in
 /// the result.
 ///
@@ -43,13 +42,12 @@ pub struct Interrupted;
 /// When it was stopped.
 pub fn verify_backup(
     layout: &Layout,
-    backup: &Backup,
+    manifest: &Manifest,
     depth: Depth,
     progress: &mut dyn FnMut(u64),
     interrupt: &dyn Fn() -> bool,
 ) -> Result<Check, Interrupted> {
     let begun = Instant::now();
-    let manifest = &backup.manifest;
     let mut checking = Checking {
         layout,
         manifest,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::{Backup, Unreadable};
+use qdrant_backup_shared::catalog::{Backup, Unreadable, Whole};
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::{CheckedBackup, CollectionReport, RunReport, StageReport};
 use qdrant_backup_shared::text::one_line;
@@ -106,12 +106,22 @@ fn check_collection(
     let mut report = CollectionReport::new(collection.clone(), session.now());
     session.enter_stage(Stage::Verify, collection);
     for backup in backups {
-        let Ok(check) = check_backup(session, context, backup) else {
+        let backup = match backup.whole(session.layout()) {
+            Ok(backup) => backup,
+            Err(error) => {
+                let message = format!("backup {}: {}", backup.backup_id, one_line(&error.to_string()));
+                tracing::error!("{message}");
+                report.outcome = Outcome::Failed;
+                report.failure = report.failure.or(Some(Failure { kind: error.kind(), message }));
+                continue;
+            }
+        };
+        let Ok(check) = check_backup(session, context, &backup) else {
             report.outcome = Outcome::Interrupted;
             report.failure = Some(interrupted_failure());
             break;
         };
-        let mut failure = failure(backup, &check);
+        let mut failure = failure(&backup, &check);
         match record::enter(session.layout(), &backup.manifest, &check, session.now()) {
             Ok(warning) => warning.into_iter().for_each(|warning| session.warn(warning)),
             Err(error) => {
@@ -147,7 +157,7 @@ fn has_failed(report: &CollectionReport) -> bool {
 fn check_backup(
     session: &mut Session,
     context: &VerifyContext,
-    backup: &Backup,
+    backup: &Whole,
 ) -> Result<Check, Interrupted> {
     let layout = session.layout().clone();
     let manifest = &backup.manifest;
@@ -157,7 +167,7 @@ fn check_backup(
         session.heartbeat();
     };
     let interrupt = || context.interrupt.is_cancelled();
-    let result = verify_backup(&layout, backup, context.options.depth, &mut progress, &interrupt);
+    let result = verify_backup(&layout, manifest, context.options.depth, &mut progress, &interrupt);
     bar.finish_and_clear();
     let check = result?;
     tell(backup, &check);
@@ -165,7 +175,7 @@ fn check_backup(
 }
 
 /// One line for the backup, after one for each finding.
-fn tell(backup: &Backup, check: &Check) {
+fn tell(backup: &Whole, check: &Check) {
     let (collection, id) = (&backup.manifest.collection, backup.manifest.backup_id);
     let passed = check.outcome == CheckOutcome::Passed;
     for finding in &check.findings {
@@ -191,7 +201,7 @@ fn tell(backup: &Backup, check: &Check) {
 }
 
 /// Why the collection fails because of this backup, if it does.
-fn failure(backup: &Backup, check: &Check) -> Option<Failure> {
+fn failure(backup: &Whole, check: &Check) -> Option<Failure> {
     let kind = check.failure.clone()?;
     let first = check.findings.first().map(|finding| finding.message.as_str()).unwrap_or_default();
     let more = match check.findings.len() {

@@ -63,12 +63,12 @@ pub(super) fn select(
         Which::Latest | Which::All | Which::Id(_) => BTreeSet::new(),
     };
     for (name, backups) in &wanted {
-        let newest = backups.last().map(|backup| backup.manifest.backup_id);
+        let newest = backups.last().map(|backup| backup.backup_id);
         let chosen: Vec<Backup> = backups
             .iter()
             .rev()
             .filter(|backup| {
-                let id = backup.manifest.backup_id;
+                let id = backup.backup_id;
                 match which {
                     Which::Latest => Some(id) == newest,
                     Which::All => true,
@@ -108,9 +108,8 @@ pub fn due<'c>(
         let newest_good = backups.iter().rev().find(|backup| backup.is_good());
         let newest = newest.into_iter().chain(newest_good);
         let unread = newest.filter(|backup| !is_gone(name) || last_read(backup, now).is_none());
-        due.extend(unread.map(|backup| (*name, backup.manifest.backup_id)));
-        others
-            .extend(backups.iter().map(|backup| (last_read(backup, now), *name, backup.manifest.backup_id)));
+        due.extend(unread.map(|backup| (*name, backup.backup_id)));
+        others.extend(backups.iter().map(|backup| (last_read(backup, now), *name, backup.backup_id)));
     }
     others.retain(|(_, name, id)| !due.contains(&(*name, *id)));
     // Never read comes first; of equals the newest, which one would rather restore.
@@ -124,11 +123,10 @@ pub fn due<'c>(
 
 /// When the archive was last read through, whatever was found.
 fn last_read(backup: &Backup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let levels = &backup.verification.as_ref()?.levels;
     [Level::Archive, Level::Restore]
         .iter()
-        .filter_map(|level| levels.get(level))
-        .map(|record| record.last_at)
+        .filter_map(|level| backup.check(level))
+        .map(|check| check.last_at)
         .filter(|at| *at <= now)
         .max()
 }

@@ -4,12 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use e2e::{Place, Ran, Server};
+use e2e::{Place, Ran, Server, Stored};
 use qdrant_backup_shared::atomic;
-use qdrant_backup_shared::catalog::Backup;
 use sha2::{Digest, Sha256};
 
-fn backed_up(server: &Server) -> (Place, String, Backup) {
+fn backed_up(server: &Server) -> (Place, String, Stored) {
     let place = Place::initialised(&server.url());
     let collection = server.collections()[2].clone();
     place.run(&["backup", "--collection", &collection]).success();
@@ -17,7 +16,7 @@ fn backed_up(server: &Server) -> (Place, String, Backup) {
     (place, collection, backup)
 }
 
-fn sound(backup: &Backup, bytes: &[u8]) -> bool {
+fn sound(backup: &Stored, bytes: &[u8]) -> bool {
     Sha256::digest(bytes)[..] == backup.manifest.archives[0].snapshot.sha256.as_bytes()[..]
 }
 

@@ -206,7 +206,7 @@ fn a_second_that_is_taken_gives_the_next_free_one() {
 
     let backups = place.catalog().collections.remove(&vectors()).unwrap();
     assert_eq!(backups.len(), 2);
-    let second = &backups[1].manifest;
+    let second = &backups[1];
     assert_eq!(second.backup_id, id, "the first second that no file uses");
     assert!(second.started_at < first.started_at + last_taken, "the age is that of the data all the same");
     let after = tree(&directory);

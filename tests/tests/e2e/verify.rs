@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use e2e::{Place, Server};
-use qdrant_backup_shared::catalog::{Backup, Condition};
+use e2e::{Place, Server, Stored};
+use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
@@ -24,11 +24,11 @@ fn back_up(server: &Server, place: &Place, compression: &str) {
     place.run(&arguments).success();
 }
 
-fn archive(place: &Place, backup: &Backup) -> PathBuf {
+fn archive(place: &Place, backup: &Stored) -> PathBuf {
     place.layout().collection(&backup.manifest.collection).join(&backup.manifest.archives[0].file_name)
 }
 
-fn newest(place: &Place, collection: &str) -> Backup {
+fn newest(place: &Place, collection: &str) -> Stored {
     place.backups(collection).pop().expect("a backup")
 }
 

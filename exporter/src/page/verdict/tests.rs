@@ -1,20 +1,21 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::catalog::{Backup, LevelCheck};
+use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, Status};
-use qdrant_backup_shared::verification::{CheckOutcome, Level};
-use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind};
+use qdrant_backup_shared::verification::Level;
+use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind, Manifest};
 
 use super::super::Report;
 use super::*;
-use crate::observe::{BackupView, CollectionView, DirectoryView, LevelView, Part, Problem, Storage};
+use crate::observe::{CollectionView, DirectoryView, Part, Problem, Storage};
 
 const DAY: f64 = 86_400.0;
 
@@ -30,29 +31,22 @@ fn name(name: &str) -> CollectionName {
     CollectionName::new(name).unwrap()
 }
 
-fn backup(age: TimeDelta) -> BackupView {
-    let started_at = now() - age;
-    BackupView {
-        backup_id: BackupId::at(started_at),
-        started_at,
-        points: Some(250),
-        snapshot_size_bytes: 200_000,
-        stored_size_bytes: 46_182,
-        condition: Condition::Good,
-        verification_failed: false,
-        levels: Box::new([LevelView {
-            level: Level::Archive,
-            outcome: CheckOutcome::Passed,
-            last_at: started_at,
-            last_passed_at: Some(started_at),
-        }]),
-    }
+fn backup(age: TimeDelta) -> Backup {
+    let text = include_str!("../../../../shared/testdata/manifest-v1.json");
+    let mut manifest: Manifest = json_file::parse(Path::new("m"), text.as_bytes()).unwrap();
+    manifest.started_at = now() - age;
+    manifest.backup_id = BackupId::at(manifest.started_at);
+    manifest.archives[0].stored.size_bytes = 46_182;
+    let mut backup = Backup::of(&manifest, Arc::new(manifest.collection.clone()));
+    let at = manifest.started_at;
+    backup.checks = [LevelCheck { level: Level::Archive, last_at: at, last_passed_at: Some(at) }].into();
+    backup
 }
 
 /// Three collections, all well; each test breaks something.
 struct Scene {
     status: Status,
-    views: BTreeMap<CollectionName, Vec<BackupView>>,
+    views: BTreeMap<CollectionName, Vec<Backup>>,
     observation: Observation,
 }
 
@@ -94,7 +88,7 @@ impl Scene {
         Self { status, views, observation }
     }
 
-    fn newest(&mut self, collection: &str) -> &mut BackupView {
+    fn newest(&mut self, collection: &str) -> &mut Backup {
         self.views.get_mut(&name(collection)).unwrap().last_mut().unwrap()
     }
 
@@ -169,7 +163,7 @@ fn never_ran() {
 #[test]
 fn not_verified() {
     let mut scene = Scene::healthy();
-    scene.newest("b").levels = Box::new([]);
+    scene.newest("b").checks = Arc::default();
     assert_verdict(
         &scene.verdict(),
         Severity::Warning,
@@ -178,7 +172,7 @@ fn not_verified() {
     );
     let mut scene = Scene::healthy();
     for collection in ["a", "b", "c"] {
-        scene.newest(collection).levels = Box::new([]);
+        scene.newest(collection).checks = Arc::default();
     }
     assert_eq!(scene.verdict().headline, "All 3 collections backed up 2 h ago, not verified");
 }
@@ -354,7 +348,7 @@ fn source_changed() {
 fn failed_verification_and_missing_archives() {
     let mut scene = Scene::healthy();
     let newest = scene.newest("b");
-    (newest.verification_failed, newest.condition) = (true, Condition::Failed);
+    newest.verification_failed = true;
     let verdict = scene.verdict();
     assert_verdict(
         &verdict,
@@ -363,11 +357,12 @@ fn failed_verification_and_missing_archives() {
         &[Kind::VerificationFailed],
     );
     let mut scene = Scene::healthy();
-    scene.views.get_mut(&name("b")).unwrap()[0].condition = Condition::Incomplete;
+    let lack = |backup: &mut Backup| backup.remark(|remarks| remarks.missing = Some("an archive".to_owned()));
+    lack(&mut scene.views.get_mut(&name("b")).unwrap()[0]);
     // A newer one is good.
     assert_verdict(&scene.verdict(), Severity::Warning, "1 backup incomplete: b", &[Kind::Incomplete]);
     let mut scene = Scene::healthy();
-    scene.newest("b").condition = Condition::Incomplete;
+    lack(scene.newest("b"));
     let verdict = scene.verdict();
     assert_eq!((verdict.severity, kinds(&verdict)), (Severity::Critical, vec![Kind::Incomplete]));
 }
@@ -485,7 +480,7 @@ fn a_backup_from_the_future_does_not_hide_one_that_was_made_since() {
 #[test]
 fn the_worst_comes_first() {
     let mut scene = Scene::healthy();
-    scene.newest("b").levels = Box::new([]);
+    scene.newest("b").checks = Arc::default();
     scene.status.source_changed = true;
     scene.status.current_run = Some(run(TimeDelta::zero()));
     assert_eq!(kinds(&scene.verdict()), [Kind::SourceChanged, Kind::NotVerified, Kind::Running]);

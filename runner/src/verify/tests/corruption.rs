@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use qdrant_backup_shared::FailureKind;
-use qdrant_backup_shared::catalog::Backup;
+use qdrant_backup_shared::catalog::Whole;
 use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::verification::CheckOutcome;
 
@@ -14,7 +14,7 @@ use crate::verify::Depth;
 const ID: &str = "2025-07-15-14-30-00";
 
 /// Every genuine snapshot of a collection: as gzip of one member, as gzip as backups write it, as zstd and as it is.
-fn backups(place: &Place) -> Vec<(Backup, Vec<u8>)> {
+fn backups(place: &Place) -> Vec<(Whole, Vec<u8>)> {
     let mut backups = Vec::new();
     for (number, name) in COLLECTIONS.iter().enumerate() {
         for (form, encoding) in
@@ -36,7 +36,7 @@ fn backups(place: &Place) -> Vec<(Backup, Vec<u8>)> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "damaging an archive in place is the point")]
-fn overwrite(place: &Place, backup: &Backup, bytes: &[u8]) {
+fn overwrite(place: &Place, backup: &Whole, bytes: &[u8]) {
     std::fs::write(place.archive(backup), bytes).unwrap();
 }
 

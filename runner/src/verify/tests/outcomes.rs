@@ -1,10 +1,11 @@
 //! Failed, inconclusive and unsupported are three things; what is recorded, and what is due.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use qdrant_backup_shared::catalog::Backup;
+use qdrant_backup_shared::catalog::{Backup, Whole};
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::manifest::{Encoding, Origin, Scope};
 use qdrant_backup_shared::verification::{CheckOutcome, Level, VerificationRecord};
@@ -20,7 +21,7 @@ use crate::verify::{Check, Depth, Interrupted, due, enter, verify_backup};
 const ID: &str = "2025-07-15-14-30-00";
 const SAMPLE: &str = "1.18.3/mixtral_embeddings.snapshot";
 
-fn sample(place: &Place) -> Backup {
+fn sample(place: &Place) -> Whole {
     place.store("docs", ID, &genuine(SAMPLE), &[Encoding::Gzip])
 }
 
@@ -78,7 +79,9 @@ fn an_interrupted_check_has_found_nothing() {
     for depth in [Depth::Checksum, Depth::Archive] {
         let read = std::cell::Cell::new(0);
         let result =
-            verify_backup(&place.layout, &backup, depth, &mut |count| read.set(count), &|| read.get() > 0);
+            verify_backup(&place.layout, &backup.manifest, depth, &mut |count| read.set(count), &|| {
+                read.get() > 0
+            });
         assert_eq!(result, Err(Interrupted));
     }
 }
@@ -89,7 +92,7 @@ fn progress_adds_up_to_the_stored_bytes() {
     let backup = sample(&place);
     for depth in [Depth::Checksum, Depth::Archive] {
         let mut read = 0;
-        verify_backup(&place.layout, &backup, depth, &mut |count| read += count, &|| false).unwrap();
+        verify_backup(&place.layout, &backup.manifest, depth, &mut |count| read += count, &|| false).unwrap();
         assert_eq!(read, backup.manifest.stored_size_bytes());
     }
 }
@@ -214,7 +217,9 @@ fn of_day(day: i64, read: Option<i64>, failed: bool) -> Backup {
         record.enter(Level::Archive, at(read), outcome, 1.0, Vec::new());
         record
     });
-    Backup { manifest, verification, missing: None, unknown: None, hold: None }
+    let mut backup = Backup::of(&manifest, Arc::new(manifest.collection.clone()));
+    backup.take_record(verification.as_ref());
+    backup
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -234,7 +239,7 @@ fn the_newest_backup_of_a_collection_that_is_gone_is_read_once_and_then_in_turn(
     let mut backups: Vec<Backup> = (0..3).map(|day| of_day(day, None, false)).collect();
     let newest = |backups: &Vec<Backup>, gone: bool| {
         let collections = BTreeMap::from([(&name, backups)]);
-        let id = backups[2].manifest.backup_id;
+        let id = backups[2].backup_id;
         due(&collections, &|_| gone, at(4), DAY * 300, DAY).contains(&(&name, id))
     };
     assert!(newest(&backups, true), "never read");
@@ -290,15 +295,14 @@ fn every_backup_is_read_again_in_time() {
             .into_iter()
             .map(|(_, id)| id)
             .collect();
-            for backup in backups.iter_mut().filter(|backup| chosen.contains(&backup.manifest.backup_id)) {
-                let id = backup.manifest.backup_id;
-                let record = backup.verification.get_or_insert_with(|| VerificationRecord::new(id));
+            for backup in backups.iter_mut().filter(|backup| chosen.contains(&backup.backup_id)) {
+                let mut record = VerificationRecord::new(backup.backup_id);
                 record.enter(Level::Archive, now, CheckOutcome::Passed, 1.0, Vec::new());
+                backup.take_record(Some(&record));
             }
             if run >= runs / 3 {
-                let oldest = backups.iter().map(|backup| {
-                    backup.verification.as_ref().map(|record| record.levels[&Level::Archive].last_at)
-                });
+                let oldest =
+                    backups.iter().map(|backup| backup.check(&Level::Archive).map(|check| check.last_at));
                 let oldest = oldest.min().unwrap().expect("every one was read");
                 assert!(now - oldest <= TimeDelta::from_std(DAY * u32::try_from(within).unwrap()).unwrap());
             }

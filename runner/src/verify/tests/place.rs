@@ -2,9 +2,10 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use qdrant_backup_shared::backup_id::BackupId;
-use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::catalog::{Backup, Catalog, Whole};
 use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::manifest::{
@@ -51,23 +52,24 @@ impl Place {
     }
 
     /// Stores `snapshot` as the backup `id` of `collection`; the manifest is what a backup would have written.
-    pub fn store(&self, collection: &str, id: &str, snapshot: &[u8], encoding: &[Encoding]) -> Backup {
+    pub fn store(&self, collection: &str, id: &str, snapshot: &[u8], encoding: &[Encoding]) -> Whole {
         let manifest = describe(collection, id, snapshot, encoding);
         self.put(&manifest, &stored(snapshot, encoding))
     }
 
     /// Writes a manifest and its archive.
-    pub fn put(&self, manifest: &Manifest, archive: &[u8]) -> Backup {
+    pub fn put(&self, manifest: &Manifest, archive: &[u8]) -> Whole {
         let directory = self.layout.collection(&manifest.collection);
         std::fs::create_dir_all(&directory).unwrap();
         atomic::write(&directory.join(&manifest.archives[0].file_name), 0o600, archive).unwrap();
         let path = self.layout.manifest(&manifest.collection, manifest.backup_id);
         json_file::write(&path, manifest).unwrap();
-        Backup { manifest: manifest.clone(), verification: None, missing: None, unknown: None, hold: None }
+        let backup = Backup::of(manifest, Arc::new(manifest.collection.clone()));
+        Whole { backup, manifest: manifest.clone() }
     }
 
     /// Where the only archive of `backup` lies.
-    pub fn archive(&self, backup: &Backup) -> PathBuf {
+    pub fn archive(&self, backup: &Whole) -> PathBuf {
         let manifest = &backup.manifest;
         self.layout.collection(&manifest.collection).join(&manifest.archives[0].file_name)
     }
@@ -80,8 +82,8 @@ impl Place {
         self.directory.path()
     }
 
-    pub fn check(&self, backup: &Backup, depth: Depth) -> Check {
-        let check = verify_backup(&self.layout, backup, depth, &mut |_| {}, &|| false).unwrap();
+    pub fn check(&self, backup: &Whole, depth: Depth) -> Check {
+        let check = verify_backup(&self.layout, &backup.manifest, depth, &mut |_| {}, &|| false).unwrap();
         assert_eq!(check.failure.is_none(), check.outcome == CheckOutcome::Passed);
         for finding in &check.findings {
             assert!(!finding.message.contains('\n') && finding.message.len() < 4000);

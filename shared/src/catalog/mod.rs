@@ -1,22 +1,21 @@
-//! What is really in a backup directory: backups, and everything that is not one.
+//! What is really in a backup directory: backups, and everything that is not one. Runner and exporter both ask here.
 //!
 //! A backup exists if and only if its manifest does. A file that cannot be read never hides the
 //! others: it becomes an entry of [`Catalog::unreadable`]. Who looks without the lock may see a prune or a commit on its way:
 //! what is gone by the time that it is looked at is not there, and what seems to be missing is looked for once more.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+mod backup;
+mod shelf;
 
-use crate::backup_id::BackupId;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+pub use backup::{Backup, Condition, LevelCheck, Remarks, StoredFile, Whole, WholeError};
+pub use shelf::{Memory, Place, Shelf};
+
 use crate::collection_name::CollectionName;
-use crate::hold::Hold;
-use crate::json_file::{self, ReadError};
-use crate::layout::{FileRole, Layout, role, stem};
-use crate::links;
-use crate::manifest::Manifest;
-use crate::verification::VerificationRecord;
+use crate::layout::Layout;
 
 /// Everything found in one look at a backup directory.
 #[derive(Debug, Default)]
@@ -29,35 +28,6 @@ pub struct Catalog {
     pub temporary: Vec<PathBuf>,
     /// Manifests, records and directories that cannot be read, each with one line that says why.
     pub unreadable: Vec<Unreadable>,
-}
-
-/// One backup, as its files are.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Backup {
-    /// Its manifest.
-    pub manifest: Manifest,
-    /// Its verification record, once there is one.
-    pub verification: Option<VerificationRecord>,
-    /// Why it is on hold, if it is: the reason that was given, or nothing. A hold file that cannot be read holds too.
-    pub hold: Option<String>,
-    /// What is wrong with its archives' presence or size; nothing for a complete backup.
-    pub missing: Option<String>,
-    /// Why it cannot be known whether it is good: its verification record, or the file system's word about an archive,
-    /// cannot be read.
-    pub unknown: Option<String>,
-}
-
-/// Whether a backup can be trusted, as far as is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
-    /// Complete, and not failed at any level of verification.
-    Good,
-    /// An archive is missing or has another size than the manifest says.
-    Incomplete,
-    /// Verification found it bad.
-    Failed,
-    /// It cannot be known. Never taken for good, and never deleted for it.
-    Unknown,
 }
 
 /// An archive without a manifest.
@@ -78,26 +48,6 @@ pub struct Unreadable {
     pub problem: String,
 }
 
-impl Backup {
-    /// Whether it can be trusted.
-    pub fn condition(&self) -> Condition {
-        if self.missing.is_some() {
-            Condition::Incomplete
-        } else if self.verification.as_ref().is_some_and(VerificationRecord::failed) {
-            Condition::Failed
-        } else if self.unknown.is_some() {
-            Condition::Unknown
-        } else {
-            Condition::Good
-        }
-    }
-
-    /// Whether it is complete, and known not to stand as failed.
-    pub fn is_good(&self) -> bool {
-        self.condition() == Condition::Good
-    }
-}
-
 impl Catalog {
     /// Looks at everything that `layout` says.
     ///
@@ -106,29 +56,25 @@ impl Catalog {
     /// yet is no error.
     pub fn read(layout: &Layout) -> io::Result<Self> {
         let mut catalog = Self::default();
-        links::trusted(layout, &layout.collections())?;
-        match fs::read_dir(layout.collections()) {
-            Ok(entries) => {
-                for entry in entries {
-                    let path = entry?.path();
-                    // Also a link to a directory: somebody moved one collection to another disk.
-                    if is_place(&path) {
-                        catalog.read_collection(layout, &path, false);
-                    }
-                }
+        for place in Place::collections(layout)?.into_iter().chain(Place::files(layout)) {
+            match Shelf::read(layout, &place, &mut shelf::NoMemory) {
+                Ok(shelf) => catalog.add(shelf),
+                Err(error) => catalog.unreadable.push(place.unreadable(&error)),
             }
-            Err(error) => links::absent(&layout.collections(), error)?,
-        }
-        if is_place(&layout.files()) {
-            catalog.read_collection(layout, &layout.files(), true);
-        }
-        for backups in catalog.collections.values_mut() {
-            backups.sort_by_key(|backup| backup.manifest.backup_id);
         }
         catalog.orphans.sort_by(|a, b| a.path.cmp(&b.path));
         catalog.temporary.sort();
         catalog.unreadable.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(catalog)
+    }
+
+    fn add(&mut self, shelf: Shelf) {
+        if let Some(collection) = shelf.collection {
+            self.collections.insert((*collection).clone(), shelf.backups);
+        }
+        self.orphans.extend(shelf.orphans);
+        self.temporary.extend(shelf.temporary);
+        self.unreadable.extend(shelf.unreadable);
     }
 
     /// The collections that have backups; configuration files are none.
@@ -142,181 +88,22 @@ impl Catalog {
             .iter()
             .filter_map(|(name, backups)| Some((name, backups.iter().rev().find(|backup| backup.is_good())?)))
     }
-
-    fn read_collection(&mut self, layout: &Layout, directory: &Path, of_files: bool) {
-        let read =
-            links::trusted(layout, directory).and_then(|()| self.try_read_collection(directory, of_files));
-        if let Err(error) = read {
-            self.note_unreadable(directory, format!("{}: cannot be read: {error}", directory.display()));
-        }
-    }
-
-    fn try_read_collection(&mut self, directory: &Path, of_files: bool) -> io::Result<()> {
-        // A name that is not UTF-8 is none of ours; its files count as foreign.
-        let Some(component) = directory.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
-        let mut archives: BTreeMap<String, (BackupId, u64)> = BTreeMap::new();
-        let mut manifests = Vec::new();
-        let entries = match fs::read_dir(directory) {
-            Ok(entries) => entries,
-            Err(error) => return links::absent(directory, error),
-        };
-        for entry in entries {
-            let entry = entry?;
-            let file_name = entry.file_name();
-            let Some(file_name) = file_name.to_str() else { continue };
-            match role(component, file_name) {
-                FileRole::Archive { id } => match entry.metadata() {
-                    Ok(metadata) => drop(archives.insert(file_name.to_owned(), (id, metadata.len()))),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => {
-                        let path = entry.path();
-                        self.note_unreadable(&path, format!("{}: cannot be read: {error}", path.display()));
-                    }
-                },
-                FileRole::Manifest { id } => manifests.push((id, entry.path())),
-                FileRole::Temporary => self.temporary.push(entry.path()),
-                FileRole::Verification { .. } | FileRole::Hold { .. } | FileRole::Foreign => {}
-            }
-        }
-        let listed: BTreeSet<BackupId> = manifests.iter().map(|(id, _)| *id).collect();
-        let mut described = BTreeSet::new();
-        for (id, path) in manifests {
-            match read_backup((component, of_files), id, &path, &archives) {
-                Ok((backup, problems)) => {
-                    self.unreadable.extend(problems);
-                    described
-                        .extend(backup.manifest.archives.iter().map(|archive| archive.file_name.clone()));
-                    self.collections.entry(backup.manifest.collection.clone()).or_default().push(backup);
-                }
-                Err(problem) => {
-                    // Its archives may well be good: they are not orphans that could be deleted.
-                    described.extend(
-                        archives.iter().filter(|(_, (of, _))| *of == id).map(|(name, _)| name.clone()),
-                    );
-                    if let Some(problem) = problem {
-                        self.note_unreadable(&path, problem);
-                    }
-                }
-            }
-        }
-        for (name, (id, size_bytes)) in archives {
-            let path = directory.join(&name);
-            // Its backup may have been completed, or its removal, since the listing.
-            let manifest = directory.join(format!("{}.manifest.json", stem(component, id)));
-            let alone = || is_there(&path) && (listed.contains(&id) || !is_there(&manifest));
-            if !described.contains(&name) && alone() {
-                self.orphans.push(Orphan { path, size_bytes });
-            }
-        }
-        Ok(())
-    }
-
-    fn note_unreadable(&mut self, path: &Path, problem: String) {
-        self.unreadable.push(Unreadable { path: path.to_owned(), problem });
-    }
-}
-
-/// Whether something of ours may lie in `path`: a directory, a link to one, or what cannot be told.
-fn is_place(path: &Path) -> bool {
-    match fs::metadata(path) {
-        Ok(metadata) => metadata.is_dir(),
-        // A link that leads nowhere is a problem that reading it tells of.
-        Err(error) => error.kind() != io::ErrorKind::NotFound || path.is_symlink(),
-    }
-}
-
-fn is_there(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
-}
-
-/// Reads one backup, and what is wrong with those of its lesser files that cannot be read. What fails without a problem is
-/// gone: it was pruned in the meantime.
-fn read_backup(
-    (component, of_files): (&str, bool),
-    id: BackupId,
-    path: &Path,
-    archives: &BTreeMap<String, (BackupId, u64)>,
-) -> Result<(Backup, Vec<Unreadable>), Option<String>> {
-    let manifest: Manifest =
-        json_file::read(path).map_err(|error| (!error.is_not_found()).then(|| error.to_string()))?;
-    let here = crate::layout::component(&manifest.collection) == component
-        && manifest.collection.is_files() == of_files;
-    if manifest.backup_id != id || !here {
-        return Err(Some(format!(
-            "{}:1: not this place's manifest: it describes backup {} of collection \"{}\"",
-            path.display(),
-            manifest.backup_id,
-            manifest.collection
-        )));
-    }
-    let beside = |suffix: &str| path.with_file_name(format!("{}{suffix}", stem(component, id)));
-    let mut problems = Vec::new();
-    let record_path = beside(".verification.json");
-    let record = json_file::read::<VerificationRecord>(&record_path);
-    let mut unknown = None;
-    let verification = about(id, &record_path, record, |record| record.backup_id).unwrap_or_else(|problem| {
-        unknown = Some(format!("its verification record cannot be read ({})", problem.problem));
-        problems.push(problem);
-        None
-    });
-    let hold_path = beside(".hold.json");
-    let hold = about(id, &hold_path, json_file::read::<Hold>(&hold_path), |hold| hold.backup_id);
-    let hold = hold.map(|hold| hold.map(|hold| hold.reason.unwrap_or_default())).unwrap_or_else(|problem| {
-        problems.push(problem);
-        Some("its hold file cannot be read".to_owned())
-    });
-    let mut missing = None;
-    for archive in &manifest.archives {
-        let (name, wanted) = (&archive.file_name, archive.stored.size_bytes);
-        if archives.get(name).is_some_and(|(_, size)| *size == wanted) {
-            continue;
-        }
-        // A listing is no instant: what was renamed into the directory meanwhile may be missing in it.
-        match fs::symlink_metadata(path.with_file_name(name)).map(|metadata| metadata.len()) {
-            Ok(size) if size == wanted => {}
-            Ok(size) => missing = Some(format!("archive {name} has {size} bytes and must have {wanted}")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                missing = Some(format!("archive {name} is missing"));
-            }
-            Err(error) => unknown = Some(format!("archive {name} cannot be looked at: {error}")),
-        }
-    }
-    // Of a backup that is being pruned, the manifest goes first.
-    if missing.is_some() && !is_there(path) {
-        return Err(None);
-    }
-    Ok((Backup { manifest, verification, hold, missing, unknown }, problems))
-}
-
-/// What was read from `path`, if it is there and about backup `id`.
-fn about<T>(
-    id: BackupId,
-    path: &Path,
-    read: Result<T, ReadError>,
-    id_of: impl FnOnce(&T) -> BackupId,
-) -> Result<Option<T>, Unreadable> {
-    let unreadable = |problem: String| Unreadable { path: path.to_owned(), problem };
-    match read {
-        Ok(file) => match id_of(&file) {
-            of if of == id => Ok(Some(file)),
-            of => Err(unreadable(format!(
-                "{}:1: not this place's file: it is about backup {of}",
-                path.display()
-            ))),
-        },
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(unreadable(error.to_string())),
-    }
 }
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "what others do to the files is neither atomic nor durable")]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
     use crate::atomic;
-    use crate::verification::{CheckOutcome, Level};
+    use crate::backup_id::BackupId;
+    use crate::hold::Hold;
+    use crate::json_file;
+    use crate::verification::{CheckOutcome, Level, VerificationRecord};
 
-    const MANIFEST: &str = include_str!("../testdata/manifest-v1.json");
+    const MANIFEST: &str = include_str!("../../testdata/manifest-v1.json");
     const STEM: &str = "mixtral_embeddings-2025-07-15-14-30-00";
 
     struct Place {
@@ -370,7 +157,7 @@ mod tests {
         place.put(&format!("{STEM}.snapshot.gz"), b"short");
         let backup = place.only_backup();
         assert_eq!(backup.condition(), Condition::Incomplete);
-        assert!(backup.missing.unwrap().contains("has 5 bytes and must have 61234"));
+        assert!(backup.remarks().missing.as_ref().unwrap().contains("has 5 bytes and must have 61234"));
         assert_eq!(place.catalog().newest_good().count(), 0);
     }
 
@@ -413,7 +200,7 @@ mod tests {
         assert_eq!(place.catalog().unreadable.len(), 1);
         let unknown = place.only_backup();
         assert_eq!(unknown.condition(), Condition::Unknown, "what it said may have been that it is bad");
-        assert!(unknown.unknown.unwrap().contains("verification record cannot be read"));
+        assert!(unknown.remarks().unknown.as_ref().unwrap().contains("verification record cannot be read"));
         assert_eq!(place.catalog().newest_good().count(), 0);
         fs::remove_file(place.path(&format!("{STEM}.verification.json"))).unwrap();
         assert_eq!(place.only_backup().condition(), Condition::Good, "never checked is not bad");
@@ -449,20 +236,8 @@ mod tests {
         let path = |suffix: &str| collection.join(format!("{STEM}.{suffix}"));
         let (manifest, archive) = (path("manifest.json"), path("snapshot.gz"));
         let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
-        let listed = |name: &Path| {
-            let name = name.file_name().unwrap().to_str().unwrap().to_owned();
-            BTreeMap::from([(name, (id, 61_234))])
-        };
-        let read =
-            |archives: BTreeMap<_, _>| read_backup(("mixtral_embeddings", false), id, &manifest, &archives);
-
         place.put(&format!("{STEM}.manifest.json"), MANIFEST.as_bytes());
         place.put(&format!("{STEM}.snapshot.gz"), &vec![0; 61_234]);
-        assert_eq!(read(BTreeMap::new()).unwrap().0.condition(), Condition::Good, "its archive came later");
-        fs::remove_file(&archive).unwrap();
-        assert_eq!(read(BTreeMap::new()).unwrap().0.condition(), Condition::Incomplete);
-        fs::remove_file(&manifest).unwrap();
-        assert_eq!(read(listed(&archive)).unwrap_err(), None, "pruned");
 
         // A writer that never rests, and somebody who looks all the time.
         let stop = std::sync::atomic::AtomicBool::new(false);
@@ -550,13 +325,13 @@ mod tests {
     fn a_hold_file_holds_even_when_it_cannot_be_read() {
         let place = Place::new();
         place.put(&format!("{STEM}.manifest.json"), MANIFEST.as_bytes());
-        assert_eq!(place.only_backup().hold, None);
+        assert_eq!(place.only_backup().remarks().hold, None);
         let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
         let hold = Hold::new(id, id.time(), Some("before the migration".to_owned()));
         place.put(&format!("{STEM}.hold.json"), &json_file::to_bytes(&hold).unwrap());
-        assert_eq!(place.only_backup().hold.as_deref(), Some("before the migration"));
+        assert_eq!(place.only_backup().remarks().hold.as_deref(), Some("before the migration"));
         place.put(&format!("{STEM}.hold.json"), b"");
-        assert!(place.only_backup().hold.is_some());
+        assert!(place.only_backup().remarks().hold.is_some());
         assert_eq!(place.catalog().unreadable.len(), 1);
     }
 }

@@ -1,0 +1,314 @@
+//! The essentials of one backup: what is kept of each while all of them are looked at. Whoever needs the rest of a manifest
+//! reads it then, with [`Backup::whole`].
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::backup_id::BackupId;
+use crate::collection_name::CollectionName;
+use crate::failure::FailureKind;
+use crate::json_file::{self, ReadError};
+use crate::layout::Layout;
+use crate::manifest::{Encoding, Manifest};
+use crate::points_count::PointsCount;
+use crate::verification::{Level, RestoredPoints, VerificationRecord};
+
+/// One backup, as its files are. Small, because there may be tens of thousands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backup {
+    /// The collection's name on the server.
+    pub collection: Arc<CollectionName>,
+    /// Its id, unique within the collection.
+    pub backup_id: BackupId,
+    /// When it began: its age counts from here.
+    pub started_at: DateTime<Utc>,
+    /// When the archive was complete.
+    pub completed_at: DateTime<Utc>,
+    /// The points that it held, as well as the server told.
+    pub points: Option<PointsCount>,
+    /// All snapshots' length before encoding, in bytes.
+    pub snapshot_size_bytes: u64,
+    /// The files that must be there.
+    pub archives: Arc<[StoredFile]>,
+    /// How its archives are encoded.
+    pub encoding: Cow<'static, [Encoding]>,
+    /// What checking it found, from shallow to deep; empty when nothing was ever checked.
+    pub checks: Arc<[LevelCheck]>,
+    /// Whether a failed check stands, whatever else is wrong with it.
+    pub verification_failed: bool,
+    /// What there is to say of few backups, so that the others do not pay for it.
+    remarks: Option<Box<Remarks>>,
+}
+
+/// A file that a manifest names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFile {
+    /// Its name, in the manifest's own directory.
+    pub name: Box<str>,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+}
+
+/// What checking one backup at one level found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelCheck {
+    /// How deep the check went.
+    pub level: Level,
+    /// When the last check ended.
+    pub last_at: DateTime<Utc>,
+    /// When a check last passed.
+    pub last_passed_at: Option<DateTime<Utc>>,
+}
+
+/// What there is to say of few backups.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Remarks {
+    /// An ability that is needed to use the backup, and that this version does not have.
+    pub requires: Option<String>,
+    /// Backups without which this one cannot be restored.
+    pub depends_on: Vec<BackupId>,
+    /// How many shard keys a collection with custom sharding has.
+    pub shard_keys: Option<usize>,
+    /// Why it is on hold, if it is: the reason that was given, or nothing. A hold file that cannot be read holds too.
+    pub hold: Option<String>,
+    /// What is wrong with its archives' presence or size; nothing for a complete backup.
+    pub missing: Option<String>,
+    /// Why it cannot be known whether it is good: its verification record, or the file system's word about an archive,
+    /// cannot be read.
+    pub unknown: Option<String>,
+    /// What the checks that failed found.
+    pub failures: Option<String>,
+    /// What the first restore or drill found in it.
+    pub restored_points: Option<RestoredPoints>,
+}
+
+/// Whether a backup can be trusted, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Complete, and not failed at any level of verification.
+    Good,
+    /// An archive is missing or has another size than the manifest says.
+    Incomplete,
+    /// Verification found it bad.
+    Failed,
+    /// It cannot be known. Never taken for good, and never deleted for it.
+    Unknown,
+}
+
+/// A backup with all that its manifest says: for who restores, checks or exports it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Whole {
+    /// Its essentials.
+    pub backup: Backup,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+/// A manifest is not to be had any more, or is not the one that was listed.
+#[derive(Debug, thiserror::Error)]
+pub enum WholeError {
+    /// It is gone, and the backup with it.
+    #[error("{}: the backup was removed while this command was looking at it; `qdrant-backup list` shows what there is", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// Somebody has changed what is never changed.
+    #[error("{}: the manifest was changed while this command was looking at it; run it again", path.display())]
+    Changed {
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(ReadError),
+}
+
+impl Condition {
+    /// As it is spelt in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl WholeError {
+    /// The kind for the status file and the metrics.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Gone { .. } => FailureKind::NoBackup,
+            Self::Changed { .. } | Self::Unreadable(_) => FailureKind::ManifestInvalid,
+        }
+    }
+}
+
+static NO_REMARKS: Remarks = Remarks {
+    requires: None,
+    depends_on: Vec::new(),
+    shard_keys: None,
+    hold: None,
+    missing: None,
+    unknown: None,
+    failures: None,
+    restored_points: None,
+};
+
+static GZIP: [Encoding; 1] = [Encoding::Gzip];
+static ZSTD: [Encoding; 1] = [Encoding::Zstd];
+
+impl Backup {
+    /// The essentials of what `manifest` describes, whose collection is `collection`. Nothing is known of its files.
+    pub fn of(manifest: &Manifest, collection: Arc<CollectionName>) -> Self {
+        let stored = manifest.archives.iter().map(|archive| StoredFile {
+            name: archive.file_name.as_str().into(),
+            size_bytes: archive.stored.size_bytes,
+        });
+        let encoding = manifest.archives.first().map_or(&[][..], |archive| archive.encoding.as_slice());
+        let mut backup = Self {
+            collection,
+            backup_id: manifest.backup_id,
+            started_at: manifest.started_at,
+            completed_at: manifest.completed_at,
+            points: manifest.points_told(),
+            snapshot_size_bytes: manifest.snapshot_size_bytes(),
+            archives: stored.collect(),
+            encoding: match encoding {
+                [] => Cow::Borrowed(&[]),
+                [Encoding::Gzip] => Cow::Borrowed(&GZIP),
+                [Encoding::Zstd] => Cow::Borrowed(&ZSTD),
+                other => Cow::Owned(other.to_vec()),
+            },
+            checks: Arc::default(),
+            verification_failed: false,
+            remarks: None,
+        };
+        let shard_keys = manifest.source.shard_keys.as_ref().map(Vec::len);
+        let requires = manifest.unknown_requirement();
+        if requires.is_some() || !manifest.depends_on.is_empty() || shard_keys.is_some() {
+            backup.remark(|remarks| {
+                remarks.requires = requires.map(str::to_owned);
+                remarks.depends_on.clone_from(&manifest.depends_on);
+                remarks.shard_keys = shard_keys;
+            });
+        }
+        backup
+    }
+
+    /// What there is to say of few backups.
+    pub fn remarks(&self) -> &Remarks {
+        self.remarks.as_deref().unwrap_or(&NO_REMARKS)
+    }
+
+    /// Changes what there is to say of it.
+    pub fn remark(&mut self, change: impl FnOnce(&mut Remarks)) {
+        let mut remarks = self.remarks.take().unwrap_or_default();
+        change(&mut remarks);
+        self.remarks = Some(remarks).filter(|remarks| **remarks != NO_REMARKS);
+    }
+
+    /// Takes over what its verification record says, or that there is none.
+    pub fn take_record(&mut self, record: Option<&VerificationRecord>) {
+        self.checks = record.map_or_else(Arc::default, |record| {
+            let levels = record.levels.iter().map(|(level, found)| LevelCheck {
+                level: level.clone(),
+                last_at: found.last_at,
+                last_passed_at: found.last_passed_at,
+            });
+            levels.collect()
+        });
+        self.verification_failed = record.is_some_and(VerificationRecord::failed);
+        let failures = record.filter(|_| self.verification_failed).map(VerificationRecord::failures);
+        let restored_points = record.and_then(|record| record.restored_points.clone());
+        if self.remarks.is_some() || failures.is_some() || restored_points.is_some() {
+            self.remark(|remarks| (remarks.failures, remarks.restored_points) = (failures, restored_points));
+        }
+    }
+
+    /// Whether it can be trusted.
+    pub fn condition(&self) -> Condition {
+        let remarks = self.remarks();
+        if remarks.missing.is_some() {
+            Condition::Incomplete
+        } else if self.verification_failed {
+            Condition::Failed
+        } else if remarks.unknown.is_some() {
+            Condition::Unknown
+        } else {
+            Condition::Good
+        }
+    }
+
+    /// Whether it is complete, and known not to stand as failed.
+    pub fn is_good(&self) -> bool {
+        self.condition() == Condition::Good
+    }
+
+    /// All archives' length on disk by the manifest, in bytes.
+    pub fn stored_size_bytes(&self) -> u64 {
+        self.archives.iter().map(|archive| archive.size_bytes).sum()
+    }
+
+    /// The points that it probably holds, where the server counted exactly: see [`Manifest::points_count`].
+    pub fn points_count(&self) -> Option<u64> {
+        self.points.filter(|points| points.exact).map(|points| points.points)
+    }
+
+    /// What checking it at `level` found.
+    pub fn check(&self, level: &Level) -> Option<&LevelCheck> {
+        self.checks.iter().find(|check| check.level == *level)
+    }
+
+    /// Whether it passed at `level`, and no failed check stands.
+    pub fn has_passed(&self, level: &Level) -> bool {
+        let passed = self.check(level).is_some_and(|check| check.last_passed_at.is_some());
+        passed && !self.verification_failed
+    }
+
+    /// Whether any check has ever found it sound or bad. Inconclusive checks tell nothing.
+    pub fn is_verified(&self) -> bool {
+        self.verification_failed || self.checks.iter().any(|check| check.last_passed_at.is_some())
+    }
+
+    /// The deepest known level at which it passed, and when; nothing if it stands as failed.
+    pub fn deepest_pass(&self) -> Option<(&Level, DateTime<Utc>)> {
+        let known = self.checks.iter().rev().filter(|check| Level::KNOWN.contains(&check.level));
+        let mut passed = known.filter_map(|check| Some((&check.level, check.last_passed_at?)));
+        passed.next().filter(|_| !self.verification_failed)
+    }
+
+    /// Reads all that its manifest says. A manifest is never changed, so what comes is what was listed, or nothing.
+    ///
+    /// # Errors
+    /// When it is gone, cannot be read, or somebody has changed it all the same.
+    pub fn whole(&self, layout: &Layout) -> Result<Whole, WholeError> {
+        let path = layout.manifest(&self.collection, self.backup_id);
+        match json_file::read::<Manifest>(&path) {
+            Ok(manifest) if self.is_of(&manifest) => Ok(Whole { backup: self.clone(), manifest }),
+            Ok(_) => Err(WholeError::Changed { path }),
+            Err(error) if error.is_not_found() => Err(WholeError::Gone { path }),
+            Err(error) => Err(WholeError::Unreadable(error)),
+        }
+    }
+
+    fn is_of(&self, manifest: &Manifest) -> bool {
+        let mut other = Self::of(manifest, Arc::clone(&self.collection));
+        other.checks = Arc::clone(&self.checks);
+        other.verification_failed = self.verification_failed;
+        let ours = self.remarks();
+        other.remark(|remarks| {
+            remarks.hold.clone_from(&ours.hold);
+            remarks.missing.clone_from(&ours.missing);
+            remarks.unknown.clone_from(&ours.unknown);
+            remarks.failures.clone_from(&ours.failures);
+            remarks.restored_points.clone_from(&ours.restored_points);
+        });
+        manifest.collection == *self.collection && other == *self
+    }
+}

@@ -1,0 +1,516 @@
+//! One directory of backups, listed and judged: the one place that decides what is a backup and what it is worth.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::backup::Backup;
+use super::{Orphan, Unreadable};
+use crate::backup_id::BackupId;
+use crate::collection_name::CollectionName;
+use crate::hold::Hold;
+use crate::json_file::{self, ReadError};
+use crate::layout::{FileRole, Layout, component, role, stem};
+use crate::links;
+use crate::manifest::Manifest;
+use crate::verification::VerificationRecord;
+
+/// A directory in which backups may lie: a collection's, or that of configuration files.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    of_files: bool,
+    path: PathBuf,
+    component: String,
+}
+
+/// Everything found in one look at a [`Place`].
+#[derive(Debug, Default)]
+pub struct Shelf {
+    /// The collection, once a manifest has told it.
+    pub collection: Option<Arc<CollectionName>>,
+    /// Its backups, oldest first.
+    pub backups: Vec<Backup>,
+    /// Archives without a manifest.
+    pub orphans: Vec<Orphan>,
+    /// Temporary files.
+    pub temporary: Vec<PathBuf>,
+    /// Manifests, records and archives that cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// What is remembered of an earlier look at the same place, so that nothing is read twice. Asked of each backup in the order of
+/// their ids, first about its manifest.
+pub trait Memory {
+    /// The backup `id` as it was found then, if the manifest at `path` is still the one that was read.
+    fn backup(&mut self, id: BackupId, path: &Path) -> Option<Backup>;
+
+    /// Whether that backup was found with the record at `path` as it is now, or as now without one. A listing is no instant: one
+    /// that is being replaced may be there although it was not `listed`.
+    fn has_record(&mut self, path: &Path, listed: bool) -> bool;
+
+    /// The record could not be read, or is there although it was not listed: it is to be read again.
+    fn forget_record(&mut self);
+
+    /// Whether it matters who is on hold: only to those who may prune.
+    fn asks_for_holds(&self) -> bool;
+}
+
+/// Everything is read.
+#[derive(Debug)]
+pub(super) struct NoMemory;
+
+impl Memory for NoMemory {
+    fn backup(&mut self, _id: BackupId, _path: &Path) -> Option<Backup> {
+        None
+    }
+
+    fn has_record(&mut self, _path: &Path, _listed: bool) -> bool {
+        false
+    }
+
+    fn forget_record(&mut self) {}
+
+    fn asks_for_holds(&self) -> bool {
+        true
+    }
+}
+
+impl Place {
+    /// The directories of all collections, by name. A link to a directory counts: somebody moved one collection to another disk.
+    /// One that leads nowhere does too, and reading it tells of that. Names that are not UTF-8 are none of ours.
+    ///
+    /// # Errors
+    /// When the directory of collections cannot be listed, or is a link that leads nowhere; that it is not there yet is no error.
+    pub fn collections(layout: &Layout) -> io::Result<Vec<Self>> {
+        let directory = layout.collections();
+        links::trusted(layout, &directory)?;
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) => return links::absent(&directory, error).map(|()| Vec::new()),
+        };
+        let mut places = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let is_place = match entry.file_type() {
+                Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+                Ok(_) | Err(_) => leads_to_a_directory(&entry.path()),
+            };
+            places.extend(Self::at(entry.path(), false).filter(|_| is_place));
+        }
+        places.sort_unstable();
+        Ok(places)
+    }
+
+    /// The directory of configuration files' backups, if there is one.
+    pub fn files(layout: &Layout) -> Option<Self> {
+        Self::at(layout.files(), true).filter(|place| leads_to_a_directory(&place.path))
+    }
+
+    fn at(path: PathBuf, of_files: bool) -> Option<Self> {
+        let component = path.file_name()?.to_str()?.to_owned();
+        Some(Self { of_files, path, component })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is that of configuration files.
+    pub fn is_of_files(&self) -> bool {
+        self.of_files
+    }
+
+    /// That it cannot be read.
+    pub fn unreadable(&self, error: &io::Error) -> Unreadable {
+        Unreadable::io(&self.path, error)
+    }
+
+    fn file(&self, id: BackupId, what: &str) -> PathBuf {
+        self.path.join(format!("{}.{what}.json", stem(&self.component, id)))
+    }
+}
+
+/// Whether something of ours may lie in `path`: a directory, a link to one, or what cannot be told.
+fn leads_to_a_directory(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(metadata) => metadata.is_dir(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound || path.is_symlink(),
+    }
+}
+
+impl Shelf {
+    /// Looks at every file in `place`, and reads those that `memory` does not know. What is gone by the time that it is looked at is
+    /// not there, and what seems to be missing is looked for once more.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed, or is a link that leads nowhere or that a stranger made.
+    pub fn read(layout: &Layout, place: &Place, memory: &mut dyn Memory) -> io::Result<Self> {
+        links::trusted(layout, &place.path)?;
+        Ok(Listing::read(place)?.map_or_else(Self::default, |listing| listing.judge(memory)))
+    }
+}
+
+/// The files of one place, by their names, each kind in order.
+struct Listing<'a> {
+    place: &'a Place,
+    manifests: Vec<BackupId>,
+    records: Vec<BackupId>,
+    archives: Vec<ArchiveFile>,
+    found: Shelf,
+}
+
+struct ArchiveFile {
+    name: Box<str>,
+    id: BackupId,
+    size_bytes: u64,
+}
+
+impl<'a> Listing<'a> {
+    /// Lists the place; nothing when it is gone.
+    fn read(place: &'a Place) -> io::Result<Option<Self>> {
+        let entries = match fs::read_dir(&place.path) {
+            Ok(entries) => entries,
+            Err(error) => return links::absent(&place.path, error).map(|()| None),
+        };
+        let (manifests, records, archives) = (Vec::new(), Vec::new(), Vec::new());
+        let mut listing = Self { place, manifests, records, archives, found: Shelf::default() };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            match role(&place.component, name) {
+                FileRole::Archive { id } => match entry.metadata() {
+                    Ok(metadata) => {
+                        listing.archives.push(ArchiveFile {
+                            name: name.into(),
+                            id,
+                            size_bytes: metadata.len(),
+                        });
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => listing.found.unreadable.push(Unreadable::io(&entry.path(), &error)),
+                },
+                FileRole::Manifest { id } => listing.manifests.push(id),
+                FileRole::Verification { id } => listing.records.push(id),
+                FileRole::Temporary => listing.found.temporary.push(entry.path()),
+                FileRole::Hold { .. } | FileRole::Foreign => {}
+            }
+        }
+        listing.manifests.sort_unstable();
+        listing.records.sort_unstable();
+        listing.archives.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(Some(listing))
+    }
+
+    fn judge(mut self, memory: &mut dyn Memory) -> Shelf {
+        let mut described = vec![false; self.archives.len()];
+        self.found.backups.reserve_exact(self.manifests.len());
+        for id in std::mem::take(&mut self.manifests) {
+            match self.backup(id, memory) {
+                Ok(backup) => {
+                    for file in backup.archives.iter() {
+                        if let Ok(at) = self.find(&file.name) {
+                            described[at] = true;
+                        }
+                    }
+                    self.found.collection.get_or_insert_with(|| Arc::clone(&backup.collection));
+                    self.found.backups.push(backup);
+                }
+                Err(problem) => {
+                    // Its archives may well be good: they are not orphans that could be deleted.
+                    for (file, described) in self.archives.iter().zip(&mut described) {
+                        *described |= file.id == id;
+                    }
+                    self.found.unreadable.extend(problem);
+                }
+            }
+        }
+        let alone = self.archives.iter().zip(described).filter(|(_, described)| !described);
+        for (file, _) in alone {
+            let path = self.place.path.join(&*file.name);
+            // Its backup may have been completed, or its removal, since the listing.
+            let of_a_backup = self.found.backups.binary_search_by_key(&file.id, |backup| backup.backup_id);
+            if is_there(&path) && (of_a_backup.is_ok() || !is_there(&self.place.file(file.id, "manifest"))) {
+                self.found.orphans.push(Orphan { path, size_bytes: file.size_bytes });
+            }
+        }
+        self.found
+    }
+
+    /// One backup, and what is wrong with its manifest if that cannot be read. What fails without a problem is gone: it was pruned
+    /// in the meantime.
+    fn backup(&mut self, id: BackupId, memory: &mut dyn Memory) -> Result<Backup, Option<Unreadable>> {
+        let path = self.place.file(id, "manifest");
+        let known = memory.backup(id, &path);
+        let is_known = known.is_some();
+        let mut backup = known.map_or_else(|| self.read_manifest(id, &path), Ok)?;
+        let problems = self.found.unreadable.len();
+        let (mut missing, mut unknown, mut hold) = (None, None, None);
+        let record = self.place.file(id, "verification");
+        let listed = self.records.binary_search(&id).is_ok();
+        if !memory.has_record(&record, listed) || !is_known {
+            match about(id, &record, |record: &VerificationRecord| record.backup_id) {
+                Ok(record) => {
+                    if record.is_some() && !listed {
+                        memory.forget_record();
+                    }
+                    backup.take_record(record.as_ref());
+                }
+                Err(problem) => {
+                    memory.forget_record();
+                    backup.take_record(None);
+                    unknown = Some(format!("its verification record cannot be read ({})", problem.problem));
+                    self.found.unreadable.push(problem);
+                }
+            }
+        }
+        if memory.asks_for_holds() {
+            hold = match about(id, &self.place.file(id, "hold"), |hold: &Hold| hold.backup_id) {
+                Ok(hold) => hold.map(|hold| hold.reason.unwrap_or_default()),
+                Err(problem) => {
+                    self.found.unreadable.push(problem);
+                    Some("its hold file cannot be read".to_owned())
+                }
+            };
+        }
+        for file in backup.archives.iter() {
+            let (name, wanted) = (&file.name, file.size_bytes);
+            if self.find(name).is_ok_and(|at| self.archives[at].size_bytes == wanted) {
+                continue;
+            }
+            // A listing is no instant: what was renamed into the directory meanwhile may be missing in it.
+            match fs::symlink_metadata(path.with_file_name(&**name)).map(|metadata| metadata.len()) {
+                Ok(size) if size == wanted => {}
+                Ok(size) => missing = Some(format!("archive {name} has {size} bytes and must have {wanted}")),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    missing = Some(format!("archive {name} is missing"));
+                }
+                Err(error) => unknown = Some(format!("archive {name} cannot be looked at: {error}")),
+            }
+        }
+        // Of a backup that is being pruned, the manifest goes first.
+        if missing.is_some() && !is_there(&path) {
+            self.found.unreadable.truncate(problems);
+            return Err(None);
+        }
+        let before = backup.remarks();
+        if (&before.missing, &before.unknown, &before.hold) != (&missing, &unknown, &hold) {
+            backup.remark(|remarks| {
+                (remarks.missing, remarks.unknown, remarks.hold) = (missing, unknown, hold);
+            });
+        }
+        Ok(backup)
+    }
+
+    fn read_manifest(&self, id: BackupId, path: &Path) -> Result<Backup, Option<Unreadable>> {
+        let manifest: Manifest = json_file::read(path)
+            .map_err(|error| (!error.is_not_found()).then(|| Unreadable::file(path, &error)))?;
+        let here = component(&manifest.collection) == self.place.component
+            && manifest.collection.is_files() == self.place.of_files;
+        if manifest.backup_id != id || !here {
+            return Err(Some(Unreadable {
+                path: path.to_owned(),
+                problem: format!(
+                    "{}:1: not this place's manifest: it describes backup {} of collection \"{}\"",
+                    path.display(),
+                    manifest.backup_id,
+                    manifest.collection
+                ),
+            }));
+        }
+        let collection = self.found.collection.as_ref().map(Arc::clone);
+        let collection = collection.unwrap_or_else(|| Arc::new(manifest.collection.clone()));
+        Ok(Backup::of(&manifest, collection))
+    }
+
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.archives.binary_search_by(|file| (*file.name).cmp(name))
+    }
+}
+
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// What is in the file at `path`, if it is there and about backup `id`.
+fn about<T: json_file::JsonFile>(
+    id: BackupId,
+    path: &Path,
+    id_of: impl FnOnce(&T) -> BackupId,
+) -> Result<Option<T>, Unreadable> {
+    match json_file::read::<T>(path).map(|file| (id_of(&file), file)) {
+        Ok((of, file)) if of == id => Ok(Some(file)),
+        Ok((of, _)) => Err(Unreadable {
+            path: path.to_owned(),
+            problem: format!("{}:1: not this place's file: it is about backup {of}", path.display()),
+        }),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(Unreadable::file(path, &error)),
+    }
+}
+
+impl Unreadable {
+    fn io(path: &Path, error: &io::Error) -> Self {
+        Self { path: path.to_owned(), problem: format!("{}: cannot be read: {error}", path.display()) }
+    }
+
+    fn file(path: &Path, error: &ReadError) -> Self {
+        Self { path: path.to_owned(), problem: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "what others do to the files is neither atomic nor durable")]
+mod tests {
+    use super::super::Condition;
+    use super::*;
+    use crate::verification::{CheckOutcome, Level};
+
+    const MANIFEST: &str = include_str!("../../testdata/manifest-v1.json");
+    const STEM: &str = "mixtral_embeddings-2025-07-15-14-30-00";
+
+    /// A place, what is in it, and what happens to it.
+    struct Scene {
+        directory: tempfile::TempDir,
+        place: Place,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("collections/mixtral_embeddings");
+            fs::create_dir_all(&path).unwrap();
+            Self { directory, place: Place::at(path, false).unwrap() }
+        }
+
+        fn path(&self, suffix: &str) -> PathBuf {
+            self.place.path.join(format!("{STEM}.{suffix}"))
+        }
+
+        fn put_archive(&self) {
+            fs::write(self.path("snapshot.gz"), vec![0; 61_234]).unwrap();
+        }
+
+        fn put_manifest(&self) {
+            fs::write(self.path("manifest.json"), MANIFEST).unwrap();
+        }
+
+        fn remove(&self, suffix: &str) {
+            fs::remove_file(self.path(suffix)).unwrap();
+        }
+
+        /// What comes of a listing when `change` happens right after it.
+        fn overtaken(&self, memory: &mut dyn Memory, change: impl FnOnce(&Self)) -> Shelf {
+            let listing = Listing::read(&self.place).unwrap().unwrap();
+            change(self);
+            listing.judge(memory)
+        }
+
+        fn whole(&self) -> Shelf {
+            self.overtaken(&mut NoMemory, |_| ())
+        }
+    }
+
+    /// Knows one backup, and that its record has not changed.
+    struct Remembers(Backup);
+
+    impl Memory for Remembers {
+        fn backup(&mut self, _id: BackupId, _path: &Path) -> Option<Backup> {
+            Some(self.0.clone())
+        }
+
+        fn has_record(&mut self, _path: &Path, _listed: bool) -> bool {
+            true
+        }
+
+        fn forget_record(&mut self) {}
+
+        fn asks_for_holds(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_changes_after_the_listing_is_not_taken_for_damage() {
+        let scene = Scene::new();
+        scene.put_archive();
+        let completed = scene.overtaken(&mut NoMemory, Scene::put_manifest);
+        assert!(completed.orphans.is_empty(), "its manifest came later");
+
+        scene.remove("snapshot.gz");
+        let completed = scene.overtaken(&mut NoMemory, Scene::put_archive);
+        assert_eq!(completed.backups[0].condition(), Condition::Good, "its archive came later");
+
+        scene.remove("snapshot.gz");
+        let before = scene.whole().backups.remove(0);
+        assert_eq!(before.condition(), Condition::Incomplete);
+        for mut memory in [Box::new(NoMemory) as Box<dyn Memory>, Box::new(Remembers(before))] {
+            scene.put_manifest();
+            fs::write(scene.path("verification.json"), "{").unwrap();
+            let pruned = scene.overtaken(&mut *memory, |scene| scene.remove("manifest.json"));
+            assert!(pruned.backups.is_empty() && pruned.unreadable.is_empty(), "{pruned:?}");
+        }
+
+        scene.put_archive();
+        let pruned = scene.overtaken(&mut NoMemory, |scene| scene.remove("snapshot.gz"));
+        assert!(pruned.orphans.is_empty());
+        scene.put_archive();
+        assert_eq!(scene.whole().orphans.len(), 1, "a real one");
+        scene.put_manifest();
+        let pruned = scene.overtaken(&mut NoMemory, |scene| {
+            scene.remove("manifest.json");
+            scene.remove("snapshot.gz");
+        });
+        assert!(pruned.orphans.is_empty() && pruned.backups.is_empty() && pruned.unreadable.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_no_listing_shows_because_it_was_being_replaced_still_counts() {
+        let scene = Scene::new();
+        scene.put_archive();
+        scene.put_manifest();
+        let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
+        let mut record = VerificationRecord::new(id);
+        record.enter(Level::Archive, id.time(), CheckOutcome::Failed, 1.0, Vec::new());
+        let shelf = scene.overtaken(&mut NoMemory, |scene| {
+            fs::write(scene.path("verification.json"), json_file::to_bytes(&record).unwrap()).unwrap();
+        });
+        assert_eq!(shelf.backups[0].condition(), Condition::Failed);
+    }
+
+    #[test]
+    fn what_is_remembered_is_judged_by_the_files_as_they_are_now() {
+        let scene = Scene::new();
+        scene.put_archive();
+        scene.put_manifest();
+        let good = scene.whole().backups.remove(0);
+        scene.remove("snapshot.gz");
+        let incomplete = scene.overtaken(&mut Remembers(good.clone()), |_| ()).backups.remove(0);
+        assert_eq!(incomplete.condition(), Condition::Incomplete);
+        scene.put_archive();
+        assert_eq!(scene.overtaken(&mut Remembers(incomplete), |_| ()).backups, [good]);
+    }
+
+    #[test]
+    fn the_whole_of_a_backup_is_what_was_listed_or_an_error() {
+        let scene = Scene::new();
+        scene.put_archive();
+        scene.put_manifest();
+        let layout = Layout::new(scene.directory.path(), scene.directory.path());
+        let backup = scene.whole().backups.remove(0);
+        assert_eq!(backup.whole(&layout).unwrap().manifest.runner_version, "0.1.0");
+        for (changed, problem) in [
+            (MANIFEST.replace("61234", "61235"), "was changed"),
+            (MANIFEST.replace("2025-07-15T14:30:04.500Z", "2025-07-15T14:30:05Z"), "was changed"),
+            ("{".to_owned(), "not a valid backup manifest"),
+        ] {
+            fs::write(scene.path("manifest.json"), changed).unwrap();
+            let error = backup.whole(&layout).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        scene.remove("manifest.json");
+        assert!(backup.whole(&layout).unwrap_err().to_string().contains("was removed"));
+    }
+}
