@@ -32,6 +32,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
+use qdrant_backup_shared::config_file::keys::{
+    CA_FILE, CONNECT_TIMEOUT, COUNT_TIMEOUT, CREATE_TIMEOUT, LOG_FORMAT, LOG_LEVEL, REQUEST_TIMEOUT, RETRIES,
+    STALL_TIMEOUT, TLS_CERT_FILE, TLS_KEY_FILE,
+};
 use qdrant_backup_shared::config_file::{LogFormat, LogLevel};
 use qdrant_backup_shared::text::one_line;
 use tokio_util::sync::CancellationToken;
@@ -93,7 +97,7 @@ fn in_one_line(text: &str) -> String {
 /// Does what the command line says.
 pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Clock) -> Exit {
     let settings = Settings::load(&cli.opts(), environment);
-    let level = settings.as_ref().map_or(Level::INFO, |settings| match *settings.log_level {
+    let level = settings.as_ref().map_or(Level::INFO, |settings| match settings.get(&LOG_LEVEL) {
         LogLevel::Error => Level::ERROR,
         LogLevel::Warn => Level::WARN,
         LogLevel::Info => Level::INFO,
@@ -101,7 +105,8 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         LogLevel::Trace => Level::TRACE,
     });
     let level = if cli.global.quiet { level.min(Level::WARN) } else { level };
-    let format = settings.as_ref().map_or_else(|error| error.log_format, |settings| *settings.log_format);
+    let format =
+        settings.as_ref().map_or_else(|error| error.log_format, |settings| settings.get(&LOG_FORMAT));
     let console = Console::new(std::io::stderr().is_terminal() && !cli.global.quiet);
     tracing::subscriber::with_default(console.subscriber(level, format, clock), || {
         let settings = match settings {
@@ -110,7 +115,7 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
                 for problem in &error.problems {
                     tracing::error!("{problem}");
                 }
-                if let Some(command) = cli.command.writes() {
+                if let Some(command) = cli.command.manner().writes {
                     refused::note(&error.layout, command, &error.problems.join("; "), clock);
                 }
                 return Exit::Configuration;
@@ -125,8 +130,8 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         }
         run(cli, &settings, environment, clock, &console).unwrap_or_else(|refusal| {
             tracing::error!("{}", one_line(&refusal.message));
-            if let (Exit::Configuration, Some(command)) = (refusal.exit, cli.command.writes()) {
-                refused::note(&place::layout(&settings), command, &refusal.message, clock);
+            if let (Exit::Configuration, Some(command)) = (refusal.exit, cli.command.manner().writes) {
+                refused::note(&settings.layout(), command, &refusal.message, clock);
             }
             refusal.exit
         })
@@ -192,8 +197,7 @@ pub fn client(settings: &Settings, interrupt: CancellationToken) -> Result<Clien
 
 /// The certificate that Qdrant is shown.
 fn identity(settings: &Settings) -> Option<Identity> {
-    let (cert, key) = (&settings.qdrant.tls_cert_file, &settings.qdrant.tls_key_file);
-    let (cert_file, key_file) = cert.value.clone().zip(key.value.clone())?;
+    let (cert_file, key_file) = settings.get(&TLS_CERT_FILE).zip(settings.get(&TLS_KEY_FILE))?;
     Some(Identity { cert_file, key_file })
 }
 
@@ -217,20 +221,19 @@ fn client_of(
     identity: Option<Identity>,
     interrupt: CancellationToken,
 ) -> Result<Client, Refusal> {
-    let qdrant = &settings.qdrant;
     let options = ClientOptions {
         url: url.as_url().clone(),
         basic_auth: url.basic_auth().map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
         api_key: api_key.map(|key| key.expose().into()),
-        ca_file: qdrant.ca_file.value.clone(),
+        ca_file: settings.get(&CA_FILE),
         identity,
-        proxy: qdrant.proxy.as_ref().map(proxy_url).transpose()?,
-        connect_timeout: *qdrant.connect_timeout,
-        stall_timeout: *qdrant.stall_timeout,
-        request_timeout: *qdrant.request_timeout,
-        create_timeout: *qdrant.create_timeout,
-        count_timeout: *qdrant.count_timeout,
-        retries: *qdrant.retries,
+        proxy: settings.qdrant.proxy.as_ref().map(proxy_url).transpose()?,
+        connect_timeout: settings.get(&CONNECT_TIMEOUT),
+        stall_timeout: settings.get(&STALL_TIMEOUT),
+        request_timeout: settings.get(&REQUEST_TIMEOUT),
+        create_timeout: settings.get(&CREATE_TIMEOUT),
+        count_timeout: settings.get(&COUNT_TIMEOUT),
+        retries: settings.get(&RETRIES),
     };
     Client::new(&options, interrupt).map_err(|error: TransportError| Refusal::configuration(error))
 }
