@@ -1,4 +1,7 @@
-//! The command line.
+//! The command line. Options that are settings are declared with them, in `shared::config_file::keys`.
+
+mod given;
+mod manner;
 
 use std::path::PathBuf;
 
@@ -6,6 +9,8 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use qdrant_backup_shared::BackupId;
 
+use self::given::{Given, OfBackup, OfEvery, OfRun, OfWaiting};
+pub use self::manner::Doer;
 use crate::settings::Opts;
 
 /// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
@@ -32,27 +37,8 @@ pub struct GlobalArgs {
     /// File of KEY=VALUE lines, read below the environment and above the configuration file
     #[arg(long, global = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Qdrant's REST URL [env: QDRANT_URL] [default: http://localhost:6333]
-    #[arg(long, global = true, value_name = "URL")]
-    url: Option<String>,
-    /// File that holds Qdrant's API key [env: QDRANT_API_KEY_FILE, or QDRANT_API_KEY for the key itself]
-    #[arg(long, global = true, value_name = "FILE")]
-    api_key_file: Option<PathBuf>,
-    /// PEM file of further certificate authorities [env: QDRANT_CA_FILE]
-    #[arg(long, global = true, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
-    /// Backup directory [env: QDRANT_BACKUP_PATH] [default: /opt/qdrant/backups]
-    #[arg(long, global = true, value_name = "DIR")]
-    backup_path: Option<PathBuf>,
-    /// Directory of the status files [env: QDRANT_BACKUP_STATE_DIR] [default: the backup directory]
-    #[arg(long, global = true, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-    /// Least important lines to log: error, warn, info, debug, trace [default: info]
-    #[arg(long, global = true, value_name = "LEVEL")]
-    log_level: Option<String>,
-    /// How log lines are written: text or json [default: text]
-    #[arg(long, global = true, value_name = "FORMAT")]
-    log_format: Option<String>,
+    #[command(flatten)]
+    given: Given<OfEvery>,
     /// Log only warnings and errors, and show no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -99,55 +85,6 @@ pub enum Command {
     Config(ConfigCommand),
 }
 
-impl Command {
-    /// The name of a command that writes: one that is refused is noted for monitoring.
-    pub fn writes(&self) -> Option<&'static str> {
-        match self {
-            Self::Backup(_) => Some("backup"),
-            Self::Run(_) => Some("run"),
-            Self::Verify(_) => Some("verify"),
-            Self::Drill(_) => Some("drill"),
-            Self::Import(_) => Some("import"),
-            Self::Prune(prune) => (!prune.dry_run).then_some("prune"),
-            Self::Restore(restore) => (!restore.dry_run && restore.into.is_none()).then_some("restore"),
-            Self::AcceptSource => Some("accept-source"),
-            Self::Setup(_)
-            | Self::Init
-            | Self::Hold(_)
-            | Self::Unhold(_)
-            | Self::Export(_)
-            | Self::List(_)
-            | Self::Status(_)
-            | Self::Schedule(_)
-            | Self::Config(_) => None,
-        }
-    }
-
-    /// Whether it asks a server, so that it needs the key. What only looks at stored backups is for everybody who may read
-    /// them.
-    fn needs_key(&self) -> bool {
-        match self {
-            Self::Prune(prune) => prune.server_leftovers || !prune.retire.is_empty(),
-            Self::Restore(restore) => restore.into.is_none(),
-            Self::Init
-            | Self::Hold(_)
-            | Self::Unhold(_)
-            | Self::Import(_)
-            | Self::Verify(_)
-            | Self::Export(_)
-            | Self::List(_)
-            | Self::Status(_) => false,
-            Self::Setup(_)
-            | Self::Backup(_)
-            | Self::Drill(_)
-            | Self::Run(_)
-            | Self::AcceptSource
-            | Self::Schedule(_)
-            | Self::Config(_) => true,
-        }
-    }
-}
-
 /// Options of `setup`. Where to write is `--config`.
 #[derive(Args)]
 pub struct SetupArgs {
@@ -180,21 +117,8 @@ pub struct BackupArgs {
     /// Back up only this collection; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME")]
     pub collections: Vec<String>,
-    /// How to store archives: gzip, zstd or none [env: BACKUP_COMPRESSION] [default: gzip]
-    #[arg(long, value_name = "HOW")]
-    compression: Option<String>,
-    /// Leave the snapshots on the server as well
-    #[arg(long)]
-    keep_server_snapshots: bool,
-    /// Back up so many collections at a time, 1 to 16 [default: 1]
-    #[arg(long, short, value_name = "N")]
-    jobs: Option<String>,
-    /// Download no more than so many bytes a second, such as 50MiB
-    #[arg(long, value_name = "SIZE")]
-    limit_rate: Option<String>,
-    /// How long to wait for another run to end [default: 0s]
-    #[arg(long, value_name = "DURATION")]
-    lock_wait: Option<String>,
+    #[command(flatten)]
+    given: Given<OfBackup>,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
@@ -227,9 +151,8 @@ pub struct PruneArgs {
     /// Expect no more backups of collections that are gone from the server, by names or globs; delete all their backups with --yes
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub retire: Vec<String>,
-    /// How long to wait for another run to end [default: 0s]
-    #[arg(long, value_name = "DURATION")]
-    lock_wait: Option<String>,
+    #[command(flatten)]
+    given: Given<OfWaiting>,
     /// Print JSON
     #[arg(long, conflicts_with_all = ["orphans", "bad", "server_leftovers", "retire"])]
     pub json: bool,
@@ -272,9 +195,8 @@ pub struct ImportArgs {
     /// When they were made (as in 2025-07-15T14:30:00Z), where the files' names do not say so [default: when the file was written]
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
-    /// How long to wait for another run to end [default: 0s]
-    #[arg(long, value_name = "DURATION")]
-    lock_wait: Option<String>,
+    #[command(flatten)]
+    given: Given<OfWaiting>,
 }
 
 /// Options of `verify`.
@@ -289,9 +211,8 @@ pub struct VerifyArgs {
     /// How deep: `checksum` reads the stored bytes, `archive` also decompresses and looks inside
     #[arg(long, value_name = "LEVEL", default_value = "archive", value_parser = ["checksum", "archive"])]
     pub level: String,
-    /// How long to wait for another run to end [default: 0s]
-    #[arg(long, value_name = "DURATION")]
-    lock_wait: Option<String>,
+    #[command(flatten)]
+    given: Given<OfWaiting>,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
@@ -478,15 +399,8 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
 /// Options of `run`.
 #[derive(Args)]
 pub struct RunArgs {
-    /// Back up so many collections at a time, 1 to 16 [default: 1]
-    #[arg(long, short, value_name = "N")]
-    jobs: Option<String>,
-    /// Download no more than so many bytes a second, such as 50MiB
-    #[arg(long, value_name = "SIZE")]
-    limit_rate: Option<String>,
-    /// How long to wait for another run to end [default: 0s]
-    #[arg(long, value_name = "DURATION")]
-    lock_wait: Option<String>,
+    #[command(flatten)]
+    given: Given<OfRun>,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
@@ -584,39 +498,24 @@ impl Cli {
 
     /// The settings that the command line overrides.
     pub fn opts(&self) -> Opts {
-        let global = &self.global;
         let mut opts = Opts {
             config: self.config_to_read(),
-            env_file: global.env_file.clone(),
-            url: global.url.clone(),
-            api_key_file: global.api_key_file.clone(),
-            ca_file: global.ca_file.clone(),
-            backup_path: global.backup_path.clone(),
-            state_dir: global.state_dir.clone(),
-            log_level: global.log_level.clone(),
-            log_format: global.log_format.clone(),
-            no_keys: !self.command.needs_key(),
+            env_file: self.global.env_file.clone(),
+            given: self.global.given.words(),
+            no_keys: !self.command.manner().needs_key,
             ..Opts::default()
         };
         if let Command::Run(run) = &self.command {
-            opts.jobs = run.jobs.clone();
-            opts.limit_rate = run.limit_rate.clone();
-            opts.lock_wait = run.lock_wait.clone();
+            opts.given.extend(run.given.words());
         }
         if let Command::Backup(backup) = &self.command {
-            opts.compression = backup.compression.clone();
-            opts.keep_server_snapshots = backup.keep_server_snapshots;
-            opts.jobs = backup.jobs.clone();
-            opts.limit_rate = backup.limit_rate.clone();
-            opts.lock_wait = backup.lock_wait.clone();
+            opts.given.extend(backup.given.words());
         }
-        if let Command::Prune(PruneArgs { lock_wait, .. }) | Command::Import(ImportArgs { lock_wait, .. }) =
-            &self.command
+        if let Command::Prune(PruneArgs { given, .. })
+        | Command::Import(ImportArgs { given, .. })
+        | Command::Verify(VerifyArgs { given, .. }) = &self.command
         {
-            opts.lock_wait = lock_wait.clone();
-        }
-        if let Command::Verify(verify) = &self.command {
-            opts.lock_wait = verify.lock_wait.clone();
+            opts.given.extend(given.words());
         }
         if let Command::Restore(RestoreArgs { to, .. }) | Command::Drill(DrillArgs { to, .. }) = &self.command
         {

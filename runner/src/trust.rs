@@ -3,6 +3,10 @@
 //! Each must belong to somebody trusted and be writable by nobody else, and so must the directory that has its name; behind a
 //! link, both at either end. Directories further up are taken as they are.
 
+use qdrant_backup_shared::config_file::keys::{
+    API_KEY_FILE, CA_FILE, DRILL_API_KEY_FILE, ON_FAILURE, ON_PARTIAL, ON_SKIPPED, ON_SUCCESS, TLS_CERT_FILE,
+    TLS_KEY_FILE,
+};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -26,18 +30,17 @@ pub fn problems(settings: &Settings, trusted: &[u32]) -> Vec<String> {
 }
 
 fn files(settings: &Settings) -> Vec<(&'static str, PathBuf)> {
-    let (qdrant, hooks) = (&settings.qdrant, &settings.hooks);
     let named = [
         ("configuration file", settings.config_file.clone()),
         ("env file", settings.env_file.clone()),
-        ("API key file", qdrant.api_key_file.value.clone()),
-        ("API key file of drills", settings.drill.api_key_file.value.clone()),
-        ("file of certificate authorities", qdrant.ca_file.value.clone()),
-        ("client certificate", qdrant.tls_cert_file.value.clone()),
-        ("client key file", qdrant.tls_key_file.value.clone()),
+        ("API key file", settings.get(&API_KEY_FILE)),
+        ("API key file of drills", settings.get(&DRILL_API_KEY_FILE)),
+        ("file of certificate authorities", settings.get(&CA_FILE)),
+        ("client certificate", settings.get(&TLS_CERT_FILE)),
+        ("client key file", settings.get(&TLS_KEY_FILE)),
     ];
-    let hooks = [&hooks.on_success, &hooks.on_failure, &hooks.on_partial, &hooks.on_skipped];
-    let programs = hooks.into_iter().filter_map(|hook| Some(("hook", program(hook.value.as_deref()?)?)));
+    let hooks = [&ON_SUCCESS, &ON_FAILURE, &ON_PARTIAL, &ON_SKIPPED].map(|hook| settings.get(hook));
+    let programs = hooks.into_iter().filter_map(|hook| Some(("hook", program(&hook?)?)));
     named.into_iter().filter_map(|(what, path)| Some((what, path?))).chain(programs).collect()
 }
 

@@ -13,6 +13,7 @@ mod package;
 mod prose;
 mod schema;
 mod serving;
+mod settings;
 mod sh;
 mod structure;
 mod test;
@@ -39,6 +40,8 @@ enum Command {
     Demo(demo::Opts),
     /// Write the JSON Schemas of the file formats to docs/schema/
     Schema(schema::Opts),
+    /// Write the table of keys and the example of docs/configuration.md from the declarations of the settings
+    Settings(settings::Opts),
     /// Write docs/metrics.md from the exporter's table of metrics
     Metrics(metrics::Opts),
     /// Check everything under alerts/, and that the rules' tests notice each change of a rule
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Test(opts) => test::run(&opts),
         Command::Demo(opts) => demo::run(&opts),
         Command::Schema(opts) => schema::run(&opts),
+        Command::Settings(opts) => settings::run(&opts),
         Command::Metrics(opts) => metrics::run(&opts),
         Command::Alerts(opts) => alerts::run(&opts),
         Command::Acceptance(opts) => acceptance::run(&opts),

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use qdrant_backup_shared::config_file::{ConfigFile, DEFAULT_BACKUP_PATH, DEFAULT_FILES, Problem};
+use qdrant_backup_shared::config_file::keys::{BACKUP_PATH, STATE_DIR};
+use qdrant_backup_shared::config_file::{About, ConfigFile, DEFAULT_FILES, Problem};
 use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::text::one_line;
 
@@ -60,23 +61,25 @@ impl Directories {
         environment: &BTreeMap<OsString, OsString>,
         defaults: &[PathBuf],
     ) -> Result<Self, SettingsError> {
-        let (config, warnings) = read_config(cli.config.as_deref(), defaults)?;
-        let variable = |name: &'static str| {
+        let (path, state_dir) = (BACKUP_PATH.about(), STATE_DIR.about());
+        let variable = |about: &About| {
+            let name = about.variable?;
             let value = environment.get(&OsString::from(name)).filter(|value| !value.is_empty())?;
             Some((name.to_owned(), PathBuf::from(value)))
         };
         let flag = |name: &str, value: &Option<PathBuf>| Some((name.to_owned(), value.clone()?));
-        let backup = flag("--backup-dir", &cli.backup_dir)
-            .or_else(|| variable("QDRANT_BACKUP_PATH"))
-            .or_else(|| config.backup.path.map(|path| ("backup.path".to_owned(), path.value)))
-            .unwrap_or_else(|| ("default".to_owned(), PathBuf::from(DEFAULT_BACKUP_PATH)));
-        let backup = absolute(backup)?;
-        let state = flag("--state-dir", &cli.state_dir)
-            .or_else(|| variable("QDRANT_BACKUP_STATE_DIR"))
-            .or_else(|| config.backup.state_dir.map(|path| ("backup.state_dir".to_owned(), path.value)));
+        let backup = flag("--backup-dir", &cli.backup_dir).or_else(|| variable(path));
+        let state = flag("--state-dir", &cli.state_dir).or_else(|| variable(state_dir));
+        let asked = [(path, &backup), (state_dir, &state)];
+        let asked = asked.into_iter().filter(|(_, given)| given.is_none()).map(|(about, _)| about.key);
+        let (config, warnings) = read_config(cli.config.as_deref(), defaults, &asked.collect::<Vec<_>>())?;
+        let backup = match backup {
+            Some(backup) => absolute(backup)?,
+            None => config.get(&BACKUP_PATH).map_or_else(|| BACKUP_PATH.default_value(), |path| path.value),
+        };
         let state = match state {
             Some(state) => absolute(state)?,
-            None => backup.clone(),
+            None => config.get(&STATE_DIR).and_then(|path| path.value).unwrap_or_else(|| backup.clone()),
         };
         Ok(Self { backup, state, warnings })
     }
@@ -94,10 +97,11 @@ fn absolute((place, path): (String, PathBuf)) -> Result<PathBuf, SettingsError> 
 }
 
 /// Reads `backup.yaml`: the one asked for, which must exist, or the first default that does. Only what it says of the
-/// directories counts; the exporter goes on watching when another key is wrong, and says so.
+/// directories that nobody else names (`keys`) counts; the exporter goes on watching when another key is wrong, and says so.
 fn read_config(
     asked: Option<&Path>,
     defaults: &[PathBuf],
+    keys: &[&str],
 ) -> Result<(ConfigFile, Vec<String>), SettingsError> {
     let paths = match asked {
         Some(path) => vec![path],
@@ -105,7 +109,7 @@ fn read_config(
     };
     for path in paths {
         match regular_file::read_text(path, Links::Follow, MAX_BYTES) {
-            Ok(text) => return understand(path, &text),
+            Ok(text) => return understand(path, &text, keys),
             Err(error) if asked.is_none() && is_absent(&error) => {}
             Err(source) => {
                 let asked = if asked.is_some() { "--config" } else { "configuration" };
@@ -116,13 +120,13 @@ fn read_config(
     Ok((ConfigFile::default(), Vec::new()))
 }
 
-fn understand(path: &Path, text: &str) -> Result<(ConfigFile, Vec<String>), SettingsError> {
+fn understand(path: &Path, text: &str, keys: &[&str]) -> Result<(ConfigFile, Vec<String>), SettingsError> {
     let invalid = match ConfigFile::parse(path, text) {
         Ok(config) => return Ok((config, Vec::new())),
         Err(invalid) => invalid,
     };
     let concerns = |problem: &Problem| {
-        problem.key.as_deref().is_none_or(|key| matches!(key, "backup" | "backup.path" | "backup.state_dir"))
+        problem.key.as_deref().is_none_or(|key| key == BACKUP_PATH.about().section() || keys.contains(&key))
     };
     let (ours, others): (Vec<_>, Vec<_>) = invalid.problems.into_iter().partition(concerns);
     if ours.is_empty() {
@@ -139,6 +143,7 @@ fn is_absent(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use qdrant_backup_shared::config_file::DEFAULT_BACKUP_PATH;
 
     use super::*;
 
@@ -178,6 +183,9 @@ mod tests {
         for yaml in ["backup: {path: }\n", "backup: [\n", "backup: {path: relative}\n"] {
             assert!(find(&[], &[], yaml).is_err(), "{yaml}");
         }
+        // What a flag says as well is of no concern.
+        let found = find(&["--backup-dir=/cli"], &[], "backup: {path: relative}\n").unwrap();
+        assert!(found.backup == Path::new("/cli") && found.warnings[0].contains("backup.path: expected an"));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Condition};
 use qdrant_backup_shared::status::{CollectionStatus, Status};
 use qdrant_backup_shared::text::is_unseen;
-use qdrant_backup_shared::verification::Level;
 use serde::Serialize;
 
 use super::parts::{

@@ -9,50 +9,10 @@ use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::text::one_line;
 
 use super::{Refusal, place};
-use crate::cli::{Command, ConfigCommand, ScheduleCommand};
+use crate::cli::{Command, Doer};
 use crate::settings::Settings;
 use crate::trust;
 use crate::user::{ROOT, User};
-
-/// Who does a command's work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doer {
-    /// The owner of the backup directory.
-    Owner,
-    /// Whoever calls, since it writes where they say, or makes what is then given away.
-    Caller,
-    /// Whoever calls, since it writes nothing.
-    Reader,
-}
-
-fn doer(command: &Command) -> Doer {
-    match command {
-        Command::Restore(args) if args.files => Doer::Caller,
-        Command::Init
-        | Command::Backup(_)
-        | Command::Run(_)
-        | Command::Prune(_)
-        | Command::Hold(_)
-        | Command::Unhold(_)
-        | Command::Import(_)
-        | Command::Verify(_)
-        | Command::Restore(_)
-        | Command::Drill(_)
-        | Command::AcceptSource
-        // It tries what the owner's runs will need.
-        | Command::Config(ConfigCommand::Check(_)) => Doer::Owner,
-        Command::Export(_) => Doer::Caller,
-        Command::Schedule(
-            ScheduleCommand::Cron { entry, .. } | ScheduleCommand::Systemd { entry },
-        ) if entry.write => Doer::Caller,
-        // What it reads are suggestions, and the trial that it makes is looked at here.
-        Command::Setup(_)
-        | Command::List(_)
-        | Command::Status(_)
-        | Command::Schedule(_)
-        | Command::Config(ConfigCommand::Show { .. }) => Doer::Reader,
-    }
-}
 
 /// As root: refuses to go by files that others may change, and where the backup directory is somebody else's, begins the
 /// command again as them.
@@ -60,7 +20,7 @@ fn doer(command: &Command) -> Doer {
 /// # Errors
 /// When the files are not to be trusted, or root may not become the owner.
 pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refusal> {
-    let doer = doer(command);
+    let doer = command.manner().doer;
     if uzers::get_effective_uid() != ROOT || doer == Doer::Reader {
         return Ok(());
     }

@@ -1,10 +1,14 @@
 //! `qdrant-backup backup`.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::config_file;
+use qdrant_backup_shared::config_file::keys::{
+    COMPRESSION, INCLUDE_FILES, JOBS, KEEP_DAYS, KEEP_SERVER_SNAPSHOTS, LIMIT_RATE, RETRIES, WAIT_FOR_SERVER,
+};
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::run_report::OperationReport;
 use qdrant_backup_shared::text::one_line;
@@ -80,26 +84,23 @@ pub(super) fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refus
 
 /// What the settings say about backups of `only` (of all, when empty).
 pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> BackupOptions {
-    let selection = settings.backup.selection.clone();
+    let selection = settings.selection.clone();
     BackupOptions {
         selects: Box::new(move |name| selection.selects(name)),
-        include_files: settings.backup.include_files.value.clone(),
-        compression: match *settings.backup.compression {
+        include_files: settings.get(&INCLUDE_FILES).into_iter().map(|pattern| pattern.value).collect(),
+        compression: match settings.get(&COMPRESSION) {
             config_file::Compression::Gzip => Compression::Gzip,
             config_file::Compression::Zstd => Compression::Zstd,
             config_file::Compression::None => Compression::None,
         },
-        keep_server_snapshots: *settings.backup.keep_server_snapshots,
-        jobs: *settings.backup.jobs,
-        throttle: Throttle::new(*settings.backup.limit_rate),
-        retries: *settings.qdrant.retries,
+        keep_server_snapshots: settings.get(&KEEP_SERVER_SNAPSHOTS),
+        jobs: settings.get(&JOBS).unwrap_or(NonZeroU8::MIN),
+        throttle: Throttle::new(settings.get(&LIMIT_RATE)),
+        retries: settings.get(&RETRIES),
         // Whoever names a collection sits in front of it.
-        wait_for_server: if only.is_empty() { *settings.qdrant.wait_for_server } else { Duration::ZERO },
+        wait_for_server: if only.is_empty() { settings.get(&WAIT_FOR_SERVER) } else { Duration::ZERO },
         schedule_interval: settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now())),
-        retention: settings
-            .retention
-            .keep_days
-            .map(|days| Duration::from_secs(u64::from(days.get()) * 86_400)),
+        retention: settings.get(&KEEP_DAYS).map(|days| Duration::from_secs(u64::from(days.get()) * 86_400)),
         only,
     }
 }

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::atomic::AtomicFile;
+use qdrant_backup_shared::config_file::keys::{BACKUP_PATH, TLS_CERT_FILE};
 use qdrant_backup_shared::text::one_line;
 use tokio_util::sync::CancellationToken;
 
@@ -151,7 +152,7 @@ fn file_system(root: &Path) -> Vec<Check> {
 
 /// Whether the file system of the backup directory tells the names of these collections apart.
 pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Check> {
-    let root = &settings.backup.path.value;
+    let root = &settings.get(&BACKUP_PATH);
     let folds_case = examine(root).is_ok_and(|manners| manners.folds_case);
     let mut seen: BTreeMap<String, &CollectionName> = BTreeMap::new();
     let alike: Vec<String> = collections
@@ -174,7 +175,7 @@ pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Chec
 /// Whether backups would be lost together with what they are of.
 pub fn own_disk(settings: &Settings) -> Check {
     let what = "own disk";
-    let root = &settings.backup.path.value;
+    let root = &settings.get(&BACKUP_PATH);
     match look(settings.qdrant.url.as_url(), root) {
         OwnDisk::OtherMachine => Check::of(what, Ok::<_, String>("Qdrant is on another machine".to_owned())),
         OwnDisk::Apart(data) => Check::of(
@@ -231,7 +232,7 @@ pub fn started_by(settings: &Settings) -> Check {
         what,
         format!(
             "nothing that is known here starts backups to {}: `qdrant-backup schedule systemd --write`, or `schedule cron --write`; somebody's own crontab is not seen",
-            settings.backup.path.display()
+            settings.get(&BACKUP_PATH).display()
         ),
     )
 }
@@ -240,8 +241,8 @@ pub fn started_by(settings: &Settings) -> Check {
 /// are used.
 pub fn client_certificate(settings: &Settings, clock: Clock) -> Option<Check> {
     let what = "client certificate";
-    let path = settings.qdrant.tls_cert_file.as_deref()?;
-    let certificate = Certificate::read(certificates(path).ok()?.first()?)?;
+    let path = settings.get(&TLS_CERT_FILE)?;
+    let certificate = Certificate::read(certificates(&path).ok()?.first()?)?;
     let until = certificate.not_after.format("%Y-%m-%d");
     let left = certificate.not_after - clock.now();
     let text = format!("{}, valid until {until}", certificate.subject);
@@ -284,7 +285,7 @@ pub async fn server(settings: &Settings) -> Server {
         }
         Ok(Listing { names: collections, .. }) => {
             let count = collections.len();
-            let selects = |name: &CollectionName| settings.backup.selection.selects(name.as_str());
+            let selects = |name: &CollectionName| settings.selection.selects(name.as_str());
             let selected: Vec<CollectionName> = collections.into_iter().filter(selects).collect();
             let text = format!("may list collections; {} of {count} are selected", selected.len());
             let access = match (count, selected.len()) {
@@ -313,7 +314,7 @@ pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Op
             "same server",
             format!(
                 "the backups in {} came from another server, or its storage is new: nothing is pruned until `qdrant-backup accept-source` says that this is right",
-                settings.backup.path.display()
+                settings.get(&BACKUP_PATH).display()
             ),
         )
     })

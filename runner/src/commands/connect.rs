@@ -1,5 +1,9 @@
 //! The clients that the settings describe.
 
+use qdrant_backup_shared::config_file::keys::{
+    CA_FILE, CONNECT_TIMEOUT, COUNT_TIMEOUT, CREATE_TIMEOUT, REQUEST_TIMEOUT, RETRIES, STALL_TIMEOUT,
+    TLS_CERT_FILE, TLS_KEY_FILE,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::refusal::Refusal;
@@ -14,8 +18,7 @@ pub fn client(settings: &Settings, interrupt: CancellationToken) -> Result<Clien
 
 /// The certificate that Qdrant is shown.
 pub(super) fn identity(settings: &Settings) -> Option<Identity> {
-    let (cert, key) = (&settings.qdrant.tls_cert_file, &settings.qdrant.tls_key_file);
-    let (cert_file, key_file) = cert.value.clone().zip(key.value.clone())?;
+    let (cert_file, key_file) = settings.get(&TLS_CERT_FILE).zip(settings.get(&TLS_KEY_FILE))?;
     Some(Identity { cert_file, key_file })
 }
 
@@ -39,20 +42,19 @@ fn client_of(
     identity: Option<Identity>,
     interrupt: CancellationToken,
 ) -> Result<Client, Refusal> {
-    let qdrant = &settings.qdrant;
     let options = ClientOptions {
         url: url.as_url().clone(),
         basic_auth: url.basic_auth().map(|auth| (auth.user().to_owned(), auth.expose_password().into())),
         api_key: api_key.map(|key| key.expose().into()),
-        ca_file: qdrant.ca_file.value.clone(),
+        ca_file: settings.get(&CA_FILE),
         identity,
-        proxy: qdrant.proxy.as_ref().map(proxy_url).transpose()?,
-        connect_timeout: *qdrant.connect_timeout,
-        stall_timeout: *qdrant.stall_timeout,
-        request_timeout: *qdrant.request_timeout,
-        create_timeout: *qdrant.create_timeout,
-        count_timeout: *qdrant.count_timeout,
-        retries: *qdrant.retries,
+        proxy: settings.qdrant.proxy.as_ref().map(proxy_url).transpose()?,
+        connect_timeout: settings.get(&CONNECT_TIMEOUT),
+        stall_timeout: settings.get(&STALL_TIMEOUT),
+        request_timeout: settings.get(&REQUEST_TIMEOUT),
+        create_timeout: settings.get(&CREATE_TIMEOUT),
+        count_timeout: settings.get(&COUNT_TIMEOUT),
+        retries: settings.get(&RETRIES),
     };
     Client::new(&options, interrupt).map_err(|error: TransportError| Refusal::configuration(error))
 }

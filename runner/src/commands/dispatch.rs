@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
+use qdrant_backup_shared::config_file::keys::{LOG_FORMAT, LOG_LEVEL};
 use qdrant_backup_shared::config_file::{LogFormat, LogLevel};
 use qdrant_backup_shared::text::one_line;
 use tracing::Level;
 
 use super::refusal::Refusal;
 use super::{
-    accept_source, as_owner, backup, config, drill, export, hold, import, init, list, place, prune, refused,
+    accept_source, as_owner, backup, config, drill, export, hold, import, init, list, prune, refused,
     restore, run, schedule, setup, status, verify,
 };
 use crate::cli::{Cli, Command, ConfigCommand};
@@ -44,7 +45,7 @@ fn in_one_line(text: &str) -> String {
 /// Does what the command line says.
 pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Clock) -> Exit {
     let settings = Settings::load(&cli.opts(), environment);
-    let level = settings.as_ref().map_or(Level::INFO, |settings| match *settings.log_level {
+    let level = settings.as_ref().map_or(Level::INFO, |settings| match settings.get(&LOG_LEVEL) {
         LogLevel::Error => Level::ERROR,
         LogLevel::Warn => Level::WARN,
         LogLevel::Info => Level::INFO,
@@ -52,7 +53,8 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         LogLevel::Trace => Level::TRACE,
     });
     let level = if cli.global.quiet { level.min(Level::WARN) } else { level };
-    let format = settings.as_ref().map_or_else(|error| error.log_format, |settings| *settings.log_format);
+    let format =
+        settings.as_ref().map_or_else(|error| error.log_format, |settings| settings.get(&LOG_FORMAT));
     let console = Console::new(std::io::stderr().is_terminal() && !cli.global.quiet);
     tracing::subscriber::with_default(console.subscriber(level, format, clock), || {
         let settings = match settings {
@@ -61,7 +63,7 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
                 for problem in &error.problems {
                     tracing::error!("{problem}");
                 }
-                if let Some(command) = cli.command.writes() {
+                if let Some(command) = cli.command.manner().writes {
                     refused::note(&error.layout, command, &error.problems.join("; "), clock);
                 }
                 return Exit::Configuration;
@@ -76,8 +78,8 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         }
         execute(cli, &settings, environment, clock, &console).unwrap_or_else(|refusal| {
             tracing::error!("{}", one_line(&refusal.message));
-            if let (Exit::Configuration, Some(command)) = (refusal.exit, cli.command.writes()) {
-                refused::note(&place::layout(&settings), command, &refusal.message, clock);
+            if let (Exit::Configuration, Some(command)) = (refusal.exit, cli.command.manner().writes) {
+                refused::note(&settings.layout(), command, &refusal.message, clock);
             }
             refusal.exit
         })

@@ -1,5 +1,6 @@
 //! `qdrant-backup drill`.
 
+use qdrant_backup_shared::config_file::keys::{DRILL_MAX_SIZE, SETTLE_TIMEOUT};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
@@ -45,13 +46,13 @@ pub async fn drill(
         destination: Destination {
             client,
             console: console.clone(),
-            settle_timeout: *settings.restore.settle_timeout,
+            settle_timeout: settings.get(&SETTLE_TIMEOUT),
         },
         give_way,
         options: DrillOptions {
             only,
             choice,
-            max_size_bytes: on_source.then_some(*settings.drill.max_size_bytes),
+            max_size_bytes: on_source.then_some(settings.get(&DRILL_MAX_SIZE)),
         },
     };
     drill::drill(session, &context).await;
@@ -82,7 +83,7 @@ fn server(
     let configured =
         configured.map(|url| OtherServer { url: url.clone(), api_key: settings.drill.api_key.clone() });
     let is_source = |other: &OtherServer| other.url.as_url() == settings.qdrant.url.as_url();
-    let other = settings.restore.to.clone().or(configured);
+    let other = settings.restore_to.clone().or(configured);
     let other = other.filter(|other| !(args.on_source && is_source(other)));
     let source = settings.qdrant.url.value.to_string();
     match other {

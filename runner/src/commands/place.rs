@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use qdrant_backup_shared::config_file::keys::LOCK_WAIT;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::lock_holder::LockHolder;
 use qdrant_backup_shared::text::one_line;
@@ -28,7 +29,7 @@ const DRILL_ENDS: Duration = Duration::from_secs(2 * 60);
 
 /// The layout that the settings describe.
 pub fn layout(settings: &Settings) -> Layout {
-    Layout::new(settings.backup.path.value.clone(), settings.backup.state_dir.value.clone())
+    settings.layout()
 }
 
 /// This machine's name, for the status and the lock.
@@ -123,7 +124,7 @@ pub async fn lock(
         hostname: hostname(),
         since: clock.now(),
     };
-    match take(layout, &holder, *settings.backup.lock_wait).await {
+    match take(layout, &holder, settings.get(&LOCK_WAIT)).await {
         Ok(lock) => Ok(lock),
         Err(error @ LockError::Held { .. }) => {
             let message = format!("{error}; nothing was done");

@@ -2,6 +2,7 @@
 
 use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
@@ -36,8 +37,8 @@ pub async fn prune(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
 
 async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
     let mut context = PruneContext {
-        policies: Policies::from_settings(&settings.retention).map_err(Refusal::configuration)?,
-        gone_after_days: *settings.retention.gone_after_days,
+        policies: Policies::from_settings(settings).map_err(Refusal::configuration)?,
+        gone_after_days: settings.get(&GONE_AFTER_DAYS),
         only: names(&args.collections)?,
         yes: args.yes,
         interrupt: CancellationToken::new(),

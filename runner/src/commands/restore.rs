@@ -1,6 +1,7 @@
 //! `qdrant-backup restore`.
 
 use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::config_file::keys::SETTLE_TIMEOUT;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
@@ -38,7 +39,7 @@ pub async fn restore(
     let layout = place::layout(settings);
     let only = backup::names(&args.collections)?;
     let options = plan_options(settings, args, &only)?;
-    let target = match &settings.restore.to {
+    let target = match &settings.restore_to {
         Some(other) => client_for_other(settings, other, signals.token())?,
         None => client(settings, signals.token())?,
     };
@@ -53,7 +54,7 @@ pub async fn restore(
         destination: Destination {
             client: target,
             console: console.clone(),
-            settle_timeout: *settings.restore.settle_timeout,
+            settle_timeout: settings.get(&SETTLE_TIMEOUT),
         },
         only,
         include_retired: args.include_retired,
@@ -96,7 +97,7 @@ fn plan_options(
     if matches!(choice, Choice::Id(_)) && only.len() != 1 {
         return Err(usage("a backup id is one collection's, so it needs exactly one --collection"));
     }
-    let to = settings.restore.to.as_ref();
+    let to = settings.restore_to.as_ref();
     Ok(PlanOptions {
         choice,
         target,

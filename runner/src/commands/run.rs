@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use qdrant_backup_shared::config_file::keys::{
+    GONE_AFTER_DAYS, REREAD_WITHIN_DAYS, RUN_PRUNE, RUN_VERIFY, SETTLE_TIMEOUT,
+};
 use qdrant_backup_shared::operation::{Operation, Stage};
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
@@ -72,12 +75,12 @@ async fn work(
         could_not_back_up = operation.failure.is_some();
     }
     let token = signals.token();
-    if *settings.run.verify && !token.is_cancelled() {
+    if settings.get(&RUN_VERIFY) && !token.is_cancelled() {
         verify_share(session, settings, interval.unwrap_or(DAY), console, token.clone());
     }
-    if could_not_back_up && *settings.run.prune && !token.is_cancelled() {
+    if could_not_back_up && settings.get(&RUN_PRUNE) && !token.is_cancelled() {
         session.warn("nothing is pruned, because no collection could be backed up");
-    } else if *settings.run.prune && !token.is_cancelled() {
+    } else if settings.get(&RUN_PRUNE) && !token.is_cancelled() {
         apply_retention(session, settings, token.clone());
     }
     let mut gave_way = false;
@@ -102,7 +105,7 @@ fn verify_share(
     console: &Console,
     interrupt: CancellationToken,
 ) {
-    let within = DAY * settings.verify.reread_within_days.get();
+    let within = DAY * settings.get(&REREAD_WITHIN_DAYS);
     let options =
         VerifyOptions { only: Vec::new(), which: Which::Due { within, interval }, depth: Depth::Archive };
     crate::verify::verify(session, &VerifyContext { console: console.clone(), interrupt, options });
@@ -113,9 +116,9 @@ fn verify_share(
 }
 
 fn apply_retention(session: &mut Session, settings: &Settings, interrupt: CancellationToken) {
-    match Policies::from_settings(&settings.retention) {
+    match Policies::from_settings(settings) {
         Ok(policies) => {
-            let gone_after_days = *settings.retention.gone_after_days;
+            let gone_after_days = settings.get(&GONE_AFTER_DAYS);
             let context = PruneContext { policies, gone_after_days, only: Vec::new(), yes: false, interrupt };
             crate::prune::prune(session, &context);
             if let Some(operation) = session.last_operation() {
@@ -141,7 +144,7 @@ async fn drill_one(
     console: &Console,
     token: &CancellationToken,
 ) -> bool {
-    let Some(url) = settings.drill.url.value.clone() else { return false };
+    let Some(url) = settings.drill.url.clone() else { return false };
     let token = token.child_token();
     let other = OtherServer { url, api_key: settings.drill.api_key.clone() };
     let client = client_for_other(settings, &other, token.clone())
@@ -162,7 +165,7 @@ async fn drill_one(
         destination: Destination {
             client,
             console: console.clone(),
-            settle_timeout: *settings.restore.settle_timeout,
+            settle_timeout: settings.get(&SETTLE_TIMEOUT),
         },
         give_way: GiveWay::watch(session.layout().waiting_file(), token),
         options: DrillOptions { only: Vec::new(), choice: DrillChoice::LeastRecent, max_size_bytes: None },
@@ -180,8 +183,8 @@ fn note_intervals(
 ) {
     let drills = settings.drill.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
     // What is switched off is not late.
-    let verifies = interval.filter(|_| *settings.run.verify);
-    let prunes = interval.filter(|_| *settings.run.prune);
+    let verifies = interval.filter(|_| settings.get(&RUN_VERIFY));
+    let prunes = interval.filter(|_| settings.get(&RUN_PRUNE));
     session.amend_status(|status| {
         for (operation, interval) in
             [(Operation::Verify, verifies), (Operation::Prune, prunes), (Operation::Drill, drills)]

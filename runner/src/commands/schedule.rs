@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use qdrant_backup_shared::config_file::keys::{API_KEY_FILE, BACKUP_PATH};
 
 use super::Refusal;
 use super::place::{PACKAGE_USER, absolute, config_to_name};
@@ -112,7 +113,7 @@ fn cron(
     if command.env_file.is_none() {
         command.env_file = kept.env_file.clone().filter(|path| is_usable(path, &entry.root, &user));
     }
-    let log = absolute(&settings.backup.state_dir.value)?.join("last_run.log");
+    let log = absolute(settings.layout().state())?.join("last_run.log");
     let text = cron_file(schedule.expression(), &user.name, &command, zone, &log, &kept)
         .map_err(Refusal::configuration)?;
     Ok(vec![(place, text)])
@@ -150,15 +151,16 @@ fn systemd(
 ) -> Result<Vec<(Place, String)>, Refusal> {
     let user = user(settings, entry)?;
     let command = command_line(settings)?;
-    let (backups, state) = (&settings.backup.path.value, &settings.backup.state_dir.value);
-    let writes: Vec<&Path> =
-        if backups == state { vec![backups] } else { vec![backups.as_path(), state.as_path()] };
+    let layout = settings.layout();
+    let (backups, state) = (layout.root(), layout.state());
+    let writes: Vec<&Path> = if backups == state { vec![backups] } else { vec![backups, state] };
+    let api_key_file = settings.get(&API_KEY_FILE);
     let service = Service {
         user: &user.name,
         group: &user.group,
         command: &command,
         writes: &writes,
-        credential: settings.qdrant.api_key_file.as_deref(),
+        credential: api_key_file.as_deref(),
     };
     let zone = match schedule.zone() {
         TimeZone::Named(zone) => Some(zone.name()),
@@ -182,7 +184,7 @@ struct User {
 
 /// The user asked for, or the owner of the backup directory, or the package's.
 fn user(settings: &Settings, entry: &EntryArgs) -> Result<User, Refusal> {
-    let backups = &settings.backup.path.value;
+    let backups = &settings.get(&BACKUP_PATH);
     let owner = std::fs::metadata(backups).ok().map(|metadata| metadata.uid());
     let found = match (&entry.user, owner) {
         (Some(name), _) => uzers::get_user_by_name(name),

@@ -135,7 +135,7 @@ fn judge(
                 catalog.collections.get(name).and_then(|backups| newest_good(backups, history, now));
             let retired = status.is_some_and(|status| status.retired_collections.contains(name));
             let on_server = if retired { Some(false) } else { history.and_then(|history| history.on_server) };
-            let expected = on_server != Some(false) && settings.backup.selection.selects(name.as_str());
+            let expected = on_server != Some(false) && settings.selection.selects(name.as_str());
             let age = newest_good.map(|backup| now - backup.started_at);
             // An age below nothing is a clock fault, neither a fresh backup nor an old one.
             let in_future = age.is_some_and(|age| age < -CLOCKS);

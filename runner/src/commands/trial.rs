@@ -5,12 +5,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use qdrant_backup_shared::config_file::keys::variables;
 use qdrant_backup_shared::{CollectionName, PointsCount};
 use tokio_util::sync::CancellationToken;
 
 use super::checks::Check;
 use super::client;
-use crate::settings::{ENVIRONMENT, Settings};
+use crate::settings::Settings;
 
 /// Of more collections the smallest is not looked for.
 const LOOKED_AT: usize = 100;
@@ -92,7 +93,7 @@ fn back_up(
     }
     match schedule {
         Some((_, user)) => {
-            for name in ENVIRONMENT {
+            for name in variables() {
                 command.env_remove(name);
             }
             if let Some(As { uid, gid }) = user {
@@ -103,8 +104,9 @@ fn back_up(
             if let Some(env_file) = &settings.env_file {
                 command.arg("--env-file").arg(env_file);
             }
-            command.arg("--backup-path").arg(&settings.backup.path.value);
-            command.arg("--state-dir").arg(&settings.backup.state_dir.value);
+            let layout = settings.layout();
+            command.arg("--backup-path").arg(layout.root());
+            command.arg("--state-dir").arg(layout.state());
         }
     }
     let output =

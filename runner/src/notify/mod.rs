@@ -12,6 +12,10 @@ pub use event::{Ended, Event};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use qdrant_backup_shared::config_file::PingStyle;
+use qdrant_backup_shared::config_file::keys::{
+    BACKUP_PATH, CA_FILE, HOOK_TIMEOUT, ON_FAILURE, ON_PARTIAL, ON_SKIPPED, ON_SUCCESS, PING_STYLE,
+};
 use tokio::task::JoinHandle;
 
 use crate::settings::Settings;
@@ -35,21 +39,20 @@ pub struct Notifier {
 impl Notifier {
     /// Whoever the settings name.
     pub fn new(settings: &Settings) -> Self {
-        let hooks = &settings.hooks;
-        let ca_file = settings.qdrant.ca_file.value.clone();
-        let ping = hooks.ping_url.as_ref().and_then(|url| {
-            Ping::new(url, *hooks.ping_style, ca_file)
+        let ping = settings.ping_url.as_ref().and_then(|url| {
+            let style = settings.get(&PING_STYLE).unwrap_or(PingStyle::Healthchecks);
+            Ping::new(url, style, settings.get(&CA_FILE))
                 .map_err(|problem| tracing::warn!("hooks.ping_url: {problem}; nobody is pinged"))
                 .ok()
         });
         Self {
-            on_success: hooks.on_success.value.clone(),
-            on_failure: hooks.on_failure.value.clone(),
-            on_partial: hooks.on_partial.value.clone(),
-            on_skipped: hooks.on_skipped.value.clone(),
-            timeout: *hooks.timeout,
+            on_success: settings.get(&ON_SUCCESS),
+            on_failure: settings.get(&ON_FAILURE),
+            on_partial: settings.get(&ON_PARTIAL),
+            on_skipped: settings.get(&ON_SKIPPED),
+            timeout: settings.get(&HOOK_TIMEOUT),
             ping,
-            directory: settings.backup.path.value.clone(),
+            directory: settings.get(&BACKUP_PATH),
             start: None,
         }
     }

@@ -1,9 +1,15 @@
 //! Which policy is for which collection.
 
+use std::num::NonZeroU32;
+
 use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::config_file::Knob;
+use qdrant_backup_shared::config_file::keys::{
+    KEEP_DAILY, KEEP_DAYS, KEEP_HOURLY, KEEP_LAST, KEEP_MONTHLY, KEEP_WEEKLY, KEEP_YEARLY, OVERRIDES,
+};
 
 use super::policy::{NoRule, Policy};
-use crate::settings::{Globs, RetentionSettings};
+use crate::settings::{Globs, Settings};
 
 /// The rules for every collection: those of the first glob that matches its name, wholly, else the general ones.
 #[derive(Debug, Clone)]
@@ -17,30 +23,13 @@ impl Policies {
     ///
     /// # Errors
     /// When there is no rule at all.
-    pub fn from_settings(settings: &RetentionSettings) -> Result<Self, NoRule> {
-        let general = Policy {
-            keep_days: *settings.keep_days,
-            keep_last: *settings.keep_last,
-            keep_hourly: *settings.keep_hourly,
-            keep_daily: *settings.keep_daily,
-            keep_weekly: *settings.keep_weekly,
-            keep_monthly: *settings.keep_monthly,
-            keep_yearly: *settings.keep_yearly,
-        };
-        let overrides = settings.overrides.iter().filter_map(|rules| {
-            let policy = Policy {
-                keep_days: rules.keep_days,
-                keep_last: rules.keep_last,
-                keep_hourly: rules.keep_hourly,
-                keep_daily: rules.keep_daily,
-                keep_weekly: rules.keep_weekly,
-                keep_monthly: rules.keep_monthly,
-                keep_yearly: rules.keep_yearly,
-            };
+    pub fn from_settings(settings: &Settings) -> Result<Self, NoRule> {
+        let overrides = settings.get(&OVERRIDES).into_iter().filter_map(|rules| {
             // Every glob was compiled when it was read.
-            Some((Globs::compile(vec![rules.glob.value.clone()]).ok()?, policy))
+            let globs = Globs::compile(vec![rules.glob.value.clone()]).ok()?;
+            Some((globs, policy(|rule| rules.rule(rule))))
         });
-        Self::new(general, overrides.collect())
+        Self::new(policy(|rule| settings.get(rule)), overrides.collect())
     }
 
     /// The general rules and, for the names that a glob matches, others.
@@ -56,5 +45,17 @@ impl Policies {
     pub fn of(&self, collection: &CollectionName) -> &Policy {
         let matching = self.overrides.iter().find(|(globs, _)| globs.matches(collection.as_str()));
         matching.map_or(&self.general, |(_, policy)| policy)
+    }
+}
+
+fn policy(of: impl Fn(&Knob<Option<NonZeroU32>>) -> Option<NonZeroU32>) -> Policy {
+    Policy {
+        keep_days: of(&KEEP_DAYS),
+        keep_last: of(&KEEP_LAST),
+        keep_hourly: of(&KEEP_HOURLY),
+        keep_daily: of(&KEEP_DAILY),
+        keep_weekly: of(&KEEP_WEEKLY),
+        keep_monthly: of(&KEEP_MONTHLY),
+        keep_yearly: of(&KEEP_YEARLY),
     }
 }

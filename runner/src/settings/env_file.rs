@@ -8,23 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use qdrant_backup_shared::config_file::closest;
+use qdrant_backup_shared::config_file::keys::{self, variables};
 use qdrant_backup_shared::text::one_line;
-
-/// Every environment variable that is read, from the process environment and from the env file.
-pub const ENVIRONMENT: &[&str] = &[
-    "QDRANT_URL",
-    "QDRANT_API_KEY",
-    "QDRANT_API_KEY_FILE",
-    "QDRANT_CA_FILE",
-    "QDRANT_TLS_CERT_FILE",
-    "QDRANT_TLS_KEY_FILE",
-    "QDRANT_BACKUP_PATH",
-    "QDRANT_BACKUP_STATE_DIR",
-    "BACKUP_RETENTION_DAYS",
-    "BACKUP_SCHEDULE",
-    "BACKUP_COMPRESSION",
-    "BACKUP_PING_URL",
-];
 
 /// What the names of our variables begin with, and other programs' as well.
 const PREFIXES: [&str; 2] = ["QDRANT_", "BACKUP_"];
@@ -62,10 +47,16 @@ impl EnvFile {
         self.values.get(name).map(|(line, value)| (*line, value.as_str()))
     }
 
+    /// Whether it sets what is never shown.
+    pub(super) fn has_secret(&self) -> bool {
+        let mut secrets = keys::all().map(|setting| setting.about()).filter(|about| about.secret);
+        secrets.any(|about| about.variable.is_some_and(|name| self.values.contains_key(name)))
+    }
+
     /// Gives a warning about what is not taken.
     fn take(&mut self, entry: &Entry<'_>, line: usize) -> Result<Option<String>, String> {
         let written = entry.name;
-        let Some(name) = ENVIRONMENT.iter().copied().find(|known| *known == written) else {
+        let Some(name) = variables().find(|known| *known == written) else {
             swallowed(entry.whole, line)?;
             return unknown(written);
         };
@@ -85,7 +76,7 @@ impl EnvFile {
 fn swallowed(entry: &str, first_line: usize) -> Result<(), String> {
     for (number, line) in entry.lines().enumerate().skip(1) {
         let name = Entry::split(line).name;
-        if ENVIRONMENT.contains(&name) {
+        if variables().any(|known| known == name) {
             let line = first_line + number;
             return Err(format!("the quote that begins here goes on over {name} on line {line}; close it"));
         }
@@ -103,12 +94,12 @@ fn unknown(name: &str) -> Result<Option<String>, String> {
     }
     let shown: String = name.chars().take(60).collect();
     // What all names begin with says nothing about how near two of them are.
-    let ours = ENVIRONMENT.iter().filter_map(|known| known.strip_prefix(prefix));
+    let ours = variables().filter_map(|known| known.strip_prefix(prefix));
     match closest(&upper[prefix.len()..], ours) {
         Some(meant) => Err(format!("{shown}: unknown variable; did you mean {prefix}{meant}?")),
         None => Ok(Some(format!(
             "{shown}: not a variable of this program, so it is ignored; known are {}",
-            ENVIRONMENT.join(", ")
+            variables().collect::<Vec<_>>().join(", ")
         ))),
     }
 }

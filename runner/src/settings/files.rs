@@ -9,8 +9,10 @@ pub use qdrant_backup_shared::config_file::DEFAULT_FILES as DEFAULT_CONFIG_FILES
 use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::text::one_line;
 
+use super::api_key::ApiKey;
 use super::env_file::EnvFile;
 use super::layers::Layers;
+use super::setting::Source;
 use crate::user::refused;
 
 /// Larger files are neither configuration nor keys.
@@ -48,51 +50,64 @@ impl TextFile {
 }
 
 /// Reads the env file into the layers, if there is one.
-pub(super) fn read_env_file(layers: &mut Layers<'_>, path: Option<&Path>, warnings: &mut Vec<String>) {
-    let Some(path) = path else { return };
+pub(super) fn read_env_file(layers: &mut Layers<'_>) {
+    let Some(path) = layers.opts.env_file.as_deref() else { return };
     let file = match TextFile::read(path) {
         Ok(file) => file,
         Err(error) => return layers.problems.push(unreadable("--env-file", path, &error)),
     };
     let (mut env_file, problems) = EnvFile::parse(path, &file.text);
-    warnings.append(&mut env_file.warnings);
-    if file.readable_by_others && env_file.get("QDRANT_API_KEY").is_some() {
-        warnings.push(others_can_read("env file with an API key", path));
+    layers.warnings.append(&mut env_file.warnings);
+    if file.readable_by_others && env_file.has_secret() {
+        layers.warnings.push(others_can_read("env file with an API key", path));
     }
     layers.problems.extend(problems);
     layers.env_file = env_file;
     layers.env_file_path = Some(path.to_owned());
 }
 
-/// Reads `backup.yaml`: the one asked for, which must exist, or the first default that does.
-pub(super) fn read_config_file(
-    layers: &mut Layers<'_>,
-    asked: Option<&Path>,
-    defaults: &[PathBuf],
-) -> ConfigFile {
+/// Reads `backup.yaml` into the layers: the one asked for, which must exist, or the first default that does.
+pub(super) fn read_config_file(layers: &mut Layers<'_>, defaults: &[PathBuf]) {
+    let asked = layers.opts.config.as_deref();
     let paths = match asked {
         Some(path) => vec![path],
         None => defaults.iter().map(PathBuf::as_path).collect(),
     };
     for path in paths {
         match TextFile::read(path) {
-            Ok(file) => {
-                layers.config_path = Some(path.to_owned());
-                layers.config_text = Some(file.text.clone());
-                return ConfigFile::parse(path, &file.text).unwrap_or_else(|invalid| {
-                    layers.problems.extend(invalid.problems.iter().map(ToString::to_string));
-                    *invalid.readable
-                });
-            }
+            Ok(file) => return take_config(layers, path, &file.text),
             Err(error) if asked.is_none() && is_absent(&error) => {}
             Err(error) => {
                 let place = if asked.is_some() { "--config" } else { "configuration" };
-                layers.problems.push(unreadable(place, path, &error));
-                break;
+                return layers.problems.push(unreadable(place, path, &error));
             }
         }
     }
-    ConfigFile::default()
+}
+
+/// Takes the text of a `backup.yaml` into the layers.
+pub(super) fn take_config(layers: &mut Layers<'_>, path: &Path, text: &str) {
+    layers.config_path = Some(path.to_owned());
+    layers.config_text = Some(text.to_owned());
+    layers.config = ConfigFile::parse(path, text).unwrap_or_else(|invalid| {
+        layers.problems.extend(invalid.problems.iter().map(ToString::to_string));
+        *invalid.readable
+    });
+}
+
+/// Reads the API key that a file holds. What is wrong with it is a problem of the place that names the file.
+pub(super) fn read_key(layers: &mut Layers<'_>, path: &Path, source: &Source) -> Option<ApiKey> {
+    let read = TextFile::read(path).map_err(|error| refused(path, &error)).and_then(|file| {
+        if file.readable_by_others {
+            layers.warnings.push(others_can_read("API key file", path));
+        }
+        ApiKey::from_file_content(&file.text).map_err(|error| error.to_string())
+    });
+    read.map_err(|error| {
+        let message = format!("cannot use the API key file {}: {error}", path.display());
+        layers.problems.push(source.problem(message));
+    })
+    .ok()
 }
 
 fn is_absent(error: &io::Error) -> bool {

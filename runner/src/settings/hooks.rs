@@ -1,66 +1,14 @@
-//! The settings about who is told how a scheduled run ended.
+//! The dead man's service that is told how a scheduled run ended.
 
 use std::fmt;
-use std::time::Duration;
 
-use qdrant_backup_shared::config_file::{ConfigFile, Located, PingStyle};
+use qdrant_backup_shared::config_file::PingStyle;
+use qdrant_backup_shared::config_file::keys::{PING_STYLE, PING_URL};
 use url::Url;
 
-use super::layers::{Layers, as_is, optional};
+use super::layers::Layers;
 use super::server_url::UrlError;
-use super::setting::Setting;
-
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Commands and an address that hear how a scheduled run ended.
-#[derive(Debug, Clone)]
-pub struct HooksSettings {
-    /// For a run that succeeded.
-    pub on_success: Setting<Option<String>>,
-    /// For a run that failed.
-    pub on_failure: Setting<Option<String>>,
-    /// For a run in which only some collections failed.
-    pub on_partial: Setting<Option<String>>,
-    /// For a run that found the lock held.
-    pub on_skipped: Setting<Option<String>>,
-    /// How long a command may take; not zero.
-    pub timeout: Setting<Duration>,
-    /// A dead man's service.
-    pub ping_url: Setting<Option<PingUrl>>,
-    /// How it wants to be called.
-    pub ping_style: Setting<PingStyle>,
-}
-
-impl HooksSettings {
-    /// Chooses each value.
-    pub(super) fn choose(layers: &mut Layers<'_>, config: &ConfigFile) -> Self {
-        let file = &config.hooks;
-        let mut command = |key, located: &Option<Located<String>>| {
-            optional(layers.choose([layers.config(key, located, as_is)]))
-        };
-        let on_success = command("hooks.on_success", &file.on_success);
-        let on_failure = command("hooks.on_failure", &file.on_failure);
-        let on_partial = command("hooks.on_partial", &file.on_partial);
-        let on_skipped = command("hooks.on_skipped", &file.on_skipped);
-        let ping_url = layers.choose([
-            layers.environment("BACKUP_PING_URL", PingUrl::parse),
-            layers.env_file("BACKUP_PING_URL", PingUrl::parse),
-            layers.config("hooks.ping_url", &file.ping_url, |text| PingUrl::parse(text.expose())),
-        ]);
-        let looks_like = ping_url.as_ref().map_or(PingStyle::Healthchecks, |url| url.value.looks_like());
-        Self {
-            on_success,
-            on_failure,
-            on_partial,
-            on_skipped,
-            timeout: layers
-                .choose_or([layers.config("hooks.timeout", &file.timeout, as_is)], DEFAULT_TIMEOUT),
-            ping_url: optional(ping_url),
-            ping_style: layers
-                .choose_or([layers.config("hooks.ping_style", &file.ping_style, as_is)], looks_like),
-        }
-    }
-}
+use super::setting::Source;
 
 /// The address of a dead man's service. Whoever knows it can call there, so neither `Debug` nor `Display` shows more than
 /// its host.
@@ -68,6 +16,16 @@ impl HooksSettings {
 pub struct PingUrl(Url);
 
 impl PingUrl {
+    /// Chooses the address; where nobody says how it is to be called, it says so itself.
+    pub(super) fn choose(layers: &mut Layers<'_>) -> Option<Self> {
+        let url = layers.convert(&PING_URL, |text, _| Self::parse(text.expose()), Self::to_string);
+        if layers.values.get(&PING_STYLE).is_none() {
+            let style = url.as_ref().map_or(PingStyle::Healthchecks, |url| url.value.looks_like());
+            layers.values.set(&PING_STYLE, Some(style), Source::Default);
+        }
+        url.map(|url| url.value)
+    }
+
     /// Reads an address.
     ///
     /// # Errors

@@ -1,90 +1,83 @@
 //! The places a value can come from, and the choice between them.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use qdrant_backup_shared::config_file::Located;
+use qdrant_backup_shared::config_file::{About, ConfigFile, Knob, Place, Written, keys};
+use serde_json::json;
 
 use super::env_file::EnvFile;
+use super::opts::Opts;
 use super::setting::{Setting, Source};
+use super::values::Values;
 
-/// A value that some place offers, or what is wrong with it there. `None` where the place says nothing.
-pub(super) type Candidate<T> = Option<(Source, Result<T, String>)>;
-
-/// The places below the command line, and the problems found so far.
+/// The places, the values that they give together, and what has been found about them so far.
 pub(super) struct Layers<'a> {
+    pub(super) opts: &'a Opts,
     pub(super) environment: &'a BTreeMap<OsString, OsString>,
     pub(super) env_file: EnvFile,
     pub(super) env_file_path: Option<PathBuf>,
+    pub(super) config: ConfigFile,
     pub(super) config_path: Option<PathBuf>,
     pub(super) config_text: Option<String>,
+    pub(super) values: Values,
     pub(super) problems: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
+/// What one place says of a setting.
+pub(super) type Offer<'l> = (Source, Written<'l>);
+
 impl<'a> Layers<'a> {
-    /// Nothing but the process environment.
-    pub(super) fn over(environment: &'a BTreeMap<OsString, OsString>) -> Self {
+    /// Nothing but the command line and the process environment.
+    pub(super) fn over(opts: &'a Opts, environment: &'a BTreeMap<OsString, OsString>) -> Self {
         Self {
+            opts,
             environment,
             env_file: EnvFile::default(),
             env_file_path: None,
+            config: ConfigFile::default(),
             config_path: None,
             config_text: None,
+            values: Values::default(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         }
     }
-}
 
-impl Layers<'_> {
-    /// What the process environment says. An empty value says nothing.
-    pub(super) fn environment<T, E: Display>(
-        &self,
-        name: &'static str,
-        convert: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Candidate<T> {
-        let value = self.environment.get(&OsString::from(name)).filter(|value| !value.is_empty())?;
-        let converted = match value.to_str() {
-            Some(text) => convert(text).map_err(|error| error.to_string()),
-            None => Err("not valid UTF-8".to_owned()),
-        };
-        Some((Source::Environment(name), converted))
+    /// What each place says of a setting, in order of precedence. An empty variable says nothing.
+    pub(super) fn offers(&self, about: &About) -> Vec<Offer<'_>> {
+        let given = about.option.and_then(|option| {
+            Some((Source::CommandLine(option.long), Written::Word(self.opts.given.get(option.long)?)))
+        });
+        let environment = about.variable.and_then(|name| {
+            let value = self.variable(name)?;
+            Some((Source::Environment(name), Written::Word(value)))
+        });
+        let env_file = about.variable.and_then(|name| {
+            let (line, value) = self.env_file.get(name).filter(|(_, value)| !value.is_empty())?;
+            let file = self.env_file_path.clone().unwrap_or_default();
+            Some((Source::EnvFile { file, line, name }, Written::Word(OsStr::new(value))))
+        });
+        let config = self
+            .config
+            .written(about.key)
+            .map(|located| (self.config_source(about.key, located.line), Written::Yaml(&located.value)));
+        [given, environment, env_file, config].into_iter().flatten().collect()
     }
 
-    /// Whether the process environment has the variable, and something in it.
-    pub(super) fn names(&self, name: &'static str) -> bool {
-        self.environment.get(&OsString::from(name)).is_some_and(|value| !value.is_empty())
+    /// A variable of the process environment with something in it.
+    pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
+        let value = self.environment.get(OsStr::new(name)).filter(|value| !value.is_empty())?;
+        Some(value.as_os_str())
     }
 
     /// Whether the process environment or the env file has the variable, with nothing in it.
     pub(super) fn is_empty(&self, name: &str) -> bool {
-        self.environment.get(&OsString::from(name)).is_some_and(|value| value.is_empty())
+        self.environment.get(OsStr::new(name)).is_some_and(|value| value.is_empty())
             || self.env_file.get(name).is_some_and(|(_, value)| value.is_empty())
-    }
-
-    /// What the env file says. An empty value says nothing.
-    pub(super) fn env_file<T, E: Display>(
-        &self,
-        name: &'static str,
-        convert: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Candidate<T> {
-        let (line, value) = self.env_file.get(name).filter(|(_, value)| !value.is_empty())?;
-        let file = self.env_file_path.clone().unwrap_or_default();
-        Some((Source::EnvFile { file, line, name }, convert(value).map_err(|error| error.to_string())))
-    }
-
-    /// What `backup.yaml` says.
-    pub(super) fn config<V: Clone, T, E: Display>(
-        &self,
-        key: &'static str,
-        located: &Option<Located<V>>,
-        convert: impl FnOnce(V) -> Result<T, E>,
-    ) -> Candidate<T> {
-        let located = located.as_ref()?;
-        let value = convert(located.value.clone()).map_err(|error| error.to_string());
-        Some((self.config_source(key, located.line), value))
     }
 
     /// A line of `backup.yaml` as a source.
@@ -92,63 +85,55 @@ impl Layers<'_> {
         Source::ConfigFile { file: self.config_path.clone().unwrap_or_default(), line, key }
     }
 
-    /// Takes the first candidate, the places being in order of precedence. Bad values are reported wherever they
-    /// are, also where a better place would hide them. `None` when there is no candidate or the first is bad.
-    pub(super) fn choose<T>(
+    /// Reads every setting. The first place that says something of it counts. Bad values are reported wherever they are, also
+    /// where a better place hides them; those of `backup.yaml` were when it was parsed.
+    pub(super) fn read(&mut self) {
+        for setting in keys::all() {
+            let about = setting.about();
+            let mut chosen = (setting.unset(), Source::Default);
+            let mut problems = Vec::new();
+            for (position, (source, written)) in self.offers(about).into_iter().enumerate() {
+                match setting.read_from(source.place(), written) {
+                    Ok(read) if position == 0 => chosen = (read, source),
+                    Err(message) if source.place() != Place::File => problems.push(source.problem(message)),
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            self.values.put(about.key, chosen.0, chosen.1);
+            self.problems.append(&mut problems);
+        }
+    }
+
+    /// What each place says of a setting, where that can be read.
+    pub(super) fn readable<T>(&self, knob: &Knob<Option<T>>) -> Vec<(Source, T)> {
+        let read = |(source, written): Offer<'_>| {
+            let value = knob.value(source.place(), written).flatten()?;
+            Some((source, value))
+        };
+        self.offers(knob.about()).into_iter().filter_map(read).collect()
+    }
+
+    /// The value of a setting as something that needs more than reading, and is shown in other words. What is no good is reported
+    /// wherever it is. `None` when no place says anything, or the first says something bad.
+    pub(super) fn convert<T, U, E: Display>(
         &mut self,
-        candidates: impl IntoIterator<Item = Candidate<T>>,
-    ) -> Option<Setting<T>> {
+        knob: &Knob<Option<T>>,
+        convert: impl Fn(T, &Source) -> Result<U, E>,
+        show: impl Fn(&U) -> String,
+    ) -> Option<Setting<U>> {
+        let first = self.values.source(knob.key());
+        let default = knob.default_value().map(|value| (Source::Default, value));
         let mut chosen = None;
-        for (position, (source, value)) in candidates.into_iter().flatten().enumerate() {
-            match value {
-                Ok(value) if position == 0 => chosen = Some(Setting { value, source }),
+        for (source, value) in self.readable(knob).into_iter().chain(default) {
+            match convert(value, &source) {
+                Ok(value) if source == first => chosen = Some(Setting { value, source }),
                 Ok(_) => {}
                 Err(message) => self.problems.push(source.problem(message)),
             }
         }
+        if let Some(setting) = &chosen {
+            self.values.show(knob.key(), json!(show(&setting.value)));
+        }
         chosen
-    }
-
-    /// As [`Layers::choose`], with a default.
-    pub(super) fn choose_or<T>(
-        &mut self,
-        candidates: impl IntoIterator<Item = Candidate<T>>,
-        default: T,
-    ) -> Setting<T> {
-        self.choose(candidates).unwrap_or_else(|| Setting::default_value(default))
-    }
-}
-
-/// What an option of the command line says.
-pub(super) fn option<V: Clone, T, E: Display>(
-    name: &'static str,
-    value: &Option<V>,
-    convert: impl FnOnce(V) -> Result<T, E>,
-) -> Candidate<T> {
-    let value = value.clone()?;
-    Some((Source::CommandLine(name), convert(value).map_err(|error| error.to_string())))
-}
-
-/// A value that needs no further judging.
-pub(super) fn as_is<T>(value: T) -> Result<T, Infallible> {
-    Ok(value)
-}
-
-/// A path that means the same wherever the program is started from: cron starts it in a home directory.
-/// The message does not repeat the path, because people paste keys where key files belong.
-pub(super) fn absolute(path: impl AsRef<Path>) -> Result<PathBuf, &'static str> {
-    let path = path.as_ref();
-    if path.is_absolute() {
-        Ok(path.to_owned())
-    } else {
-        Err("expected an absolute path, one that begins with /")
-    }
-}
-
-/// A setting that may stay unset.
-pub(super) fn optional<T>(chosen: Option<Setting<T>>) -> Setting<Option<T>> {
-    match chosen {
-        Some(setting) => Setting { value: Some(setting.value), source: setting.source },
-        None => Setting::default_value(None),
     }
 }

@@ -5,49 +5,42 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::Layout;
-use qdrant_backup_shared::config_file::{ConfigFile, LogFormat, LogLevel};
+use qdrant_backup_shared::config_file::keys::{
+    self, BACKUP_PATH, LOG_FORMAT, SCHEDULE_CRON, STATE_DIR, TIMEZONE,
+};
+use qdrant_backup_shared::config_file::{ConfigFile, Knob, LogFormat};
 
-use super::backup::BackupSettings;
-use super::env_file::ENVIRONMENT;
-use super::files::{DEFAULT_CONFIG_FILES, read_config_file, read_env_file};
-use super::hooks::HooksSettings;
-use super::layers::{Layers, as_is, option, optional};
+use super::files::{DEFAULT_CONFIG_FILES, read_config_file, read_env_file, take_config};
+use super::hooks::PingUrl;
+use super::layers::Layers;
 use super::opts::Opts;
 use super::qdrant::QdrantSettings;
-use super::restore::{DrillSettings, RestoreSettings};
-use super::retention::RetentionSettings;
-use super::run::RunSettings;
+use super::restore::{DrillSettings, OtherServer};
+use super::retention::check_overrides;
 use super::schedule::{Schedule, TimeZone};
-use super::setting::Setting;
-use super::verify::VerifySettings;
+use super::selection::{Selection, check_include_files};
+use super::setting::Source;
+use super::values::Values;
 
-/// All settings of a run. Built once, passed down by reference, in whole or in part.
+/// All settings of a run. Built once, passed down by reference, in whole or in part. Most are just asked for ([`Settings::get`]);
+/// those that need more than reading are fields.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The server and how patient to be with it.
+    pub(super) values: Values,
+    /// The server and how to reach it.
     pub qdrant: QdrantSettings,
-    /// Where backups go and what they contain.
-    pub backup: BackupSettings,
+    /// Which collections are backed up.
+    pub selection: Selection,
     /// When backups are expected, if anybody said so.
-    pub schedule: Setting<Option<Schedule>>,
+    pub schedule: Option<Schedule>,
     /// The time zone of schedules.
-    pub timezone: Setting<TimeZone>,
-    /// Which backups stay.
-    pub retention: RetentionSettings,
-    /// How stored backups are checked.
-    pub verify: VerifySettings,
-    /// How restores are made.
-    pub restore: RestoreSettings,
+    pub timezone: TimeZone,
     /// How drills are made.
     pub drill: DrillSettings,
-    /// What a scheduled run does besides backing up.
-    pub run: RunSettings,
-    /// Who is told how a scheduled run ended.
-    pub hooks: HooksSettings,
-    /// How much is logged.
-    pub log_level: Setting<LogLevel>,
-    /// For whom log lines are written.
-    pub log_format: Setting<LogFormat>,
+    /// Where `--to` says that it is restored to.
+    pub restore_to: Option<OtherServer>,
+    /// A dead man's service that is told how scheduled runs end.
+    pub ping_url: Option<PingUrl>,
     /// The `backup.yaml` that was read, if there was one.
     pub config_file: Option<PathBuf>,
     /// The env file that was read, if one was given.
@@ -90,11 +83,10 @@ impl Settings {
         environment: &BTreeMap<OsString, OsString>,
         default_config_files: &[PathBuf],
     ) -> Result<Self, SettingsError> {
-        let mut layers = Layers::over(environment);
-        let mut warnings = Vec::new();
-        read_env_file(&mut layers, opts.env_file.as_deref(), &mut warnings);
-        let config = read_config_file(&mut layers, opts.config.as_deref(), default_config_files);
-        Self::choose(layers, opts, &config, warnings)
+        let mut layers = Layers::over(opts, environment);
+        read_env_file(&mut layers);
+        read_config_file(&mut layers, default_config_files);
+        Self::choose(layers)
     }
 
     /// Builds the settings that a `backup.yaml` with this text at `path` would give.
@@ -107,109 +99,90 @@ impl Settings {
         opts: &Opts,
         environment: &BTreeMap<OsString, OsString>,
     ) -> Result<Self, SettingsError> {
-        let mut layers = Layers::over(environment);
-        let mut warnings = Vec::new();
-        read_env_file(&mut layers, opts.env_file.as_deref(), &mut warnings);
-        layers.config_path = Some(path.to_owned());
-        layers.config_text = Some(text.to_owned());
-        let config = ConfigFile::parse(path, text).unwrap_or_else(|invalid| {
-            layers.problems.extend(invalid.problems.iter().map(ToString::to_string));
-            *invalid.readable
-        });
-        Self::choose(layers, opts, &config, warnings)
+        let mut layers = Layers::over(opts, environment);
+        read_env_file(&mut layers);
+        take_config(&mut layers, path, text);
+        Self::choose(layers)
     }
 
-    fn choose(
-        mut layers: Layers<'_>,
-        opts: &Opts,
-        config: &ConfigFile,
-        mut warnings: Vec<String>,
-    ) -> Result<Self, SettingsError> {
-        let qdrant = QdrantSettings::choose(&mut layers, opts, config, &mut warnings);
-        let backup = BackupSettings::choose(&mut layers, opts, config);
-        let (schedule, timezone) = choose_schedule(&mut layers, config);
-        let retention = RetentionSettings::choose(&mut layers, config);
-        let verify = VerifySettings::choose(&mut layers, config);
-        let restore = RestoreSettings::choose(&mut layers, opts, config, &mut warnings);
-        let drill = DrillSettings::choose(&mut layers, config, timezone.value, opts, &mut warnings);
-        let run = RunSettings::choose(&mut layers, config);
-        let hooks = HooksSettings::choose(&mut layers, config);
-        let log_level = layers.choose_or(
-            [
-                option("--log-level", &opts.log_level, |text| LogLevel::parse(&text)),
-                layers.config("log.level", &config.log.level, as_is),
-            ],
-            LogLevel::Info,
+    fn choose(mut layers: Layers<'_>) -> Result<Self, SettingsError> {
+        layers.read();
+        let qdrant = QdrantSettings::choose(&mut layers);
+        let selection = Selection::choose(&mut layers);
+        check_include_files(&mut layers);
+        let timezone = layers.convert(&TIMEZONE, |text, _| TimeZone::parse(&text), TimeZone::to_string);
+        let timezone = timezone.map_or(TimeZone::Local, |zone| zone.value);
+        let schedule = layers.convert(
+            &SCHEDULE_CRON,
+            |text, _| Schedule::parse(&text, timezone),
+            |schedule| schedule.expression().to_owned(),
         );
-        let log_format = layers.choose_or(
-            [
-                option("--log-format", &opts.log_format, |text| LogFormat::parse(&text)),
-                layers.config("log.format", &config.log.format, as_is),
-            ],
-            LogFormat::Text,
-        );
-        let only_now = only_now(&layers, opts);
+        check_overrides(&mut layers);
+        let restore_to = OtherServer::choose(&mut layers);
+        let drill = DrillSettings::choose(&mut layers, timezone);
+        let ping_url = PingUrl::choose(&mut layers);
+        if layers.values.get(&STATE_DIR).is_none() {
+            let path = layers.values.get(&BACKUP_PATH);
+            layers.values.set(&STATE_DIR, Some(path), Source::Default);
+        }
+        let only_now = only_now(&layers);
         match qdrant {
             Some(qdrant) if layers.problems.is_empty() => Ok(Self {
+                values: layers.values,
                 qdrant,
-                backup,
-                schedule,
+                selection,
+                schedule: schedule.map(|schedule| schedule.value),
                 timezone,
-                retention,
-                verify,
-                restore,
                 drill,
-                run,
-                hooks,
-                log_level,
-                log_format,
+                restore_to,
+                ping_url,
                 config_file: layers.config_path,
                 env_file: layers.env_file_path,
                 only_now,
-                warnings,
+                warnings: layers.warnings,
             }),
             Some(_) | None => {
                 let problems = std::mem::take(&mut layers.problems);
+                let log_format = layers.values.get(&LOG_FORMAT);
                 let config = layers.config_text.as_deref().map(ConfigFile::readable_sections);
-                let place = BackupSettings::choose(&mut layers, opts, &config.unwrap_or_default());
-                let layout = Layout::new(place.path.value, place.state_dir.value);
-                Err(SettingsError { problems, log_format: log_format.value, layout })
+                layers.config = config.unwrap_or_default();
+                layers.read();
+                Err(SettingsError { problems, log_format, layout: layout(&layers.values) })
             }
         }
     }
+
+    /// The value of a setting.
+    pub fn get<T: Clone + Default + 'static>(&self, knob: &Knob<T>) -> T {
+        self.values.get(knob)
+    }
+
+    /// Where the value of a setting came from.
+    pub fn source<T>(&self, knob: &Knob<T>) -> Source {
+        self.values.source(knob.key())
+    }
+
+    /// The backup directory and the directory of the status files.
+    pub fn layout(&self) -> Layout {
+        layout(&self.values)
+    }
 }
 
-/// The variables and options that say something which no file says too.
-fn only_now(layers: &Layers<'_>, opts: &Opts) -> Vec<&'static str> {
+/// The status files are in the backup directory unless somebody says otherwise.
+fn layout(values: &Values) -> Layout {
+    let path = values.get(&BACKUP_PATH);
+    let state = values.get(&STATE_DIR).unwrap_or_else(|| path.clone());
+    Layout::new(path, state)
+}
+
+/// The variables and options that say something which no file says too. How this call logs is nobody else's business.
+fn only_now(layers: &Layers<'_>) -> Vec<&'static str> {
     let same_in_file = |name: &str| {
-        let value = layers.environment.get(&OsString::from(name)).and_then(|value| value.to_str());
+        let value = layers.variable(name).and_then(|value| value.to_str());
         value.is_some() && layers.env_file.get(name).map(|(_, text)| text) == value
     };
-    let variables = ENVIRONMENT.iter().copied().filter(|name| layers.names(name) && !same_in_file(name));
-    let options = [
-        ("--url", opts.url.is_some()),
-        ("--api-key-file", opts.api_key_file.is_some()),
-        ("--ca-file", opts.ca_file.is_some()),
-        ("--backup-path", opts.backup_path.is_some()),
-        ("--state-dir", opts.state_dir.is_some()),
-    ];
-    variables.chain(options.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)).collect()
-}
-
-fn choose_schedule(
-    layers: &mut Layers<'_>,
-    config: &ConfigFile,
-) -> (Setting<Option<Schedule>>, Setting<TimeZone>) {
-    let file = &config.schedule;
-    let timezone = layers.choose_or(
-        [layers.config("schedule.timezone", &file.timezone, |text| TimeZone::parse(&text))],
-        TimeZone::Local,
-    );
-    let parse = |text: &str| Schedule::parse(text, timezone.value);
-    let schedule = layers.choose([
-        layers.environment("BACKUP_SCHEDULE", parse),
-        layers.env_file("BACKUP_SCHEDULE", parse),
-        layers.config("schedule.cron", &file.cron, |text| parse(&text)),
-    ]);
-    (optional(schedule), timezone)
+    let variables = keys::variables().filter(|name| layers.variable(name).is_some() && !same_in_file(name));
+    let options = keys::all().map(|setting| setting.about()).filter(|about| about.section() != "log");
+    let options = options.filter_map(|about| Some(about.option?.long));
+    variables.chain(options.filter(|option| layers.opts.given.contains_key(option))).collect()
 }

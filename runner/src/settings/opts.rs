@@ -1,5 +1,7 @@
 //! What the command line may override.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Command-line overrides as given; nothing is checked yet, so that all problems can be reported together.
@@ -9,34 +11,12 @@ pub struct Opts {
     pub config: Option<PathBuf>,
     /// `--env-file`: must exist when given.
     pub env_file: Option<PathBuf>,
-    /// `--url`.
-    pub url: Option<String>,
-    /// `--api-key-file`.
-    pub api_key_file: Option<PathBuf>,
-    /// `--ca-file`.
-    pub ca_file: Option<PathBuf>,
-    /// `--backup-path`.
-    pub backup_path: Option<PathBuf>,
-    /// `--state-dir`.
-    pub state_dir: Option<PathBuf>,
-    /// `--compression`: true, false, gzip, zstd or none.
-    pub compression: Option<String>,
-    /// `--keep-server-snapshots`: a switch, so it can only turn this on.
-    pub keep_server_snapshots: bool,
-    /// `--jobs`: 1 to 16.
-    pub jobs: Option<String>,
-    /// `--limit-rate`: bytes a second, such as `50MiB`.
-    pub limit_rate: Option<String>,
-    /// `--lock-wait`: a duration such as `90m`.
-    pub lock_wait: Option<String>,
+    /// The options that are settings, by their names with the dashes. A switch has `true`.
+    pub given: BTreeMap<&'static str, OsString>,
     /// `--to`: another server to restore to.
     pub to: Option<String>,
     /// `--to-api-key-file`: that server's key.
     pub to_api_key_file: Option<PathBuf>,
     /// Nobody is asked anything, so key files are not read: whoever looks at backups need not be allowed to.
     pub no_keys: bool,
-    /// `--log-level`.
-    pub log_level: Option<String>,
-    /// `--log-format`: text or json.
-    pub log_format: Option<String>,
 }

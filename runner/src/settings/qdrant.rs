@@ -1,181 +1,64 @@
-//! The settings about the server and how patient to be with it.
+//! The settings about the server that need more than reading.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
 
-use qdrant_backup_shared::config_file::{ConfigFile, Located};
+use qdrant_backup_shared::config_file::keys::{
+    API_KEY, API_KEY_FILE, PROXY, QDRANT_URL, TLS_CERT_FILE, TLS_KEY_FILE,
+};
+use qdrant_backup_shared::config_file::{About, MASK};
+use serde_json::json;
 
 use super::api_key::ApiKey;
-use super::files::{TextFile, is_readable_by_others, others_can_read};
-use super::layers::{Candidate, Layers, absolute, as_is, option, optional};
-use super::opts::Opts;
+use super::files::{is_readable_by_others, others_can_read, read_key};
+use super::layers::Layers;
 use super::server_url::{ProxyUrl, QdrantUrl};
 use super::setting::{Setting, Source};
-use crate::user::refused;
 
-const DEFAULT_URL: &str = "http://localhost:6333";
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-const DEFAULT_CREATE_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
-const DEFAULT_COUNT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-const DEFAULT_WAIT_FOR_SERVER: Duration = Duration::from_secs(5 * 60);
-const DEFAULT_RETRIES: u32 = 4;
-/// The credential of systemd that is the API key.
+/// The variable of systemd that names the directory of credentials, and the credential that is the API key.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 const CREDENTIAL: &str = "api-key";
 
-/// The server and how patient to be with it.
+/// The server and how to reach it.
 #[derive(Debug, Clone)]
 pub struct QdrantSettings {
     /// Where Qdrant answers, with the credentials for basic authentication that the URL held.
     pub url: Setting<QdrantUrl>,
     /// The API key.
-    pub api_key: Setting<Option<ApiKey>>,
-    /// The file the API key was read from, if it was.
-    pub api_key_file: Setting<Option<PathBuf>>,
-    /// PEM file with certificate authorities to trust besides the system's.
-    pub ca_file: Setting<Option<PathBuf>>,
-    /// PEM file with the certificate that Qdrant is shown where it wants one. Set together with its key, or not at all.
-    pub tls_cert_file: Setting<Option<PathBuf>>,
-    /// PEM file with that certificate's private key.
-    pub tls_key_file: Setting<Option<PathBuf>>,
+    pub api_key: Option<ApiKey>,
     /// HTTP proxy to reach Qdrant through.
-    pub proxy: Setting<Option<ProxyUrl>>,
-    /// How long a connection may take to be made; not zero.
-    pub connect_timeout: Setting<Duration>,
-    /// How long a transfer may stand still; not zero.
-    pub stall_timeout: Setting<Duration>,
-    /// How long a small request may take; not zero.
-    pub request_timeout: Setting<Duration>,
-    /// How long Qdrant may take to create a snapshot; not zero.
-    pub create_timeout: Setting<Duration>,
-    /// How long counting the points of a collection may take; not zero.
-    pub count_timeout: Setting<Duration>,
-    /// How long a scheduled run waits for a server that is not there yet; zero for not at all.
-    pub wait_for_server: Setting<Duration>,
-    /// How often a failed request that changes nothing is tried again, after the first try.
-    pub retries: Setting<u32>,
+    pub proxy: Option<ProxyUrl>,
 }
 
 impl QdrantSettings {
     /// Chooses each value. `None` when the URL, for which there is no stand-in, is a reported problem.
-    pub(super) fn choose(
-        layers: &mut Layers<'_>,
-        opts: &Opts,
-        config: &ConfigFile,
-        warnings: &mut Vec<String>,
-    ) -> Option<Self> {
-        let file = &config.qdrant;
-        let url = choose_url(layers, opts, config);
-        warnings.extend(url.as_ref().and_then(doubt));
-        let (api_key, api_key_file) = choose_api_key(layers, opts, config, warnings);
-        let ca_file = layers.choose([
-            option("--ca-file", &opts.ca_file, as_is),
-            layers.environment("QDRANT_CA_FILE", |path| absolute(path)),
-            layers.env_file("QDRANT_CA_FILE", |path| absolute(path)),
-            layers.config("qdrant.ca_file", &file.ca_file, absolute),
-        ]);
-        let (tls_cert_file, tls_key_file) = choose_identity(layers, config, warnings);
-        let proxy = layers
-            .choose([layers.config("qdrant.proxy", &file.proxy, |text| ProxyUrl::parse(text.expose()))]);
-        let mut timeout = |key, located: &Option<Located<Duration>>, default| {
-            layers.choose_or([layers.config(key, located, as_is)], default)
-        };
-        Some(Self {
-            url: url?,
-            api_key,
-            api_key_file,
-            ca_file: optional(ca_file),
-            tls_cert_file,
-            tls_key_file,
-            proxy: optional(proxy),
-            connect_timeout: timeout(
-                "qdrant.connect_timeout",
-                &file.connect_timeout,
-                DEFAULT_CONNECT_TIMEOUT,
-            ),
-            stall_timeout: timeout("qdrant.stall_timeout", &file.stall_timeout, DEFAULT_STALL_TIMEOUT),
-            request_timeout: timeout(
-                "qdrant.request_timeout",
-                &file.request_timeout,
-                DEFAULT_REQUEST_TIMEOUT,
-            ),
-            create_timeout: timeout("qdrant.create_timeout", &file.create_timeout, DEFAULT_CREATE_TIMEOUT),
-            count_timeout: timeout("qdrant.count_timeout", &file.count_timeout, DEFAULT_COUNT_TIMEOUT),
-            wait_for_server: timeout(
-                "qdrant.wait_for_server",
-                &file.wait_for_server,
-                DEFAULT_WAIT_FOR_SERVER,
-            ),
-            retries: layers
-                .choose_or([layers.config("qdrant.retries", &file.retries, as_is)], DEFAULT_RETRIES),
-        })
+    pub(super) fn choose(layers: &mut Layers<'_>) -> Option<Self> {
+        let refusal = "every user of this machine can read the command line; put a URL with a password into QDRANT_URL or backup.yaml";
+        let url = layers.convert(
+            &QDRANT_URL,
+            |text, source| match source {
+                Source::CommandLine(_) => without_password(text.expose(), refusal),
+                Source::Environment(_)
+                | Source::EnvFile { .. }
+                | Source::ConfigFile { .. }
+                | Source::Default => QdrantUrl::parse(text.expose()).map_err(|error| error.to_string()),
+            },
+            QdrantUrl::masked,
+        );
+        layers.warnings.extend(url.as_ref().and_then(doubt));
+        let api_key = choose_api_key(layers);
+        check_identity(layers);
+        let proxy = layers.convert(&PROXY, |text, _| ProxyUrl::parse(text.expose()), ProxyUrl::masked);
+        Some(Self { url: url?, api_key, proxy: proxy.map(|proxy| proxy.value) })
     }
 }
 
-fn choose_url(layers: &mut Layers<'_>, opts: &Opts, config: &ConfigFile) -> Option<Setting<QdrantUrl>> {
-    let without_credentials = |text: String| {
-        match QdrantUrl::parse(&text) {
-        Ok(url) if url.basic_auth().is_some() => Err(
-            "every user of this machine can read the command line; put a URL with a password into QDRANT_URL or backup.yaml"
-                .to_owned(),
-        ),
+/// Reads a URL from where everybody can read it.
+pub(super) fn without_password(text: &str, refusal: &str) -> Result<QdrantUrl, String> {
+    match QdrantUrl::parse(text) {
+        Ok(url) if url.basic_auth().is_some() => Err(refusal.to_owned()),
         Ok(url) => Ok(url),
         Err(error) => Err(error.to_string()),
     }
-    };
-    let default =
-        || Some((Source::Default, QdrantUrl::parse(DEFAULT_URL).map_err(|error| error.to_string())));
-    layers.choose([
-        option("--url", &opts.url, without_credentials),
-        layers.environment("QDRANT_URL", QdrantUrl::parse),
-        layers.env_file("QDRANT_URL", QdrantUrl::parse),
-        layers.config("qdrant.url", &config.qdrant.url, |text| QdrantUrl::parse(text.expose())),
-        default(),
-    ])
-}
-
-/// The client's certificate and its key: both or none. The files are read when a server is called.
-fn choose_identity(
-    layers: &mut Layers<'_>,
-    config: &ConfigFile,
-    warnings: &mut Vec<String>,
-) -> (Setting<Option<PathBuf>>, Setting<Option<PathBuf>>) {
-    let file = &config.qdrant;
-    let cert = layers.choose([
-        layers.environment("QDRANT_TLS_CERT_FILE", |path| absolute(path)),
-        layers.env_file("QDRANT_TLS_CERT_FILE", |path| absolute(path)),
-        layers.config("qdrant.tls.cert_file", &file.tls_cert_file, absolute),
-    ]);
-    let key = layers.choose([
-        layers.environment("QDRANT_TLS_KEY_FILE", |path| absolute(path)),
-        layers.env_file("QDRANT_TLS_KEY_FILE", |path| absolute(path)),
-        layers.config("qdrant.tls.key_file", &file.tls_key_file, absolute),
-    ]);
-    // Where the other one is there and no good, that has been said.
-    let said = |variable: &'static str, in_file: bool| {
-        in_file || layers.names(variable) || layers.env_file.get(variable).is_some()
-    };
-    let alone = match (&cert, &key) {
-        (Some(cert), None) if !said("QDRANT_TLS_KEY_FILE", file.tls_key_file.is_some()) => Some((
-            &cert.source,
-            "a certificate is of no use without its key: set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE) as well",
-        )),
-        (None, Some(key)) if !said("QDRANT_TLS_CERT_FILE", file.tls_cert_file.is_some()) => Some((
-            &key.source,
-            "a key is of no use without its certificate: set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE) as well",
-        )),
-        _ => None,
-    };
-    if let Some((source, problem)) = alone {
-        layers.problems.push(source.problem(problem));
-    }
-    if let Some(key) = &key
-        && is_readable_by_others(&key.value)
-    {
-        warnings.push(others_can_read("client key file", &key.value));
-    }
-    (optional(cert), optional(key))
 }
 
 /// The warning about a URL that is likely to be meant otherwise.
@@ -183,77 +66,85 @@ pub(super) fn doubt(url: &Setting<QdrantUrl>) -> Option<String> {
     url.doubt().map(|doubt| url.source.problem(doubt))
 }
 
+/// The client's certificate and its key: both or none. The files are read when a server is called.
+fn check_identity(layers: &mut Layers<'_>) {
+    let (cert, key) = (layers.values.get(&TLS_CERT_FILE), layers.values.get(&TLS_KEY_FILE));
+    // Where the other one is there and no good, that has been said.
+    let alone = |one: &About, other: &About, problem: &str| {
+        let is_alone = layers.offers(other).is_empty();
+        is_alone.then(|| layers.values.source(one.key).problem(problem))
+    };
+    let problem = match (&cert, &key) {
+        (Some(_), None) => alone(
+            TLS_CERT_FILE.about(),
+            TLS_KEY_FILE.about(),
+            "a certificate is of no use without its key: set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE) as well",
+        ),
+        (None, Some(_)) => alone(
+            TLS_KEY_FILE.about(),
+            TLS_CERT_FILE.about(),
+            "a key is of no use without its certificate: set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE) as well",
+        ),
+        (Some(_), Some(_)) | (None, None) => None,
+    };
+    layers.problems.extend(problem);
+    if let Some(key) = key.filter(|key| is_readable_by_others(key)) {
+        layers.warnings.push(others_can_read("client key file", &key));
+    }
+}
+
 enum KeyFrom {
     Value(ApiKey),
-    File(PathBuf),
+    File(std::path::PathBuf),
 }
 
-/// The key as systemd passes it (`LoadCredential=api-key:…`), where there is one of that name. Documented in
-/// systemd.exec(5), "Credentials".
-fn credential(layers: &Layers<'_>) -> Candidate<KeyFrom> {
-    let directory = layers.environment("CREDENTIALS_DIRECTORY", |path| absolute(path))?;
-    let file = directory.1.as_ref().ok()?.join(CREDENTIAL);
-    file.exists().then(|| (directory.0, Ok(KeyFrom::File(file))))
+/// The key as systemd passes it (`LoadCredential=api-key:…`), where there is one of that name and the environment names no
+/// other. Documented in systemd.exec(5), "Credentials".
+fn credential(layers: &Layers<'_>) -> Option<(Source, KeyFrom)> {
+    let named = [API_KEY.about(), API_KEY_FILE.about()].into_iter().filter_map(|about| about.variable);
+    if named.into_iter().any(|name| layers.variable(name).is_some()) {
+        return None;
+    }
+    let file = Path::new(layers.variable(CREDENTIALS)?).join(CREDENTIAL);
+    (file.is_absolute() && file.exists()).then(|| (Source::Environment(CREDENTIALS), KeyFrom::File(file)))
 }
 
-/// The key, and the file it came from. Only the file of the place that wins is opened.
-fn choose_api_key(
-    layers: &mut Layers<'_>,
-    opts: &Opts,
-    config: &ConfigFile,
-    warnings: &mut Vec<String>,
-) -> (Setting<Option<ApiKey>>, Setting<Option<PathBuf>>) {
-    let value = |text: &str| ApiKey::new(text).map(KeyFrom::Value);
-    let file = |path: &str| absolute(path).map(KeyFrom::File);
-    let none: Candidate<KeyFrom> = None;
-    let credential = if layers.names("QDRANT_API_KEY") || layers.names("QDRANT_API_KEY_FILE") {
-        None
-    } else {
-        credential(layers)
-    };
-    let levels = [
-        [none, option("--api-key-file", &opts.api_key_file, |path| as_is(KeyFrom::File(path)))],
-        [
-            layers.environment("QDRANT_API_KEY", value),
-            layers.environment("QDRANT_API_KEY_FILE", file).or(credential),
-        ],
-        [layers.env_file("QDRANT_API_KEY", value), layers.env_file("QDRANT_API_KEY_FILE", file)],
-        [
-            None,
-            layers.config("qdrant.api_key_file", &config.qdrant.api_key_file, |path| {
-                absolute(path).map(KeyFrom::File)
-            }),
-        ],
-    ];
-    for level in &levels {
-        if let [Some(_), Some((source, _))] = level {
+/// The key. Only the file of the place that wins is opened.
+fn choose_api_key(layers: &mut Layers<'_>) -> Option<ApiKey> {
+    let (keys, files) = (layers.readable(&API_KEY), layers.readable(&API_KEY_FILE));
+    let mut found = Vec::new();
+    for (source, text) in &keys {
+        match ApiKey::new(text.expose()) {
+            Ok(key) => found.push((source.clone(), KeyFrom::Value(key))),
+            Err(error) => layers.problems.push(source.problem(error)),
+        }
+    }
+    for (source, path) in files {
+        if keys.iter().any(|(other, _)| other.rank() == source.rank()) {
             layers.problems.push(source.problem("QDRANT_API_KEY is given as well; give one of the two"));
         }
+        found.push((source, KeyFrom::File(path)));
     }
-    let Some(chosen) = layers.choose(levels.into_iter().flatten()) else {
-        let empty = ["QDRANT_API_KEY", "QDRANT_API_KEY_FILE"].into_iter().find(|name| layers.is_empty(name));
-        warnings.extend(empty.map(|name| {
+    found.extend(credential(layers));
+    layers.values.set(&API_KEY_FILE, None, Source::Default);
+    let Some((source, from)) = found.into_iter().min_by_key(|(source, _)| source.rank()) else {
+        let variables =
+            [API_KEY.about(), API_KEY_FILE.about()].into_iter().filter_map(|about| about.variable);
+        let empty = variables.into_iter().find(|name| layers.is_empty(name));
+        layers.warnings.extend(empty.map(|name| {
             format!("{name} is empty, and no key is given elsewhere: Qdrant is asked without an API key")
         }));
-        return (Setting::default_value(None), Setting::default_value(None));
+        return None;
     };
-    let source = chosen.source;
-    let path = match chosen.value {
-        KeyFrom::Value(key) => return (Setting { value: Some(key), source }, Setting::default_value(None)),
-        KeyFrom::File(path) => path,
-    };
-    if opts.no_keys {
-        return (Setting { value: None, source: source.clone() }, Setting { value: Some(path), source });
-    }
-    let read = TextFile::read(&path).map_err(|error| refused(&path, &error)).and_then(|file| {
-        if file.readable_by_others {
-            warnings.push(others_can_read("API key file", &path));
+    let key = match from {
+        KeyFrom::Value(key) => Some(key),
+        KeyFrom::File(path) => {
+            let key = if layers.opts.no_keys { None } else { read_key(layers, &path, &source) };
+            layers.values.set(&API_KEY_FILE, Some(path), source.clone());
+            key
         }
-        ApiKey::from_file_content(&file.text).map_err(|error| error.to_string())
-    });
-    let key = read.map_err(|error| {
-        let message = format!("cannot use the API key file {}: {error}", path.display());
-        layers.problems.push(source.problem(message));
-    });
-    (Setting { value: key.ok(), source: source.clone() }, Setting { value: Some(path), source })
+    };
+    layers.values.set(&API_KEY, None, source);
+    layers.values.show(API_KEY.key(), json!(key.as_ref().map(|_| MASK)));
+    key
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
+use qdrant_backup_shared::config_file::MASK;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -82,6 +83,11 @@ impl QdrantUrl {
         self.0.basic_auth.as_ref()
     }
 
+    /// As text in which the credentials that were taken out are hinted at.
+    pub fn masked(&self) -> String {
+        self.0.masked()
+    }
+
     /// What is likely to be wrong with a URL that can be used all the same: `http://localhost` leads to port 80, and Qdrant
     /// answers on 6333. Behind a path, or with TLS, a proxy on the usual port is as likely.
     pub fn doubt(&self) -> Option<String> {
@@ -118,6 +124,11 @@ impl ProxyUrl {
     pub fn basic_auth(&self) -> Option<&BasicAuth> {
         self.0.basic_auth.as_ref()
     }
+
+    /// As text in which the credentials that were taken out are hinted at.
+    pub fn masked(&self) -> String {
+        self.0.masked()
+    }
 }
 
 #[derive(Clone)]
@@ -147,6 +158,14 @@ impl BareUrl {
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
         Ok(Self { has_port: has_port(text), url, basic_auth })
+    }
+
+    fn masked(&self) -> String {
+        let url = self.to_string();
+        match (&self.basic_auth, url.split_once("://")) {
+            (Some(_), Some((scheme, rest))) => format!("{scheme}://{MASK}@{rest}"),
+            (Some(_) | None, _) => url,
+        }
     }
 }
 

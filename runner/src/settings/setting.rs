@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
 
+use qdrant_backup_shared::config_file::Place;
 use qdrant_backup_shared::text::one_line;
 
 /// Where a value came from.
@@ -36,6 +37,27 @@ pub enum Source {
 }
 
 impl Source {
+    /// What kind of place it is.
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::CommandLine(_) => Place::CommandLine,
+            Self::Environment(_) | Self::EnvFile { .. } => Place::Variable,
+            Self::ConfigFile { .. } => Place::File,
+            Self::Default => Place::Default,
+        }
+    }
+
+    /// The place in the order of precedence, the first to be heard first.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::CommandLine(_) => 0,
+            Self::Environment(_) => 1,
+            Self::EnvFile { .. } => 2,
+            Self::ConfigFile { .. } => 3,
+            Self::Default => 4,
+        }
+    }
+
     /// One line that says what is wrong with the value from here.
     pub(super) fn problem(&self, message: impl fmt::Display) -> String {
         let place = match self {
@@ -69,13 +91,6 @@ pub struct Setting<T> {
     pub value: T,
     /// Where it came from.
     pub source: Source,
-}
-
-impl<T> Setting<T> {
-    /// A value that nobody asked for.
-    pub fn default_value(value: T) -> Self {
-        Self { value, source: Source::Default }
-    }
 }
 
 impl<T> Deref for Setting<T> {

@@ -7,10 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use qdrant_backup_shared::config_file::{Compression, KEYS, LogLevel};
+use qdrant_backup_shared::config_file::keys::{
+    self, API_KEY_FILE, BACKUP_PATH, CA_FILE, COMPRESSION, CREATE_TIMEOUT, KEEP_DAYS, KEEP_SERVER_SNAPSHOTS,
+    LOCK_WAIT, LOG_LEVEL, RETRIES, STATE_DIR, TLS_CERT_FILE, TLS_KEY_FILE, variables,
+};
+use qdrant_backup_shared::config_file::{Compression, LogLevel};
 use tempfile::TempDir;
 
-use super::{ENVIRONMENT, Opts, Settings, SettingsError, Source, render_settings, settings_json};
+use super::{Opts, Settings, SettingsError, Source, render_settings, settings_json};
 
 /// The places settings come from, in a directory of their own.
 struct Places {
@@ -51,6 +55,10 @@ impl Places {
         self
     }
 
+    fn give(&mut self, option: &'static str, value: impl Into<OsString>) {
+        self.opts.given.insert(option, value.into());
+    }
+
     fn load(&self) -> Result<Settings, SettingsError> {
         Settings::load_with(&self.opts, &self.environment, &[])
     }
@@ -61,18 +69,23 @@ impl Places {
     }
 }
 
+/// Every key that may be in a file.
+fn keys() -> impl Iterator<Item = &'static str> {
+    keys::all().map(|setting| setting.about()).filter(|about| !about.secret).map(|about| about.key)
+}
+
 #[test]
 fn without_any_place_every_value_is_the_documented_default() {
     let settings = Places::new().load().unwrap();
     assert_eq!(settings.qdrant.url.to_string(), "http://localhost:6333");
-    assert_eq!(*settings.backup.path, Path::new("/opt/qdrant/backups"));
-    assert_eq!(*settings.backup.state_dir, Path::new("/opt/qdrant/backups"));
-    assert_eq!(*settings.backup.compression, Compression::Gzip);
-    assert_eq!(*settings.backup.lock_wait, Duration::ZERO);
-    assert_eq!(*settings.qdrant.create_timeout, Duration::from_secs(21_600));
-    assert_eq!(*settings.qdrant.retries, 4);
-    assert!(settings.schedule.is_none() && settings.retention.keep_days.is_none());
-    assert!(settings.backup.selection.selects("anything"));
+    assert_eq!(settings.get(&BACKUP_PATH), Path::new("/opt/qdrant/backups"));
+    assert_eq!(settings.layout().state(), Path::new("/opt/qdrant/backups"));
+    assert_eq!(settings.get(&COMPRESSION), Compression::Gzip);
+    assert_eq!(settings.get(&LOCK_WAIT), Duration::ZERO);
+    assert_eq!(settings.get(&CREATE_TIMEOUT), Duration::from_secs(21_600));
+    assert_eq!(settings.get(&RETRIES), 4);
+    assert!(settings.schedule.is_none() && settings.get(&KEEP_DAYS).is_none());
+    assert!(settings.selection.selects("anything"));
     let json = settings_json(&settings);
     for (key, row) in json["settings"].as_object().unwrap() {
         assert_eq!(row["source"], "default", "{key}");
@@ -85,9 +98,11 @@ fn each_place_is_overruled_by_the_one_above_it() {
     let mut seen = Vec::new();
     let mut look = |places: &Places| {
         let settings = places.load().unwrap();
-        let source =
-            settings.backup.path.source.to_string().replace(&format!("{}/", places.dir.path().display()), "");
-        seen.push((settings.backup.path.display().to_string(), source));
+        let source = settings
+            .source(&BACKUP_PATH)
+            .to_string()
+            .replace(&format!("{}/", places.dir.path().display()), "");
+        seen.push((settings.get(&BACKUP_PATH).display().to_string(), source));
     };
     look(&places);
     places = places.config("# c\nbackup:\n  path: /from/yaml\n");
@@ -96,7 +111,7 @@ fn each_place_is_overruled_by_the_one_above_it() {
     look(&places);
     places = places.variable("QDRANT_BACKUP_PATH", "/from/environment");
     look(&places);
-    places.opts.backup_path = Some("/from/option".into());
+    places.give("--backup-path", "/from/option");
     look(&places);
     let expected = [
         ("/opt/qdrant/backups", "default"),
@@ -113,22 +128,22 @@ fn every_option_overrules_the_file() {
     let mut places = Places::new().config(
         "qdrant: {url: 'http://y', ca_file: /y}\nbackup: {path: /y, state_dir: /y, compression: gzip, lock_wait: 1s}\nlog: {level: warn}\n",
     );
-    places.opts.url = Some("http://o".to_owned());
-    places.opts.ca_file = Some("o.pem".into());
-    places.opts.backup_path = Some("/o".into());
-    places.opts.state_dir = Some("/o2".into());
-    places.opts.compression = Some("false".to_owned());
-    places.opts.lock_wait = Some("90m".to_owned());
-    places.opts.log_level = Some("debug".to_owned());
-    places.opts.keep_server_snapshots = true;
+    places.give("--url", "http://o");
+    places.give("--ca-file", "o.pem");
+    places.give("--backup-path", "/o");
+    places.give("--state-dir", "/o2");
+    places.give("--compression", "false");
+    places.give("--lock-wait", "90m");
+    places.give("--log-level", "debug");
+    places.give("--keep-server-snapshots", "true");
     let settings = places.load().unwrap();
     assert_eq!(settings.qdrant.url.to_string(), "http://o");
-    assert_eq!(settings.qdrant.ca_file.as_deref(), Some(Path::new("o.pem")));
-    assert_eq!(*settings.backup.state_dir, Path::new("/o2"));
-    assert_eq!(*settings.backup.compression, Compression::None);
-    assert_eq!(*settings.backup.lock_wait, Duration::from_secs(5400));
-    assert_eq!(*settings.log_level, LogLevel::Debug);
-    assert_eq!(settings.backup.keep_server_snapshots.source, Source::CommandLine("--keep-server-snapshots"));
+    assert_eq!(settings.get(&CA_FILE).as_deref(), Some(Path::new("o.pem")));
+    assert_eq!(settings.get(&STATE_DIR).unwrap(), Path::new("/o2"));
+    assert_eq!(settings.get(&COMPRESSION), Compression::None);
+    assert_eq!(settings.get(&LOCK_WAIT), Duration::from_secs(5400));
+    assert_eq!(settings.get(&LOG_LEVEL), LogLevel::Debug);
+    assert_eq!(settings.source(&KEEP_SERVER_SNAPSHOTS), Source::CommandLine("--keep-server-snapshots"));
 }
 
 #[test]
@@ -153,22 +168,22 @@ fn every_variable_is_read_from_the_environment_and_from_the_env_file() {
     for places in [from_environment, Places::new().env_file(&text)] {
         let settings = places.load().unwrap();
         assert_eq!(settings.qdrant.url.to_string(), "http://v");
-        assert_eq!(settings.qdrant.ca_file.as_deref(), Some(Path::new("/v.pem")));
-        assert_eq!(settings.qdrant.tls_cert_file.as_deref(), Some(Path::new("/c.pem")));
-        assert_eq!(settings.qdrant.tls_key_file.as_deref(), Some(Path::new("/k.pem")));
+        assert_eq!(settings.get(&CA_FILE).as_deref(), Some(Path::new("/v.pem")));
+        assert_eq!(settings.get(&TLS_CERT_FILE).as_deref(), Some(Path::new("/c.pem")));
+        assert_eq!(settings.get(&TLS_KEY_FILE).as_deref(), Some(Path::new("/k.pem")));
         assert_eq!(settings.qdrant.api_key.as_ref().unwrap().expose(), "v");
-        assert_eq!(*settings.backup.path, Path::new("/v"));
-        assert_eq!(*settings.backup.state_dir, Path::new("/v2"));
-        assert_eq!(settings.retention.keep_days.unwrap().get(), 7);
+        assert_eq!(settings.get(&BACKUP_PATH), Path::new("/v"));
+        assert_eq!(settings.get(&STATE_DIR).unwrap(), Path::new("/v2"));
+        assert_eq!(settings.get(&KEEP_DAYS).unwrap().get(), 7);
         assert_eq!(settings.schedule.as_ref().unwrap().expression(), "0 2 * * *");
-        assert_eq!(*settings.backup.compression, Compression::None);
+        assert_eq!(settings.get(&COMPRESSION), Compression::None);
     }
 }
 
 #[test]
 fn an_empty_variable_is_an_unset_one() {
     let mut places = Places::new().env_file("QDRANT_URL=\nBACKUP_SCHEDULE=''\nQDRANT_API_KEY=\n");
-    for name in ENVIRONMENT {
+    for name in variables() {
         places = places.variable(name, "");
     }
     let settings = places.load().unwrap();
@@ -225,8 +240,8 @@ fn all_problems_of_all_places_are_reported_together() {
         .variable("BACKUP_RETENTION_DAYS", "0")
         .variable("BACKUP_SCHEDULE", "0 2 * *");
     places.environment.insert("QDRANT_CA_FILE".into(), OsString::from_vec(vec![b'/', 0xff]));
-    places.opts.log_level = Some("loud".to_owned());
-    places.opts.url = Some("http://user:pass-word@h".to_owned());
+    places.give("--log-level", "loud");
+    places.give("--url", "http://user:pass-word@h");
     let expected = [
         ".env:2: BACKUP_RETENTION_DAY: unknown variable; did you mean BACKUP_RETENTION_DAYS?",
         "backup.yaml:3: retention.keep_dayz: unknown key; did you mean keep_days?",
@@ -271,7 +286,7 @@ fn a_file_that_was_named_must_exist_and_a_default_one_need_not() {
     let under_a_file = second.join("backup.yaml");
     let load = |defaults: &[PathBuf]| Settings::load_with(&Opts::default(), &BTreeMap::new(), defaults);
     let settings = load(&[places.path("first.yaml"), under_a_file.clone(), second.clone()]).unwrap();
-    assert_eq!((*settings.log_level, settings.config_file), (LogLevel::Trace, Some(second.clone())));
+    assert_eq!((settings.get(&LOG_LEVEL), settings.config_file), (LogLevel::Trace, Some(second.clone())));
     assert_eq!(load(&[under_a_file]).unwrap().config_file, None);
 
     let first = places.write("first.yaml", "", 0o644);
@@ -290,13 +305,13 @@ fn the_key_comes_from_the_highest_place_that_has_one() {
 
     let mut places = places.config(&yaml);
     assert_eq!(key(&places), "from-file");
-    assert_eq!(places.load().unwrap().qdrant.api_key_file.as_deref(), Some(file.as_path()));
+    assert_eq!(places.load().unwrap().get(&API_KEY_FILE).as_deref(), Some(file.as_path()));
     places = places.env_file("QDRANT_API_KEY=from-env-file\n");
     assert_eq!(key(&places), "from-env-file");
-    assert_eq!(*places.load().unwrap().qdrant.api_key_file, None);
+    assert_eq!(places.load().unwrap().get(&API_KEY_FILE), None);
     places = places.variable("QDRANT_API_KEY", "from-environment");
     assert_eq!(key(&places), "from-environment");
-    places.opts.api_key_file = Some(file);
+    places.give("--api-key-file", file);
     assert_eq!(key(&places), "from-file");
 }
 
@@ -321,7 +336,7 @@ fn a_bad_key_file_is_named_and_its_content_is_not() {
         ("s3cret\nmore", "the API key has a line break at position 7; give the key alone, in one line"),
     ] {
         let mut places = Places::new();
-        places.opts.api_key_file = Some(places.write("key", content, 0o600));
+        places.give("--api-key-file", places.write("key", content, 0o600));
         assert_eq!(places.problems(), [format!("--api-key-file: cannot use the API key file key: {reason}")]);
     }
     let places = Places::new().variable("QDRANT_API_KEY_FILE", "s3cret-pasted-into-the-wrong-variable");
@@ -330,7 +345,7 @@ fn a_bad_key_file_is_named_and_its_content_is_not() {
         ["environment variable QDRANT_API_KEY_FILE: expected an absolute path, one that begins with /"]
     );
     let mut places = Places::new();
-    places.opts.api_key_file = Some(places.path("missing"));
+    places.give("--api-key-file", places.path("missing"));
     assert!(
         places.problems()[0].starts_with("--api-key-file: cannot use the API key file missing: No such file")
     );
@@ -339,10 +354,10 @@ fn a_bad_key_file_is_named_and_its_content_is_not() {
 #[test]
 fn a_key_that_others_can_read_is_a_warning() {
     let mut places = Places::new();
-    places.opts.api_key_file = Some(places.write("key", "k\n", 0o644));
+    places.give("--api-key-file", places.write("key", "k\n", 0o644));
     let warnings = places.load().unwrap().warnings;
     assert!(warnings[0].starts_with("the API key file can be read by every user"), "{warnings:?}");
-    places.opts.api_key_file = Some(places.write("key", "k\n", 0o640));
+    places.give("--api-key-file", places.write("key", "k\n", 0o640));
     assert!(places.load().unwrap().warnings.is_empty());
 
     places.opts =
@@ -381,7 +396,7 @@ fn a_client_certificate_and_its_key_come_together_from_any_place() {
         .config("qdrant: {tls: {cert_file: /c.pem}}\n")
         .variable("QDRANT_TLS_KEY_FILE", &key.display().to_string());
     let settings = places.load().unwrap();
-    assert_eq!(settings.qdrant.tls_key_file.as_deref(), Some(key.as_path()));
+    assert_eq!(settings.get(&TLS_KEY_FILE).as_deref(), Some(key.as_path()));
     assert!(
         settings.warnings[0].starts_with("the client key file can be read by every user"),
         "{settings:?}"
@@ -412,12 +427,9 @@ fn show_lists_every_key_with_its_value_and_source() {
     let settings = places.load().unwrap();
     let shown = render_settings(&settings).replace(&format!("{}/", places.dir.path().display()), "");
     let json = settings_json(&settings);
-    for (section, keys) in KEYS {
-        for key in *keys {
-            let name = format!("{section}.{key}");
-            assert!(json["settings"].get(&name).is_some(), "{name}");
-            assert!(shown.contains(&format!("\n{name} ")), "{name} in {shown}");
-        }
+    for name in keys() {
+        assert!(json["settings"].get(&name).is_some(), "{name}");
+        assert!(shown.contains(&format!("\n{name} ")), "{name} in {shown}");
     }
     let line = |key: &str| {
         let line = shown.lines().find(|line| line.starts_with(key)).unwrap();
@@ -433,13 +445,11 @@ fn show_lists_every_key_with_its_value_and_source() {
 #[test]
 fn the_documentation_names_every_key_and_every_variable() {
     let documentation = include_str!("../../../docs/configuration.md");
-    for (section, keys) in KEYS {
-        for key in *keys {
-            assert!(documentation.contains(&format!("| `{section}.{key}` |")), "{section}.{key}");
-        }
+    for key in keys() {
+        assert!(documentation.contains(&format!("| `{key}` |")), "{key}");
     }
     let manual = include_str!("../../../deploy/man/qdrant-backup.1");
-    for name in ENVIRONMENT {
+    for name in variables() {
         assert!(documentation.contains(&format!("`{name}`")), "{name}");
         assert!(manual.contains(&format!(".B {name}\n")), "{name} in the manual page");
     }
@@ -457,9 +467,7 @@ fn the_documented_example_is_valid_and_names_every_key() {
     let example = example.replace("/etc/qdrant-backup/api-key", &key_file.display().to_string());
     places = places.config(&example);
     let json = settings_json(&places.load().unwrap());
-    for (section, keys) in KEYS {
-        for key in *keys {
-            assert_ne!(json["settings"][format!("{section}.{key}")]["source"], "default", "{section}.{key}");
-        }
+    for key in keys() {
+        assert_ne!(json["settings"][key]["source"], "default", "{key}");
     }
 }

@@ -1,16 +1,26 @@
 //! The file as a whole: from its text to a `ConfigFile`, or to everything that is wrong with it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
-use super::keys::{ConfigFile, KEYS};
+use super::keys::{self, SECTIONS};
+use super::kinds::{Located, Place, Reading, Written, is_null};
+use super::knob::{Declared, Knob};
 use super::problem::Problem;
 use super::suggest::closest;
 use super::tree::{self, Entry, Node, Value};
-use super::values::{Reading, is_null};
+use crate::text::shortened;
 
 /// No configuration is that long; a larger file is another file.
 const MAX_BYTES: usize = 1 << 20;
+
+/// What a `backup.yaml` says: the value of each key as it is written, with the key's line. Its `Debug` shows the keys alone,
+/// since there may be passwords among the values.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ConfigFile {
+    values: BTreeMap<&'static str, Located<Node>>,
+}
 
 /// A file with problems. Displayed as one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +48,22 @@ impl ConfigFile {
         Err(InvalidConfigFile { problems: reader.problems, readable: Box::new(reader.config) })
     }
 
+    /// The value of a key as it is written, good or not.
+    pub fn written(&self, key: &str) -> Option<&Located<Node>> {
+        self.values.get(key)
+    }
+
+    /// Whether it says anything of a key, be it good or not.
+    pub fn says(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// The value of a setting; none where the file does not mention it, or says something that cannot be read.
+    pub fn get<T: Default + Send + Sync + 'static>(&self, knob: &Knob<T>) -> Option<Located<T>> {
+        let Located { value, line } = self.written(knob.about().key)?;
+        Some(Located { value: knob.value(Place::File, Written::Yaml(value))?, line: *line })
+    }
+
     /// What can be read of the sections of a text, each by itself, so that syntax that is broken in one of them hides no
     /// other. The line numbers are not those of the text.
     pub fn readable_sections(text: &str) -> Self {
@@ -52,6 +78,12 @@ impl ConfigFile {
         }
         reader.document(&section);
         reader.config
+    }
+}
+
+impl fmt::Debug for ConfigFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
     }
 }
 
@@ -78,37 +110,42 @@ impl Reader {
     }
 
     fn section(&mut self, section: &Entry) {
-        let Some((name, _)) = KEYS.iter().find(|(name, _)| *name == section.key) else {
-            let known = KEYS.iter().map(|(name, _)| *name);
-            self.unknown_key(&section.key, section.line, &section.key, known);
+        let Some((name, known)) = SECTIONS.iter().find(|(name, _)| *name == section.key) else {
+            let known: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+            self.unknown_key(&section.key, section.line, &section.key, &known);
             return;
         };
         for entry in self.entries(&section.value, name, section.line) {
-            self.key(name, &entry.key, entry);
+            self.key(known, &format!("{name}.{}", entry.key), entry);
         }
     }
 
-    /// Reads the value of `entry`, whose name within the section is `name`.
-    fn key(&mut self, section: &str, name: &str, entry: &Entry) {
-        let key = format!("{section}.{name}");
-        let known = KEYS.iter().find(|(known, _)| *known == section).map_or(&[][..], |(_, keys)| keys);
-        if known.iter().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))) {
-            for inner in self.entries(&entry.value, &key, entry.line) {
-                self.key(section, &format!("{name}.{}", inner.key), inner);
+    /// Reads the value of `entry`, whose dotted name is `key`, in a section of `known` settings.
+    fn key(&mut self, known: &[&'static dyn Declared], key: &str, entry: &Entry) {
+        if let Some(setting) = known.iter().find(|setting| setting.about().key == key) {
+            let mut reading = Reading {
+                file: &self.file,
+                key: key.to_owned(),
+                line: entry.line,
+                place: Place::File,
+                problems: Vec::new(),
+            };
+            setting.read(Written::Yaml(&entry.value), &mut reading);
+            self.problems.append(&mut reading.problems);
+            let located = Located { value: entry.value.clone(), line: entry.line };
+            self.config.values.insert(setting.about().key, located);
+            return;
+        }
+        let is_within = |known: &str| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+        if known.iter().any(|setting| is_within(setting.about().key)) {
+            for inner in self.entries(&entry.value, key, entry.line) {
+                self.key(known, &format!("{key}.{}", inner.key), inner);
             }
             return;
         }
-        if key == "qdrant.api_key" {
-            let advice = "not allowed here, because files get copied around; \
-                          use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE";
-            self.report(Some(entry.line), Some(&key), advice.to_owned());
-            return;
-        }
-        let mut reading =
-            Reading { file: &self.file, key: key.clone(), line: entry.line, problems: &mut self.problems };
-        if !self.config.read(section, name, &entry.value, &mut reading) {
-            self.unknown_key(&key, entry.line, name, known.iter().copied());
-        }
+        let name = key.split_once('.').map_or(key, |(_, name)| name);
+        let names = known.iter().map(|setting| setting.about()).filter(|about| !about.secret);
+        self.unknown_key(key, entry.line, name, &names.map(|about| about.name()).collect::<Vec<_>>());
     }
 
     /// The entries of a mapping, each key once; repeated ones are reported. Nothing at all is an empty mapping,
@@ -143,39 +180,22 @@ impl Reader {
         unique
     }
 
-    fn unknown_key<'a>(
-        &mut self,
-        full: &str,
-        line: usize,
-        key: &str,
-        known: impl Iterator<Item = &'a str> + Clone,
-    ) {
+    fn unknown_key(&mut self, full: &str, line: usize, key: &str, known: &[&str]) {
         let elsewhere = || {
-            let (section, key) = KEYS.iter().find_map(|(section, keys)| {
-                keys.iter().find(|known| **known == key).map(|known| (section, known))
-            })?;
-            Some(format!("{section}.{key}"))
+            let mut all = keys::all().map(|setting| setting.about());
+            all.find(|about| about.name() == key && !about.secret).map(|about| about.key)
         };
-        let advice = match closest(key, known.clone()).map(str::to_owned).or_else(elsewhere) {
+        let advice = match closest(key, known.iter().copied()).or_else(elsewhere) {
             Some(meant) => format!("did you mean {meant}?"),
-            None => format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+            None => format!("known here: {}", known.join(", ")),
         };
-        self.report(Some(line), Some(&shortened(full)), format!("unknown key; {advice}"));
+        // A key may be as long as the file; a message may not.
+        self.report(Some(line), Some(&shortened(full, 80)), format!("unknown key; {advice}"));
     }
 
     fn report(&mut self, line: Option<usize>, key: Option<&str>, message: String) {
         self.problems.push(Problem { file: self.file.clone(), line, key: key.map(str::to_owned), message });
     }
-}
-
-/// A key may be as long as the file; a message may not.
-fn shortened(key: &str) -> String {
-    const LONGEST: usize = 80;
-    let mut shown: String = key.chars().take(LONGEST).collect();
-    if shown.len() < key.len() {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -186,6 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::{Compression, Located, LogLevel};
+    use super::keys::*;
     use super::*;
 
     fn parse(text: &str) -> Result<ConfigFile, InvalidConfigFile> {
@@ -195,8 +216,8 @@ mod tests {
     #[test]
     fn a_key_within_a_mapping_of_its_own_has_a_dotted_name() {
         let config = parse("qdrant:\n  tls:\n    cert_file: /c\n    key_file: /k\n").unwrap();
-        let key = config.qdrant.tls_key_file.unwrap();
-        assert_eq!((key.value.as_path(), key.line), (Path::new("/k"), 4));
+        let key = config.get(&TLS_KEY_FILE).unwrap();
+        assert_eq!((key.value.as_deref(), key.line), (Some(Path::new("/k")), 4));
         assert_eq!(parse("qdrant:\n  tls:\n").unwrap(), ConfigFile::default());
         assert_eq!(
             problems("qdrant:\n  tls:\n    cert_flie: /c\n    key_file: /k\n    key_file: /l\n"),
@@ -265,27 +286,24 @@ log:
     #[test]
     fn every_key_is_read_with_its_line() {
         let config = parse(EVERY_KEY).unwrap();
-        assert_eq!(config.qdrant.url.as_ref().unwrap().value.expose(), "https://qdrant.example/prefix");
-        assert_eq!(config.qdrant.stall_timeout, Some(Located { value: Duration::from_secs(5400), line: 8 }));
-        assert_eq!(config.qdrant.retries, Some(Located { value: 0, line: 11 }));
-        assert_eq!(config.backup.compression, Some(Located { value: Compression::Gzip, line: 15 }));
-        let exclude = config.backup.exclude.unwrap();
+        assert_eq!(config.get(&QDRANT_URL).unwrap().value.unwrap().expose(), "https://qdrant.example/prefix");
+        assert_eq!(config.get(&STALL_TIMEOUT), Some(Located { value: Duration::from_secs(5400), line: 8 }));
+        assert_eq!(config.get(&RETRIES), Some(Located { value: 0, line: 11 }));
+        assert_eq!(config.get(&COMPRESSION), Some(Located { value: Compression::Gzip, line: 15 }));
+        let exclude = config.get(&EXCLUDE).unwrap();
         assert_eq!((exclude.line, exclude.value[1].line), (17, 19));
         assert_eq!(exclude.value[1].value, "scratch");
-        assert_eq!(config.backup.limit_rate.unwrap().value.get(), 50 << 20);
-        assert_eq!(config.backup.jobs.unwrap().value.get(), 4);
-        assert_eq!(config.schedule.timezone.unwrap().line, 24);
-        assert_eq!(
-            config.retention.keep_days,
-            Some(Located { value: NonZeroU32::new(7).unwrap(), line: 26 })
-        );
-        let overrides = config.retention.overrides.unwrap();
+        assert_eq!(config.get(&LIMIT_RATE).unwrap().value.unwrap().get(), 50 << 20);
+        assert_eq!(config.get(&JOBS).unwrap().value.unwrap().get(), 4);
+        assert_eq!(config.get(&TIMEZONE).unwrap().line, 24);
+        assert_eq!(config.get(&KEEP_DAYS), Some(Located { value: NonZeroU32::new(7), line: 26 }));
+        let overrides = config.get(&OVERRIDES).unwrap();
         assert_eq!(overrides.value[0].glob, Located { value: "logs-*".to_owned(), line: 34 });
-        assert_eq!(overrides.value[0].keep_days, NonZeroU32::new(3));
+        assert_eq!(overrides.value[0].rule(&KEEP_DAYS), NonZeroU32::new(3));
         assert_eq!(overrides.value[1].glob.line, 35);
-        assert_eq!(overrides.value[1].keep_last, NonZeroU32::new(2));
-        assert_eq!(config.drill.max_size, Some(Located { value: 1 << 30, line: 42 }));
-        assert_eq!(config.log.level, Some(Located { value: LogLevel::Debug, line: 45 }));
+        assert_eq!(overrides.value[1].rule(&KEEP_LAST), NonZeroU32::new(2));
+        assert_eq!(config.get(&DRILL_MAX_SIZE), Some(Located { value: 1 << 30, line: 42 }));
+        assert_eq!(config.get(&LOG_LEVEL), Some(Located { value: LogLevel::Debug, line: 45 }));
     }
 
     #[test]
@@ -359,7 +377,7 @@ log:
     #[test]
     fn what_could_be_read_survives_the_problems() {
         let invalid = parse("log: {level: loud}\nschedule: {cron: 0 2 * * *}\n").unwrap_err();
-        assert_eq!(invalid.readable.schedule.cron.unwrap().value, "0 2 * * *");
+        assert_eq!(invalid.readable.get(&SCHEDULE_CRON).unwrap().value.unwrap(), "0 2 * * *");
         assert_eq!(
             invalid.problems[0].to_string(),
             "backup.yaml:1: log.level: expected error, warn, info, debug or trace, got \"loud\""
@@ -389,7 +407,7 @@ log:
     #[test]
     fn compression_is_a_boolean_or_a_word() {
         let read = |text: &str| {
-            parse(&format!("backup:\n  compression: {text}\n")).unwrap().backup.compression.unwrap().value
+            parse(&format!("backup:\n  compression: {text}\n")).unwrap().get(&COMPRESSION).unwrap().value
         };
         for text in ["true", "gzip", "\"true\"", "'gzip'", "True"] {
             assert_eq!(read(text), Compression::Gzip, "{text}");

@@ -1,31 +1,29 @@
-//! `backup.yaml`: reads the text into typed, optional values that know the line they stand on.
+//! `backup.yaml`, and every setting that there is: the table of them, and the file as values that know the line they stand on.
 //!
-//! Owns the list of keys, their types and the wording of what is wrong with a file. It opens no file, knows no
-//! default and merges nothing: the runner's settings do that, and the exporter may read the same file.
+//! Owns the declarations, how values are read and shown, and the wording of what is wrong with a file. It opens no file and merges
+//! nothing: the runner's settings do that, and the exporter may read the same file.
 //! A file is judged as a whole: every problem is reported, not only the first.
 
 mod file;
-mod keys;
+pub mod keys;
+mod kinds;
+mod knob;
 mod overrides;
 mod problem;
+pub mod reference;
 mod suggest;
 pub mod tree;
 mod types;
-mod values;
 
-pub use file::InvalidConfigFile;
-pub use keys::{
-    BackupSection, ConfigFile, DrillSection, HooksSection, KEYS, LogSection, QdrantSection, RestoreSection,
-    RetentionSection, ScheduleSection,
-};
+pub use file::{ConfigFile, InvalidConfigFile};
+pub use kinds::{Located, MASK, Place, Reading, Written};
+pub use knob::{About, CommandOption, Declared, Knob, Otherwise, Read, Takes};
 pub use overrides::RetentionOverride;
 pub use problem::Problem;
 pub use suggest::closest;
 pub use types::{
-    BadValue, Compression, LogFormat, LogLevel, PingStyle, UrlText, parse_duration, parse_jobs, parse_rate,
-    parse_size,
+    BadValue, Compression, LogFormat, LogLevel, PingStyle, SecretText, parse_duration, parse_rate, parse_size,
 };
-pub use values::Located;
 
 /// Where `backup.yaml` is looked for when nobody names it; the first that exists is read.
 pub const DEFAULT_FILES: [&str; 2] = ["/etc/qdrant-backup/backup.yaml", "/opt/qdrant/config/backup.yaml"];

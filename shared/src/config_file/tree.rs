@@ -12,7 +12,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 const MAX_DEPTH: usize = 16;
 
 /// A value and where it begins.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Line number, counted from 1.
     pub line: usize,
@@ -21,7 +21,7 @@ pub struct Node {
 }
 
 /// What can stand at a place in the file.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Text as written; `plain` when it was not quoted, so that `7` is a number and `"7"` is not.
     Scalar {
@@ -39,7 +39,7 @@ pub enum Value {
 }
 
 /// One key of a mapping with its value.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The key's text.
     pub key: String,

@@ -3,7 +3,7 @@
 //! The command line and environment variables are read with the same functions.
 
 use std::fmt;
-use std::num::{NonZeroU8, NonZeroU64};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Why a value was refused: a lowercase fragment that says what was expected.
@@ -12,9 +12,10 @@ use std::time::Duration;
 pub struct BadValue(String);
 
 /// How archives are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
     /// As gzip.
+    #[default]
     Gzip,
     /// As Zstandard.
     Zstd,
@@ -48,13 +49,14 @@ impl fmt::Display for Compression {
 }
 
 /// How much is logged; each level includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// What failed.
     Error,
     /// What may need attention.
     Warn,
     /// What was done.
+    #[default]
     Info,
     /// Requests and decisions.
     Debug,
@@ -91,9 +93,10 @@ impl fmt::Display for LogLevel {
 }
 
 /// For whom log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
+    #[default]
     Text,
     /// For programs: one JSON object a line.
     Json,
@@ -154,24 +157,24 @@ impl fmt::Display for PingStyle {
     }
 }
 
-/// A URL as written. It may hold a password, so its `Debug` shows nothing.
+/// A text that is or may hold a secret: a key, a URL with a password. Its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub struct UrlText(String);
+pub struct SecretText(String);
 
-impl UrlText {
+impl SecretText {
     pub(super) fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The text, password included: parse it, do not print it.
+    /// The text, secrets included: parse it, do not print it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for UrlText {
+impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UrlText(********)")
+        f.write_str("SecretText(********)")
     }
 }
 
@@ -219,19 +222,6 @@ pub fn parse_size(text: &str) -> Result<u64, BadValue> {
         _ => return Err(bad()),
     };
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)
-}
-
-/// More collections at a time than this help no disk and no server.
-pub(super) const JOBS_MAX: u32 = 16;
-
-/// Reads a whole number from 1 to 16.
-///
-/// # Errors
-/// Anything else.
-pub fn parse_jobs(text: &str) -> Result<NonZeroU8, BadValue> {
-    text.parse().ok().filter(|jobs: &NonZeroU8| u32::from(jobs.get()) <= JOBS_MAX).ok_or_else(|| {
-        BadValue(format!("expected a whole number from 1 to {JOBS_MAX}, got {}", quoted(text)))
-    })
 }
 
 /// Reads bytes a second, a size as [`parse_size`] reads it.
@@ -296,14 +286,6 @@ mod tests {
     fn a_rate_is_a_size_and_never_zero() {
         assert_eq!(parse_rate("50MiB").map(NonZeroU64::get), Ok(50 << 20));
         assert!(parse_rate("0B").is_err() && parse_rate("50").is_err());
-    }
-
-    #[test]
-    fn jobs_are_one_to_sixteen() {
-        assert_eq!(parse_jobs("16").map(NonZeroU8::get), Ok(16));
-        for bad in ["0", "17", "300", "-1", "two", ""] {
-            assert!(parse_jobs(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -4,14 +4,17 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use qdrant_backup_shared::config_file::Compression;
+use qdrant_backup_shared::config_file::keys::{
+    API_KEY_FILE, BACKUP_PATH, CA_FILE, COMPRESSION, KEEP_DAYS, STATE_DIR,
+};
 
 use super::super::Refusal;
 use crate::cli::SetupArgs;
 use crate::qdrant::Identity;
 use crate::settings::{Schedule, Settings, Source, TimeZone};
 
-const KEEP_DAYS: NonZeroU32 = NonZeroU32::new(7).unwrap();
-const CRON: &str = "0 2 * * *";
+const USUAL_DAYS: NonZeroU32 = NonZeroU32::new(7).unwrap();
+const USUAL_CRON: &str = "0 2 * * *";
 
 /// What is going to be in `backup.yaml`.
 #[derive(Debug, Clone)]
@@ -49,10 +52,9 @@ impl Answers {
                 "qdrant.url holds a password, which setup does not copy; write backup.yaml by hand, then `qdrant-backup init` and `config check --trial`",
             ));
         }
-        let backup = &settings.backup;
-        let own_state = backup.state_dir.value != backup.path.value;
-        let said = |source: &Source| *source != Source::Default;
-        let timezone = match (&args.timezone, settings.timezone.value) {
+        let path = settings.get(&BACKUP_PATH);
+        let compression = settings.get(&COMPRESSION);
+        let timezone = match (&args.timezone, settings.timezone) {
             (Some(zone), _) => {
                 let zone = TimeZone::parse(zone)
                     .map_err(|error| Refusal::configuration(format!("--timezone: {error}")))?;
@@ -63,15 +65,15 @@ impl Answers {
         let configured = settings.schedule.as_ref().map(|schedule| schedule.expression().to_owned());
         let answers = Self {
             url: settings.qdrant.url.to_string(),
-            api_key_file: settings.qdrant.api_key_file.value.clone(),
-            ca_file: settings.qdrant.ca_file.value.clone(),
+            api_key_file: settings.get(&API_KEY_FILE),
+            ca_file: settings.get(&CA_FILE),
             identity: super::super::connect::identity(settings),
-            path: backup.path.value.clone(),
-            state_dir: own_state.then(|| backup.state_dir.value.clone()),
-            compression: said(&backup.compression.source).then_some(backup.compression.value),
-            cron: args.schedule.clone().or(configured).unwrap_or_else(|| CRON.to_owned()),
+            state_dir: settings.get(&STATE_DIR).filter(|state| *state != path),
+            path,
+            compression: (settings.source(&COMPRESSION) != Source::Default).then_some(compression),
+            cron: args.schedule.clone().or(configured).unwrap_or_else(|| USUAL_CRON.to_owned()),
             timezone,
-            keep_days: args.keep_days.or(settings.retention.keep_days.value).unwrap_or(KEEP_DAYS),
+            keep_days: args.keep_days.or(settings.get(&KEEP_DAYS)).unwrap_or(USUAL_DAYS),
         };
         answers
             .check_cron(&answers.cron)

@@ -5,6 +5,7 @@ mod ask;
 mod file;
 mod owner;
 
+use qdrant_backup_shared::config_file::keys::{API_KEY_FILE, variables};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -19,7 +20,7 @@ use crate::cli::SetupArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::output;
-use crate::settings::{DEFAULT_CONFIG_FILES, ENVIRONMENT, Opts, Settings};
+use crate::settings::{DEFAULT_CONFIG_FILES, Opts, Settings};
 use crate::user::ROOT;
 
 /// Asks, tries the server, writes `backup.yaml`, makes the repository and tries a backup. Until the server has answered nothing is
@@ -44,7 +45,7 @@ pub async fn setup(
     }
     let text = file::text(&answers);
     // As a scheduled run will see it: this file and nothing of this shell's environment.
-    let theirs = environment.iter().filter(|(name, _)| !ENVIRONMENT.iter().any(|known| *name == *known));
+    let theirs = environment.iter().filter(|(name, _)| !variables().any(|known| name.as_os_str() == known));
     let theirs = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
     let settings = Settings::of_text(&target, &text, &Opts::default(), &theirs)
         .map_err(|error| Refusal::configuration(error.problems.join("; ")))?;
@@ -85,7 +86,7 @@ pub async fn setup(
 
 /// A key that only this shell knows is none for a scheduled run.
 fn check_key(settings: &Settings) -> Result<(), Refusal> {
-    if settings.qdrant.api_key.is_some() && settings.qdrant.api_key_file.is_none() {
+    if settings.qdrant.api_key.is_some() && settings.get(&API_KEY_FILE).is_none() {
         return Err(Refusal::configuration(
             "the API key is in the environment of this shell or in an env file, where a scheduled run does not look; put it into a file that only its user can read, and name that with --api-key-file",
         ));

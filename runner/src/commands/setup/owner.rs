@@ -7,13 +7,14 @@ use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use qdrant_backup_shared::config_file::keys::variables;
 use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::{Repository, json_file};
 use rustix::fs::{Mode, OFlags};
 
 use super::super::{Refusal, init, place, place::PACKAGE_USER, trial};
 use crate::clock::Clock;
-use crate::settings::{ENVIRONMENT, Settings};
+use crate::settings::Settings;
 use crate::user::ROOT;
 
 /// No `repository.json` is larger.
@@ -112,7 +113,7 @@ pub fn make_repository(settings: &Settings, clock: Clock) -> Result<(), Refusal>
     let mut command = Command::new(program);
     command.args(["init", "--quiet", "--config", "/dev/null", "--backup-path"]).arg(root);
     command.arg("--state-dir").arg(layout.state());
-    for name in ENVIRONMENT {
+    for name in variables() {
         command.env_remove(name);
     }
     let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).output();

@@ -1,0 +1,71 @@
+//! What sort of thing each command does: one line a command.
+
+use super::{Command, ConfigCommand, EntryArgs, ScheduleCommand};
+
+/// Who does a command's work when root calls it in the backup directory of somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doer {
+    /// The owner of the backup directory.
+    Owner,
+    /// Whoever calls, since it writes where they say, or makes what is then given away.
+    Caller,
+    /// Whoever calls, since it writes nothing.
+    Reader,
+}
+
+/// What sort of thing a command does.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Who does the work.
+    pub doer: Doer,
+    /// Whether it asks a server, so that it needs the key. What only looks at stored backups is for everybody who may read them.
+    pub needs_key: bool,
+    /// The name of a command that writes: one that is refused is noted for monitoring.
+    pub writes: Option<&'static str>,
+}
+
+/// Needs the key.
+const KEY: bool = true;
+/// Needs none.
+const NO_KEY: bool = false;
+
+impl Command {
+    /// What sort of thing this does.
+    pub fn manner(&self) -> Manner {
+        use Doer::{Caller, Owner, Reader};
+        let (doer, needs_key, writes) = match self {
+            // What it reads are suggestions, and the trial that it makes is looked at here.
+            Self::Setup(_) => (Reader, KEY, None),
+            Self::Init => (Owner, NO_KEY, None),
+            Self::Backup(_) => (Owner, KEY, Some("backup")),
+            Self::Prune(prune) => {
+                let asks = prune.server_leftovers || !prune.retire.is_empty();
+                (Owner, asks, (!prune.dry_run).then_some("prune"))
+            }
+            Self::Hold(_) | Self::Unhold(_) => (Owner, NO_KEY, None),
+            Self::Import(_) => (Owner, NO_KEY, Some("import")),
+            Self::Verify(_) => (Owner, NO_KEY, Some("verify")),
+            Self::Export(_) => (Caller, NO_KEY, None),
+            Self::Restore(restore) if restore.files => (Caller, NO_KEY, None),
+            Self::Restore(restore) => (Owner, KEY, (!restore.dry_run).then_some("restore")),
+            Self::Drill(_) => (Owner, KEY, Some("drill")),
+            Self::Run(_) => (Owner, KEY, Some("run")),
+            Self::List(_) | Self::Status(_) => (Reader, NO_KEY, None),
+            Self::AcceptSource => (Owner, KEY, Some("accept-source")),
+            Self::Schedule(schedule) if schedule.entry().write => (Caller, KEY, None),
+            Self::Schedule(_) => (Reader, KEY, None),
+            // It tries what the owner's runs will need.
+            Self::Config(ConfigCommand::Check(_)) => (Owner, KEY, None),
+            Self::Config(ConfigCommand::Show { .. }) => (Reader, KEY, None),
+        };
+        Manner { doer, needs_key, writes }
+    }
+}
+
+impl ScheduleCommand {
+    fn entry(&self) -> &EntryArgs {
+        match self {
+            Self::Cron { entry, .. } | Self::Systemd { entry } => entry,
+        }
+    }
+}
