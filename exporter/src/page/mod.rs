@@ -4,6 +4,7 @@
 //! that is unknown is ever shown as fine.
 
 mod chart;
+mod explain;
 mod html;
 mod report;
 #[cfg(feature = "schema")]
