@@ -27,7 +27,8 @@ pub(crate) fn check_files() -> Result<()> {
     if broken.is_empty() { Ok(()) } else { Err(format!("{} broken links, shown above", broken.len())) }
 }
 
-fn broken_links(pages: &BTreeMap<PathBuf, String>, exists: impl Fn(&Path) -> bool) -> Vec<String> {
+/// Every link that leads nowhere, with its page and line. Pages are known by their path from the top, and so is what `exists`.
+pub(crate) fn broken_links(pages: &BTreeMap<PathBuf, String>, exists: impl Fn(&Path) -> bool) -> Vec<String> {
     let mut broken = Vec::new();
     for (page, text) in pages {
         for (number, target) in targets(text) {
@@ -37,6 +38,39 @@ fn broken_links(pages: &BTreeMap<PathBuf, String>, exists: impl Fn(&Path) -> boo
         }
     }
     broken
+}
+
+/// The text of a page whose links are to lead elsewhere: `place` says where a file of the repository is, as seen from the
+/// page's new place, or nothing where only the words are to stay. Links within the page and to other servers stay.
+pub(crate) fn rewritten(
+    page: &Path,
+    text: &str,
+    place: impl Fn(&Path) -> Result<Option<String>>,
+) -> Result<String> {
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    for (number, target) in targets(text) {
+        let (path, anchor) = target.split_at(target.find('#').unwrap_or(target.len()));
+        if is_elsewhere(&target) || path.is_empty() {
+            continue;
+        }
+        let wrong = |why: String| format!("{}:{number}: {why}", page.display());
+        let file =
+            resolve(page, path).ok_or_else(|| wrong(format!("{target} leads out of the repository")))?;
+        let place = place(&file).map_err(wrong)?;
+        let Some(line) = lines.get_mut(number - 1) else { continue };
+        *line = match place {
+            Some(place) => line.replace(&format!("]({target})"), &format!("]({place}{anchor})")),
+            None => without_link(line, &target),
+        };
+    }
+    Ok(lines.join("\n"))
+}
+
+/// The line with the text of the link to `target`, but not the link.
+fn without_link(line: &str, target: &str) -> String {
+    let Some((before, after)) = line.split_once(&format!("]({target})")) else { return line.to_owned() };
+    let Some((before, text)) = before.rsplit_once('[') else { return line.to_owned() };
+    format!("{before}{text}{after}")
 }
 
 /// What is wrong with a link, if anything.
@@ -232,6 +266,21 @@ mod tests {
                 "README.md:6: LICENSE#top: only Markdown pages have headings",
                 "README.md:7: gone-too.md: no such file",
             ]
+        );
+    }
+
+    #[test]
+    fn links_are_rewritten_and_nothing_else_is() {
+        let text =
+            "[a](gone.md#x) [b](../there) [d](#top) [e](https://example.org/) [f](b.md#y)\n`[c](b.md)`\n";
+        let place = |file: &Path| match file.to_str() {
+            Some("docs/gone.md") => Ok(None),
+            Some("there") => Ok(Some("../../there".to_owned())),
+            other => Ok(Some(format!("new/{}", other.unwrap_or_default()))),
+        };
+        assert_eq!(
+            rewritten(Path::new("docs/a.md"), text, place).unwrap(),
+            "a [b](../../there) [d](#top) [e](https://example.org/) [f](new/docs/b.md#y)\n`[c](b.md)`\n"
         );
     }
 

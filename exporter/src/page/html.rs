@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::chart;
 use super::escape::escape;
+use super::explain;
 use super::parts::{BackupReport, CollectionReport, LastRun, OperationReport};
 use super::report::Report;
-use super::verdict::Severity;
+use super::verdict::{Kind, Severity};
 use super::words;
 
 const STYLE: &str = include_str!("style.css");
@@ -55,6 +56,7 @@ pub fn html(report: &Report, telemetry: &str) -> String {
         operations(report),
         storage(report),
         problems(report),
+        explanations(report),
         format!(
             "</main><footer><a href=\"{}\">metrics</a> · <a href=\"/api/v1/status\">JSON</a> · \
              qdrant-backup-exporter {} · looks again every {REFRESH} s</footer>",
@@ -87,8 +89,9 @@ fn verdict(report: &Report) -> String {
     if !verdict.findings.is_empty() {
         html.push_str("<ul>");
         for finding in &verdict.findings {
-            let text = if finding.text == verdict.headline { "What to do" } else { &finding.text };
-            push(&mut html, format_args!("<li>{}: see {}</li>", safe(text), safe(&finding.document)));
+            let text = if finding.text == verdict.headline { "About this" } else { &finding.text };
+            let name = finding.kind.name();
+            push(&mut html, format_args!("<li>{}: <a href=\"#{name}\">what this means</a></li>", safe(text)));
         }
         html.push_str("</ul>");
     }
@@ -274,6 +277,29 @@ fn storage(report: &Report) -> String {
 
 fn problems(report: &Report) -> String {
     list("What cannot be read", &report.problems)
+}
+
+/// What each kind of finding means: the links of the verdict lead here, and so to no other server.
+fn explanations(report: &Report) -> String {
+    let mut kinds: Vec<Kind> = Vec::new();
+    for finding in &report.verdict.findings {
+        if !kinds.contains(&finding.kind) {
+            kinds.push(finding.kind);
+        }
+    }
+    if kinds.is_empty() {
+        return String::new();
+    }
+    let mut html = "<h2>What this means</h2><p class=\"soft\">From docs/exporter.md. With the package, the documents are in \
+        /usr/share/doc/qdrant-backup/docs; recovery.md there gets data back.</p>"
+        .to_owned();
+    for kind in kinds {
+        push(&mut html, format_args!("<h3 id=\"{0}\">{0}</h3>", kind.name()));
+        for paragraph in explain::paragraphs(kind) {
+            push(&mut html, format_args!("<p>{paragraph}</p>"));
+        }
+    }
+    html
 }
 
 fn list(title: &str, lines: &[String]) -> String {

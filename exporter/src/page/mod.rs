@@ -5,6 +5,7 @@
 
 mod chart;
 mod escape;
+mod explain;
 mod html;
 mod parts;
 mod report;

@@ -29,6 +29,10 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
     let trusted = [ROOT, owner.as_ref().map_or(ROOT, |owner| owner.uid)];
     let is_check = matches!(command, Command::Config(_));
     if let Some(problem) = trust::problems(settings, &trusted).into_iter().next().filter(|_| !is_check) {
+        if owner.is_none() && doer == Doer::Owner && !matches!(command, Command::Init) {
+            // Whom the backups belong to, and so whose these files may be, is not known while they are not there.
+            place::open(&layout)?;
+        }
         return Err(Refusal::configuration(format!("refused, because this is root: {problem}")));
     }
     let Some(owner) = owner.filter(|_| doer == Doer::Owner) else { return Ok(()) };

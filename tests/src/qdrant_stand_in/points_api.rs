@@ -69,7 +69,9 @@ pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
     if let Some(refused) = strict_mode::refuse(collection, asked, &wanted) {
         return refused;
     }
-    let (with_payload, with_vector) = selection(body);
+    let (_, with_vector) = selection(body);
+    // Unlike a scroll, this leaves payloads out unless they are asked for.
+    let with_payload = !matches!(body.get("with_payload"), None | Some(Value::Null | Value::Bool(false)));
     let points: Vec<Value> = ids
         .iter()
         .filter_map(|id| collection.points.index_of(id))

@@ -238,6 +238,28 @@ fn a_key_that_the_owner_may_not_read_says_by_whom_it_must_be() {
 }
 
 #[test]
+fn a_disk_that_is_not_mounted_is_named_and_not_whose_the_owners_key_is() {
+    let shared = Shared::nobodys();
+    let key = shared.place.beside("key");
+    atomic::write(&key, 0o400, b"s3cret\n").unwrap();
+    chown(&key, Some(NOBODY), None).unwrap();
+    let (backups, away) = (shared.place.path(), shared.place.beside("away"));
+    fs::rename(&backups, &away).unwrap();
+    for is_mount_point_there in [false, true] {
+        if is_mount_point_there {
+            fs::create_dir(&backups).unwrap();
+        }
+        for command in ["run", "verify", "prune"] {
+            let ran = shared.root(&[command, "--api-key-file", &shown(&key)]).code(78);
+            ran.says(&["ERROR", &shown(&backups), "is the disk mounted?"]).never_says("chown");
+        }
+    }
+    fs::remove_dir(&backups).unwrap();
+    fs::rename(&away, &backups).unwrap();
+    shared.root(&["run", "--api-key-file", &shown(&key)]).success();
+}
+
+#[test]
 fn root_goes_by_no_file_that_others_may_change() {
     let shared = Shared::new();
     let (config, heard) = (shared.place.beside("backup.yaml"), shared.place.beside("heard"));

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use e2e::programs::program;
 use e2e::{Place, Ran, repository};
+use qdrant_backup_shared::atomic;
 
 /// A document of the repository.
 pub fn document(path: &str) -> String {
@@ -123,5 +124,68 @@ fn every_command_of_an_alert_is_one_that_the_program_knows() {
             Some(others) => assert!(["amtool", "curl", "date", "pgrep"].contains(&others), "{command}"),
             None => panic!("an empty command"),
         }
+    }
+}
+
+/// Every call of `sed` for the cron entry in a document, by what it does to a job: whether it stops it.
+fn sed_calls(text: &str, stops: bool) -> Vec<&str> {
+    let from_sed = text.match_indices("sed -i ").filter_map(|(at, _)| text[at..].split(['`', '\n']).next());
+    let calls = from_sed.filter(|call| call.ends_with("/etc/cron.d/qdrant-backup"));
+    calls.filter(|call| call.contains("#&") == stops).collect()
+}
+
+#[test]
+fn the_documented_commands_stop_and_start_the_cron_entry_and_nothing_else_in_its_file() {
+    let place = Place::new("http://127.0.0.1:1");
+    place.configure("qdrant:\n  url: http://127.0.0.1:1\nschedule:\n  cron: \"0 2 * * *\"\n");
+    let made = place.run(&["schedule", "cron", "--user", "root"]).success().stdout;
+    let shipped = document("deploy/cron/qdrant-backup").replace("#0 2 * * *", "0 2 * * *");
+    let file = place.beside("entry");
+    let run = |call: &str| {
+        let call = call.replace("/etc/cron.d/qdrant-backup", &file.display().to_string());
+        Ran::of(Command::new("sh").args(["-c", &call]).env_clear().env("PATH", "/usr/bin:/bin")).success();
+        std::fs::read_to_string(&file).unwrap()
+    };
+    let jobs = |text: &str| text.lines().filter(|line| line.starts_with("0 2 ")).count();
+    for page in ["docs/install.md", "docs/recovery.md"] {
+        let text = document(page);
+        let (stop, start) = (sed_calls(&text, true), sed_calls(&text, false));
+        assert_eq!((stop.len(), start.len()), (1, 1), "{page}");
+        for entry in [&made, &shipped] {
+            assert_eq!(jobs(entry), 1, "{entry}");
+            atomic::write(&file, 0o644, entry.as_bytes()).unwrap();
+            let stopped = run(stop[0]);
+            assert_eq!(jobs(&stopped), 0, "{page}: {stopped}");
+            assert_eq!(run(stop[0]), stopped, "{page}: twice is as once");
+            assert_eq!(&run(start[0]), entry, "{page}");
+            assert_eq!(&run(start[0]), entry, "{page}: twice is as once");
+        }
+    }
+}
+
+#[test]
+fn whoever_is_told_to_stop_the_schedule_is_told_how() {
+    let cronjob = repository::yaml("deploy/kubernetes/cronjob.yml").remove(0);
+    let patch = format!("kubectl patch cronjob {} --patch ", cronjob["metadata"]["name"].as_str().unwrap());
+    let mut told = 0;
+    for page in ["recovery", "install", "runbook", "upgrading", "faq"] {
+        let text = document(&format!("docs/{page}.md"));
+        for section in text.split("\n## ").filter(|section| {
+            let section = section.to_lowercase();
+            ["stop the schedule", "stop the timer", "stop and start the schedule"]
+                .iter()
+                .any(|words| section.contains(words))
+        }) {
+            told += 1;
+            let has = |words: &str| section.contains(words);
+            let timer = has("sudo systemctl disable --now qdrant-backup.timer");
+            let links = has("#stop-and-start-the-schedule)");
+            assert!(links || timer && has("sudo sed -i") && has(&patch), "{page}: {section}");
+        }
+    }
+    assert!(told >= 5, "{told}");
+    let install = document("docs/install.md");
+    for suspend in ["true", "false"] {
+        assert!(install.contains(&format!("{patch}'{{\"spec\": {{\"suspend\": {suspend}}}}}'")));
     }
 }

@@ -52,5 +52,6 @@ mod setup;
 mod status_file;
 mod strict_mode;
 mod tls;
+mod typed;
 mod unknown;
 mod verify;

@@ -124,7 +124,8 @@ fn the_page_says_in_a_browser_what_is_wrong() {
         &[
             "1 backup failed verification: products",
             "1 of 3 collections failed, the first: support_tickets: shard 2 has no active replica",
-            "see docs/exporter.md#verification-failed",
+            "what this means",
+            "verification-failed A backup was checked and found bad.",
             "last attempt failed: shard 2 has no active replica on the asked node",
             "1 failed verification",
             "not known whether on the server",

@@ -26,6 +26,8 @@ pub(super) enum Form {
     Gzip,
     /// A program, without symbols.
     Program,
+    /// A document, with links to where things are installed.
+    Document,
 }
 
 /// Where everything of the repository goes: from, to, mode. A directory goes with all that is in it.
@@ -37,6 +39,8 @@ const FROM_REPOSITORY: &[(&str, &str, u32)] = &[
     ("deploy/systemd", "lib/systemd/system", 0o644),
     ("deploy/examples", "usr/share/doc/qdrant-backup/examples", 0o644),
     ("deploy/exporter/web-config.yml", "usr/share/doc/qdrant-backup/examples/web-config.yml", 0o644),
+    ("deploy/docker", "usr/share/doc/qdrant-backup/examples/docker", 0o644),
+    ("deploy/kubernetes", "usr/share/doc/qdrant-backup/examples/kubernetes", 0o644),
     ("alerts", "usr/share/qdrant-backup/alerts", 0o644),
     ("dashboards/qdrant-backup.json", "usr/share/qdrant-backup/dashboards/qdrant-backup.json", 0o644),
     ("dashboards/provisioning", "usr/share/qdrant-backup/dashboards/provisioning", 0o644),
@@ -44,6 +48,23 @@ const FROM_REPOSITORY: &[(&str, &str, u32)] = &[
     ("docs", "usr/share/doc/qdrant-backup/docs", 0o644),
     ("README.md", "usr/share/doc/qdrant-backup/README.md", 0o644),
 ];
+
+/// The one document that Debian wants compressed and under another name.
+const CHANGELOG: (&str, &str) = ("CHANGELOG.md", "usr/share/doc/qdrant-backup/changelog.gz");
+
+/// Where a file or directory of the repository is installed, below `/`.
+pub(super) fn place(file: &Path) -> Option<PathBuf> {
+    let all = FROM_REPOSITORY.iter().map(|(from, to, _)| (*from, *to)).chain([CHANGELOG]);
+    all.map(|(from, to)| (Path::new(from), Path::new(to))).find_map(|(from, to)| {
+        if let Ok(rest) = file.strip_prefix(from) {
+            return Some(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) });
+        }
+        // A directory that is not shipped as one, but whose files stay together.
+        let rest = from.strip_prefix(file).ok()?;
+        to.ends_with(rest)
+            .then(|| to.components().take(to.components().count() - rest.components().count()).collect())
+    })
+}
 
 /// The files that the build made.
 pub(super) struct Built<'a> {
@@ -77,20 +98,24 @@ pub(super) fn list(built: &Built<'_>) -> Result<Vec<Shipped>> {
         }
     }
     let root = workspace::root();
-    let changelog = "usr/share/doc/qdrant-backup/changelog.gz";
-    add(root.join("CHANGELOG.md"), changelog.to_owned(), 0o644, Form::Gzip);
+    add(root.join(CHANGELOG.0), CHANGELOG.1.to_owned(), 0o644, Form::Gzip);
     for (from, to, mode) in FROM_REPOSITORY {
         let source = root.join(from);
         if !source.is_dir() {
-            add(source, (*to).to_owned(), *mode, Form::Plain);
+            let form = form(&source);
+            add(source, (*to).to_owned(), *mode, form);
             continue;
         }
         for file in below(&source)? {
-            add(source.join(&file), format!("{to}/{}", file.display()), *mode, Form::Plain);
+            add(source.join(&file), format!("{to}/{}", file.display()), *mode, form(&file));
         }
     }
     list.sort_by(|a, b| a.to.cmp(&b.to));
     Ok(list)
+}
+
+fn form(file: &Path) -> Form {
+    if file.extension().is_some_and(|extension| extension == "md") { Form::Document } else { Form::Plain }
 }
 
 /// Every file below a directory, relative to it.
@@ -117,17 +142,23 @@ pub(super) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    #[test]
-    fn everything_of_the_repository_that_is_listed_exists_and_goes_to_a_place_of_its_own() {
+    /// As if the build had made a manual page, in the directory that is returned as well.
+    pub(in crate::dist) fn listed() -> (tempfile::TempDir, Vec<Shipped>) {
         let built = tempfile::tempdir().unwrap();
         for directory in ["man", "completions/bash", "completions/zsh", "completions/fish"] {
             std::fs::create_dir_all(built.path().join(directory)).unwrap();
         }
         std::fs::File::create(built.path().join("man/qdrant-backup.1")).unwrap();
         let list = list(&Built { programs: built.path(), manual: built.path() }).unwrap();
+        (built, list)
+    }
+
+    #[test]
+    fn everything_of_the_repository_that_is_listed_exists_and_goes_to_a_place_of_its_own() {
+        let (_built, list) = listed();
         for shipped in list.iter().filter(|shipped| shipped.form != Form::Program) {
             assert!(shipped.source.is_file(), "{}", shipped.source.display());
         }

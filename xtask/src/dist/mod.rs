@@ -3,6 +3,7 @@
 mod deb;
 mod files;
 mod notices;
+mod pages;
 mod release;
 mod stage;
 mod tarball;

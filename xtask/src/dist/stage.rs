@@ -12,7 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use super::{
     Release,
     files::{self, Built, Form, Shipped},
-    notices,
+    notices, pages,
 };
 use crate::{
     sh::{Cmd, Context, Result},
@@ -56,6 +56,7 @@ impl Stage {
                 let text = fs::read(&shipped.source).context(shipped.source.display())?;
                 files::write(&to, gzip(&text).context(to.display())?)?;
             }
+            Form::Document => files::write(&to, pages::installed(shipped)?)?,
             Form::Program => Cmd::new("strip").arg("-o").args([&to, &shipped.source]).read().map(drop)?,
         }
         self.set_mode(&shipped.to, shipped.mode)

@@ -1,9 +1,15 @@
 //! What an installed package has put where, and that a purged one has left nothing.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::root::Root;
-use crate::sh::Result;
+use crate::{links, sh::Result};
+
+/// Where the documents are.
+const DOCUMENTS: &str = "/usr/share/doc/qdrant-backup";
 
 /// Path, mode, owner and group.
 const INSTALLED: &[(&str, &str, &str)] = &[
@@ -35,6 +41,7 @@ const EXPORTER_IS_ON: &str = "/etc/systemd/system/multi-user.target.wants/qdrant
 /// Files, modes, owners, versions; and that nothing will back up before somebody says so.
 pub(super) fn check_installed(root: &Root) -> Result<()> {
     check_owners(root)?;
+    check_links(root)?;
     for program in ["qdrant-backup", "qdrant-backup-exporter"] {
         let version = root.sh(&format!("{program} --version"))?;
         if !version.contains(env!("CARGO_PKG_VERSION")) {
@@ -50,6 +57,20 @@ pub(super) fn check_installed(root: &Root) -> Result<()> {
         Some(line) => Err(format!("the cron job is on before anything is configured: {line:?}")),
         None => Ok(()),
     }
+}
+
+/// Whether every link of the installed documents leads to something that is there.
+fn check_links(root: &Root) -> Result<()> {
+    let mut pages = BTreeMap::new();
+    for path in root.sh(&format!("find {DOCUMENTS} -name '*.md'"))?.lines() {
+        pages.insert(PathBuf::from(path.trim_start_matches('/')), root.text(path)?);
+    }
+    let broken = links::broken_links(&pages, |path| root.path(&path.to_string_lossy()).exists());
+    if pages.is_empty() || !broken.is_empty() {
+        return Err(format!("{} installed documents, with these broken links: {broken:?}", pages.len()));
+    }
+    println!("{} installed documents, and every link leads to something that is installed", pages.len());
+    Ok(())
 }
 
 /// Whether every path has its mode and owner.

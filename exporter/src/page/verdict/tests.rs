@@ -497,6 +497,21 @@ fn names_are_escaped_wherever_they_appear() {
 }
 
 #[test]
+fn every_link_of_a_finding_leads_to_its_explanation_on_the_page_itself() {
+    let mut scene = Scene::healthy();
+    scene.views.insert(name("docs"), vec![backup(TimeDelta::days(9))]);
+    let report = scene.report();
+    let html = super::super::html(&report, "/metrics");
+    assert!(!report.verdict.findings.is_empty());
+    for finding in &report.verdict.findings {
+        let kind = finding.kind.name();
+        assert!(html.contains(&format!("<a href=\"#{kind}\">")), "{kind}: {html}");
+        assert_eq!(html.matches(&format!("<h3 id=\"{kind}\">{kind}</h3><p>")).count(), 1, "{kind}: {html}");
+    }
+    assert!(!super::super::html(&Scene::healthy().report(), "/metrics").contains("<h3"));
+}
+
+#[test]
 fn every_kind_of_finding_is_explained() {
     let document = include_str!("../../../../docs/exporter.md");
     for kind in Kind::ALL {

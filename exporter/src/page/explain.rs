@@ -1,0 +1,68 @@
+//! What a finding means and what to do, out of docs/exporter.md, on the page itself: whoever sees the page can follow its links, also
+//! where no document is installed and no other server is reached.
+
+use super::html::escape;
+use super::verdict::Kind;
+
+const DOCUMENT: &str = include_str!("../../../docs/exporter.md");
+
+/// The paragraphs about a kind, as markup; nothing when the document has none.
+pub(super) fn paragraphs(kind: Kind) -> Vec<String> {
+    let heading = format!("\n### {}\n", kind.name());
+    let section = DOCUMENT.split_once(&heading).map_or("", |(_, after)| after);
+    let section = section.split("\n#").next().unwrap_or_default();
+    section.split("\n\n").map(str::trim).filter(|text| !text.is_empty()).map(markup).collect()
+}
+
+/// A paragraph of Markdown: code spans stay, and of a link to a document its words and the document's name.
+fn markup(paragraph: &str) -> String {
+    let mut html = String::new();
+    for (index, part) in paragraph.replace('\n', " ").split('`').enumerate() {
+        if index % 2 == 1 {
+            html.push_str(&format!("<code>{}</code>", escape(part)));
+        } else {
+            html.push_str(&escape(&without_links(part)));
+        }
+    }
+    html
+}
+
+fn without_links(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, (words, after))) =
+        rest.split_once('[').and_then(|(before, link)| Some((before, link.split_once("](")?)))
+    {
+        let (target, after) = after.split_once(')').unwrap_or((after, ""));
+        let document = target.split('#').next().unwrap_or_default();
+        plain.push_str(before);
+        plain.push_str(words);
+        if document != words {
+            plain.push_str(&format!(" ({document})"));
+        }
+        rest = after;
+    }
+    plain + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_words_that_a_browser_can_show() {
+        for kind in Kind::ALL {
+            let text = paragraphs(kind).join(" ");
+            assert!(text.len() > 30, "{}: {text:?}", kind.name());
+            assert!(!text.contains("](") && !text.contains('`'), "{}: {text}", kind.name());
+        }
+    }
+
+    #[test]
+    fn code_and_links_are_for_reading() {
+        assert_eq!(
+            markup("Run `a <b>` & see\n[the runbook](runbook.md#x), or [faq.md](faq.md)."),
+            "Run <code>a &lt;b&gt;</code> &amp; see the runbook (runbook.md), or faq.md."
+        );
+    }
+}
