@@ -9,6 +9,7 @@ mod download;
 mod error;
 mod limit;
 mod points;
+mod protocol;
 mod retry;
 mod snapshot_name;
 mod telemetry;
