@@ -11,6 +11,7 @@ mod section;
 mod sections;
 mod source;
 mod tls;
+mod validity;
 
 pub use file::WebConfig;
 pub use live::{InForce, Live, LiveError};
