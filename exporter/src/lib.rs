@@ -21,6 +21,7 @@ use clap::Parser;
 
 /// Runs what the process was started for.
 pub fn main() -> ExitCode {
+    protect_memory();
     let arguments: Vec<_> = std::env::args_os().collect();
     match cli::Cli::try_parse_from(&arguments) {
         Ok(cli) => start::start(&cli, &std::env::vars_os().collect(), wall_clock),
@@ -32,4 +33,10 @@ pub fn main() -> ExitCode {
 #[expect(clippy::disallowed_methods, reason = "the one clock; everything else is given the time")]
 fn wall_clock() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
+}
+
+/// Keeps TLS keys and passwords out of core dumps, and other processes of the same user out of our memory. Where the
+/// system refuses there is nothing better to do.
+fn protect_memory() {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).unwrap_or(());
 }

@@ -103,7 +103,7 @@ fn run(
     }
     let paths = Paths::new(&cli.telemetry_path)?;
     let web_config = cli.web_config_file.as_deref();
-    let live = Live::open(web_config)?;
+    let live = Live::open(web_config, clock)?;
     greet(&directories);
     let has_tls = live.has_tls();
     let site = Site { live, paths, max_requests: cli.max_requests, observer: Arc::new(observer), clock };

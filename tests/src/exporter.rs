@@ -36,9 +36,10 @@ impl Exporter {
     }
 
     /// An exporter of `directory` at an address that is known before, so that it can be started there again.
-    pub fn start_at(directory: &Path, address: SocketAddr) -> Self {
+    pub fn start_at(directory: &Path, address: SocketAddr, arguments: &[&str]) -> Self {
         let mut command = command();
         command.arg("--backup-dir").arg(directory).arg(format!("--web.listen-address={address}"));
+        command.args(arguments);
         Self::spawn(&mut command)
     }
 
@@ -58,6 +59,11 @@ impl Exporter {
         let address = address.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
         exporter.address = address.and_then(|address| address.parse().ok()).expect("an address in the log");
         exporter
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it listens.

@@ -16,6 +16,7 @@ pub mod repository;
 pub mod running;
 pub mod scaled;
 pub mod server;
+pub mod users;
 pub mod webhook;
 pub mod week;
 

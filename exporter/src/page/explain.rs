@@ -1,7 +1,7 @@
 //! What a finding means and what to do, out of docs/exporter.md, on the page itself: whoever sees the page can follow its links, also
 //! where no document is installed and no other server is reached.
 
-use super::html::escape;
+use super::escape::escape;
 use super::verdict::Kind;
 
 const DOCUMENT: &str = include_str!("../../../docs/exporter.md");

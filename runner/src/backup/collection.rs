@@ -73,8 +73,6 @@ struct Work {
     stages: Stages,
     /// The snapshot that was found in the list because no answer named it, until that is dealt with.
     adopted: Option<Adopted>,
-    /// Whether a snapshot was made.
-    made: bool,
 }
 
 /// How the work on a collection ended.
@@ -89,18 +87,16 @@ pub enum Ended {
 pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
     let started_at = run.session.now();
     let begun = Instant::now();
-    let mut work = Work { stages: Stages::begin(Stage::Inspect), adopted: None, made: false };
+    let mut work = Work { stages: Stages::begin(Stage::Inspect), adopted: None };
     run.session.enter_stage(Stage::Inspect, collection);
 
     let mut result = attempt(run, collection, started_at, &mut work).await;
     let mut dropped = is_dropped(run, collection, &result).await;
-    // Snapshots outlive their collection: one that is not found once it was made was deleted by somebody.
     if !dropped
-        && !work.made
         && let Err(error) = result.as_ref().map(|_| ())
         && error.is_not_found()
     {
-        // It was dropped and made again.
+        // It was dropped and made again, or somebody deleted the snapshot that had been made of it.
         run.session.warn(format!("\"{collection}\": {error}; the collection is listed, so beginning anew"));
         tidy_server(run, collection, work.adopted.take(), false).await;
         work.stages.enter(Stage::Inspect);
@@ -323,7 +319,6 @@ async fn make_snapshot(
     work.stages.enter(Stage::Create);
     run.session.enter_stage(Stage::Create, collection);
     let snapshot = creation::create(run, collection, &mut work.stages, &mut work.adopted).await?;
-    work.made = true;
     tracing::info!("Created snapshot for {collection} ({})", HumanBytes(snapshot.size_bytes));
     let points_after = count(run, collection).await?;
     let confirmed = sample::confirm(&run.context.client, collection, sampled).await;
@@ -350,6 +345,11 @@ async fn fetch(
                 run.session.warn(format!("{error}; beginning the download again"));
                 run.context.client.pause_before_retry(retries, &error).await?;
                 retries += 1;
+            }
+            Err(BackupError::Qdrant(cause) | BackupError::Stream(StreamError::Download(cause)))
+                if cause.is_not_found() =>
+            {
+                return Err(BackupError::SnapshotGone { cause });
             }
             other => return other,
         }

@@ -55,6 +55,14 @@ pub enum BackupError {
         /// The digest of what came.
         got: Sha256Digest,
     },
+    /// The server does not know the snapshot that it has made.
+    #[error(
+        "{cause}; the snapshot that was made a moment ago is gone from the server: does another tool, or a job, delete snapshots there?"
+    )]
+    SnapshotGone {
+        /// What the server said.
+        cause: qdrant::Error,
+    },
     /// Points in the collection, none in the snapshot.
     #[error("the collection has {points} points and the snapshot holds none; look at Qdrant's log")]
     EmptySnapshot {
@@ -134,7 +142,7 @@ impl BackupError {
             Self::Contents { .. } => FailureKind::ArchiveCorrupt,
             Self::NoRoom { .. } => FailureKind::NoSpace,
             Self::NeverAppeared { .. } => FailureKind::Timeout,
-            Self::NotBeingMade { cause, .. } => cause.kind(),
+            Self::SnapshotGone { cause } | Self::NotBeingMade { cause, .. } => cause.kind(),
             Self::Files { .. } => FailureKind::Io,
             Self::Io { source, .. } => io_kind(source),
         }
@@ -145,6 +153,7 @@ impl BackupError {
         match self {
             Self::Qdrant(error)
             | Self::Stream(StreamError::Download(error) | StreamError::BeginAgain(error))
+            | Self::SnapshotGone { cause: error }
             | Self::NeverAppeared { cause: error, .. }
             | Self::NotBeingMade { cause: error, .. } => Some(error),
             Self::Stream(StreamError::Write(_) | StreamError::Internal(_))

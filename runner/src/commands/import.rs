@@ -1,5 +1,7 @@
 //! `qdrant-backup import`: makes backups of snapshots that are files already.
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
@@ -37,7 +39,8 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
             interrupt: signals.token(),
         };
         let shown = one_line(&path.display().to_string());
-        match importer.import(path, &mut |_| ()) {
+        let mut told = Told { shown: &shown, read_bytes: 0, last: Instant::now() };
+        match importer.import(path, &mut |bytes| told.add(bytes)) {
             Ok(Adopted::New { manifest, remarks }) => {
                 for remark in remarks {
                     tracing::warn!("{shown}: {}", one_line(&remark));
@@ -78,6 +81,26 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
         all if all == args.files.len() => Exit::Failed,
         _some => Exit::Partial,
     })
+}
+
+/// How often a long import says that it goes on: it holds the lock.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// How far the reading of a file is, for the log.
+struct Told<'a> {
+    shown: &'a str,
+    read_bytes: u64,
+    last: Instant,
+}
+
+impl Told<'_> {
+    fn add(&mut self, bytes: u64) {
+        self.read_bytes += bytes;
+        if self.last.elapsed() >= TELL_EVERY {
+            self.last = Instant::now();
+            tracing::info!("{}: reading it goes on, {} so far", self.shown, HumanBytes(self.read_bytes));
+        }
+    }
 }
 
 /// A time in RFC 3339, or as a backup id has it.

@@ -48,6 +48,18 @@ pub enum ImportError {
         /// What is wrong, with the member's name.
         problem: String,
     },
+    /// It decompresses to more than any snapshot does.
+    #[error(
+        "it decompresses to more than {}, which is more than any snapshot of {} does; if it is one, decompress it yourself and import that file",
+        indicatif::HumanBytes(*most),
+        indicatif::HumanBytes(*stored)
+    )]
+    Expands {
+        /// Bytes of the file.
+        stored: u64,
+        /// Bytes that it may have decompressed.
+        most: u64,
+    },
     /// Qdrant's own checksum lies beside it and is another one.
     #[error("Qdrant's checksum file beside it says {}…, and the snapshot has {}…", expected.short(), got.short())]
     ChecksumMismatch {

@@ -12,6 +12,10 @@ use crate::inspect::{Inspection, Limits, SnapshotKind, inspect};
 use crate::stream::Tally;
 
 const BUFFER_BYTES: usize = 1 << 20;
+/// What a file of any size may decompress to: files that are reserved and empty take next to nothing.
+const ALWAYS_ALLOWED_BYTES: u64 = 16 << 30;
+/// How much of a snapshot a byte may hold besides. It is what gzip can do at most.
+const EXPANSION: u64 = 1_100;
 
 /// What was found.
 #[derive(Debug)]
@@ -37,11 +41,35 @@ pub fn examine(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Examined, ImportError> {
     let encoding = encoding(file)?;
+    let stored = file.metadata().map_err(ImportError::io("reading"))?.len();
+    let most = if encoding.is_empty() { u64::MAX } else { most_decoded(stored) };
+    examine_within(file, encoding, most, copy, interrupt, progress)
+}
+
+/// How many bytes a compressed file of this many may hold.
+fn most_decoded(stored: u64) -> u64 {
+    stored.saturating_mul(EXPANSION).saturating_add(ALWAYS_ALLOWED_BYTES)
+}
+
+fn examine_within(
+    file: &mut File,
+    encoding: Vec<Encoding>,
+    most: u64,
+    copy: Option<&mut File>,
+    interrupt: &CancellationToken,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Examined, ImportError> {
     let mut source = Source { file, copy, tally: Tally::default(), failed: None, interrupt, progress };
-    let (looked, snapshot) = look(&mut source, &encoding);
+    let (looked, snapshot) = look(&mut source, &encoding, most);
     let looked = looked.and_then(|inspection| io::copy(&mut source, &mut io::sink()).map(|_| inspection));
     let inspection = match (looked, source.failed.take()) {
         (_, Some(failed)) => return Err(failed),
+        // Little may decompress to very much, of which a signal hears nothing while it is read.
+        (Err(_), None) if interrupt.is_cancelled() => return Err(ImportError::Interrupted),
+        (Err(error), None) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => {
+            let stored = source.file.metadata().map_err(ImportError::io("reading"))?.len();
+            return Err(ImportError::Expands { stored, most });
+        }
         (Ok(inspection), None) => inspection,
         // Neither reading nor writing failed, so it is what was read that cannot be decoded.
         (Err(error), None) => {
@@ -54,7 +82,12 @@ pub fn examine(
 }
 
 /// Looks into what `source` holds, decoded, and tallies that.
-fn look(source: &mut Source<'_>, encoding: &[Encoding]) -> (io::Result<Inspection>, SizeAndDigest) {
+fn look(
+    source: &mut Source<'_>,
+    encoding: &[Encoding],
+    most: u64,
+) -> (io::Result<Inspection>, SizeAndDigest) {
+    let interrupt = source.interrupt;
     let raw = BufReader::with_capacity(BUFFER_BYTES, source);
     let inner: Box<dyn BufRead + '_> = match encoding.first() {
         None => Box::new(raw),
@@ -66,7 +99,7 @@ fn look(source: &mut Source<'_>, encoding: &[Encoding]) -> (io::Result<Inspectio
             Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw)))
         }
     };
-    let mut snapshot = Tallied { inner, tally: Tally::default() };
+    let mut snapshot = Tallied { inner, tally: Tally::default(), left: most, interrupt };
     let looked = inspect(&mut snapshot, &Limits::default());
     (looked, snapshot.tally.finish())
 }
@@ -139,15 +172,30 @@ impl Read for Source<'_> {
     }
 }
 
+/// More came than may.
+#[derive(Debug, thiserror::Error)]
+#[error("it decompresses to too much")]
+struct TooLong;
+
 /// Tallies what is consumed of it.
-struct Tallied<R> {
+struct Tallied<'a, R> {
     inner: R,
     tally: Tally,
+    /// How many more bytes may come.
+    left: u64,
+    interrupt: &'a CancellationToken,
 }
 
-impl<R: BufRead> BufRead for Tallied<R> {
+impl<R: BufRead> BufRead for Tallied<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.inner.fill_buf()
+        if self.interrupt.is_cancelled() {
+            return Err(io::Error::other("interrupted"));
+        }
+        let filled = self.inner.fill_buf()?;
+        if filled.len() as u64 > self.left {
+            return Err(io::Error::other(TooLong));
+        }
+        Ok(filled)
     }
 
     fn consume(&mut self, amount: usize) {
@@ -155,16 +203,51 @@ impl<R: BufRead> BufRead for Tallied<R> {
         if let Some(consumed) = self.inner.fill_buf().ok().and_then(|filled| filled.get(..amount)) {
             self.tally.update(consumed);
         }
+        self.left = self.left.saturating_sub(amount as u64);
         self.inner.consume(amount);
     }
 }
 
-impl<R: BufRead> Read for Tallied<R> {
+impl<R: BufRead> Read for Tallied<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let available = self.fill_buf()?;
         let taken = available.len().min(buffer.len());
         buffer[..taken].copy_from_slice(&available[..taken]);
         self.consume(taken);
         Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_decompresses_to_more_than_it_may_is_left_at_that() {
+        let zeros = vec![0; 64 << 20];
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&zeros).unwrap();
+        for packed in [gzip.finish().unwrap(), zstd::encode_all(zeros.as_slice(), 1).unwrap()] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&packed).unwrap();
+            file.rewind().unwrap();
+            let encoding = encoding(&mut file).unwrap();
+            let mut at = |most: u64| {
+                file.rewind().unwrap();
+                let interrupt = CancellationToken::new();
+                examine_within(&mut file, encoding.clone(), most, None, &interrupt, &mut |_| ()).unwrap_err()
+            };
+            let error = at(40 << 20);
+            assert!(matches!(error, ImportError::Expands { most, .. } if most == 40 << 20), "{error}");
+            assert!(error.to_string().contains("more than 40.00 MiB"), "{error}");
+            assert!(matches!(at(64 << 20), ImportError::Contents { .. }));
+        }
+    }
+
+    #[test]
+    fn what_gzip_can_do_and_reserved_files_that_are_empty_are_always_allowed() {
+        assert!(most_decoded(40 << 10) > 4 << 30);
+        assert!(most_decoded(1 << 30) > 1_032 << 30);
+        assert_eq!(most_decoded(u64::MAX), u64::MAX);
     }
 }

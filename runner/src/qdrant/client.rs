@@ -23,6 +23,7 @@ use super::answers::{
 };
 use super::error::Error;
 use super::limit::Limit;
+use super::protocol;
 use super::retry;
 use super::snapshot_name::SnapshotName;
 use super::tls;
@@ -306,13 +307,15 @@ impl Client {
                 retries += 1;
                 continue;
             }
-            return Err(if is_unreachable || matches!(error, Error::Tls { .. }) {
-                CreateError::NotSent(error)
-            } else if error.is_answered() {
-                CreateError::Answered(error)
-            } else {
-                CreateError::Cut(error)
-            });
+            return Err(
+                if is_unreachable || matches!(error, Error::Tls { .. } | Error::AnotherProtocol { .. }) {
+                    CreateError::NotSent(error)
+                } else if error.is_answered() {
+                    CreateError::Answered(error)
+                } else {
+                    CreateError::Cut(error)
+                },
+            );
         }
     }
 
@@ -434,6 +437,13 @@ impl Client {
                 return Error::Tls { what, url, cause };
             }
             Some(_) | None => {}
+        }
+        // Whoever has spoken HTTP before is in some trouble that may pass.
+        if !self.heard.load(Ordering::Relaxed)
+            && let Some(problem) = protocol::not_http(error)
+        {
+            let cause = protocol::explain(&problem, self.base.scheme());
+            return Error::AnotherProtocol { what, url, cause };
         }
         if error.is_connect() && error.is_timeout() {
             let cause = format!("no connection within {}", self.limits.connect);

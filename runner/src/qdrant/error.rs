@@ -30,6 +30,16 @@ pub enum Error {
         /// What is wrong and what to do.
         cause: String,
     },
+    /// What answers has never spoken HTTP: it is not Qdrant's REST port, and waiting does not make it one.
+    #[error("{what}: cannot reach Qdrant at {url}: {cause}")]
+    AnotherProtocol {
+        /// What was being done.
+        what: String,
+        /// The server, without credentials.
+        url: String,
+        /// What came and what to do.
+        cause: String,
+    },
     /// The connection broke after the request was on its way.
     #[error("{what}: the connection to Qdrant broke: {cause}")]
     Broken {
@@ -97,7 +107,10 @@ impl Error {
     /// The kind for the status file and the metrics.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Unreachable { .. } | Self::Tls { .. } | Self::Broken { .. } => FailureKind::Unreachable,
+            Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::AnotherProtocol { .. }
+            | Self::Broken { .. } => FailureKind::Unreachable,
             Self::Timeout { .. } => FailureKind::Timeout,
             Self::Stalled { .. } => FailureKind::Stalled,
             Self::Unauthorized { .. } => FailureKind::Unauthorized,
@@ -113,9 +126,11 @@ impl Error {
                 true
             }
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599) && !self.is_over_budget(),
-            Self::Tls { .. } | Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Interrupted => {
-                false
-            }
+            Self::Tls { .. }
+            | Self::AnotherProtocol { .. }
+            | Self::Unauthorized { .. }
+            | Self::Unexpected { .. }
+            | Self::Interrupted => false,
         }
     }
 
@@ -125,6 +140,7 @@ impl Error {
             Self::Status { retry_after, .. } => *retry_after,
             Self::Unreachable { .. }
             | Self::Tls { .. }
+            | Self::AnotherProtocol { .. }
             | Self::Broken { .. }
             | Self::Timeout { .. }
             | Self::Stalled { .. }
@@ -139,7 +155,10 @@ impl Error {
     pub fn is_answered(&self) -> bool {
         match self {
             Self::Status { status, .. } => !matches!(status, 408 | 499 | 502..=504 | 520..=527 | 530),
-            Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Tls { .. } => true,
+            Self::Unauthorized { .. }
+            | Self::Unexpected { .. }
+            | Self::Tls { .. }
+            | Self::AnotherProtocol { .. } => true,
             Self::Unreachable { .. }
             | Self::Broken { .. }
             | Self::Timeout { .. }
@@ -170,6 +189,7 @@ impl Error {
             self,
             Self::Unauthorized { .. }
                 | Self::Tls { .. }
+                | Self::AnotherProtocol { .. }
                 | Self::Unexpected { .. }
                 | Self::Interrupted
                 | Self::Status { status: 405 | 413 | 422, .. }
@@ -189,6 +209,7 @@ impl Error {
             Self::Unauthorized { status, .. } => *status == 403,
             Self::Unreachable { .. }
             | Self::Tls { .. }
+            | Self::AnotherProtocol { .. }
             | Self::Broken { .. }
             | Self::Timeout { .. }
             | Self::Stalled { .. }

@@ -10,6 +10,7 @@ mod error;
 mod limit;
 mod piece;
 mod points;
+mod protocol;
 mod retry;
 mod snapshot_name;
 mod telemetry;

@@ -10,7 +10,7 @@ use qdrant_backup_shared::{FailureKind, Layout};
 use super::depth::Depth;
 use super::judge;
 use super::verdict::{Verdict, Weight};
-use super::watched::{Watch, Watched};
+use super::watched::{TooLong, Watch, Watched};
 use crate::archive::{ArchiveError, ArchiveReader, Prove};
 use crate::inspect::{Inspection, Limits, inspect};
 
@@ -127,8 +127,19 @@ impl Checking<'_> {
         if !self.has_its_size(&reader, archive) {
             return Ok(None);
         }
-        let inspection = match inspect(&mut Watched::new(&mut reader, &mut self.watch), &Limits::default()) {
+        let most = archive.snapshot.size_bytes;
+        let mut watched = Watched::new(&mut reader, &mut self.watch, most);
+        let inspection = match inspect(&mut watched, &Limits::default()) {
             Ok(inspection) => inspection,
+            Err(error) if TooLong::is(&error) => {
+                let message = format!("{} has more than the {most} bytes that it must have", SNAPSHOT.what);
+                self.add(archive, Weight::Failed, FailureKind::SizeMismatch, SNAPSHOT.size_kind, message);
+                match reader.into_stored() {
+                    Ok(rest) => self.rest(rest, archive)?,
+                    Err(error) => self.cannot_read(archive, &error),
+                }
+                return Ok(None);
+            }
             Err(error) => {
                 let error = self.fault(error)?;
                 self.cannot_read(archive, &error);
@@ -155,7 +166,7 @@ impl Checking<'_> {
 
     /// Reads the stored bytes that are left and compares all of them.
     fn rest(&mut self, mut reader: ArchiveReader, archive: &Archive) -> Result<(), Interrupted> {
-        let read = Watched::new(&mut reader, &mut self.watch).drain();
+        let read = Watched::new(&mut reader, &mut self.watch, u64::MAX).drain();
         let read = match read {
             Ok(()) => reader.finish(),
             Err(error) => Err(self.fault(error)?),

@@ -14,15 +14,30 @@ pub(super) struct Watch<'a> {
     pub(super) reported: u64,
 }
 
+/// More came than may.
+#[derive(Debug, thiserror::Error)]
+#[error("there is more of it than the manifest says")]
+pub(super) struct TooLong;
+
+impl TooLong {
+    /// Whether a read ended so.
+    pub(super) fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
 /// A reader that reports what it has read, and fails once it is to stop.
 pub(super) struct Watched<'r, 'w, 'a> {
     reader: &'r mut ArchiveReader,
     watch: &'w mut Watch<'a>,
+    /// How many more bytes may come.
+    left: u64,
 }
 
 impl<'r, 'w, 'a> Watched<'r, 'w, 'a> {
-    pub(super) fn new(reader: &'r mut ArchiveReader, watch: &'w mut Watch<'a>) -> Self {
-        Self { reader, watch }
+    /// Gives at most `most` bytes and fails where there are more, for little can decompress to almost anything.
+    pub(super) fn new(reader: &'r mut ArchiveReader, watch: &'w mut Watch<'a>, most: u64) -> Self {
+        Self { reader, watch, left: most }
     }
 
     /// Reads to the end.
@@ -49,10 +64,15 @@ impl BufRead for Watched<'_, '_, '_> {
             self.watch.reported = read;
         }
         // What is there is given again without reading.
-        self.reader.fill_buf()
+        let filled = self.reader.fill_buf()?;
+        if filled.len() as u64 > self.left {
+            return Err(io::Error::other(TooLong));
+        }
+        Ok(filled)
     }
 
     fn consume(&mut self, amount: usize) {
+        self.left = self.left.saturating_sub(amount as u64);
         self.reader.consume(amount);
     }
 }

@@ -90,6 +90,8 @@ pub enum Effect {
     Date(String),
     /// Requests that name a collection: somebody drops it right before.
     DropCollection,
+    /// Requests that name a snapshot: somebody deletes it right before.
+    DeleteSnapshot,
 
     /// Downloads: the connection closes after so many bytes of the body.
     TruncateAfter(u64),
@@ -186,6 +188,10 @@ impl Effect {
             | Effect::AnswerAfter(_)
             | Effect::Date(_)
             | Effect::DropCollection => true,
+            Effect::DeleteSnapshot => matches!(
+                endpoint,
+                Endpoint::DownloadSnapshot | Endpoint::ShardSnapshot | Endpoint::DeleteSnapshot
+            ),
             Effect::TruncateAfter(_)
             | Effect::StallAfter { .. }
             | Effect::ContentLength(_)

@@ -53,6 +53,9 @@ async fn answer(core: &Arc<Core>, request: Request<Incoming>) -> Result<Reply, H
             Effect::DropCollection => {
                 core.state().collections.remove(&route.collection);
             }
+            Effect::DeleteSnapshot => {
+                core.state().remove(core.node, &route.collection, &route.item);
+            }
             Effect::Answer(instead) => {
                 drain(core, log_number, body).await;
                 return Ok(in_place(instead));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use e2e::daemon::free_address;
 use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup, StandIn};
 use e2e::{Exporter, Place, Ran};
+use qdrant_backup_shared::atomic;
 
 /// The collection that every machine has.
 pub const DOCS: &str = "docs";
@@ -30,6 +31,7 @@ impl Site {
         let place = Place::new(&server.url());
         place.configure(&config(cron));
         let mut site = Self { name, server, place, address: free_address(), exporter: None };
+        site.configure_web("");
         site.start_exporter();
         site
     }
@@ -52,7 +54,19 @@ impl Site {
 
     /// Starts the exporter, where it was before.
     pub fn start_exporter(&mut self) {
-        self.exporter = Some(Exporter::start_at(&self.place.path(), self.address));
+        let web_config = self.web_config().display().to_string();
+        let arguments = ["--web.config.file", &web_config];
+        self.exporter = Some(Exporter::start_at(&self.place.path(), self.address, &arguments));
+    }
+
+    /// The exporter's web configuration.
+    pub fn web_config(&self) -> PathBuf {
+        self.place.beside("web.yml")
+    }
+
+    /// Has the exporter's web configuration say this.
+    pub fn configure_web(&self, text: &str) {
+        atomic::write(&self.web_config(), 0o644, text.as_bytes()).expect("it can be written");
     }
 
     /// Kills the exporter.

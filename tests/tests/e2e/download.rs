@@ -7,7 +7,7 @@ use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::manifest::ServerChecksum;
 
 use crate::resume::ranges;
-use crate::scene::{DOCS, SIZE, Scene, docs};
+use crate::scene::{DOCS, SIZE, Scene, docs, generated};
 
 #[test]
 fn a_download_that_breaks_off_is_no_backup() {
@@ -145,7 +145,7 @@ fn two_flipped_bytes_are_a_checksum_mismatch_and_not_a_third_try() {
 
 #[test]
 fn a_refused_download_is_told_with_the_servers_words() {
-    for status in [404, 500, 503] {
+    for status in [410, 500, 503] {
         let scene = Scene::with([Fault::status(status).on(Endpoint::DownloadSnapshot)]);
 
         scene.backup().code(1).says(&[
@@ -162,16 +162,42 @@ fn a_refused_download_is_told_with_the_servers_words() {
 }
 
 #[test]
-fn a_snapshot_that_another_tool_deleted_is_not_retried() {
+fn a_snapshot_that_another_tool_deleted_is_made_afresh() {
+    let cut = || Fault::new(Effect::TruncateAfter(SIZE / 2)).on(Endpoint::DownloadSnapshot).first(1);
+    let deleted = || Fault::new(Effect::DeleteSnapshot).on(Endpoint::DownloadSnapshot).first(1);
+    for faults in [vec![deleted()], vec![cut(), deleted().after(1)]] {
+        let scene = Scene::of(Setup::empty().collection(generated(DOCS)));
+        scene.configure(&[("retries", "3")]);
+        scene.server.faults(|all| faults.into_iter().for_each(|fault| all.add(fault)));
+
+        scene.backup().success().says(&["WARN", "\"docs\"", "404", "gone from the server", "beginning anew"]);
+
+        scene.assert_backed_up();
+        scene.assert_server_clean();
+        assert_eq!(scene.creations(), 2);
+        assert!(scene.place.status().undeleted_snapshots.is_empty());
+        assert_eq!(scene.place.temporary(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_tool_that_deletes_every_snapshot_is_told_of_after_the_second_one() {
     let text = Answer::empty(404).text("Not found: Snapshot docs.snapshot not found");
-    let scene = Scene::with([Fault::answer(text).on(Endpoint::DownloadSnapshot)]);
-    scene.configure(&[("retries", "3")]);
+    for fault in [Fault::new(Effect::DeleteSnapshot), Fault::answer(text)] {
+        let scene = Scene::with([fault.on(Endpoint::DownloadSnapshot)]);
+        scene.configure(&[("retries", "3")]);
 
-    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "404", "Snapshot docs.snapshot not found"]);
+        scene.backup().code(1).says(&[
+            "ERROR: Backup of docs failed",
+            "404",
+            "not found",
+            "gone from the server: does another tool, or a job, delete snapshots there?",
+        ]);
 
-    assert_eq!(scene.hits(), 1);
-    scene.assert_failed(FailureKind::HttpStatus);
-    scene.assert_server_clean();
+        assert_eq!((scene.hits(), scene.creations(), scene.downloads().len()), (2, 2, 2));
+        scene.assert_failed(FailureKind::HttpStatus);
+        scene.assert_server_clean();
+    }
 }
 
 #[test]

@@ -78,17 +78,20 @@ fn a_damaged_archive_leaves_no_file_and_exit_code_4() {
     let archive =
         place.layout().collection(&backup.manifest.collection).join(&backup.manifest.archives[0].file_name);
     let whole = fs::read(&archive).expect("an archive");
+    // By its id, for it is on record as bad from the first time on.
+    let id = backup.manifest.backup_id.to_string();
     // In the middle, in its first byte, and at the end.
     for offset in [whole.len() / 2, 0, whole.len() - 1] {
         let mut damaged = whole.clone();
         damaged[offset] ^= 1;
         atomic::write(&archive, 0o600, &damaged).expect("it can be damaged");
         let path = place.beside("out");
-        place.run(&["export", "-c", &collection, "-o", path.to_str().expect("a path")]).code(4);
+        let output = path.to_str().expect("a path");
+        place.run(&["export", "-c", &collection, "--backup", &id, "-o", output]).code(4);
         assert!(!path.exists());
         let left = fs::read_dir(path.parent().expect("a directory")).expect("it can be listed");
         assert!(left.flatten().all(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp")));
-        place.run(&["export", "-c", &collection, "-o", "-"]).code(4).says(&[
+        place.run(&["export", "-c", &collection, "--backup", &id, "-o", "-"]).code(4).says(&[
             "ERROR",
             "export of",
             &collection,

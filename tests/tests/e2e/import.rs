@@ -5,11 +5,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use e2e::qdrant_stand_in::GenuineSnapshot;
-use e2e::{Place, Planted};
+use e2e::{Place, Planted, Running, eventually};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use qdrant_backup_shared::atomic;
 use qdrant_backup_shared::manifest::{Encoding, Origin, ServerChecksum};
+use rustix::process::Signal;
+use sha2::{Digest, Sha256};
 
 const STAMP: &str = "2025-07-15-14-30-00";
 const PEER: &str = "8372720498335175";
@@ -238,4 +240,72 @@ fn the_version_of_an_imported_snapshot_is_that_of_the_backups_around_it() {
     assert_eq!(import("before", peer, &stamp(-60)), None, "nothing from earlier tells");
     place.run(&["restore", "--collection", "between"]).success();
     place.run(&["restore", "--collection", "before"]).code(1).says(&["does not say which version"]);
+}
+
+/// A file of so many bytes that zstd takes for more than thirty thousand times as much: a tar whose one member has all of it.
+fn bomb(bytes: usize) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_path("0/segments/bomb.tar").unwrap();
+    header.set_size(1 << 50);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let head = header.as_bytes();
+    // A frame with a window of 128 KiB; a block as it is, then blocks of one byte that is repeated.
+    let mut packed = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
+    packed.extend_from_slice(&((head.len() as u32) << 3).to_le_bytes()[..3]);
+    packed.extend_from_slice(head);
+    while packed.len() < bytes {
+        packed.extend_from_slice(&((128_u32 << 10) << 3 | 1 << 1).to_le_bytes()[..3]);
+        packed.push(0);
+    }
+    packed.extend_from_slice(&[1, 0, 0]);
+    packed
+}
+
+#[test]
+fn a_snapshot_bomb_does_not_keep_a_signal_waiting_and_leaves_nothing() {
+    let place = place();
+    // A thousand times as much, told apart into members as `pigz` and this program write them.
+    let gzip = gzip(&vec![0; 64 << 20]).repeat(160);
+    for (name, packed) in [("zstd", bomb(10 << 20)), ("gzip", gzip)] {
+        let file = put(&place, &format!("{name}-{PEER}-{STAMP}.snapshot"), &packed);
+        let mut command = place.command(&["import", &file]);
+        let running = Running::start(&mut command);
+        eventually("it is read", || !place.temporary().is_empty());
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let begun = std::time::Instant::now();
+        running.end_with(Signal::TERM).code(143).says(&["interrupted by a signal"]);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{name}: {:?}", begun.elapsed());
+        assert!(place.stored().is_empty(), "{:?}", place.stored());
+    }
+    // The lock is free.
+    let good = put(&place, &format!("good-{PEER}-{STAMP}.snapshot"), &genuine("minilm_general.snapshot"));
+    place.run(&["import", &good]).success();
+}
+
+#[test]
+fn a_backup_that_became_a_bomb_fails_at_what_its_manifest_allows_and_fills_no_disk() {
+    let place = place();
+    let good = put(&place, &format!("good-{PEER}-{STAMP}.snapshot.zst"), &{
+        zstd::encode_all(genuine("minilm_general.snapshot").as_slice(), 1).unwrap()
+    });
+    place.run(&["import", &good]).success();
+    let backup = place.backups("good").remove(0);
+    let directory = place.layout().collection(&backup.manifest.collection);
+    let packed = bomb(10 << 20);
+    atomic::write(&directory.join(&backup.manifest.archives[0].file_name), 0o600, &packed).unwrap();
+    let path = place.layout().manifest(&backup.manifest.collection, backup.manifest.backup_id);
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let digest: String = Sha256::digest(&packed).iter().map(|byte| format!("{byte:02x}")).collect();
+    manifest["archives"][0]["stored"] = serde_json::json!({ "size_bytes": packed.len(), "sha256": digest });
+    atomic::write(&path, 0o640, manifest.to_string().as_bytes()).unwrap();
+
+    let begun = std::time::Instant::now();
+    let id = backup.manifest.backup_id.to_string();
+    let out = place.beside("out").display().to_string();
+    let export = ["export", "-c", "good", "--backup", &id, "-o", &out];
+    place.run(&export).code(4).says(&["not as the manifest says (length or digest)"]);
+    assert!(!place.beside("out").exists());
+    place.run(&["verify", "--backup", "all"]).code(4).says(&["has more than the", "bytes that it must have"]);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
 }

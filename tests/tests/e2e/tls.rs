@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use e2e::qdrant_stand_in::{Answer, ClientIdentity, Endpoint, Fault, Setup, StandIn, TlsSetup};
 use e2e::{Place, Ran};
@@ -327,20 +328,97 @@ fn a_dead_mans_service_with_a_strange_certificate_is_told_of_in_the_same_words()
         .never_says("secret-path");
 }
 
-#[test]
-fn an_answer_that_is_neither_http_nor_tls_is_an_error_with_a_hint() {
+/// Listens for those who want HTTP, says `before` as soon as it is called and `after` once it was asked, and hangs up.
+fn speaker(before: &'static [u8], after: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            drop(stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n"));
-            let mut rest = Vec::new();
-            drop(stream.read_to_end(&mut rest));
+            drop(stream.write_all(before));
+            drop(stream.read(&mut [0; 4096]));
+            drop(stream.write_all(after));
         }
     });
-    for scheme in ["http", "https"] {
-        let place = Place::initialised(&format!("{scheme}://127.0.0.1:{port}"));
-        place.configure(IMPATIENT);
-        place.run(&["backup"]).code(1).says(&["ERROR", "asking for the version", "URL begins with"]);
+    port
+}
+
+/// What HTTP/2 begins with, as on Qdrant's gRPC port.
+const SETTINGS: &[u8] = b"\0\0\x12\x04\0\0\0\0\0\0\x04\0\x10\0\0\0\x05\0\0\x40\0\0\x06\0\0\x40\0";
+
+#[test]
+fn what_does_not_speak_http_is_told_at_once_with_the_scheme_and_waited_for_by_nobody() {
+    let ssh = b"SSH-2.0-OpenSSH_9.2\r\n";
+    let smtp = b"220 mail.example.org ESMTP ready\r\n";
+    let alert = b"\x15\x03\x03\0\x02\x02\x32";
+    for (before, after) in [
+        (&ssh[..], &b""[..]),
+        (smtp, b"500 what\r\n"),
+        (b"", smtp),
+        (SETTINGS, b""),
+        (b"", SETTINGS),
+        (b"", alert),
+        (b"", b"-ERR unknown command 'GET'\r\n"),
+    ] {
+        for (scheme, other) in [("http", "https://"), ("https", "http://")] {
+            let place = Place::initialised(&format!("{scheme}://127.0.0.1:{}", speaker(before, after)));
+            place.configure("qdrant:\n  wait_for_server: 5m\n  retries: 4\n");
+            let begun = Instant::now();
+            let ran = place.run(&["backup"]).code(1).never_says("waiting for it");
+            assert!(begun.elapsed() < Duration::from_secs(20), "{}", ran.stderr);
+            // An alert of TLS is TLS.
+            if scheme == "http" || after != alert {
+                ran.says(&["ERROR", "cannot reach Qdrant at", "does not speak", other]);
+            }
+            let run = place.status().last_run.expect("a run");
+            assert_eq!(run.failure().expect("a failure").kind, FailureKind::Unreachable);
+        }
     }
+}
+
+#[test]
+fn http_against_a_port_with_tls_is_not_waited_for_and_neither_is_the_other_way_round() {
+    let tls = Scene::of(Setup::empty().collection(docs()).tls());
+    let plain = Scene::of(Setup::empty().collection(docs()));
+    for (scene, from, to) in [(&tls, "https://", "http://"), (&plain, "http://", "https://")] {
+        scene.place.configure("qdrant:\n  wait_for_server: 5m\n");
+        let url = scene.server.url().replace(from, to);
+        let begun = Instant::now();
+        let ran = Ran::of(scene.place.command(&["run"]).env("QDRANT_URL", url)).code(1);
+        ran.never_says("waiting for it").says(&[
+            "ERROR",
+            "cannot reach Qdrant",
+            &format!("begins with {from}"),
+        ]);
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn what_is_no_http_from_a_server_that_has_spoken_it_before_is_waited_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        let mut noise = 2;
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap_or(0);
+            let answer = if request[..length].starts_with(b"GET /readyz") && noise > 0 {
+                noise -= 1;
+                "a proxy in trouble\r\n".to_owned()
+            } else {
+                let body = r#"{"title":"qdrant - vector search engine","version":"1.18.3"}"#;
+                let length = body.len();
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+            };
+            drop(stream.write_all(answer.as_bytes()));
+        }
+    });
+    let place = Place::initialised(&format!("http://127.0.0.1:{port}"));
+    place.configure("qdrant:\n  wait_for_server: 60s\n");
+    // Only it lists no collections.
+    place.run(&["backup"]).code(1).says(&["INFO", "the connection to Qdrant broke", "waiting for it"]);
+    assert_ne!(
+        place.status().last_run.expect("a run").failure().expect("one").kind,
+        FailureKind::Unreachable
+    );
 }

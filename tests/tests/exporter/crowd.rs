@@ -189,9 +189,10 @@ fn torn_and_oversized_requests_are_refused_and_harm_nobody() {
     assert!(exporter.memory("VmHWM") < MEMORY_BYTES);
 }
 
-/// The status codes of all answers to `requests`, until the exporter ends the connection.
+/// The status codes of all answers to `requests`, until the exporter ends the connection, or has nothing more to say.
 fn statuses(exporter: &Exporter, requests: &str) -> Vec<String> {
     let mut stream = http::connect(exporter.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
     // The server may hang up before it has read everything.
     drop(stream.write_all(requests.as_bytes()));
     let mut answers = Vec::new();
@@ -225,6 +226,70 @@ fn a_body_is_never_taken_for_a_request() {
         let found = statuses(&exporter, &requests);
         assert!(!found.contains(&"404".to_owned()), "{head:?}: the body was asked for: {found:?}");
         assert_eq!(found, expected, "{head:?}");
+    }
+}
+
+#[test]
+fn a_body_whose_end_others_see_elsewhere_is_never_taken_for_a_request() {
+    let place = BackupDirectory::healthy();
+    let exporter = Exporter::start(place.path(), &[]);
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
+    let last = "GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let length = hidden.len();
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    for (version, head, body) in [
+        ("1.1", format!("Content-Length: {length:#x}\r\n"), hidden.to_owned()),
+        ("1.1", format!("Content-Length: {length}, {length}\r\n"), hidden.to_owned()),
+        ("1.1", "Content-Length: -1\r\n".to_owned(), hidden.to_owned()),
+        ("1.1", "Content-Length: 18446744073709551616\r\n".to_owned(), hidden.to_owned()),
+        ("1.1", format!("Content-Length:\x0b{length}\r\n"), hidden.to_owned()),
+        ("1.1", format!("{chunked}{chunked}"), format!("{length:x}\r\n{hidden}\r\n0\r\n\r\n")),
+        ("1.1", "Transfer-Encoding:\x0bchunked\r\n".to_owned(), format!("0\r\n\r\n{hidden}")),
+        ("1.1", "Transfer-Encoding: \"chunked\"\r\n".to_owned(), format!("0\r\n\r\n{hidden}")),
+        (
+            "1.1",
+            "Transfer-Encoding: gzip, chunked\r\n".to_owned(),
+            format!("{length:x}\r\n{hidden}\r\n0\r\n\r\n"),
+        ),
+        ("1.1", chunked.to_owned(), format!("{length:x};a=\n{hidden}\r\n0\r\n\r\n")),
+        ("1.1", chunked.to_owned(), format!("-1\r\n{hidden}\r\n0\r\n\r\n")),
+        ("1.1", chunked.to_owned(), format!("10000000000000000{length:x}\r\n{hidden}\r\n0\r\n\r\n")),
+        ("1.0", chunked.to_owned(), format!("{length:x}\r\n{hidden}\r\n0\r\n\r\n")),
+        (
+            "1.1",
+            format!("Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: {length}\r\n"),
+            hidden.to_owned(),
+        ),
+        ("1.1", format!("Expect: 100-continue\r\nContent-Length: {length}\r\n"), hidden.to_owned()),
+    ] {
+        let found = statuses(
+            &exporter,
+            &format!("GET /-/healthy HTTP/{version}\r\nHost: x\r\n{head}\r\n{body}{last}"),
+        );
+        assert!(!found.contains(&"404".to_owned()), "{head:?}: the body was asked for: {found:?}");
+        assert!(found.len() <= 2, "{head:?}: {found:?}");
+    }
+    assert_eq!(exporter.get("/-/healthy").status, 200);
+}
+
+#[test]
+fn no_answer_repeats_the_host_or_the_address_that_was_asked_for() {
+    let place = BackupDirectory::healthy();
+    let exporter = Exporter::start(place.path(), &[]);
+    for path in ["/", "/metrics", "/api/v1/status", "/-/healthy", "/evil.example", "/?evil.example"] {
+        for host in [
+            "Host: evil.example",
+            "Host: x\r\nX-Forwarded-Host: evil.example",
+            "Host: x\r\nHost: evil.example",
+        ] {
+            let mut stream = http::connect(exporter.address()).unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            let text = String::from_utf8_lossy(&answer);
+            assert!(text.starts_with("HTTP/1.1 ") && !text.contains("evil"), "{path} {host}: {text}");
+        }
     }
 }
 

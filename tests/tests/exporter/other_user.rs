@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use e2e::programs::copy_program;
+use e2e::users::{NOBODY, allow_core_dumps, need_root};
 use e2e::{BackupDirectory, Exporter};
+use rustix::process::Signal;
 
 const USER: &str = "--reuid=64321";
 const GROUP: u32 = 64322;
@@ -42,7 +45,7 @@ fn as_other_user(command: &Path) -> Command {
 
 #[test]
 fn another_user_of_the_group_sees_everything_but_the_archives() {
-    assert!(rustix::process::geteuid().is_root(), "only root can become another user: run this test as root");
+    need_root();
     let place = BackupDirectory::healthy();
     hand_over(place.path());
     // The program may lie where only its builder can go.
@@ -66,4 +69,32 @@ fn another_user_of_the_group_sees_everything_but_the_archives() {
     assert!(text.contains("\nqdrant_backup_backups{collection=\"products\"} 14\n"), "{text}");
     assert!(text.contains("\nqdrant_backup_unreadable_files 0\n"), "{text}");
     assert!(exporter.get("/").text().contains("All 3 collections backed up 2 h ago, verified"));
+}
+
+#[test]
+fn neither_the_same_user_nor_another_looks_into_the_memory_and_no_core_is_dumped() {
+    need_root();
+    let place = BackupDirectory::healthy();
+    hand_over(place.path());
+    let public = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let copy = public.path().join("qdrant-backup-exporter");
+    copy_program("qdrant-backup-exporter", &copy);
+    allow_core_dumps();
+    let mut command = as_other_user(&copy);
+    command.arg("--backup-dir").arg(place.path()).args(["--web.listen-address=127.0.0.1:0"]);
+    let mut exporter = Exporter::spawn(command.env("TOKEN", "s3cret").current_dir("/"));
+    for user in [64_321, NOBODY] {
+        for file in ["environ", "mem"] {
+            let path = format!("/proc/{}/{file}", exporter.id());
+            let read = Command::new("head").args(["-c1", &path]).uid(user).gid(GROUP).output().unwrap();
+            let said = String::from_utf8_lossy(&read.stderr).into_owned();
+            assert!(!read.status.success() && said.contains("ermission denied"), "{user} {file}: {said}");
+        }
+    }
+    // It still sees what it tells of itself.
+    let metrics = exporter.get("/metrics").text();
+    assert!(metrics.contains("qdrant_backup_up 1") && metrics.contains("process_open_fds "), "{metrics}");
+    exporter.signal(Signal::ABORT);
+    let ended = exporter.wait();
+    assert!(ended.signal().is_some() && !ended.core_dumped(), "{ended:?}");
 }

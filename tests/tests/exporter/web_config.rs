@@ -222,6 +222,52 @@ fn tls_with_a_certificate_that_is_renewed_without_a_restart() {
 }
 
 #[test]
+fn a_certificate_that_turns_bad_leaves_the_one_before_and_a_metric_and_the_log_tell() {
+    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let authority = Authority::new();
+    let good = authority.sign(&["localhost"]);
+    files.identity(&good);
+    files.put("web.yml", &format!("{TLS}}}\n"));
+    let exporter = files.exporter(&place);
+    let success = || {
+        let text = get_tls(&exporter, &authority, None).expect("the one before stays").text();
+        let line = text.lines().find(|line| line.starts_with("qdrant_backup_exporter_web_config_success "));
+        line.unwrap().ends_with(" 1")
+    };
+    assert!(success());
+    let next = authority.sign(&["localhost"]);
+    let half = |text: &str| text[..text.len() / 2].to_owned();
+    let expired = authority.sign_for(&["localhost"], 2000, 2001);
+    let early = authority.sign_for(&["localhost"], 2999, 3000);
+    for (what, certificate, key, said) in [
+        ("expired", expired.certificate.clone(), expired.key.clone(), "expired on 2001-01-01"),
+        ("not valid yet", early.certificate.clone(), early.key.clone(), "not valid before 2999-01-01"),
+        ("another key", next.certificate.clone(), good.key.clone(), "does not belong to the certificate"),
+        ("emptied", String::new(), next.key.clone(), "no certificate in PEM found"),
+        ("an emptied key", next.certificate.clone(), String::new(), "no private key in PEM"),
+        ("truncated", half(&next.certificate), next.key.clone(), "cert_file"),
+        ("a truncated key", next.certificate.clone(), half(&next.key), "no private key in PEM"),
+        ("the key twice", next.key.clone(), next.key.clone(), "no certificate in PEM found"),
+    ] {
+        files.identity(&Identity { certificate, key });
+        assert!(!success(), "{what}");
+        exporter.wait_for_line(said);
+        // And from then on, not only at the first look.
+        assert!(!success(), "{what}");
+    }
+    for name in ["tls/server.crt", "tls/server.key"] {
+        files.identity(&next);
+        assert!(success(), "{name}");
+        std::fs::remove_file(files.directory.path().join(name)).unwrap();
+        assert!(!success(), "{name}");
+    }
+    files.identity(&next);
+    assert!(success());
+    let said = exporter.log().join("\n");
+    assert!(!said.contains("PRIVATE KEY") && !said.contains(&good.key[30..60]), "{said}");
+}
+
+#[test]
 fn clients_without_the_right_certificate_stay_outside() {
     let (place, files) = (BackupDirectory::healthy(), Files::new());
     let (server, clients, others) = (Authority::new(), Authority::new(), Authority::new());

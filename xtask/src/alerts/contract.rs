@@ -32,6 +32,7 @@ const CONTRACT: &[(&str, &str, Option<&str>)] = &[
     ("StorageTooSmall", "critical", Some("15m")),
     ("ServerLeftovers", "warning", Some("1h")),
     ("Orphans", "info", Some("6h")),
+    ("WebConfigRefused", "warning", Some("10m")),
     ("TimestampInFuture", "warning", Some("10m")),
     ("Watchdog", "none", None),
 ];

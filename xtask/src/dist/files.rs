@@ -47,6 +47,7 @@ const FROM_REPOSITORY: &[(&str, &str, u32)] = &[
     ("deploy/scripts", "usr/share/qdrant-backup/scripts", 0o755),
     ("docs", "usr/share/doc/qdrant-backup/docs", 0o644),
     ("README.md", "usr/share/doc/qdrant-backup/README.md", 0o644),
+    ("SECURITY.md", "usr/share/doc/qdrant-backup/SECURITY.md", 0o644),
 ];
 
 /// The one document that Debian wants compressed and under another name.

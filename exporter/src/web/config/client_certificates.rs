@@ -187,7 +187,7 @@ fn general_name(tag: u8, name: &[u8]) -> Option<String> {
 }
 
 /// The first element in DER: its tag, its contents, and what comes after it.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(super) fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, bytes) = bytes.split_first()?;
     let (&first, bytes) = bytes.split_first()?;
     let (length, bytes) = if first < 0x80 {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use tracing::{info, warn};
 
 use super::file::WebConfig;
@@ -20,11 +20,15 @@ use crate::worker::Worker;
 /// How long the files are waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What time it is.
+type Clock = fn() -> DateTime<Utc>;
+
 /// The configuration, kept current.
 pub struct Live {
     /// What was in force at the start.
     first: InForce,
     files: Option<Worker<InForce>>,
+    clock: Clock,
     /// Whether it was said that the files do not answer.
     late: AtomicBool,
 }
@@ -34,19 +38,23 @@ impl Live {
     ///
     /// # Errors
     /// Whatever is wrong with the file or the files it names.
-    pub fn open(path: Option<&Path>) -> Result<Self, LiveError> {
+    pub fn open(path: Option<&Path>, clock: Clock) -> Result<Self, LiveError> {
         let Some(path) = path else {
             let first = InForce { config: Arc::new(WebConfig::none()), tls: None, current: None };
-            return Ok(Self { first, files: None, late: AtomicBool::new(false) });
+            return Ok(Self { first, files: None, clock, late: AtomicBool::new(false) });
         };
         let mut source = Source::open(path)?;
-        Self::with(source.in_force(), move || source.look())
+        Self::with(source.in_force(), clock, move |now| source.look(now))
     }
 
     /// `first`, and later what `look` finds.
-    fn with(first: InForce, mut look: impl FnMut() -> InForce + Send + 'static) -> Result<Self, LiveError> {
-        let files = Worker::start("web config", move |_| look()).map_err(LiveError::Thread)?;
-        Ok(Self { first, files: Some(files), late: AtomicBool::new(false) })
+    fn with(
+        first: InForce,
+        clock: Clock,
+        look: impl FnMut(DateTime<Utc>) -> InForce + Send + 'static,
+    ) -> Result<Self, LiveError> {
+        let files = Worker::start("web config", look).map_err(LiveError::Thread)?;
+        Ok(Self { first, files: Some(files), clock, late: AtomicBool::new(false) })
     }
 
     /// Whether connections are encrypted. Fixed at the start.
@@ -57,8 +65,7 @@ impl Live {
     /// What is in force now: what the files say, as far as it can be used, or what was last good.
     pub async fn now(&self) -> InForce {
         let Some(files) = &self.files else { return self.first.clone() };
-        // What time it is means nothing to this work.
-        let answer = files.wait_async(files.ask(DateTime::UNIX_EPOCH), PATIENCE).await;
+        let answer = files.wait_async(files.ask((self.clock)()), PATIENCE).await;
         let late = answer.problem.is_some();
         if self.late.swap(late, Ordering::Relaxed) != late {
             match answer.problem {
@@ -82,12 +89,16 @@ mod tests {
 
     use super::*;
 
+    fn now() -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+
     #[tokio::test]
     async fn while_a_read_hangs_everybody_is_answered_by_what_was_last_good() {
         let first = InForce { config: Arc::new(WebConfig::none()), tls: None, current: Some(true) };
         let (release, hung) = mpsc::channel::<bool>();
         let mut known = first.clone();
-        let live = Live::with(first, move || {
+        let live = Live::with(first, now, move |_| {
             if let Ok(http2) = hung.recv() {
                 known.config = Arc::new(WebConfig { http2, ..WebConfig::none() });
             }
@@ -117,12 +128,12 @@ mod tests {
         let path = directory.path().join("web.yml");
         let put = |text: &str| qdrant_backup_shared::atomic::write(&path, 0o600, text.as_bytes()).unwrap();
         put("");
-        let live = Live::open(Some(&path)).unwrap();
+        let live = Live::open(Some(&path), now).unwrap();
         assert!(live.now().await.config.http2);
         put("http_server_config: {http2: false}\n");
         let in_force = live.now().await;
         assert!(!in_force.config.http2);
         assert_eq!(in_force.current, Some(true));
-        assert_eq!(Live::open(None).unwrap().now().await.current, None);
+        assert_eq!(Live::open(None, now).unwrap().now().await.current, None);
     }
 }

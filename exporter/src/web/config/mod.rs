@@ -12,6 +12,7 @@ mod section;
 mod sections;
 mod source;
 mod tls;
+mod validity;
 
 pub use file::WebConfig;
 pub use in_force::{InForce, LiveError};

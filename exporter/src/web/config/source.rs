@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use qdrant_backup_shared::regular_file::{self, Links};
 use rustls::ServerConfig;
 use tracing::{error, info};
@@ -47,10 +48,10 @@ impl Source {
     }
 
     /// Reads the files again.
-    pub(super) fn look(&mut self) -> InForce {
+    pub(super) fn look(&mut self, now: DateTime<Utc>) -> InForce {
         self.refresh();
         if let Some(tls) = &mut self.tls {
-            tls.refresh(&self.config);
+            tls.refresh(&self.config, now);
         }
         self.in_force()
     }
@@ -103,8 +104,8 @@ impl Tls {
         Ok(Self { config: Arc::new(server), made_from: (Arc::clone(config), material), problem: None })
     }
 
-    /// Makes TLS anew when its files changed and fit together.
-    fn refresh(&mut self, config: &Arc<WebConfig>) {
+    /// Makes TLS anew when its files changed, fit together, and are valid at this time.
+    fn refresh(&mut self, config: &Arc<WebConfig>, now: DateTime<Utc>) {
         let Some(section) = &config.tls else { return };
         let renewed = Material::read(section).and_then(|material| {
             let same = self.made_from.0.tls == config.tls
@@ -114,6 +115,7 @@ impl Tls {
                 return Ok(None);
             }
             let server = material.server_config(section, config.http2)?;
+            material.check_validity(section, now)?;
             Ok(Some((server, material)))
         });
         match renewed {
@@ -182,6 +184,10 @@ mod tests {
         }
     }
 
+    fn now() -> DateTime<Utc> {
+        "2026-11-28T12:00:00Z".parse().unwrap()
+    }
+
     const TLS: &str = "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n";
 
     const HASH: &str = "$2y$10$qHJ1pQ4bQAbUyr8jS7pKFe9dFwHuQsJIQ2oxHSIMiKmF7dHWyNzHO";
@@ -193,7 +199,7 @@ mod tests {
         let path = files.put("web.yml", &users);
         let mut source = Source::open(&path).unwrap();
         let mut stays = |what: &str| {
-            let in_force = source.look();
+            let in_force = source.look(now());
             assert!(in_force.config.users.contains_key("alice"), "{what}");
             assert_eq!(in_force.current, Some(false), "{what}");
         };
@@ -211,7 +217,7 @@ mod tests {
         files.put("web.yml", &"#".repeat(MAX_BYTES + 1));
         stays("too large");
         files.put("web.yml", &users);
-        assert_eq!(source.look().current, Some(true));
+        assert_eq!(source.look(now()).current, Some(true));
     }
 
     #[test]
@@ -240,15 +246,15 @@ mod tests {
         ] {
             let path = files.put("web.yml", &before);
             let mut source = Source::open(&path).unwrap();
-            let first = source.look();
+            let first = source.look(now());
             files.put("web.yml", &after);
             assert!(Source::open(&path).is_ok(), "{what}: a restart does it");
-            let second = source.look();
+            let second = source.look(now());
             assert_eq!(second.config, first.config, "{what}");
             assert_eq!(second.tls.is_some(), first.tls.is_some(), "{what}");
             assert_eq!(second.current, Some(false), "{what}");
             files.put("web.yml", &before);
-            assert_eq!(source.look().current, Some(true), "{what}");
+            assert_eq!(source.look(now()).current, Some(true), "{what}");
         }
     }
 
@@ -258,12 +264,12 @@ mod tests {
         let path = files.put("web.yml", "");
         let mut source = Source::open(&path).unwrap();
         files.put("web.yml", &format!("basic_auth_users: {{alice: {HASH}, bob: {HASH}}}\n"));
-        assert_eq!(source.look().config.users.len(), 2);
+        assert_eq!(source.look(now()).config.users.len(), 2);
         files.put("web.yml", &format!("basic_auth_users: {{bob: {HASH}}}\n"));
-        let in_force = source.look();
+        let in_force = source.look(now());
         assert!(in_force.config.users.contains_key("bob") && in_force.config.users.len() == 1);
         files.put("web.yml", &format!("{TLS}basic_auth_users: {{bob: {HASH}}}\n"));
-        assert_eq!(source.look().current, Some(false), "plain HTTP does not become TLS");
+        assert_eq!(source.look(now()).current, Some(false), "plain HTTP does not become TLS");
     }
 
     #[test]
@@ -271,7 +277,7 @@ mod tests {
         let files = Files::new();
         let path = files.put("web.yml", TLS);
         let mut source = Source::open(&path).unwrap();
-        let mut tls = || (source.look().tls.unwrap(), source.look().current.unwrap());
+        let mut tls = || (source.look(now()).tls.unwrap(), source.look(now()).current.unwrap());
         let (first, _) = tls();
         assert!(Arc::ptr_eq(&first, &tls().0), "nothing changed");
         let key = KeyPair::generate().unwrap();

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use qdrant_backup_shared::regular_file::{self, Links};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -15,6 +16,7 @@ use rustls::{CipherSuite, ProtocolVersion, RootCertStore, ServerConfig, Supporte
 use super::client_certificates::{AnyCertificate, NamedCertificate};
 use super::names::{self, Version};
 use super::sections::{ClientAuth, Pem, TlsSection};
+use super::validity;
 
 /// No certificate or key is larger.
 const MAX_BYTES: u64 = 1 << 20;
@@ -96,6 +98,18 @@ impl Material {
         config.ignore_client_order = section.prefer_server_cipher_suites;
         config.alpn_protocols = if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { Vec::new() };
         Ok(config)
+    }
+
+    /// Checks that clients will take the certificate at this time.
+    ///
+    /// # Errors
+    /// When it has expired, or is not valid yet.
+    pub(super) fn check_validity(&self, section: &TlsSection, now: DateTime<Utc>) -> Result<(), TlsError> {
+        let chain = certificates("cert_file", &section.certificate, &self.certificate)?;
+        match chain.first().and_then(|leaf| validity::problem(leaf, now)) {
+            Some(problem) => Err(malformed("cert_file", &section.certificate, &problem)),
+            None => Ok(()),
+        }
     }
 
     fn client_verifier(

@@ -12,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
 pub use certificate::Certificate;
-pub use failure::{explain, find, is_cut, may_pass};
+pub use failure::{causes, explain, find, is_cut, may_pass};
 pub use identity::{Identity, certificates};
 
 use super::transport_error::TransportError;

@@ -66,3 +66,24 @@ pub fn no_repository(site: &mut Site, chain: &Chain) {
     chain.is_quiet(site);
     chain.assert_told_of(site, &["ExporterDown", "NeverRan"], &[]);
 }
+
+pub fn a_web_configuration_that_turned_bad(site: &mut Site, chain: &Chain) {
+    site.init();
+    site.run().success();
+    chain.sees(site, "qdrant_backup_exporter_web_config_success{SITE}", "1");
+    chain.sees(site, "count(qdrant_backup_newest_timestamp_seconds{SITE})", "1");
+    site.configure_web("nonsense: 1\n");
+    let refused = Expected {
+        alert: "WebConfigRefused",
+        severity: "warning",
+        labels: &[],
+        summary: "The exporter cannot use its web configuration and keeps the one before.",
+        description: "The exporter of misconfigured goes on with the certificate and passwords that it read before. It cannot start anew with its files as they are.",
+        last_good_backup: "… ago",
+        command: "journalctl -u qdrant-backup-exporter -n 20",
+    };
+    chain.fires(site, &refused);
+    site.configure_web("");
+    chain.resolves(site, &refused);
+    chain.assert_told_of(site, &["WebConfigRefused"], &[]);
+}

@@ -30,6 +30,7 @@ pub const SITUATIONS: &[Situation] = &[
     situation("undrilled", backups::no_drill_that_passes),
     situation("dead", exporter::a_dead_exporter),
     situation("fresh", exporter::a_repository_before_its_first_run),
+    situation("misconfigured", exporter::a_web_configuration_that_turned_bad),
     situation("uninitialised", exporter::no_repository),
     // After ten seconds a backup is too old.
     Situation { name: "late", cron: "*/10 * * * *", run: backups::no_run_any_more },
