@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use qdrant_backup_shared::BackupId;
 
-use crate::settings::Opts;
+use crate::settings::{Keys, Opts};
 
 /// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
 #[derive(Parser)]
@@ -125,10 +125,12 @@ impl Command {
 
     /// Whether it asks a server, so that it needs the key. What only looks at stored backups is for everybody who may read
     /// them.
-    fn needs_key(&self) -> bool {
+    fn keys(&self) -> Keys {
+        let needed = |needed| if needed { Keys::Needed } else { Keys::Unneeded };
         match self {
-            Self::Prune(prune) => prune.server_leftovers || !prune.retire.is_empty(),
-            Self::Restore(restore) => restore.into.is_none(),
+            Self::Prune(prune) => needed(prune.server_leftovers || !prune.retire.is_empty()),
+            Self::Restore(restore) => needed(restore.into.is_none()),
+            Self::Config(ConfigCommand::Show { .. }) => Keys::Shown,
             Self::Init
             | Self::Hold(_)
             | Self::Unhold(_)
@@ -136,14 +138,14 @@ impl Command {
             | Self::Verify(_)
             | Self::Export(_)
             | Self::List(_)
-            | Self::Status(_) => false,
+            | Self::Status(_) => Keys::Unneeded,
             Self::Setup(_)
             | Self::Backup(_)
             | Self::Drill(_)
             | Self::Run(_)
             | Self::AcceptSource
             | Self::Schedule(_)
-            | Self::Config(_) => true,
+            | Self::Config(ConfigCommand::Check(_)) => Keys::Needed,
         }
     }
 }
@@ -595,7 +597,7 @@ impl Cli {
             state_dir: global.state_dir.clone(),
             log_level: global.log_level.clone(),
             log_format: global.log_format.clone(),
-            no_keys: !self.command.needs_key(),
+            keys: self.command.keys(),
             ..Opts::default()
         };
         if let Command::Run(run) = &self.command {

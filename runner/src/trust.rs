@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use crate::settings::Settings;
+use crate::settings::{HookCommand, Settings};
 use crate::user::User;
 
 /// Mode bits of those who may write and are not the owner.
@@ -36,13 +36,16 @@ fn files(settings: &Settings) -> Vec<(&'static str, PathBuf)> {
         ("client certificate", qdrant.tls_cert_file.value.clone()),
         ("client key file", qdrant.tls_key_file.value.clone()),
     ];
-    let hooks = [&hooks.on_success, &hooks.on_failure, &hooks.on_partial, &hooks.on_skipped];
-    let programs = hooks.into_iter().filter_map(|hook| Some(("hook", program(hook.value.as_deref()?)?)));
+    let programs = hooks.commands().filter_map(|(_, command)| Some(("hook", program(command)?)));
     named.into_iter().filter_map(|(what, path)| Some((what, path?))).chain(programs).collect()
 }
 
-/// The file that a hook's command begins with, where it says so outright.
-fn program(command: &str) -> Option<PathBuf> {
+/// The file that a hook begins with, where it says so outright.
+fn program(command: &HookCommand) -> Option<PathBuf> {
+    let command = match command {
+        HookCommand::Program { program, .. } => return program.is_absolute().then(|| program.clone()),
+        HookCommand::Shell(command) => command,
+    };
     let word = command.trim_start().trim_start_matches(['"', '\'']);
     let end = word.find(|character: char| character.is_whitespace() || "\"';&|<>()$`".contains(character));
     let word = &word[..end.unwrap_or(word.len())];
@@ -154,7 +157,8 @@ mod tests {
             ("curl http://x", None),
             ("", None),
         ] {
-            assert_eq!(program(command).as_deref(), path.map(Path::new), "{command}");
+            let command = HookCommand::Shell(command.to_owned());
+            assert_eq!(program(&command).as_deref(), path.map(Path::new), "{command:?}");
         }
     }
 }

@@ -127,6 +127,12 @@ pub fn trust(settings: &Settings) -> Vec<Check> {
     problems.map(check).collect()
 }
 
+/// Whether the programs of hooks can be started. What a shell will find, nobody knows before it looks.
+pub fn hooks(settings: &Settings) -> Vec<Check> {
+    let problems = settings.hooks.commands().filter_map(|(key, command)| Some((key, command.problem()?)));
+    problems.map(|(key, problem)| Check::of("hooks", Err::<String, _>(format!("{key}: {problem}")))).collect()
+}
+
 /// Whether so much room lets a run begin.
 fn enough(available: u64) -> Result<String, String> {
     let (free, least) = (HumanBytes(available), HumanBytes(store::RESERVE_BYTES));

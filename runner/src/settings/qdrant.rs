@@ -8,7 +8,7 @@ use qdrant_backup_shared::config_file::{ConfigFile, Located};
 use super::api_key::ApiKey;
 use super::files::{TextFile, is_readable_by_others, others_can_read};
 use super::layers::{Candidate, Layers, absolute, as_is, option, optional};
-use super::opts::Opts;
+use super::opts::{Keys, Opts};
 use super::server_url::{ProxyUrl, QdrantUrl};
 use super::setting::{Setting, Source};
 use crate::user::refused;
@@ -242,18 +242,38 @@ fn choose_api_key(
         KeyFrom::Value(key) => return (Setting { value: Some(key), source }, Setting::default_value(None)),
         KeyFrom::File(path) => path,
     };
-    if opts.no_keys {
-        return (Setting { value: None, source: source.clone() }, Setting { value: Some(path), source });
+    let file = Setting { value: path, source: source.clone() };
+    let key = read_key(layers, opts, &file, warnings);
+    (Setting { value: key, source }, Setting { value: Some(file.value), source: file.source })
+}
+
+/// The key in `file`, for a command that needs one. One that only shows the settings says what is wrong with the file.
+pub(super) fn read_key(
+    layers: &mut Layers<'_>,
+    opts: &Opts,
+    file: &Setting<PathBuf>,
+    warnings: &mut Vec<String>,
+) -> Option<ApiKey> {
+    if opts.keys == Keys::Unneeded {
+        return None;
     }
-    let read = TextFile::read(&path).map_err(|error| refused(&path, &error)).and_then(|file| {
-        if file.readable_by_others {
-            warnings.push(others_can_read("API key file", &path));
+    let path = &file.value;
+    let read = TextFile::read(path).map_err(|error| refused(path, &error)).and_then(|text| {
+        if text.readable_by_others {
+            warnings.push(others_can_read("API key file", path));
         }
-        ApiKey::from_file_content(&file.text).map_err(|error| error.to_string())
+        ApiKey::from_file_content(&text.text).map_err(|error| error.to_string())
     });
-    let key = read.map_err(|error| {
-        let message = format!("cannot use the API key file {}: {error}", path.display());
-        layers.problems.push(source.problem(message));
-    });
-    (Setting { value: key.ok(), source: source.clone() }, Setting { value: Some(path), source })
+    match read {
+        Ok(key) => Some(key),
+        Err(error) => {
+            let message = format!("cannot use the API key file {}: {error}", path.display());
+            let problem = file.source.problem(message);
+            match opts.keys {
+                Keys::Shown => warnings.push(problem),
+                Keys::Needed | Keys::Unneeded => layers.problems.push(problem),
+            }
+            None
+        }
+    }
 }

@@ -1,19 +1,17 @@
 //! The settings about restores and drills: how long to wait, and servers other than the one that is backed up.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use qdrant_backup_shared::config_file::ConfigFile;
 
 use super::api_key::ApiKey;
-use super::files::{TextFile, others_can_read};
 use super::layers::{Candidate, Layers, absolute, as_is, option, optional};
 use super::opts::Opts;
-use super::qdrant::doubt;
+use super::qdrant::{doubt, read_key};
 use super::schedule::{Schedule, TimeZone};
 use super::server_url::QdrantUrl;
-use super::setting::{Setting, Source};
-use crate::user::refused;
+use super::setting::Setting;
 
 const DEFAULT_SETTLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 const DEFAULT_MAX_SIZE_BYTES: u64 = 1 << 30;
@@ -73,7 +71,7 @@ impl RestoreSettings {
         })]);
         warnings.extend(url.as_ref().and_then(doubt));
         let key_file = layers.choose([option("--to-api-key-file", &opts.to_api_key_file, as_is)]);
-        let api_key = key_file.and_then(|file| read_key(layers, &file.value, &file.source, warnings));
+        let api_key = key_file.and_then(|file| read_key(layers, opts, &file, warnings));
         let to = url.map(|url| OtherServer { url: url.value, api_key });
         Self { settle_timeout, to }
     }
@@ -100,10 +98,7 @@ impl DrillSettings {
         warnings.extend(url.as_ref().and_then(doubt));
         let path: Candidate<PathBuf> = layers.config("drill.api_key_file", &file.api_key_file, absolute);
         let api_key_file = layers.choose([path]);
-        let api_key = api_key_file
-            .as_ref()
-            .filter(|_| !opts.no_keys)
-            .and_then(|file| read_key(layers, &file.value, &file.source, warnings));
+        let api_key = api_key_file.as_ref().and_then(|file| read_key(layers, opts, file, warnings));
         let max_size_bytes = layers
             .choose_or([layers.config("drill.max_size", &file.max_size, as_is)], DEFAULT_MAX_SIZE_BYTES);
         Self {
@@ -112,28 +107,6 @@ impl DrillSettings {
             api_key_file: optional(api_key_file),
             schedule: optional(schedule),
             max_size_bytes,
-        }
-    }
-}
-
-fn read_key(
-    layers: &mut Layers<'_>,
-    path: &Path,
-    source: &Source,
-    warnings: &mut Vec<String>,
-) -> Option<ApiKey> {
-    let read = TextFile::read(path).map_err(|error| refused(path, &error)).and_then(|file| {
-        if file.readable_by_others {
-            warnings.push(others_can_read("API key file", path));
-        }
-        ApiKey::from_file_content(&file.text).map_err(|error| error.to_string())
-    });
-    match read {
-        Ok(key) => Some(key),
-        Err(error) => {
-            let message = format!("cannot use the API key file {}: {error}", path.display());
-            layers.problems.push(source.problem(message));
-            None
         }
     }
 }

@@ -9,6 +9,7 @@ use qdrant_backup_shared::config_file::RetentionOverride;
 use qdrant_backup_shared::text::one_line;
 use serde_json::{Map, Value, json};
 
+use super::hooks::HookCommand;
 use super::load::Settings;
 use super::selection::Globs;
 use super::server_url::BasicAuth;
@@ -77,7 +78,11 @@ fn rows(settings: &Settings) -> Vec<Row> {
     let keep = |count: &Option<_>| json!(count);
     vec![
         Row::new("qdrant.url", &qdrant.url, |url| with_mask(url, url.basic_auth())),
-        Row::new("qdrant.api_key", &qdrant.api_key, |key| json!(key.as_ref().map(|_| MASK))),
+        Row::new("qdrant.api_key", &qdrant.api_key, |key| match (key, &qdrant.api_key_file.value) {
+            (Some(_), _) => json!(MASK),
+            (None, Some(_)) => json!("unreadable"),
+            (None, None) => Value::Null,
+        }),
         Row::new("qdrant.api_key_file", &qdrant.api_key_file, optional_path),
         Row::new("qdrant.ca_file", &qdrant.ca_file, optional_path),
         Row::new("qdrant.tls.cert_file", &qdrant.tls_cert_file, optional_path),
@@ -163,10 +168,14 @@ fn rules_text(rules: &RetentionOverride) -> String {
 }
 
 /// The first word of a command: what follows it may hold a token.
-fn command(command: &Option<String>) -> Value {
-    let shown = |text: &String| match text.trim().split_once(char::is_whitespace) {
-        Some((program, _)) => format!("{program} {MASK}"),
-        None => text.trim().to_owned(),
+fn command(command: &Option<HookCommand>) -> Value {
+    let shown = |command: &HookCommand| match command {
+        HookCommand::Shell(text) => match text.trim().split_once(char::is_whitespace) {
+            Some((program, _)) => format!("{program} {MASK}"),
+            None => text.trim().to_owned(),
+        },
+        HookCommand::Program { program, arguments } if arguments.is_empty() => shown_path(program),
+        HookCommand::Program { program, .. } => format!("{} {MASK}", shown_path(program)),
     };
     json!(command.as_ref().map(shown))
 }

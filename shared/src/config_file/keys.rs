@@ -7,6 +7,7 @@ use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::hook::{self, HookCommand};
 use super::overrides::{self, RetentionOverride};
 use super::tree::Node;
 use super::types::{Compression, LogFormat, LogLevel, PingStyle, UrlText};
@@ -175,13 +176,13 @@ sections! {
     /// `hooks`: who is told how a scheduled run ended.
     hooks: HooksSection {
         /// Command for a run that succeeded.
-        on_success: String = values::text,
+        on_success: HookCommand = hook::hook,
         /// Command for a run that failed.
-        on_failure: String = values::text,
+        on_failure: HookCommand = hook::hook,
         /// Command for a run in which only some collections failed.
-        on_partial: String = values::text,
+        on_partial: HookCommand = hook::hook,
         /// Command for a run that found the lock held.
-        on_skipped: String = values::text,
+        on_skipped: HookCommand = hook::hook,
         /// How long a command may take.
         timeout: Duration = values::timeout,
         /// Address of a dead man's service.

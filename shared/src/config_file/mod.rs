@@ -5,6 +5,7 @@
 //! A file is judged as a whole: every problem is reported, not only the first.
 
 mod file;
+mod hook;
 mod keys;
 mod overrides;
 mod problem;
@@ -14,6 +15,7 @@ mod types;
 mod values;
 
 pub use file::InvalidConfigFile;
+pub use hook::HookCommand;
 pub use keys::{
     BackupSection, ConfigFile, DrillSection, HooksSection, KEYS, LogSection, QdrantSection, RestoreSection,
     RetentionSection, ScheduleSection,

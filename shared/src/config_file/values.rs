@@ -78,6 +78,26 @@ pub(super) fn text(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
     None
 }
 
+/// One argument of a program: any scalar, as it stands. It may be empty, and hold a token, so it is never repeated.
+pub(super) fn argument(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
+    let (text, plain) = match &node.value {
+        Value::Scalar { text, plain } => (text, *plain),
+        Value::Sequence(_) | Value::Mapping(_) => {
+            reading.refuse_at(node.line, "expected an argument, got a list or a mapping; put it in quotes");
+            return None;
+        }
+        Value::Refused => return None,
+    };
+    if plain && is_null(text) {
+        reading.refuse_at(node.line, "an argument has no value; put it in quotes or remove it");
+    } else if text.chars().any(char::is_control) {
+        reading.refuse_at(node.line, "an argument contains a control character");
+    } else {
+        return Some(text.clone());
+    }
+    None
+}
+
 /// A path.
 pub(super) fn path(node: &Node, reading: &mut Reading<'_>) -> Option<PathBuf> {
     text(node, reading).map(PathBuf::from)
