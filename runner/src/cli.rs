@@ -502,7 +502,7 @@ impl Cli {
             config: self.config_to_read(),
             env_file: self.global.env_file.clone(),
             given: self.global.given.words(),
-            no_keys: !self.command.manner().needs_key,
+            keys: self.command.manner().keys,
             ..Opts::default()
         };
         if let Command::Run(run) = &self.command {

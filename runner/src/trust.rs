@@ -3,17 +3,17 @@
 //! Each must belong to somebody trusted and be writable by nobody else, and so must the directory that has its name; behind a
 //! link, both at either end. Directories further up are taken as they are.
 
-use qdrant_backup_shared::config_file::keys::{
-    API_KEY_FILE, CA_FILE, DRILL_API_KEY_FILE, ON_FAILURE, ON_PARTIAL, ON_SKIPPED, ON_SUCCESS, TLS_CERT_FILE,
-    TLS_KEY_FILE,
-};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use qdrant_backup_shared::config_file::HookCommand;
+use qdrant_backup_shared::config_file::keys::{
+    API_KEY_FILE, CA_FILE, DRILL_API_KEY_FILE, TLS_CERT_FILE, TLS_KEY_FILE,
+};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use crate::settings::Settings;
+use crate::settings::{HOOKS, Settings};
 use crate::user::User;
 
 /// Mode bits of those who may write and are not the owner.
@@ -39,13 +39,17 @@ fn files(settings: &Settings) -> Vec<(&'static str, PathBuf)> {
         ("client certificate", settings.get(&TLS_CERT_FILE)),
         ("client key file", settings.get(&TLS_KEY_FILE)),
     ];
-    let hooks = [&ON_SUCCESS, &ON_FAILURE, &ON_PARTIAL, &ON_SKIPPED].map(|hook| settings.get(hook));
+    let hooks = HOOKS.map(|hook| settings.get(hook));
     let programs = hooks.into_iter().filter_map(|hook| Some(("hook", program(&hook?)?)));
     named.into_iter().filter_map(|(what, path)| Some((what, path?))).chain(programs).collect()
 }
 
-/// The file that a hook's command begins with, where it says so outright.
-fn program(command: &str) -> Option<PathBuf> {
+/// The file that a hook begins with, where it says so outright.
+fn program(command: &HookCommand) -> Option<PathBuf> {
+    let command = match command {
+        HookCommand::Program { program, .. } => return program.is_absolute().then(|| program.clone()),
+        HookCommand::Shell(command) => command,
+    };
     let word = command.trim_start().trim_start_matches(['"', '\'']);
     let end = word.find(|character: char| character.is_whitespace() || "\"';&|<>()$`".contains(character));
     let word = &word[..end.unwrap_or(word.len())];
@@ -157,7 +161,8 @@ mod tests {
             ("curl http://x", None),
             ("", None),
         ] {
-            assert_eq!(program(command).as_deref(), path.map(Path::new), "{command}");
+            let hook = HookCommand::Shell(command.to_owned());
+            assert_eq!(program(&hook).as_deref(), path.map(Path::new), "{command}");
         }
     }
 }

@@ -7,7 +7,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::thread;
 
 use rustix::fs::{Access, Gid, Uid, access};
 use rustix::io::Errno;
@@ -64,19 +65,12 @@ impl User {
     /// Begins this program again as this user, with the same arguments and the same environment, but for what says who somebody
     /// is. Returns only when that failed.
     pub fn start_again(&self) -> io::Error {
-        // Of this thread alone, which is the one that goes on as the new program. The user comes last, who may not change groups.
-        let become_them = || {
-            let groups: Vec<Gid> = self.groups.iter().copied().map(Gid::from_raw).collect();
-            set_thread_groups(&groups)?;
-            set_thread_gid(Gid::from_raw(self.gid))?;
-            set_thread_uid(Uid::from_raw(self.uid))
-        };
         let program = match env::current_exe() {
             Ok(program) => program,
             Err(error) => return error,
         };
-        if let Err(error) = become_them() {
-            return error.into();
+        if let Err(error) = self.become_them() {
+            return error;
         }
         let error = self.replace_by(&program);
         if error.kind() != io::ErrorKind::PermissionDenied {
@@ -84,6 +78,30 @@ impl User {
         }
         // It lies where this user cannot go, as in root's home: the kernel knows another way to it.
         self.replace_by(Path::new("/proc/self/exe"))
+    }
+
+    /// Runs `command` to its end as this user, in all of their groups, as cron and systemd do.
+    ///
+    /// # Errors
+    /// When it cannot be started, or this process may not become them.
+    pub fn run(&self, mut command: Command) -> io::Result<Output> {
+        // On a thread of its own, which ends with it: the others stay who they are.
+        let running = thread::spawn({
+            let user = self.clone();
+            move || {
+                user.become_them()?;
+                command.output()
+            }
+        });
+        running.join().unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has failed")))
+    }
+
+    /// This thread alone. The user comes last, who may not change groups.
+    fn become_them(&self) -> io::Result<()> {
+        let groups: Vec<Gid> = self.groups.iter().copied().map(Gid::from_raw).collect();
+        set_thread_groups(&groups)?;
+        set_thread_gid(Gid::from_raw(self.gid))?;
+        Ok(set_thread_uid(Uid::from_raw(self.uid))?)
     }
 
     fn replace_by(&self, program: &Path) -> io::Error {

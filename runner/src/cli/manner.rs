@@ -1,6 +1,7 @@
 //! What sort of thing each command does: one line a command.
 
 use super::{Command, ConfigCommand, EntryArgs, ScheduleCommand};
+use crate::settings::Keys;
 
 /// Who does a command's work when root calls it in the backup directory of somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,28 +20,28 @@ pub struct Manner {
     /// Who does the work.
     pub doer: Doer,
     /// Whether it asks a server, so that it needs the key. What only looks at stored backups is for everybody who may read them.
-    pub needs_key: bool,
+    pub keys: Keys,
     /// The name of a command that writes: one that is refused is noted for monitoring.
     pub writes: Option<&'static str>,
 }
 
 /// Needs the key.
-const KEY: bool = true;
+const KEY: Keys = Keys::Needed;
 /// Needs none.
-const NO_KEY: bool = false;
+const NO_KEY: Keys = Keys::Unneeded;
 
 impl Command {
     /// What sort of thing this does.
     pub fn manner(&self) -> Manner {
         use Doer::{Caller, Owner, Reader};
-        let (doer, needs_key, writes) = match self {
+        let (doer, keys, writes) = match self {
             // What it reads are suggestions, and the trial that it makes is looked at here.
             Self::Setup(_) => (Reader, KEY, None),
             Self::Init => (Owner, NO_KEY, None),
             Self::Backup(_) => (Owner, KEY, Some("backup")),
             Self::Prune(prune) => {
                 let asks = prune.server_leftovers || !prune.retire.is_empty();
-                (Owner, asks, (!prune.dry_run).then_some("prune"))
+                (Owner, if asks { KEY } else { NO_KEY }, (!prune.dry_run).then_some("prune"))
             }
             Self::Hold(_) | Self::Unhold(_) => (Owner, NO_KEY, None),
             Self::Import(_) => (Owner, NO_KEY, Some("import")),
@@ -56,9 +57,9 @@ impl Command {
             Self::Schedule(_) => (Reader, KEY, None),
             // It tries what the owner's runs will need.
             Self::Config(ConfigCommand::Check(_)) => (Owner, KEY, None),
-            Self::Config(ConfigCommand::Show { .. }) => (Reader, KEY, None),
+            Self::Config(ConfigCommand::Show { .. }) => (Reader, Keys::Shown, None),
         };
-        Manner { doer, needs_key, writes }
+        Manner { doer, keys, writes }
     }
 }
 

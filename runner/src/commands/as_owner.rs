@@ -47,7 +47,7 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
 }
 
 /// Whose the backups are, where they are not root's. Where the directory is root's, `repository.json` says it.
-fn owner(layout: &Layout) -> Option<User> {
+pub fn owner(layout: &Layout) -> Option<User> {
     let directory = fs::metadata(layout.root()).ok()?;
     let found = if directory.uid() == ROOT {
         fs::symlink_metadata(layout.repository_file()).ok()?

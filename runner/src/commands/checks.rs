@@ -21,7 +21,7 @@ use crate::file_system::examine;
 use crate::output;
 use crate::own_disk::{OwnDisk, look};
 use crate::qdrant::{Certificate, Listing, certificates};
-use crate::settings::Settings;
+use crate::settings::{HOOKS, Settings, hook_problem};
 use crate::store;
 use crate::trust;
 use crate::user::ROOT;
@@ -126,6 +126,13 @@ pub fn trust(settings: &Settings) -> Vec<Check> {
         _ => Check::doubtful("files", problem),
     };
     problems.map(check).collect()
+}
+
+/// Whether the programs of hooks can be started. What a shell will find, nobody knows before it looks.
+pub fn hooks(settings: &Settings) -> Vec<Check> {
+    let problems =
+        HOOKS.into_iter().filter_map(|hook| Some((hook.key(), hook_problem(&settings.get(hook)?)?)));
+    problems.map(|(key, problem)| Check::of("hooks", Err::<String, _>(format!("{key}: {problem}")))).collect()
 }
 
 /// Whether so much room lets a run begin.

@@ -23,6 +23,7 @@ pub fn show(settings: &Settings, json: bool) -> Result<Exit, Refusal> {
 pub async fn check(settings: &Settings, args: &CheckArgs, clock: Clock) -> Result<Exit, Refusal> {
     let mut all = checks::place(settings);
     all.extend(checks::trust(settings));
+    all.extend(checks::hooks(settings));
     all.extend([checks::own_disk(settings), checks::schedule(settings, clock), checks::started_by(settings)]);
     all.extend(checks::client_certificate(settings, clock));
     let server = checks::server(settings).await;

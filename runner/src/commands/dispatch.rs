@@ -102,7 +102,7 @@ fn execute(
         Command::Unhold(args) => hold::unhold(settings, args),
         Command::Import(args) => block_on(import::import(settings, args, clock))?,
         Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
-        Command::Export(args) => block_on(export::export(settings, args, console))?,
+        Command::Export(args) => block_on(export::export(settings, args, clock, console))?,
         Command::Restore(args) => block_on(restore::restore(settings, args, clock, console))?,
         Command::Drill(args) => block_on(drill::drill(settings, args, clock, console))?,
         Command::List(args) => list::list(settings, args, clock),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use indicatif::{HumanBytes, ProgressBar};
 use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
@@ -12,12 +13,14 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Refusal, backup, listen, place};
+use super::{Refusal, backup, corrupt, listen, place};
 use crate::archive::{ArchiveError, ArchiveReader, Prove};
 use crate::cli::{BackupArg, ExportArgs};
+use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::lock::ReadersLock;
+use crate::restore::quoted;
 use crate::settings::Settings;
 
 /// Why an export failed.
@@ -27,9 +30,7 @@ enum ExportError {
     Archive(#[from] ArchiveError),
     #[error("cannot write to {to}: {source}")]
     Write { to: String, source: io::Error },
-    #[error(
-        "the snapshot is not as the manifest says (length or digest); the export is not to be used, try another backup"
-    )]
+    #[error("the snapshot is not as the manifest says (length or digest); the export is not to be used")]
     Mismatch,
     #[error("interrupted by a signal")]
     Interrupted,
@@ -43,7 +44,13 @@ enum Target {
 
 /// Streams the snapshot out, its digests computed on the way. Takes the readers' lock only, so that it works beside
 /// a backup.
-pub async fn export(settings: &Settings, args: &ExportArgs, console: &Console) -> Result<Exit, Refusal> {
+pub async fn export(
+    settings: &Settings,
+    args: &ExportArgs,
+    clock: Clock,
+    console: &Console,
+) -> Result<Exit, Refusal> {
+    let begun = Instant::now();
     let signals = listen()?;
     let layout = place::layout(settings);
     place::open(&layout)?;
@@ -89,7 +96,20 @@ pub async fn export(settings: &Settings, args: &ExportArgs, console: &Console) -
                 }
                 ExportError::Archive(_) | ExportError::Write { .. } => Exit::Failed,
             };
-            let message = format!("export of {collection} {} failed: {error}", manifest.backup_id);
+            let mut message = format!("export of {collection} {} failed: {error}", manifest.backup_id);
+            if exit == Exit::VerificationFailed {
+                let again = |other| {
+                    let (collection, output) = (collection.as_str(), args.output.display().to_string());
+                    format!(
+                        "export {other} instead: `qdrant-backup export --collection {} --backup {other} -o {}`",
+                        quoted(collection),
+                        quoted(&output)
+                    )
+                };
+                let (problem, took) = (error.to_string(), begun.elapsed());
+                let advice = corrupt::on_record(&layout, &catalog, manifest, &problem, took, clock, again);
+                message = format!("{message}; {advice}");
+            }
             Err(Refusal { exit, message })
         }
     }
@@ -200,6 +220,7 @@ fn copy(
     let to = target.name();
     let write_error = |source: io::Error| ExportError::Write { to: to.clone(), source };
     let mut reader = ArchiveReader::open(layout, manifest, archive, Prove::Snapshot)?;
+    let mut left = archive.snapshot.size_bytes;
     loop {
         if interrupt.is_cancelled() {
             return Err(ExportError::Interrupted);
@@ -207,6 +228,8 @@ fn copy(
         let count = match reader.fill_buf() {
             Ok([]) => break,
             Ok(bytes) => {
+                // Before it fills the disk.
+                left = left.checked_sub(bytes.len() as u64).ok_or(ExportError::Mismatch)?;
                 target.write(bytes).map_err(write_error)?;
                 bytes.len()
             }

@@ -7,6 +7,7 @@ mod bad;
 mod checks;
 mod config;
 mod connect;
+mod corrupt;
 mod dispatch;
 mod drill;
 mod export;

@@ -1,5 +1,7 @@
 //! `qdrant-backup restore`.
 
+use std::time::Instant;
+
 use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::config_file::keys::SETTLE_TIMEOUT;
 use qdrant_backup_shared::operation::{Operation, Outcome};
@@ -8,6 +10,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, Layout};
 use serde_json::json;
 
+use super::corrupt::on_record;
 use super::restore_files::restore_files;
 use super::{Refusal, backup, client, client_for_other, listen, place, print_report};
 use crate::backup::BackupContext;
@@ -18,8 +21,9 @@ use crate::exit::Exit;
 use crate::output;
 use crate::qdrant::Client;
 use crate::restore::{
-    Announce, Choice, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError, Safety,
-    as_json, as_text, check_archive, every, plan_all, restore as run_restore,
+    Again, Announce, Choice, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError,
+    Safety, TargetState, as_json, as_text, check_archive, every, is_corrupt, plan_all,
+    restore as run_restore,
 };
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -33,7 +37,7 @@ pub async fn restore(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     if let Some(into) = &args.into {
-        return restore_files(settings, choice(args), into);
+        return restore_files(settings, choice(args), into, clock);
     }
     let signals = listen()?;
     let layout = place::layout(settings);
@@ -143,7 +147,8 @@ fn safety(settings: &Settings, client: Client, console: &Console, clock: Clock) 
     })
 }
 
-/// Checks everything that reading can check. No lock is taken, nothing is written, and the server is only asked.
+/// Checks everything that reading can check. No lock is taken, the server is only asked, and nothing is written but that a backup
+/// is corrupt.
 #[expect(clippy::too_many_arguments, reason = "the whole of a command")]
 async fn dry_run(
     layout: &Layout,
@@ -180,9 +185,20 @@ async fn dry_run(
     }
     let mut plans = plan_all(client, layout, &facts, &catalog, &names, options).await;
     for plan in &mut plans {
+        let begun = Instant::now();
         if let Some(backup) = &plan.backup
             && let Err(error) = check_archive(layout, &backup.manifest, console, &signals.token()).await
         {
+            if is_corrupt(&error) {
+                let (manifest, problem) = (&backup.manifest, error.to_string());
+                let again = Again::of(plan, options, client.url());
+                let by = |other| {
+                    let command = again.of_other(other).after(TargetState::Untouched);
+                    format!("restore {other} instead: {command}")
+                };
+                let advice = on_record(layout, &catalog, manifest, &problem, begun.elapsed(), clock, by);
+                tracing::error!("{}: {}; {}", plan.collection, one_line(&problem), one_line(&advice));
+            }
             if let RestoreError::Qdrant(error) = error {
                 return Err(refuse(error));
             }

@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::Layout;
@@ -15,18 +15,25 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tar::EntryType;
 
+use super::corrupt::on_record;
 use super::{Refusal, place};
 use crate::archive::{ArchiveReader, Prove};
+use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::lock::ReadersLock;
-use crate::restore::{Choice, choose};
+use crate::restore::{Choice, RestoreError, choose, is_corrupt, quoted, read_whole};
 use crate::settings::Settings;
 
 /// Configuration may hold secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Unpacks a backup of configuration files. Never in place: what is there now may be what one needs to compare with.
-pub fn restore_files(settings: &Settings, choice: Choice, into: &Path) -> Result<Exit, Refusal> {
+pub fn restore_files(
+    settings: &Settings,
+    choice: Choice,
+    into: &Path,
+    clock: Clock,
+) -> Result<Exit, Refusal> {
     let layout = place::layout(settings);
     place::open(&layout)?;
     let _readers = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
@@ -53,7 +60,22 @@ pub fn restore_files(settings: &Settings, choice: Choice, into: &Path) -> Result
     make_empty(into)?;
     let mut count = 0;
     for archive in &backup.manifest.archives {
-        check(&layout, backup, archive)?;
+        let begun = Instant::now();
+        if let Err(error) = check(&layout, &backup.manifest, archive) {
+            let mut message = error.to_string();
+            if is_corrupt(&error) {
+                let again = |other| {
+                    let into = quoted(&into.display().to_string());
+                    format!(
+                        "take {other} instead: `qdrant-backup restore --files --backup {other} --into {into}`"
+                    )
+                };
+                let (manifest, took) = (&backup.manifest, begun.elapsed());
+                let advice = on_record(&layout, &catalog, manifest, &message, took, clock, again);
+                message = format!("{message}; {advice}");
+            }
+            return Err(Refusal::failed(message));
+        }
         count += unpack(&layout, backup, archive, into)?;
     }
     tracing::info!(
@@ -102,17 +124,8 @@ fn make_empty(into: &Path) -> Result<(), Refusal> {
 }
 
 /// Reads the archive to its end before anything is unpacked from it.
-fn check(layout: &Layout, backup: &Whole, archive: &Archive) -> Result<(), Refusal> {
-    let reader =
-        ArchiveReader::open(layout, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
-    let digests = reader.finish().map_err(Refusal::failed)?;
-    if digests.snapshot != archive.snapshot {
-        return Err(Refusal::failed(format!(
-            "{} is not as its manifest says (length or digest); use another backup",
-            archive.file_name
-        )));
-    }
-    Ok(())
+fn check(layout: &Layout, manifest: &Manifest, archive: &Archive) -> Result<(), RestoreError> {
+    read_whole(layout, manifest, archive, Prove::Snapshot, |_| true).map(drop)
 }
 
 fn unpack(layout: &Layout, backup: &Whole, archive: &Archive, into: &Path) -> Result<usize, Refusal> {

@@ -1,7 +1,6 @@
 //! A backup of the smallest collection, made by this very program as the scheduled run would make it: another process, as the
 //! user of the schedule, with the files alone. Whatever that user may not read, write or ask shows then.
 
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,25 +11,17 @@ use tokio_util::sync::CancellationToken;
 use super::checks::Check;
 use super::client;
 use crate::settings::Settings;
+use crate::user::User;
 
 /// Of more collections the smallest is not looked for.
 const LOOKED_AT: usize = 100;
-
-/// Who makes the trial, where it is not whoever calls.
-#[derive(Debug, Clone, Copy)]
-pub struct As {
-    /// The user.
-    pub uid: u32,
-    /// The user's primary group.
-    pub gid: u32,
-}
 
 /// The trial's line. With `schedule`, as the scheduled run with that configuration file and that user, without this process's
 /// environment; without, as whoever calls would.
 pub async fn of_smallest(
     settings: &Settings,
     selected: &[CollectionName],
-    schedule: Option<(&Path, Option<As>)>,
+    schedule: Option<(&Path, Option<&User>)>,
 ) -> Check {
     let what = "trial backup";
     let (collection, points) = match smallest(settings, selected).await {
@@ -78,7 +69,7 @@ async fn smallest(
 fn back_up(
     settings: &Settings,
     collection: &CollectionName,
-    schedule: Option<(&Path, Option<As>)>,
+    schedule: Option<(&Path, Option<&User>)>,
 ) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut command = Command::new(program);
@@ -96,8 +87,8 @@ fn back_up(
             for name in variables() {
                 command.env_remove(name);
             }
-            if let Some(As { uid, gid }) = user {
-                command.uid(uid).gid(gid).current_dir("/");
+            if user.is_some() {
+                command.current_dir("/");
             }
         }
         None => {
@@ -109,10 +100,13 @@ fn back_up(
             command.arg("--state-dir").arg(layout.state());
         }
     }
-    let output =
-        command.stdin(Stdio::null()).stdout(Stdio::null()).output().map_err(|error| {
-            format!("this program cannot be started as the user of the schedule: {error}")
-        })?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let output = match schedule {
+        Some((_, Some(user))) => user.run(command),
+        Some((_, None)) | None => command.output(),
+    };
+    let output = output
+        .map_err(|error| format!("this program cannot be started as the user of the schedule: {error}"))?;
     if output.status.success() {
         return Ok(());
     }

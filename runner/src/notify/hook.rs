@@ -9,27 +9,43 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::settings::hook_problem;
+use qdrant_backup_shared::config_file::HookCommand;
+
 /// Variables that may hold a secret which a command has no need of.
 const SECRETS: [&str; 3] = ["QDRANT_API_KEY", "QDRANT_URL", "BACKUP_PING_URL"];
 
 /// A command and how long it may take.
 #[derive(Debug)]
 pub struct Hook<'a> {
-    /// What the shell is given.
-    pub command: &'a str,
+    /// What is run.
+    pub command: &'a HookCommand,
     /// How long it may take.
     pub timeout: Duration,
 }
 
 impl Hook<'_> {
-    /// Runs the command by `/bin/sh -c` with `essentials` in its environment and `report` on its standard input. What it prints
+    /// Runs the command, a text by `/bin/sh -c`, with `essentials` in its environment and `report` on its standard input. What it prints
     /// goes to stderr, since stdout may be the report of `--json`. When its time is up it is killed with all that it started.
     ///
     /// # Errors
     /// Says in a few words how the command failed. Never repeats it, because it may hold a token.
     pub async fn run(&self, essentials: &[(&str, String)], report: &[u8]) -> Result<(), String> {
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(self.command);
+        let mut command = match self.command {
+            HookCommand::Shell(text) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.arg("-c").arg(text);
+                shell
+            }
+            HookCommand::Program { program, arguments } => {
+                if let Some(problem) = hook_problem(self.command) {
+                    return Err(format!("cannot be started: {problem}"));
+                }
+                let mut command = Command::new(program);
+                command.args(arguments);
+                command
+            }
+        };
         for name in SECRETS {
             command.env_remove(name);
         }
@@ -80,7 +96,8 @@ mod tests {
     use super::*;
 
     async fn run(command: &str, report: &[u8]) -> Result<(), String> {
-        let hook = Hook { command, timeout: Duration::from_secs(20) };
+        let command = HookCommand::Shell(command.to_owned());
+        let hook = Hook { command: &command, timeout: Duration::from_secs(20) };
         hook.run(&[("QDRANT_BACKUP_EVENT", "success".to_owned())], report).await
     }
 
@@ -98,7 +115,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_hangs_is_killed_with_all_that_it_started() {
-        let hook = Hook { command: "sleep 600 | sleep 600", timeout: Duration::from_millis(200) };
+        let command = HookCommand::Shell("sleep 600 | sleep 600".to_owned());
+        let hook = Hook { command: &command, timeout: Duration::from_millis(200) };
         let error = hook.run(&[], b"").await.unwrap_err();
         assert_eq!(error, "took longer than 200ms and was killed");
     }

@@ -12,6 +12,7 @@ pub use event::{Ended, Event};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use qdrant_backup_shared::config_file::HookCommand;
 use qdrant_backup_shared::config_file::PingStyle;
 use qdrant_backup_shared::config_file::keys::{
     BACKUP_PATH, CA_FILE, HOOK_TIMEOUT, ON_FAILURE, ON_PARTIAL, ON_SKIPPED, ON_SUCCESS, PING_STYLE,
@@ -25,10 +26,10 @@ use ping::Ping;
 /// The user's commands and the dead man's service.
 #[derive(Debug)]
 pub struct Notifier {
-    on_success: Option<String>,
-    on_failure: Option<String>,
-    on_partial: Option<String>,
-    on_skipped: Option<String>,
+    on_success: Option<HookCommand>,
+    on_failure: Option<HookCommand>,
+    on_partial: Option<HookCommand>,
+    on_skipped: Option<HookCommand>,
     timeout: Duration,
     ping: Option<Ping>,
     directory: PathBuf,
@@ -91,13 +92,13 @@ impl Notifier {
     }
 
     /// Without a command of its own, a partial failure is a failure.
-    fn command_for(&self, event: Event) -> Option<(&'static str, &str)> {
+    fn command_for(&self, event: Event) -> Option<(&'static str, &HookCommand)> {
         let (key, command) = match event {
             Event::Success => ("hooks.on_success", &self.on_success),
             Event::Partial if self.on_partial.is_some() => ("hooks.on_partial", &self.on_partial),
             Event::Partial | Event::Failure => ("hooks.on_failure", &self.on_failure),
             Event::Skipped => ("hooks.on_skipped", &self.on_skipped),
         };
-        Some((key, command.as_deref()?))
+        Some((key, command.as_ref()?))
     }
 }

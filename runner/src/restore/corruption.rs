@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::manifest::Manifest;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level};
-use qdrant_backup_shared::{BackupId, FailureKind};
+use qdrant_backup_shared::{BackupId, FailureKind, Layout};
 
+use super::again::quoted;
 use super::error::RestoreError;
 use crate::archive::ArchiveError;
-use crate::session::Session;
 use crate::verify::{self, Check};
 
 /// Whether the archive itself is bad. A disk that cannot be read says nothing about it.
@@ -18,28 +19,61 @@ pub fn is_corrupt(error: &RestoreError) -> bool {
     matches!(error, RestoreError::Damaged { .. } | RestoreError::Archive(ArchiveError::Corrupt { .. }))
 }
 
-/// Records the backup as failed, as a verification that reads it whole would: it is no good backup any more.
-pub fn record(session: &mut Session, manifest: &Manifest, error: &RestoreError, took: Duration) {
-    let message = one_line(&error.to_string());
+/// Whether it is on record that a backup is corrupt.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Whether it is.
+    pub is_done: bool,
+    /// What is to be said of that.
+    pub warning: Option<String>,
+}
+
+/// Records the backup as failed, as a verification that reads it whole would: it is no good backup any more. `message` says what
+/// was found.
+pub fn record(
+    layout: &Layout,
+    manifest: &Manifest,
+    message: &str,
+    took: Duration,
+    now: DateTime<Utc>,
+) -> Recorded {
     let check = Check {
         level: Level::Archive,
         outcome: CheckOutcome::Failed,
         failure: Some(FailureKind::ArchiveCorrupt),
-        findings: vec![Finding { kind: "archive_corrupt".to_owned(), message }],
+        findings: vec![Finding { kind: "archive_corrupt".to_owned(), message: one_line(message) }],
         duration: took,
     };
-    match verify::enter(session.layout(), manifest, &check, session.now()) {
-        Ok(None) => {}
-        Ok(Some(warning)) => session.warn(warning),
-        Err(error) => session.warn(format!(
-            "that backup {} of {} is corrupt could not be put on record: {error}",
-            manifest.backup_id, manifest.collection
-        )),
+    match verify::enter(layout, manifest, &check, now) {
+        Ok(warning) => Recorded { is_done: true, warning },
+        Err(error) => Recorded { is_done: false, warning: Some(error.to_string()) },
+    }
+}
+
+/// What to do about a corrupt backup: `by` says how another one is taken.
+pub fn advice(
+    catalog: &Catalog,
+    manifest: &Manifest,
+    is_on_record: bool,
+    by: impl FnOnce(BackupId) -> String,
+) -> String {
+    let id = manifest.backup_id;
+    let now = if is_on_record {
+        format!("backup {id} is on record as failed now")
+    } else {
+        format!(
+            "that backup {id} is corrupt is NOT on record; `qdrant-backup verify --collection {} --backup {id}` puts it there",
+            quoted(manifest.collection.as_str())
+        )
+    };
+    match instead(catalog, manifest) {
+        Some(other) => format!("{now}; {}", by(other)),
+        None => format!("{now}; there is no other good backup of \"{}\"", manifest.collection),
     }
 }
 
 /// The backup to restore instead: the newest good one before it, or else the oldest after it.
-pub fn instead(catalog: &Catalog, manifest: &Manifest) -> Option<BackupId> {
+fn instead(catalog: &Catalog, manifest: &Manifest) -> Option<BackupId> {
     let backups = catalog.collections.get(&manifest.collection)?;
     let good = || {
         let others = backups.iter().filter(|backup| backup.is_good());

@@ -3,6 +3,7 @@
 //! A plan says what would happen before anything does; `--dry-run` ends there. The snapshot is decoded on its way to
 //! the server and never lies on a disk in between; the request is only completed once its digests are right.
 
+mod again;
 mod aliases;
 mod check;
 mod choice;
@@ -23,9 +24,11 @@ mod shard_keys;
 mod target;
 mod upload;
 
+pub use again::{Again, quoted};
 pub use check::check_archive;
 pub use choice::{Choice, ChoiceError, choose};
 pub use compatibility::check_version;
+pub use corruption::{Recorded, advice, is_corrupt, record};
 pub use count::Counted;
 pub use describe::{as_json, as_text};
 pub use differences::{Difference, differences};
@@ -33,6 +36,7 @@ pub use error::RestoreError;
 pub use order::{Destination, Put};
 pub use plan::{Facts, Plan, PlanOptions, plan_all};
 pub use put::{PutError, put};
+pub use read::read_whole;
 pub use run::{Announce, NOTHING, RestoreContext, Safety, every, restore};
 pub use shard_keys::{check_new, shard_keys_of};
 pub use target::TargetState;

@@ -7,8 +7,9 @@ use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind, PointsCount, Status};
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind, PointsCount, Status};
 
+use super::again::Again;
 use super::corruption;
 use super::error::RestoreError;
 use super::order::{Destination, Put};
@@ -196,7 +197,7 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
     session.enter_stage(Stage::Inspect, &plan.collection);
     report.backup_id = plan.backup.as_ref().map(|backup| backup.manifest.backup_id);
     report.restored_into = Some(plan.target.clone());
-    let again = Again::of(&plan, context);
+    let again = Again::of(&plan, &context.options, context.destination.client.url());
     let existed = plan.existing.is_some();
     let aliases: Vec<String> = plan.aliases.iter().map(|change| one_line(&change.alias)).collect();
     let (collection, target) = (plan.collection.clone(), plan.target.clone());
@@ -243,15 +244,14 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
             failure.message = format!("{}; {state}", failure.message);
             if let Some(backup) = backup.filter(|_| corruption::is_corrupt(&error)) {
                 let manifest = &backup.manifest;
-                corruption::record(session, manifest, &error, begun.elapsed());
-                let advice = match corruption::instead(session.catalog(), manifest) {
-                    Some(other) => format!(
-                        "backup {} is on record as failed now; restore {other} instead: {}",
-                        manifest.backup_id,
-                        again.of_other(other).after(untouched)
-                    ),
-                    None => format!("there is no other good backup of \"{collection}\""),
-                };
+                let (message, now) = (error.to_string(), session.now());
+                let recorded = corruption::record(session.layout(), manifest, &message, begun.elapsed(), now);
+                if let Some(warning) = &recorded.warning {
+                    session.warn(warning.clone());
+                }
+                let advice = corruption::advice(session.catalog(), manifest, recorded.is_done, |other| {
+                    format!("restore {other} instead: {}", again.of_other(other).after(untouched))
+                });
                 failure.message = format!("{}; {advice}", failure.message);
             }
             tracing::error!("Restore of {collection} failed: {}", failure.message);
@@ -303,61 +303,4 @@ async fn attempt(
 
 fn failure(error: &RestoreError) -> Failure {
     Failure { kind: error.kind(), message: one_line(&error.to_string()) }
-}
-
-/// The command that restores the same again.
-#[derive(Clone)]
-struct Again {
-    begin: String,
-    backup: String,
-    options: String,
-    existed: bool,
-}
-
-impl Again {
-    fn of(plan: &Plan, context: &RestoreContext) -> Self {
-        let given = &context.options;
-        let begin = format!("qdrant-backup restore --collection {}", quoted(plan.collection.as_str()));
-        // Not "latest" again: that may be the safety backup by now.
-        let backup = plan.backup.as_ref().map(|backup| format!(" --backup {}", backup.manifest.backup_id));
-        let mut options = String::new();
-        if plan.target != plan.collection {
-            options.push_str(&format!(" --as {}", quoted(plan.target.as_str())));
-        }
-        if given.elsewhere {
-            options.push_str(&format!(" --to {}", quoted(context.destination.client.url())));
-        }
-        for (is_given, option) in
-            [(given.allow_version_skew, " --allow-version-skew"), (given.with_aliases, " --with-aliases")]
-        {
-            options.push_str(if is_given { option } else { "" });
-        }
-        Self { begin, backup: backup.unwrap_or_default(), options, existed: plan.existing.is_some() }
-    }
-
-    /// The same with another backup.
-    fn of_other(&self, id: BackupId) -> Self {
-        Self { backup: format!(" --backup {id}"), ..self.clone() }
-    }
-
-    /// Over what has become of the target. What is partly restored is not worth a backup.
-    fn after(&self, state: TargetState) -> String {
-        let force = match state {
-            TargetState::Doubtful | TargetState::Exceeded | TargetState::Unknown => {
-                " --force --no-safety-backup"
-            }
-            TargetState::Untouched | TargetState::Absent | TargetState::Restored if self.existed => {
-                " --force"
-            }
-            TargetState::Untouched | TargetState::Absent | TargetState::Restored => "",
-        };
-        format!("`{}{}{}{force}`", self.begin, self.backup, self.options)
-    }
-}
-
-/// A word for the shell.
-fn quoted(text: &str) -> String {
-    let plain =
-        text.chars().all(|character| character.is_ascii_alphanumeric() || "._-/:".contains(character));
-    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

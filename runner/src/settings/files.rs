@@ -12,6 +12,7 @@ use qdrant_backup_shared::text::one_line;
 use super::api_key::ApiKey;
 use super::env_file::EnvFile;
 use super::layers::Layers;
+use super::opts::Keys;
 use super::setting::Source;
 use crate::user::refused;
 
@@ -95,8 +96,12 @@ pub(super) fn take_config(layers: &mut Layers<'_>, path: &Path, text: &str) {
     });
 }
 
-/// Reads the API key that a file holds. What is wrong with it is a problem of the place that names the file.
+/// Reads the API key that a file holds, for a command that needs one. What is wrong with it is a problem of the place that names the
+/// file; a command that only shows the settings says it.
 pub(super) fn read_key(layers: &mut Layers<'_>, path: &Path, source: &Source) -> Option<ApiKey> {
+    if layers.opts.keys == Keys::Unneeded {
+        return None;
+    }
     let read = TextFile::read(path).map_err(|error| refused(path, &error)).and_then(|file| {
         if file.readable_by_others {
             layers.warnings.push(others_can_read("API key file", path));
@@ -105,7 +110,8 @@ pub(super) fn read_key(layers: &mut Layers<'_>, path: &Path, source: &Source) ->
     });
     read.map_err(|error| {
         let message = format!("cannot use the API key file {}: {error}", path.display());
-        layers.problems.push(source.problem(message));
+        let said = if layers.opts.keys == Keys::Shown { &mut layers.warnings } else { &mut layers.problems };
+        said.push(source.problem(message));
     })
     .ok()
 }

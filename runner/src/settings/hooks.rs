@@ -1,14 +1,61 @@
-//! The dead man's service that is told how a scheduled run ended.
+//! Who is told how a scheduled run ended: the programs of hooks, and the dead man's service.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
-use qdrant_backup_shared::config_file::PingStyle;
-use qdrant_backup_shared::config_file::keys::{PING_STYLE, PING_URL};
+use qdrant_backup_shared::config_file::keys::{
+    ON_FAILURE, ON_PARTIAL, ON_SKIPPED, ON_SUCCESS, PING_STYLE, PING_URL,
+};
+use qdrant_backup_shared::config_file::{HookCommand, Knob, PingStyle};
+use rustix::fs::{Access, access};
 use url::Url;
 
 use super::layers::Layers;
 use super::server_url::UrlError;
 use super::setting::Source;
+
+/// The settings that are commands.
+pub static HOOKS: [&Knob<Option<HookCommand>>; 4] = [&ON_SUCCESS, &ON_FAILURE, &ON_PARTIAL, &ON_SKIPPED];
+
+/// Puts in the place of a program's name where `PATH` has it.
+pub(super) fn find_programs(layers: &mut Layers<'_>) {
+    // Without one, a shell takes these.
+    let path = layers.variable("PATH").unwrap_or(OsStr::new("/usr/bin:/bin")).to_owned();
+    for hook in HOOKS {
+        if let Some(HookCommand::Program { program, arguments }) = layers.values.get(hook)
+            && let Some(program) = find(&program, &path)
+        {
+            let source = layers.values.source(hook.key());
+            layers.values.set(hook, Some(HookCommand::Program { program, arguments }), source);
+        }
+    }
+}
+
+/// What keeps the program of a hook from being started; nothing is known of what a shell will find.
+pub fn hook_problem(command: &HookCommand) -> Option<String> {
+    let HookCommand::Program { program, .. } = command else { return None };
+    if !program.is_absolute() {
+        return Some(format!(
+            "there is no program {} in PATH; give its absolute path, because a schedule may have another PATH",
+            program.display()
+        ));
+    }
+    (!is_program(program)).then(|| format!("{} is no file that can be run", program.display()))
+}
+
+/// Where `PATH` has a program of this name. What is relative in it depends on where we were started, and is passed over.
+fn find(name: &Path, path: &OsStr) -> Option<PathBuf> {
+    if name.is_absolute() {
+        return None;
+    }
+    let directories = std::env::split_paths(path).filter(|directory| directory.is_absolute());
+    directories.map(|directory| directory.join(name)).find(|program| is_program(program))
+}
+
+fn is_program(path: &Path) -> bool {
+    path.is_file() && access(path, Access::EXEC_OK).is_ok()
+}
 
 /// The address of a dead man's service. Whoever knows it can call there, so neither `Debug` nor `Display` shows more than
 /// its host.

@@ -11,7 +11,7 @@ use qdrant_backup_shared::config_file::keys::{
 use qdrant_backup_shared::config_file::{ConfigFile, Knob, LogFormat};
 
 use super::files::{DEFAULT_CONFIG_FILES, read_config_file, read_env_file, take_config};
-use super::hooks::PingUrl;
+use super::hooks::{PingUrl, find_programs};
 use super::layers::Layers;
 use super::opts::Opts;
 use super::qdrant::QdrantSettings;
@@ -120,6 +120,7 @@ impl Settings {
         check_overrides(&mut layers);
         let restore_to = OtherServer::choose(&mut layers);
         let drill = DrillSettings::choose(&mut layers, timezone);
+        find_programs(&mut layers);
         let ping_url = PingUrl::choose(&mut layers);
         if layers.values.get(&STATE_DIR).is_none() {
             let path = layers.values.get(&BACKUP_PATH);

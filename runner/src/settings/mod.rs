@@ -25,9 +25,9 @@ mod values;
 
 pub use api_key::{ApiKey, ApiKeyError};
 pub use files::DEFAULT_CONFIG_FILES;
-pub use hooks::PingUrl;
+pub use hooks::{HOOKS, PingUrl, hook_problem};
 pub use load::{Settings, SettingsError};
-pub use opts::Opts;
+pub use opts::{Keys, Opts};
 pub use qdrant::QdrantSettings;
 pub use restore::{DrillSettings, OtherServer};
 pub use schedule::{Schedule, ScheduleError, TimeZone};

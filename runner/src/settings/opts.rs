@@ -4,6 +4,18 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// What a command makes of key files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// A server is asked, so they must be readable.
+    #[default]
+    Needed,
+    /// They are only shown: that one cannot be read is said, and keeps nobody from seeing the other settings.
+    Shown,
+    /// Nobody is asked anything, so they are not read: whoever looks at backups need not be allowed to.
+    Unneeded,
+}
+
 /// Command-line overrides as given; nothing is checked yet, so that all problems can be reported together.
 #[derive(Clone, Default)]
 pub struct Opts {
@@ -17,6 +29,6 @@ pub struct Opts {
     pub to: Option<String>,
     /// `--to-api-key-file`: that server's key.
     pub to_api_key_file: Option<PathBuf>,
-    /// Nobody is asked anything, so key files are not read: whoever looks at backups need not be allowed to.
-    pub no_keys: bool,
+    /// What becomes of key files.
+    pub keys: Keys,
 }

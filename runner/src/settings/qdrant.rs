@@ -139,12 +139,12 @@ fn choose_api_key(layers: &mut Layers<'_>) -> Option<ApiKey> {
     let key = match from {
         KeyFrom::Value(key) => Some(key),
         KeyFrom::File(path) => {
-            let key = if layers.opts.no_keys { None } else { read_key(layers, &path, &source) };
+            let key = read_key(layers, &path, &source);
             layers.values.set(&API_KEY_FILE, Some(path), source.clone());
             key
         }
     };
     layers.values.set(&API_KEY, None, source);
-    layers.values.show(API_KEY.key(), json!(key.as_ref().map(|_| MASK)));
+    layers.values.show(API_KEY.key(), json!(if key.is_some() { MASK } else { "unreadable" }));
     key
 }

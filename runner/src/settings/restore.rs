@@ -62,7 +62,7 @@ impl DrillSettings {
         }
         let url = layers.convert(&DRILL_URL, |text, _| QdrantUrl::parse(text.expose()), QdrantUrl::masked);
         layers.warnings.extend(url.as_ref().and_then(doubt));
-        let key_file = layers.values.get(&DRILL_API_KEY_FILE).filter(|_| !layers.opts.no_keys);
+        let key_file = layers.values.get(&DRILL_API_KEY_FILE);
         let source = layers.values.source(DRILL_API_KEY_FILE.key());
         let api_key = key_file.and_then(|path| read_key(layers, &path, &source));
         Self { url: url.map(|url| url.value), api_key, schedule: schedule.map(|schedule| schedule.value) }

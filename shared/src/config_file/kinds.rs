@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::hook::{self, HookCommand};
 use super::overrides::{self, RetentionOverride};
 use super::problem::Problem;
 use super::tree::{Node, Value};
@@ -140,8 +141,7 @@ pub(super) struct Kind<T> {
 pub const MASK: &str = "********";
 
 pub(super) const TEXT: Kind<Option<String>> = Kind { read: some_text, show: |text| json!(text) };
-pub(super) const COMMAND: Kind<Option<String>> =
-    Kind { read: some_text, show: |command| json!(command.as_deref().map(first_word)) };
+pub(super) const COMMAND: Kind<Option<HookCommand>> = Kind { read: hook::hook, show: hook::shown };
 /// A URL is shown by those who have taken its password out.
 pub(super) const URL: Kind<Option<SecretText>> = Kind { read: secret_text, show: masked };
 pub(super) const SECRET: Kind<Option<SecretText>> = Kind { read: secret, show: masked };
@@ -395,14 +395,6 @@ fn shown_bytes(bytes: u64) -> String {
         (shown, unit) = (shown / 1024.0, larger);
     }
     if unit == "B" { format!("{bytes} B") } else { format!("{shown:.2} {unit}") }
-}
-
-/// The first word of a command: what follows it may hold a token.
-fn first_word(command: &str) -> String {
-    match command.trim().split_once(char::is_whitespace) {
-        Some((program, _)) => format!("{program} {MASK}"),
-        None => command.trim().to_owned(),
-    }
 }
 
 #[cfg(test)]

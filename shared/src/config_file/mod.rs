@@ -5,6 +5,7 @@
 //! A file is judged as a whole: every problem is reported, not only the first.
 
 mod file;
+mod hook;
 pub mod keys;
 mod kinds;
 mod knob;
@@ -16,6 +17,7 @@ pub mod tree;
 mod types;
 
 pub use file::{ConfigFile, InvalidConfigFile};
+pub use hook::HookCommand;
 pub use kinds::{Located, MASK, Place, Reading, Written};
 pub use knob::{About, CommandOption, Declared, Knob, Otherwise, Read, Takes};
 pub use overrides::RetentionOverride;

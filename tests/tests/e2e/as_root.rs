@@ -3,19 +3,19 @@
 
 #![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
-use std::os::unix::process::CommandExt;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use e2e::programs::{copy_program, program};
 use e2e::qdrant_stand_in::StandIn;
-use e2e::{Place, Ran};
+use e2e::users::{NOBODY, allow_core_dumps, need_root};
+use e2e::{Place, Ran, eventually};
 use qdrant_backup_shared::atomic;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-
-const NOBODY: u32 = 65_534;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A place that everybody can reach, with a copy of the program, which may lie where only its builder can go.
 struct Shared {
@@ -27,7 +27,7 @@ struct Shared {
 impl Shared {
     /// With a repository of root's.
     fn new() -> Self {
-        assert!(rustix::process::geteuid().is_root(), "only root can be two users: run this test as root");
+        need_root();
         let server = StandIn::sample();
         let place = Place::initialised(&server.url());
         fs::set_permissions(place.beside("."), Permissions::from_mode(0o755)).unwrap();
@@ -303,6 +303,143 @@ fn root_goes_by_no_file_that_others_may_change() {
     assert!(check.stdout.lines().any(|line| line.starts_with("warn  files") && line.contains("chmod go-w")));
     // Also where root would become somebody: the file says whom.
     shared.root(&["run"]).code(78).says(&["ERROR", "chmod go-w"]);
+}
+
+#[test]
+fn a_corrupt_backup_that_root_exports_is_put_on_record_by_its_owner() {
+    let shared = Shared::nobodys();
+    shared.root(&["run"]).success();
+    let backup = shared.place.backups("minilm_general").remove(0);
+    let name = &backup.manifest.archives[0].file_name;
+    let path = shared.place.layout().collection(&backup.manifest.collection).join(name);
+    let archive = fs::File::options().write(true).open(&path).unwrap();
+    archive.write_all_at(&[0x55; 64], archive.metadata().unwrap().len() / 2).unwrap();
+    let out = shown(&shared.place.beside("out"));
+
+    let ran = shared.root(&["export", "--collection", "minilm_general", "-o", &out]).code(4);
+
+    ran.says(&["ERROR", "is on record as failed now; there is no other good backup"]);
+    assert!(!shared.place.backups("minilm_general")[0].is_good());
+    shared.all_is_nobodys("a record of corruption");
+}
+
+/// Reads a file of a process as this user.
+fn of_process(pid: u32, file: &str, user: u32) -> Result<String, String> {
+    let path = format!("/proc/{pid}/{file}");
+    let read = Command::new("head").args(["-c", "65536", &path]).uid(user).gid(user).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if read.status.success() { Ok(text(&read.stdout)) } else { Err(text(&read.stderr)) }
+}
+
+#[test]
+fn a_key_in_the_environment_is_seen_by_no_other_process_and_in_no_core_dump() {
+    let shared = Shared::nobodys();
+    allow_core_dumps();
+    let (other, key) = (1, "zQx81-distinctive-KEY");
+    let pid_file = shared.place.beside("pid");
+    atomic::write(&pid_file, 0o666, b"").unwrap();
+    fs::set_permissions(&pid_file, Permissions::from_mode(0o666)).unwrap();
+    let hook = shared.place.beside("hook");
+    atomic::write(
+        &hook,
+        0o755,
+        format!("#!/bin/sh\necho $$ > {}\nexec sleep 60\n", shown(&pid_file)).as_bytes(),
+    )
+    .unwrap();
+    for command in [format!("[{}]", shown(&hook)), format!("{} ignored", shown(&hook))] {
+        File::create(&pid_file).unwrap();
+        shared.place.configure(&format!("qdrant:\n  retries: 0\nhooks:\n  on_success: {command}\n"));
+        let mut run = shared.command(&["run"]);
+        run.uid(NOBODY).gid(NOBODY).current_dir("/").env("QDRANT_API_KEY", key);
+        run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = run.spawn().unwrap();
+        let mut hook_pid = 0;
+        eventually("the hook runs", || {
+            hook_pid = fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap_or(0);
+            hook_pid != 0
+        });
+        for user in [NOBODY, other] {
+            for file in ["environ", "mem"] {
+                let read = of_process(child.id(), file, user);
+                assert!(
+                    read.as_ref().is_err_and(|said| said.contains("ermission denied")),
+                    "{user}: {read:?}"
+                );
+            }
+        }
+        // The hook is the user's own program, and was never told.
+        let environment = of_process(hook_pid, "environ", NOBODY).unwrap();
+        assert!(environment.contains("QDRANT_BACKUP_EVENT") && !environment.contains(key), "{environment}");
+        assert!(of_process(hook_pid, "environ", other).is_err());
+        assert!(!of_process(child.id(), "cmdline", other).unwrap().contains(key));
+
+        kill_process(Pid::from_child(&child), Signal::ABORT).unwrap();
+        let ended = child.wait().unwrap();
+        assert!(ended.signal().is_some() && !ended.core_dumped(), "{ended:?}");
+        kill_process(Pid::from_raw(hook_pid as i32).unwrap(), Signal::KILL).unwrap();
+    }
+}
+
+#[test]
+fn the_settings_are_shown_to_those_who_may_not_read_the_key() {
+    let shared = Shared::nobodys();
+    let (key, drill) = (shared.place.beside("key"), shared.place.beside("drill-key"));
+    for path in [&key, &drill] {
+        atomic::write(path, 0o600, b"s3cret\n").unwrap();
+    }
+    shared.place.configure(&format!(
+        "qdrant:\n  api_key_file: {}\ndrill:\n  url: http://127.0.0.1:1\n  api_key_file: {}\n",
+        shown(&key),
+        shown(&drill)
+    ));
+    let show = |arguments: &[&str]| shared.nobody(&[&["config", "show"], arguments].concat()).success();
+    let shows = |ran: &Ran, key: &str, value: &str| {
+        let row = ran.stdout.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap();
+        assert_eq!(row.split_whitespace().nth(1), Some(value), "{row}");
+    };
+    let ran = show(&[]);
+    shows(&ran, "qdrant.api_key_file", &shown(&key));
+    shows(&ran, "qdrant.api_key", "unreadable");
+    shows(&ran, "drill.api_key_file", &shown(&drill));
+    for path in [&key, &drill] {
+        let said = format!("cannot use the API key file {}: Permission denied", shown(path));
+        assert!(ran.stdout.contains("warning: ") && ran.stdout.contains(&said), "{}", ran.stdout);
+    }
+    show(&["--api-key-file", "/no/such/key"]).says(&["/no/such/key", "No such file"]);
+    // Who needs it is still refused.
+    shared.nobody(&["run"]).code(78).says(&["ERROR", "Permission denied", "must be readable by nobody"]);
+    shared.nobody(&["config", "check"]).code(78);
+    for path in [&key, &drill] {
+        chown(path, Some(NOBODY), None).unwrap();
+    }
+    let ran = show(&[]);
+    shows(&ran, "qdrant.api_key", "********");
+    assert!(!ran.stdout.contains("warning: ") && !ran.stdout.contains("s3cret"), "{}", ran.stdout);
+}
+
+#[test]
+fn root_runs_no_program_of_a_hook_that_others_may_change() {
+    let shared = Shared::new();
+    let directory = shared.place.beside("programs");
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
+    let (program, heard) = (directory.join("tell"), shared.place.beside("heard"));
+    atomic::write(&program, 0o755, format!("#!/bin/sh\necho $1 > {}\n", shown(&heard)).as_bytes()).unwrap();
+    let path = format!("{}:/usr/bin:/bin", shown(&directory));
+    for named in [shown(&program), "tell".to_owned()] {
+        shared.place.configure(&format!("qdrant:\n  retries: 0\nhooks:\n  on_success: [{named}, heard]\n"));
+        let run = || Ran::of(shared.command(&["run"]).env("PATH", &path));
+        fs::set_permissions(&program, Permissions::from_mode(0o757)).unwrap();
+        run().code(78).says(&["ERROR", &format!("chmod go-w {}", shown(&program))]);
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
+        run().code(78).says(&["ERROR", &format!("chmod go-w {}", shown(&directory))]);
+        fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
+        assert!(!heard.exists());
+        run().success();
+        assert_eq!(fs::read_to_string(&heard).unwrap(), "heard\n");
+        fs::remove_file(&heard).unwrap();
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use e2e::Place;
 use e2e::programs::copy_program;
+use e2e::users::{NOBODY, is_root};
 
 /// A tmpfs mounted on the backup directory of a place.
 pub struct Disk {
@@ -113,16 +114,10 @@ fn with_all_of(mut by: Command, command: &Command) -> Command {
     by
 }
 
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 /// A user who owns nothing: `nobody` where the tests run as root, else whoever runs them.
 pub struct Nobody {
     program: tempfile::TempDir,
 }
-
-const NOBODY: u32 = 65_534;
 
 impl Nobody {
     /// Lets that user reach the program and the place.

@@ -106,6 +106,73 @@ fn success_is_told_with_the_report_and_without_secrets() {
 }
 
 #[test]
+fn a_program_gets_its_arguments_as_they_stand_and_no_shell_sees_them() {
+    let scene = Scene::new();
+    let (program, file) = (scene.place.beside("tell it"), scene.place.beside("heard"));
+    let script = format!("#!/bin/sh\nprintf '<%s>' \"$@\" > {0}; env >> {0}; cat >> {0}\n", file.display());
+    atomic::write(&program, 0o755, script.as_bytes()).unwrap();
+    let odd = "$HOME; `id` *  'x'";
+    let configure = |program: &str| {
+        scene.place.configure(&format!(
+            "{IMPATIENT}hooks:\n  on_success: [{program}, \"{odd}\", \"\", 10, true, -x]\n"
+        ));
+    };
+    let heard = format!("<{odd}><><10><true><-x>");
+    configure(&format!("\"{}\"", program.display()));
+    let mut command = scene.place.command(&["run"]);
+    Ran::of(command.env("QDRANT_API_KEY", "s3cret-key")).success().never_says("WARN");
+    let found = fs::read_to_string(&file).unwrap();
+    assert!(found.starts_with(&heard) && found.contains("QDRANT_BACKUP_EVENT=success\n"), "{found}");
+    assert!(found.contains("\"outcome\":\"success\"") && !found.contains("s3cret"), "{found}");
+    let shown = scene.place.run(&["config", "show"]).success().stdout;
+    assert!(shown.contains(&format!("{} ********", program.display())) && !shown.contains("`id`"), "{shown}");
+
+    // By its name, where PATH has it: after what is not there, what cannot be run and what is relative.
+    fs::remove_file(&file).unwrap();
+    let (first, second) = (scene.place.beside("first"), scene.place.beside("second"));
+    for (directory, mode) in [(&first, 0o644), (&second, 0o755)] {
+        fs::create_dir(directory).unwrap();
+        atomic::write(&directory.join("tell-them"), mode, script.as_bytes()).unwrap();
+    }
+    configure("tell-them");
+    let path = format!("/nowhere:second::{}:{}:/usr/bin:/bin", first.display(), second.display());
+    let run = |arguments: &[&str], path: &str| {
+        let mut command = scene.place.command(arguments);
+        Ran::of(command.env("PATH", path).current_dir(scene.place.beside(".")))
+    };
+    run(&["run"], &path).success().never_says("WARN");
+    assert!(fs::read_to_string(&file).unwrap().starts_with(&heard));
+
+    // Where there is none, the backup is not affected, and whoever asks is told before.
+    let ran = run(&["run"], "second:/usr/bin:/bin").success();
+    ran.says(&["WARN: hooks.on_success: cannot be started: there is no program tell-them in PATH"]);
+    let check = run(&["config", "check"], "/usr/bin:/bin").code(78).stdout;
+    assert!(check.contains("hooks.on_success: there is no program tell-them in PATH"), "{check}");
+    configure("/nowhere/tell-them");
+    let check = run(&["config", "check"], &path).code(78).stdout;
+    assert!(check.contains("hooks.on_success: /nowhere/tell-them is no file that can be run"), "{check}");
+}
+
+#[test]
+fn a_list_that_is_no_program_with_arguments_is_refused_with_its_line() {
+    let scene = Scene::new();
+    for (list, said) in [
+        ("[]", "the list is empty"),
+        ("[bin/tell, s3cret]", "as an absolute path, or as a name"),
+        ("[./tell]", "as an absolute path, or as a name"),
+        ("[\"\"]", "the text is empty"),
+        ("[tell, [s3cret]]", "got a list or a mapping"),
+        ("[tell, ~]", "has no value"),
+        ("[tell, \"s3cret\\n\"]", "control character"),
+        ("{tell: s3cret}", "got a mapping"),
+    ] {
+        scene.place.configure(&format!("hooks:\n  on_failure: {list}\n"));
+        let ran = scene.place.run(&["run"]).code(78).never_says("s3cret");
+        ran.says(&["backup.yaml:2: hooks.on_failure: ", said]);
+    }
+}
+
+#[test]
 fn failures_of_every_size_are_told_apart() {
     let scene = told(Scene::of(Setup::empty().collection(docs()).collection(generated("other"))), "");
     scene.server.faults(|all| all.add(Fault::status(500).on(Endpoint::CreateSnapshot).collection(DOCS)));

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use chrono::TimeDelta;
+use e2e::users::{NOBODY, need_root};
 use e2e::{BackupDirectory, Place, Ran, Server, programs};
 use qdrant_backup_shared::BackupId;
 use qdrant_backup_shared::status::{CollectionStatus, Status};
@@ -94,25 +95,21 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
     assert_eq!(mode(&layout.repository_file()), 0o640);
     assert_eq!(mode(&layout.manifest(&backup.manifest.collection, backup.manifest.backup_id)), 0o640);
     assert_eq!(mode(archive.parent().unwrap()), 0o2750);
-    // Only the superuser can become somebody else; for others the modes above must do.
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let nobody = 65_534;
+    need_root();
     let group = fs::metadata(layout.status_file()).unwrap().gid();
     // The place and the programs may lie where only their owner can go.
     fs::set_permissions(place.beside("."), Permissions::from_mode(0o755)).unwrap();
     let program = place.beside("exporter");
     programs::copy_program("qdrant-backup-exporter", &program);
-    let ran = Ran::of(once(&place, &program).uid(nobody).gid(group)).success();
+    let ran = Ran::of(once(&place, &program).uid(NOBODY).gid(group)).success();
     shows(&ran, "up 1");
     shows(&ran, "unreadable_files 0");
     shows(&ran, &format!("backups{{collection=\"{}\"}} 1", server.collections()[1]));
-    let read = Ran::of(Command::new("cat").arg(&archive).uid(nobody).gid(group));
+    let read = Ran::of(Command::new("cat").arg(&archive).uid(NOBODY).gid(group));
     assert_ne!(read.code, Some(0), "archives are the owner's alone");
 
     // Outside the group nothing is claimed.
-    let ran = Ran::of(once(&place, &program).uid(nobody).gid(nobody)).code(1);
+    let ran = Ran::of(once(&place, &program).uid(NOBODY).gid(NOBODY)).code(1);
     shows(&ran, "up 0");
     assert!(!ran.stdout.contains("qdrant_backup_backups{"), "{}", ran.stdout);
 }

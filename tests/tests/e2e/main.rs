@@ -6,6 +6,7 @@ mod client;
 mod cluster;
 mod command_line;
 mod containers;
+mod corruption;
 mod counts;
 mod creation;
 mod custom_sharding;

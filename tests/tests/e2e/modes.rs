@@ -5,9 +5,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use e2e::users::need_root;
 use e2e::{Place, Ran};
 
-use crate::disks::{chmod, is_root};
+use crate::disks::chmod;
 use crate::running::server_of;
 
 /// `place.command(arguments)` under this umask.
@@ -82,10 +83,7 @@ fn modes_are_as_documented_under_every_umask() {
 
 #[test]
 fn what_is_made_belongs_to_the_directorys_group() {
-    if !is_root() {
-        // Only root may give a directory to any group; the mode that does it is checked above.
-        return;
-    }
+    need_root();
     let server = server_of(64 << 10);
     let place = Place::initialised(&server.url());
     let group = 54_321;

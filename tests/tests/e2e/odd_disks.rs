@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::qdrant_stand_in::StandIn;
+use e2e::users::is_root;
 use e2e::{Place, Planted, Ran};
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::{CollectionName, FailureKind};
 
-use crate::disks::is_root;
 use crate::running::{json, log_lines, put, server_of, temporary_files};
 
 /// Retention that deletes nothing of what these tests make.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::programs::program;
 use e2e::qdrant_stand_in::{Endpoint, Fault};
+use e2e::users::need_root;
 use e2e::{Place, Ran, repository};
 use qdrant_backup_shared::atomic;
 
@@ -219,10 +220,8 @@ impl Drop for Cron {
 
 #[test]
 fn a_real_cron_makes_a_backup_by_the_entry() {
-    assert!(
-        rustix::process::geteuid().is_root(),
-        "cron cannot be tried here: it starts jobs as other users, so the tests must run as root"
-    );
+    // Cron starts jobs as other users.
+    need_root();
     assert!(std::path::Path::new("/usr/sbin/cron").exists(), "install the Debian package cron");
     let scene = scheduled("* * * * *");
     let root = root_of(&scene.place, &["etc/cron.d"]);

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use e2e::programs::{copy_program, program};
 use e2e::qdrant_stand_in::{Endpoint, Fault, Setup, StandIn};
+use e2e::users::{NOBODY, need_root};
 use e2e::{Place, Ran, Running};
 use qdrant_backup_shared::atomic;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -156,12 +158,8 @@ fn what_only_this_shell_knows_is_no_configuration() {
 
 #[test]
 fn root_sets_up_for_the_user_of_the_schedule() {
-    if !rustix::process::geteuid().is_root() {
-        let (_, place) = nothing_yet();
-        Ran::of(&mut setup(&place, &["--yes", "--user", "nobody"])).code(78).says(&["only root"]);
-        return;
-    }
     let (server, place) = nothing_yet();
+    need_root();
     // The user must get to the place, and read the key.
     let top = place.beside("");
     fs::set_permissions(&top, fs::Permissions::from_mode(0o755)).unwrap();
@@ -179,17 +177,49 @@ fn root_sets_up_for_the_user_of_the_schedule() {
         Ran::of(&mut command)
     };
 
+    let mut others = Command::new(&copy);
+    others.args(setup(&place, &["--yes", "--user", "daemon"]).get_args()).env_clear().current_dir("/");
+    Ran::of(others.uid(NOBODY).gid(NOBODY).stdin(Stdio::null())).code(78).says(&["only root"]);
+
     // Readable for root alone: the trial, made as that user, finds it.
     let ran = run().code(78);
     let line = ran.stdout.lines().find(|line| line.starts_with("FAIL  trial backup")).expect("a line");
     assert!(line.contains("API key file") && line.contains("ermission denied"), "{line}");
 
-    std::os::unix::fs::chown(place.beside("key"), Some(nobody), None).unwrap();
+    chown(place.beside("key"), Some(nobody), None).unwrap();
     run().success();
     for file in place.files() {
         assert_eq!(fs::metadata(place.path().join(&file)).unwrap().uid(), nobody, "{file}");
     }
     assert_eq!(fs::metadata(place.path()).unwrap().permissions().mode() & 0o7777, 0o2750);
+}
+
+#[test]
+fn the_trial_is_made_in_all_groups_of_the_user_of_the_schedule() {
+    need_root();
+    let (server, place) = nothing_yet();
+    fs::set_permissions(place.beside("."), fs::Permissions::from_mode(0o755)).unwrap();
+    let (copy, key, group) = (place.beside("qdrant-backup"), place.beside("key"), 54_321);
+    copy_program("qdrant-backup", &copy);
+    chown(&key, Some(0), Some(group)).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    let groups = fs::read_to_string("/etc/group").unwrap();
+    let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
+    let run = |member: &str| {
+        // Seen by this program alone.
+        let more = format!("{groups}of-the-key:x:{group}:{member}\n");
+        atomic::write(&place.beside("group"), 0o644, more.as_bytes()).unwrap();
+        let arguments = [&options(&url, &key, &backups)[..], &["--user", "nobody", "--force"]].concat();
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", "mount --bind \"$1\" /etc/group && shift && exec \"$@\"", "sh"]);
+        command.arg(place.beside("group")).arg(&copy).args(setup(&place, &arguments).get_args());
+        Ran::of(
+            command.env_clear().env("TZ", "UTC").env("PATH", "/usr/sbin:/usr/bin:/bin").stdin(Stdio::null()),
+        )
+    };
+    let ran = run("daemon").code(78);
+    assert!(ran.stdout.contains("FAIL  trial backup"), "{}", ran.stdout);
+    run("daemon,nobody").success();
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use e2e::users::is_root;
 use e2e::{Place, Ran};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, Status};
 use serde_json::{Value, json};
 
-use crate::disks::{Nobody, chmod, is_root};
+use crate::disks::{Nobody, chmod};
 use crate::running::{
     edit, json as read, log_lines, none, put, schema_problems, server_of, temporary_files, tree,
 };

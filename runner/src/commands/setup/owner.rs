@@ -12,10 +12,10 @@ use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::{Repository, json_file};
 use rustix::fs::{Mode, OFlags};
 
-use super::super::{Refusal, init, place, place::PACKAGE_USER, trial};
+use super::super::{Refusal, init, place, place::PACKAGE_USER};
 use crate::clock::Clock;
 use crate::settings::Settings;
-use crate::user::ROOT;
+use crate::user::{ROOT, User};
 
 /// No `repository.json` is larger.
 const MARKER_MAX_BYTES: u64 = 1 << 20;
@@ -47,8 +47,8 @@ impl Owner {
     }
 
     /// The user, for the trial.
-    pub fn trial_as(&self) -> Option<trial::As> {
-        self.user.as_ref().map(|user| trial::As { uid: user.uid(), gid: user.primary_group_id() })
+    pub fn trial_as(&self) -> Option<User> {
+        self.user.as_ref().map(|user| User::of(user.uid(), user.primary_group_id()))
     }
 
     /// Gives the user what root has just made: the directories and `repository.json`. What belongs to somebody else already stays

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::hook::HookCommand;
 use super::super::kinds;
 use super::super::knob::{Declared, Knob, Takes};
 use super::super::types::{LogFormat, LogLevel, PingStyle, SecretText};
@@ -57,20 +58,20 @@ pub static RUN_PRUNE: Knob<bool> = Knob::new("run.prune", kinds::SWITCH)
 pub(super) static HOOKS: &[&dyn Declared] =
     &[&ON_SUCCESS, &ON_FAILURE, &ON_PARTIAL, &ON_SKIPPED, &HOOK_TIMEOUT, &PING_URL, &PING_STYLE];
 
-pub static ON_SUCCESS: Knob<Option<String>> = Knob::new("hooks.on_success", kinds::COMMAND)
+pub static ON_SUCCESS: Knob<Option<HookCommand>> = Knob::new("hooks.on_success", kinds::COMMAND)
     .example("/usr/local/bin/backup-ok")
     .meaning("Command for a scheduled run that succeeded; see [below](#hooks). `config show` shows its first word only.");
 
-pub static ON_FAILURE: Knob<Option<String>> = Knob::new("hooks.on_failure", kinds::COMMAND)
+pub static ON_FAILURE: Knob<Option<HookCommand>> = Knob::new("hooks.on_failure", kinds::COMMAND)
     .example(r#"mail -s "$QDRANT_BACKUP_EVENT of $(hostname)" on-call@example.org"#)
     .meaning("Command for one that failed, was interrupted, or found a bad backup.");
 
-pub static ON_PARTIAL: Knob<Option<String>> = Knob::new("hooks.on_partial", kinds::COMMAND)
+pub static ON_PARTIAL: Knob<Option<HookCommand>> = Knob::new("hooks.on_partial", kinds::COMMAND)
     .unset_is("as `on_failure`")
     .example("/usr/local/bin/backup-partial")
     .meaning("Command for one in which only some collections failed.");
 
-pub static ON_SKIPPED: Knob<Option<String>> = Knob::new("hooks.on_skipped", kinds::COMMAND)
+pub static ON_SKIPPED: Knob<Option<HookCommand>> = Knob::new("hooks.on_skipped", kinds::COMMAND)
     .example(r#"logger "a backup was skipped""#)
     .meaning("Command for one that did nothing because another run held the lock.");
 

@@ -1,0 +1,89 @@
+//! A backup that shows to be corrupt to a command that takes no lock: it is put on record all the same, as a restore does it.
+
+use std::env;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use qdrant_backup_shared::BackupId;
+use qdrant_backup_shared::Layout;
+use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::config_file::keys::variables;
+use qdrant_backup_shared::manifest::Manifest;
+use qdrant_backup_shared::text::one_line;
+
+use super::as_owner;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::lock::ReadersLock;
+use crate::restore::{self, Recorded};
+use crate::user::{ROOT, User};
+
+/// Puts on record that the backup is corrupt, which `problem` says, and gives what to do now: `by` says how another one is taken.
+pub fn on_record(
+    layout: &Layout,
+    catalog: &Catalog,
+    manifest: &Manifest,
+    problem: &str,
+    took: Duration,
+    clock: Clock,
+    by: impl FnOnce(BackupId) -> String,
+) -> String {
+    let owner = as_owner::owner(layout).filter(|_| uzers::get_effective_uid() == ROOT);
+    let recorded = match owner {
+        Some(owner) => by_verification(layout, manifest, &owner),
+        None => here(layout, manifest, problem, took, clock),
+    };
+    if let Some(warning) = recorded.warning {
+        tracing::warn!("{}", one_line(&warning));
+    }
+    restore::advice(catalog, manifest, recorded.is_done, by)
+}
+
+/// Without the lock of those who write, which a backup may hold for hours: nobody else writes to this record but a verification
+/// of the same bytes. Nothing is deleted meanwhile.
+fn here(layout: &Layout, manifest: &Manifest, problem: &str, took: Duration, clock: Clock) -> Recorded {
+    let _readers = match ReadersLock::share(&layout.readers_file()) {
+        Ok(lock) => lock,
+        Err(error) => return Recorded { is_done: false, warning: Some(error.to_string()) },
+    };
+    let path = layout.manifest(&manifest.collection, manifest.backup_id);
+    if !path.exists() {
+        let warning = format!("backup {} was deleted meanwhile", manifest.backup_id);
+        return Recorded { is_done: false, warning: Some(warning) };
+    }
+    restore::record(layout, manifest, problem, took, clock.now())
+}
+
+/// What root would write there is not the owner's, and whoever owns the directory decides where it leads: so they verify it.
+fn by_verification(layout: &Layout, manifest: &Manifest, owner: &User) -> Recorded {
+    let failed = |why: String| Recorded { is_done: false, warning: Some(why) };
+    let program = match env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return failed(format!("cannot find this program: {error}")),
+    };
+    tracing::info!("Verifying backup {} as {owner}, whose it is", manifest.backup_id);
+    let mut command = Command::new(program);
+    command
+        .args(["verify", "--quiet", "--config", "/dev/null", "--collection", manifest.collection.as_str()])
+        .args(["--backup", &manifest.backup_id.to_string()])
+        .arg("--backup-path")
+        .arg(layout.root())
+        .arg("--state-dir")
+        .arg(layout.state())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    for name in variables() {
+        command.env_remove(name);
+    }
+    match owner.run(command) {
+        Ok(output) if output.status.code() == Some(i32::from(Exit::VerificationFailed.code())) => {
+            Recorded { is_done: true, warning: None }
+        }
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            failed(format!("verifying it as {owner} ended with {}: {}", output.status, said.trim()))
+        }
+        Err(error) => failed(format!("verifying it as {owner}: {error}")),
+    }
+}

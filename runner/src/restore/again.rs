@@ -1,0 +1,63 @@
+//! The command that restores the same again, for whoever has to type it.
+
+use qdrant_backup_shared::BackupId;
+
+use super::plan::{Plan, PlanOptions};
+use super::target::TargetState;
+
+/// The command that restores the same again.
+#[derive(Clone)]
+pub struct Again {
+    begin: String,
+    backup: String,
+    options: String,
+    existed: bool,
+}
+
+impl Again {
+    /// As it was given, for the server at `url`.
+    pub fn of(plan: &Plan, given: &PlanOptions, url: &str) -> Self {
+        let begin = format!("qdrant-backup restore --collection {}", quoted(plan.collection.as_str()));
+        // Not "latest" again: that may be the safety backup by now.
+        let backup = plan.backup.as_ref().map(|backup| format!(" --backup {}", backup.manifest.backup_id));
+        let mut options = String::new();
+        if plan.target != plan.collection {
+            options.push_str(&format!(" --as {}", quoted(plan.target.as_str())));
+        }
+        if given.elsewhere {
+            options.push_str(&format!(" --to {}", quoted(url)));
+        }
+        for (is_given, option) in
+            [(given.allow_version_skew, " --allow-version-skew"), (given.with_aliases, " --with-aliases")]
+        {
+            options.push_str(if is_given { option } else { "" });
+        }
+        Self { begin, backup: backup.unwrap_or_default(), options, existed: plan.existing.is_some() }
+    }
+
+    /// The same with another backup.
+    pub fn of_other(&self, id: BackupId) -> Self {
+        Self { backup: format!(" --backup {id}"), ..self.clone() }
+    }
+
+    /// Over what has become of the target. What is partly restored is not worth a backup.
+    pub fn after(&self, state: TargetState) -> String {
+        let force = match state {
+            TargetState::Doubtful | TargetState::Exceeded | TargetState::Unknown => {
+                " --force --no-safety-backup"
+            }
+            TargetState::Untouched | TargetState::Absent | TargetState::Restored if self.existed => {
+                " --force"
+            }
+            TargetState::Untouched | TargetState::Absent | TargetState::Restored => "",
+        };
+        format!("`{}{}{}{force}`", self.begin, self.backup, self.options)
+    }
+}
+
+/// A word for the shell.
+pub fn quoted(text: &str) -> String {
+    let plain =
+        text.chars().all(|character| character.is_ascii_alphanumeric() || "._-/:".contains(character));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
