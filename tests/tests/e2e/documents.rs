@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use e2e::programs::program;
+use e2e::qdrant_stand_in::{Setup, StandIn};
 use e2e::{Place, Ran, repository};
 use qdrant_backup_shared::atomic;
 
@@ -188,4 +189,22 @@ fn whoever_is_told_to_stop_the_schedule_is_told_how() {
     for suspend in ["true", "false"] {
         assert!(install.contains(&format!("{patch}'{{\"spec\": {{\"suspend\": {suspend}}}}}'")));
     }
+}
+
+#[test]
+fn a_key_that_was_not_changed_everywhere_is_told_as_documented() {
+    let server = StandIn::start(Setup::sample().api_key("new"));
+    let place = Place::new(&server.url());
+    let key = place.beside("key");
+    atomic::write(&key, 0o400, b"new").unwrap();
+    let file = key.display().to_string();
+    place.configure(&format!("qdrant:\n  retries: 0\n  wait_for_server: 0s\n  api_key_file: {file}\n"));
+    place.run(&["init"]).success();
+    let check = place.run(&["config", "check", "--trial"]).success();
+    assert!(check.stdout.lines().any(|line| line.starts_with("ok    access ")), "{}", check.stdout);
+    atomic::write(&key, 0o400, b"old").unwrap();
+    let check = place.run(&["config", "check", "--trial"]).code(78);
+    let text = document("docs/install.md");
+    let shown = code(&text).map(str::trim).find(|line| line.starts_with("FAIL  access ")).expect("the line");
+    assert!(check.stdout.lines().any(|line| line == shown), "{shown}: {}", check.stdout);
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use e2e::programs::{copy_program, program};
 use e2e::qdrant_stand_in::{Endpoint, Fault, Setup, StandIn};
 use e2e::users::{NOBODY, need_root};
-use e2e::{Place, Ran, Running};
+use e2e::{Place, Ran, Running, repository};
 use qdrant_backup_shared::atomic;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
@@ -83,6 +83,27 @@ fn from_nothing_to_a_repository_and_a_configuration_that_were_tried() {
     for line in ["retention.keep_days", "schedule.cron"] {
         let line = show.stdout.lines().find(|found| found.starts_with(line)).unwrap();
         assert!(line.contains("backup.yaml:"), "{line}");
+    }
+}
+
+#[test]
+fn what_setup_says_to_type_next_is_what_the_documents_and_the_manual_say() {
+    let (server, place) = nothing_yet();
+    let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
+    let ran = Ran::of(&mut setup(&place, &options(&url, &key, &backups))).success();
+    let printed = ran.stdout.split_once("\nNext:\n").expect("what is next").1;
+    let config = format!(" --config {}", shown(&place, "backup.yaml"));
+    let mut next: Vec<&str> = printed.lines().filter_map(|line| line.split(&config).next()).collect();
+    assert_eq!(next.len(), 3, "{printed}");
+    // What `schedule systemd --write` says to type then.
+    next.extend(["systemctl daemon-reload", "systemctl enable --now qdrant-backup.timer"]);
+    for page in ["README.md", "docs/install.md", "deploy/man/qdrant-backup.1"] {
+        let text = repository::read(page).replace("\\-", "-");
+        for command in &next {
+            let command = command.trim();
+            let command = command.strip_prefix("sudo ").unwrap_or(command);
+            assert!(text.contains(command), "{page}: {command}");
+        }
     }
 }
 
