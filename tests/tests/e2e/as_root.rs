@@ -376,7 +376,7 @@ fn a_key_in_the_environment_is_seen_by_no_other_process_and_in_no_core_dump() {
         kill_process(Pid::from_child(&child), Signal::ABORT).unwrap();
         let ended = child.wait().unwrap();
         assert!(ended.signal().is_some() && !ended.core_dumped(), "{ended:?}");
-        kill_process(Pid::from_raw(hook_pid as i32).unwrap(), Signal::KILL).unwrap();
+        kill_process(Pid::from_raw(i32::try_from(hook_pid).unwrap()).unwrap(), Signal::KILL).unwrap();
     }
 }
 

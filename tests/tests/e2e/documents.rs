@@ -122,7 +122,9 @@ fn every_command_of_an_alert_is_one_that_the_program_knows() {
     for command in commands.iter().flat_map(|command| command.split("; ")) {
         match command.split(' ').next() {
             Some("qdrant-backup") => reader.types("the rules", command),
-            Some(others) => assert!(["amtool", "curl", "date", "pgrep"].contains(&others), "{command}"),
+            Some(others) => {
+                assert!(["amtool", "curl", "date", "journalctl", "pgrep"].contains(&others), "{command}")
+            }
             None => panic!("an empty command"),
         }
     }
