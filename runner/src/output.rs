@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use comfy_table::{CellAlignment, Table, TableStyle};
+use comfy_table::{CellAlignment, ColumnConstraint, Table, TableStyle, Width};
 
 /// Prints `text` and a newline to stdout. A reader that has gone, as in `qdrant-backup list | head`, is no failure.
 ///
@@ -21,20 +21,43 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// So many rows are laid out at a time: a table that is being laid out takes many times the memory of its text.
+const ROWS_AT_A_TIME: usize = 500;
+
 /// A table without lines. `right` names the columns that hold numbers.
 pub fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_header(header.iter().copied());
-    for row in rows {
-        table.add_row(row);
-    }
-    for column in right {
-        if let Some(column) = table.column_mut(*column) {
-            column.set_cell_alignment(CellAlignment::Right);
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let part = |rows: &[Vec<String>]| {
+        let mut table = Table::new();
+        table.load_style(TableStyle::new()).add_row(header.iter().copied()).add_rows(rows);
+        table
+    };
+    let mut widths = vec![0; header.len()];
+    for rows in rows.chunks(ROWS_AT_A_TIME) {
+        for (widest, width) in widths.iter_mut().zip(part(rows).column_max_content_widths()) {
+            *widest = width.max(*widest);
         }
     }
-    let text = table.to_string();
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = Vec::new();
+    let mut add = |rows: &[Vec<String>]| {
+        let mut table = part(rows);
+        for (number, width) in widths.iter().enumerate().filter(|(_, width)| **width > 0) {
+            let Some(column) = table.column_mut(number) else { continue };
+            let width = width.saturating_add(column.padding_width());
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+            if right.contains(&number) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        // Its first line is the header.
+        let again = usize::from(!lines.is_empty());
+        lines.extend(table.to_string().lines().skip(again).map(|line| line.trim_end().to_owned()));
+    };
+    if rows.is_empty() {
+        add(&rows);
+    }
+    rows.chunks(ROWS_AT_A_TIME).for_each(&mut add);
+    lines.join("\n")
 }
 
 /// How long ago, in the two largest units: `2 d 3 h`, `45 s`.
@@ -69,6 +92,25 @@ pub fn time(time: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_that_is_laid_out_in_parts_looks_as_if_it_were_laid_out_at_once() {
+        for count in [0, 1, ROWS_AT_A_TIME, 3 * ROWS_AT_A_TIME + 7] {
+            let row = |number: usize| {
+                let wide = if number + 1 == count { "ä wide one at the end" } else { "x" };
+                vec![number.to_string(), wide.to_owned(), "#".repeat(number % 7), String::new()]
+            };
+            let header = ["NUMBER", "ä", "", "LAST"];
+            let mut whole = Table::new();
+            whole.load_style(TableStyle::new()).set_header(header).add_rows((0..count).map(row));
+            for column in [0, 2] {
+                whole.column_mut(column).unwrap().set_cell_alignment(CellAlignment::Right);
+            }
+            let whole = whole.to_string();
+            let whole = whole.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+            assert_eq!(table(&header, &[0, 2], (0..count).map(row)), whole, "{count} rows");
+        }
+    }
 
     #[test]
     fn ages_have_two_units_at_most() {

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails its test")]
 
 mod caches;
+mod cases;
 mod churn;
 mod damage;
+#[path = "../../../shared/tests/directories/mod.rs"]
+mod directories;
 mod formats;
 mod golden;
 mod place;

@@ -10,9 +10,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use qdrant_backup_exporter::observe::{DirectoryView, Observation};
-use qdrant_backup_shared::BackupId;
-use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
+use qdrant_backup_shared::{BackupId, CollectionName};
 
 use crate::place::{Place, at, name, wall_clock};
 
@@ -117,13 +117,15 @@ fn apply(place: &Place, collection: &str, number: i64, change: &Change) {
     }
 }
 
-/// The same facts from both, in the same shape.
-fn facts_of_catalog(catalog: &Catalog) -> String {
-    let mut facts = BTreeMap::new();
-    for (collection, backups) in &catalog.collections {
-        let lines: Vec<String> = backups
-            .iter()
-            .map(|backup| {
+/// What was found, in a shape that both can be brought into.
+fn facts<'a>(
+    collections: impl Iterator<Item = (&'a CollectionName, &'a [Backup])>,
+    numbers: [u64; 3],
+    problems: Vec<&str>,
+) -> String {
+    let facts: BTreeMap<&str, Vec<String>> = collections
+        .map(|(name, backups)| {
+            let lines = backups.iter().map(|backup| {
                 format!(
                     "{} {} {:?} {} {} {:?} {} {:?}",
                     backup.backup_id,
@@ -135,42 +137,30 @@ fn facts_of_catalog(catalog: &Catalog) -> String {
                     backup.verification_failed,
                     backup.checks.iter().map(|check| &check.level).collect::<Vec<_>>(),
                 )
-            })
-            .collect();
-        facts.insert(collection.as_str().to_owned(), lines);
-    }
+            });
+            (name.as_str(), lines.collect())
+        })
+        .collect();
+    format!("{facts:#?} {numbers:?} {problems:#?}")
+}
+
+fn facts_of_catalog(catalog: &Catalog) -> String {
     let bytes: u64 = catalog.orphans.iter().map(|orphan| orphan.size_bytes).sum();
-    let problems: Vec<&str> =
-        catalog.unreadable.iter().map(|unreadable| unreadable.problem.as_str()).collect();
-    format!("{facts:#?} {} {bytes} {} {problems:#?}", catalog.orphans.len(), catalog.temporary.len())
+    facts(
+        catalog.collections.iter().map(|(name, backups)| (name, backups.as_slice())),
+        [catalog.orphans.len() as u64, bytes, catalog.temporary.len() as u64],
+        catalog.unreadable.iter().map(|unreadable| unreadable.problem.as_str()).collect(),
+    )
 }
 
 fn facts_of_observation(observation: &Observation) -> String {
     let nothing = DirectoryView::default();
     let view = observation.directory.value.as_deref().unwrap_or(&nothing);
-    let mut facts = BTreeMap::new();
-    for (collection, found) in &view.collections {
-        let lines: Vec<String> = found
-            .backups
-            .iter()
-            .map(|backup| {
-                format!(
-                    "{} {} {:?} {} {} {:?} {} {:?}",
-                    backup.backup_id,
-                    backup.started_at,
-                    backup.points_count(),
-                    backup.stored_size_bytes(),
-                    backup.snapshot_size_bytes,
-                    backup.condition(),
-                    backup.verification_failed,
-                    backup.checks.iter().map(|check| &check.level).collect::<Vec<_>>(),
-                )
-            })
-            .collect();
-        facts.insert(collection.as_str().to_owned(), lines);
-    }
-    let problems: Vec<&str> = observation.problems.iter().map(|problem| problem.message.as_str()).collect();
-    format!("{facts:#?} {} {} {} {problems:#?}", view.orphan_files, view.orphan_bytes, view.temporary_files)
+    facts(
+        view.collections.iter().map(|(name, found)| (name, found.backups.as_slice())),
+        [view.orphan_files, view.orphan_bytes, view.temporary_files],
+        observation.problems.iter().map(|problem| problem.message.as_str()).collect(),
+    )
 }
 
 proptest! {

@@ -1,14 +1,13 @@
 //! The seven situations whose metrics are kept in `tests/golden`.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::operation::{Outcome, Stage};
 use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, ServerSnapshot};
-use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{BackupId, Failure, FailureKind, Operation, Status};
 
-use crate::place::{Place, at, name};
+use crate::directories;
+use crate::place::{Directory, Place, at, name, night};
 
 pub type Situation = (&'static str, fn() -> Place);
 
@@ -23,37 +22,23 @@ pub const ALL: &[Situation] = &[
     ("retired_collection", retired_collection),
 ];
 
-/// The last night's backups.
-fn night() -> DateTime<Utc> {
-    at("15T02:00:00")
-}
-
 fn never_ran() -> Place {
     Place::new()
 }
 
 pub fn healthy() -> Place {
-    let place = Place::new();
-    for (collection, points) in [("docs", 1000), ("images", 40), ("with \"quotes\"\\ and\nlines", 7)] {
-        for (days, fewer) in [(2, 4), (1, 2), (0, 0)] {
-            let id = place.backup(collection, night() - TimeDelta::days(days), points - fewer);
-            place.verify(collection, id, &[(Level::Archive, CheckOutcome::Passed)]);
-        }
-    }
-    let drilled = BackupId::at(night() - TimeDelta::days(1));
-    place.verify(
-        "docs",
-        drilled,
-        &[(Level::Archive, CheckOutcome::Passed), (Level::Restore, CheckOutcome::Passed)],
-    );
+    after_a_good_night(directories::healthy())
+}
+
+/// `directory` with the status of a night in which all went well.
+fn after_a_good_night(directory: Directory) -> Place {
+    let place = Place::from(directory);
     place.status(&status());
     place
 }
 
 fn partial_failure() -> Place {
-    let place = healthy();
-    std::fs::remove_file(place.archive("images", BackupId::at(night()))).unwrap();
-    std::fs::remove_file(place.layout().manifest(&name("images"), BackupId::at(night()))).unwrap();
+    let place = Place::from(directories::partial_failure());
     let mut status = status();
     let failed_at = at("15T02:00:00.250");
     let backup = status.operations.get_mut(&Operation::Backup).unwrap();
@@ -89,7 +74,7 @@ fn partial_failure() -> Place {
 }
 
 fn killed_run() -> Place {
-    let place = healthy();
+    let place = Place::from(directories::killed_run());
     let mut status = status();
     status.current_run = Some(CurrentRun {
         run_id: "0b5f62a5-4b0a-4e55-b4f4-61e2ae0c8a4d".to_owned(),
@@ -104,30 +89,12 @@ fn killed_run() -> Place {
         heartbeat_at: at("15T14:07:30"),
     });
     place.status(&status);
-    let docs = place.layout().collection(&name("docs"));
-    place.put_archive(&docs.join(".docs-2025-07-15-14-00-00.snapshot.gz.x7YzQ1.tmp"), 99);
-    place.put_archive(&docs.join("docs-2025-07-15-14-00-00.snapshot.gz"), 12_345);
     place
 }
 
 pub fn corrupt_files() -> Place {
-    let place = healthy();
-    let layout = place.layout();
-    let (docs, images) = (name("docs"), name("images"));
-    let night = BackupId::at(night());
-    let older = BackupId::at(night.time() - TimeDelta::days(1));
-    let oldest = BackupId::at(night.time() - TimeDelta::days(2));
-    place.put_bytes(&layout.manifest(&docs, night), b"{\"schema_version\": 1, \"backup");
-    place.put_bytes(&layout.manifest(&docs, oldest), b"{\"schema_version\": 2}");
-    place.put_bytes(&layout.verification(&docs, older), b"\0\0\0\0");
-    place.put_archive(&place.archive("images", night), 1);
-    place.verify(
-        "images",
-        oldest,
-        &[(Level::Archive, CheckOutcome::Failed), (Level::Archive, CheckOutcome::Inconclusive)],
-    );
-    place.put_bytes(&layout.collection(&images).join("notes.txt"), b"foreign");
-    place.put_bytes(&layout.last_skipped_file(), b"");
+    let place = after_a_good_night(directories::corrupt_files());
+    place.put_bytes(&place.layout().last_skipped_file(), b"");
     place
 }
 
@@ -142,12 +109,11 @@ fn source_changed() -> Place {
 
 /// `images` is gone from the server; `docs-old` was gone too and has been retired, with its backups pruned.
 fn retired_collection() -> Place {
-    let place = healthy();
+    let place = Place::from(directories::retired_collection());
     let mut status = status();
     status.collections.get_mut(&name("images")).unwrap().on_server = Some(false);
     status.collections.remove(&name("with \"quotes\"\\ and\nlines"));
     place.status(&status);
-    std::fs::create_dir(place.layout().collection(&name("docs-old"))).unwrap();
     place
 }
 

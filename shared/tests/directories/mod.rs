@@ -1,0 +1,442 @@
+//! Backup directories as runs, kills, disks and people leave them, and what is in them: one table on which the catalog's tests and the
+//! exporter's both assert, so that neither of them can come to mean something else.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::json_file::{self, JsonFile};
+use qdrant_backup_shared::manifest::{
+    Archive, Encoding, Manifest, Origin, Scope, ServerChecksum, SizeAndDigest, Source,
+};
+use qdrant_backup_shared::verification::{CheckOutcome, Level};
+use qdrant_backup_shared::{
+    BackupId, CollectionName, Hold, Layout, Repository, Sha256Digest, VerificationRecord, atomic,
+};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+/// A directory that comes about in some way, and what is in it.
+pub struct Case {
+    pub name: &'static str,
+    pub build: fn() -> Directory,
+    pub found: Found,
+}
+
+/// What is in a directory.
+#[derive(Default)]
+pub struct Found {
+    /// Each collection's backups, oldest first.
+    pub collections: &'static [(&'static str, &'static [Is])],
+    /// The length of each archive without a manifest, in bytes, in the order of their paths.
+    pub orphans: &'static [u64],
+    pub temporary: u64,
+    /// A part of what is said of each file and directory that cannot be read, in the order of their paths.
+    pub unreadable: &'static [&'static str],
+    /// Hold files that cannot be read. They are nothing to the exporter.
+    pub unreadable_holds: usize,
+}
+
+/// How a backup is.
+#[derive(Clone, Copy)]
+pub struct Is {
+    pub condition: Condition,
+    pub verification_failed: bool,
+    pub verified: bool,
+}
+
+/// Good, and never checked.
+const NEW: Is = Is { condition: Condition::Good, verification_failed: false, verified: false };
+const GOOD: Is = Is { verified: true, ..NEW };
+const INCOMPLETE: Is = Is { condition: Condition::Incomplete, ..GOOD };
+const FAILED: Is = Is { condition: Condition::Failed, verification_failed: true, ..GOOD };
+/// Incomplete, and a failed check stands.
+const BOTH: Is = Is { verification_failed: true, ..INCOMPLETE };
+const UNKNOWN: Is = Is { condition: Condition::Unknown, ..NEW };
+
+const QUOTES: &str = "with \"quotes\"\\ and\nlines";
+const ALL_GOOD: &[(&str, &[Is])] = &[("docs", &[GOOD; 3]), ("images", &[GOOD; 3]), (QUOTES, &[GOOD; 3])];
+
+const NOTHING: Found =
+    Found { collections: &[], orphans: &[], temporary: 0, unreadable: &[], unreadable_holds: 0 };
+const HEALTHY: Found = Found { collections: ALL_GOOD, ..NOTHING };
+
+pub const CASES: &[Case] = &[
+    Case { name: "nothing yet", build: Directory::repository, found: NOTHING },
+    Case { name: "healthy", build: healthy, found: HEALTHY },
+    Case {
+        name: "a backup of one collection failed",
+        build: partial_failure,
+        found: Found {
+            collections: &[("docs", &[GOOD; 3]), ("images", &[GOOD; 2]), (QUOTES, &[GOOD; 3])],
+            ..NOTHING
+        },
+    },
+    Case {
+        name: "a run was killed",
+        build: killed_run,
+        found: Found { orphans: &[12_345], temporary: 1, ..HEALTHY },
+    },
+    Case {
+        name: "files are torn, cut and of another version",
+        build: corrupt_files,
+        found: Found {
+            collections: &[
+                ("docs", &[UNKNOWN]),
+                ("images", &[FAILED, GOOD, INCOMPLETE]),
+                (QUOTES, &[GOOD; 3]),
+            ],
+            unreadable: &[
+                "docs-2025-07-13-02-00-00.manifest.json: schema_version 2 is not one",
+                "docs-2025-07-14-02-00-00.verification.json:1: not a valid verification record",
+                "docs-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: EOF",
+            ],
+            ..NOTHING
+        },
+    },
+    Case { name: "a retired collection's directory is empty", build: retired_collection, found: HEALTHY },
+    Case {
+        name: "archives are missing",
+        build: incomplete,
+        found: Found {
+            collections: &[("docs", &[BOTH, INCOMPLETE, GOOD]), ("images", &[GOOD; 3]), (QUOTES, &[GOOD; 3])],
+            ..NOTHING
+        },
+    },
+    Case {
+        name: "files lie where others belong",
+        build: misplaced,
+        found: Found {
+            collections: &[("docs", &[UNKNOWN, GOOD, GOOD]), ("images", &[GOOD; 3]), (QUOTES, &[GOOD; 3])],
+            unreadable: &[
+                "docs-2025-07-10-00-00-00.manifest.json:1: not this place's manifest: it describes backup",
+                "docs-2025-07-13-02-00-00.verification.json:1: not this place's file: it is about backup",
+            ],
+            ..NOTHING
+        },
+    },
+    Case {
+        name: "links lead to other disks, and nowhere",
+        build: linked,
+        found: Found {
+            collections: &[("docs", &[UNKNOWN, GOOD, GOOD]), ("images", &[GOOD; 3]), (QUOTES, &[GOOD; 3])],
+            unreadable: &[
+                "docs-2025-07-13-02-00-00.verification.json: cannot be read: is a link to /nowhere/at/all",
+                "gone: cannot be read: is a link to /nowhere/at/all",
+                "files: cannot be read: is a link to /nowhere/at/all",
+            ],
+            ..NOTHING
+        },
+    },
+    Case {
+        name: "pipes lie in place of files",
+        build: pipes,
+        found: Found {
+            collections: &[("docs", &[UNKNOWN, GOOD, GOOD]), ("images", &[GOOD; 3]), (QUOTES, &[GOOD; 3])],
+            unreadable: &[
+                "docs-2025-07-10-00-00-00.manifest.json: cannot be read: not a regular file",
+                "docs-2025-07-13-02-00-00.verification.json: cannot be read: not a regular file",
+            ],
+            ..NOTHING
+        },
+    },
+    Case { name: "foreign files and directories", build: foreign, found: HEALTHY },
+    Case {
+        name: "configuration files are backed up",
+        build: configuration_files,
+        found: Found {
+            collections: &[
+                ("docs", &[GOOD; 3]),
+                (FILES, &[NEW]),
+                ("images", &[GOOD; 3]),
+                (QUOTES, &[GOOD; 3]),
+            ],
+            ..NOTHING
+        },
+    },
+    Case { name: "backups are on hold", build: held, found: Found { unreadable_holds: 1, ..HEALTHY } },
+];
+
+/// What stands in a name's place for the backups of configuration files.
+pub const FILES: &str = "/files";
+
+/// A backup directory, and whatever else a test needs, to be filled.
+pub struct Directory {
+    directory: tempfile::TempDir,
+}
+
+/// A time on the day of the tests.
+pub fn at(time: &str) -> DateTime<Utc> {
+    format!("2025-07-{time}Z").parse().unwrap()
+}
+
+pub fn name(text: &str) -> CollectionName {
+    CollectionName::new(text).unwrap()
+}
+
+/// The last night's backups.
+pub fn night() -> DateTime<Utc> {
+    at("15T02:00:00")
+}
+
+fn nights_ago(days: i64) -> BackupId {
+    BackupId::at(night() - TimeDelta::days(days))
+}
+
+/// Three collections, three nights each, all verified, and one restored.
+pub fn healthy() -> Directory {
+    let place = Directory::repository();
+    for (collection, points) in [("docs", 1000), ("images", 40), (QUOTES, 7)] {
+        for (days, fewer) in [(2, 4), (1, 2), (0, 0)] {
+            let id = place.backup(collection, nights_ago(days).time(), points - fewer);
+            place.verify(collection, id, &[(Level::Archive, CheckOutcome::Passed)]);
+        }
+    }
+    let drilled = [(Level::Archive, CheckOutcome::Passed), (Level::Restore, CheckOutcome::Passed)];
+    place.verify("docs", nights_ago(1), &drilled);
+    place
+}
+
+pub fn partial_failure() -> Directory {
+    let place = healthy();
+    fs::remove_file(place.archive("images", nights_ago(0))).unwrap();
+    fs::remove_file(place.layout().manifest(&name("images"), nights_ago(0))).unwrap();
+    place
+}
+
+pub fn killed_run() -> Directory {
+    let place = healthy();
+    let docs = place.layout().collection(&name("docs"));
+    place.put_archive(&docs.join(".docs-2025-07-15-14-00-00.snapshot.gz.x7YzQ1.tmp"), 99);
+    place.put_archive(&docs.join("docs-2025-07-15-14-00-00.snapshot.gz"), 12_345);
+    place
+}
+
+pub fn corrupt_files() -> Directory {
+    let place = healthy();
+    let layout = place.layout();
+    let (docs, images) = (name("docs"), name("images"));
+    place.put_bytes(&layout.manifest(&docs, nights_ago(0)), b"{\"schema_version\": 1, \"backup");
+    place.put_bytes(&layout.manifest(&docs, nights_ago(2)), b"{\"schema_version\": 2}");
+    place.put_bytes(&layout.verification(&docs, nights_ago(1)), b"\0\0\0\0");
+    place.put_archive(&place.archive("images", nights_ago(0)), 1);
+    let failed = [(Level::Archive, CheckOutcome::Failed), (Level::Archive, CheckOutcome::Inconclusive)];
+    place.verify("images", nights_ago(2), &failed);
+    place.put_bytes(&layout.collection(&images).join("notes.txt"), b"foreign");
+    place
+}
+
+pub fn retired_collection() -> Directory {
+    let place = healthy();
+    fs::create_dir(place.layout().collection(&name("docs-old"))).unwrap();
+    place
+}
+
+fn incomplete() -> Directory {
+    let place = healthy();
+    place.verify("docs", nights_ago(2), &[(Level::Archive, CheckOutcome::Failed)]);
+    for days in [1, 2] {
+        fs::remove_file(place.archive("docs", nights_ago(days))).unwrap();
+    }
+    place
+}
+
+fn misplaced() -> Directory {
+    let place = healthy();
+    let id = BackupId::at(at("10T00:00:00"));
+    place.put(&place.layout().manifest(&name("docs"), id), &manifest(&name("images"), id, 5));
+    // Nobody's: its manifest is not readable, so it is no orphan.
+    place.put_archive(&place.archive("docs", id), 5);
+    let record = place.layout().verification(&name("docs"), nights_ago(2));
+    place.put(&record, &VerificationRecord::new(nights_ago(1)));
+    place
+}
+
+fn linked() -> Directory {
+    let place = healthy();
+    let layout = place.layout();
+    let images = layout.collection(&name("images"));
+    fs::rename(&images, place.path().join("disk")).unwrap();
+    symlink("../disk", &images).unwrap();
+    symlink("/nowhere/at/all", layout.collections().join("gone")).unwrap();
+    symlink("/nowhere/at/all", layout.files()).unwrap();
+    let record = layout.verification(&name("docs"), nights_ago(2));
+    fs::remove_file(&record).unwrap();
+    symlink("/nowhere/at/all", &record).unwrap();
+    // A manifest and a record may themselves be links.
+    for path in
+        [layout.manifest(&name("docs"), nights_ago(0)), layout.verification(&name("docs"), nights_ago(0))]
+    {
+        let target = place.path().join(path.file_name().unwrap());
+        fs::rename(&path, &target).unwrap();
+        symlink(target, path).unwrap();
+    }
+    place
+}
+
+fn pipes() -> Directory {
+    let place = healthy();
+    let layout = place.layout();
+    let record = layout.verification(&name("docs"), nights_ago(2));
+    fs::remove_file(&record).unwrap();
+    for path in [layout.manifest(&name("docs"), BackupId::at(at("10T00:00:00"))), record] {
+        mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+    }
+    place
+}
+
+fn foreign() -> Directory {
+    let place = healthy();
+    let (docs, collections) = (place.layout().collection(&name("docs")), place.layout().collections());
+    for file in
+        ["notes.txt", "images-2025-07-15-02-00-00.snapshot.gz", ".settings.tmp", "docs-2025-07-15.tar"]
+    {
+        fs::write(docs.join(file), "foreign").unwrap();
+    }
+    fs::create_dir(docs.join("a directory")).unwrap();
+    fs::create_dir(collections.join("lost+found")).unwrap();
+    fs::write(collections.join("file"), "foreign").unwrap();
+    symlink("file", collections.join("link")).unwrap();
+    symlink("/nowhere/at/all", place.path().join("dangling")).unwrap();
+    fs::write(place.layout().files(), "a file is no place for backups").unwrap();
+    place
+}
+
+fn configuration_files() -> Directory {
+    let place = healthy();
+    let id = BackupId::at(at("15T02:00:00"));
+    let manifest = manifest(&CollectionName::files(), id, 3);
+    place.put_archives(&manifest);
+    place.put_manifest(&manifest);
+    place
+}
+
+fn held() -> Directory {
+    let place = healthy();
+    let layout = place.layout();
+    let hold = Hold::new(nights_ago(1), night(), Some("before the migration".to_owned()));
+    place.put(&layout.hold(&name("docs"), nights_ago(1)), &hold);
+    place.put_bytes(&layout.hold(&name("docs"), nights_ago(2)), b"");
+    place
+}
+
+impl Directory {
+    /// A repository without any backup.
+    pub fn repository() -> Self {
+        let place = Self::bare();
+        let made = Repository::new("5c3f9f0e-8f44-4b1c-8f0b-0f3b7f6c2c11".to_owned(), at("01T00:00:00"));
+        place.put(&place.layout().repository_file(), &made);
+        place
+    }
+
+    /// An empty directory.
+    pub fn bare() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn layout(&self) -> Layout {
+        Layout::new(self.path(), self.path())
+    }
+
+    /// Makes a whole backup that began at `at` and gives its id.
+    pub fn backup(&self, collection: &str, at: DateTime<Utc>, points: u64) -> BackupId {
+        let manifest = manifest(&name(collection), BackupId::at(at), points);
+        self.put_archives(&manifest);
+        self.put_manifest(&manifest);
+        manifest.backup_id
+    }
+
+    pub fn put_manifest(&self, manifest: &Manifest) {
+        self.put(&self.layout().manifest(&manifest.collection, manifest.backup_id), manifest);
+    }
+
+    pub fn put_archives(&self, manifest: &Manifest) {
+        for archive in &manifest.archives {
+            let path = self.layout().collection(&manifest.collection).join(&archive.file_name);
+            self.put_archive(&path, archive.stored.size_bytes);
+        }
+    }
+
+    /// An archive of nothing but a length.
+    pub fn put_archive(&self, path: &Path, size_bytes: u64) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = atomic::AtomicFile::create(path, 0o600).unwrap();
+        file.file().set_len(size_bytes).unwrap();
+        file.commit().unwrap();
+    }
+
+    pub fn archive(&self, collection: &str, id: BackupId) -> PathBuf {
+        self.layout().archive(&name(collection), id, &[Encoding::Gzip])
+    }
+
+    /// Enters checks, each an hour after the one before, and writes the record.
+    pub fn verify(&self, collection: &str, id: BackupId, checks: &[(Level, CheckOutcome)]) {
+        let mut record = VerificationRecord::new(id);
+        for (hours, (level, outcome)) in (1..).zip(checks) {
+            let at = id.time() + chrono::TimeDelta::hours(hours);
+            record.enter(level.clone(), at, outcome.clone(), 1.5, Vec::new());
+        }
+        self.put(&self.layout().verification(&name(collection), id), &record);
+    }
+
+    pub fn put<T: JsonFile>(&self, path: &Path, value: &T) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        json_file::write(path, value).unwrap();
+    }
+
+    pub fn put_bytes(&self, path: &Path, contents: &[u8]) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        atomic::write(path, 0o640, contents).unwrap();
+    }
+}
+
+/// A manifest of a backup whose archive has 10 bytes a point, and whose snapshot 25.
+pub fn manifest(collection: &CollectionName, id: BackupId, points: u64) -> Manifest {
+    let digest = Sha256Digest::from_bytes([7; 32]);
+    let sized = |size_bytes| SizeAndDigest { size_bytes, sha256: digest };
+    let layout = Layout::new("", "");
+    let archive = layout.archive(collection, id, &[Encoding::Gzip]);
+    Manifest {
+        schema_version: json_file::SCHEMA_VERSION,
+        requires: Vec::new(),
+        backup_id: id,
+        collection: collection.clone(),
+        origin: Origin::Snapshot,
+        run_id: "6e9e4f0c-7c1b-4b4e-9f3b-0d6a2f6f2f11".to_owned(),
+        started_at: id.time() + chrono::TimeDelta::milliseconds(125),
+        completed_at: id.time() + chrono::TimeDelta::seconds(9),
+        depends_on: Vec::new(),
+        source: Source {
+            qdrant_version: Some("1.18.3".to_owned()),
+            points_count_before: Some(points),
+            points_count_after: Some(points + 3),
+            config: Some(serde_json::json!({ "params": { "vectors": { "size": 384 } } })),
+            aliases: None,
+            payload_schema: None,
+            shard_count: Some(1),
+            ..Source::default()
+        },
+        points_sample: None,
+        archives: vec![Archive {
+            file_name: archive.file_name().unwrap().to_str().unwrap().to_owned(),
+            node_url: None,
+            peer_id: Some(1),
+            shard_ids: vec![0],
+            scope: Scope::Collection,
+            snapshot_name: None,
+            encoding: vec![Encoding::Gzip],
+            snapshot: sized(25 * points),
+            stored: sized(10 * points),
+            server_checksum: ServerChecksum::Matched,
+        }],
+        runner_version: "0.1.0".to_owned(),
+    }
+}
