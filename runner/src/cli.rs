@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use qdrant_backup_shared::BackupId;
 
-use self::given::{Given, OfBackup, OfEvery, OfRun, OfWaiting};
+use self::given::{Given, Takes};
 pub use self::manner::Doer;
 use crate::settings::Opts;
 
@@ -38,10 +38,14 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
     #[command(flatten)]
-    given: Given<OfEvery>,
+    given: Given<Self>,
     /// Log only warnings and errors, and show no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
+}
+
+impl Takes for GlobalArgs {
+    const COMMAND: Option<&'static str> = None;
 }
 
 /// What to do.
@@ -118,10 +122,14 @@ pub struct BackupArgs {
     #[arg(long = "collection", short = 'c', value_name = "NAME")]
     pub collections: Vec<String>,
     #[command(flatten)]
-    given: Given<OfBackup>,
+    given: Given<Self>,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
+}
+
+impl Takes for BackupArgs {
+    const COMMAND: Option<&'static str> = Some("backup");
 }
 
 /// Options of `prune`.
@@ -152,10 +160,14 @@ pub struct PruneArgs {
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub retire: Vec<String>,
     #[command(flatten)]
-    given: Given<OfWaiting>,
+    given: Given<Self>,
     /// Print JSON
     #[arg(long, conflicts_with_all = ["orphans", "bad", "server_leftovers", "retire"])]
     pub json: bool,
+}
+
+impl Takes for PruneArgs {
+    const COMMAND: Option<&'static str> = Some("prune");
 }
 
 /// Options of `hold`.
@@ -196,7 +208,11 @@ pub struct ImportArgs {
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
     #[command(flatten)]
-    given: Given<OfWaiting>,
+    given: Given<Self>,
+}
+
+impl Takes for ImportArgs {
+    const COMMAND: Option<&'static str> = Some("import");
 }
 
 /// Options of `verify`.
@@ -212,10 +228,14 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "LEVEL", default_value = "archive", value_parser = ["checksum", "archive"])]
     pub level: String,
     #[command(flatten)]
-    given: Given<OfWaiting>,
+    given: Given<Self>,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
+}
+
+impl Takes for VerifyArgs {
+    const COMMAND: Option<&'static str> = Some("verify");
 }
 
 /// Options of `export`.
@@ -400,10 +420,14 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
 #[derive(Args)]
 pub struct RunArgs {
     #[command(flatten)]
-    given: Given<OfRun>,
+    given: Given<Self>,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
+}
+
+impl Takes for RunArgs {
+    const COMMAND: Option<&'static str> = Some("run");
 }
 
 /// Options of `list`.
@@ -505,17 +529,20 @@ impl Cli {
             keys: self.command.manner().keys,
             ..Opts::default()
         };
-        if let Command::Run(run) = &self.command {
-            opts.given.extend(run.given.words());
+        if let Command::Backup(args) = &self.command {
+            opts.given.extend(args.given.words());
         }
-        if let Command::Backup(backup) = &self.command {
-            opts.given.extend(backup.given.words());
+        if let Command::Run(args) = &self.command {
+            opts.given.extend(args.given.words());
         }
-        if let Command::Prune(PruneArgs { given, .. })
-        | Command::Import(ImportArgs { given, .. })
-        | Command::Verify(VerifyArgs { given, .. }) = &self.command
-        {
-            opts.given.extend(given.words());
+        if let Command::Prune(args) = &self.command {
+            opts.given.extend(args.given.words());
+        }
+        if let Command::Import(args) = &self.command {
+            opts.given.extend(args.given.words());
+        }
+        if let Command::Verify(args) = &self.command {
+            opts.given.extend(args.given.words());
         }
         if let Command::Restore(RestoreArgs { to, .. }) | Command::Drill(DrillArgs { to, .. }) = &self.command
         {

@@ -7,51 +7,30 @@ use std::path::PathBuf;
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
-use qdrant_backup_shared::config_file::keys::{
-    API_KEY_FILE, BACKUP_PATH, CA_FILE, COMPRESSION, JOBS, KEEP_SERVER_SNAPSHOTS, LIMIT_RATE, LOCK_WAIT,
-    LOG_FORMAT, LOG_LEVEL, QDRANT_URL, STATE_DIR,
-};
-use qdrant_backup_shared::config_file::{About, CommandOption, Declared, Otherwise, Takes};
+use qdrant_backup_shared::config_file::{About, CommandOption, Follows, Otherwise, keys};
 
-/// Settings that a command takes as options, in the order of its help.
-pub trait Taken {
-    /// The settings.
-    const SETTINGS: &'static [&'static dyn Declared];
-    /// Whether every command takes them.
-    const GLOBAL: bool = false;
+/// Something that has settings among its options, in the order of their declarations.
+pub trait Takes {
+    /// The command; none for the options of every command.
+    const COMMAND: Option<&'static str>;
 }
 
-/// Those of every command.
-pub struct OfEvery;
-impl Taken for OfEvery {
-    const SETTINGS: &'static [&'static dyn Declared] =
-        &[&QDRANT_URL, &API_KEY_FILE, &CA_FILE, &BACKUP_PATH, &STATE_DIR, &LOG_LEVEL, &LOG_FORMAT];
-    const GLOBAL: bool = true;
+/// The settings that are options of a command, or of every one.
+fn settings(command: Option<&'static str>) -> impl Iterator<Item = (&'static About, &'static CommandOption)> {
+    let options = keys::all().filter_map(|setting| {
+        let about = setting.about();
+        Some((about, about.option.as_ref()?))
+    });
+    options.filter(move |(_, option)| match command {
+        Some(command) => option.commands.contains(&command),
+        None => option.commands.is_empty(),
+    })
 }
 
-/// Those of `backup`.
-pub struct OfBackup;
-impl Taken for OfBackup {
-    const SETTINGS: &'static [&'static dyn Declared] =
-        &[&COMPRESSION, &KEEP_SERVER_SNAPSHOTS, &JOBS, &LIMIT_RATE, &LOCK_WAIT];
-}
-
-/// Those of `run`.
-pub struct OfRun;
-impl Taken for OfRun {
-    const SETTINGS: &'static [&'static dyn Declared] = &[&JOBS, &LIMIT_RATE, &LOCK_WAIT];
-}
-
-/// That of the other commands which wait for the lock.
-pub struct OfWaiting;
-impl Taken for OfWaiting {
-    const SETTINGS: &'static [&'static dyn Declared] = &[&LOCK_WAIT];
-}
-
-/// What was given of the settings that `T` lists, by the options' names with the dashes.
+/// What was given of the settings that are options of `T`, by the options' names with the dashes.
 pub struct Given<T> {
     words: BTreeMap<&'static str, OsString>,
-    taken: PhantomData<T>,
+    of: PhantomData<T>,
 }
 
 impl<T> Given<T> {
@@ -61,11 +40,10 @@ impl<T> Given<T> {
     }
 }
 
-impl<T: Taken> Args for Given<T> {
+impl<T: Takes> Args for Given<T> {
     fn augment_args(command: Command) -> Command {
-        let abouts = T::SETTINGS.iter().map(|setting| setting.about());
-        let args = abouts.filter_map(|about| Some(arg(about, &about.option?).global(T::GLOBAL)));
-        command.args(args)
+        command
+            .args(settings(T::COMMAND).map(|(about, option)| arg(about, option).global(T::COMMAND.is_none())))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -73,11 +51,11 @@ impl<T: Taken> Args for Given<T> {
     }
 }
 
-impl<T: Taken> FromArgMatches for Given<T> {
+impl<T: Takes> FromArgMatches for Given<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let options = T::SETTINGS.iter().filter_map(|setting| setting.about().option);
-        let words = options.filter_map(|option| Some((option.long, word(matches, &option)?))).collect();
-        Ok(Self { words, taken: PhantomData })
+        let given =
+            settings(T::COMMAND).filter_map(|(_, option)| Some((option.long, word(matches, option)?)));
+        Ok(Self { words: given.collect(), of: PhantomData })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -97,10 +75,10 @@ fn arg(about: &About, option: &CommandOption) -> Arg {
         Some(letter) => arg.short(letter),
         None => arg,
     };
-    let (value_name, parser): (_, ValueParser) = match option.takes {
-        Takes::Nothing => return arg.action(ArgAction::SetTrue),
-        Takes::Text(value_name) => (value_name, value_parser!(String).into()),
-        Takes::Path(value_name) => (value_name, value_parser!(PathBuf).into()),
+    let (value_name, parser): (_, ValueParser) = match option.follows {
+        Follows::Nothing => return arg.action(ArgAction::SetTrue),
+        Follows::Text(value_name) => (value_name, value_parser!(String).into()),
+        Follows::Path(value_name) => (value_name, value_parser!(PathBuf).into()),
     };
     arg.value_name(value_name).value_parser(parser)
 }
@@ -112,14 +90,48 @@ fn help(about: &About, option: &CommandOption) -> String {
         help.push_str(&format!(" [env: {name}]"));
     }
     match about.otherwise {
-        Otherwise::Value(value) if option.takes != Takes::Nothing => help + &format!(" [default: {value}]"),
+        Otherwise::Value(value) if option.follows != Follows::Nothing => {
+            help + &format!(" [default: {value}]")
+        }
         Otherwise::Value(_) | Otherwise::Unset(_) => help,
     }
 }
 
 fn word(matches: &ArgMatches, option: &CommandOption) -> Option<OsString> {
-    match option.takes {
-        Takes::Nothing => matches.get_flag(id(option)).then(|| "true".into()),
-        Takes::Text(_) | Takes::Path(_) => Some(matches.get_raw(id(option))?.next()?.to_owned()),
+    match option.follows {
+        Follows::Nothing => matches.get_flag(id(option)).then(|| "true".into()),
+        Follows::Text(_) | Follows::Path(_) => Some(matches.get_raw(id(option))?.next()?.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn every_option_that_is_a_setting_is_there_where_its_declaration_says() {
+        let mut program = Cli::command();
+        program.build();
+        let has = |command: &Command, option: &CommandOption| {
+            command.get_arguments().any(|arg| arg.get_id() == id(option) && arg.get_help().is_some())
+        };
+        for option in keys::all().filter_map(|setting| setting.about().option) {
+            for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
+                let name = command.get_name();
+                let expected = option.commands.is_empty() || option.commands.contains(&name);
+                assert_eq!(has(command, &option), expected, "{} of {name}", option.long);
+            }
+            let takes_it = if option.commands.is_empty() { &["list"] } else { option.commands };
+            for name in takes_it {
+                let file = (*name == "import").then_some("file");
+                let value = (option.follows != Follows::Nothing).then_some("value");
+                let line = ["qdrant-backup", name].into_iter().chain(file).chain([option.long]).chain(value);
+                let given = Cli::try_parse_from(line).unwrap().opts().given;
+                assert_eq!(given.get(option.long).unwrap(), value.unwrap_or("true"), "{name}");
+            }
+        }
     }
 }

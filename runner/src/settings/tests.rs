@@ -448,10 +448,8 @@ fn the_documentation_names_every_key_and_every_variable() {
     for key in keys() {
         assert!(documentation.contains(&format!("| `{key}` |")), "{key}");
     }
-    let manual = include_str!("../../../deploy/man/qdrant-backup.1");
     for name in variables() {
         assert!(documentation.contains(&format!("`{name}`")), "{name}");
-        assert!(manual.contains(&format!(".B {name}\n")), "{name} in the manual page");
     }
     for path in super::DEFAULT_CONFIG_FILES {
         assert!(documentation.contains(path), "{path}");

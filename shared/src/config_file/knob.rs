@@ -51,14 +51,16 @@ pub struct CommandOption {
     /// A single letter that means the same.
     pub short: Option<char>,
     /// What follows it.
-    pub takes: Takes,
+    pub follows: Follows,
     /// For `--help`; the variable and the default are put behind it.
     pub help: &'static str,
+    /// The commands that have it; none are all of them.
+    pub commands: &'static [&'static str],
 }
 
 /// What follows an option, with the word that stands for it in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
+pub enum Follows {
     /// Nothing: it is a switch, which says `true`.
     Nothing,
     /// Text.
@@ -121,14 +123,22 @@ impl<T> Knob<T> {
         self
     }
 
-    pub(super) const fn option(mut self, long: &'static str, takes: Takes, help: &'static str) -> Self {
-        self.about.option = Some(CommandOption { long, short: None, takes, help });
+    pub(super) const fn option(mut self, long: &'static str, follows: Follows, help: &'static str) -> Self {
+        self.about.option = Some(CommandOption { long, short: None, follows, help, commands: &[] });
         self
     }
 
     pub(super) const fn short(mut self, letter: char) -> Self {
         if let Some(option) = &mut self.about.option {
             option.short = Some(letter);
+        }
+        self
+    }
+
+    /// Only these commands have the option.
+    pub(super) const fn only(mut self, commands: &'static [&'static str]) -> Self {
+        if let Some(option) = &mut self.about.option {
+            option.commands = commands;
         }
         self
     }

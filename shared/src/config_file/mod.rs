@@ -19,7 +19,7 @@ mod types;
 pub use file::{ConfigFile, InvalidConfigFile};
 pub use hook::HookCommand;
 pub use kinds::{Located, MASK, Place, Reading, Written};
-pub use knob::{About, CommandOption, Declared, Knob, Otherwise, Read, Takes};
+pub use knob::{About, CommandOption, Declared, Follows, Knob, Otherwise, Read};
 pub use overrides::RetentionOverride;
 pub use problem::Problem;
 pub use suggest::closest;

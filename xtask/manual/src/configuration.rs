@@ -63,7 +63,7 @@ fn example(document: &str) -> io::Result<Roff> {
 }
 
 /// Text whose code is bold.
-fn inline(markdown: &str) -> Vec<Inline> {
+pub(crate) fn inline(markdown: &str) -> Vec<Inline> {
     let parts = markdown.split('`').enumerate();
     parts.map(|(index, part)| if index % 2 == 1 { bold(part) } else { roman(part) }).collect()
 }

@@ -7,6 +7,9 @@ use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
 };
+use qdrant_backup_shared::config_file::{About, keys};
+
+use crate::configuration::inline;
 
 /// When the pages are from, and what they are about.
 pub(crate) struct Edition {
@@ -28,18 +31,37 @@ pub(crate) fn all(command: &Command, template: &str, edition: &Edition) -> io::R
     Ok(pages)
 }
 
-/// The template with each line that is one of `@TITLE@`, `@OPTIONS@` and `@COMMANDS@` replaced.
+/// The template with each line that is one of `@TITLE@`, `@OPTIONS@`, `@COMMANDS@` and `@ENVIRONMENT@` replaced.
 fn fill(template: &str, man: &Man) -> io::Result<String> {
     let mut text = Vec::new();
     for line in template.lines() {
         match line {
             "@TITLE@" => man.render_title(&mut text)?,
             "@OPTIONS@" => man.render_options_section(&mut text)?,
+            "@ENVIRONMENT@" => environment().to_writer(&mut text)?,
             "@COMMANDS@" => man.render_subcommands_section(&mut text)?,
             _ => text.extend_from_slice(format!("{line}\n").as_bytes()),
         }
     }
     utf8(text)
+}
+
+/// The variables of the runner's settings, each with the beginning of what its setting means.
+fn environment() -> Roff {
+    let mut roff = Roff::new();
+    for about in keys::all().map(|setting| setting.about()) {
+        if let Some(name) = about.variable {
+            roff.control("TP", []).text([bold(name)]).text(inline(&in_short(about)));
+        }
+    }
+    roff
+}
+
+/// What a setting means, up to where the details begin.
+fn in_short(about: &About) -> String {
+    let ends = [". ", ": ", "; "].into_iter().filter_map(|end| about.meaning.find(end));
+    let end = ends.min().unwrap_or(about.meaning.len());
+    format!("{}.", about.meaning[..end].trim_end_matches('.'))
 }
 
 /// The pages of all commands below `above`.
@@ -111,6 +133,15 @@ mod tests {
         assert_eq!(name, "tool.1");
         assert!(text.contains(".TH tool 1 2025-07-15 \"tool 1.2.3\""), "{text}");
         assert!(text.contains("tool\\-do(1)") && text.ends_with(".SH FILES\n"), "{text}");
+    }
+
+    #[test]
+    fn every_variable_is_in_the_page_with_what_it_means() {
+        let (_, text) = all(&tool(), "@ENVIRONMENT@\n", &edition()).unwrap().swap_remove(0);
+        for name in keys::variables() {
+            assert!(text.contains(&format!(".TP\n\\fB{name}\\fR\n")), "{name}: {text}");
+        }
+        assert!(text.contains("\\fBQDRANT_URL\\fR\nWhere Qdrant answers.\n"), "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::hook::HookCommand;
 use super::super::kinds;
-use super::super::knob::{Declared, Knob, Takes};
+use super::super::knob::{Declared, Follows, Knob};
 use super::super::types::{LogFormat, LogLevel, PingStyle, SecretText};
 
 pub(super) static VERIFY: &[&dyn Declared] = &[&REREAD_WITHIN_DAYS];
@@ -95,7 +95,7 @@ pub(super) static LOG: &[&dyn Declared] = &[&LOG_LEVEL, &LOG_FORMAT];
 pub static LOG_LEVEL: Knob<LogLevel> = Knob::new("log.level", kinds::LOG_LEVEL)
     .option(
         "--log-level",
-        Takes::Text("LEVEL"),
+        Follows::Text("LEVEL"),
         "Least important lines to log: error, warn, info, debug, trace",
     )
     .default("info")
@@ -103,7 +103,7 @@ pub static LOG_LEVEL: Knob<LogLevel> = Knob::new("log.level", kinds::LOG_LEVEL)
     .meaning("`error`, `warn`, `info`, `debug` or `trace`.");
 
 pub static LOG_FORMAT: Knob<LogFormat> = Knob::new("log.format", kinds::LOG_FORMAT)
-    .option("--log-format", Takes::Text("FORMAT"), "How log lines are written: text or json")
+    .option("--log-format", Follows::Text("FORMAT"), "How log lines are written: text or json")
     .default("text")
     .example("text")
     .meaning("`text` for people, or `json`: an object with `time`, `level` and `message` a line.");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::kinds;
-use super::super::knob::{Declared, Knob, Takes};
+use super::super::knob::{Declared, Follows, Knob};
 use super::super::types::SecretText;
 
 pub(super) static QDRANT: &[&dyn Declared] = &[
@@ -28,7 +28,7 @@ pub(super) static QDRANT: &[&dyn Declared] = &[
 
 pub static QDRANT_URL: Knob<Option<SecretText>> = Knob::new("qdrant.url", kinds::URL)
     .variable("QDRANT_URL")
-    .option("--url", Takes::Text("URL"), "Qdrant's REST URL")
+    .option("--url", Follows::Text("URL"), "Qdrant's REST URL")
     .default("http://localhost:6333")
     .example("https://qdrant.example.org:6333")
     .meaning("Where Qdrant answers: http or https, a path prefix is kept, a query or fragment is refused. `user:password@` is used for basic authentication and never shown; it is refused on the command line, which every user of the machine can read.");
@@ -40,13 +40,13 @@ pub static API_KEY: Knob<Option<SecretText>> = Knob::new("qdrant.api_key", kinds
 
 pub static API_KEY_FILE: Knob<Option<PathBuf>> = Knob::new("qdrant.api_key_file", kinds::FILE)
     .variable("QDRANT_API_KEY_FILE")
-    .option("--api-key-file", Takes::Path("FILE"), "File that holds Qdrant's API key [env: QDRANT_API_KEY_FILE, or QDRANT_API_KEY for the key itself]")
+    .option("--api-key-file", Follows::Path("FILE"), "File that holds Qdrant's API key [env: QDRANT_API_KEY_FILE, or QDRANT_API_KEY for the key itself]")
     .example("/etc/qdrant-backup/api-key")
     .meaning("File with the API key and nothing else: no quotes, no blanks, no name of a variable. One newline at its end is ignored. A warning says when every user can read it.");
 
 pub static CA_FILE: Knob<Option<PathBuf>> = Knob::new("qdrant.ca_file", kinds::FILE)
     .variable("QDRANT_CA_FILE")
-    .option("--ca-file", Takes::Path("FILE"), "PEM file of further certificate authorities")
+    .option("--ca-file", Follows::Path("FILE"), "PEM file of further certificate authorities")
     .example("/etc/ssl/certs/our-own.pem")
     .meaning("PEM file with certificate authorities to trust besides the system's, or with the server's very certificate; see [below](#tls).");
 
