@@ -1,6 +1,6 @@
 //! The settings about the server that need more than reading.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::config_file::keys::{
     API_KEY, API_KEY_FILE, PROXY, QDRANT_URL, TLS_CERT_FILE, TLS_KEY_FILE,
@@ -93,16 +93,20 @@ fn check_identity(layers: &mut Layers<'_>) {
     }
 }
 
+/// The variables that say what the key is.
+fn variables() -> impl Iterator<Item = &'static str> {
+    [API_KEY.about(), API_KEY_FILE.about()].into_iter().filter_map(|about| about.variable)
+}
+
 enum KeyFrom {
     Value(ApiKey),
-    File(std::path::PathBuf),
+    File(PathBuf),
 }
 
 /// The key as systemd passes it (`LoadCredential=api-key:…`), where there is one of that name and the environment names no
 /// other. Documented in systemd.exec(5), "Credentials".
 fn credential(layers: &Layers<'_>) -> Option<(Source, KeyFrom)> {
-    let named = [API_KEY.about(), API_KEY_FILE.about()].into_iter().filter_map(|about| about.variable);
-    if named.into_iter().any(|name| layers.variable(name).is_some()) {
+    if variables().any(|name| layers.variable(name).is_some()) {
         return None;
     }
     let file = Path::new(layers.variable(CREDENTIALS)?).join(CREDENTIAL);
