@@ -59,8 +59,8 @@ fn arg(about: &About, option: &CommandOption) -> Arg {
     };
     let (value_name, parser): (_, ValueParser) = match option.follows {
         Follows::Nothing => return arg.action(ArgAction::SetTrue),
-        Follows::Text(value_name) => (value_name, value_parser!(String).into()),
-        Follows::Path(value_name) => (value_name, value_parser!(PathBuf).into()),
+        Follows::Text(value_name) => (value_name, value_parser!(String)),
+        Follows::Path(value_name) => (value_name, value_parser!(PathBuf)),
     };
     arg.value_name(value_name).value_parser(parser)
 }
