@@ -47,7 +47,7 @@ impl QdrantSettings {
         layers.warnings.extend(url.as_ref().and_then(doubt));
         let api_key = choose_api_key(layers);
         check_identity(layers);
-        let proxy = layers.convert(&PROXY, |text, _| ProxyUrl::parse(text.expose()), ProxyUrl::masked);
+        let proxy = layers.convert(&PROXY, |text, _| ProxyUrl::parse(text.expose()), |proxy| proxy.masked());
         Some(Self { url: url?, api_key, proxy: proxy.map(|proxy| proxy.value) })
     }
 }
