@@ -47,7 +47,7 @@ impl QdrantSettings {
         layers.warnings.extend(url.as_ref().and_then(doubt));
         let api_key = choose_api_key(layers);
         check_identity(layers);
-        let proxy = layers.convert(&PROXY, |text, _| ProxyUrl::parse(text.expose()), ProxyUrl::masked);
+        let proxy = layers.convert(&PROXY, |text, _| ProxyUrl::parse(text.expose()), |proxy| proxy.masked());
         Some(Self { url: url?, api_key, proxy: proxy.map(|proxy| proxy.value) })
     }
 }
@@ -132,9 +132,7 @@ fn choose_api_key(layers: &mut Layers<'_>) -> Option<ApiKey> {
     found.extend(credential(layers));
     layers.values.set(&API_KEY_FILE, None, Source::Default);
     let Some((source, from)) = found.into_iter().min_by_key(|(source, _)| source.rank()) else {
-        let variables =
-            [API_KEY.about(), API_KEY_FILE.about()].into_iter().filter_map(|about| about.variable);
-        let empty = variables.into_iter().find(|name| layers.is_empty(name));
+        let empty = variables().find(|name| layers.is_empty(name));
         layers.warnings.extend(empty.map(|name| {
             format!("{name} is empty, and no key is given elsewhere: Qdrant is asked without an API key")
         }));
