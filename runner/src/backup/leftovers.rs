@@ -7,8 +7,10 @@ use qdrant_backup_shared::text::one_line;
 use super::awaiting::Fresh;
 use super::creation::Adopted;
 use super::run::Run;
-use crate::leftovers::{Deletion, delete_ours, may_be_at_work, still_at_work, unanswered, unreachable};
 use crate::qdrant::{Client, Snapshot};
+use crate::session::leftovers::{
+    Deletion, delete_ours, may_be_at_work, still_at_work, unanswered, unreachable,
+};
 
 /// Deletes every recorded snapshot of `collection` on this server, and takes from the record what is dealt with. Does not write
 /// the status: the caller has more to write.

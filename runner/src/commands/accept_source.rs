@@ -7,10 +7,10 @@ use qdrant_backup_shared::json_file;
 use tokio_util::sync::CancellationToken;
 
 use super::{Refusal, client, place};
-use crate::clock::Clock;
-use crate::exit::Exit;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::session::status_store::StatusStore;
 use crate::settings::Settings;
-use crate::status_store::StatusStore;
 
 /// Replaces the known peer ids by those that the server shows.
 pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {

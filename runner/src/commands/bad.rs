@@ -7,14 +7,14 @@ use qdrant_backup_shared::catalog::{Backup, Catalog};
 use super::orphans::busy;
 use super::retire::delete;
 use super::{Refusal, backup, place};
-use crate::cli::PruneArgs;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::ReadersLock;
-use crate::output;
+use crate::commands::cli::PruneArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
 use crate::prune::flaw;
+use crate::session::status_store::StatusStore;
 use crate::settings::Settings;
-use crate::status_store::StatusStore;
+use crate::store::lock::ReadersLock;
 
 /// A backup that is known to be bad.
 struct Bad<'a> {

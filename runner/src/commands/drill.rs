@@ -8,13 +8,13 @@ use qdrant_backup_shared::verification::CheckOutcome;
 use tokio_util::sync::CancellationToken;
 
 use super::{Refusal, backup, client, client_for_other, exit, listen, place, print_report};
-use crate::cli::{DrillArgs, DrillWhich};
-use crate::clock::Clock;
-use crate::console::Console;
-use crate::drill::{self, DrillChoice, DrillContext, DrillOptions, GiveWay};
-use crate::exit::Exit;
+use crate::commands::cli::{DrillArgs, DrillWhich};
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
 use crate::qdrant::Client;
 use crate::restore::Destination;
+use crate::restore::drill::{self, DrillChoice, DrillContext, DrillOptions, GiveWay};
 use crate::settings::{OtherServer, Settings};
 
 /// Drills, and says in one last line how it went.

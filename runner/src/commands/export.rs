@@ -14,14 +14,14 @@ use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Refusal, backup, corrupt, listen, place};
-use crate::archive::{ArchiveError, ArchiveReader, Prove};
-use crate::cli::{BackupArg, ExportArgs};
-use crate::clock::Clock;
-use crate::console::Console;
-use crate::exit::Exit;
-use crate::lock::ReadersLock;
+use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
+use crate::commands::cli::{BackupArg, ExportArgs};
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
 use crate::restore::quoted;
 use crate::settings::Settings;
+use crate::store::lock::ReadersLock;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,10 @@
 //! How a command begins to listen for signals, and how it ends after a session.
 
 use super::refusal::Refusal;
-use crate::exit::Exit;
-use crate::output;
+use crate::commands::exit::Exit;
+use crate::host::output;
+use crate::host::signals::{Signal, Signals};
 use crate::session::Finished;
-use crate::signals::{Signal, Signals};
 
 /// Listens for signals from here on.
 pub fn listen() -> Result<Signals, Refusal> {

@@ -5,13 +5,13 @@ use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::{Layout, Status};
 
 use super::{Refusal, client, listen, place};
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::leftovers::{Deletion, delete_ours, unreachable};
-use crate::output;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
 use crate::qdrant::{Client, Error, SnapshotName};
+use crate::session::leftovers::{Deletion, delete_ours, unreachable};
+use crate::session::status_store::{self, StatusStore};
 use crate::settings::Settings;
-use crate::status_store::{self, StatusStore};
 
 /// Whose a file is that the server did not list when it was uploaded.
 const UNLISTED: &str = "ours, on its disk";

@@ -11,12 +11,12 @@ use qdrant_backup_shared::{CollectionName, Layout, Status};
 
 use super::orphans::busy;
 use super::{Refusal, client, listen, place};
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::ReadersLock;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
 use crate::prune::{Deletion, source_changed};
+use crate::session::status_store::StatusStore;
 use crate::settings::{Globs, Settings};
-use crate::status_store::StatusStore;
+use crate::store::lock::ReadersLock;
 
 /// Takes the collections that `patterns` name out of the status, so that nothing is expected of them any more; their backups
 /// stay. With `yes` they are deleted, all of them. The server is asked first, whether it really has none of them.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use qdrant_backup_shared::CollectionName;
 use tokio_util::sync::CancellationToken;
 
-use crate::retention::Policies;
+use crate::prune::retention::Policies;
 
 /// Everything that the operation is given.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use qdrant_backup_shared::{CollectionName, FailureKind};
 
 use super::choice::ChoiceError;
 use super::compatibility::VersionSkew;
-use crate::archive::ArchiveError;
-use crate::lock::LockError;
+use crate::archive::read::ArchiveError;
 use crate::qdrant;
+use crate::store::lock::LockError;
 
 /// The restore of one collection was refused or failed.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,7 @@ mod corruption;
 mod count;
 mod describe;
 mod differences;
+pub mod drill;
 mod error;
 mod order;
 mod params;

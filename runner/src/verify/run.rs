@@ -16,7 +16,7 @@ use super::check::{Check, Interrupted, verify_backup};
 use super::depth::Depth;
 use super::record;
 use super::selection::{Which, select};
-use crate::console::Console;
+use crate::host::console::Console;
 use crate::session::Session;
 
 /// What is to be checked, and how deep.

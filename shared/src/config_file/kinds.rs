@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::overrides::{self, RetentionOverride};
 use super::problem::Problem;
 use super::tree::{Node, Value};
 use super::types::{BadValue, Choice, PingStyle, SecretText, parse_duration, parse_rate, parse_size, quoted};
@@ -185,10 +184,6 @@ pub(super) const PING_STYLE: Kind<Option<PingStyle>> = Kind {
 /// A list of texts with the line of each.
 pub(super) const TEXTS: Kind<Vec<Located<String>>> =
     Kind { read: texts, show: |texts| texts.iter().map(|text| json!(text.value)).collect() };
-pub(super) const OVERRIDES: Kind<Vec<RetentionOverride>> = Kind {
-    read: overrides::overrides,
-    show: |overrides| overrides.iter().map(|rules| json!(rules.to_string())).collect(),
-};
 
 /// One of a few words.
 pub(super) const fn choices<T: Choice>() -> Kind<T> {
