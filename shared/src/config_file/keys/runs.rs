@@ -54,8 +54,8 @@ pub(super) static HOOKS: &[&dyn Declared] =
     &[&ON_SUCCESS, &ON_FAILURE, &ON_PARTIAL, &ON_SKIPPED, &HOOK_TIMEOUT, &PING_URL, &PING_STYLE];
 
 pub static ON_SUCCESS: Knob<Option<HookCommand>> = Knob::new("hooks.on_success", hook::COMMAND)
-    .example("/usr/local/bin/backup-ok")
-    .meaning("Command for a scheduled run that succeeded; see [below](#hooks). `config show` shows its first word only.");
+    .example("[/usr/local/bin/backup-ok, --quiet]")
+    .meaning("Command for a scheduled run that succeeded, a text for the shell or a list `[program, argument, …]`; see [below](#hooks). `config show` shows its first word only.");
 
 pub static ON_FAILURE: Knob<Option<HookCommand>> = Knob::new("hooks.on_failure", hook::COMMAND)
     .example(r#"mail -s "$QDRANT_BACKUP_EVENT of $(hostname)" on-call@example.org"#)
