@@ -6,7 +6,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog};
 
 use super::orphans::busy;
 use super::retire::delete;
-use super::{Refusal, backup, place};
+use super::{Refusal, backup, listen, place};
 use crate::cli::PruneArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -14,7 +14,6 @@ use crate::lock::ReadersLock;
 use crate::output;
 use crate::prune::flaw;
 use crate::settings::Settings;
-use crate::status_store::StatusStore;
 
 /// A backup that is known to be bad.
 struct Bad<'a> {
@@ -64,21 +63,19 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
         }
         return Ok(Exit::Success);
     }
-    place::make_state_directory(&layout)?;
-    let _lock = place::lock(settings, &layout, "prune", clock).await?;
+    let signals = listen()?;
+    let mut held = place::enter_for_upkeep(settings, "prune", clock, &signals).await?;
+    let session = &mut held.session;
     let Some(_alone) = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)? else {
         return Err(busy());
     };
+    // Only now: a hold is put on by one who shares that lock.
     let catalog = read()?;
-    let (mut store, warnings) = StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
     let found = find(&catalog, &only);
     let doomed: Vec<Backup> = going(&found, args.even_the_last).map(|bad| bad.backup.clone()).collect();
-    delete(&layout, &mut store, &doomed)?;
+    delete(session, &doomed, &signals)?;
     // That the deletion is over is written, too.
-    store.update(|_| {}).map_err(Refusal::failed)?;
+    session.record(|_| {}).map_err(Refusal::failed)?;
     for bad in &found {
         let backup = bad.backup;
         let why = match &bad.stays {

@@ -35,5 +35,5 @@ mod verify;
 
 pub use connect::{client, client_for_other};
 pub use dispatch::{dispatch, misunderstood};
-pub use finish::{exit, listen, print_report};
+pub use finish::{exit, listen, print_report, stopped};
 pub use refusal::Refusal;

@@ -11,11 +11,11 @@ use qdrant_backup_shared::lock_holder::LockHolder;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{Layout, Repository, atomic, json_file, links};
 
-use super::{Refusal, refused};
+use super::{Refusal, refused, stopped};
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::lock::{Lock, LockError};
-use crate::session::Session;
+use crate::session::{Purpose, Session};
 use crate::settings::{DEFAULT_CONFIG_FILES, Settings};
 use crate::signals::Signals;
 use crate::waiting::Waiting;
@@ -148,7 +148,7 @@ pub struct Held {
     _lock: Lock,
 }
 
-/// Takes the lock for `command` and opens a session, unless a signal comes first.
+/// Takes the lock for `command` and opens the session of a run, unless a signal comes first.
 ///
 /// # Errors
 /// With exit code 78 when the directory is no repository, 75 when another run holds the lock.
@@ -158,7 +158,7 @@ pub async fn enter(
     clock: Clock,
     signals: &Signals,
 ) -> Result<Held, Refusal> {
-    let entered = enter_unless_refused(settings, command, clock, signals).await;
+    let entered = enter_for(Purpose::Run, settings, command, clock, signals).await;
     // What must be set up differently is noted by whoever called this.
     if let Err(Refusal { exit: Exit::Failed, message }) = &entered {
         refused::note(&layout(settings), command, message, clock);
@@ -166,7 +166,21 @@ pub async fn enter(
     entered
 }
 
-async fn enter_unless_refused(
+/// As [`enter`], for what a person does to the repository itself. It counts as no run, so no failure of one is noted.
+///
+/// # Errors
+/// As for [`enter`].
+pub async fn enter_for_upkeep(
+    settings: &Settings,
+    command: &'static str,
+    clock: Clock,
+    signals: &Signals,
+) -> Result<Held, Refusal> {
+    enter_for(Purpose::Upkeep, settings, command, clock, signals).await
+}
+
+async fn enter_for(
+    purpose: Purpose,
     settings: &Settings,
     command: &'static str,
     clock: Clock,
@@ -179,19 +193,35 @@ async fn enter_unless_refused(
         Err(refusal) if ONLY_READ.contains(&command) => tracing::warn!("{}", one_line(&refusal.message)),
         made => made?,
     }
-    let lock = tokio::select! {
-        lock = lock(settings, &layout, command, clock) => lock?,
-        () = signals.token().cancelled_owned() => {
-            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
-            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
-        }
-    };
+    let lock = lock_unless_interrupted(settings, &layout, command, clock, signals).await?;
     // Read again under the lock: the run that had it may have changed it.
     let repository = open(&layout)?;
     let of_status = layout.clone();
-    let session = Session::open(layout, repository, clock, &hostname(), command).map_err(Refusal::failed)?;
-    signals.has_begun(of_status);
+    let session =
+        Session::open(layout, repository, clock, &hostname(), command, purpose).map_err(Refusal::failed)?;
+    if purpose == Purpose::Run {
+        signals.has_begun(of_status);
+    }
     Ok(Held { session, _lock: lock })
+}
+
+/// As [`lock()`], unless a signal comes first.
+///
+/// # Errors
+/// As [`lock()`], and when a signal came.
+pub async fn lock_unless_interrupted(
+    settings: &Settings,
+    layout: &Layout,
+    command: &str,
+    clock: Clock,
+    signals: &Signals,
+) -> Result<Lock, Refusal> {
+    tokio::select! {
+        lock = lock(settings, layout, command, clock) => lock,
+        () = signals.token().cancelled_owned() => {
+            Err(stopped("interrupted by a signal while waiting for the lock", signals))
+        }
+    }
 }
 
 /// Takes the lock, and says while it waits that it does: a drill sees that and gives way, for which it is given some time

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::corrupt::on_record;
 use super::restore_files::restore_files;
-use super::{Refusal, backup, client, client_for_other, listen, place, print_report};
+use super::{Refusal, backup, client, client_for_other, listen, place, print_report, stopped};
 use crate::backup::BackupContext;
 use crate::cli::{RestoreArgs, Which};
 use crate::clock::Clock;
@@ -160,10 +160,7 @@ async fn dry_run(
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
-    let refuse = |error: crate::qdrant::Error| match signals.received() {
-        Some(signal) => Refusal { exit: Exit::Interrupted(signal), message: error.to_string() },
-        None => Refusal::failed(error),
-    };
+    let refuse = |error: crate::qdrant::Error| stopped(error, signals);
     let catalog = Catalog::read(layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;

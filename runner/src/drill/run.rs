@@ -17,7 +17,7 @@ use super::scratch;
 use super::verdict::judge;
 use crate::archive::Prove;
 use crate::backup::Stages;
-use crate::leftovers::upload::settle_earlier;
+use crate::leftovers::upload::settle_server;
 use crate::qdrant::Client;
 use crate::restore::{
     ChoiceError, Destination, Facts, Put, RestoreError, check_new, check_version, put, shard_keys_of,
@@ -72,7 +72,7 @@ async fn work(
     reports: &mut Vec<CollectionReport>,
 ) -> Option<Failure> {
     remove_leftovers(session, context, facts).await;
-    settle_earlier(session, &context.destination.client).await;
+    settle_server(session, &context.destination.client).await;
     let chosen = choose(session.catalog(), &context.options.only, context.options.choice);
     let chosen: Vec<(CollectionName, Result<Backup, ChoiceError>)> =
         chosen.into_iter().map(|(name, backup)| (name, backup.cloned())).collect();

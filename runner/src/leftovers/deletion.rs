@@ -37,12 +37,3 @@ pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<D
         Err(error) => Err(error),
     }
 }
-
-/// What to say of a snapshot of ours that only a person can delete.
-pub fn unreachable(snapshot: &ServerSnapshot) -> String {
-    format!(
-        "{} stays in the server's snapshot folder of \"{}\", which cannot be reached because there is no such collection; delete it \
-         there by hand, or a later run deletes it once there is one again",
-        snapshot.name, snapshot.collection
-    )
-}

@@ -145,7 +145,7 @@ async fn work(
         let message = NOTHING.to_owned();
         return Some(Failure { kind: FailureKind::NoBackup, message });
     }
-    leftover::settle_earlier(session, &context.destination.client).await;
+    leftover::settle_server(session, &context.destination.client).await;
     let (there, plans): (Vec<Plan>, Vec<Plan>) =
         plans.into_iter().partition(|plan| plan.is_there && plan.is_possible());
     for plan in there {
