@@ -6,6 +6,7 @@
 mod access;
 pub mod archive;
 pub mod backup;
+pub mod choice;
 mod cli;
 mod clock;
 mod commands;

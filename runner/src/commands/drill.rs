@@ -8,10 +8,11 @@ use qdrant_backup_shared::verification::CheckOutcome;
 use tokio_util::sync::CancellationToken;
 
 use super::{Refusal, backup, client, client_for_other, exit, listen, place, print_report};
-use crate::cli::{DrillArgs, DrillWhich};
+use crate::choice::Which;
+use crate::cli::DrillArgs;
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::drill::{self, DrillChoice, DrillContext, DrillOptions, GiveWay};
+use crate::drill::{self, DrillContext, DrillOptions, GiveWay};
 use crate::exit::Exit;
 use crate::qdrant::Client;
 use crate::restore::Destination;
@@ -27,15 +28,9 @@ pub async fn drill(
     let signals = listen()?;
     let layout = place::layout(settings);
     let only = backup::names(&args.collections)?;
-    let choice = match args.backup {
-        DrillWhich::Latest => DrillChoice::Latest,
-        DrillWhich::LeastRecent => DrillChoice::LeastRecent,
-        DrillWhich::Id(id) if only.len() == 1 => DrillChoice::Id(id),
-        DrillWhich::Id(_) => {
-            let message = "a backup id is one collection's, so it needs exactly one --collection".to_owned();
-            return Err(Refusal { exit: Exit::Usage, message });
-        }
-    };
+    if matches!(args.backup, Which::Id(_)) && only.len() != 1 {
+        return Err(Refusal::id_of_several());
+    }
     let token = signals.token().child_token();
     let (client, on_source) = server(settings, args, &token)?;
     place::open(&layout)?;
@@ -51,7 +46,7 @@ pub async fn drill(
         give_way,
         options: DrillOptions {
             only,
-            choice,
+            which: args.backup,
             max_size_bytes: on_source.then_some(settings.get(&DRILL_MAX_SIZE)),
         },
     };

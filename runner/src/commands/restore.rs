@@ -14,16 +14,16 @@ use super::corrupt::on_record;
 use super::restore_files::restore_files;
 use super::{Refusal, backup, client, client_for_other, listen, place, print_report, stopped};
 use crate::backup::BackupContext;
-use crate::cli::{RestoreArgs, Which};
+use crate::choice::Which;
+use crate::cli::RestoreArgs;
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::output;
 use crate::qdrant::Client;
 use crate::restore::{
-    Again, Announce, Choice, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError,
-    Safety, TargetState, as_json, as_text, check_archive, every, is_corrupt, plan_all,
-    restore as run_restore,
+    Again, Announce, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError, Safety,
+    TargetState, as_json, as_text, check_archive, every, is_corrupt, plan_all, restore as run_restore,
 };
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -37,7 +37,7 @@ pub async fn restore(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     if let Some(into) = &args.into {
-        return restore_files(settings, choice(args), into, clock);
+        return restore_files(settings, args.which(), into, clock);
     }
     let signals = listen()?;
     let layout = place::layout(settings);
@@ -76,16 +76,6 @@ pub async fn restore(
     Ok(Exit::of(&finished.report.outcome, signals.received()))
 }
 
-/// Which backup the command line asks for.
-fn choice(args: &RestoreArgs) -> Choice {
-    match (args.before, args.backup) {
-        (Some(time), _) => Choice::Before(time),
-        (None, Which::Latest) => Choice::Latest,
-        (None, Which::LatestVerified) => Choice::LatestVerified,
-        (None, Which::Id(id)) => Choice::Id(id),
-    }
-}
-
 fn plan_options(
     settings: &Settings,
     args: &RestoreArgs,
@@ -97,13 +87,13 @@ fn plan_options(
     if target.is_some() && only.len() != 1 {
         return Err(usage("--as needs exactly one --collection"));
     }
-    let choice = choice(args);
-    if matches!(choice, Choice::Id(_)) && only.len() != 1 {
-        return Err(usage("a backup id is one collection's, so it needs exactly one --collection"));
+    let which = args.which();
+    if matches!(which, Which::Id(_)) && only.len() != 1 {
+        return Err(Refusal::id_of_several());
     }
     let to = settings.restore_to.as_ref();
     Ok(PlanOptions {
-        choice,
+        which,
         target,
         force: args.force,
         skip_existing: only.is_empty(),

@@ -18,10 +18,11 @@ use super::{
 };
 use crate::access;
 use crate::backup::{BackupContext, back_up};
+use crate::choice::Which;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::drill::{DrillChoice, DrillContext, DrillOptions, GiveWay};
+use crate::drill::{DrillContext, DrillOptions, GiveWay};
 use crate::exit::Exit;
 use crate::notify::Notifier;
 use crate::prune::PruneContext;
@@ -29,7 +30,7 @@ use crate::restore::Destination;
 use crate::retention::Policies;
 use crate::session::{Session, overall};
 use crate::settings::{OtherServer, Settings};
-use crate::verify::{Depth, VerifyContext, VerifyOptions, Which, any_failed};
+use crate::verify::{Depth, Extent, VerifyContext, VerifyOptions, any_failed};
 
 /// Without a schedule a run a day is taken for granted.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -107,7 +108,7 @@ fn verify_share(
 ) {
     let within = DAY * settings.get(&REREAD_WITHIN_DAYS);
     let options =
-        VerifyOptions { only: Vec::new(), which: Which::Due { within, interval }, depth: Depth::Archive };
+        VerifyOptions { only: Vec::new(), extent: Extent::Due { within, interval }, depth: Depth::Archive };
     crate::verify::verify(session, &VerifyContext { console: console.clone(), interrupt, options });
     let stored = verify::stored_bytes(session.last_operation(), session.catalog());
     if let Some(operation) = session.last_operation() {
@@ -168,7 +169,7 @@ async fn drill_one(
             settle_timeout: settings.get(&SETTLE_TIMEOUT),
         },
         give_way: GiveWay::watch(session.layout().waiting_file(), token),
-        options: DrillOptions { only: Vec::new(), choice: DrillChoice::LeastRecent, max_size_bytes: None },
+        options: DrillOptions { only: Vec::new(), which: Which::LeastRecent, max_size_bytes: None },
     };
     crate::drill::drill(session, &context).await;
     context.give_way.gave()

@@ -8,12 +8,12 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 
 use super::{Refusal, backup, exit, listen, place, print_report};
-use crate::cli::{BackupArg, VerifyArgs};
+use crate::cli::VerifyArgs;
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::settings::Settings;
-use crate::verify::{self, Depth, VerifyContext, VerifyOptions, Which};
+use crate::verify::{self, Depth, Extent, VerifyContext, VerifyOptions};
 
 /// Checks stored backups, and says in one last line how it went.
 pub async fn verify(
@@ -43,11 +43,7 @@ pub async fn verify(
 fn options(args: &VerifyArgs) -> Result<VerifyOptions, Refusal> {
     Ok(VerifyOptions {
         only: backup::names(&args.collections)?,
-        which: match args.backup {
-            BackupArg::Latest => Which::Latest,
-            BackupArg::All => Which::All,
-            BackupArg::Id(id) => Which::Id(id),
-        },
+        extent: Extent::Asked(args.backup),
         depth: if args.level == "checksum" { Depth::Checksum } else { Depth::Archive },
     })
 }
