@@ -1,12 +1,12 @@
 //! `qdrant-backup prune --bad`: backups that are known to be bad, listed or deleted.
 
 use indicatif::HumanBytes;
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 
 use super::orphans::busy;
 use super::retire::delete;
-use super::{Refusal, backup, listen, place};
+use super::{Refusal, listen, place, selection};
+use crate::choice::Selection;
 use crate::cli::PruneArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -35,7 +35,7 @@ enum Stays {
 /// Lists the bad backups without any lock, or deletes them. Of a collection without a good backup they may be all that is left:
 /// these go only with `even_the_last`.
 pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
-    let only = backup::names(&args.collections)?;
+    let selection = selection(&args.collections)?;
     let layout = place::layout(settings);
     place::open(&layout)?;
     let read = || {
@@ -45,7 +45,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
     };
     if !args.yes {
         let catalog = read()?;
-        let found = find(&catalog, &only);
+        let found = find(&catalog, &selection);
         output::print(&table(&found)).map_err(Refusal::failed)?;
         let (going, last) = (going(&found, false).count(), last(&found));
         match found.len() {
@@ -71,7 +71,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
     };
     // Only now: a hold is put on by one who shares that lock.
     let catalog = read()?;
-    let found = find(&catalog, &only);
+    let found = find(&catalog, &selection);
     let doomed: Vec<Backup> = going(&found, args.even_the_last).map(|bad| bad.backup.clone()).collect();
     delete(session, &doomed, &signals)?;
     // That the deletion is over is written, too.
@@ -93,8 +93,8 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
 }
 
 /// Every bad backup, each collection's newest last.
-fn find<'c>(catalog: &'c Catalog, only: &[CollectionName]) -> Vec<Bad<'c>> {
-    let wanted = catalog.collections.iter().filter(|(name, _)| only.is_empty() || only.contains(name));
+fn find<'c>(catalog: &'c Catalog, selection: &Selection) -> Vec<Bad<'c>> {
+    let wanted = catalog.collections.iter().filter(|(name, _)| selection.includes(name));
     wanted
         .flat_map(|(_, backups)| {
             let has_good = backups.iter().any(Backup::is_good);

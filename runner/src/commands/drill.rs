@@ -7,7 +7,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 use tokio_util::sync::CancellationToken;
 
-use super::{Refusal, backup, client, client_for_other, exit, listen, place, print_report};
+use super::{Refusal, client, client_for_other, exit, listen, place, print_report, selection};
 use crate::choice::Which;
 use crate::cli::DrillArgs;
 use crate::clock::Clock;
@@ -27,8 +27,8 @@ pub async fn drill(
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = place::layout(settings);
-    let only = backup::names(&args.collections)?;
-    if matches!(args.backup, Which::Id(_)) && only.len() != 1 {
+    let selection = selection(&args.collections)?;
+    if matches!(args.backup, Which::Id(_)) && selection.names().len() != 1 {
         return Err(Refusal::id_of_several());
     }
     let token = signals.token().child_token();
@@ -45,7 +45,7 @@ pub async fn drill(
         },
         give_way,
         options: DrillOptions {
-            only,
+            selection,
             which: args.backup,
             max_size_bytes: on_source.then_some(settings.get(&DRILL_MAX_SIZE)),
         },

@@ -13,7 +13,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Refusal, backup, corrupt, listen, place};
+use super::{Refusal, collection, corrupt, listen, place};
 use crate::archive::{ArchiveError, ArchiveReader, Prove};
 use crate::choice::{Accept, ChoiceError, Which, choose_one};
 use crate::cli::ExportArgs;
@@ -55,7 +55,7 @@ pub async fn export(
     let signals = listen()?;
     let layout = place::layout(settings);
     place::open(&layout)?;
-    let collection = backup::names(std::slice::from_ref(&args.collection))?.remove(0);
+    let collection = collection(&args.collection)?;
     let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))

@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::manifest::ServerChecksum;
 use qdrant_backup_shared::text::one_line;
 
-use super::{Refusal, listen, place};
+use super::{Refusal, collection, listen, place};
 use crate::cli::ImportArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -21,8 +20,7 @@ use crate::settings::Settings;
 pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = place::layout(settings);
-    let collection = args.collection.as_deref().map(CollectionName::new).transpose();
-    let collection = collection.map_err(|error| Refusal::configuration(format!("--collection: {error}")))?;
+    let collection = args.collection.as_deref().map(collection).transpose()?;
     let at = args.at.as_deref().map(time).transpose()?;
     place::open(&layout)?;
     let _lock = place::lock_unless_interrupted(settings, &layout, "import", clock, &signals).await?;

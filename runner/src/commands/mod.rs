@@ -5,6 +5,7 @@ mod as_owner;
 mod backup;
 mod bad;
 mod checks;
+mod collections;
 mod config;
 mod connect;
 mod corrupt;
@@ -33,6 +34,7 @@ mod status;
 mod trial;
 mod verify;
 
+pub use collections::{collection, selection};
 pub use connect::{client, client_for_other};
 pub use dispatch::{dispatch, misunderstood};
 pub use finish::{exit, listen, print_report, stopped};

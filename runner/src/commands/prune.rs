@@ -6,11 +6,10 @@ use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout};
+use qdrant_backup_shared::{Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
 
-use super::backup::names;
-use super::{Refusal, bad, exit, leftovers, listen, orphans, place, print_report, retire};
+use super::{Refusal, bad, exit, leftovers, listen, orphans, place, print_report, retire, selection};
 use crate::cli::PruneArgs;
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -39,7 +38,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
     let mut context = PruneContext {
         policies: Policies::from_settings(settings).map_err(Refusal::configuration)?,
         gone_after_days: settings.get(&GONE_AFTER_DAYS),
-        only: names(&args.collections)?,
+        selection: selection(&args.collections)?,
         yes: args.yes,
         interrupt: CancellationToken::new(),
     };
@@ -103,8 +102,7 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
         }
         collections.push(collection);
     }
-    let is_wanted = |name: &CollectionName| context.only.is_empty() || context.only.contains(name);
-    let wanted = catalog.collections.iter().filter(|(name, _)| is_wanted(name));
+    let wanted = catalog.collections.iter().filter(|(name, _)| context.selection.includes(name));
     let bad = wanted.flat_map(|(_, backups)| backups).filter(|backup| flaw(backup).is_some()).count();
     if bad > 0 {
         report

@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::corrupt::on_record;
 use super::restore_files::restore_files;
-use super::{Refusal, backup, client, client_for_other, listen, place, print_report, stopped};
+use super::{Refusal, backup, client, client_for_other, listen, place, print_report, selection, stopped};
 use crate::backup::BackupContext;
-use crate::choice::Which;
+use crate::choice::{Selection, Which};
 use crate::cli::RestoreArgs;
 use crate::clock::Clock;
 use crate::console::Console;
@@ -41,15 +41,15 @@ pub async fn restore(
     }
     let signals = listen()?;
     let layout = place::layout(settings);
-    let only = backup::names(&args.collections)?;
-    let options = plan_options(settings, args, &only)?;
+    let selection = selection(&args.collections)?;
+    let options = plan_options(settings, args, &selection)?;
     let target = match &settings.restore_to {
         Some(other) => client_for_other(settings, other, signals.token())?,
         None => client(settings, signals.token())?,
     };
     place::open(&layout)?;
     if args.dry_run {
-        return dry_run(&layout, &target, &options, only, args, &signals, clock, console).await;
+        return dry_run(&layout, &target, &options, selection, args, &signals, clock, console).await;
     }
     let source = client(settings, signals.token())?;
     let mut held = place::enter(settings, "restore", clock, &signals).await?;
@@ -60,7 +60,7 @@ pub async fn restore(
             console: console.clone(),
             settle_timeout: settings.get(&SETTLE_TIMEOUT),
         },
-        only,
+        selection,
         include_retired: args.include_retired,
         options,
         announce: announce(args.json, clock),
@@ -79,16 +79,16 @@ pub async fn restore(
 fn plan_options(
     settings: &Settings,
     args: &RestoreArgs,
-    only: &[CollectionName],
+    selection: &Selection,
 ) -> Result<PlanOptions, Refusal> {
     let usage = |message: &str| Refusal { exit: Exit::Usage, message: message.to_owned() };
     let target = args.target.as_deref().map(CollectionName::new).transpose();
     let target = target.map_err(|error| usage(&format!("--as: {error}")))?;
-    if target.is_some() && only.len() != 1 {
+    if target.is_some() && selection.names().len() != 1 {
         return Err(usage("--as needs exactly one --collection"));
     }
     let which = args.which();
-    if matches!(which, Which::Id(_)) && only.len() != 1 {
+    if matches!(which, Which::Id(_)) && selection.names().len() != 1 {
         return Err(Refusal::id_of_several());
     }
     let to = settings.restore_to.as_ref();
@@ -96,7 +96,7 @@ fn plan_options(
         which,
         target,
         force: args.force,
-        skip_existing: only.is_empty(),
+        skip_existing: !selection.is_named(),
         with_aliases: args.with_aliases,
         safety_backup: !args.no_safety_backup,
         elsewhere: to.is_some_and(|other| other.url.as_url() != settings.qdrant.url.as_url()),
@@ -144,7 +144,7 @@ async fn dry_run(
     layout: &Layout,
     client: &Client,
     options: &PlanOptions,
-    only: Vec<CollectionName>,
+    selection: Selection,
     args: &RestoreArgs,
     signals: &Signals,
     clock: Clock,
@@ -158,14 +158,14 @@ async fn dry_run(
         tracing::warn!("{}", unreadable.problem);
     }
     let facts = Facts::ask(client).await.map_err(refuse)?;
-    let names = if only.is_empty() {
+    let names = if selection.is_named() {
+        selection.names().to_vec()
+    } else {
         let status = status_store::look(layout).unwrap_or_else(|error| {
             tracing::warn!("{error}; which collections are retired is not known");
             None
         });
         every(&catalog, status.as_ref(), args.include_retired)
-    } else {
-        only
     };
     if names.is_empty() {
         return Err(Refusal::failed(NOTHING));

@@ -11,23 +11,19 @@ use qdrant_backup_shared::{CollectionName, Status};
 
 use super::orphans::busy;
 use super::{Refusal, client, listen, place, stopped};
+use crate::choice::Globs;
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::lock::ReadersLock;
 use crate::prune::{Deletion, source_changed};
 use crate::session::Session;
-use crate::settings::{Globs, Settings};
+use crate::settings::Settings;
 use crate::signals::Signals;
 
-/// Takes the collections that `patterns` name out of the status, so that nothing is expected of them any more; their backups
+/// Takes the collections that `names` name out of the status, so that nothing is expected of them any more; their backups
 /// stay. With `yes` they are deleted, all of them. The server is asked first, whether it really has none of them.
-pub async fn retire(
-    settings: &Settings,
-    patterns: &[String],
-    yes: bool,
-    clock: Clock,
-) -> Result<Exit, Refusal> {
-    let patterns = patterns.iter().map(|text| Pattern::read(text)).collect::<Result<Vec<_>, _>>()?;
+pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clock) -> Result<Exit, Refusal> {
+    let patterns = patterns(names)?;
     let signals = listen()?;
     let server = client(settings, signals.token())?;
     let mut held = place::enter_for_upkeep(settings, "prune", clock, &signals).await?;
@@ -71,39 +67,18 @@ fn backups<'s>(session: &'s Session, name: &CollectionName) -> &'s [Backup] {
     session.catalog().collections.get(name).map_or(&[], Vec::as_slice)
 }
 
-/// What `--retire` was given: a name, or a glob over names.
-struct Pattern<'a> {
-    text: &'a str,
-    globs: Globs,
-}
-
-impl<'a> Pattern<'a> {
-    fn read(text: &'a str) -> Result<Self, Refusal> {
-        let refuse = |why: String| Refusal::configuration(format!("--retire: {}: {why}", one_line(text)));
-        if text.is_empty() {
-            return Err(refuse("a collection name cannot be empty".to_owned()));
-        }
-        let globs = Globs::compile(vec![text.to_owned()])
-            .or_else(|_| Globs::compile(vec![escaped(text)]))
-            .map_err(|problems| refuse(problems.into_iter().map(|(_, problem)| problem).collect()))?;
-        Ok(Self { text, globs })
-    }
-}
-
-/// A text that as a glob matches only itself.
-fn escaped(text: &str) -> String {
-    text.chars()
-        .map(
-            |character| {
-                if "*?[]{}!\\".contains(character) { format!("[{character}]") } else { character.to_string() }
-            },
-        )
-        .collect()
+/// What `--retire` was given, each with what it matches: a name, or a glob over names.
+fn patterns(texts: &[String]) -> Result<Vec<(&str, Globs)>, Refusal> {
+    let read = |text: &str| {
+        Globs::of_name_or_glob(text)
+            .map_err(|why| Refusal::configuration(format!("--retire: {}: {why}", one_line(text))))
+    };
+    texts.iter().map(|text| Ok((text.as_str(), read(text)?))).collect()
 }
 
 /// The collections that the patterns name and that are gone. A name has to be gone; of what a glob matches, what is there stays.
 fn chosen(
-    patterns: &[Pattern<'_>],
+    patterns: &[(&str, Globs)],
     catalog: &Catalog,
     status: &Status,
     listed: Option<&[CollectionName]>,
@@ -114,8 +89,8 @@ fn chosen(
         .chain(&status.retired_collections)
         .collect();
     let mut chosen = BTreeSet::new();
-    for pattern in patterns {
-        if let Some(exact) = known.iter().find(|name| name.as_str() == pattern.text) {
+    for (text, globs) in patterns {
+        if let Some(exact) = known.iter().find(|name| name.as_str() == *text) {
             check_gone(status, exact, listed)?;
             chosen.insert((*exact).clone());
             continue;
@@ -123,7 +98,7 @@ fn chosen(
         let (gone, there): (Vec<&CollectionName>, Vec<&CollectionName>) = known
             .iter()
             .copied()
-            .filter(|name| pattern.globs.matches(name.as_str()))
+            .filter(|name| globs.matches(name.as_str()))
             .partition(|name| check_gone(status, name, listed).is_ok());
         if gone.is_empty() {
             let there = if there.is_empty() {
@@ -133,14 +108,14 @@ fn chosen(
             };
             return Err(Refusal::failed(format!(
                 "no collection \"{}\" is known to be gone from the server; {there}",
-                one_line(pattern.text)
+                one_line(text)
             )));
         }
         if !there.is_empty() {
             tracing::info!(
                 "Not retired, because they are on the server or may be: {} of what \"{}\" matches",
                 there.len(),
-                one_line(pattern.text)
+                one_line(text)
             );
         }
         chosen.extend(gone.into_iter().cloned());

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::access;
 use crate::backup::{BackupContext, back_up};
-use crate::choice::Which;
+use crate::choice::{Selection, Which};
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::console::Console;
@@ -107,8 +107,11 @@ fn verify_share(
     interrupt: CancellationToken,
 ) {
     let within = DAY * settings.get(&REREAD_WITHIN_DAYS);
-    let options =
-        VerifyOptions { only: Vec::new(), extent: Extent::Due { within, interval }, depth: Depth::Archive };
+    let options = VerifyOptions {
+        selection: Selection::default(),
+        extent: Extent::Due { within, interval },
+        depth: Depth::Archive,
+    };
     crate::verify::verify(session, &VerifyContext { console: console.clone(), interrupt, options });
     let stored = verify::stored_bytes(session.last_operation(), session.catalog());
     if let Some(operation) = session.last_operation() {
@@ -120,7 +123,13 @@ fn apply_retention(session: &mut Session, settings: &Settings, interrupt: Cancel
     match Policies::from_settings(settings) {
         Ok(policies) => {
             let gone_after_days = settings.get(&GONE_AFTER_DAYS);
-            let context = PruneContext { policies, gone_after_days, only: Vec::new(), yes: false, interrupt };
+            let context = PruneContext {
+                policies,
+                gone_after_days,
+                selection: Selection::default(),
+                yes: false,
+                interrupt,
+            };
             crate::prune::prune(session, &context);
             if let Some(operation) = session.last_operation() {
                 prune::summarize(operation);
@@ -169,7 +178,11 @@ async fn drill_one(
             settle_timeout: settings.get(&SETTLE_TIMEOUT),
         },
         give_way: GiveWay::watch(session.layout().waiting_file(), token),
-        options: DrillOptions { only: Vec::new(), which: Which::LeastRecent, max_size_bytes: None },
+        options: DrillOptions {
+            selection: Selection::default(),
+            which: Which::LeastRecent,
+            max_size_bytes: None,
+        },
     };
     crate::drill::drill(session, &context).await;
     context.give_way.gave()

@@ -7,7 +7,7 @@ use qdrant_backup_shared::run_report::{OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 
-use super::{Refusal, backup, exit, listen, place, print_report};
+use super::{Refusal, exit, listen, place, print_report, selection};
 use crate::cli::VerifyArgs;
 use crate::clock::Clock;
 use crate::console::Console;
@@ -42,7 +42,7 @@ pub async fn verify(
 
 fn options(args: &VerifyArgs) -> Result<VerifyOptions, Refusal> {
     Ok(VerifyOptions {
-        only: backup::names(&args.collections)?,
+        selection: selection(&args.collections)?,
         extent: Extent::Asked(args.backup),
         depth: if args.level == "checksum" { Depth::Checksum } else { Depth::Archive },
     })

@@ -3,17 +3,20 @@
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 
-use crate::choice::{Accept, ChoiceError, Which, choose_one, drill_turn};
+use crate::choice::{Accept, ChoiceError, Selection, Which, choose_one, drill_turn};
 
-/// The backups to drill: of the collections in `only`, of all when it is empty. The least recently drilled one is one of all
+/// The backups to drill: of the collections that are named, else of all. The least recently drilled one is one of all
 /// collections'.
 pub fn choose<'a>(
     catalog: &'a Catalog,
-    only: &[CollectionName],
+    selection: &Selection,
     which: Which,
 ) -> Vec<(CollectionName, Result<&'a Backup, ChoiceError>)> {
-    let names: Vec<CollectionName> =
-        if only.is_empty() { catalog.collection_names().cloned().collect() } else { only.to_vec() };
+    let names: Vec<CollectionName> = if selection.is_named() {
+        selection.names().to_vec()
+    } else {
+        catalog.collection_names().cloned().collect()
+    };
     let of_each = names.into_iter().map(|name| {
         let backups = catalog.collections.get(&name).map(Vec::as_slice).unwrap_or_default();
         // A drill may well be made of a backup that failed one: it is how such a failure is cleared.
@@ -78,7 +81,7 @@ mod tests {
         add(backup("a", 2, Some("2025-08-01T00:00:00Z")));
         add(backup("b", 3, Some("2025-08-03T00:00:00Z")));
         let chosen = |catalog: &Catalog, choice| {
-            let all = choose(catalog, &[], choice).into_iter();
+            let all = choose(catalog, &Selection::default(), choice).into_iter();
             all.map(|(name, backup)| format!("{name} {}", backup.unwrap().started_at.format("%d")))
                 .collect::<Vec<_>>()
         };
@@ -100,7 +103,8 @@ mod tests {
         for backup in [keyed, plain] {
             catalog.collections.insert((*backup.collection).clone(), vec![backup]);
         }
-        let least = |catalog: &Catalog| choose(catalog, &[], Which::LeastRecent).remove(0).0;
+        let least =
+            |catalog: &Catalog| choose(catalog, &Selection::default(), Which::LeastRecent).remove(0).0;
         assert_eq!(least(&catalog).as_str(), "plain");
         catalog.collections.remove(&CollectionName::new("plain").unwrap());
         assert_eq!(least(&catalog).as_str(), "keyed");

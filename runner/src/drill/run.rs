@@ -17,7 +17,7 @@ use super::scratch;
 use super::verdict::judge;
 use crate::archive::Prove;
 use crate::backup::Stages;
-use crate::choice::{ChoiceError, Which};
+use crate::choice::{ChoiceError, Selection, Which};
 use crate::leftovers::upload::settle_server;
 use crate::qdrant::Client;
 use crate::restore::{Destination, Facts, Put, RestoreError, check_new, check_version, put, shard_keys_of};
@@ -31,8 +31,8 @@ const CLEANUP: Duration = Duration::from_secs(30);
 /// What is to be drilled, and how.
 #[derive(Debug, Clone)]
 pub struct DrillOptions {
-    /// Only backups of these collections; of all when empty.
-    pub only: Vec<CollectionName>,
+    /// Of which collections.
+    pub selection: Selection,
     /// Which backups.
     pub which: Which,
     /// The largest snapshot to restore, in bytes; no limit on a server that is only for drills.
@@ -72,7 +72,7 @@ async fn work(
 ) -> Option<Failure> {
     remove_leftovers(session, context, facts).await;
     settle_server(session, &context.destination.client).await;
-    let chosen = choose(session.catalog(), &context.options.only, context.options.which);
+    let chosen = choose(session.catalog(), &context.options.selection, context.options.which);
     let chosen: Vec<(CollectionName, Result<Backup, ChoiceError>)> =
         chosen.into_iter().map(|(name, backup)| (name, backup.cloned())).collect();
     if chosen.is_empty() {

@@ -9,7 +9,8 @@ use qdrant_backup_shared::config_file::keys::{
 };
 
 use super::policy::{NoRule, Policy};
-use crate::settings::{Globs, Settings};
+use crate::choice::Globs;
+use crate::settings::Settings;
 
 /// The rules for every collection: those of the first glob that matches its name, wholly, else the general ones.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ impl Policies {
     pub fn from_settings(settings: &Settings) -> Result<Self, NoRule> {
         let overrides = settings.get(&OVERRIDES).into_iter().filter_map(|rules| {
             // Every glob was compiled when it was read.
-            let globs = Globs::compile(vec![rules.glob.value.clone()]).ok()?;
+            let globs = Globs::one(&rules.glob.value).ok()?;
             Some((globs, policy(|rule| rules.rule(rule))))
         });
         Self::new(policy(|rule| settings.get(rule)), overrides.collect())

@@ -9,7 +9,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::verification::Level;
 use qdrant_backup_shared::{CollectionName, Status};
 
-use crate::choice::{Accept, ChoiceError, Which, choose};
+use crate::choice::{Accept, ChoiceError, Selection, Which, choose};
 
 /// Which backups of each collection are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Extent {
 
 /// The backups to check, and what was asked for and is not there.
 #[derive(Debug, Default)]
-pub(super) struct Selection {
+pub(super) struct ToCheck {
     /// Each collection's backups, newest first.
     pub(super) chosen: BTreeMap<CollectionName, Vec<Backup>>,
     /// Collections that were named, each with what is missing.
@@ -36,18 +36,18 @@ pub(super) struct Selection {
     pub(super) nowhere: Option<String>,
 }
 
-/// Chooses from `catalog`, of the collections `only` (all when empty).
+/// Chooses from `catalog`, of these collections.
 pub(super) fn select(
     catalog: &Catalog,
     status: &Status,
-    only: &[CollectionName],
+    collections: &Selection,
     extent: Extent,
     now: DateTime<Utc>,
-) -> Selection {
-    let mut selection = Selection::default();
+) -> ToCheck {
+    let mut selection = ToCheck::default();
     let wanted: BTreeMap<&CollectionName, &Vec<Backup>> =
-        catalog.collections.iter().filter(|(name, _)| only.is_empty() || only.contains(name)).collect();
-    for name in only.iter().filter(|name| !wanted.contains_key(name)) {
+        catalog.collections.iter().filter(|(name, _)| collections.includes(name)).collect();
+    for name in collections.names().iter().filter(|name| !wanted.contains_key(name)) {
         selection.absent.push((name.clone(), ChoiceError::None.to_string()));
     }
     let due = match extent {
@@ -73,14 +73,14 @@ pub(super) fn select(
             Ok(chosen) => {
                 selection.chosen.insert((*name).clone(), chosen.into_iter().cloned().collect());
             }
-            Err(error @ ChoiceError::NoSuchId(_)) if !only.is_empty() => {
+            Err(error @ ChoiceError::NoSuchId(_)) if collections.is_named() => {
                 selection.absent.push(((*name).clone(), error.to_string()));
             }
             Err(_) => {}
         }
     }
-    if let (Extent::Asked(Which::Id(id)), true, true) = (extent, only.is_empty(), selection.chosen.is_empty())
-    {
+    let nothing = selection.chosen.is_empty() && !collections.is_named();
+    if let (Extent::Asked(Which::Id(id)), true) = (extent, nothing) {
         selection.nowhere = Some(format!("no collection has a backup {id}; `qdrant-backup list` shows them"));
     }
     selection
