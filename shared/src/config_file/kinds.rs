@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::hook::{self, HookCommand};
-use super::overrides::{self, RetentionOverride};
 use super::problem::Problem;
 use super::tree::{Node, Value};
 use super::types::{
@@ -214,10 +213,6 @@ pub(super) const PING_STYLE: Kind<Option<PingStyle>> = Kind {
 /// A list of texts with the line of each.
 pub(super) const TEXTS: Kind<Vec<Located<String>>> =
     Kind { read: texts, show: |texts| texts.iter().map(|text| json!(text.value)).collect() };
-pub(super) const OVERRIDES: Kind<Vec<RetentionOverride>> = Kind {
-    read: overrides::overrides,
-    show: |overrides| overrides.iter().map(|rules| json!(rules.to_string())).collect(),
-};
 
 /// Text: in the file not empty and on one line.
 pub(super) fn text(written: Written<'_>, reading: &mut Reading<'_>) -> Option<String> {

@@ -10,6 +10,7 @@ pub mod keys;
 mod kinds;
 mod knob;
 mod overrides;
+mod policy;
 mod problem;
 pub mod reference;
 mod suggest;
@@ -21,6 +22,7 @@ pub use hook::HookCommand;
 pub use kinds::{Located, MASK, Place, Reading, Written};
 pub use knob::{About, CommandOption, Declared, Follows, Knob, Otherwise, Read};
 pub use overrides::RetentionOverride;
+pub use policy::Policy;
 pub use problem::Problem;
 pub use suggest::closest;
 pub use types::{

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use super::super::kinds;
 use super::super::knob::{Declared, Knob};
-use super::super::overrides::RetentionOverride;
+use super::super::overrides::{self, RetentionOverride};
 
 pub(super) static RETENTION: &[&dyn Declared] = &[
     &KEEP_DAYS,
@@ -52,7 +52,7 @@ pub static GONE_AFTER_DAYS: Knob<Option<NonZeroU32>> = Knob::new("retention.gone
     .example("90")
     .meaning("Let all backups of a collection expire that has been gone from the server for this many days; see below.");
 
-pub static OVERRIDES: Knob<Vec<RetentionOverride>> = Knob::new("retention.overrides", kinds::OVERRIDES)
+pub static OVERRIDES: Knob<Vec<RetentionOverride>> = Knob::new("retention.overrides", overrides::OVERRIDES)
     .example(
         r#"
     - match: "logs-*"
