@@ -7,14 +7,17 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::given::{Given, Takes};
+use self::given::Given;
 pub use self::manner::Doer;
 use crate::choice::Which;
 use crate::settings::Opts;
 
+/// The program's name.
+const PROGRAM: &str = "qdrant-backup";
+
 /// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
 #[derive(Parser)]
-#[command(name = "qdrant-backup", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = PROGRAM, version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, \
     4 a backup was found bad, 5 too old (status), \
     75 another run holds the lock, 78 configuration, 130/143 interrupted.\n\
@@ -37,14 +40,10 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
     #[command(flatten)]
-    given: Given<Self>,
+    given: Given,
     /// Log only warnings and errors, and show no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
-}
-
-impl Takes for GlobalArgs {
-    const COMMAND: Option<&'static str> = None;
 }
 
 /// What to do.
@@ -121,14 +120,10 @@ pub struct BackupArgs {
     #[arg(long = "collection", short = 'c', value_name = "NAME")]
     pub collections: Vec<String>,
     #[command(flatten)]
-    given: Given<Self>,
+    given: Given,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
-}
-
-impl Takes for BackupArgs {
-    const COMMAND: Option<&'static str> = Some("backup");
 }
 
 /// Options of `prune`.
@@ -159,14 +154,10 @@ pub struct PruneArgs {
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub retire: Vec<String>,
     #[command(flatten)]
-    given: Given<Self>,
+    given: Given,
     /// Print JSON
     #[arg(long, conflicts_with_all = ["orphans", "bad", "server_leftovers", "retire"])]
     pub json: bool,
-}
-
-impl Takes for PruneArgs {
-    const COMMAND: Option<&'static str> = Some("prune");
 }
 
 /// Options of `hold`.
@@ -207,11 +198,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
     #[command(flatten)]
-    given: Given<Self>,
-}
-
-impl Takes for ImportArgs {
-    const COMMAND: Option<&'static str> = Some("import");
+    given: Given,
 }
 
 /// Options of `verify`.
@@ -227,14 +214,10 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "LEVEL", default_value = "archive", value_parser = ["checksum", "archive"])]
     pub level: String,
     #[command(flatten)]
-    given: Given<Self>,
+    given: Given,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
-}
-
-impl Takes for VerifyArgs {
-    const COMMAND: Option<&'static str> = Some("verify");
 }
 
 /// Options of `export`.
@@ -346,14 +329,10 @@ pub struct ToArgs {
 #[derive(Args)]
 pub struct RunArgs {
     #[command(flatten)]
-    given: Given<Self>,
+    given: Given,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
-}
-
-impl Takes for RunArgs {
-    const COMMAND: Option<&'static str> = Some("run");
 }
 
 /// Options of `list`.
@@ -451,24 +430,17 @@ impl Cli {
         let mut opts = Opts {
             config: self.config_to_read(),
             env_file: self.global.env_file.clone(),
-            given: self.global.given.words(),
+            given: self.global.given.0.clone(),
             keys: self.command.manner().keys,
             ..Opts::default()
         };
-        if let Command::Backup(args) = &self.command {
-            opts.given.extend(args.given.words());
-        }
-        if let Command::Run(args) = &self.command {
-            opts.given.extend(args.given.words());
-        }
-        if let Command::Prune(args) = &self.command {
-            opts.given.extend(args.given.words());
-        }
-        if let Command::Import(args) = &self.command {
-            opts.given.extend(args.given.words());
-        }
-        if let Command::Verify(args) = &self.command {
-            opts.given.extend(args.given.words());
+        if let Command::Backup(BackupArgs { given, .. })
+        | Command::Run(RunArgs { given, .. })
+        | Command::Prune(PruneArgs { given, .. })
+        | Command::Import(ImportArgs { given, .. })
+        | Command::Verify(VerifyArgs { given, .. }) = &self.command
+        {
+            opts.given.extend(given.0.clone());
         }
         if let Command::Restore(RestoreArgs { to, .. }) | Command::Drill(DrillArgs { to, .. }) = &self.command
         {

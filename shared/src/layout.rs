@@ -7,9 +7,9 @@ use crate::backup_id::{BACKUP_ID_BYTES, BackupId};
 use crate::collection_name::CollectionName;
 use crate::encoding::Encoding;
 
-const MANIFEST_SUFFIX: &str = ".manifest.json";
-const VERIFICATION_SUFFIX: &str = ".verification.json";
-const HOLD_SUFFIX: &str = ".hold.json";
+pub(crate) const MANIFEST_SUFFIX: &str = ".manifest.json";
+pub(crate) const VERIFICATION_SUFFIX: &str = ".verification.json";
+pub(crate) const HOLD_SUFFIX: &str = ".hold.json";
 const SNAPSHOT_SUFFIX: &str = ".snapshot";
 const FILES_SUFFIX: &str = ".tar";
 const FILES_COMPONENT: &str = "files";

@@ -1,5 +1,6 @@
 //! One collection's directory as [`Shelf`] finds it, and what is remembered so that nothing is read twice.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,7 +48,9 @@ impl Collection {
     pub fn look(layout: &Layout, place: &Place, before: &Self, now: DateTime<Utc>) -> Self {
         // Before the listing: a change during it moves the stamp, and the next look lists again.
         let stamp = Stamp::at(place.path()).ok().and_then(|stamp| stamp.settled(now));
-        let mut memory = Remembered { before, at: None, now, after: Vec::with_capacity(before.read.len()) };
+        let directory = File::open(place.path()).ok();
+        let after = Vec::with_capacity(before.read.len());
+        let mut memory = Remembered { before, directory, at: None, now, after };
         let shelf = match Shelf::read(layout, place, &mut memory) {
             Ok(shelf) => shelf,
             Err(error) => {
@@ -78,15 +81,23 @@ impl Collection {
 /// What is remembered of the look before, under way in the next one.
 struct Remembered<'a> {
     before: &'a Collection,
+    /// So that each stat is of one name, not of a path.
+    directory: Option<File>,
     /// Where the backup that is being asked about is in `before`.
     at: Option<usize>,
     now: DateTime<Utc>,
     after: Vec<(BackupId, Read)>,
 }
 
+impl Remembered<'_> {
+    fn stamp(&self, path: &Path) -> Option<Stamp> {
+        Stamp::of_file(self.directory.as_ref()?, path.file_name()?).ok()
+    }
+}
+
 impl Memory for Remembered<'_> {
     fn backup(&mut self, id: BackupId, path: &Path) -> Option<Backup> {
-        let stamp = Stamp::at(path).ok();
+        let stamp = self.stamp(path);
         let backups = &self.before.view.backups;
         self.at = backups.binary_search_by_key(&id, |backup| backup.backup_id).ok();
         let manifest = stamp.and_then(|stamp| stamp.settled(self.now));
@@ -97,12 +108,13 @@ impl Memory for Remembered<'_> {
 
     fn has_record(&mut self, path: &Path, listed: bool) -> bool {
         let known = self.at.and_then(|at| self.before.read[at].record);
+        let is_looked_for = listed || matches!(known, Some(Some(_)));
+        let stamp = if is_looked_for { self.stamp(path) } else { None };
         let Some((_, read)) = self.after.last_mut() else { return false };
-        if !listed && !matches!(known, Some(Some(_))) {
+        if !is_looked_for {
             read.record = Some(None);
             return known == Some(None);
         }
-        let stamp = Stamp::at(path).ok();
         read.record = stamp.and_then(|stamp| stamp.settled(self.now)).map(Some);
         stamp.is_some() && known == Some(stamp)
     }

@@ -88,16 +88,11 @@ impl Directory {
     fn refresh(&mut self, now: DateTime<Utc>) -> io::Result<()> {
         // A clock that was set back must not put this off.
         let everything = self.looked_at.is_none_or(|at| now < at || now - at >= LOOK_AGAIN_AFTER);
-        let places = self.places(everything, now)?;
-        let mut known = std::mem::take(&mut self.collections);
-        for place in places {
-            let before = known.remove(&place).unwrap_or_default();
-            let collection = if !everything && before.is_unchanged(place.path()) {
-                before
-            } else {
-                Collection::look(&self.layout, &place, &before, now)
-            };
-            self.collections.insert(place, collection);
+        self.list(everything, now)?;
+        for (place, collection) in &mut self.collections {
+            if everything || !collection.is_unchanged(place.path()) {
+                *collection = Collection::look(&self.layout, place, collection, now);
+            }
         }
         if everything {
             self.looked_at = Some(now);
@@ -105,20 +100,31 @@ impl Directory {
         Ok(())
     }
 
-    /// Where backups may lie, from memory as long as the directory of all collections has not changed.
-    fn places(&mut self, everything: bool, now: DateTime<Utc>) -> io::Result<Vec<Place>> {
-        let files = Place::files(&self.layout);
+    /// Brings up to date where backups may lie. The directory of all collections is only listed when it has changed.
+    fn list(&mut self, everything: bool, now: DateTime<Utc>) -> io::Result<()> {
         let path = self.layout.collections();
         let stamp = Stamp::at(&path).ok();
-        if !everything && stamp.is_some() && self.stamp == stamp {
-            links::trusted(&self.layout, &path)?;
-            let known = self.collections.keys().filter(|place| !place.is_of_files());
-            return Ok(known.cloned().chain(files).collect());
+        let files = Place::files(&self.layout);
+        if everything || stamp.is_none() || self.stamp != stamp {
+            let listed = Place::collections(&self.layout)?;
+            // Of before the listing: a change during it moves the stamp, and the next look lists again.
+            self.stamp = stamp.and_then(|stamp| stamp.settled(now));
+            let mut known = std::mem::take(&mut self.collections);
+            let kept = listed.into_iter().chain(files).map(|place| {
+                let collection = known.remove(&place).unwrap_or_default();
+                (place, collection)
+            });
+            self.collections = kept.collect();
+            return Ok(());
         }
-        let listed = Place::collections(&self.layout)?;
-        // Of before the listing: a change during it moves the stamp, and the next look lists again.
-        self.stamp = stamp.and_then(|stamp| stamp.settled(now));
-        Ok(listed.into_iter().chain(files).collect())
+        links::trusted(&self.layout, &path)?;
+        match files {
+            Some(files) => {
+                self.collections.entry(files).or_default();
+            }
+            None => self.collections.retain(|place, _| !place.is_of_files()),
+        }
+        Ok(())
     }
 
     fn view(&self, look: &mut DirectoryLook) -> DirectoryView {

@@ -1,10 +1,12 @@
 //! What tells whether a file or directory is still the one that was looked at.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rustix::fs::Stat;
+use rustix::fd::AsFd;
+use rustix::fs::{AtFlags, Stat};
 
 /// A file whose last change is younger than this when it is looked at may change again without its time
 /// moving: file systems keep times as coarsely as 2 s. Such a file is not taken from the cache.
@@ -39,6 +41,11 @@ impl Stamp {
 
     pub fn modified(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp(self.modified.0, u32::try_from(self.modified.1).ok()?)
+    }
+
+    /// The stamp of what is called `name` in `directory`, symbolic links followed.
+    pub fn of_file(directory: impl AsFd, name: &OsStr) -> io::Result<Self> {
+        Ok(Self::of(&rustix::fs::statat(directory, name, AtFlags::empty())?))
     }
 
     /// The stamp of what is at `path`, symbolic links followed.

@@ -2,48 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use qdrant_backup_shared::config_file::{About, CommandOption, Follows, Otherwise, keys};
 
-/// Something that has settings among its options, in the order of their declarations.
-pub trait Takes {
-    /// The command; none for the options of every command.
-    const COMMAND: Option<&'static str>;
+use super::PROGRAM;
+
+/// What was given of the settings that are options of a command, by the options' names with the dashes. A switch has `true`.
+pub struct Given(pub BTreeMap<&'static str, OsString>);
+
+/// Every setting that is an option somewhere.
+fn options() -> impl Iterator<Item = (&'static About, &'static CommandOption)> {
+    keys::all().map(|setting| setting.about()).filter_map(|about| Some((about, about.option.as_ref()?)))
 }
 
-/// The settings that are options of a command, or of every one.
-fn settings(command: Option<&'static str>) -> impl Iterator<Item = (&'static About, &'static CommandOption)> {
-    let options = keys::all().filter_map(|setting| {
-        let about = setting.about();
-        Some((about, about.option.as_ref()?))
-    });
-    options.filter(move |(_, option)| match command {
-        Some(command) => option.commands.contains(&command),
-        None => option.commands.is_empty(),
-    })
-}
-
-/// What was given of the settings that are options of `T`, by the options' names with the dashes.
-pub struct Given<T> {
-    words: BTreeMap<&'static str, OsString>,
-    of: PhantomData<T>,
-}
-
-impl<T> Given<T> {
-    /// The words. A switch has `true`.
-    pub fn words(&self) -> BTreeMap<&'static str, OsString> {
-        self.words.clone()
-    }
-}
-
-impl<T: Takes> Args for Given<T> {
+impl Args for Given {
+    /// Those that their declarations have for the command of that name; for the program itself, those of every command.
     fn augment_args(command: Command) -> Command {
-        command
-            .args(settings(T::COMMAND).map(|(about, option)| arg(about, option).global(T::COMMAND.is_none())))
+        let (name, is_program) = (command.get_name().to_owned(), command.get_name() == PROGRAM);
+        let here = options().filter(|(_, option)| match option.commands {
+            [] => is_program,
+            commands => commands.contains(&name.as_str()),
+        });
+        command.args(here.map(|(about, option)| arg(about, option).global(is_program)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -51,15 +34,14 @@ impl<T: Takes> Args for Given<T> {
     }
 }
 
-impl<T: Takes> FromArgMatches for Given<T> {
+impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given =
-            settings(T::COMMAND).filter_map(|(_, option)| Some((option.long, word(matches, option)?)));
-        Ok(Self { words: given.collect(), of: PhantomData })
+        let given = options().filter_map(|(_, option)| Some((option.long, word(matches, option)?)));
+        Ok(Self(given.collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.words.extend(Self::from_arg_matches(matches)?.words);
+        self.0.extend(Self::from_arg_matches(matches)?.0);
         Ok(())
     }
 }
@@ -77,8 +59,8 @@ fn arg(about: &About, option: &CommandOption) -> Arg {
     };
     let (value_name, parser): (_, ValueParser) = match option.follows {
         Follows::Nothing => return arg.action(ArgAction::SetTrue),
-        Follows::Text(value_name) => (value_name, value_parser!(String).into()),
-        Follows::Path(value_name) => (value_name, value_parser!(PathBuf).into()),
+        Follows::Text(value_name) => (value_name, value_parser!(String)),
+        Follows::Path(value_name) => (value_name, value_parser!(PathBuf)),
     };
     arg.value_name(value_name).value_parser(parser)
 }
@@ -97,10 +79,16 @@ fn help(about: &About, option: &CommandOption) -> String {
     }
 }
 
+/// What was given of an option; nothing where the command has no such option.
 fn word(matches: &ArgMatches, option: &CommandOption) -> Option<OsString> {
     match option.follows {
-        Follows::Nothing => matches.get_flag(id(option)).then(|| "true".into()),
-        Follows::Text(_) | Follows::Path(_) => Some(matches.get_raw(id(option))?.next()?.to_owned()),
+        Follows::Nothing => {
+            let given = matches.try_get_one::<bool>(id(option)).ok()??;
+            given.then(|| "true".into())
+        }
+        Follows::Text(_) | Follows::Path(_) => {
+            Some(matches.try_get_raw(id(option)).ok()??.next()?.to_owned())
+        }
     }
 }
 

@@ -51,7 +51,8 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
         match found.len() {
             0 => tracing::info!("No backup is known to be bad"),
             number => tracing::info!(
-                "{number} backups are bad. `qdrant-backup prune --bad --yes` deletes {going} of them{}",
+                "{}. `qdrant-backup prune --bad --yes` deletes {going} of them{}",
+                how_many(number),
                 if last > 0 {
                     format!(
                         "; {last} are of collections without a good backup: `--even-the-last` as well deletes these"
@@ -151,4 +152,9 @@ fn table(found: &[Bad<'_>]) -> String {
         ]
     });
     output::table(&["COLLECTION", "BACKUP", "STORED", "WHAT IS WRONG", "STAYS, BECAUSE"], &[2], rows)
+}
+
+/// How many are bad, in words.
+pub fn how_many(number: usize) -> String {
+    if number == 1 { "1 backup is bad".to_owned() } else { format!("{number} backups are bad") }
 }

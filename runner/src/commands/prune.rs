@@ -9,6 +9,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
 
+use super::bad::how_many;
 use super::{Refusal, bad, exit, leftovers, listen, orphans, place, print_report, retire, selection};
 use crate::cli::PruneArgs;
 use crate::clock::Clock;
@@ -107,7 +108,7 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
     if bad > 0 {
         report
             .warnings
-            .push(format!("{bad} backups are bad; `qdrant-backup prune --bad` lists and deletes them"));
+            .push(format!("{}; `qdrant-backup prune --bad` lists and deletes them", how_many(bad)));
     }
     for warning in &report.warnings {
         tracing::warn!("{warning}");

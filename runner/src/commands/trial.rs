@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use qdrant_backup_shared::config_file::keys::variables;
+use qdrant_backup_shared::config_file::keys::{LOG_FORMAT, LOG_LEVEL, variables};
 use qdrant_backup_shared::{CollectionName, PointsCount};
 use tokio_util::sync::CancellationToken;
 
@@ -95,9 +95,13 @@ fn back_up(
             if let Some(env_file) = &settings.env_file {
                 command.arg("--env-file").arg(env_file);
             }
-            let layout = settings.layout();
-            command.arg("--backup-path").arg(layout.root());
-            command.arg("--state-dir").arg(layout.state());
+            let of_log =
+                [LOG_LEVEL.about(), LOG_FORMAT.about()].map(|about| about.option.map(|option| option.long));
+            for (option, value) in
+                settings.given.iter().filter(|(option, _)| !of_log.contains(&Some(**option)))
+            {
+                command.arg(option).arg(value);
+            }
         }
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -48,6 +48,8 @@ pub struct Settings {
     pub env_file: Option<PathBuf>,
     /// What was said for this call only, by a variable of the environment or an option, and a scheduled run will not hear.
     pub only_now: Vec<&'static str>,
+    /// The options that are settings as they were given, for another process that is to do the same.
+    pub given: BTreeMap<&'static str, OsString>,
     /// What works but should be changed, a line each; to be logged once logging works.
     pub warnings: Vec<String>,
 }
@@ -141,6 +143,7 @@ impl Settings {
                 config_file: layers.config_path,
                 env_file: layers.env_file_path,
                 only_now,
+                given: layers.opts.given.clone(),
                 warnings: layers.warnings,
             }),
             Some(_) | None => {

@@ -1,6 +1,6 @@
 //! The settings about the server that need more than reading.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::config_file::keys::{
     API_KEY, API_KEY_FILE, PROXY, QDRANT_URL, TLS_CERT_FILE, TLS_KEY_FILE,
@@ -47,7 +47,7 @@ impl QdrantSettings {
         layers.warnings.extend(url.as_ref().and_then(doubt));
         let api_key = choose_api_key(layers);
         check_identity(layers);
-        let proxy = layers.convert(&PROXY, |text, _| ProxyUrl::parse(text.expose()), ProxyUrl::masked);
+        let proxy = layers.convert(&PROXY, |text, _| ProxyUrl::parse(text.expose()), |proxy| proxy.masked());
         Some(Self { url: url?, api_key, proxy: proxy.map(|proxy| proxy.value) })
     }
 }
@@ -93,16 +93,20 @@ fn check_identity(layers: &mut Layers<'_>) {
     }
 }
 
+/// The variables that say what the key is.
+fn variables() -> impl Iterator<Item = &'static str> {
+    [API_KEY.about(), API_KEY_FILE.about()].into_iter().filter_map(|about| about.variable)
+}
+
 enum KeyFrom {
     Value(ApiKey),
-    File(std::path::PathBuf),
+    File(PathBuf),
 }
 
 /// The key as systemd passes it (`LoadCredential=api-key:…`), where there is one of that name and the environment names no
 /// other. Documented in systemd.exec(5), "Credentials".
 fn credential(layers: &Layers<'_>) -> Option<(Source, KeyFrom)> {
-    let named = [API_KEY.about(), API_KEY_FILE.about()].into_iter().filter_map(|about| about.variable);
-    if named.into_iter().any(|name| layers.variable(name).is_some()) {
+    if variables().any(|name| layers.variable(name).is_some()) {
         return None;
     }
     let file = Path::new(layers.variable(CREDENTIALS)?).join(CREDENTIAL);
@@ -128,9 +132,7 @@ fn choose_api_key(layers: &mut Layers<'_>) -> Option<ApiKey> {
     found.extend(credential(layers));
     layers.values.set(&API_KEY_FILE, None, Source::Default);
     let Some((source, from)) = found.into_iter().min_by_key(|(source, _)| source.rank()) else {
-        let variables =
-            [API_KEY.about(), API_KEY_FILE.about()].into_iter().filter_map(|about| about.variable);
-        let empty = variables.into_iter().find(|name| layers.is_empty(name));
+        let empty = variables().find(|name| layers.is_empty(name));
         layers.warnings.extend(empty.map(|name| {
             format!("{name} is empty, and no key is given elsewhere: Qdrant is asked without an API key")
         }));

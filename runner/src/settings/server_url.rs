@@ -1,6 +1,7 @@
 //! Where Qdrant and the proxy answer: URLs whose credentials have been taken out.
 
 use std::fmt;
+use std::ops::Deref;
 
 use percent_encoding::percent_decode_str;
 use qdrant_backup_shared::config_file::MASK;
@@ -62,7 +63,12 @@ pub enum UrlError {
 
 /// The server's base URL: http or https, perhaps with a path prefix, without query and fragment.
 #[derive(Clone)]
-pub struct QdrantUrl(BareUrl);
+pub struct QdrantUrl {
+    url: Url,
+    /// Whether the text had a port, be it the scheme's own.
+    has_port: bool,
+    basic_auth: Option<BasicAuth>,
+}
 
 impl QdrantUrl {
     /// Reads a URL and moves `user:password@` out of it.
@@ -70,77 +76,6 @@ impl QdrantUrl {
     /// # Errors
     /// Not http(s), not a URL, with query or fragment, or with undecodable credentials.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        BareUrl::parse(text).map(Self)
-    }
-
-    /// The URL without credentials. Its path has no slash at the end unless it is `/`.
-    pub fn as_url(&self) -> &Url {
-        &self.0.url
-    }
-
-    /// What stood before the `@`.
-    pub fn basic_auth(&self) -> Option<&BasicAuth> {
-        self.0.basic_auth.as_ref()
-    }
-
-    /// As text in which the credentials that were taken out are hinted at.
-    pub fn masked(&self) -> String {
-        self.0.masked()
-    }
-
-    /// What is likely to be wrong with a URL that can be used all the same: `http://localhost` leads to port 80, and Qdrant
-    /// answers on 6333. Behind a path, or with TLS, a proxy on the usual port is as likely.
-    pub fn doubt(&self) -> Option<String> {
-        let url = &self.0.url;
-        if self.0.has_port || url.scheme() != "http" || url.path() != "/" {
-            return None;
-        }
-        Some(format!(
-            "{self} has no port, so port 80 is asked, and Qdrant answers on 6333: write {self}:6333, or {self}:80 if 80 is meant"
-        ))
-    }
-}
-
-/// An HTTP proxy's URL: http or https, host and port.
-#[derive(Clone)]
-pub struct ProxyUrl(BareUrl);
-
-impl ProxyUrl {
-    /// Reads a URL and moves `user:password@` out of it.
-    ///
-    /// # Errors
-    /// As for [`QdrantUrl::parse`], or with a path.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let url = BareUrl::parse(text)?;
-        if url.url.path() == "/" { Ok(Self(url)) } else { Err(UrlError::Path) }
-    }
-
-    /// The URL without credentials.
-    pub fn as_url(&self) -> &Url {
-        &self.0.url
-    }
-
-    /// What stood before the `@`.
-    pub fn basic_auth(&self) -> Option<&BasicAuth> {
-        self.0.basic_auth.as_ref()
-    }
-
-    /// As text in which the credentials that were taken out are hinted at.
-    pub fn masked(&self) -> String {
-        self.0.masked()
-    }
-}
-
-#[derive(Clone)]
-struct BareUrl {
-    url: Url,
-    /// Whether the text had a port, be it the scheme's own.
-    has_port: bool,
-    basic_auth: Option<BasicAuth>,
-}
-
-impl BareUrl {
-    fn parse(text: &str) -> Result<Self, UrlError> {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         if !matches!(scheme.as_deref(), Some("http" | "https")) {
             return Err(UrlError::Scheme);
@@ -160,12 +95,57 @@ impl BareUrl {
         Ok(Self { has_port: has_port(text), url, basic_auth })
     }
 
-    fn masked(&self) -> String {
+    /// The URL without credentials. Its path has no slash at the end unless it is `/`.
+    pub fn as_url(&self) -> &Url {
+        &self.url
+    }
+
+    /// What stood before the `@`.
+    pub fn basic_auth(&self) -> Option<&BasicAuth> {
+        self.basic_auth.as_ref()
+    }
+
+    /// As text in which the credentials that were taken out are hinted at.
+    pub fn masked(&self) -> String {
         let url = self.to_string();
         match (&self.basic_auth, url.split_once("://")) {
             (Some(_), Some((scheme, rest))) => format!("{scheme}://{MASK}@{rest}"),
             (Some(_) | None, _) => url,
         }
+    }
+
+    /// What is likely to be wrong with a URL that can be used all the same: `http://localhost` leads to port 80, and Qdrant
+    /// answers on 6333. Behind a path, or with TLS, a proxy on the usual port is as likely.
+    pub fn doubt(&self) -> Option<String> {
+        if self.has_port || self.url.scheme() != "http" || self.url.path() != "/" {
+            return None;
+        }
+        Some(format!(
+            "{self} has no port, so port 80 is asked, and Qdrant answers on 6333: write {self}:6333, or {self}:80 if 80 is meant"
+        ))
+    }
+}
+
+/// An HTTP proxy's URL: as Qdrant's, but for the path, of which there is none.
+#[derive(Debug, Clone)]
+pub struct ProxyUrl(QdrantUrl);
+
+impl ProxyUrl {
+    /// Reads a URL and moves `user:password@` out of it.
+    ///
+    /// # Errors
+    /// As for [`QdrantUrl::parse`], or with a path.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let url = QdrantUrl::parse(text)?;
+        if url.url.path() == "/" { Ok(Self(url)) } else { Err(UrlError::Path) }
+    }
+}
+
+impl Deref for ProxyUrl {
+    type Target = QdrantUrl;
+
+    fn deref(&self) -> &QdrantUrl {
+        &self.0
     }
 }
 
@@ -193,33 +173,15 @@ fn credentials(url: &Url) -> Result<Option<BasicAuth>, UrlError> {
     Ok(present.then(|| BasicAuth { user, password: SecretString::from(password) }))
 }
 
-impl fmt::Display for BareUrl {
+impl fmt::Display for QdrantUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.url.as_str().trim_end_matches('/'))
     }
 }
 
-impl fmt::Display for QdrantUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 impl fmt::Debug for QdrantUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "QdrantUrl({})", self.0)
-    }
-}
-
-impl fmt::Display for ProxyUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for ProxyUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ProxyUrl({})", self.0)
+        write!(f, "QdrantUrl({self})")
     }
 }
 

@@ -428,7 +428,7 @@ fn show_lists_every_key_with_its_value_and_source() {
     let shown = render_settings(&settings).replace(&format!("{}/", places.dir.path().display()), "");
     let json = settings_json(&settings);
     for name in keys() {
-        assert!(json["settings"].get(&name).is_some(), "{name}");
+        assert!(json["settings"].get(name).is_some(), "{name}");
         assert!(shown.contains(&format!("\n{name} ")), "{name} in {shown}");
     }
     let line = |key: &str| {

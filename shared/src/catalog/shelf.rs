@@ -11,7 +11,9 @@ use crate::backup_id::BackupId;
 use crate::collection_name::CollectionName;
 use crate::hold::Hold;
 use crate::json_file::{self, ReadError};
-use crate::layout::{FileRole, Layout, component, role, stem};
+use crate::layout::{
+    FileRole, HOLD_SUFFIX, Layout, MANIFEST_SUFFIX, VERIFICATION_SUFFIX, component, role, stem,
+};
 use crate::links;
 use crate::manifest::Manifest;
 use crate::verification::VerificationRecord;
@@ -20,8 +22,8 @@ use crate::verification::VerificationRecord;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     of_files: bool,
-    path: PathBuf,
     component: String,
+    path: PathBuf,
 }
 
 /// Everything found in one look at a [`Place`].
@@ -127,8 +129,8 @@ impl Place {
         Unreadable::io(&self.path, error)
     }
 
-    fn file(&self, id: BackupId, what: &str) -> PathBuf {
-        self.path.join(format!("{}.{what}.json", stem(&self.component, id)))
+    fn manifest(&self, id: BackupId) -> PathBuf {
+        self.path.join(format!("{}{MANIFEST_SUFFIX}", stem(&self.component, id)))
     }
 }
 
@@ -155,7 +157,8 @@ impl Shelf {
 /// The files of one place, by their names, each kind in order.
 struct Listing<'a> {
     place: &'a Place,
-    manifests: Vec<BackupId>,
+    /// With what their names begin with.
+    manifests: Vec<(BackupId, String)>,
     records: Vec<BackupId>,
     archives: Vec<ArchiveFile>,
     found: Shelf,
@@ -192,7 +195,10 @@ impl<'a> Listing<'a> {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => listing.found.unreadable.push(Unreadable::io(&entry.path(), &error)),
                 },
-                FileRole::Manifest { id } => listing.manifests.push(id),
+                FileRole::Manifest { id } => {
+                    let stem = name.strip_suffix(MANIFEST_SUFFIX).unwrap_or(name);
+                    listing.manifests.push((id, stem.to_owned()));
+                }
                 FileRole::Verification { id } => listing.records.push(id),
                 FileRole::Temporary => listing.found.temporary.push(entry.path()),
                 FileRole::Hold { .. } | FileRole::Foreign => {}
@@ -207,8 +213,8 @@ impl<'a> Listing<'a> {
     fn judge(mut self, memory: &mut dyn Memory) -> Shelf {
         let mut described = vec![false; self.archives.len()];
         self.found.backups.reserve_exact(self.manifests.len());
-        for id in std::mem::take(&mut self.manifests) {
-            match self.backup(id, memory) {
+        for (id, stem) in std::mem::take(&mut self.manifests) {
+            match self.backup(id, &stem, memory) {
                 Ok(backup) => {
                     for file in backup.archives.iter() {
                         if let Ok(at) = self.find(&file.name) {
@@ -232,7 +238,7 @@ impl<'a> Listing<'a> {
             let path = self.place.path.join(&*file.name);
             // Its backup may have been completed, or its removal, since the listing.
             let of_a_backup = self.found.backups.binary_search_by_key(&file.id, |backup| backup.backup_id);
-            if is_there(&path) && (of_a_backup.is_ok() || !is_there(&self.place.file(file.id, "manifest"))) {
+            if is_there(&path) && (of_a_backup.is_ok() || !is_there(&self.place.manifest(file.id))) {
                 self.found.orphans.push(Orphan { path, size_bytes: file.size_bytes });
             }
         }
@@ -241,14 +247,20 @@ impl<'a> Listing<'a> {
 
     /// One backup, and what is wrong with its manifest if that cannot be read. What fails without a problem is gone: it was pruned
     /// in the meantime.
-    fn backup(&mut self, id: BackupId, memory: &mut dyn Memory) -> Result<Backup, Option<Unreadable>> {
-        let path = self.place.file(id, "manifest");
+    fn backup(
+        &mut self,
+        id: BackupId,
+        stem: &str,
+        memory: &mut dyn Memory,
+    ) -> Result<Backup, Option<Unreadable>> {
+        let place = self.place;
+        let file = |suffix: &str| place.path.join([stem, suffix].concat());
+        let (path, record) = (file(MANIFEST_SUFFIX), file(VERIFICATION_SUFFIX));
         let known = memory.backup(id, &path);
         let is_known = known.is_some();
         let mut backup = known.map_or_else(|| self.read_manifest(id, &path), Ok)?;
         let problems = self.found.unreadable.len();
         let (mut missing, mut unknown, mut hold) = (None, None, None);
-        let record = self.place.file(id, "verification");
         let listed = self.records.binary_search(&id).is_ok();
         if !memory.has_record(&record, listed) || !is_known {
             match about(id, &record, |record: &VerificationRecord| record.backup_id) {
@@ -267,7 +279,7 @@ impl<'a> Listing<'a> {
             }
         }
         if memory.asks_for_holds() {
-            hold = match about(id, &self.place.file(id, "hold"), |hold: &Hold| hold.backup_id) {
+            hold = match about(id, &file(HOLD_SUFFIX), |hold: &Hold| hold.backup_id) {
                 Ok(hold) => hold.map(|hold| hold.reason.unwrap_or_default()),
                 Err(problem) => {
                     self.found.unreadable.push(problem);

@@ -53,11 +53,6 @@ impl ConfigFile {
         self.values.get(key)
     }
 
-    /// Whether it says anything of a key, be it good or not.
-    pub fn says(&self, key: &str) -> bool {
-        self.values.contains_key(key)
-    }
-
     /// The value of a setting; none where the file does not mention it, or says something that cannot be read.
     pub fn get<T: Default + Send + Sync + 'static>(&self, knob: &Knob<T>) -> Option<Located<T>> {
         let Located { value, line } = self.written(knob.about().key)?;

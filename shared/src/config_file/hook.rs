@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
-use super::kinds::{self, MASK, Reading, Written};
+use super::kinds::{self, Kind, MASK, Reading, Written};
 use super::tree::{Node, Value};
 use crate::text::one_line;
 
@@ -22,8 +22,11 @@ pub enum HookCommand {
     },
 }
 
+/// A command, shown by its first word.
+pub(super) const COMMAND: Kind<Option<HookCommand>> = Kind { read: hook, show: shown };
+
 /// A command, as text or as a list.
-pub(super) fn hook(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<HookCommand>> {
+fn hook(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<HookCommand>> {
     let Written::Yaml(Node { value: Value::Sequence(items), .. }) = written else {
         return kinds::text(written, reading).map(HookCommand::Shell).map(Some);
     };
@@ -63,7 +66,7 @@ fn argument(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
 }
 
 /// The first word of a command: what follows it may hold a token.
-pub(super) fn shown(command: &Option<HookCommand>) -> Json {
+fn shown(command: &Option<HookCommand>) -> Json {
     json!(command.as_ref().map(|command| match command {
         HookCommand::Shell(text) => match text.trim().split_once(char::is_whitespace) {
             Some((program, _)) => format!("{program} {MASK}"),

@@ -10,13 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::hook::{self, HookCommand};
 use super::problem::Problem;
 use super::tree::{Node, Value};
-use super::types::{
-    BadValue, Compression, LogFormat, LogLevel, PingStyle, SecretText, parse_duration, parse_rate,
-    parse_size, quoted,
-};
+use super::types::{BadValue, Choice, PingStyle, SecretText, parse_duration, parse_rate, parse_size, quoted};
 use crate::text::one_line;
 
 /// A value and the line it stands on.
@@ -140,7 +136,6 @@ pub(super) struct Kind<T> {
 pub const MASK: &str = "********";
 
 pub(super) const TEXT: Kind<Option<String>> = Kind { read: some_text, show: |text| json!(text) };
-pub(super) const COMMAND: Kind<Option<HookCommand>> = Kind { read: hook::hook, show: hook::shown };
 /// A URL is shown by those who have taken its password out.
 pub(super) const URL: Kind<Option<SecretText>> = Kind { read: secret_text, show: masked };
 pub(super) const SECRET: Kind<Option<SecretText>> = Kind { read: secret, show: masked };
@@ -182,37 +177,23 @@ pub(super) const RATE: Kind<Option<NonZeroU64>> = Kind {
     },
     show: |rate| json!(rate.map(|rate| shown_bytes(rate.get()))),
 };
-pub(super) const COMPRESSION: Kind<Compression> = Kind {
-    read: |written, reading| {
-        let (text, _) = reading.scalar(written, "true, false, gzip, zstd or none")?;
-        reading.accept(Compression::parse(text))
-    },
-    show: |compression| json!(compression.to_string()),
-};
-pub(super) const LOG_LEVEL: Kind<LogLevel> = Kind {
-    read: |written, reading| {
-        let (text, _) = reading.scalar(written, "error, warn, info, debug or trace")?;
-        reading.accept(LogLevel::parse(text))
-    },
-    show: |level| json!(level.to_string()),
-};
-pub(super) const LOG_FORMAT: Kind<LogFormat> = Kind {
-    read: |written, reading| {
-        let (text, _) = reading.scalar(written, "text or json")?;
-        reading.accept(LogFormat::parse(text))
-    },
-    show: |format| json!(format.to_string()),
-};
 pub(super) const PING_STYLE: Kind<Option<PingStyle>> = Kind {
-    read: |written, reading| {
-        let (text, _) = reading.scalar(written, "healthchecks or uptime-kuma")?;
-        reading.accept(PingStyle::parse(text)).map(Some)
-    },
-    show: |style| json!(style.map(|style| style.to_string())),
+    read: |written, reading| choice(written, reading).map(Some),
+    show: |style| json!(style.map(Choice::word)),
 };
 /// A list of texts with the line of each.
 pub(super) const TEXTS: Kind<Vec<Located<String>>> =
     Kind { read: texts, show: |texts| texts.iter().map(|text| json!(text.value)).collect() };
+
+/// One of a few words.
+pub(super) const fn choices<T: Choice>() -> Kind<T> {
+    Kind { read: choice, show: |chosen| json!(chosen.word()) }
+}
+
+fn choice<T: Choice>(written: Written<'_>, reading: &mut Reading<'_>) -> Option<T> {
+    let (text, _) = reading.scalar(written, T::EXPECTED)?;
+    reading.accept(T::parse(text))
+}
 
 /// Text: in the file not empty and on one line.
 pub(super) fn text(written: Written<'_>, reading: &mut Reading<'_>) -> Option<String> {

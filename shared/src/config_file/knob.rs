@@ -28,8 +28,8 @@ pub struct About {
     pub option: Option<CommandOption>,
     /// What holds where nobody says anything.
     pub otherwise: Otherwise,
-    /// A value for the example in the documentation, as YAML.
-    pub example: &'static str,
+    /// A value for the example in the documentation, as YAML; where there is none, the default is one.
+    pub(super) example: &'static str,
     /// What it means, in Markdown.
     pub meaning: &'static str,
 }
@@ -229,6 +229,14 @@ impl About {
     /// The part of the key before its first dot.
     pub fn section(&self) -> &'static str {
         self.key.split_once('.').map_or(self.key, |(section, _)| section)
+    }
+
+    /// A value for the example in the documentation, as YAML.
+    pub(super) fn example(&self) -> &'static str {
+        match self.otherwise {
+            Otherwise::Value(value) if self.example.is_empty() => value,
+            Otherwise::Value(_) | Otherwise::Unset(_) => self.example,
+        }
     }
 
     /// The key within its section.

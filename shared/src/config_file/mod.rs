@@ -26,7 +26,8 @@ pub use policy::Policy;
 pub use problem::Problem;
 pub use suggest::closest;
 pub use types::{
-    BadValue, Compression, LogFormat, LogLevel, PingStyle, SecretText, parse_duration, parse_rate, parse_size,
+    BadValue, Choice, Compression, LogFormat, LogLevel, PingStyle, SecretText, parse_duration, parse_rate,
+    parse_size,
 };
 
 /// Where `backup.yaml` is looked for when nobody names it; the first that exists is read.

@@ -52,8 +52,8 @@ pub(super) fn example() -> String {
                 }
                 (name, indent) = (inner, "    ");
             }
-            let space = if about.example.starts_with('\n') { "" } else { " " };
-            text.push_str(&format!("{indent}{name}:{space}{}\n", about.example));
+            let space = if about.example().starts_with('\n') { "" } else { " " };
+            text.push_str(&format!("{indent}{name}:{space}{}\n", about.example()));
         }
     }
     text
@@ -74,10 +74,10 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_marks_is_written_anew() {
-        let document = format!("a\n{KEYS}\nold\n{END}\nb\n{EXAMPLE}\nold\n{END}\nc\n");
+        let document = format!("a\n{KEYS}\nSTALE\n{END}\nb\n{EXAMPLE}\nSTALE\n{END}\nc\n");
         let filled = fill(&document).unwrap();
         assert!(filled.starts_with("a\n") && filled.contains("\nb\n") && filled.ends_with("\nc\n"));
-        assert!(!filled.contains("old") && filled.contains("| `backup.path` | `QDRANT_BACKUP_PATH` |"));
+        assert!(!filled.contains("STALE") && filled.contains("| `backup.path` | `QDRANT_BACKUP_PATH` |"));
         assert_eq!(fill("nothing"), None);
     }
 }

@@ -11,6 +11,29 @@ use std::time::Duration;
 #[error("{0}")]
 pub struct BadValue(String);
 
+/// A value that is one of a few words.
+pub trait Choice: Copy + PartialEq + 'static {
+    /// The words, for messages.
+    const EXPECTED: &'static str;
+    /// Each word with its meaning. Of several words for the same the first is shown.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// Reads a word, in upper or lower case.
+    ///
+    /// # Errors
+    /// Any other word.
+    fn parse(text: &str) -> Result<Self, BadValue> {
+        let word = text.to_ascii_lowercase();
+        let found = Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning);
+        found.ok_or_else(|| BadValue(format!("expected {}, got {}", Self::EXPECTED, quoted(text))))
+    }
+
+    /// The word for it.
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, meaning)| *meaning == self).map_or("", |(word, _)| word)
+    }
+}
+
 /// How archives are stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
@@ -23,29 +46,15 @@ pub enum Compression {
     None,
 }
 
-impl Compression {
-    /// Reads `true` or `gzip`, `zstd`, `false` or `none`.
-    ///
-    /// # Errors
-    /// Any other word.
-    pub fn parse(text: &str) -> Result<Self, BadValue> {
-        match text.to_ascii_lowercase().as_str() {
-            "true" | "gzip" => Ok(Self::Gzip),
-            "false" | "none" => Ok(Self::None),
-            "zstd" => Ok(Self::Zstd),
-            _ => Err(BadValue(format!("expected true, false, gzip, zstd or none, got {}", quoted(text)))),
-        }
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-            Self::None => "none",
-        })
-    }
+impl Choice for Compression {
+    const EXPECTED: &'static str = "true, false, gzip, zstd or none";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("gzip", Self::Gzip),
+        ("true", Self::Gzip),
+        ("zstd", Self::Zstd),
+        ("none", Self::None),
+        ("false", Self::None),
+    ];
 }
 
 /// How much is logged; each level includes those before it.
@@ -64,32 +73,15 @@ pub enum LogLevel {
     Trace,
 }
 
-impl LogLevel {
-    /// Every level, the quietest first.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
-
-    /// Reads a level's name, in upper or lower case.
-    ///
-    /// # Errors
-    /// Any other word.
-    pub fn parse(text: &str) -> Result<Self, BadValue> {
-        let wanted = text.to_ascii_lowercase();
-        Self::ALL.into_iter().find(|level| level.to_string() == wanted).ok_or_else(|| {
-            BadValue(format!("expected error, warn, info, debug or trace, got {}", quoted(text)))
-        })
-    }
-}
-
-impl fmt::Display for LogLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        })
-    }
+impl Choice for LogLevel {
+    const EXPECTED: &'static str = "error, warn, info, debug or trace";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
 }
 
 /// For whom log lines are written.
@@ -102,27 +94,9 @@ pub enum LogFormat {
     Json,
 }
 
-impl LogFormat {
-    /// Reads `text` or `json`.
-    ///
-    /// # Errors
-    /// Any other word.
-    pub fn parse(text: &str) -> Result<Self, BadValue> {
-        match text.to_ascii_lowercase().as_str() {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(BadValue(format!("expected text or json, got {}", quoted(text)))),
-        }
-    }
-}
-
-impl fmt::Display for LogFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        })
-    }
+impl Choice for LogFormat {
+    const EXPECTED: &'static str = "text or json";
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
 /// How a dead man's service wants to be called.
@@ -134,27 +108,10 @@ pub enum PingStyle {
     UptimeKuma,
 }
 
-impl PingStyle {
-    /// Reads `healthchecks` or `uptime-kuma`.
-    ///
-    /// # Errors
-    /// Any other word.
-    pub fn parse(text: &str) -> Result<Self, BadValue> {
-        match text.to_ascii_lowercase().as_str() {
-            "healthchecks" => Ok(Self::Healthchecks),
-            "uptime-kuma" => Ok(Self::UptimeKuma),
-            _ => Err(BadValue(format!("expected healthchecks or uptime-kuma, got {}", quoted(text)))),
-        }
-    }
-}
-
-impl fmt::Display for PingStyle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Healthchecks => "healthchecks",
-            Self::UptimeKuma => "uptime-kuma",
-        })
-    }
+impl Choice for PingStyle {
+    const EXPECTED: &'static str = "healthchecks or uptime-kuma";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("healthchecks", Self::Healthchecks), ("uptime-kuma", Self::UptimeKuma)];
 }
 
 /// A text that is or may hold a secret: a key, a URL with a password. Its `Debug` shows nothing.

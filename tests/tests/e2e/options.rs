@@ -193,6 +193,15 @@ fn every_error_of_a_log_in_json_is_json_with_its_reasons() {
 }
 
 #[test]
+fn a_trial_is_made_with_the_options_of_the_check() {
+    let mut scene = Scene::new();
+    let url = scene.place.url().to_owned();
+    scene.place.set_url("http://127.0.0.1:9");
+    let ran = scene.place.run(&["config", "check", "--trial", "--url", &url]).success();
+    assert!(ran.stdout.lines().any(|line| line.starts_with("ok    trial backup")), "{}", ran.stdout);
+}
+
+#[test]
 fn a_trial_says_why_it_failed_also_where_the_log_is_in_json() {
     let scene = Scene::new();
     scene.place.configure(&format!("{IMPATIENT}log:\n  format: json\n"));

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use clap_mangen::roff::{Inline, Roff, bold, roman};
+use clap_mangen::roff::{Roff, bold, roman};
 
+use crate::inline::inline;
 use crate::page::Edition;
 
 /// The template with its marked lines replaced by what the document has.
@@ -60,12 +61,6 @@ fn example(document: &str) -> io::Result<Roff> {
     }
     roff.control("fi", []);
     Ok(roff)
-}
-
-/// Text whose code is bold.
-pub(crate) fn inline(markdown: &str) -> Vec<Inline> {
-    let parts = markdown.split('`').enumerate();
-    parts.map(|(index, part)| if index % 2 == 1 { bold(part) } else { roman(part) }).collect()
 }
 
 #[cfg(test)]

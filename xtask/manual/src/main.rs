@@ -1,6 +1,7 @@
 //! Writes the manual pages and the shells' completions of both programs, for `cargo xtask dist`.
 
 mod configuration;
+mod inline;
 mod page;
 
 use std::{

@@ -9,7 +9,7 @@ use clap_mangen::{
 };
 use qdrant_backup_shared::config_file::{About, keys};
 
-use crate::configuration::inline;
+use crate::inline::inline;
 
 /// When the pages are from, and what they are about.
 pub(crate) struct Edition {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::atomic;
-use qdrant_backup_shared::config_file::ConfigFile;
+use qdrant_backup_shared::config_file::{Choice, ConfigFile};
 use qdrant_backup_shared::regular_file::{self, Links};
 use serde_json::json;
 
@@ -75,7 +75,7 @@ pub fn text(answers: &Answers) -> String {
         &[
             ("path", Some(path(&answers.path))),
             ("state_dir", answers.state_dir.as_deref().map(path)),
-            ("compression", answers.compression.map(|compression| compression.to_string())),
+            ("compression", answers.compression.map(|compression| compression.word().to_owned())),
         ],
     );
     section(

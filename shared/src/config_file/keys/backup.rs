@@ -38,12 +38,11 @@ pub static STATE_DIR: Knob<Option<PathBuf>> = Knob::new("backup.state_dir", kind
     .example("/var/lib/qdrant-backup")
     .meaning("Where the status files are (the lock is in the backup directory). On another file system, a full backup disk can still be reported.");
 
-pub static COMPRESSION: Knob<Compression> = Knob::new("backup.compression", kinds::COMPRESSION)
+pub static COMPRESSION: Knob<Compression> = Knob::new("backup.compression", kinds::choices())
     .variable("BACKUP_COMPRESSION")
     .option("--compression", Follows::Text("HOW"), "How to store archives: gzip, zstd or none")
     .only(&["backup"])
     .default("gzip")
-    .example("gzip")
     .meaning("`gzip` (or `true`), `zstd`, `none` (or `false`). What does not shrink, as vectors, is stored as it is by all three; on the rest `zstd` is smaller and faster.");
 
 pub static INCLUDE: Knob<Vec<Located<String>>> = Knob::new("backup.include", kinds::TEXTS)
@@ -63,7 +62,6 @@ pub static KEEP_SERVER_SNAPSHOTS: Knob<bool> = Knob::new("backup.keep_server_sna
     .option("--keep-server-snapshots", Follows::Nothing, "Leave the snapshots on the server as well")
     .only(&["backup"])
     .default("false")
-    .example("false")
     .meaning("Whether the server's own snapshot stays there after the download.");
 
 pub static JOBS: Knob<Option<NonZeroU8>> = Knob::new("backup.jobs", kinds::JOBS)
@@ -71,7 +69,6 @@ pub static JOBS: Knob<Option<NonZeroU8>> = Knob::new("backup.jobs", kinds::JOBS)
     .short('j')
     .only(&["backup", "run"])
     .default("1")
-    .example("1")
     .meaning("How many collections are backed up at a time (1 to 16). Helps where no single one keeps all cores and the disk busy; each further one takes about 20 MiB of memory, and the server makes as many snapshots at once.");
 
 pub static LIMIT_RATE: Knob<Option<NonZeroU64>> = Knob::new("backup.limit_rate", kinds::RATE)
@@ -96,7 +93,7 @@ pub(super) static SCHEDULE: &[&dyn Declared] = &[&SCHEDULE_CRON, &TIMEZONE];
 pub static SCHEDULE_CRON: Knob<Option<String>> = Knob::new("schedule.cron", kinds::TEXT)
     .variable("BACKUP_SCHEDULE")
     .example(r#""0 2 * * *""#)
-    .meaning("When cron or a timer starts backups; see below.");
+    .meaning("When cron or a timer starts backups, as a cron expression; see below.");
 
 pub static TIMEZONE: Knob<Option<String>> = Knob::new("schedule.timezone", kinds::TEXT)
     .default("local")

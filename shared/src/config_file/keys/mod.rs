@@ -99,9 +99,9 @@ mod tests {
         for setting in all() {
             let about = setting.about();
             assert!(about.meaning.ends_with('.') && !about.meaning.contains('|'), "{}", about.key);
-            assert_ne!(about.example.is_empty(), !about.secret, "{}", about.key);
+            assert_ne!(about.example().is_empty(), !about.secret, "{}", about.key);
         }
         let read = ConfigFile::parse("backup.yaml".as_ref(), &super::super::reference::example()).unwrap();
-        assert!(all().all(|setting| read.says(setting.about().key) != setting.about().secret));
+        assert!(all().all(|setting| read.written(setting.about().key).is_none() == setting.about().secret));
     }
 }

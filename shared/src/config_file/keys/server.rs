@@ -66,35 +66,28 @@ pub static PROXY: Knob<Option<SecretText>> = Knob::new("qdrant.proxy", kinds::UR
 
 pub static CONNECT_TIMEOUT: Knob<Duration> = Knob::new("qdrant.connect_timeout", kinds::TIMEOUT)
     .default("10s")
-    .example("10s")
     .meaning("How long a connection may take to be made.");
 
 pub static STALL_TIMEOUT: Knob<Duration> = Knob::new("qdrant.stall_timeout", kinds::TIMEOUT)
     .default("60s")
-    .example("60s")
     .meaning("How long a transfer may stand still. There is no limit on its whole length.");
 
 pub static REQUEST_TIMEOUT: Knob<Duration> = Knob::new("qdrant.request_timeout", kinds::TIMEOUT)
     .default("60s")
-    .example("60s")
     .meaning("How long a small request may take: all but creating a snapshot, recovering one, counting, and transfers.");
 
 pub static CREATE_TIMEOUT: Knob<Duration> = Knob::new("qdrant.create_timeout", kinds::TIMEOUT)
     .default("6h")
-    .example("6h")
     .meaning("How long Qdrant may take to create a snapshot.");
 
 pub static COUNT_TIMEOUT: Knob<Duration> = Knob::new("qdrant.count_timeout", kinds::TIMEOUT)
     .default("10m")
-    .example("10m")
     .meaning("How long counting the points of a collection may take. Qdrant is told it too, since by itself it gives up after a minute; where its strict mode allows less (`max_timeout`), its own limit counts.");
 
 pub static WAIT_FOR_SERVER: Knob<Duration> = Knob::new("qdrant.wait_for_server", kinds::DURATION)
     .default("5m")
-    .example("5m")
     .meaning("How long `run`, and `backup` without `--collection`, wait for a server that is not there yet; see [below](#a-server-that-is-not-there-yet). `0s`: not at all.");
 
 pub static RETRIES: Knob<u32> = Knob::new("qdrant.retries", kinds::RETRIES)
     .default("4")
-    .example("4")
     .meaning("How often a failed request that changes nothing is tried again (0 to 100). A download that broke off goes on where it stopped, as often in a row without a byte coming; where the server gives no parts of files (snapshots in S3), it begins again.");
