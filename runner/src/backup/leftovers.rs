@@ -6,7 +6,9 @@ use qdrant_backup_shared::status::{Creating, ServerSnapshot};
 use super::awaiting::Fresh;
 use super::creation::Adopted;
 use super::run::Run;
-use crate::leftovers::{Occasion, conclude, delete_ours, may_be_at_work, still_at_work, unanswered};
+use crate::leftovers::{
+    Occasion, Standing, conclude, delete_ours, look, may_be_at_work, still_at_work, unanswered,
+};
 use crate::qdrant::{Client, Snapshot};
 
 /// Deletes every recorded snapshot of `collection` on this server, and takes from the record what is dealt with. Does not write
@@ -21,7 +23,7 @@ pub async fn clean_up(run: &Run<'_>, client: &Client, collection: &CollectionNam
             continue;
         }
         let ended = delete_ours(client, &snapshot).await;
-        run.session.with(|session| conclude(session, &snapshot, &ended, Occasion::Backup));
+        run.session.with(|session| conclude(session, &snapshot, &ended, Occasion::Run));
     }
 }
 
@@ -131,13 +133,8 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
 async fn forget_vanished(run: &Run<'_>, client: &Client) {
     let suspects = run.session.status(|status| status.suspected_leftovers.clone());
     for suspect in suspects.iter().filter(|suspect| suspect.node_url == client.url()) {
-        let vanished = match client.snapshots(&suspect.collection).await {
-            Ok(list) => !list
-                .snapshots
-                .iter()
-                .any(|listed| listed.name.as_str() == suspect.name && listed.checksum == suspect.checksum),
-            Err(error) => error.is_not_found(),
-        };
+        // What cannot be looked at may be there.
+        let vanished = !matches!(look(client, suspect).await, Ok(Standing::There(_)) | Err(_));
         if vanished {
             run.session.amend_status(|status| status.suspected_leftovers.retain(|entry| entry != suspect));
         }

@@ -39,8 +39,7 @@ impl Which {
     /// # Errors
     /// Lists exactly what is taken.
     pub fn read(text: &str, others: &[Self]) -> Result<Self, String> {
-        let taken = WORDS.iter().filter(|(_, which)| *which == Self::Latest || others.contains(which));
-        let mut taken = taken.peekable();
+        let mut taken = WORDS.iter().filter(|(_, which)| *which == Self::Latest || others.contains(which));
         if let Some((_, which)) = taken.clone().find(|(word, _)| *word == text) {
             return Ok(*which);
         }

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use super::{Refusal, client, listen, place, stopped};
 use crate::clock::Clock;
 use crate::exit::Exit;
+use crate::session::Purpose;
 use crate::settings::Settings;
 
 /// Replaces the known peer ids by those that the server shows.
 pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let client = client(settings, signals.token())?;
-    let mut held = place::enter_for_upkeep(settings, "accept-source", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Upkeep, settings, "accept-source", clock, &signals).await?;
     let session = &mut held.session;
     let mut peers = BTreeSet::new();
     for collection in client.collections().await.map_err(|error| stopped(error, &signals))? {

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::notify::Notifier;
+use crate::session::Purpose;
 use crate::settings::Settings;
 use crate::stream::{Compression, Throttle};
 
@@ -49,7 +50,7 @@ async fn work(
     let signals = listen()?;
     let named = selection(&args.collections)?.names().to_vec();
     let client = client(settings, signals.token())?;
-    let mut held = place::enter(settings, "backup", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "backup", clock, &signals).await?;
     if let Some(notifier) = notifier {
         notifier.started();
     }

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::lock::ReadersLock;
 use crate::output;
 use crate::prune::flaw;
+use crate::session::Purpose;
 use crate::settings::Settings;
 
 /// A backup that is known to be bad.
@@ -65,7 +66,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
         return Ok(Exit::Success);
     }
     let signals = listen()?;
-    let mut held = place::enter_for_upkeep(settings, "prune", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
     let session = &mut held.session;
     let Some(_alone) = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)? else {
         return Err(busy());

@@ -16,6 +16,7 @@ use crate::drill::{self, DrillContext, DrillOptions, GiveWay};
 use crate::exit::Exit;
 use crate::qdrant::Client;
 use crate::restore::Destination;
+use crate::session::Purpose;
 use crate::settings::{OtherServer, Settings};
 
 /// Drills, and says in one last line how it went.
@@ -34,7 +35,7 @@ pub async fn drill(
     let token = signals.token().child_token();
     let (client, on_source) = server(settings, args, &token)?;
     place::open(&layout)?;
-    let mut held = place::enter(settings, place::DRILL, clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, place::DRILL, clock, &signals).await?;
     let session = &mut held.session;
     let give_way = GiveWay::watch(layout.waiting_file(), token);
     let context = DrillContext {

@@ -23,7 +23,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
     let collection = args.collection.as_deref().map(collection).transpose()?;
     let at = args.at.as_deref().map(time).transpose()?;
     place::open(&layout)?;
-    let _lock = place::lock_unless_interrupted(settings, &layout, "import", clock, &signals).await?;
+    let _lock = place::lock(settings, &layout, "import", clock, &signals).await?;
     let mut failed = 0;
     for path in &args.files {
         // Read again for each: what was just imported is known now.

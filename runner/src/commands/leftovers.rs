@@ -6,9 +6,10 @@ use qdrant_backup_shared::{Layout, Status};
 use super::{Refusal, client, listen, place, stopped};
 use crate::clock::Clock;
 use crate::exit::Exit;
-use crate::leftovers::{Occasion, conclude, delete_ours};
+use crate::leftovers::{Occasion, Standing, conclude, delete_ours, look};
 use crate::output;
-use crate::qdrant::{Client, Error, SnapshotName};
+use crate::qdrant::{Client, Error};
+use crate::session::Purpose;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::status_store;
@@ -66,16 +67,11 @@ fn recorded(status: &Status) -> Vec<(ServerSnapshot, &'static str)> {
 }
 
 async fn state(client: &Client, snapshot: &ServerSnapshot) -> Result<&'static str, Error> {
-    let list = match client.snapshots(&snapshot.collection).await {
-        Ok(list) => list,
-        Err(error) if error.is_not_found() => return Ok("out of reach: its collection is gone"),
-        Err(error) => return Err(error),
-    };
-    let Ok(name) = SnapshotName::new(&snapshot.name) else { return Ok("gone") };
-    Ok(match list.snapshots.iter().find(|listed| listed.name == name) {
-        None => "gone",
-        Some(listed) if listed.checksum == snapshot.checksum => "there",
-        Some(_) => "another one has its name",
+    Ok(match look(client, snapshot).await? {
+        Standing::There(_) => "there",
+        Standing::Gone => "gone",
+        Standing::Replaced => "another one has its name",
+        Standing::Unreachable => "out of reach: its collection is gone",
     })
 }
 
@@ -85,7 +81,7 @@ async fn delete(
     signals: &Signals,
     clock: Clock,
 ) -> Result<Exit, Refusal> {
-    let mut held = place::enter_for_upkeep(settings, "prune", clock, signals).await?;
+    let mut held = place::enter(Purpose::Upkeep, settings, "prune", clock, signals).await?;
     let session = &mut held.session;
     let recorded = recorded(session.status());
     if recorded.is_empty() {

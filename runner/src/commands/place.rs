@@ -108,7 +108,7 @@ pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
     })
 }
 
-/// Takes the lock for `command`. A run that does not get it leaves a note for monitoring.
+/// Takes the lock for `command`, unless a signal comes first. A run that does not get it leaves a note for monitoring.
 ///
 /// # Errors
 /// With exit code 75 when another run has it.
@@ -117,6 +117,7 @@ pub async fn lock(
     layout: &Layout,
     command: &str,
     clock: Clock,
+    signals: &Signals,
 ) -> Result<Lock, Refusal> {
     let holder = LockHolder {
         command: command.to_owned(),
@@ -124,7 +125,13 @@ pub async fn lock(
         hostname: hostname(),
         since: clock.now(),
     };
-    match take(layout, &holder, settings.get(&LOCK_WAIT)).await {
+    let taken = tokio::select! {
+        taken = take(layout, &holder, settings.get(&LOCK_WAIT)) => taken,
+        () = signals.token().cancelled_owned() => {
+            return Err(stopped("interrupted by a signal while waiting for the lock", signals));
+        }
+    };
+    match taken {
         Ok(lock) => Ok(lock),
         Err(error @ LockError::Held { .. }) => {
             let message = format!("{error}; nothing was done");
@@ -148,38 +155,26 @@ pub struct Held {
     _lock: Lock,
 }
 
-/// Takes the lock for `command` and opens the session of a run, unless a signal comes first.
+/// Takes the lock for `command` and opens a session, unless a signal comes first.
 ///
 /// # Errors
 /// With exit code 78 when the directory is no repository, 75 when another run holds the lock.
 pub async fn enter(
+    purpose: Purpose,
     settings: &Settings,
     command: &'static str,
     clock: Clock,
     signals: &Signals,
 ) -> Result<Held, Refusal> {
-    let entered = enter_for(Purpose::Run, settings, command, clock, signals).await;
+    let entered = enter_unless_refused(purpose, settings, command, clock, signals).await;
     // What must be set up differently is noted by whoever called this.
-    if let Err(Refusal { exit: Exit::Failed, message }) = &entered {
+    if let (Purpose::Run, Err(Refusal { exit: Exit::Failed, message })) = (purpose, &entered) {
         refused::note(&layout(settings), command, message, clock);
     }
     entered
 }
 
-/// As [`enter`], for what a person does to the repository itself. It counts as no run, so no failure of one is noted.
-///
-/// # Errors
-/// As for [`enter`].
-pub async fn enter_for_upkeep(
-    settings: &Settings,
-    command: &'static str,
-    clock: Clock,
-    signals: &Signals,
-) -> Result<Held, Refusal> {
-    enter_for(Purpose::Upkeep, settings, command, clock, signals).await
-}
-
-async fn enter_for(
+async fn enter_unless_refused(
     purpose: Purpose,
     settings: &Settings,
     command: &'static str,
@@ -193,7 +188,7 @@ async fn enter_for(
         Err(refusal) if ONLY_READ.contains(&command) => tracing::warn!("{}", one_line(&refusal.message)),
         made => made?,
     }
-    let lock = lock_unless_interrupted(settings, &layout, command, clock, signals).await?;
+    let lock = lock(settings, &layout, command, clock, signals).await?;
     // Read again under the lock: the run that had it may have changed it.
     let repository = open(&layout)?;
     let of_status = layout.clone();
@@ -203,25 +198,6 @@ async fn enter_for(
         signals.has_begun(of_status);
     }
     Ok(Held { session, _lock: lock })
-}
-
-/// As [`lock()`], unless a signal comes first.
-///
-/// # Errors
-/// As [`lock()`], and when a signal came.
-pub async fn lock_unless_interrupted(
-    settings: &Settings,
-    layout: &Layout,
-    command: &str,
-    clock: Clock,
-    signals: &Signals,
-) -> Result<Lock, Refusal> {
-    tokio::select! {
-        lock = lock(settings, layout, command, clock) => lock,
-        () = signals.token().cancelled_owned() => {
-            Err(stopped("interrupted by a signal while waiting for the lock", signals))
-        }
-    }
 }
 
 /// Takes the lock, and says while it waits that it does: a drill sees that and gives way, for which it is given some time

@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::prune::{PruneContext, flaw, plan_all, prune as apply, source_changed};
 use crate::retention::Policies;
+use crate::session::Purpose;
 use crate::settings::Settings;
 use crate::status_store;
 
@@ -50,7 +51,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
     }
     let signals = listen()?;
     context.interrupt = signals.token();
-    let mut held = place::enter(settings, "prune", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "prune", clock, &signals).await?;
     let session = &mut held.session;
     apply(session, &context);
     let finished = held.session.finish();

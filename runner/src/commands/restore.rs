@@ -25,6 +25,7 @@ use crate::restore::{
     Again, Announce, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError, Safety,
     TargetState, as_json, as_text, check_archive, every, is_corrupt, plan_all, restore as run_restore,
 };
+use crate::session::Purpose;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::status_store;
@@ -52,7 +53,7 @@ pub async fn restore(
         return dry_run(&layout, &target, &options, selection, args, &signals, clock, console).await;
     }
     let source = client(settings, signals.token())?;
-    let mut held = place::enter(settings, "restore", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "restore", clock, &signals).await?;
     let session = &mut held.session;
     let context = RestoreContext {
         destination: Destination {

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::lock::ReadersLock;
 use crate::prune::{Deletion, source_changed};
-use crate::session::Session;
+use crate::session::{Purpose, Session};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -26,7 +26,7 @@ pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clo
     let patterns = patterns(names)?;
     let signals = listen()?;
     let server = client(settings, signals.token())?;
-    let mut held = place::enter_for_upkeep(settings, "prune", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
     let session = &mut held.session;
     // First the lock, then the look: a hold is put on by one who shares the lock.
     let alone = ReadersLock::try_exclusive(&session.layout().readers_file()).map_err(Refusal::failed)?;

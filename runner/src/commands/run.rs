@@ -28,7 +28,7 @@ use crate::notify::Notifier;
 use crate::prune::PruneContext;
 use crate::restore::Destination;
 use crate::retention::Policies;
-use crate::session::{Session, overall};
+use crate::session::{Purpose, Session, overall};
 use crate::settings::{OtherServer, Settings};
 use crate::verify::{Depth, Extent, VerifyContext, VerifyOptions, any_failed};
 
@@ -56,7 +56,7 @@ async fn work(
 ) -> Result<Done, Refusal> {
     let signals = listen()?;
     let client = client(settings, signals.token())?;
-    let mut held = place::enter(settings, "run", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "run", clock, &signals).await?;
     notifier.started();
     let session = &mut held.session;
     for problem in access::problems(session.layout()) {

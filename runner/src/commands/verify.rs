@@ -12,6 +12,7 @@ use crate::cli::VerifyArgs;
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::session::Purpose;
 use crate::settings::Settings;
 use crate::verify::{self, Depth, Extent, VerifyContext, VerifyOptions};
 
@@ -24,7 +25,7 @@ pub async fn verify(
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let options = options(args)?;
-    let mut held = place::enter(settings, "verify", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "verify", clock, &signals).await?;
     let session = &mut held.session;
     let context = VerifyContext { console: console.clone(), interrupt: signals.token(), options };
     verify::verify(session, &context);

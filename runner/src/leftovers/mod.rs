@@ -7,5 +7,5 @@ mod deletion;
 pub mod upload;
 
 pub use conclusion::{Occasion, conclude};
-pub use deletion::delete_ours;
+pub use deletion::{Standing, delete_ours, look};
 pub use upload::{may_be_at_work, still_at_work, unanswered};

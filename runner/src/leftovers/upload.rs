@@ -97,7 +97,7 @@ pub fn still_at_work(leftover: &ServerSnapshot) -> String {
 /// Deletes it while the collection exists. Of one that was `kept` and is not in the list it is remembered that it stays.
 pub async fn delete(session: &mut Session, client: &Client, leftover: &ServerSnapshot, kept: bool) {
     let ended = delete_ours(client, leftover).await;
-    conclude(session, leftover, &ended, if kept { Occasion::JustUploaded } else { Occasion::Upload });
+    conclude(session, leftover, &ended, if kept { Occasion::JustUploaded } else { Occasion::Run });
 }
 
 /// Deals with it where no collection came of the upload. The API deletes it only while there is one, and under a name that is not
@@ -106,7 +106,7 @@ pub async fn leave_without_collection(session: &mut Session, client: &Client, le
     if is_scratch_of(leftover.collection.as_str(), &session.repository().repository_id) {
         delete_of_scratch(session, client, leftover).await;
     } else {
-        conclude(session, leftover, &Ok(Deletion::Unreachable), Occasion::Upload);
+        conclude(session, leftover, &Ok(Deletion::Unreachable), Occasion::Run);
     }
 }
 
@@ -118,7 +118,7 @@ async fn delete_of_scratch(session: &mut Session, client: &Client, leftover: &Se
         Ok(()) => {}
         // It is there.
         Err(Error::Status { status: 409, .. }) => return delete(session, client, leftover, false).await,
-        Err(error) => return conclude(session, leftover, &Err(error), Occasion::Upload),
+        Err(error) => return conclude(session, leftover, &Err(error), Occasion::Run),
     }
     delete(session, client, leftover, false).await;
     if let Err(error) = client.delete_collection(collection).await {

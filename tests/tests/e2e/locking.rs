@@ -157,6 +157,7 @@ fn a_signal_ends_the_wait_for_the_lock_whatever_waits() {
         &["prune", "--retire", "old"],
         &["prune", "--server-leftovers", "--yes"],
         &["prune", "--bad", "--yes"],
+        &["prune", "--orphans", "--yes"],
         &["import", "old-1-2025-07-15-14-30-00.snapshot"],
     ] {
         let mut waiting = Running::start(&mut place.command(arguments));
