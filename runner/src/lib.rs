@@ -3,55 +3,31 @@
 //! [`main`] reads the command line and hands over to one of `commands`; below them nothing knows the
 //! command line, the environment or the wall clock.
 
-mod access;
 pub mod archive;
 pub mod backup;
 pub mod choice;
-mod cli;
-mod clock;
 mod commands;
-pub mod console;
-pub mod drill;
-mod entry;
-mod exit;
-mod file_system;
-pub mod import;
-pub mod inspect;
-mod leftovers;
-pub mod lock;
-pub mod lock_processes;
-pub mod notify;
-mod output;
-mod own_disk;
+mod host;
 pub mod prune;
 pub mod qdrant;
 pub mod restore;
-pub mod retention;
-pub mod sample;
 pub mod session;
 pub mod settings;
-mod signals;
-pub mod status_store;
 pub mod store;
-pub mod stream;
-mod trust;
-mod user;
 pub mod verify;
-pub mod waiting;
-pub mod warnings;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-pub use clock::Clock;
+pub use host::clock::Clock;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     protect_memory();
     let clock = Clock::new(wall_clock);
     let arguments: Vec<_> = std::env::args_os().collect();
-    match cli::Cli::try_parse_from(&arguments) {
+    match commands::cli::Cli::try_parse_from(&arguments) {
         Ok(cli) => commands::dispatch(&cli, &std::env::vars_os().collect(), clock),
         Err(error) => commands::misunderstood(&error, &arguments, clock),
     }
@@ -60,7 +36,7 @@ pub fn main() -> ExitCode {
 
 /// The command line, for the manual pages and the shells' completions.
 pub fn command() -> clap::Command {
-    cli::Cli::command()
+    commands::cli::Cli::command()
 }
 
 /// The one place that looks at the wall clock.

@@ -9,6 +9,7 @@ use std::{
     path::Path,
 };
 
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 
 use crate::{
@@ -217,6 +218,14 @@ impl<'ast> Visit<'ast> for Room {
         }
     }
 
+    /// Most macros are given expressions; in those that have words of their own nothing is seen.
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        let arguments = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
+        for expression in called.parse_body_with(arguments).into_iter().flatten() {
+            Room::visit_expr(self, &expression);
+        }
+    }
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let written: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         if written.len() > 1 && path.leading_colon.is_none() {
@@ -375,6 +384,7 @@ mod tests {
             "fn f() -> crate::a::A { todo!() }",
             "use crate::{a::{self, A}};",
             "use crate::a::*;",
+            "use crate::a; fn f() { println!(\"{}\", a::NAME) }",
         ] {
             assert_eq!(file_circles(&[a, ("b.rs", b)]), ["a -> b -> a"], "{b}");
         }

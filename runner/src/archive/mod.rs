@@ -1,21 +1,5 @@
-//! Reading stored archives: the snapshot inside, and the digests of what was read.
-//!
-//! One pass, bounded memory, all cores, nothing written. Verification, restore and export all read archives through this.
+//! Archives: written while a snapshot arrives, read back, and what is inside.
 
-mod ahead;
-mod cutter;
-mod error;
-mod lanes;
-mod parts;
-mod pool;
-mod reader;
-mod sequential;
-mod stored;
-
-pub use error::ArchiveError;
-pub use reader::{ArchiveReader, Digests, Prove, is_readable};
-
-/// What is said when a thread is gone without a word. The archive is not to blame.
-fn thread_died() -> std::io::Error {
-    std::io::Error::other("a reading thread died; this is a fault in qdrant-backup")
-}
+pub mod inspect;
+pub mod read;
+pub mod write;

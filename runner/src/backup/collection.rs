@@ -18,11 +18,11 @@ use super::error::BackupError;
 use super::run::Run;
 use super::stages::Stages;
 use super::{creation, guards, leftovers};
-use crate::inspect::config_params_differ;
+use crate::archive::inspect::config_params_differ;
+use crate::archive::write::{Compression, Progress, Received, StreamError, Target, receive};
+use crate::qdrant::sample;
 use crate::qdrant::{self, CollectionCluster, Snapshot};
-use crate::sample;
 use crate::store;
-use crate::stream::{Compression, Progress, Received, StreamError, Target, receive};
 
 /// How long tidying up on the server may take after an interruption.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);

@@ -8,8 +8,8 @@ use qdrant_backup_shared::collection_name::ImpossibleName;
 use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::{Failure, FailureKind};
 
+use crate::archive::write::{StreamError, io_kind};
 use crate::qdrant;
-use crate::stream::{StreamError, io_kind};
 
 /// The backup of one collection failed. Nothing of it is called a backup.
 #[derive(Debug, thiserror::Error)]

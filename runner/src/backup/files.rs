@@ -21,9 +21,9 @@ use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::run_report::CollectionReport;
 
 use super::error::BackupError;
+use crate::archive::write::{Compression, Encoder, TallyWriter};
 use crate::session::Session;
 use crate::store;
-use crate::stream::{Compression, Encoder, TallyWriter};
 
 /// More than this is no configuration.
 const TOTAL_MAX_BYTES: u64 = 256 << 20;

@@ -6,7 +6,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::{CollectionName, Status};
 
 use super::error::BackupError;
-use crate::inspect::Inspection;
+use crate::archive::inspect::Inspection;
 use crate::qdrant::CollectionCluster;
 
 /// Whether none of the peers that the server shows is one whose backups these are.

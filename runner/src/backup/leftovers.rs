@@ -6,10 +6,10 @@ use qdrant_backup_shared::status::{Creating, ServerSnapshot};
 use super::awaiting::Fresh;
 use super::creation::Adopted;
 use super::run::Run;
-use crate::leftovers::{
+use crate::qdrant::{Client, Snapshot};
+use crate::session::leftovers::{
     Occasion, Standing, conclude, delete_ours, look, may_be_at_work, still_at_work, unanswered,
 };
-use crate::qdrant::{Client, Snapshot};
 
 /// Deletes every recorded snapshot of `collection` on this server, and takes from the record what is dealt with. Does not write
 /// the status: the caller has more to write.

@@ -9,10 +9,10 @@ use qdrant_backup_shared::{CollectionName, Layout};
 
 use super::guards;
 use super::shared_session::SharedSession;
+use crate::archive::write::{Compression, Throttle};
 use crate::choice::Selection;
-use crate::console::Console;
+use crate::host::console::Console;
 use crate::qdrant::{Alias, Client};
-use crate::stream::{Compression, Throttle};
 
 /// What is to be backed up, and how.
 pub struct BackupOptions {

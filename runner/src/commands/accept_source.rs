@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Refusal, client, listen, place, stopped};
-use crate::clock::Clock;
-use crate::exit::Exit;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
 use crate::session::Purpose;
 use crate::settings::Settings;
 

@@ -9,10 +9,10 @@ use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::text::one_line;
 
 use super::{Refusal, place};
-use crate::cli::{Command, Doer};
+use crate::commands::cli::{Command, Doer};
+use crate::host::user::{ROOT, User};
 use crate::settings::Settings;
-use crate::trust;
-use crate::user::{ROOT, User};
+use crate::settings::trust;
 
 /// As root: refuses to go by files that others may change, and where the backup directory is somebody else's, begins the
 /// command again as them.

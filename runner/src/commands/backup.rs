@@ -15,15 +15,15 @@ use qdrant_backup_shared::text::one_line;
 
 use super::scheduled::{Done, scheduled};
 use super::{Refusal, client, exit, listen, place, print_report, selection};
+use crate::archive::write::{Compression, Throttle};
 use crate::backup::{BackupContext, BackupOptions, back_up};
-use crate::cli::BackupArgs;
-use crate::clock::Clock;
-use crate::console::Console;
-use crate::exit::Exit;
-use crate::notify::Notifier;
+use crate::commands::cli::BackupArgs;
+use crate::commands::exit::Exit;
+use crate::commands::notify::Notifier;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
 use crate::session::Purpose;
 use crate::settings::Settings;
-use crate::stream::{Compression, Throttle};
 
 /// Backs up, and says in one last line how it went. A backup of everything may be a schedule's; one of a few collections is
 /// somebody's who sees for themselves.

@@ -7,14 +7,14 @@ use super::orphans::busy;
 use super::retire::delete;
 use super::{Refusal, listen, place, selection};
 use crate::choice::Selection;
-use crate::cli::PruneArgs;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::ReadersLock;
-use crate::output;
+use crate::commands::cli::PruneArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
 use crate::prune::flaw;
 use crate::session::Purpose;
 use crate::settings::Settings;
+use crate::store::lock::ReadersLock;
 
 /// A backup that is known to be bad.
 struct Bad<'a> {

@@ -13,18 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::schedule::meaning;
 use super::{Refusal, client, place};
-use crate::access;
 use crate::backup::source_changed;
-use crate::clock::Clock;
-use crate::entry::{CRON, cron_runs, is_started_by};
-use crate::file_system::examine;
-use crate::output;
-use crate::own_disk::{OwnDisk, look};
+use crate::commands::entry::{CRON, cron_runs, is_started_by};
+use crate::host::clock::Clock;
+use crate::host::output;
+use crate::host::user::ROOT;
 use crate::qdrant::{Certificate, Listing, certificates};
+use crate::settings::trust;
 use crate::settings::{HOOKS, Settings, hook_problem};
 use crate::store;
-use crate::trust;
-use crate::user::ROOT;
+use crate::store::access;
+use crate::store::file_system::examine;
+use crate::store::own_disk::{OwnDisk, look};
 
 /// A certificate that is valid for less than this should be renewed.
 const CERTIFICATE_LEFT: TimeDelta = TimeDelta::days(14);

@@ -1,10 +1,10 @@
 //! `qdrant-backup config show` and `config check`.
 
 use super::{Refusal, checks, trial};
-use crate::cli::CheckArgs;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::output;
+use crate::commands::cli::CheckArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
 use crate::settings::{Settings, render_settings, settings_json};
 
 /// Prints every setting and where it came from.

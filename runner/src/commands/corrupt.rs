@@ -12,11 +12,11 @@ use qdrant_backup_shared::manifest::Manifest;
 use qdrant_backup_shared::text::one_line;
 
 use super::as_owner;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::ReadersLock;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::user::{ROOT, User};
 use crate::restore::{self, Recorded};
-use crate::user::{ROOT, User};
+use crate::store::lock::ReadersLock;
 
 /// Puts on record that the backup is corrupt, which `problem` says, and gives what to do now: `by` says how another one is taken.
 pub fn on_record(

@@ -14,10 +14,10 @@ use super::{
     accept_source, as_owner, backup, config, drill, export, hold, import, init, list, prune, refused,
     restore, run, schedule, setup, status, verify,
 };
-use crate::cli::{Cli, Command, ConfigCommand};
-use crate::clock::Clock;
-use crate::console::Console;
-use crate::exit::Exit;
+use crate::commands::cli::{Cli, Command, ConfigCommand};
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
 use crate::settings::Settings;
 
 /// Says why the command line is not understood, or what it asks to be told: `--help`, `--version`.

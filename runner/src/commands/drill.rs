@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Refusal, client, client_for_other, exit, listen, place, print_report, selection};
 use crate::choice::Which;
-use crate::cli::DrillArgs;
-use crate::clock::Clock;
-use crate::console::Console;
-use crate::drill::{self, DrillContext, DrillOptions, GiveWay};
-use crate::exit::Exit;
+use crate::commands::cli::DrillArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
 use crate::qdrant::Client;
 use crate::restore::Destination;
+use crate::restore::drill::{self, DrillContext, DrillOptions, GiveWay};
 use crate::session::Purpose;
 use crate::settings::{OtherServer, Settings};
 

@@ -14,15 +14,15 @@ use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Refusal, collection, corrupt, listen, place};
-use crate::archive::{ArchiveError, ArchiveReader, Prove};
+use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
 use crate::choice::{Accept, ChoiceError, Which, choose_one};
-use crate::cli::ExportArgs;
-use crate::clock::Clock;
-use crate::console::Console;
-use crate::exit::Exit;
-use crate::lock::ReadersLock;
+use crate::commands::cli::ExportArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
 use crate::restore::quoted;
 use crate::settings::Settings;
+use crate::store::lock::ReadersLock;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]

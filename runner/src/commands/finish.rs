@@ -3,10 +3,10 @@
 use std::fmt::Display;
 
 use super::refusal::Refusal;
-use crate::exit::Exit;
-use crate::output;
+use crate::commands::exit::Exit;
+use crate::host::output;
+use crate::host::signals::{Signal, Signals};
 use crate::session::Finished;
-use crate::signals::{Signal, Signals};
 
 /// Listens for signals from here on.
 pub fn listen() -> Result<Signals, Refusal> {

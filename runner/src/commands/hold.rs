@@ -7,11 +7,11 @@ use qdrant_backup_shared::hold::Hold;
 use qdrant_backup_shared::{CollectionName, Layout, atomic, json_file, links};
 
 use super::{Refusal, collection, place};
-use crate::cli::{HoldArgs, UnholdArgs};
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::{LockError, ReadersLock};
+use crate::commands::cli::{HoldArgs, UnholdArgs};
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
 use crate::settings::Settings;
+use crate::store::lock::{LockError, ReadersLock};
 
 /// Puts a backup on hold. Works while a run goes on: it only keeps a prune away for a moment.
 pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, Refusal> {

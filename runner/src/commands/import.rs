@@ -10,11 +10,11 @@ use qdrant_backup_shared::manifest::ServerChecksum;
 use qdrant_backup_shared::text::one_line;
 
 use super::{Refusal, collection, listen, place};
-use crate::cli::ImportArgs;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::import::{Adopted, ImportError, Importer};
+use crate::commands::cli::ImportArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
 use crate::settings::Settings;
+use crate::store::import::{Adopted, ImportError, Importer};
 
 /// Imports one file after the other; one that fails does not keep the others from being imported.
 pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Result<Exit, Refusal> {

@@ -7,11 +7,11 @@ use std::path::Path;
 use qdrant_backup_shared::{Repository, atomic, json_file};
 
 use super::{Refusal, place};
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::file_system::examine;
-use crate::output;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
 use crate::settings::Settings;
+use crate::store::file_system::examine;
 
 /// Makes the backup directory a repository; says so if it is one already.
 pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {

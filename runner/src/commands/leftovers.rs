@@ -4,15 +4,15 @@ use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::{Layout, Status};
 
 use super::{Refusal, client, listen, place, stopped};
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::leftovers::{Occasion, Standing, conclude, delete_ours, look};
-use crate::output;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
+use crate::host::signals::Signals;
 use crate::qdrant::{Client, Error};
 use crate::session::Purpose;
+use crate::session::leftovers::{Occasion, Standing, conclude, delete_ours, look};
+use crate::session::status_store;
 use crate::settings::Settings;
-use crate::signals::Signals;
-use crate::status_store;
 
 /// Whose a file is that the server did not list when it was uploaded.
 const UNLISTED: &str = "ours, on its disk";

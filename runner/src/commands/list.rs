@@ -7,10 +7,10 @@ use qdrant_backup_shared::manifest::Encoding;
 use serde::Serialize;
 
 use super::{Refusal, place, selection};
-use crate::cli::ListArgs;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::output;
+use crate::commands::cli::ListArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
 use crate::settings::Settings;
 
 /// One backup, for `--json`.

@@ -6,12 +6,12 @@ use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::catalog::{Catalog, Orphan};
 
 use super::{Refusal, listen, place, stopped};
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::ReadersLock;
-use crate::output;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
 use crate::prune::remove_orphan;
 use crate::settings::Settings;
+use crate::store::lock::ReadersLock;
 
 /// Lists the orphans without any lock, or deletes them all.
 pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {

@@ -12,13 +12,13 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{Layout, Repository, atomic, json_file, links};
 
 use super::{Refusal, refused, stopped};
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::{Lock, LockError};
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::signals::Signals;
 use crate::session::{Purpose, Session};
 use crate::settings::{DEFAULT_CONFIG_FILES, Settings};
-use crate::signals::Signals;
-use crate::waiting::Waiting;
+use crate::store::lock::{Lock, LockError};
+use crate::store::waiting::Waiting;
 
 /// The command of drills, which give way to every other one.
 pub const DRILL: &str = "drill";

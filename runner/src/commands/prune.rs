@@ -11,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::bad::how_many;
 use super::{Refusal, bad, exit, leftovers, listen, orphans, place, print_report, retire, selection};
-use crate::cli::PruneArgs;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::output;
+use crate::commands::cli::PruneArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
+use crate::prune::retention::Policies;
 use crate::prune::{PruneContext, flaw, plan_all, prune as apply, source_changed};
-use crate::retention::Policies;
 use crate::session::Purpose;
+use crate::session::status_store;
 use crate::settings::Settings;
-use crate::status_store;
 
 /// Does what the options say.
 pub async fn prune(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {

@@ -1,6 +1,6 @@
 //! How a command ends that could not do what it was asked to.
 
-use crate::exit::Exit;
+use crate::commands::exit::Exit;
 
 /// A command ended without doing what it was asked to: one line for a person, and the exit code.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::{Layout, json_file};
 
-use crate::clock::Clock;
+use crate::host::clock::Clock;
 
 /// Notes that `command` was refused for `reason`, where that is seen: in a repository, or in the state directory that is set.
 /// Nothing is made for it. That it cannot be written is not worth a line: the refusal itself is logged.

@@ -15,20 +15,20 @@ use super::restore_files::restore_files;
 use super::{Refusal, backup, client, client_for_other, listen, place, print_report, selection, stopped};
 use crate::backup::BackupContext;
 use crate::choice::{Selection, Which};
-use crate::cli::RestoreArgs;
-use crate::clock::Clock;
-use crate::console::Console;
-use crate::exit::Exit;
-use crate::output;
+use crate::commands::cli::RestoreArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
+use crate::host::output;
+use crate::host::signals::Signals;
 use crate::qdrant::Client;
 use crate::restore::{
     Again, Announce, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError, Safety,
     TargetState, as_json, as_text, check_archive, every, is_corrupt, plan_all, restore as run_restore,
 };
 use crate::session::Purpose;
+use crate::session::status_store;
 use crate::settings::Settings;
-use crate::signals::Signals;
-use crate::status_store;
 
 /// Restores, and says in one last line how it went and in what state the targets are.
 pub async fn restore(

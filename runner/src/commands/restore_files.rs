@@ -17,13 +17,13 @@ use tar::EntryType;
 
 use super::corrupt::on_record;
 use super::{Refusal, place};
-use crate::archive::{ArchiveReader, Prove};
+use crate::archive::read::{ArchiveReader, Prove};
 use crate::choice::{Accept, Which, choose_one};
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::ReadersLock;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
 use crate::restore::{RestoreError, is_corrupt, quoted, read_whole};
 use crate::settings::Settings;
+use crate::store::lock::ReadersLock;
 
 /// Configuration may hold secrets.
 const DIRECTORY_MODE: u32 = 0o700;

@@ -12,13 +12,13 @@ use qdrant_backup_shared::{CollectionName, Status};
 use super::orphans::busy;
 use super::{Refusal, client, listen, place, stopped};
 use crate::choice::Globs;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::ReadersLock;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::signals::Signals;
 use crate::prune::{Deletion, source_changed};
 use crate::session::{Purpose, Session};
 use crate::settings::Settings;
-use crate::signals::Signals;
+use crate::store::lock::ReadersLock;
 
 /// Takes the collections that `names` name out of the status, so that nothing is expected of them any more; their backups
 /// stay. With `yes` they are deleted, all of them. The server is asked first, whether it really has none of them.

@@ -16,20 +16,20 @@ use super::scheduled::{Done, scheduled};
 use super::{
     Refusal, backup, client, client_for_other, drill, exit, listen, place, print_report, prune, verify,
 };
-use crate::access;
 use crate::backup::{BackupContext, back_up};
 use crate::choice::{Selection, Which};
-use crate::cli::RunArgs;
-use crate::clock::Clock;
-use crate::console::Console;
-use crate::drill::{DrillContext, DrillOptions, GiveWay};
-use crate::exit::Exit;
-use crate::notify::Notifier;
+use crate::commands::cli::RunArgs;
+use crate::commands::exit::Exit;
+use crate::commands::notify::Notifier;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
 use crate::prune::PruneContext;
+use crate::prune::retention::Policies;
 use crate::restore::Destination;
-use crate::retention::Policies;
+use crate::restore::drill::{DrillContext, DrillOptions, GiveWay};
 use crate::session::{Purpose, Session, overall};
 use crate::settings::{OtherServer, Settings};
+use crate::store::access;
 use crate::verify::{Depth, Extent, VerifyContext, VerifyOptions, any_failed};
 
 /// Without a schedule a run a day is taken for granted.
@@ -184,7 +184,7 @@ async fn drill_one(
             max_size_bytes: None,
         },
     };
-    crate::drill::drill(session, &context).await;
+    crate::restore::drill::drill(session, &context).await;
     context.give_way.gave()
 }
 

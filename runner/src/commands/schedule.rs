@@ -8,14 +8,14 @@ use qdrant_backup_shared::config_file::keys::{API_KEY_FILE, BACKUP_PATH};
 
 use super::Refusal;
 use super::place::{PACKAGE_USER, absolute, config_to_name};
-use crate::cli::{EntryArgs, ScheduleCommand};
-use crate::clock::Clock;
-use crate::entry::{
+use crate::commands::cli::{EntryArgs, ScheduleCommand};
+use crate::commands::entry::{
     CRON, CommandLine, CronFields, Form, Installed, Kept, Place, SERVICE, SERVICE_DROP_IN, Service, TIMER,
     TIMER_DROP_IN, cron_file, is_packaged, is_started_by, timer,
 };
-use crate::exit::Exit;
-use crate::output;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
 use crate::settings::{Schedule, Settings, TimeZone};
 
 /// Prints or installs the entry, and says what it means.

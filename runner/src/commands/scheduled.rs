@@ -3,8 +3,8 @@
 use qdrant_backup_shared::run_report::RunReport;
 
 use super::Refusal;
-use crate::exit::Exit;
-use crate::notify::{Ended, Notifier};
+use crate::commands::exit::Exit;
+use crate::commands::notify::{Ended, Notifier};
 use crate::settings::Settings;
 
 /// A command that came to a report.

@@ -13,14 +13,14 @@ use qdrant_backup_shared::{CollectionName, Failure, Layout, json_file};
 use serde::Serialize;
 
 use super::{Refusal, place};
-use crate::cli::StatusArgs;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::lock::stranger;
-use crate::lock_processes::{self, LockProcess};
-use crate::output;
+use crate::commands::cli::StatusArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
+use crate::session::status_store;
 use crate::settings::Settings;
-use crate::status_store;
+use crate::store::lock::stranger;
+use crate::store::lock_processes::{self, LockProcess};
 
 /// One collection's newest good backup, judged.
 #[derive(Serialize)]

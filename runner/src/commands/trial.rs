@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::checks::Check;
 use super::client;
+use crate::host::user::User;
 use crate::settings::Settings;
-use crate::user::User;
 
 /// Of more collections the smallest is not looked for.
 const LOOKED_AT: usize = 100;

@@ -8,10 +8,10 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 
 use super::{Refusal, exit, listen, place, print_report, selection};
-use crate::cli::VerifyArgs;
-use crate::clock::Clock;
-use crate::console::Console;
-use crate::exit::Exit;
+use crate::commands::cli::VerifyArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
 use crate::session::Purpose;
 use crate::settings::Settings;
 use crate::verify::{self, Depth, Extent, VerifyContext, VerifyOptions};

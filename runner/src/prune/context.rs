@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use tokio_util::sync::CancellationToken;
 
 use crate::choice::Selection;
-use crate::retention::Policies;
+use crate::prune::retention::Policies;
 
 /// Everything that the operation is given.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 mod context;
 mod deletion;
 mod plan;
+pub mod retention;
 mod run;
 
 pub use context::PruneContext;

@@ -7,7 +7,7 @@ use qdrant_backup_shared::run_report::BackupFate;
 use qdrant_backup_shared::{CollectionName, Status};
 
 use super::context::PruneContext;
-use crate::retention::{Candidate, NoRule, decide, decide_gone};
+use crate::prune::retention::{Candidate, NoRule, decide, decide_gone};
 
 /// What is to become of one collection's backups.
 #[derive(Debug, Clone, PartialEq)]

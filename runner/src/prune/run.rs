@@ -15,9 +15,9 @@ use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
 use super::context::PruneContext;
 use super::deletion::{Deletion, finish};
 use super::plan::{Plan, Withheld, plan_all, source_changed};
-use crate::lock::ReadersLock;
+use crate::archive::write::io_kind;
 use crate::session::Session;
-use crate::stream::io_kind;
+use crate::store::lock::ReadersLock;
 
 /// Applies retention, and enters in the session how that ended. Looks at the directory anew, so it may follow a backup in the
 /// same session.

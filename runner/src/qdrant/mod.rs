@@ -12,6 +12,7 @@ mod piece;
 mod points;
 mod protocol;
 mod retry;
+pub mod sample;
 mod snapshot_name;
 mod telemetry;
 mod tls;

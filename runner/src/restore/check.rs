@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::RestoreError;
 use super::read::{read_whole, sole_archive};
-use crate::archive::Prove;
-use crate::console::Console;
+use crate::archive::read::Prove;
+use crate::host::console::Console;
 use crate::qdrant;
 
 /// Reads the archive of `manifest` whole and compares the digest of what would be restored, until `interrupt` is cancelled.

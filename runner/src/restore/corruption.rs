@@ -11,7 +11,7 @@ use qdrant_backup_shared::{BackupId, FailureKind, Layout};
 
 use super::again::quoted;
 use super::error::RestoreError;
-use crate::archive::ArchiveError;
+use crate::archive::read::ArchiveError;
 use crate::verify::{self, Check};
 
 /// Whether the archive itself is bad. A disk that cannot be read says nothing about it.

@@ -8,7 +8,7 @@ use qdrant_backup_shared::{ShardKey, shard_key};
 use serde_json::{Value, json};
 
 use super::plan::{Existing, Plan};
-use crate::output;
+use crate::host::output;
 
 /// At most so many differences between configurations are shown.
 const SHOWN_DIFFERENCES: usize = 12;

@@ -6,10 +6,10 @@ use qdrant_backup_shared::catalog::WholeError;
 use qdrant_backup_shared::{CollectionName, FailureKind};
 
 use super::compatibility::VersionSkew;
-use crate::archive::ArchiveError;
+use crate::archive::read::ArchiveError;
 use crate::choice::ChoiceError;
-use crate::lock::LockError;
 use crate::qdrant;
+use crate::store::lock::LockError;
 
 /// The restore of one collection was refused or failed.
 #[derive(Debug, thiserror::Error)]

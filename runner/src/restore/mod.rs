@@ -11,6 +11,7 @@ mod corruption;
 mod count;
 mod describe;
 mod differences;
+pub mod drill;
 mod error;
 mod order;
 mod params;

@@ -7,8 +7,8 @@ use qdrant_backup_shared::manifest::Manifest;
 use qdrant_backup_shared::operation::Operation;
 use qdrant_backup_shared::verification::RestoredPoints;
 
-use crate::archive::Prove;
-use crate::console::Console;
+use crate::archive::read::Prove;
+use crate::host::console::Console;
 use crate::qdrant::Client;
 
 /// Where to restore to.

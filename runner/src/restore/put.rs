@@ -14,10 +14,10 @@ use super::settle::settle;
 use super::target::TargetState;
 use super::upload::{Failed, upload};
 use crate::backup::Stages;
-use crate::leftovers::upload as leftover;
-use crate::lock::ReadersLock;
 use crate::qdrant::{Client, Error, SnapshotName};
 use crate::session::Session;
+use crate::session::leftovers::upload as leftover;
+use crate::store::lock::ReadersLock;
 
 /// How long tidying up on the server may take after an interruption, for each request.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, Scope, SizeAndDigest};
 
 use super::error::RestoreError;
-use crate::archive::{ArchiveReader, Prove, is_readable};
+use crate::archive::read::{ArchiveReader, Prove, is_readable};
 
 /// The archive to restore.
 ///

@@ -17,12 +17,12 @@ use super::params;
 use super::plan::{Facts, Plan, PlanOptions, plan_all};
 use super::put::{PutError, put};
 use super::target::TargetState;
-use crate::archive::Prove;
+use crate::archive::read::Prove;
 use crate::backup::{BackupContext, Stages, back_up};
 use crate::choice::Selection;
-use crate::leftovers::upload as leftover;
 use crate::qdrant::Error;
 use crate::session::Session;
+use crate::session::leftovers::upload as leftover;
 
 /// What is said when there is nothing to restore.
 pub const NOTHING: &str = "there is no backup at all; is this the right backup directory? Retired collections need --include-retired";

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::RestoreError;
 use super::read::sole_archive;
-use crate::archive::{ArchiveReader, Prove};
-use crate::inspect::{Limits, inspect};
+use crate::archive::inspect::{Limits, inspect};
+use crate::archive::read::{ArchiveReader, Prove};
 use crate::qdrant::{self, CollectionCluster};
 
 /// At most so many shards are named.

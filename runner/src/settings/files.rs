@@ -14,7 +14,7 @@ use super::env_file::EnvFile;
 use super::layers::Layers;
 use super::opts::Keys;
 use super::setting::Source;
-use crate::user::refused;
+use crate::host::user::refused;
 
 /// Larger files are neither configuration nor keys.
 const MAX_BYTES: u64 = 1 << 20;

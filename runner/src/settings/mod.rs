@@ -21,6 +21,7 @@ mod setting;
 mod show;
 #[cfg(test)]
 mod tests;
+pub mod trust;
 mod values;
 
 pub use api_key::{ApiKey, ApiKeyError};

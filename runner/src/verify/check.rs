@@ -11,8 +11,8 @@ use super::depth::Depth;
 use super::judge;
 use super::verdict::{Verdict, Weight};
 use super::watched::{TooLong, Watch, Watched};
-use crate::archive::{ArchiveError, ArchiveReader, Prove};
-use crate::inspect::{Inspection, Limits, inspect};
+use crate::archive::inspect::{Inspection, Limits, inspect};
+use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
 
 /// What checking a backup found.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope};
 
 use super::verdict::{Verdict, Weight};
-use crate::inspect::{FindingKind, Inspection, SnapshotKind, config_params_differ};
+use crate::archive::inspect::{FindingKind, Inspection, SnapshotKind, config_params_differ};
 
 /// Adds to `verdict` what is wrong inside one archive.
 pub(super) fn contents(

@@ -11,7 +11,7 @@ use qdrant_backup_shared::verification::{CheckOutcome, Level, VerificationRecord
 use qdrant_backup_shared::{Failure, FailureKind, Layout, atomic};
 
 use super::check::Check;
-use crate::stream::io_kind;
+use crate::archive::write::io_kind;
 
 /// What was found could not be written down.
 #[derive(Debug, thiserror::Error)]

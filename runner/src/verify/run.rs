@@ -17,7 +17,7 @@ use super::depth::Depth;
 use super::record;
 use super::selection::{Extent, select};
 use crate::choice::{Selection, Which};
-use crate::console::Console;
+use crate::host::console::Console;
 use crate::session::Session;
 
 /// What is to be checked, and how deep.

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::archive::ArchiveReader;
+use crate::archive::read::ArchiveReader;
 
 /// Who looks on.
 pub(super) struct Watch<'a> {

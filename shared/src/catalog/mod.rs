@@ -12,7 +12,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use backup::{Backup, Condition, LevelCheck, Remarks, StoredFile, Whole, WholeError};
-pub use shelf::{Memory, Place, Shelf};
+pub use shelf::{Memory, Orphan, Place, Shelf, Unreadable};
 
 use crate::collection_name::CollectionName;
 use crate::layout::Layout;
@@ -28,24 +28,6 @@ pub struct Catalog {
     pub temporary: Vec<PathBuf>,
     /// Manifests, records and directories that cannot be read, each with one line that says why.
     pub unreadable: Vec<Unreadable>,
-}
-
-/// An archive without a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Orphan {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its length in bytes.
-    pub size_bytes: u64,
-}
-
-/// Something that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
-    /// What.
-    pub path: PathBuf,
-    /// Why, in one line that names the path.
-    pub problem: String,
 }
 
 impl Catalog {

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::backup::Backup;
-use super::{Orphan, Unreadable};
 use crate::backup_id::BackupId;
 use crate::collection_name::CollectionName;
 use crate::hold::Hold;
@@ -17,6 +16,24 @@ use crate::layout::{
 use crate::links;
 use crate::manifest::Manifest;
 use crate::verification::VerificationRecord;
+
+/// An archive without a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What.
+    pub path: PathBuf,
+    /// Why, in one line that names the path.
+    pub problem: String,
+}
 
 /// A directory in which backups may lie: a collection's, or that of configuration files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

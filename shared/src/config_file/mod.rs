@@ -9,7 +9,6 @@ mod hook;
 pub mod keys;
 mod kinds;
 mod knob;
-mod overrides;
 mod policy;
 mod problem;
 pub mod reference;
@@ -19,9 +18,9 @@ mod types;
 
 pub use file::{ConfigFile, InvalidConfigFile};
 pub use hook::HookCommand;
+pub use keys::RetentionOverride;
 pub use kinds::{Located, MASK, Place, Reading, Written};
 pub use knob::{About, CommandOption, Declared, Follows, Knob, Otherwise, Read};
-pub use overrides::RetentionOverride;
 pub use policy::Policy;
 pub use problem::Problem;
 pub use suggest::closest;

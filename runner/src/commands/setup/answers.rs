@@ -9,7 +9,7 @@ use qdrant_backup_shared::config_file::keys::{
 };
 
 use super::super::Refusal;
-use crate::cli::SetupArgs;
+use crate::commands::cli::SetupArgs;
 use crate::qdrant::Identity;
 use crate::settings::{Schedule, Settings, Source, TimeZone};
 

@@ -16,12 +16,12 @@ use self::owner::Owner;
 use super::checks::{self, Check};
 use super::place::{absolute, config_to_name};
 use super::{Refusal, trial};
-use crate::cli::SetupArgs;
-use crate::clock::Clock;
-use crate::exit::Exit;
-use crate::output;
+use crate::commands::cli::SetupArgs;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::output;
+use crate::host::user::ROOT;
 use crate::settings::{DEFAULT_CONFIG_FILES, Opts, Settings};
-use crate::user::ROOT;
 
 /// Asks, tries the server, writes `backup.yaml`, makes the repository and tries a backup. Until the server has answered nothing is
 /// written.

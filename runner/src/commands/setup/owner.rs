@@ -13,9 +13,9 @@ use qdrant_backup_shared::{Repository, json_file};
 use rustix::fs::{Mode, OFlags};
 
 use super::super::{Refusal, init, place, place::PACKAGE_USER};
-use crate::clock::Clock;
+use crate::host::clock::Clock;
+use crate::host::user::{ROOT, User};
 use crate::settings::Settings;
-use crate::user::{ROOT, User};
 
 /// No `repository.json` is larger.
 const MARKER_MAX_BYTES: u64 = 1 << 20;

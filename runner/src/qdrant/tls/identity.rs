@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
 use super::super::transport_error::TransportError;
-use crate::user::refused;
+use crate::host::user::refused;
 
 /// Larger files are no certificates, not even those of all authorities that there are.
 const MAX_BYTES: u64 = 4 << 20;

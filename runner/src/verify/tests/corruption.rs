@@ -8,7 +8,7 @@ use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::verification::CheckOutcome;
 
 use super::place::{COLLECTIONS, Place, describe, genuine, kinds, tally};
-use crate::stream::{Compression, Encoder};
+use crate::archive::write::{Compression, Encoder};
 use crate::verify::Depth;
 
 const ID: &str = "2025-07-15-14-30-00";

@@ -13,7 +13,7 @@ use qdrant_backup_shared::{CollectionName, FailureKind, atomic};
 
 use super::place::{Place, describe, genuine, kinds, stored};
 use super::structure::{take_apart, whole};
-use crate::inspect::{Limits, inspect};
+use crate::archive::inspect::{Limits, inspect};
 use crate::verify::judge;
 use crate::verify::verdict::Verdict;
 use crate::verify::{Check, Depth, Interrupted, due, enter, verify_backup};

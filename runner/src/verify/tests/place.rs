@@ -15,8 +15,8 @@ use qdrant_backup_shared::verification::CheckOutcome;
 use qdrant_backup_shared::{CollectionName, Layout, atomic};
 use sha2::{Digest, Sha256};
 
-use crate::inspect::{Limits, SnapshotKind, inspect};
-use crate::stream::{Compression, Encoder};
+use crate::archive::inspect::{Limits, SnapshotKind, inspect};
+use crate::archive::write::{Compression, Encoder};
 use crate::verify::{Check, Depth, verify_backup};
 
 /// The genuine snapshots of collections with a local shard.

@@ -4,17 +4,19 @@
 //! by that name. Reading, the layers, options, `config show`, "did you mean" and the documentation go by this table.
 
 mod backup;
+mod overrides;
 mod retention;
+mod rules;
 mod runs;
 mod server;
 
-use std::num::NonZeroU32;
-
 pub use self::backup::*;
+pub use self::overrides::RetentionOverride;
 pub use self::retention::*;
+pub use self::rules::*;
 pub use self::runs::*;
 pub use self::server::*;
-use super::knob::{Declared, Knob};
+use super::knob::Declared;
 
 /// A section's name, and its settings.
 pub type Section = (&'static str, &'static [&'static dyn Declared]);
@@ -32,10 +34,6 @@ pub static SECTIONS: &[Section] = &[
     ("hooks", runs::HOOKS),
     ("log", runs::LOG),
 ];
-
-/// The rules of retention, which overrides may have as well.
-pub const RULES: [&Knob<Option<NonZeroU32>>; 7] =
-    [&KEEP_DAYS, &KEEP_LAST, &KEEP_HOURLY, &KEEP_DAILY, &KEEP_WEEKLY, &KEEP_MONTHLY, &KEEP_YEARLY];
 
 /// Every setting.
 pub fn all() -> impl Iterator<Item = &'static dyn Declared> {
@@ -63,6 +61,7 @@ mod tests {
             include_str!("server.rs"),
             include_str!("backup.rs"),
             include_str!("retention.rs"),
+            include_str!("rules.rs"),
             include_str!("runs.rs"),
         ];
         let declared: usize = sources.iter().map(|source| source.matches("\npub static ").count()).sum();

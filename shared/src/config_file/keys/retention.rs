@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 
 use super::super::kinds;
 use super::super::knob::{Declared, Knob};
-use super::super::overrides::{self, RetentionOverride};
+use super::overrides::{self, RetentionOverride};
+use super::rules::{KEEP_DAILY, KEEP_DAYS, KEEP_HOURLY, KEEP_LAST, KEEP_MONTHLY, KEEP_WEEKLY, KEEP_YEARLY};
 
 pub(super) static RETENTION: &[&dyn Declared] = &[
     &KEEP_DAYS,
@@ -20,39 +21,11 @@ pub(super) static RETENTION: &[&dyn Declared] = &[
     &OVERRIDES,
 ];
 
-pub static KEEP_DAYS: Knob<Option<NonZeroU32>> = Knob::new("retention.keep_days", kinds::KEEP)
-    .variable("BACKUP_RETENTION_DAYS")
-    .example("7")
-    .meaning("Keep what is at most this many days older than the newest good backup.");
-
-pub static KEEP_LAST: Knob<Option<NonZeroU32>> =
-    Knob::new("retention.keep_last", kinds::KEEP).example("3").meaning("Keep this many of the newest.");
-
-pub static KEEP_HOURLY: Knob<Option<NonZeroU32>> = Knob::new("retention.keep_hourly", kinds::KEEP)
-    .example("24")
-    .meaning("Keep the last of each of this many hours (UTC).");
-
-pub static KEEP_DAILY: Knob<Option<NonZeroU32>> = Knob::new("retention.keep_daily", kinds::KEEP)
-    .example("14")
-    .meaning("Keep the last of each of this many days (UTC).");
-
-pub static KEEP_WEEKLY: Knob<Option<NonZeroU32>> = Knob::new("retention.keep_weekly", kinds::KEEP)
-    .example("8")
-    .meaning("Keep the last of each of this many weeks (ISO).");
-
-pub static KEEP_MONTHLY: Knob<Option<NonZeroU32>> = Knob::new("retention.keep_monthly", kinds::KEEP)
-    .example("12")
-    .meaning("Keep the last of each of this many months.");
-
-pub static KEEP_YEARLY: Knob<Option<NonZeroU32>> = Knob::new("retention.keep_yearly", kinds::KEEP)
-    .example("5")
-    .meaning("Keep the last of each of this many years.");
-
 pub static GONE_AFTER_DAYS: Knob<Option<NonZeroU32>> = Knob::new("retention.gone_after_days", kinds::KEEP)
     .example("90")
     .meaning("Let all backups of a collection expire that has been gone from the server for this many days; see below.");
 
-pub static OVERRIDES: Knob<Vec<RetentionOverride>> = Knob::new("retention.overrides", overrides::OVERRIDES)
+pub static OVERRIDES: Knob<Vec<RetentionOverride>> = Knob::new("retention.overrides", overrides::LIST)
     .example(
         r#"
     - match: "logs-*"

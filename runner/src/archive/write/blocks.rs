@@ -1,0 +1,244 @@
+//! Compressing block after block on all cores: handing blocks to threads and writing what they make of them, in order.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+/// The length of a block. Smaller ones compress less, larger ones need more memory.
+const BLOCK_BYTES: usize = 512 << 10;
+
+/// Blocks that may be with one thread, waiting ones included.
+const BLOCKS_A_THREAD: usize = 2;
+
+/// More threads than this would need more memory than a backup may take.
+const THREADS_MAX: usize = 8;
+
+/// The length of the pieces by which a block is judged.
+pub const PIECE_BYTES: usize = 4 << 10;
+
+/// Makes of one block an archive's part that can be decompressed without those before it. Each thread has its own.
+pub trait BlockEncoder: Send {
+    /// Writes `block`, encoded, to `encoded`, which is emptied first.
+    ///
+    /// # Errors
+    /// When the compressor fails.
+    fn encode(&mut self, block: &[u8], encoded: &mut Vec<u8>) -> io::Result<()>;
+}
+
+/// A block on its way to a thread and back. Both buffers are used again and again.
+#[derive(Default)]
+struct Job {
+    block: Vec<u8>,
+    encoded: Vec<u8>,
+    failure: Option<io::Error>,
+}
+
+/// One thread: jobs go in and come out in the same order.
+struct Worker {
+    jobs: SyncSender<Job>,
+    done: Receiver<Job>,
+}
+
+/// Compresses what is written, on several threads, and writes it to `inner`.
+pub struct BlockWriter<W> {
+    inner: W,
+    workers: Vec<Worker>,
+    /// The thread that gets the next block. Blocks go round, so their results are collected going round.
+    next: usize,
+    /// The thread whose result is written next.
+    oldest: usize,
+    in_flight: usize,
+    filling: Job,
+    spare: Vec<Job>,
+    written_any: bool,
+}
+
+impl<W: Write> BlockWriter<W> {
+    /// A writer with a thread for each core, each with an encoder that `encoder` makes.
+    ///
+    /// # Errors
+    /// When no encoder can be made or no thread be started.
+    pub fn new<E: BlockEncoder + 'static>(
+        inner: W,
+        mut encoder: impl FnMut() -> io::Result<E>,
+    ) -> io::Result<Self> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let workers = (0..threads).map(|_| start_worker(encoder()?)).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self {
+            inner,
+            workers,
+            next: 0,
+            oldest: 0,
+            in_flight: 0,
+            filling: Job::default(),
+            spare: Vec::new(),
+            written_any: false,
+        })
+    }
+
+    /// Writes what is still on its way. A writer that is only dropped leaves a file that looks good and is not.
+    ///
+    /// # Errors
+    /// When compressing or writing fails.
+    pub fn finish(mut self) -> io::Result<W> {
+        // Nothing at all is one empty block, so that there is a file of its format.
+        if !self.filling.block.is_empty() || !self.written_any {
+            self.dispatch()?;
+        }
+        while self.in_flight > 0 {
+            self.collect()?;
+        }
+        Ok(self.inner)
+    }
+
+    /// Gives the block that was filled to the next thread, and begins another.
+    fn dispatch(&mut self) -> io::Result<()> {
+        if self.in_flight == self.workers.len() * BLOCKS_A_THREAD {
+            self.collect()?;
+        }
+        let job = std::mem::replace(&mut self.filling, self.spare.pop().unwrap_or_default());
+        let worker = self.workers.get(self.next).ok_or_else(thread_died)?;
+        worker.jobs.send(job).map_err(|_| thread_died())?;
+        self.next = (self.next + 1) % self.workers.len();
+        self.in_flight += 1;
+        self.written_any = true;
+        Ok(())
+    }
+
+    /// Waits for the oldest block and writes it.
+    fn collect(&mut self) -> io::Result<()> {
+        let worker = self.workers.get(self.oldest).ok_or_else(thread_died)?;
+        let mut job = worker.done.recv().map_err(|_| thread_died())?;
+        self.oldest = (self.oldest + 1) % self.workers.len();
+        self.in_flight -= 1;
+        if let Some(failure) = job.failure.take() {
+            return Err(failure);
+        }
+        self.inner.write_all(&job.encoded)?;
+        job.block.clear();
+        self.spare.push(job);
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for BlockWriter<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let block = &mut self.filling.block;
+        if block.capacity() < BLOCK_BYTES {
+            block.reserve_exact(BLOCK_BYTES - block.len());
+        }
+        let taken = buffer.len().min(BLOCK_BYTES - block.len());
+        block.extend_from_slice(&buffer[..taken]);
+        if block.len() == BLOCK_BYTES {
+            self.dispatch()?;
+        }
+        Ok(taken)
+    }
+
+    /// Passes on what is compressed already; a block is only ended by its length or by the end.
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn start_worker(mut encoder: impl BlockEncoder + 'static) -> io::Result<Worker> {
+    let (jobs, incoming) = sync_channel::<Job>(BLOCKS_A_THREAD);
+    let (outgoing, done) = sync_channel::<Job>(BLOCKS_A_THREAD);
+    // Ends by itself when the writer is gone; nobody needs to wait for it.
+    thread::Builder::new().name("compress".to_owned()).spawn(move || {
+        while let Ok(mut job) = incoming.recv() {
+            job.failure = encoder.encode(&job.block, &mut job.encoded).err();
+            if outgoing.send(job).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(Worker { jobs, done })
+}
+
+fn thread_died() -> io::Error {
+    io::Error::other("a compressing thread died; this is a fault in qdrant-backup")
+}
+
+/// `count` pieces spread evenly over the block; all of it when it is short.
+pub fn pieces(block: &[u8], count: usize) -> impl Iterator<Item = &[u8]> {
+    let stride = (block.len() / count).max(PIECE_BYTES);
+    block.chunks(stride).take(count).map(|chunk| &chunk[..chunk.len().min(PIECE_BYTES)])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::archive::write::{Compression, Encoder};
+
+    const BOTH: [Compression; 2] = [Compression::Gzip, Compression::Zstd];
+
+    fn decoded(compression: Compression, stored: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        match compression {
+            Compression::Gzip => flate2::read::MultiGzDecoder::new(stored).read_to_end(&mut plain).unwrap(),
+            Compression::Zstd => zstd::Decoder::new(stored).unwrap().read_to_end(&mut plain).unwrap(),
+            Compression::None => panic!("nothing to decode"),
+        };
+        plain
+    }
+
+    fn round_trip(compression: Compression, data: &[u8], piece: usize) -> Vec<u8> {
+        let mut writer = Encoder::new(compression, Vec::new()).unwrap();
+        for chunk in data.chunks(piece) {
+            writer.write_all(chunk).unwrap();
+        }
+        decoded(compression, &writer.finish().unwrap())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "test data")]
+    #[test]
+    fn blocks_come_out_in_order_however_they_went_in() {
+        // Blocks of very different difficulty, so that threads finish out of order.
+        let data: Vec<u8> = (0..12_u32)
+            .flat_map(|block| {
+                (0..400_000_u32).map(move |i| {
+                    if block % 2 == 0 {
+                        block as u8
+                    } else {
+                        (i.wrapping_mul(2_654_435_761 + block) >> 13) as u8
+                    }
+                })
+            })
+            .collect();
+        for compression in BOTH {
+            for piece in [1 << 20, BLOCK_BYTES, 65_521, 10_007] {
+                assert!(round_trip(compression, &data, piece) == data, "{compression:?}, pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_file_of_its_format_too() {
+        for compression in BOTH {
+            let stored = Encoder::new(compression, Vec::new()).unwrap().finish().unwrap();
+            assert!(!stored.is_empty());
+            assert_eq!(decoded(compression, &stored), Vec::<u8>::new());
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_disk_comes_through() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        for compression in BOTH {
+            let mut writer = Encoder::new(compression, Full).unwrap();
+            writer.write_all(&[1; 10]).unwrap();
+            assert_eq!(writer.finish().map(drop).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        }
+    }
+}

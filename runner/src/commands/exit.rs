@@ -1,0 +1,63 @@
+//! Exit codes, as the README lists them.
+
+use std::process::ExitCode;
+
+use qdrant_backup_shared::operation::Outcome;
+
+use crate::host::signals::Signal;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything succeeded.
+    Success,
+    /// It failed.
+    Failed,
+    /// The command line asks for what cannot be.
+    Usage,
+    /// Some collections failed.
+    Partial,
+    /// A backup was found bad.
+    VerificationFailed,
+    /// A newest backup is too old.
+    TooOld,
+    /// Another run holds the lock.
+    Locked,
+    /// The configuration, or the backup directory, is not usable.
+    Configuration,
+    /// A signal ended it, after tidying up.
+    Interrupted(Signal),
+}
+
+impl Exit {
+    /// The exit of a run that ended in `outcome`; `signal` if one came.
+    pub fn of(outcome: &Outcome, signal: Option<Signal>) -> Self {
+        match outcome {
+            Outcome::Success => Self::Success,
+            Outcome::Partial => Self::Partial,
+            Outcome::Interrupted => signal.map_or(Self::Failed, Self::Interrupted),
+            Outcome::Failed | Outcome::Other(_) => Self::Failed,
+        }
+    }
+
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partial => 3,
+            Self::VerificationFailed => 4,
+            Self::TooOld => 5,
+            Self::Locked => 75,
+            Self::Configuration => 78,
+            Self::Interrupted(signal) => signal.exit_code(),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

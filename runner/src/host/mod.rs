@@ -1,0 +1,7 @@
+//! What the machine gives and asks: the clock, users, signals, the terminal.
+
+pub mod clock;
+pub mod console;
+pub mod output;
+pub mod signals;
+pub mod user;

@@ -1,0 +1,323 @@
+//! The drill operation: leftovers first, then one backup after the other.
+
+use std::time::{Duration, Instant};
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::catalog::{Backup, Whole};
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::run_report::{CheckedBackup, CollectionReport};
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level};
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind, PointsCount};
+
+use super::choice::choose;
+use super::compare::compare;
+use super::give_way::GiveWay;
+use super::scratch;
+use super::verdict::judge;
+use crate::archive::read::Prove;
+use crate::backup::Stages;
+use crate::choice::{ChoiceError, Selection, Which};
+use crate::qdrant::Client;
+use crate::restore::{Destination, Facts, Put, RestoreError, check_new, check_version, put, shard_keys_of};
+use crate::session::Session;
+use crate::session::leftovers::upload::settle_server;
+use crate::verify::{self, Check};
+use qdrant_backup_shared::scratch_name::{is_scratch_of, scratch_name};
+
+/// How long removing the scratch collection may take, for each request.
+const CLEANUP: Duration = Duration::from_secs(30);
+
+/// What is to be drilled, and how.
+#[derive(Debug, Clone)]
+pub struct DrillOptions {
+    /// Of which collections.
+    pub selection: Selection,
+    /// Which backups.
+    pub which: Which,
+    /// The largest snapshot to restore, in bytes; no limit on a server that is only for drills.
+    pub max_size_bytes: Option<u64>,
+}
+
+/// Everything that the operation is given.
+#[derive(Debug)]
+pub struct DrillContext {
+    /// Where to restore to. Its client ends when the drill is to give way.
+    pub destination: Destination,
+    /// Sees that somebody waits.
+    pub give_way: GiveWay,
+    /// What to do.
+    pub options: DrillOptions,
+}
+
+/// Drills, and enters in the session and in the verification records how that ended.
+pub async fn drill(session: &mut Session, context: &DrillContext) {
+    let begun = session.begin(Operation::Drill, Stage::Inspect, |_| {});
+    let mut reports = Vec::new();
+    let (version, failure) = match Facts::ask(&context.destination.client).await {
+        Ok(facts) => {
+            let failure = work(session, context, &facts, &mut reports).await;
+            (Some(facts.version), failure)
+        }
+        Err(error) => (None, Some(Failure { kind: error.kind(), message: one_line(&error.to_string()) })),
+    };
+    session.end(begun, reports, failure, version);
+}
+
+async fn work(
+    session: &mut Session,
+    context: &DrillContext,
+    facts: &Facts,
+    reports: &mut Vec<CollectionReport>,
+) -> Option<Failure> {
+    remove_leftovers(session, context, facts).await;
+    settle_server(session, &context.destination.client).await;
+    let chosen = choose(session.catalog(), &context.options.selection, context.options.which);
+    let chosen: Vec<(CollectionName, Result<Backup, ChoiceError>)> =
+        chosen.into_iter().map(|(name, backup)| (name, backup.cloned())).collect();
+    if chosen.is_empty() {
+        let message = "there is no backup at all; is this the right backup directory?".to_owned();
+        return Some(Failure { kind: FailureKind::NoBackup, message });
+    }
+    for (collection, backup) in chosen {
+        let report = drill_one(session, context, facts, &collection, backup).await;
+        let failure = report.failure.clone();
+        let interrupted = report.outcome == Outcome::Interrupted;
+        reports.push(report);
+        if context.give_way.gave() {
+            return None;
+        }
+        if interrupted {
+            return failure;
+        }
+    }
+    None
+}
+
+/// Removes what drills of this repository that were killed left on the server.
+async fn remove_leftovers(session: &mut Session, context: &DrillContext, facts: &Facts) {
+    let repository = session.repository().repository_id.clone();
+    for scratch in facts.collections.iter().filter(|name| is_scratch_of(name.as_str(), &repository)) {
+        tracing::info!("Removing \"{scratch}\", which an interrupted drill left on the server");
+        remove(session, context, scratch).await;
+    }
+}
+
+async fn remove(session: &mut Session, context: &DrillContext, scratch: &CollectionName) {
+    let client = context.destination.client.for_cleanup(CLEANUP);
+    if !is_done(context, &client, scratch).await {
+        return session.warn(format!(
+            "Qdrant is still restoring \"{scratch}\", which stays on the server until the next drill removes it"
+        ));
+    }
+    match scratch::remove(&client, scratch).await {
+        Ok(true) => session.amend_status(|status| {
+            status
+                .undeleted_snapshots
+                .retain(|entry| entry.collection != *scratch || entry.node_url != client.url());
+            status
+                .unanswered_uploads
+                .retain(|upload| upload.file.collection != *scratch || upload.file.node_url != client.url());
+        }),
+        Ok(false) => {}
+        Err(error) => session
+            .warn(format!("{error}; \"{scratch}\" stays on the server until the next drill removes it")),
+    }
+}
+
+/// Waits until the server no longer restores into `scratch`, as far as it tells.
+async fn is_done(context: &DrillContext, client: &Client, scratch: &CollectionName) -> bool {
+    let since = Instant::now();
+    loop {
+        let told = client.telemetry().await.ok().and_then(|told| told.restores(scratch));
+        if told.is_none_or(|count| count == 0) {
+            return true;
+        }
+        let expired = since.elapsed() >= context.destination.settle_timeout;
+        if expired || context.destination.client.pause(Duration::from_secs(1)).await.is_err() {
+            return false;
+        }
+    }
+}
+
+/// A drill that came to an end.
+struct Drilled {
+    outcome: CheckOutcome,
+    findings: Vec<Finding>,
+    failure: Option<Failure>,
+    points: Option<PointsCount>,
+}
+
+/// Drills one backup, whatever it takes, and reports how that ended.
+async fn drill_one(
+    session: &mut Session,
+    context: &DrillContext,
+    facts: &Facts,
+    collection: &CollectionName,
+    backup: Result<Backup, ChoiceError>,
+) -> CollectionReport {
+    let begun = Instant::now();
+    let mut report = CollectionReport::new(collection.clone(), session.now());
+    let mut stages = Stages::begin(Stage::Inspect);
+    session.enter_stage(Stage::Inspect, collection);
+    let backup = backup.map_err(RestoreError::from).and_then(|backup| {
+        report.backup_id = Some(backup.backup_id);
+        check_size(context, &backup)?;
+        let backup = backup.whole(session.layout())?;
+        check_version(backup.manifest.source.qdrant_version.as_deref(), &facts.version)?;
+        Ok(backup)
+    });
+    match backup {
+        Ok(backup) => {
+            let scratch = scratch_name(
+                collection,
+                &session.repository().repository_id,
+                &uuid::Uuid::new_v4().to_string(),
+            );
+            report.restored_into = Some(scratch.clone());
+            let result = restore_and_compare(session, context, &backup, &scratch, &mut stages).await;
+            stages.enter(Stage::Cleanup);
+            session.enter_stage(Stage::Cleanup, collection);
+            remove(session, context, &scratch).await;
+            conclude(session, context, &mut report, &backup, result, begun.elapsed());
+        }
+        Err(error) => {
+            fail(&mut report, Failure { kind: error.kind(), message: one_line(&error.to_string()) })
+        }
+    }
+    report.stages = stages.finish();
+    report.duration_seconds = begun.elapsed().as_secs_f64();
+    report
+}
+
+fn check_size(context: &DrillContext, backup: &Backup) -> Result<(), RestoreError> {
+    let size_bytes = backup.snapshot_size_bytes;
+    match context.options.max_size_bytes {
+        Some(most) if size_bytes > most => Err(RestoreError::TooLarge { size_bytes, most }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn restore_and_compare(
+    session: &mut Session,
+    context: &DrillContext,
+    backup: &Whole,
+    scratch: &CollectionName,
+    stages: &mut Stages,
+) -> Result<Drilled, RestoreError> {
+    let manifest = &backup.manifest;
+    let client = &context.destination.client;
+    let keys = shard_keys_of(session.layout(), manifest, client.interrupt()).await?;
+    check_new(&manifest.collection, keys.as_deref())?;
+    let known = backup.backup.remarks().restored_points.as_ref();
+    // A drill vouches for the archive as a whole.
+    let prove = Prove::File;
+    let job = Put { manifest, target: scratch, existed: false, prove, by: Operation::Drill, known };
+    let counted = put(session, &context.destination, &job, stages).await.map_err(|failed| failed.error)?;
+    let matched_before = known.is_some_and(|known| known.sample_matched_at.is_some());
+    let compared = compare(client, scratch, manifest, counted.exactly(), matched_before).await?;
+    if let Some(doubt) = &compared.doubtful {
+        session.warn(format!("\"{scratch}\": {}", doubt.message));
+    }
+    if compared.sample_matched
+        && !matched_before
+        && let Err(error) = verify::note_sample(session.layout(), manifest, session.now())
+    {
+        session.warn(error.to_string());
+    }
+    let mut findings = compared.failed;
+    let failed = findings.first().map(|first| {
+        let more =
+            if findings.len() > 1 { format!(", and {} more", findings.len() - 1) } else { String::new() };
+        Failure { kind: FailureKind::RestoreMismatch, message: format!("{}{more}", first.message) }
+    });
+    let outcome = if failed.is_some() { CheckOutcome::Failed } else { CheckOutcome::Passed };
+    let uncertain = |message: String| Finding { kind: "points_uncertain".to_owned(), message };
+    findings.extend(counted.doubt.map(uncertain));
+    findings.extend(compared.doubtful);
+    Ok(Drilled { outcome, findings, failure: failed, points: counted.points })
+}
+
+/// Enters what came of it in the record and in the report. An interruption is no result.
+fn conclude(
+    session: &mut Session,
+    context: &DrillContext,
+    report: &mut CollectionReport,
+    backup: &Whole,
+    result: Result<Drilled, RestoreError>,
+    took: Duration,
+) {
+    let drilled = match result {
+        Ok(drilled) => drilled,
+        Err(_) if context.give_way.gave() => {
+            let message =
+                "gave way to another run, which waits for the lock; nothing was found out".to_owned();
+            return fail(report, Failure { kind: FailureKind::Locked, message });
+        }
+        Err(error) if error.is_interrupted() => {
+            fail(report, Failure { kind: FailureKind::Interrupted, message: one_line(&error.to_string()) });
+            report.outcome = Outcome::Interrupted;
+            return;
+        }
+        Err(error) => {
+            let (outcome, finding) = judge(&error);
+            // That no server can restore it by itself is nobody's failure.
+            let needs_keys = matches!(error, RestoreError::NeedsShardKeys { .. });
+            let failure =
+                (!needs_keys).then(|| Failure { kind: error.kind(), message: finding.message.clone() });
+            Drilled { outcome, findings: vec![finding], failure, points: None }
+        }
+    };
+    let check = Check {
+        level: Level::Restore,
+        outcome: drilled.outcome,
+        failure: drilled.failure.as_ref().map(|failure| failure.kind.clone()),
+        findings: drilled.findings,
+        duration: took,
+    };
+    match verify::enter(session.layout(), &backup.manifest, &check, session.now()) {
+        Ok(warning) => {
+            if let Some(warning) = warning {
+                session.warn(warning);
+            }
+        }
+        Err(error) => {
+            fail(report, error.to_failure());
+            return;
+        }
+    }
+    report.points = drilled.points.filter(|count| count.exact).map(|count| count.points);
+    report.snapshot_size_bytes = Some(backup.manifest.snapshot_size_bytes());
+    report.checked.push(CheckedBackup {
+        backup_id: backup.manifest.backup_id,
+        level: check.level,
+        outcome: check.outcome.clone(),
+        duration_seconds: took.as_secs_f64(),
+        findings: check.findings,
+    });
+    match drilled.failure {
+        Some(mut failure) => {
+            failure.message = format!("drill {}: {}", check.outcome, failure.message);
+            fail(report, failure);
+        }
+        None if check.outcome == CheckOutcome::Unsupported => session.warn(format!(
+            "backup {} of {} was not drilled: drills make new collections, and its custom sharding needs one with the same shard keys",
+            backup.manifest.backup_id, report.collection
+        )),
+        None => tracing::info!(
+            "Drill of {} passed: backup {}, {} points, {} of them compared, {}, in {:.1} s",
+            report.collection,
+            backup.manifest.backup_id,
+            drilled.points.map_or_else(|| "?".to_owned(), |points| points.to_string()),
+            backup.manifest.points_sample.as_ref().map_or(0, |sample| sample.points.len()),
+            HumanBytes(backup.manifest.snapshot_size_bytes()),
+            took.as_secs_f64()
+        ),
+    }
+}
+
+fn fail(report: &mut CollectionReport, failure: Failure) {
+    tracing::error!("Drill of {} failed: {}", report.collection, failure.message);
+    report.outcome = Outcome::Failed;
+    report.failure = Some(failure);
+}

@@ -1,0 +1,123 @@
+//! What sampled points that are not as they were say of a backup. Pure.
+//!
+//! They were read before the snapshot was made and after it, not in it. In a collection that is being written a point can be
+//! deleted or changed and put back in between, so a few that differ prove nothing there.
+
+use qdrant_backup_shared::manifest::Source;
+
+use crate::qdrant::sample::{Mismatch, POINTS};
+
+/// A sample held against a restored collection.
+#[derive(Debug, Clone, Copy)]
+pub struct Sampled<'a> {
+    /// How many points were sampled.
+    pub sampled: usize,
+    /// Those that are not as they were.
+    pub mismatches: &'a [Mismatch],
+    /// How many points were restored, if that is known to the last one.
+    pub restored: Option<u64>,
+    /// What was counted when the backup was made.
+    pub source: &'a Source,
+    /// Whether an earlier drill of the same backup found every one as it was.
+    pub matched_before: bool,
+}
+
+impl Sampled<'_> {
+    /// Whether the backup is bad: the mismatches cannot come from somebody who was writing at that time.
+    pub fn condemns(&self) -> bool {
+        if self.mismatches.is_empty() {
+            return false;
+        }
+        if self.matched_before || self.was_still() {
+            return true;
+        }
+        let missing = self.missing();
+        let differing = self.mismatches.len() - missing;
+        // Points that the count lacks as well were deleted at that moment; the count is judged by itself.
+        let unexplained = missing.saturating_sub(self.lacking());
+        2 * (differing + unexplained) > self.sampled
+    }
+
+    /// In a sentence, what was found, for where it proves nothing.
+    pub fn words(&self) -> String {
+        let missing = self.missing();
+        format!(
+            "{} of {} sampled points are not as they were when the backup was made ({missing} missing, {} different); it was being \
+             written to, so this proves nothing",
+            self.mismatches.len(),
+            self.sampled,
+            self.mismatches.len() - missing
+        )
+    }
+
+    /// Whether nothing at all speaks for somebody having written: both counts and the restored one are the same, and every
+    /// point that was seen before the snapshot was there and the same after it.
+    fn was_still(&self) -> bool {
+        let Some(restored) = self.restored else { return false };
+        let all = usize::try_from(restored).map_or(POINTS, |count| count.min(POINTS));
+        [self.source.points_count_before, self.source.points_count_after] == [Some(restored); 2]
+            && self.sampled == all
+    }
+
+    /// How many points fewer were restored than were counted.
+    fn lacking(&self) -> usize {
+        let counts = [self.source.points_count_before, self.source.points_count_after];
+        let least = counts.into_iter().flatten().min().unwrap_or(0);
+        let lacking = self.restored.map_or(0, |restored| least.saturating_sub(restored));
+        usize::try_from(lacking).unwrap_or(usize::MAX)
+    }
+
+    fn missing(&self) -> usize {
+        self.mismatches.iter().filter(|mismatch| matches!(mismatch, Mismatch::Missing { .. })).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condemns(counts: (u64, u64, u64), sampled: usize, missing: usize, differing: usize) -> bool {
+        let (before, after, restored) = counts;
+        let source = Source {
+            points_count_before: Some(before),
+            points_count_after: Some(after),
+            ..Source::default()
+        };
+        let id = || "1".to_owned();
+        let mut mismatches = vec![Mismatch::Missing { id: id() }; missing];
+        mismatches.extend(vec![Mismatch::Differs { id: id() }; differing]);
+        let found = Sampled {
+            sampled,
+            mismatches: &mismatches,
+            restored: Some(restored),
+            source: &source,
+            matched_before: false,
+        };
+        assert!(mismatches.is_empty() || Sampled { matched_before: true, ..found }.condemns());
+        found.condemns()
+    }
+
+    #[test]
+    fn one_point_condemns_where_nothing_was_written() {
+        assert!(condemns((1000, 1000, 1000), 16, 0, 1));
+        assert!(condemns((1000, 1000, 1000), 16, 1, 0));
+        assert!(condemns((3, 3, 3), 3, 0, 1));
+        assert!(!condemns((3, 3, 3), 3, 0, 0));
+    }
+
+    #[test]
+    fn a_few_points_prove_nothing_where_something_was_written() {
+        assert!(!condemns((1000, 1000, 900), 16, 3, 2), "another number was restored");
+        assert!(!condemns((1000, 1010, 1000), 16, 1, 1), "another number was counted");
+        assert!(!condemns((1000, 1000, 1000), 15, 1, 1), "a sampled point was changed meanwhile");
+        assert!(!condemns((1000, 1000, 980), 16, 16, 0), "deleted and put back: the count lacks them too");
+    }
+
+    #[test]
+    fn most_of_the_sample_condemns_whoever_was_writing() {
+        assert!(condemns((1000, 1000, 900), 16, 0, 9));
+        assert!(condemns((1000, 1010, 1000), 16, 16, 0));
+        assert!(condemns((1000, 1000, 995), 16, 14, 0), "five of them are explained");
+        assert!(!condemns((1000, 1010, 1000), 16, 4, 4));
+    }
+}

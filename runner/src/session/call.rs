@@ -1,0 +1,436 @@
+//! What every command that writes has in common: the lock is held, the status stays true, warnings are kept.
+//!
+//! A session is one call of the program; it runs one or several operations (`run` is several) and ends in one
+//! report. Whatever happens to the work, [`Session::finish`] leaves a status that says so, and where an error or a panic goes
+//! past it, dropping the session does.
+//!
+//! What a person does to the repository itself (`accept-source`, `prune --retire`) is no operation and no run. Such a session has
+//! the same catalog and status, and leaves to the next run what only a run tells: see [`Purpose`].
+
+use std::io;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::json_file;
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
+use qdrant_backup_shared::status::{CurrentRun, Status};
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout, Repository};
+
+use crate::host::clock::Clock;
+use crate::session::status_store::{StatusError, StatusStore};
+use crate::session::warnings::Warnings;
+use crate::store;
+
+/// A session could not even begin, so no status tells of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The backup directory cannot be read.
+    #[error("{what}: {source}")]
+    Directory {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The report.
+    pub report: RunReport,
+    /// Whether the status file has it too. If not, monitoring is blind.
+    pub recorded: bool,
+}
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A run: it has operations, a report, and tells how the run before ended.
+    Run,
+    /// Something that a person sees through to its end. It counts as no run: of the one before it tells and removes nothing, and
+    /// it leaves no report.
+    Upkeep,
+}
+
+/// One call of the program that holds the lock.
+#[derive(Debug)]
+pub struct Session {
+    layout: Layout,
+    clock: Clock,
+    catalog: Catalog,
+    repository: Repository,
+    store: StatusStore,
+    run_id: String,
+    command: &'static str,
+    started_at: DateTime<Utc>,
+    begun: Instant,
+    operations: Vec<OperationReport>,
+    /// The operation that has begun and not ended.
+    under_way: Option<Begun>,
+    warnings: Warnings,
+    recorded: bool,
+    lacks_room: bool,
+    finished: bool,
+}
+
+/// An operation that is going on.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Begun {
+    operation: Operation,
+    started_at: DateTime<Utc>,
+    since: Instant,
+}
+
+impl Session {
+    /// Begins a session of `command`: reads what there is and, for a run, removes what a killed one left under temporary
+    /// names, and says when the one before died. The caller holds the lock.
+    ///
+    /// # Errors
+    /// When the backup directory cannot be read.
+    pub fn open(
+        layout: Layout,
+        repository: Repository,
+        clock: Clock,
+        hostname: &str,
+        command: &'static str,
+        purpose: Purpose,
+    ) -> Result<Self, SessionError> {
+        let begun = Instant::now();
+        let started_at = clock.now();
+        let catalog = read_catalog(&layout)?;
+        let (store, mut warnings) = StatusStore::open(&layout, &catalog, hostname, started_at);
+        if purpose == Purpose::Run {
+            warnings.extend(remove_stale(&layout, &catalog));
+        }
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        let mut session = Self {
+            layout,
+            clock,
+            catalog,
+            repository,
+            store,
+            run_id: uuid::Uuid::new_v4().to_string(),
+            command,
+            started_at,
+            begun,
+            operations: Vec::new(),
+            under_way: None,
+            warnings: warnings.into(),
+            recorded: true,
+            lacks_room: false,
+            finished: false,
+        };
+        if purpose == Purpose::Run {
+            session.note_died();
+            session.note_clock();
+        }
+        Ok(session)
+    }
+
+    /// Where everything lies.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The time.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// This call's random UUID.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// What was in the backup directory when the session began, or when it was last read again.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Reads the backup directory again, after an operation that changed it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_again(&mut self) -> Result<(), SessionError> {
+        self.catalog = read_catalog(&self.layout)?;
+        Ok(())
+    }
+
+    /// Whose backups these are.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// Replaces `repository.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written; it is then as before, in memory and on disk.
+    pub fn change_repository(&mut self, change: impl FnOnce(&mut Repository)) -> io::Result<()> {
+        let mut changed = self.repository.clone();
+        change(&mut changed);
+        json_file::write(&self.layout.repository_file(), &changed)?;
+        self.repository = changed;
+        Ok(())
+    }
+
+    /// The status as it is now.
+    pub fn status(&self) -> &Status {
+        self.store.get()
+    }
+
+    /// Changes the status and writes it; that it cannot be written is said once and fails the run at its end.
+    pub fn write_status(&mut self, change: impl FnOnce(&mut Status)) {
+        let result = self.store.update(change);
+        self.note_write(result);
+    }
+
+    /// Changes the status and writes it, for work that must not go on before that.
+    ///
+    /// # Errors
+    /// When it cannot be written. The change stays in memory and goes out with the next write.
+    pub fn record(&mut self, change: impl FnOnce(&mut Status)) -> Result<(), StatusError> {
+        self.store.update(change)
+    }
+
+    /// Writes the status for whoever looks, without waiting until it would survive a power failure: for what the next run
+    /// need not know.
+    pub fn show_status(&mut self) {
+        let result = self.store.show();
+        self.note_write(result);
+    }
+
+    /// Whether the status file has all that was to be written to it.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// Whether the status file has not all that was to be written to it, and only because there is no room.
+    pub fn lacks_room(&self) -> bool {
+        !self.recorded && self.lacks_room
+    }
+
+    /// Changes the status without writing it yet.
+    pub fn amend_status(&mut self, change: impl FnOnce(&mut Status)) {
+        self.store.amend(change);
+    }
+
+    /// Notes progress; written at most every 30 s.
+    pub fn heartbeat(&mut self) {
+        let clock = self.clock;
+        let result = self.store.heartbeat(|| clock.now());
+        self.note_write(result);
+    }
+
+    /// Says what the run is busy with; goes out with the next write.
+    pub fn enter_stage(&mut self, stage: Stage, collection: &CollectionName) {
+        let now = self.now();
+        self.amend_status(|status| {
+            if let Some(current) = &mut status.current_run {
+                current.stage = stage;
+                current.collection = Some(collection.clone());
+                current.heartbeat_at = now;
+            }
+        });
+    }
+
+    /// Logs a warning and keeps it for the report, unless there are many already.
+    pub fn warn(&mut self, warning: impl AsRef<str>) {
+        let warning = one_line(warning.as_ref());
+        tracing::warn!("{warning}");
+        self.warnings.add(warning);
+    }
+
+    /// Begins an operation, and writes that to the status together with `change`.
+    pub fn begin(&mut self, operation: Operation, stage: Stage, change: impl FnOnce(&mut Status)) -> Begun {
+        let now = self.now();
+        let run = CurrentRun {
+            run_id: self.run_id.clone(),
+            command: self.command.to_owned(),
+            pid: std::process::id(),
+            operation: operation.clone(),
+            stage,
+            collection: None,
+            creating: None,
+            also_creating: Vec::new(),
+            started_at: self.started_at,
+            heartbeat_at: now,
+        };
+        self.write_status(|status| {
+            status.current_run = Some(run);
+            change(status);
+        });
+        let begun = Begun { operation, started_at: now, since: Instant::now() };
+        self.under_way = Some(begun.clone());
+        begun
+    }
+
+    /// Ends an operation: works out how it ended and enters it in its history. Goes out with the next write.
+    pub fn end(
+        &mut self,
+        begun: Begun,
+        collections: Vec<CollectionReport>,
+        failure: Option<Failure>,
+        qdrant_version: Option<String>,
+    ) {
+        self.under_way = None;
+        let outcome = outcome(&collections, failure.as_ref());
+        // The collection that was interrupted carries the interruption already; counting it twice would be wrong.
+        let told =
+            outcome == Outcome::Interrupted && collections.iter().any(|report| report.failure.is_some());
+        let report = OperationReport {
+            operation: begun.operation,
+            qdrant_version,
+            started_at: begun.started_at,
+            completed_at: self.now(),
+            duration_seconds: begun.since.elapsed().as_secs_f64(),
+            outcome,
+            failure: failure.filter(|_| !told),
+            collections,
+            left_out: None,
+        };
+        self.amend_status(|status| {
+            status.operations.entry(report.operation.clone()).or_default().enter(&report)
+        });
+        self.operations.push(report);
+    }
+
+    /// The operation that ended last.
+    pub fn last_operation(&self) -> Option<&OperationReport> {
+        self.operations.last()
+    }
+
+    /// Ends the session and writes its report to the status.
+    pub fn finish(mut self) -> Finished {
+        let report = self.conclude();
+        Finished { report, recorded: self.recorded }
+    }
+
+    fn conclude(&mut self) -> RunReport {
+        self.finished = true;
+        let report = RunReport {
+            run_id: self.run_id.clone(),
+            command: self.command.to_owned(),
+            started_at: self.started_at,
+            completed_at: self.now(),
+            duration_seconds: self.begun.elapsed().as_secs_f64(),
+            outcome: overall(self.command, &self.operations),
+            operations: self.operations.clone(),
+            warnings: self.warnings.lines(),
+        };
+        self.write_status(|status| {
+            status.last_run = Some(report.clone().bounded());
+            status.current_run = None;
+        });
+        report
+    }
+
+    fn note_write(&mut self, result: Result<(), StatusError>) {
+        match result {
+            Ok(()) => self.recorded = true,
+            Err(error) => {
+                self.lacks_room = error.lacks_room();
+                if self.recorded {
+                    self.warn(error.to_string());
+                }
+                self.recorded = false;
+            }
+        }
+    }
+
+    fn note_died(&mut self) {
+        let Some(died) = self.status().current_run.clone() else { return };
+        self.warn(format!(
+            "the run that began at {} UTC (`{}`, process {}) died without saying so, in stage {}{}",
+            died.started_at.format("%Y-%m-%d %H:%M:%S"),
+            died.command,
+            died.pid,
+            died.stage,
+            died.collection.as_ref().map(|collection| format!(" of \"{collection}\"")).unwrap_or_default()
+        ));
+        self.amend_status(|status| {
+            status.unanswered_creations.extend(died.into_creations());
+            status.current_run = None;
+        });
+    }
+
+    fn note_clock(&mut self) {
+        let now = self.started_at;
+        let backups = self.catalog.collections.values().flatten();
+        let newest = backups
+            .max_by_key(|backup| backup.started_at)
+            .map(|newest| (newest.started_at, newest.backup_id));
+        if let Some((started_at, id)) = newest.filter(|(started_at, _)| *started_at > now) {
+            self.warn(format!(
+                "this machine's clock says {} UTC, which is before the newest backup ({id}, begun {} UTC): check the clock",
+                now.format("%Y-%m-%d %H:%M:%S"),
+                started_at.format("%Y-%m-%d %H:%M:%S")
+            ));
+        }
+    }
+}
+
+impl Drop for Session {
+    /// Ends a session that nobody has finished, because an error or a panic went past its end: it has not died.
+    fn drop(&mut self) {
+        let ours = |run: &CurrentRun| run.run_id == self.run_id;
+        if self.finished || !self.status().current_run.as_ref().is_some_and(ours) {
+            return;
+        }
+        if let Some(begun) = self.under_way.take() {
+            let message =
+                "it was left in the middle by a fault of this program; its log says more".to_owned();
+            self.end(begun, Vec::new(), Some(Failure { kind: FailureKind::Internal, message }), None);
+        }
+        self.conclude();
+    }
+}
+
+/// How `operations` of `command` ended all together. What was asked for decides: where no collection was backed up, or none
+/// restored, nothing that came before or after makes it half a success.
+pub fn overall<'a>(command: &str, operations: impl IntoIterator<Item = &'a OperationReport>) -> Outcome {
+    let asked = if command == "restore" { Operation::Restore } else { Operation::Backup };
+    let mut failed = false;
+    let outcomes = operations.into_iter().map(|operation| {
+        failed |= operation.operation == asked && operation.outcome == Outcome::Failed;
+        operation.outcome.clone()
+    });
+    let all = outcomes.reduce(Outcome::and).unwrap_or(Outcome::Success);
+    if failed && all == Outcome::Partial { Outcome::Failed } else { all }
+}
+
+fn outcome(collections: &[CollectionReport], failure: Option<&Failure>) -> Outcome {
+    let succeeded = collections.iter().filter(|report| report.outcome == Outcome::Success).count();
+    match failure {
+        Some(failure) if failure.kind == FailureKind::Interrupted => Outcome::Interrupted,
+        Some(_) => Outcome::Failed,
+        None if succeeded == collections.len() => Outcome::Success,
+        None if succeeded == 0 => Outcome::Failed,
+        None => Outcome::Partial,
+    }
+}
+
+fn read_catalog(layout: &Layout) -> Result<Catalog, SessionError> {
+    Catalog::read(layout).map_err(|source| SessionError::Directory {
+        what: format!("reading {}", layout.collections().display()),
+        source,
+    })
+}
+
+fn remove_stale(layout: &Layout, catalog: &Catalog) -> Option<String> {
+    match store::remove_temporary_files(layout, &catalog.temporary) {
+        Ok(removed) => {
+            for path in removed {
+                tracing::info!("Removed {}, which a run that died left behind", path.display());
+            }
+            None
+        }
+        Err(error) => Some(format!("cannot remove temporary files of a run that died: {error}")),
+    }
+}

@@ -1,0 +1,168 @@
+//! Whether files that say what is done, and as whom, can be changed by somebody who should not.
+//!
+//! Each must belong to somebody trusted and be writable by nobody else, and so must the directory that has its name; behind a
+//! link, both at either end. Directories further up are taken as they are.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use qdrant_backup_shared::config_file::HookCommand;
+use qdrant_backup_shared::config_file::keys::{
+    API_KEY_FILE, CA_FILE, DRILL_API_KEY_FILE, TLS_CERT_FILE, TLS_KEY_FILE,
+};
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
+use super::{HOOKS, Settings};
+use crate::host::user::User;
+
+/// Mode bits of those who may write and are not the owner.
+const OTHERS_WRITE: u32 = 0o022;
+/// In a directory with this bit only the owner of a file can replace it.
+const STICKY: u32 = 0o1000;
+
+/// What is wrong with each of the files that `settings` come from and name, a line each with the command that mends it.
+pub fn problems(settings: &Settings, trusted: &[u32]) -> Vec<String> {
+    let mut problems: Vec<String> =
+        files(settings).into_iter().filter_map(|(what, path)| problem(what, &path, trusted)).collect();
+    problems.dedup();
+    problems
+}
+
+fn files(settings: &Settings) -> Vec<(&'static str, PathBuf)> {
+    let named = [
+        ("configuration file", settings.config_file.clone()),
+        ("env file", settings.env_file.clone()),
+        ("API key file", settings.get(&API_KEY_FILE)),
+        ("API key file of drills", settings.get(&DRILL_API_KEY_FILE)),
+        ("file of certificate authorities", settings.get(&CA_FILE)),
+        ("client certificate", settings.get(&TLS_CERT_FILE)),
+        ("client key file", settings.get(&TLS_KEY_FILE)),
+    ];
+    let hooks = HOOKS.map(|hook| settings.get(hook));
+    let programs = hooks.into_iter().filter_map(|hook| Some(("hook", program(&hook?)?)));
+    named.into_iter().filter_map(|(what, path)| Some((what, path?))).chain(programs).collect()
+}
+
+/// The file that a hook begins with, where it says so outright.
+fn program(command: &HookCommand) -> Option<PathBuf> {
+    let command = match command {
+        HookCommand::Program { program, .. } => return program.is_absolute().then(|| program.clone()),
+        HookCommand::Shell(command) => command,
+    };
+    let word = command.trim_start().trim_start_matches(['"', '\'']);
+    let end = word.find(|character: char| character.is_whitespace() || "\"';&|<>()$`".contains(character));
+    let word = &word[..end.unwrap_or(word.len())];
+    word.starts_with('/').then(|| PathBuf::from(word))
+}
+
+/// What is wrong with one of them. What cannot be looked at shows when it is used.
+fn problem(what: &str, path: &Path, trusted: &[u32]) -> Option<String> {
+    let path = std::path::absolute(path).ok()?;
+    // Not a device, nor what a shell puts in a file's place.
+    let found = fs::metadata(&path).ok().filter(Metadata::is_file)?;
+    let target = fs::canonicalize(&path).ok()?;
+    let wrong = file_problem(&target, &found, trusted).or_else(|| {
+        let directories = [path.parent(), target.parent()];
+        directories.into_iter().flatten().find_map(|directory| directory_problem(directory, trusted))
+    })?;
+    Some(format!("the {what} {} can be changed by others: {wrong}", path.display()))
+}
+
+fn file_problem(path: &Path, found: &Metadata, trusted: &[u32]) -> Option<String> {
+    owner_problem(path, found, trusted)
+        .or_else(|| (found.mode() & OTHERS_WRITE != 0).then(|| format!("chmod go-w {}", path.display())))
+}
+
+fn directory_problem(path: &Path, trusted: &[u32]) -> Option<String> {
+    let found = fs::metadata(path).ok()?;
+    let open = found.mode() & OTHERS_WRITE != 0 && found.mode() & STICKY == 0;
+    // As containers get their configuration: nobody can write there whatever the mode says.
+    if (open || !trusted.contains(&found.uid())) && is_read_only(path) {
+        return None;
+    }
+    let of = |wrong: String| format!("it lies in {}; {wrong}", path.display());
+    owner_problem(path, &found, trusted)
+        .or_else(|| open.then(|| format!("chmod go-w {}", path.display())))
+        .map(of)
+}
+
+fn owner_problem(path: &Path, found: &Metadata, trusted: &[u32]) -> Option<String> {
+    if trusted.contains(&found.uid()) {
+        return None;
+    }
+    let owner = User::of(found.uid(), found.gid());
+    Some(format!("{} belongs to {owner}; chown root {}", path.display(), path.display()))
+}
+
+fn is_read_only(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use qdrant_backup_shared::atomic;
+
+    use super::*;
+
+    fn me() -> u32 {
+        uzers::get_effective_uid()
+    }
+
+    #[test]
+    fn a_file_that_others_may_change_is_told_with_the_command_that_mends_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("backup.yaml");
+        let judged = |mode: u32, directory_mode: u32| {
+            atomic::write(&path, mode, b"").unwrap();
+            fs::set_permissions(directory.path(), fs::Permissions::from_mode(directory_mode)).unwrap();
+            problem("configuration file", &path, &[me()])
+        };
+        for (mode, directory_mode, fine) in [
+            (0o600, 0o700, true),
+            (0o644, 0o755, true),
+            (0o660, 0o700, false),
+            (0o602, 0o700, false),
+            (0o600, 0o770, false),
+            (0o600, 0o777, false),
+            (0o600, 0o1777, true),
+        ] {
+            let wrong = judged(mode, directory_mode);
+            assert_eq!(wrong.is_none(), fine, "{mode:o} {directory_mode:o}: {wrong:?}");
+            assert!(wrong.is_none_or(|wrong| wrong.contains("chmod go-w /")));
+        }
+        judged(0o600, 0o700);
+        let other = problem("configuration file", &path, &[me() + 1]).unwrap();
+        assert!(other.contains("belongs to") && other.contains("chown root"), "{other}");
+    }
+
+    #[test]
+    fn both_ends_of_a_link_count() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (link, target) = (here.path().join("key"), there.path().join("key"));
+        atomic::write(&target, 0o600, b"").unwrap();
+        symlink(&target, &link).unwrap();
+        assert_eq!(problem("API key file", &link, &[me()]), None);
+        for open in [here.path(), there.path()] {
+            fs::set_permissions(open, fs::Permissions::from_mode(0o777)).unwrap();
+            assert!(problem("API key file", &link, &[me()]).unwrap().contains(&open.display().to_string()));
+            fs::set_permissions(open, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_hooks_program_is_what_its_command_begins_with() {
+        for (command, path) in [
+            ("/usr/local/bin/tell me", Some("/usr/local/bin/tell")),
+            (" '/opt/tell' x", Some("/opt/tell")),
+            ("/opt/a;b", Some("/opt/a")),
+            ("curl http://x", None),
+            ("", None),
+        ] {
+            let hook = HookCommand::Shell(command.to_owned());
+            assert_eq!(program(&hook).as_deref(), path.map(Path::new), "{command}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Putting backups into the backup directory: ids, archives, manifests, and room for them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::atomic::{self, ARCHIVE_MODE, AtomicFile};
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::file_system::{room, syncs_directories};
+use qdrant_backup_shared::json_file;
+use qdrant_backup_shared::layout::{FileRole, component, role};
+use qdrant_backup_shared::manifest::{Encoding, Manifest};
+use qdrant_backup_shared::{CollectionName, Layout, links};
+
+use crate::host::user::explain;
+
+/// Left free for the status file and for others on the same disk, in bytes.
+pub const RESERVE_BYTES: u64 = 16 << 20;
+
+/// Makes the directories for `collection` unless they are there, and gives the first id from `at` on that no file of
+/// the collection uses.
+///
+/// # Errors
+/// When a directory cannot be made or listed, or the file system takes another directory for it.
+pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) -> io::Result<BackupId> {
+    if !collection.is_files() {
+        atomic::create_directory(&layout.collections()).map_err(|error| explain(layout.root(), error))?;
+        links::trusted(layout, &layout.collections())?;
+    }
+    let directory = layout.collection(collection);
+    let parent = directory.parent().unwrap_or(layout.root());
+    atomic::create_directory(&directory).map_err(|error| explain(parent, error))?;
+    links::trusted(layout, &directory)?;
+    let component = component(collection);
+    check_own(parent, &component)?;
+    let mut taken = BTreeSet::new();
+    for entry in fs::read_dir(&directory).map_err(|error| explain(&directory, error))? {
+        let name = entry?.file_name();
+        match role(&component, &name.to_string_lossy()) {
+            FileRole::Archive { id }
+            | FileRole::Manifest { id }
+            | FileRole::Verification { id }
+            | FileRole::Hold { id } => taken.insert(id),
+            FileRole::Temporary | FileRole::Foreign => false,
+        };
+    }
+    let mut id = BackupId::at(at);
+    while taken.contains(&id) {
+        id = id.next();
+    }
+    Ok(id)
+}
+
+/// Checks that the directory `name` in `parent` is called so, and not only found by that name: what lies in a directory of
+/// another name is seen by nobody.
+fn check_own(parent: &Path, name: &str) -> io::Result<()> {
+    let other_case = |letter: char| match letter {
+        'a'..='z' => letter.to_ascii_uppercase(),
+        _ => letter.to_ascii_lowercase(),
+    };
+    let other: String = name.chars().map(other_case).collect();
+    // Most file systems tell upper from lower case, and then nothing has the other name: that spares the listing.
+    if other != name && !parent.join(&other).try_exists()? {
+        return Ok(());
+    }
+    let listed = fs::read_dir(parent)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    match another(&listed, name) {
+        None => Ok(()),
+        Some(other) => Err(io::Error::other(format!(
+            "{} is {other} on this file system, which does not tell the two apart; rename one of the collections, or use a file \
+             system that does",
+            parent.join(name).display()
+        ))),
+    }
+}
+
+/// What is found by `name` where these names are listed, if it is called otherwise.
+fn another(listed: &[OsString], name: &str) -> Option<String> {
+    if listed.iter().any(|listed| listed == name) {
+        return None;
+    }
+    let like_it = listed.iter().find(|listed| listed.eq_ignore_ascii_case(name));
+    Some(like_it.map_or_else(|| "something else".to_owned(), |listed| listed.display().to_string()))
+}
+
+/// Removes the directory of `collection` if nothing is in it.
+pub fn remove_empty_directory(layout: &Layout, collection: &CollectionName) {
+    if let Err(error) = fs::remove_dir(layout.collection(collection)) {
+        tracing::debug!("{}: {error}", layout.collection(collection).display());
+    }
+}
+
+/// Begins the archive of a backup.
+///
+/// # Errors
+/// When the temporary file cannot be made.
+pub fn begin_archive(
+    layout: &Layout,
+    collection: &CollectionName,
+    id: BackupId,
+    encoding: &[Encoding],
+) -> io::Result<AtomicFile> {
+    AtomicFile::create(&layout.archive(collection, id, encoding), ARCHIVE_MODE)
+        .map_err(|error| explain(&layout.collection(collection), error))
+}
+
+/// Makes the backup exist: the archive first, the manifest last.
+///
+/// # Crash safety
+/// A crash before the return leaves nothing, a temporary file, an orphaned archive, or the whole backup; never a
+/// manifest without its archive. An error leaves nothing, or the whole backup: once the manifest has, or may have, its name,
+/// nothing is taken away from under it.
+///
+/// # Errors
+/// When a file cannot be made durable.
+pub fn commit(layout: &Layout, archive: AtomicFile, manifest: &Manifest) -> io::Result<()> {
+    let encoding = manifest.archives.first().map(|archive| archive.encoding.as_slice()).unwrap_or_default();
+    let archive_path = layout.archive(&manifest.collection, manifest.backup_id, encoding);
+    let (archive_in_place, error) = match archive.commit_new() {
+        Ok(()) => {
+            match json_file::write_new(&layout.manifest(&manifest.collection, manifest.backup_id), manifest) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.in_place => {
+                    return Err(io::Error::new(
+                        error.source.kind(),
+                        format!(
+                            "{error}; its files are left in place, and `verify` says whether they are good"
+                        ),
+                    ));
+                }
+                Err(error) => (true, error.source),
+            }
+        }
+        // Whatever had the name before is not this run's.
+        Err(error) => (error.in_place && error.source.kind() != io::ErrorKind::AlreadyExists, error.source),
+    };
+    if archive_in_place && let Err(kept) = fs::remove_file(&archive_path) {
+        // Without a manifest it stays behind as an orphan.
+        let text = format!("{error}; {} cannot be removed: {kept}", archive_path.display());
+        return Err(io::Error::new(error.kind(), text));
+    }
+    Err(error)
+}
+
+/// Checks that files can be made in the backup directory, so that a read-only disk is found before the server
+/// is made to write snapshots.
+///
+/// # Errors
+/// When they cannot.
+pub fn probe(layout: &Layout) -> io::Result<()> {
+    drop(AtomicFile::create(&layout.root().join("probe"), ARCHIVE_MODE)?);
+    Ok(())
+}
+
+/// Bytes that this user can still write to the file system of `directory`; nothing where that does not say.
+///
+/// # Errors
+/// When the file system cannot be asked.
+pub fn available_bytes(directory: &Path) -> io::Result<Option<u64>> {
+    Ok(room(directory)?.map(|room| room.available_bytes))
+}
+
+/// What the file system of the backup directory cannot do, and what that means for every backup there; a line each.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn limits(layout: &Layout) -> io::Result<Vec<String>> {
+    let root = layout.root();
+    let mut limits = Vec::new();
+    if !syncs_directories(root)? {
+        limits.push(format!(
+            "{}: the file system cannot make names durable: after a power failure the newest backups may be gone",
+            root.display()
+        ));
+    }
+    if available_bytes(root)?.is_none() {
+        limits.push(format!(
+            "{}: the file system does not say how much room there is: that it is full is found only when a write fails",
+            root.display()
+        ));
+    }
+    Ok(limits)
+}
+
+/// Removes what killed runs left under temporary names, and gives what was removed. Only for the holder of the
+/// lock: to everybody else such a file may be one that is being written.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn remove_temporary_files(layout: &Layout, in_collections: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let mut stale = in_collections.to_vec();
+    let own = [layout.repository_file(), layout.status_file(), layout.root().join("probe")];
+    for directory in BTreeSet::from([layout.root(), layout.state()]) {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            // `last_skipped.json` and `last_refused.json` are written by runs that do not hold the lock, so their temporaries are left alone.
+            let ours = own.iter().filter_map(|path| path.file_name()).any(|own| {
+                name.strip_prefix('.').and_then(|rest| rest.strip_prefix(&*own.to_string_lossy())).is_some()
+            });
+            if ours && atomic::is_temporary(&name) {
+                stale.push(entry.path());
+            }
+        }
+    }
+    for path in &stale {
+        let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+        let own = path.parent() == Some(layout.root());
+        // In the backup directory itself only the probe has a directory of its own.
+        let removed = if is_directory && own { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(stale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(directory: &tempfile::TempDir) -> Layout {
+        Layout::new(directory.path(), directory.path())
+    }
+
+    #[test]
+    fn a_taken_id_gives_the_next_second() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = layout(&directory);
+        let collection = CollectionName::new("a").unwrap();
+        let at = "2025-07-15T14:30:00.900Z".parse().unwrap();
+        assert_eq!(prepare(&layout, &collection, at).unwrap().to_string(), "2025-07-15-14-30-00");
+        for name in ["a-2025-07-15-14-30-00.snapshot", "a-2025-07-15-14-30-01.manifest.json"] {
+            atomic::write(&layout.collection(&collection).join(name), 0o600, b"").unwrap();
+        }
+        assert_eq!(prepare(&layout, &collection, at).unwrap().to_string(), "2025-07-15-14-30-02");
+    }
+
+    #[test]
+    fn a_directory_that_is_only_found_by_a_collections_name_is_not_its_own() {
+        let listed: Vec<OsString> = ["Docs", "notes"].map(OsString::from).into();
+        assert_eq!(another(&listed, "docs").as_deref(), Some("Docs"));
+        assert_eq!(another(&listed, "Docs"), None);
+        // As where a dot at the end of a name is dropped.
+        assert_eq!(another(&listed, "notes.").as_deref(), Some("something else"));
+
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["docs", "DOCS", "Docs", "42"] {
+            atomic::create_directory(&directory.path().join(name)).unwrap();
+            check_own(directory.path(), name).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_killed_probe_left_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = layout(&directory);
+        let probe = directory.path().join(".probe.x.tmp");
+        atomic::create_directory(&probe).unwrap();
+        atomic::write(&probe.join("locked"), 0o600, b"").unwrap();
+        assert_eq!(remove_temporary_files(&layout, &[]).unwrap(), std::slice::from_ref(&probe));
+        assert!(!probe.exists());
+    }
+
+    #[test]
+    fn only_our_own_temporary_files_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = layout(&directory);
+        let keep = [".env.tmp", "status.json", ".last_skipped.json.x.tmp", ".lock"];
+        for name in [".status.json.x.tmp", ".repository.json.x.tmp", ".probe.x.tmp"].iter().chain(&keep) {
+            atomic::write(&directory.path().join(name), 0o600, b"").unwrap();
+        }
+        assert_eq!(remove_temporary_files(&layout, &[]).unwrap().len(), 3);
+        for name in keep {
+            assert!(directory.path().join(name).exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_probe_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        probe(&layout(&directory)).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,158 @@
+//! Trying out what the file system of a directory can do: for `init` and `config check`.
+//!
+//! What a run does there is done once on a small scale, in a directory that is removed at once. So what will not work is known
+//! before the first backup, and not from it.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use qdrant_backup_shared::atomic::{
+    self, ARCHIVE_MODE, AtomicFile, DIRECTORY_MODE, JSON_MODE, TEMPORARY_SUFFIX,
+};
+use qdrant_backup_shared::file_system::{Taken, rename_new, room, syncs_directories};
+
+use crate::host::user::ROOT;
+
+/// What the file system of a directory is like.
+#[derive(Debug, Default)]
+pub struct Manners {
+    /// Why there can be no backups there; a line each.
+    pub refusals: Vec<String>,
+    /// What it cannot do, and what that means; a line each.
+    pub limits: Vec<String>,
+    /// Whether names that differ only by case are one name.
+    pub folds_case: bool,
+}
+
+/// Tries out the file system of `directory`.
+///
+/// # Errors
+/// When not even a directory can be made there. Also as root in a directory of somebody else's, who could lead elsewhere what root does
+/// there.
+pub fn examine(directory: &Path) -> io::Result<Manners> {
+    if uzers::get_effective_uid() == ROOT && fs::metadata(directory)?.uid() != ROOT {
+        return Err(io::Error::other("it is somebody else's, and nothing is tried out there as root"));
+    }
+    let place = tempfile::Builder::new().prefix(".probe.").suffix(TEMPORARY_SUFFIX).tempdir_in(directory)?;
+    let place = place.path();
+    let mut manners = Manners::default();
+    let refusals = [
+        ("files cannot be written and replaced", replaces(place)),
+        ("a new file cannot be kept from replacing another", spares(place)),
+        (
+            "it has no locks (flock), so nothing would keep two runs apart (NFS: mount it without `nolock`)",
+            locks(place),
+        ),
+    ];
+    for (what, tried) in refusals {
+        if let Err(error) = tried {
+            manners.refusals.push(format!("{what}: {error}"));
+        }
+    }
+    if manners.refusals.is_empty() {
+        look(place, &mut manners)
+            .unwrap_or_else(|error| manners.refusals.push(format!("it cannot be tried out: {error}")));
+    }
+    Ok(manners)
+}
+
+fn replaces(place: &Path) -> io::Result<()> {
+    let path = place.join("replaced");
+    atomic::write(&path, JSON_MODE, b"one")?;
+    atomic::write(&path, JSON_MODE, b"other")?;
+    expect(fs::read(&path)? == b"other", "what was written last is not there")
+}
+
+fn spares(place: &Path) -> io::Result<()> {
+    let path = place.join("spared");
+    let begin = |text: &[u8]| -> io::Result<AtomicFile> {
+        let mut file = AtomicFile::create(&path, ARCHIVE_MODE)?;
+        file.file().write_all(text)?;
+        Ok(file)
+    };
+    begin(b"first")?.commit_new()?;
+    let second = begin(b"second")?.commit_new();
+    expect(second.is_err() && fs::read(&path)? == b"first", "what was there is replaced")
+}
+
+fn locks(place: &Path) -> io::Result<()> {
+    let path = place.join("locked");
+    let held = File::create_new(&path)?;
+    held.lock()?;
+    match File::open(&path)?.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
+        Ok(()) => Err(io::Error::other("a lock keeps nobody out")),
+    }
+}
+
+fn expect(holds: bool, otherwise: &str) -> io::Result<()> {
+    if holds { Ok(()) } else { Err(io::Error::other(otherwise.to_owned())) }
+}
+
+/// Looks for what is missing and can be done without.
+fn look(place: &Path, manners: &mut Manners) -> io::Result<()> {
+    let limits = &mut manners.limits;
+    if !syncs_directories(place)? {
+        limits.push(
+            "it cannot make names durable: after a power failure the newest backups may be gone".to_owned(),
+        );
+    }
+    let mode = |name: &str| Ok::<_, io::Error>(fs::metadata(place.join(name))?.permissions().mode() & 0o7777);
+    atomic::create_directory(&place.join("directory"))?;
+    let (archive, json, directory) = (mode("spared")?, mode("replaced")?, mode("directory")?);
+    let differs = [(archive, ARCHIVE_MODE), (json, JSON_MODE)].into_iter().find(|(is, should)| is != should);
+    if let Some((is, should)) = differs {
+        limits.push(format!(
+            "it keeps no modes (a file has {is:04o}, not {should:04o}): its mount options say who can read the backups"
+        ));
+    } else if directory != DIRECTORY_MODE {
+        limits.push(format!(
+            "its directories do not pass on their group (a directory has {directory:04o}, not {DIRECTORY_MODE:04o}): see that the \
+             exporter's user can read them"
+        ));
+    }
+    if rename_new(&place.join("replaced"), &place.join("renamed"))? == Taken::Looked {
+        limits.push(
+            "it has neither renames that replace nothing nor hard links: a name is looked at before it is taken, so nobody else \
+             should write there"
+                .to_owned(),
+        );
+    }
+    if room(place)?.is_none() {
+        limits.push(
+            "it does not say how much room there is: that it is full is found only when a write fails"
+                .to_owned(),
+        );
+    }
+    manners.folds_case = place.join("SPARED").try_exists()?;
+    if manners.folds_case {
+        limits.push(
+            "it does not tell upper from lower case: of collections whose names differ in nothing else, one can be backed up"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_file_system_has_nothing_to_be_said_against_it_and_nothing_stays_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let manners = examine(directory.path()).unwrap();
+        assert!(manners.refusals.is_empty(), "{manners:?}");
+        assert!(!manners.folds_case);
+        assert!(!manners.limits.iter().any(|limit| limit.contains("names durable")), "{manners:?}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_directory_where_nothing_can_be_made_is_an_error() {
+        assert!(examine(Path::new("/proc")).is_err());
+    }
+}
