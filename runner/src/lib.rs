@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod backup;
+pub mod choice;
 mod commands;
 mod host;
 pub mod prune;

@@ -2,14 +2,13 @@
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::status::{Creating, ServerSnapshot};
-use qdrant_backup_shared::text::one_line;
 
 use super::awaiting::Fresh;
 use super::creation::Adopted;
 use super::run::Run;
 use crate::qdrant::{Client, Snapshot};
 use crate::session::leftovers::{
-    Deletion, delete_ours, may_be_at_work, still_at_work, unanswered, unreachable,
+    Occasion, Standing, conclude, delete_ours, look, may_be_at_work, still_at_work, unanswered,
 };
 
 /// Deletes every recorded snapshot of `collection` on this server, and takes from the record what is dealt with. Does not write
@@ -23,29 +22,8 @@ pub async fn clean_up(run: &Run<'_>, client: &Client, collection: &CollectionNam
             run.session.warn(still_at_work(&snapshot));
             continue;
         }
-        match delete_ours(client, &snapshot).await {
-            Ok(deletion) => {
-                tracing::debug!("Snapshot {} on the server: {deletion:?}", one_line(&snapshot.name));
-                match deletion {
-                    Deletion::Deleted | Deletion::Gone => {}
-                    Deletion::Replaced => run.session.warn(format!(
-                        "snapshot {} of \"{collection}\" on the server is another one than was made for this backup; left alone",
-                        snapshot.name
-                    )),
-                    Deletion::Unreachable => {
-                        run.session.warn(unreachable(&snapshot));
-                        continue;
-                    }
-                }
-                run.session.amend_status(|status| {
-                    status.undeleted_snapshots.retain(|entry| *entry != snapshot);
-                    status.unanswered_uploads.retain(|upload| upload.file != snapshot);
-                });
-            }
-            Err(error) => run
-                .session
-                .warn(format!("{error}; the snapshot stays on the server until the next run deletes it")),
-        }
+        let ended = delete_ours(client, &snapshot).await;
+        run.session.with(|session| conclude(session, &snapshot, &ended, Occasion::Run));
     }
 }
 
@@ -155,13 +133,8 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
 async fn forget_vanished(run: &Run<'_>, client: &Client) {
     let suspects = run.session.status(|status| status.suspected_leftovers.clone());
     for suspect in suspects.iter().filter(|suspect| suspect.node_url == client.url()) {
-        let vanished = match client.snapshots(&suspect.collection).await {
-            Ok(list) => !list
-                .snapshots
-                .iter()
-                .any(|listed| listed.name.as_str() == suspect.name && listed.checksum == suspect.checksum),
-            Err(error) => error.is_not_found(),
-        };
+        // What cannot be looked at may be there.
+        let vanished = !matches!(look(client, suspect).await, Ok(Standing::There(_)) | Err(_));
         if vanished {
             run.session.amend_status(|status| status.suspected_leftovers.retain(|entry| entry != suspect));
         }

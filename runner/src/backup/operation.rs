@@ -45,7 +45,7 @@ pub async fn back_up(session: &mut Session, context: &BackupContext) {
     };
     let mut collections = Vec::new();
     let failure = run.work(&mut collections).await.err();
-    if failure.is_none() && options.only.is_empty() {
+    if failure.is_none() && !options.selection.is_named() {
         run.note_presence();
     }
     run.remember_peers(collections.iter().any(|report| report.outcome == Outcome::Success));
@@ -75,7 +75,7 @@ impl Run<'_> {
         })?;
         limits.iter().for_each(|limit| self.session.warn(limit));
         let options = &self.context.options;
-        if options.only.is_empty() && !options.include_files.is_empty() {
+        if !options.selection.is_named() && !options.include_files.is_empty() {
             // First, because it needs no server.
             reports.push(
                 self.session
@@ -111,7 +111,7 @@ impl Run<'_> {
         for collection in absent {
             reports.push(self.failed(collection, &BackupError::NoSuchCollection));
         }
-        if self.context.options.only.is_empty() {
+        if !self.context.options.selection.is_named() {
             reports.extend(self.impossible(listing.impossible));
         }
         let at_once = usize::from(self.context.options.jobs.get());
@@ -168,9 +168,9 @@ impl Run<'_> {
 
     /// The collections to back up, and those asked for by name that are not there.
     fn select(&self) -> Result<(Vec<CollectionName>, Vec<CollectionName>), Failure> {
-        let options = &self.context.options;
-        if !options.only.is_empty() {
-            return Ok(options.only.iter().cloned().partition(|name| self.listed.contains(name)));
+        let selection = &self.context.options.selection;
+        if selection.is_named() {
+            return Ok(selection.names().iter().cloned().partition(|name| self.listed.contains(name)));
         }
         let selected: Vec<CollectionName> =
             self.listed.iter().filter(|name| self.is_selected(name)).cloned().collect();
@@ -186,7 +186,7 @@ impl Run<'_> {
 
     /// Whether the configuration wants `collection` to be backed up.
     fn is_selected(&self, collection: &CollectionName) -> bool {
-        (self.context.options.selects)(collection.as_str()) && !is_scratch(collection.as_str())
+        self.context.options.selection.selects(collection.as_str()) && !is_scratch(collection.as_str())
     }
 
     /// Notes what is on the server and to be backed up, whichever part of it this run is for and however far it gets: until it
@@ -247,7 +247,7 @@ impl Run<'_> {
                     status.retired_collections.retain(|retired| *retired != collection)
                 });
             }
-            let selected = (self.context.options.selects)(collection.as_str());
+            let selected = self.context.options.selection.selects(collection.as_str());
             let was_gone = self.session.status(|status| {
                 status.collections.get(&collection).is_some_and(|entry| entry.on_server == Some(false))
             });

@@ -10,15 +10,14 @@ use qdrant_backup_shared::{CollectionName, Layout};
 use super::guards;
 use super::shared_session::SharedSession;
 use crate::archive::write::{Compression, Throttle};
+use crate::choice::Selection;
 use crate::host::console::Console;
 use crate::qdrant::{Alias, Client};
 
 /// What is to be backed up, and how.
 pub struct BackupOptions {
-    /// Only these collections; all when empty.
-    pub only: Vec<CollectionName>,
-    /// Whether the configuration's include and exclude patterns select a collection.
-    pub selects: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Which collections: those that were named, else those that the configuration selects.
+    pub selection: Selection,
     /// Globs of configuration files that are backed up besides the collections.
     pub include_files: Vec<String>,
     /// How archives are stored.

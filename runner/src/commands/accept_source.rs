@@ -2,27 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use qdrant_backup_shared::catalog::Catalog;
-use qdrant_backup_shared::json_file;
-use tokio_util::sync::CancellationToken;
-
-use super::{Refusal, client, place};
+use super::{Refusal, client, listen, place, stopped};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
-use crate::session::status_store::StatusStore;
+use crate::session::Purpose;
 use crate::settings::Settings;
 
 /// Replaces the known peer ids by those that the server shows.
 pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = place::layout(settings);
-    let client = client(settings, CancellationToken::new())?;
-    place::open(&layout)?;
-    place::make_state_directory(&layout)?;
-    let _lock = place::lock(settings, &layout, "accept-source", clock).await?;
-    let mut repository = place::open(&layout)?;
+    let signals = listen()?;
+    let client = client(settings, signals.token())?;
+    let mut held = place::enter(Purpose::Upkeep, settings, "accept-source", clock, &signals).await?;
+    let session = &mut held.session;
     let mut peers = BTreeSet::new();
-    for collection in client.collections().await.map_err(Refusal::failed)? {
-        peers.extend(client.collection_cluster(&collection).await.map_err(Refusal::failed)?.peer_ids());
+    for collection in client.collections().await.map_err(|error| stopped(error, &signals))? {
+        let cluster = client.collection_cluster(&collection).await;
+        peers.extend(cluster.map_err(|error| stopped(error, &signals))?.peer_ids());
     }
     if peers.is_empty() {
         return Err(Refusal::failed(format!(
@@ -30,21 +25,16 @@ pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Re
             client.url()
         )));
     }
-    let known: BTreeSet<u64> = repository.known_peer_ids.iter().copied().collect();
+    let known: BTreeSet<u64> = session.repository().known_peer_ids.iter().copied().collect();
     if known == peers {
         tracing::info!("Qdrant at {} is the known source already; nothing changed", client.url());
     } else {
-        repository.known_peer_ids = peers.into_iter().collect();
-        let path = layout.repository_file();
-        json_file::write(&path, &repository)
+        let path = session.layout().repository_file();
+        session
+            .change_repository(|repository| repository.known_peer_ids = peers.into_iter().collect())
             .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", path.display())))?;
         tracing::info!("Qdrant at {} is the source of this repository from now on", client.url());
     }
-    let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
-    let (mut store, warnings) = StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
-    store.update(|status| status.source_changed = false).map_err(Refusal::failed)?;
+    session.record(|status| status.source_changed = false).map_err(Refusal::failed)?;
     Ok(Exit::Success)
 }

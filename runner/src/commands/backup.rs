@@ -14,7 +14,7 @@ use qdrant_backup_shared::run_report::OperationReport;
 use qdrant_backup_shared::text::one_line;
 
 use super::scheduled::{Done, scheduled};
-use super::{Refusal, client, exit, listen, place, print_report};
+use super::{Refusal, client, exit, listen, place, print_report, selection};
 use crate::archive::write::{Compression, Throttle};
 use crate::backup::{BackupContext, BackupOptions, back_up};
 use crate::commands::cli::BackupArgs;
@@ -22,6 +22,7 @@ use crate::commands::exit::Exit;
 use crate::commands::notify::Notifier;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
+use crate::session::Purpose;
 use crate::settings::Settings;
 
 /// Backs up, and says in one last line how it went. A backup of everything may be a schedule's; one of a few collections is
@@ -47,14 +48,15 @@ async fn work(
     notifier: Option<&mut Notifier>,
 ) -> Result<Done, Refusal> {
     let signals = listen()?;
-    let only = names(&args.collections)?;
+    let named = selection(&args.collections)?.names().to_vec();
     let client = client(settings, signals.token())?;
-    let mut held = place::enter(settings, "backup", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "backup", clock, &signals).await?;
     if let Some(notifier) = notifier {
         notifier.started();
     }
     let session = &mut held.session;
-    let context = BackupContext { client, console: console.clone(), options: options(settings, only, clock) };
+    let context =
+        BackupContext { client, console: console.clone(), options: options(settings, named, clock) };
     back_up(session, &context).await;
     let finished = held.session.finish();
     if args.json {
@@ -67,26 +69,9 @@ async fn work(
     Ok(Done { exit, report: finished.report })
 }
 
-/// The names that `--collection` gave, each once.
-pub(super) fn names(collections: &[String]) -> Result<Vec<CollectionName>, Refusal> {
-    let mut names = Vec::new();
-    for name in collections {
-        let name = CollectionName::new(name.as_str()).map_err(|error| Refusal {
-            exit: Exit::Configuration,
-            message: format!("--collection: {error}"),
-        })?;
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-/// What the settings say about backups of `only` (of all, when empty).
-pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clock) -> BackupOptions {
-    let selection = settings.selection.clone();
+/// What the settings say about backups of the collections that are `named` (of all that they select, when none is).
+pub(super) fn options(settings: &Settings, named: Vec<CollectionName>, clock: Clock) -> BackupOptions {
     BackupOptions {
-        selects: Box::new(move |name| selection.selects(name)),
         include_files: settings.get(&INCLUDE_FILES).into_iter().map(|pattern| pattern.value).collect(),
         compression: match settings.get(&COMPRESSION) {
             config_file::Compression::Gzip => Compression::Gzip,
@@ -98,10 +83,10 @@ pub(super) fn options(settings: &Settings, only: Vec<CollectionName>, clock: Clo
         throttle: Throttle::new(settings.get(&LIMIT_RATE)),
         retries: settings.get(&RETRIES),
         // Whoever names a collection sits in front of it.
-        wait_for_server: if only.is_empty() { settings.get(&WAIT_FOR_SERVER) } else { Duration::ZERO },
+        wait_for_server: if named.is_empty() { settings.get(&WAIT_FOR_SERVER) } else { Duration::ZERO },
         schedule_interval: settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now())),
         retention: settings.get(&KEEP_DAYS).map(|days| Duration::from_secs(u64::from(days.get()) * 86_400)),
-        only,
+        selection: settings.selection.clone().naming(named),
     }
 }
 

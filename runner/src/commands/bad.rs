@@ -1,18 +1,18 @@
 //! `qdrant-backup prune --bad`: backups that are known to be bad, listed or deleted.
 
 use indicatif::HumanBytes;
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 
 use super::orphans::busy;
 use super::retire::delete;
-use super::{Refusal, backup, place};
+use super::{Refusal, listen, place, selection};
+use crate::choice::Selection;
 use crate::commands::cli::PruneArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
 use crate::prune::flaw;
-use crate::session::status_store::StatusStore;
+use crate::session::Purpose;
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
@@ -36,7 +36,7 @@ enum Stays {
 /// Lists the bad backups without any lock, or deletes them. Of a collection without a good backup they may be all that is left:
 /// these go only with `even_the_last`.
 pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
-    let only = backup::names(&args.collections)?;
+    let selection = selection(&args.collections)?;
     let layout = place::layout(settings);
     place::open(&layout)?;
     let read = || {
@@ -46,7 +46,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
     };
     if !args.yes {
         let catalog = read()?;
-        let found = find(&catalog, &only);
+        let found = find(&catalog, &selection);
         output::print(&table(&found)).map_err(Refusal::failed)?;
         let (going, last) = (going(&found, false).count(), last(&found));
         match found.len() {
@@ -65,21 +65,19 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
         }
         return Ok(Exit::Success);
     }
-    place::make_state_directory(&layout)?;
-    let _lock = place::lock(settings, &layout, "prune", clock).await?;
+    let signals = listen()?;
+    let mut held = place::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
+    let session = &mut held.session;
     let Some(_alone) = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)? else {
         return Err(busy());
     };
+    // Only now: a hold is put on by one who shares that lock.
     let catalog = read()?;
-    let (mut store, warnings) = StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
-    let found = find(&catalog, &only);
+    let found = find(&catalog, &selection);
     let doomed: Vec<Backup> = going(&found, args.even_the_last).map(|bad| bad.backup.clone()).collect();
-    delete(&layout, &mut store, &doomed)?;
+    delete(session, &doomed, &signals)?;
     // That the deletion is over is written, too.
-    store.update(|_| {}).map_err(Refusal::failed)?;
+    session.record(|_| {}).map_err(Refusal::failed)?;
     for bad in &found {
         let backup = bad.backup;
         let why = match &bad.stays {
@@ -97,8 +95,8 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
 }
 
 /// Every bad backup, each collection's newest last.
-fn find<'c>(catalog: &'c Catalog, only: &[CollectionName]) -> Vec<Bad<'c>> {
-    let wanted = catalog.collections.iter().filter(|(name, _)| only.is_empty() || only.contains(name));
+fn find<'c>(catalog: &'c Catalog, selection: &Selection) -> Vec<Bad<'c>> {
+    let wanted = catalog.collections.iter().filter(|(name, _)| selection.includes(name));
     wanted
         .flat_map(|(_, backups)| {
             let has_good = backups.iter().any(Backup::is_good);

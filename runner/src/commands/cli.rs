@@ -5,12 +5,11 @@ mod manner;
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use clap::{Args, Parser, Subcommand};
-use qdrant_backup_shared::BackupId;
 
 use self::given::{Given, PROGRAM};
 pub use self::manner::Doer;
+use crate::choice::Which;
 use crate::settings::Opts;
 
 /// The program's name.
@@ -208,8 +207,8 @@ pub struct VerifyArgs {
     #[arg(long = "collection", short = 'c', value_name = "NAME")]
     pub collections: Vec<String>,
     /// Which backups of each collection: an id, `latest` or `all`
-    #[arg(long, value_name = "ID", default_value = "latest", value_parser = backup_or_all)]
-    pub backup: BackupArg,
+    #[arg(long, value_name = "ID", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::All]))]
+    pub backup: Which,
     /// How deep: `checksum` reads the stored bytes, `archive` also decompresses and looks inside
     #[arg(long, value_name = "LEVEL", default_value = "archive", value_parser = ["checksum", "archive"])]
     pub level: String,
@@ -227,38 +226,14 @@ pub struct ExportArgs {
     #[arg(long, short, value_name = "NAME")]
     pub collection: String,
     /// Which backup: an id, or `latest` for the newest good one
-    #[arg(long, value_name = "ID", default_value = "latest", value_parser = backup)]
-    pub backup: BackupArg,
+    #[arg(long, value_name = "ID", default_value = "latest", value_parser = |text: &str| Which::read(text, &[]))]
+    pub backup: Which,
     /// Where the snapshot goes; `-` is stdout
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
     /// Replace the file if it is there
     #[arg(long)]
     pub force: bool,
-}
-
-/// Which backups are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BackupArg {
-    /// The newest one.
-    Latest,
-    /// Every one.
-    All,
-    /// The one with this id.
-    Id(BackupId),
-}
-
-fn backup(text: &str) -> Result<BackupArg, String> {
-    match text {
-        "latest" => Ok(BackupArg::Latest),
-        id => id.parse().map(BackupArg::Id).map_err(|_| {
-            "expected `latest` or a backup id such as 2025-07-15-14-30-00; `qdrant-backup list` shows them".to_owned()
-        }),
-    }
-}
-
-fn backup_or_all(text: &str) -> Result<BackupArg, String> {
-    if text == "all" { Ok(BackupArg::All) } else { backup(text) }
 }
 
 /// Options of `restore`.
@@ -281,11 +256,11 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "DIR", requires = "files")]
     pub into: Option<std::path::PathBuf>,
     /// Which backup: latest (the newest good one), latest-verified, or an id as `list` shows it
-    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = parse_which)]
-    pub backup: Which,
+    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
+    backup: Which,
     /// The newest good backup that was complete by then: RFC 3339, or `2025-07-15 14:30` in UTC
-    #[arg(long, value_name = "TIME", conflicts_with = "backup", value_parser = parse_time)]
-    pub before: Option<DateTime<Utc>>,
+    #[arg(long, value_name = "TIME", conflicts_with = "backup", value_parser = Which::read_before)]
+    before: Option<Which>,
     /// Restore into a collection of this name instead
     #[arg(long = "as", value_name = "NAME", conflicts_with = "all")]
     pub target: Option<String>,
@@ -311,6 +286,13 @@ pub struct RestoreArgs {
     pub json: bool,
 }
 
+impl RestoreArgs {
+    /// Which backup is meant.
+    pub fn which(&self) -> Which {
+        self.before.unwrap_or(self.backup)
+    }
+}
+
 /// Options of `drill`.
 #[derive(Args)]
 pub struct DrillArgs {
@@ -319,8 +301,8 @@ pub struct DrillArgs {
     pub collections: Vec<String>,
     /// Which backups: latest (each collection's newest good one), least-recent (the one of all whose last drill is longest
     /// ago), or an id
-    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = parse_drill_which)]
-    pub backup: DrillWhich,
+    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LeastRecent]))]
+    pub backup: Which,
     #[command(flatten)]
     to: ToArgs,
     /// Drill on the server that is backed up, snapshots of at most drill.max_size
@@ -329,27 +311,6 @@ pub struct DrillArgs {
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,
-}
-
-/// Which backups are drilled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DrillWhich {
-    /// Each collection's newest good one.
-    Latest,
-    /// The one whose last drill is longest ago.
-    LeastRecent,
-    /// This one.
-    Id(BackupId),
-}
-
-fn parse_drill_which(text: &str) -> Result<DrillWhich, String> {
-    match text {
-        "latest" => Ok(DrillWhich::Latest),
-        "least-recent" => Ok(DrillWhich::LeastRecent),
-        id => id.parse().map(DrillWhich::Id).map_err(|_| {
-            "expected latest, least-recent, or a backup id such as 2025-07-15-14-30-00".to_owned()
-        }),
-    }
 }
 
 /// Another server to restore to.
@@ -361,41 +322,6 @@ pub struct ToArgs {
     /// File that holds the API key of that Qdrant; the key of the one that is backed up is not sent there
     #[arg(long, value_name = "FILE", requires = "to")]
     to_api_key_file: Option<PathBuf>,
-}
-
-/// Which backup is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// The newest good one.
-    Latest,
-    /// The newest good one that passed a verification.
-    LatestVerified,
-    /// This one.
-    Id(BackupId),
-}
-
-fn parse_which(text: &str) -> Result<Which, String> {
-    match text {
-        "latest" => Ok(Which::Latest),
-        "latest-verified" => Ok(Which::LatestVerified),
-        id => id.parse().map(Which::Id).map_err(|_| {
-            "expected latest, latest-verified, or a backup id such as 2025-07-15-14-30-00".to_owned()
-        }),
-    }
-}
-
-/// A time as people write it. Without a zone it is UTC, as ids are.
-fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.to_utc());
-    }
-    let formats =
-        ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d-%H-%M-%S"];
-    let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    let midnight = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
-    time.or_else(midnight).map(|time| time.and_utc()).ok_or_else(|| {
-        "expected a time such as 2025-07-15T14:30:00Z or \"2025-07-15 14:30\" (UTC)".to_owned()
-    })
 }
 
 /// Options of `run`.
@@ -529,16 +455,6 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-
-    #[test]
-    fn times_without_a_zone_are_utc() {
-        let time = |text: &str| parse_time(text).map(|time| time.to_rfc3339());
-        assert_eq!(time("2025-07-15T14:30:00+02:00").as_deref(), Ok("2025-07-15T12:30:00+00:00"));
-        assert_eq!(time("2025-07-15 14:30").as_deref(), Ok("2025-07-15T14:30:00+00:00"));
-        assert_eq!(time("2025-07-15").as_deref(), Ok("2025-07-15T00:00:00+00:00"));
-        assert_eq!(time("2025-07-15-14-30-00").as_deref(), Ok("2025-07-15T14:30:00+00:00"));
-        assert!(time("yesterday").is_err() && parse_which("newest").is_err());
-    }
 
     #[test]
     fn the_command_line_is_consistent() {

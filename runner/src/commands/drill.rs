@@ -7,14 +7,16 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 use tokio_util::sync::CancellationToken;
 
-use super::{Refusal, backup, client, client_for_other, exit, listen, place, print_report};
-use crate::commands::cli::{DrillArgs, DrillWhich};
+use super::{Refusal, client, client_for_other, exit, listen, place, print_report, selection};
+use crate::choice::Which;
+use crate::commands::cli::DrillArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
 use crate::qdrant::Client;
 use crate::restore::Destination;
-use crate::restore::drill::{self, DrillChoice, DrillContext, DrillOptions, GiveWay};
+use crate::restore::drill::{self, DrillContext, DrillOptions, GiveWay};
+use crate::session::Purpose;
 use crate::settings::{OtherServer, Settings};
 
 /// Drills, and says in one last line how it went.
@@ -26,20 +28,14 @@ pub async fn drill(
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = place::layout(settings);
-    let only = backup::names(&args.collections)?;
-    let choice = match args.backup {
-        DrillWhich::Latest => DrillChoice::Latest,
-        DrillWhich::LeastRecent => DrillChoice::LeastRecent,
-        DrillWhich::Id(id) if only.len() == 1 => DrillChoice::Id(id),
-        DrillWhich::Id(_) => {
-            let message = "a backup id is one collection's, so it needs exactly one --collection".to_owned();
-            return Err(Refusal { exit: Exit::Usage, message });
-        }
-    };
+    let selection = selection(&args.collections)?;
+    if matches!(args.backup, Which::Id(_)) && selection.names().len() != 1 {
+        return Err(Refusal::id_of_several());
+    }
     let token = signals.token().child_token();
     let (client, on_source) = server(settings, args, &token)?;
     place::open(&layout)?;
-    let mut held = place::enter(settings, place::DRILL, clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, place::DRILL, clock, &signals).await?;
     let session = &mut held.session;
     let give_way = GiveWay::watch(layout.waiting_file(), token);
     let context = DrillContext {
@@ -50,8 +46,8 @@ pub async fn drill(
         },
         give_way,
         options: DrillOptions {
-            only,
-            choice,
+            selection,
+            which: args.backup,
             max_size_bytes: on_source.then_some(settings.get(&DRILL_MAX_SIZE)),
         },
     };

@@ -13,9 +13,10 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Refusal, backup, corrupt, listen, place};
+use super::{Refusal, collection, corrupt, listen, place};
 use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
-use crate::commands::cli::{BackupArg, ExportArgs};
+use crate::choice::{Accept, ChoiceError, Which, choose_one};
+use crate::commands::cli::ExportArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
@@ -54,7 +55,7 @@ pub async fn export(
     let signals = listen()?;
     let layout = place::layout(settings);
     place::open(&layout)?;
-    let collection = backup::names(std::slice::from_ref(&args.collection))?.remove(0);
+    let collection = collection(&args.collection)?;
     let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
@@ -119,27 +120,20 @@ pub async fn export(
 fn choose<'c>(
     catalog: &'c Catalog,
     collection: &CollectionName,
-    which: BackupArg,
+    which: Which,
 ) -> Result<&'c Backup, Refusal> {
     let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
-    if backups.is_empty() {
-        return Err(Refusal::failed(format!(
+    let chosen = choose_one(backups, which, Accept::Named).map_err(|error| match error {
+        ChoiceError::None => Refusal::failed(format!(
             "there is no backup of collection \"{collection}\"; `qdrant-backup list` shows what there is"
-        )));
-    }
-    let (chosen, missing) = match which {
-        BackupArg::Id(id) => (
-            backups.iter().find(|backup| backup.backup_id == id),
-            format!("there is no backup {id} of collection \"{collection}\""),
-        ),
-        BackupArg::Latest | BackupArg::All => (
-            backups.iter().rev().find(|backup| backup.is_good()),
-            format!(
-                "there is no good backup of collection \"{collection}\"; name one with --backup to try it all the same"
-            ),
-        ),
-    };
-    let chosen = chosen.ok_or_else(|| Refusal::failed(missing))?;
+        )),
+        ChoiceError::NoneFits { .. } => Refusal::failed(format!(
+            "collection \"{collection}\": {error}; name one with --backup to try it all the same"
+        )),
+        ChoiceError::NoSuchId(_) | ChoiceError::Incomplete { .. } | ChoiceError::Failed { .. } => {
+            Refusal::failed(format!("collection \"{collection}\": {error}"))
+        }
+    })?;
     if chosen.condition() == Condition::Failed {
         tracing::warn!(
             "Backup {} of {collection} has failed verification; `qdrant-backup list` shows others",

@@ -1,5 +1,7 @@
 //! How a command begins to listen for signals, and how it ends after a session.
 
+use std::fmt::Display;
+
 use super::refusal::Refusal;
 use crate::commands::exit::Exit;
 use crate::host::output;
@@ -23,6 +25,12 @@ pub fn exit(finished: &Finished, signal: Option<Signal>) -> Result<Exit, Refusal
         ));
     }
     Ok(exit)
+}
+
+/// The end of a command without a report that an answer of Qdrant's kept from its work, or a signal.
+pub fn stopped(error: impl Display, signals: &Signals) -> Refusal {
+    let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
+    Refusal { exit, message: error.to_string() }
 }
 
 /// Prints the report of a session as JSON.

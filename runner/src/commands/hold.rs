@@ -6,7 +6,7 @@ use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::hold::Hold;
 use qdrant_backup_shared::{CollectionName, Layout, atomic, json_file, links};
 
-use super::{Refusal, place};
+use super::{Refusal, collection, place};
 use crate::commands::cli::{HoldArgs, UnholdArgs};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -15,7 +15,7 @@ use crate::store::lock::{LockError, ReadersLock};
 
 /// Puts a backup on hold. Works while a run goes on: it only keeps a prune away for a moment.
 pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, Refusal> {
-    let (layout, collection) = (place::layout(settings), name(&args.collection)?);
+    let (layout, collection) = (place::layout(settings), collection(&args.collection)?);
     place::open(&layout)?;
     let _shared = share(&layout)?;
     let id = existing(&layout, &collection, &args.backup)?;
@@ -29,7 +29,7 @@ pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, 
 
 /// Releases a backup from its hold.
 pub fn unhold(settings: &Settings, args: &UnholdArgs) -> Result<Exit, Refusal> {
-    let (layout, collection) = (place::layout(settings), name(&args.collection)?);
+    let (layout, collection) = (place::layout(settings), collection(&args.collection)?);
     place::open(&layout)?;
     let _shared = share(&layout)?;
     let id = existing(&layout, &collection, &args.backup)?;
@@ -47,10 +47,6 @@ pub fn unhold(settings: &Settings, args: &UnholdArgs) -> Result<Exit, Refusal> {
         }
     }
     Ok(Exit::Success)
-}
-
-fn name(text: &str) -> Result<CollectionName, Refusal> {
-    CollectionName::new(text).map_err(|error| Refusal::configuration(format!("--collection: {error}")))
 }
 
 /// Shares the lock of readers, which keeps backups from being deleted meanwhile. Waits for somebody who deletes: that takes moments.

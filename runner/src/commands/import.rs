@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::manifest::ServerChecksum;
 use qdrant_backup_shared::text::one_line;
 
-use super::{Refusal, listen, place};
+use super::{Refusal, collection, listen, place};
 use crate::commands::cli::ImportArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -21,11 +20,10 @@ use crate::store::import::{Adopted, ImportError, Importer};
 pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = place::layout(settings);
-    let collection = args.collection.as_deref().map(CollectionName::new).transpose();
-    let collection = collection.map_err(|error| Refusal::configuration(format!("--collection: {error}")))?;
+    let collection = args.collection.as_deref().map(collection).transpose()?;
     let at = args.at.as_deref().map(time).transpose()?;
     place::open(&layout)?;
-    let _lock = place::lock(settings, &layout, "import", clock).await?;
+    let _lock = place::lock(settings, &layout, "import", clock, &signals).await?;
     let mut failed = 0;
     for path in &args.files {
         // Read again for each: what was just imported is known now.

@@ -1,16 +1,17 @@
 //! `qdrant-backup prune --server-leftovers`: snapshots on the server that are ours, or may be.
 
-use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::{Layout, Status};
 
-use super::{Refusal, client, listen, place};
+use super::{Refusal, client, listen, place, stopped};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
-use crate::qdrant::{Client, Error, SnapshotName};
-use crate::session::leftovers::{Deletion, delete_ours, unreachable};
-use crate::session::status_store::{self, StatusStore};
+use crate::host::signals::Signals;
+use crate::qdrant::{Client, Error};
+use crate::session::Purpose;
+use crate::session::leftovers::{Occasion, Standing, conclude, delete_ours, look};
+use crate::session::status_store;
 use crate::settings::Settings;
 
 /// Whose a file is that the server did not list when it was uploaded.
@@ -22,7 +23,7 @@ pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> R
     let layout = place::layout(settings);
     let client = client(settings, signals.token())?;
     place::open(&layout)?;
-    if yes { delete(settings, &layout, &client, clock).await } else { list(&layout, &client).await }
+    if yes { delete(settings, &client, &signals, clock).await } else { list(&layout, &client).await }
 }
 
 async fn list(layout: &Layout, client: &Client) -> Result<Exit, Refusal> {
@@ -66,80 +67,45 @@ fn recorded(status: &Status) -> Vec<(ServerSnapshot, &'static str)> {
 }
 
 async fn state(client: &Client, snapshot: &ServerSnapshot) -> Result<&'static str, Error> {
-    let list = match client.snapshots(&snapshot.collection).await {
-        Ok(list) => list,
-        Err(error) if error.is_not_found() => return Ok("out of reach: its collection is gone"),
-        Err(error) => return Err(error),
-    };
-    let Ok(name) = SnapshotName::new(&snapshot.name) else { return Ok("gone") };
-    Ok(match list.snapshots.iter().find(|listed| listed.name == name) {
-        None => "gone",
-        Some(listed) if listed.checksum == snapshot.checksum => "there",
-        Some(_) => "another one has its name",
+    Ok(match look(client, snapshot).await? {
+        Standing::There(_) => "there",
+        Standing::Gone => "gone",
+        Standing::Replaced => "another one has its name",
+        Standing::Unreachable => "out of reach: its collection is gone",
     })
 }
 
 async fn delete(
     settings: &Settings,
-    layout: &Layout,
     client: &Client,
+    signals: &Signals,
     clock: Clock,
 ) -> Result<Exit, Refusal> {
-    place::make_state_directory(layout)?;
-    let _lock = place::lock(settings, layout, "prune", clock).await?;
-    let catalog = Catalog::read(layout).map_err(Refusal::failed)?;
-    let (mut store, warnings) = StatusStore::open(layout, &catalog, &place::hostname(), clock.now());
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
-    let recorded = recorded(store.get());
+    let mut held = place::enter(Purpose::Upkeep, settings, "prune", clock, signals).await?;
+    let session = &mut held.session;
+    let recorded = recorded(session.status());
     if recorded.is_empty() {
         tracing::info!("No snapshot of ours is known to be left on a server");
     }
     let mut exit = Exit::Success;
     for (snapshot, whose) in recorded {
-        let (name, collection) = (&snapshot.name, &snapshot.collection);
         if snapshot.node_url != client.url() {
             tracing::warn!(
-                "Snapshot {name} of {collection} is on {}; `--url` says which server to ask",
+                "Snapshot {} of {} is on {}; `--url` says which server to ask",
+                snapshot.name,
+                snapshot.collection,
                 snapshot.node_url
             );
             continue;
         }
-        match delete_ours(client, &snapshot).await {
-            Ok(deletion) => {
-                match deletion {
-                    Deletion::Deleted => {
-                        tracing::info!("Deleted snapshot {name} of {collection} on the server");
-                    }
-                    Deletion::Gone if whose == UNLISTED => tracing::warn!(
-                        "Snapshot {name} of {collection} is not in the server's list: delete it on the server's disk; it is not remembered any more"
-                    ),
-                    Deletion::Gone => {
-                        tracing::info!("Snapshot {name} of {collection} is not on the server any more");
-                    }
-                    // Whoever passes --yes has been told where it lies, and knows better than we can.
-                    Deletion::Unreachable => {
-                        tracing::warn!("{}; no longer on record", unreachable(&snapshot));
-                    }
-                    Deletion::Replaced => tracing::warn!(
-                        "Another snapshot of {collection} is called {name} now; left alone, and no longer taken for ours"
-                    ),
-                }
-                store
-                    .update(|status| {
-                        status.undeleted_snapshots.retain(|entry| *entry != snapshot);
-                        status.suspected_leftovers.retain(|entry| *entry != snapshot);
-                        status.unanswered_uploads.retain(|upload| upload.file != snapshot);
-                        status.unlisted_uploads.retain(|entry| *entry != snapshot);
-                    })
-                    .map_err(Refusal::failed)?;
-            }
-            Err(error @ Error::Interrupted) => return Err(Refusal::failed(error)),
-            Err(error) => {
-                tracing::error!("{error}; snapshot {name} of {collection} stays on the server");
-                exit = Exit::Failed;
-            }
+        let ended = delete_ours(client, &snapshot).await;
+        if let Err(error @ Error::Interrupted) = ended {
+            return Err(stopped(error, signals));
+        }
+        conclude(session, &snapshot, &ended, Occasion::Person { unlisted: whose == UNLISTED });
+        match ended {
+            Ok(_) => session.record(|_| {}).map_err(Refusal::failed)?,
+            Err(_) => exit = Exit::Failed,
         }
     }
     Ok(exit)

@@ -6,7 +6,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::manifest::Encoding;
 use serde::Serialize;
 
-use super::{Refusal, place};
+use super::{Refusal, place, selection};
 use crate::commands::cli::ListArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -46,13 +46,11 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;
-    let wanted = |name: &CollectionName| {
-        args.collections.is_empty() || args.collections.iter().any(|wanted| wanted == name.as_str())
-    };
+    let selection = selection(&args.collections)?;
     let backups: Vec<&Backup> = catalog
         .collections
         .iter()
-        .filter(|(name, _)| wanted(name))
+        .filter(|(name, _)| selection.includes(name))
         .flat_map(|(_, backups)| backups)
         .collect();
     let text = if args.json {

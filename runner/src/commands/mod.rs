@@ -6,6 +6,7 @@ mod backup;
 mod bad;
 mod checks;
 pub mod cli;
+mod collections;
 mod config;
 mod connect;
 mod corrupt;
@@ -37,7 +38,8 @@ mod status;
 mod trial;
 mod verify;
 
+pub use collections::{collection, selection};
 pub use connect::{client, client_for_other};
 pub use dispatch::{dispatch, misunderstood};
-pub use finish::{exit, listen, print_report};
+pub use finish::{exit, listen, print_report, stopped};
 pub use refusal::Refusal;

@@ -5,7 +5,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::catalog::{Catalog, Orphan};
 
-use super::{Refusal, place};
+use super::{Refusal, listen, place, stopped};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
@@ -30,13 +30,17 @@ pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exi
         }
         return Ok(Exit::Success);
     }
-    let _lock = place::lock(settings, &layout, "prune", clock).await?;
+    let signals = listen()?;
+    let _lock = place::lock(settings, &layout, "prune", clock, &signals).await?;
     let Some(_alone) = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)? else {
         return Err(busy());
     };
     let orphans = read(&layout)?;
     let mut exit = Exit::Success;
     for orphan in &orphans {
+        if signals.received().is_some() {
+            return Err(stopped("interrupted by a signal; the other orphans are still there", &signals));
+        }
         let (path, size) = (orphan.path.display(), HumanBytes(orphan.size_bytes));
         match remove_orphan(&orphan.path) {
             Ok(()) => tracing::info!("Deleted {path} ({size})"),

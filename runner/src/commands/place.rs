@@ -11,11 +11,11 @@ use qdrant_backup_shared::lock_holder::LockHolder;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{Layout, Repository, atomic, json_file, links};
 
-use super::{Refusal, refused};
+use super::{Refusal, refused, stopped};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::signals::Signals;
-use crate::session::Session;
+use crate::session::{Purpose, Session};
 use crate::settings::{DEFAULT_CONFIG_FILES, Settings};
 use crate::store::lock::{Lock, LockError};
 use crate::store::waiting::Waiting;
@@ -108,7 +108,7 @@ pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
     })
 }
 
-/// Takes the lock for `command`. A run that does not get it leaves a note for monitoring.
+/// Takes the lock for `command`, unless a signal comes first. A run that does not get it leaves a note for monitoring.
 ///
 /// # Errors
 /// With exit code 75 when another run has it.
@@ -117,6 +117,7 @@ pub async fn lock(
     layout: &Layout,
     command: &str,
     clock: Clock,
+    signals: &Signals,
 ) -> Result<Lock, Refusal> {
     let holder = LockHolder {
         command: command.to_owned(),
@@ -124,7 +125,13 @@ pub async fn lock(
         hostname: hostname(),
         since: clock.now(),
     };
-    match take(layout, &holder, settings.get(&LOCK_WAIT)).await {
+    let taken = tokio::select! {
+        taken = take(layout, &holder, settings.get(&LOCK_WAIT)) => taken,
+        () = signals.token().cancelled_owned() => {
+            return Err(stopped("interrupted by a signal while waiting for the lock", signals));
+        }
+    };
+    match taken {
         Ok(lock) => Ok(lock),
         Err(error @ LockError::Held { .. }) => {
             let message = format!("{error}; nothing was done");
@@ -153,20 +160,22 @@ pub struct Held {
 /// # Errors
 /// With exit code 78 when the directory is no repository, 75 when another run holds the lock.
 pub async fn enter(
+    purpose: Purpose,
     settings: &Settings,
     command: &'static str,
     clock: Clock,
     signals: &Signals,
 ) -> Result<Held, Refusal> {
-    let entered = enter_unless_refused(settings, command, clock, signals).await;
+    let entered = enter_unless_refused(purpose, settings, command, clock, signals).await;
     // What must be set up differently is noted by whoever called this.
-    if let Err(Refusal { exit: Exit::Failed, message }) = &entered {
+    if let (Purpose::Run, Err(Refusal { exit: Exit::Failed, message })) = (purpose, &entered) {
         refused::note(&layout(settings), command, message, clock);
     }
     entered
 }
 
 async fn enter_unless_refused(
+    purpose: Purpose,
     settings: &Settings,
     command: &'static str,
     clock: Clock,
@@ -179,18 +188,15 @@ async fn enter_unless_refused(
         Err(refusal) if ONLY_READ.contains(&command) => tracing::warn!("{}", one_line(&refusal.message)),
         made => made?,
     }
-    let lock = tokio::select! {
-        lock = lock(settings, &layout, command, clock) => lock?,
-        () = signals.token().cancelled_owned() => {
-            let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
-            return Err(Refusal { exit, message: "interrupted by a signal while waiting for the lock".to_owned() });
-        }
-    };
+    let lock = lock(settings, &layout, command, clock, signals).await?;
     // Read again under the lock: the run that had it may have changed it.
     let repository = open(&layout)?;
     let of_status = layout.clone();
-    let session = Session::open(layout, repository, clock, &hostname(), command).map_err(Refusal::failed)?;
-    signals.has_begun(of_status);
+    let session =
+        Session::open(layout, repository, clock, &hostname(), command, purpose).map_err(Refusal::failed)?;
+    if purpose == Purpose::Run {
+        signals.has_begun(of_status);
+    }
     Ok(Held { session, _lock: lock })
 }
 

@@ -6,18 +6,18 @@ use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout};
+use qdrant_backup_shared::{Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
 
-use super::backup::names;
 use super::bad::how_many;
-use super::{Refusal, bad, exit, leftovers, listen, orphans, place, print_report, retire};
+use super::{Refusal, bad, exit, leftovers, listen, orphans, place, print_report, retire, selection};
 use crate::commands::cli::PruneArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
 use crate::prune::retention::Policies;
 use crate::prune::{PruneContext, flaw, plan_all, prune as apply, source_changed};
+use crate::session::Purpose;
 use crate::session::status_store;
 use crate::settings::Settings;
 
@@ -40,7 +40,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
     let mut context = PruneContext {
         policies: Policies::from_settings(settings).map_err(Refusal::configuration)?,
         gone_after_days: settings.get(&GONE_AFTER_DAYS),
-        only: names(&args.collections)?,
+        selection: selection(&args.collections)?,
         yes: args.yes,
         interrupt: CancellationToken::new(),
     };
@@ -51,7 +51,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
     }
     let signals = listen()?;
     context.interrupt = signals.token();
-    let mut held = place::enter(settings, "prune", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "prune", clock, &signals).await?;
     let session = &mut held.session;
     apply(session, &context);
     let finished = held.session.finish();
@@ -104,8 +104,7 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
         }
         collections.push(collection);
     }
-    let is_wanted = |name: &CollectionName| context.only.is_empty() || context.only.contains(name);
-    let wanted = catalog.collections.iter().filter(|(name, _)| is_wanted(name));
+    let wanted = catalog.collections.iter().filter(|(name, _)| context.selection.includes(name));
     let bad = wanted.flat_map(|(_, backups)| backups).filter(|backup| flaw(backup).is_some()).count();
     if bad > 0 {
         report

@@ -17,6 +17,12 @@ impl Refusal {
         Self { exit: Exit::Failed, message: error.to_string() }
     }
 
+    /// An id was given, and not one collection.
+    pub fn id_of_several() -> Self {
+        let message = "a backup id is one collection's, so it needs exactly one --collection".to_owned();
+        Self { exit: Exit::Usage, message }
+    }
+
     /// Something that must be set up differently.
     pub fn configuration(error: impl std::fmt::Display) -> Self {
         Self { exit: Exit::Configuration, message: error.to_string() }

@@ -12,9 +12,10 @@ use serde_json::json;
 
 use super::corrupt::on_record;
 use super::restore_files::restore_files;
-use super::{Refusal, backup, client, client_for_other, listen, place, print_report};
+use super::{Refusal, backup, client, client_for_other, listen, place, print_report, selection, stopped};
 use crate::backup::BackupContext;
-use crate::commands::cli::{RestoreArgs, Which};
+use crate::choice::{Selection, Which};
+use crate::commands::cli::RestoreArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
@@ -22,10 +23,10 @@ use crate::host::output;
 use crate::host::signals::Signals;
 use crate::qdrant::Client;
 use crate::restore::{
-    Again, Announce, Choice, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError,
-    Safety, TargetState, as_json, as_text, check_archive, every, is_corrupt, plan_all,
-    restore as run_restore,
+    Again, Announce, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError, Safety,
+    TargetState, as_json, as_text, check_archive, every, is_corrupt, plan_all, restore as run_restore,
 };
+use crate::session::Purpose;
 use crate::session::status_store;
 use crate::settings::Settings;
 
@@ -37,22 +38,22 @@ pub async fn restore(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     if let Some(into) = &args.into {
-        return restore_files(settings, choice(args), into, clock);
+        return restore_files(settings, args.which(), into, clock);
     }
     let signals = listen()?;
     let layout = place::layout(settings);
-    let only = backup::names(&args.collections)?;
-    let options = plan_options(settings, args, &only)?;
+    let selection = selection(&args.collections)?;
+    let options = plan_options(settings, args, &selection)?;
     let target = match &settings.restore_to {
         Some(other) => client_for_other(settings, other, signals.token())?,
         None => client(settings, signals.token())?,
     };
     place::open(&layout)?;
     if args.dry_run {
-        return dry_run(&layout, &target, &options, only, args, &signals, clock, console).await;
+        return dry_run(&layout, &target, &options, selection, args, &signals, clock, console).await;
     }
     let source = client(settings, signals.token())?;
-    let mut held = place::enter(settings, "restore", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "restore", clock, &signals).await?;
     let session = &mut held.session;
     let context = RestoreContext {
         destination: Destination {
@@ -60,7 +61,7 @@ pub async fn restore(
             console: console.clone(),
             settle_timeout: settings.get(&SETTLE_TIMEOUT),
         },
-        only,
+        selection,
         include_retired: args.include_retired,
         options,
         announce: announce(args.json, clock),
@@ -76,37 +77,27 @@ pub async fn restore(
     Ok(Exit::of(&finished.report.outcome, signals.received()))
 }
 
-/// Which backup the command line asks for.
-fn choice(args: &RestoreArgs) -> Choice {
-    match (args.before, args.backup) {
-        (Some(time), _) => Choice::Before(time),
-        (None, Which::Latest) => Choice::Latest,
-        (None, Which::LatestVerified) => Choice::LatestVerified,
-        (None, Which::Id(id)) => Choice::Id(id),
-    }
-}
-
 fn plan_options(
     settings: &Settings,
     args: &RestoreArgs,
-    only: &[CollectionName],
+    selection: &Selection,
 ) -> Result<PlanOptions, Refusal> {
     let usage = |message: &str| Refusal { exit: Exit::Usage, message: message.to_owned() };
     let target = args.target.as_deref().map(CollectionName::new).transpose();
     let target = target.map_err(|error| usage(&format!("--as: {error}")))?;
-    if target.is_some() && only.len() != 1 {
+    if target.is_some() && selection.names().len() != 1 {
         return Err(usage("--as needs exactly one --collection"));
     }
-    let choice = choice(args);
-    if matches!(choice, Choice::Id(_)) && only.len() != 1 {
-        return Err(usage("a backup id is one collection's, so it needs exactly one --collection"));
+    let which = args.which();
+    if matches!(which, Which::Id(_)) && selection.names().len() != 1 {
+        return Err(Refusal::id_of_several());
     }
     let to = settings.restore_to.as_ref();
     Ok(PlanOptions {
-        choice,
+        which,
         target,
         force: args.force,
-        skip_existing: only.is_empty(),
+        skip_existing: !selection.is_named(),
         with_aliases: args.with_aliases,
         safety_backup: !args.no_safety_backup,
         elsewhere: to.is_some_and(|other| other.url.as_url() != settings.qdrant.url.as_url()),
@@ -154,16 +145,13 @@ async fn dry_run(
     layout: &Layout,
     client: &Client,
     options: &PlanOptions,
-    only: Vec<CollectionName>,
+    selection: Selection,
     args: &RestoreArgs,
     signals: &Signals,
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
-    let refuse = |error: crate::qdrant::Error| match signals.received() {
-        Some(signal) => Refusal { exit: Exit::Interrupted(signal), message: error.to_string() },
-        None => Refusal::failed(error),
-    };
+    let refuse = |error: crate::qdrant::Error| stopped(error, signals);
     let catalog = Catalog::read(layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;
@@ -171,14 +159,14 @@ async fn dry_run(
         tracing::warn!("{}", unreadable.problem);
     }
     let facts = Facts::ask(client).await.map_err(refuse)?;
-    let names = if only.is_empty() {
+    let names = if selection.is_named() {
+        selection.names().to_vec()
+    } else {
         let status = status_store::look(layout).unwrap_or_else(|error| {
             tracing::warn!("{error}; which collections are retired is not known");
             None
         });
         every(&catalog, status.as_ref(), args.include_retired)
-    } else {
-        only
     };
     if names.is_empty() {
         return Err(Refusal::failed(NOTHING));

@@ -18,9 +18,10 @@ use tar::EntryType;
 use super::corrupt::on_record;
 use super::{Refusal, place};
 use crate::archive::read::{ArchiveReader, Prove};
+use crate::choice::{Accept, Which, choose_one};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
-use crate::restore::{Choice, RestoreError, choose, is_corrupt, quoted, read_whole};
+use crate::restore::{RestoreError, is_corrupt, quoted, read_whole};
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
@@ -28,12 +29,7 @@ use crate::store::lock::ReadersLock;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Unpacks a backup of configuration files. Never in place: what is there now may be what one needs to compare with.
-pub fn restore_files(
-    settings: &Settings,
-    choice: Choice,
-    into: &Path,
-    clock: Clock,
-) -> Result<Exit, Refusal> {
+pub fn restore_files(settings: &Settings, which: Which, into: &Path, clock: Clock) -> Result<Exit, Refusal> {
     let layout = place::layout(settings);
     place::open(&layout)?;
     let _readers = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
@@ -51,7 +47,7 @@ pub fn restore_files(
             Err(error) => tracing::warn!("{error}"),
         }
     }
-    let backup = choose(&backups, choice, false)
+    let backup = choose_one(&backups, which, Accept::Good)
         .map_err(|error| Refusal::failed(format!("configuration files: {error}")))?;
     if let Some(why) = &backup.remarks().unknown {
         tracing::warn!("backup {} is not known to be good: {}", backup.backup_id, one_line(why));

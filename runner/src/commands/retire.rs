@@ -7,103 +7,78 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::status::PrunedBackup;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Layout, Status};
+use qdrant_backup_shared::{CollectionName, Status};
 
 use super::orphans::busy;
-use super::{Refusal, client, listen, place};
+use super::{Refusal, client, listen, place, stopped};
+use crate::choice::Globs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
+use crate::host::signals::Signals;
 use crate::prune::{Deletion, source_changed};
-use crate::session::status_store::StatusStore;
-use crate::settings::{Globs, Settings};
+use crate::session::{Purpose, Session};
+use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
-/// Takes the collections that `patterns` name out of the status, so that nothing is expected of them any more; their backups
+/// Takes the collections that `names` name out of the status, so that nothing is expected of them any more; their backups
 /// stay. With `yes` they are deleted, all of them. The server is asked first, whether it really has none of them.
-pub async fn retire(
-    settings: &Settings,
-    patterns: &[String],
-    yes: bool,
-    clock: Clock,
-) -> Result<Exit, Refusal> {
-    let patterns = patterns.iter().map(|text| Pattern::read(text)).collect::<Result<Vec<_>, _>>()?;
+pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clock) -> Result<Exit, Refusal> {
+    let patterns = patterns(names)?;
     let signals = listen()?;
     let server = client(settings, signals.token())?;
-    let layout = place::layout(settings);
-    place::open(&layout)?;
-    place::make_state_directory(&layout)?;
-    let _lock = place::lock(settings, &layout, "prune", clock).await?;
-    let alone = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)?;
-    let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
-    let (mut store, warnings) = StatusStore::open(&layout, &catalog, &place::hostname(), clock.now());
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
-    if store.get().source_changed {
+    let mut held = place::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
+    let session = &mut held.session;
+    // First the lock, then the look: a hold is put on by one who shares the lock.
+    let alone = ReadersLock::try_exclusive(&session.layout().readers_file()).map_err(Refusal::failed)?;
+    session.read_again().map_err(Refusal::failed)?;
+    if session.status().source_changed {
         return Err(Refusal::failed(source_changed()));
     }
     let listed = match server.collections().await {
         Ok(listed) => Some(listed),
-        Err(error) if signals.received().is_some() => return Err(Refusal::failed(error)),
+        Err(error) if signals.received().is_some() => return Err(stopped(error, &signals)),
         Err(error) => {
             tracing::warn!("{error}; so only what the last full backup did not find there can be retired");
             None
         }
     };
-    let names = chosen(&patterns, &catalog, store.get(), listed.as_deref())?;
-    let backups = |name: &CollectionName| catalog.collections.get(name).map_or(&[][..], Vec::as_slice);
+    let names = chosen(&patterns, session.catalog(), session.status(), listed.as_deref())?;
     if yes {
         if alone.is_none() {
             return Err(busy());
         }
         for name in &names {
-            check_known_gone(store.get(), name, listed.as_deref())?;
-            check_free(backups(name))?;
+            check_known_gone(session.status(), name, listed.as_deref())?;
+            check_free(backups(session, name))?;
         }
     }
     for name in &names {
+        let backups = backups(session, name).to_vec();
         if yes {
-            delete_all(&layout, &mut store, name, backups(name))?;
+            delete_all(session, name, &backups, &signals)?;
         } else {
-            set_aside(&mut store, name, backups(name))?;
+            set_aside(session, name, &backups)?;
         }
     }
     Ok(Exit::Success)
 }
 
-/// What `--retire` was given: a name, or a glob over names.
-struct Pattern<'a> {
-    text: &'a str,
-    globs: Globs,
+fn backups<'s>(session: &'s Session, name: &CollectionName) -> &'s [Backup] {
+    session.catalog().collections.get(name).map_or(&[], Vec::as_slice)
 }
 
-impl<'a> Pattern<'a> {
-    fn read(text: &'a str) -> Result<Self, Refusal> {
-        let refuse = |why: String| Refusal::configuration(format!("--retire: {}: {why}", one_line(text)));
-        if text.is_empty() {
-            return Err(refuse("a collection name cannot be empty".to_owned()));
-        }
-        let globs = Globs::compile(vec![text.to_owned()])
-            .or_else(|_| Globs::compile(vec![escaped(text)]))
-            .map_err(|problems| refuse(problems.into_iter().map(|(_, problem)| problem).collect()))?;
-        Ok(Self { text, globs })
-    }
-}
-
-/// A text that as a glob matches only itself.
-fn escaped(text: &str) -> String {
-    text.chars()
-        .map(
-            |character| {
-                if "*?[]{}!\\".contains(character) { format!("[{character}]") } else { character.to_string() }
-            },
-        )
-        .collect()
+/// What `--retire` was given, each with what it matches: a name, or a glob over names.
+fn patterns(texts: &[String]) -> Result<Vec<(&str, Globs)>, Refusal> {
+    let read = |text: &str| {
+        Globs::of_name_or_glob(text)
+            .map_err(|why| Refusal::configuration(format!("--retire: {}: {why}", one_line(text))))
+    };
+    texts.iter().map(|text| Ok((text.as_str(), read(text)?))).collect()
 }
 
 /// The collections that the patterns name and that are gone. A name has to be gone; of what a glob matches, what is there stays.
 fn chosen(
-    patterns: &[Pattern<'_>],
+    patterns: &[(&str, Globs)],
     catalog: &Catalog,
     status: &Status,
     listed: Option<&[CollectionName]>,
@@ -114,8 +89,8 @@ fn chosen(
         .chain(&status.retired_collections)
         .collect();
     let mut chosen = BTreeSet::new();
-    for pattern in patterns {
-        if let Some(exact) = known.iter().find(|name| name.as_str() == pattern.text) {
+    for (text, globs) in patterns {
+        if let Some(exact) = known.iter().find(|name| name.as_str() == *text) {
             check_gone(status, exact, listed)?;
             chosen.insert((*exact).clone());
             continue;
@@ -123,7 +98,7 @@ fn chosen(
         let (gone, there): (Vec<&CollectionName>, Vec<&CollectionName>) = known
             .iter()
             .copied()
-            .filter(|name| pattern.globs.matches(name.as_str()))
+            .filter(|name| globs.matches(name.as_str()))
             .partition(|name| check_gone(status, name, listed).is_ok());
         if gone.is_empty() {
             let there = if there.is_empty() {
@@ -133,14 +108,14 @@ fn chosen(
             };
             return Err(Refusal::failed(format!(
                 "no collection \"{}\" is known to be gone from the server; {there}",
-                one_line(pattern.text)
+                one_line(text)
             )));
         }
         if !there.is_empty() {
             tracing::info!(
                 "Not retired, because they are on the server or may be: {} of what \"{}\" matches",
                 there.len(),
-                one_line(pattern.text)
+                one_line(text)
             );
         }
         chosen.extend(gone.into_iter().cloned());
@@ -149,9 +124,9 @@ fn chosen(
 }
 
 /// Takes one collection out of the status.
-fn set_aside(store: &mut StatusStore, name: &CollectionName, backups: &[Backup]) -> Result<(), Refusal> {
-    store
-        .update(|status| {
+fn set_aside(session: &mut Session, name: &CollectionName, backups: &[Backup]) -> Result<(), Refusal> {
+    session
+        .record(|status| {
             status.collections.remove(name);
             if !backups.is_empty() {
                 status.retired_collections.insert(name.clone());
@@ -170,15 +145,15 @@ fn set_aside(store: &mut StatusStore, name: &CollectionName, backups: &[Backup])
 
 /// Deletes every backup of one collection.
 fn delete_all(
-    layout: &Layout,
-    store: &mut StatusStore,
+    session: &mut Session,
     name: &CollectionName,
     backups: &[Backup],
+    signals: &Signals,
 ) -> Result<(), Refusal> {
-    delete(layout, store, backups)?;
-    drop(fs::remove_dir(layout.collection(name)));
-    store
-        .update(|status| {
+    delete(session, backups, signals)?;
+    drop(fs::remove_dir(session.layout().collection(name)));
+    session
+        .record(|status| {
             status.collections.remove(name);
             status.retired_collections.remove(name);
         })
@@ -251,19 +226,24 @@ fn check_free(backups: &[Backup]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Deletes as prune does: noted first, newest first, so that whatever needs another one goes before it.
-pub(super) fn delete(layout: &Layout, store: &mut StatusStore, backups: &[Backup]) -> Result<(), Refusal> {
+/// Deletes as prune does: noted first, newest first, so that whatever needs another one goes before it. What a signal ends in the
+/// middle is as after a kill: the next prune takes it off the note.
+pub(super) fn delete(session: &mut Session, backups: &[Backup], signals: &Signals) -> Result<(), Refusal> {
     let noted = backups
         .iter()
         .map(|backup| PrunedBackup { collection: (*backup.collection).clone(), backup_id: backup.backup_id });
-    match store.update(|status| status.pruning.extend(noted)) {
+    match session.record(|status| status.pruning.extend(noted)) {
         // What is deleted makes the room.
         Err(error) if error.lacks_room() => tracing::warn!("{error}"),
         noted => noted.map_err(Refusal::failed)?,
     }
-    for backup in backups.iter().rev() {
+    for (done, backup) in backups.iter().rev().enumerate() {
         let id = backup.backup_id;
-        Deletion::of(layout, backup)
+        if signals.received().is_some() {
+            let so_far = format!("{done} of {} backups were deleted", backups.len());
+            return Err(stopped(format!("interrupted by a signal; {so_far}"), signals));
+        }
+        Deletion::of(session.layout(), backup)
             .perform()
             .map_err(|error| Refusal::failed(format!("deleting backup {id}: {error}")))?;
         tracing::info!(
@@ -272,7 +252,7 @@ pub(super) fn delete(layout: &Layout, store: &mut StatusStore, backups: &[Backup
             HumanBytes(backup.stored_size_bytes())
         );
     }
-    store.amend(|status| {
+    session.amend_status(|status| {
         status.pruning.retain(|noted| {
             !backups
                 .iter()

@@ -17,6 +17,7 @@ use super::{
     Refusal, backup, client, client_for_other, drill, exit, listen, place, print_report, prune, verify,
 };
 use crate::backup::{BackupContext, back_up};
+use crate::choice::{Selection, Which};
 use crate::commands::cli::RunArgs;
 use crate::commands::exit::Exit;
 use crate::commands::notify::Notifier;
@@ -25,11 +26,11 @@ use crate::host::console::Console;
 use crate::prune::PruneContext;
 use crate::prune::retention::Policies;
 use crate::restore::Destination;
-use crate::restore::drill::{DrillChoice, DrillContext, DrillOptions, GiveWay};
-use crate::session::{Session, overall};
+use crate::restore::drill::{DrillContext, DrillOptions, GiveWay};
+use crate::session::{Purpose, Session, overall};
 use crate::settings::{OtherServer, Settings};
 use crate::store::access;
-use crate::verify::{Depth, VerifyContext, VerifyOptions, Which, any_failed};
+use crate::verify::{Depth, Extent, VerifyContext, VerifyOptions, any_failed};
 
 /// Without a schedule a run a day is taken for granted.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -55,7 +56,7 @@ async fn work(
 ) -> Result<Done, Refusal> {
     let signals = listen()?;
     let client = client(settings, signals.token())?;
-    let mut held = place::enter(settings, "run", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "run", clock, &signals).await?;
     notifier.started();
     let session = &mut held.session;
     for problem in access::problems(session.layout()) {
@@ -106,8 +107,11 @@ fn verify_share(
     interrupt: CancellationToken,
 ) {
     let within = DAY * settings.get(&REREAD_WITHIN_DAYS);
-    let options =
-        VerifyOptions { only: Vec::new(), which: Which::Due { within, interval }, depth: Depth::Archive };
+    let options = VerifyOptions {
+        selection: Selection::default(),
+        extent: Extent::Due { within, interval },
+        depth: Depth::Archive,
+    };
     crate::verify::verify(session, &VerifyContext { console: console.clone(), interrupt, options });
     let stored = verify::stored_bytes(session.last_operation(), session.catalog());
     if let Some(operation) = session.last_operation() {
@@ -119,7 +123,13 @@ fn apply_retention(session: &mut Session, settings: &Settings, interrupt: Cancel
     match Policies::from_settings(settings) {
         Ok(policies) => {
             let gone_after_days = settings.get(&GONE_AFTER_DAYS);
-            let context = PruneContext { policies, gone_after_days, only: Vec::new(), yes: false, interrupt };
+            let context = PruneContext {
+                policies,
+                gone_after_days,
+                selection: Selection::default(),
+                yes: false,
+                interrupt,
+            };
             crate::prune::prune(session, &context);
             if let Some(operation) = session.last_operation() {
                 prune::summarize(operation);
@@ -168,7 +178,11 @@ async fn drill_one(
             settle_timeout: settings.get(&SETTLE_TIMEOUT),
         },
         give_way: GiveWay::watch(session.layout().waiting_file(), token),
-        options: DrillOptions { only: Vec::new(), choice: DrillChoice::LeastRecent, max_size_bytes: None },
+        options: DrillOptions {
+            selection: Selection::default(),
+            which: Which::LeastRecent,
+            max_size_bytes: None,
+        },
     };
     crate::restore::drill::drill(session, &context).await;
     context.give_way.gave()

@@ -7,13 +7,14 @@ use qdrant_backup_shared::run_report::{OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 
-use super::{Refusal, backup, exit, listen, place, print_report};
-use crate::commands::cli::{BackupArg, VerifyArgs};
+use super::{Refusal, exit, listen, place, print_report, selection};
+use crate::commands::cli::VerifyArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
+use crate::session::Purpose;
 use crate::settings::Settings;
-use crate::verify::{self, Depth, VerifyContext, VerifyOptions, Which};
+use crate::verify::{self, Depth, Extent, VerifyContext, VerifyOptions};
 
 /// Checks stored backups, and says in one last line how it went.
 pub async fn verify(
@@ -24,7 +25,7 @@ pub async fn verify(
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let options = options(args)?;
-    let mut held = place::enter(settings, "verify", clock, &signals).await?;
+    let mut held = place::enter(Purpose::Run, settings, "verify", clock, &signals).await?;
     let session = &mut held.session;
     let context = VerifyContext { console: console.clone(), interrupt: signals.token(), options };
     verify::verify(session, &context);
@@ -42,12 +43,8 @@ pub async fn verify(
 
 fn options(args: &VerifyArgs) -> Result<VerifyOptions, Refusal> {
     Ok(VerifyOptions {
-        only: backup::names(&args.collections)?,
-        which: match args.backup {
-            BackupArg::Latest => Which::Latest,
-            BackupArg::All => Which::All,
-            BackupArg::Id(id) => Which::Id(id),
-        },
+        selection: selection(&args.collections)?,
+        extent: Extent::Asked(args.backup),
         depth: if args.level == "checksum" { Depth::Checksum } else { Depth::Archive },
     })
 }

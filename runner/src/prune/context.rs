@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use qdrant_backup_shared::CollectionName;
 use tokio_util::sync::CancellationToken;
 
+use crate::choice::Selection;
 use crate::prune::retention::Policies;
 
 /// Everything that the operation is given.
@@ -14,8 +14,8 @@ pub struct PruneContext {
     pub policies: Policies,
     /// After how many days all backups of a collection expire that is gone from the server.
     pub gone_after_days: Option<NonZeroU32>,
-    /// Only these collections; all when empty.
-    pub only: Vec<CollectionName>,
+    /// Of which collections.
+    pub selection: Selection,
     /// Somebody has seen what will be deleted, so it may be more than half.
     pub yes: bool,
     /// Ends the work between two backups.

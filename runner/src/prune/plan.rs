@@ -75,7 +75,7 @@ pub fn plan_all(
     catalog
         .collections
         .iter()
-        .filter(|(name, _)| context.only.is_empty() || context.only.contains(name))
+        .filter(|(name, _)| context.selection.includes(name))
         .map(|(name, backups)| plan(context, name, backups, status, now))
         .collect()
 }

@@ -65,7 +65,7 @@ fn work(
         reports.push(report);
     }
     forget_undone(session);
-    reports.extend(context.only.iter().filter_map(|name| absent(session, name)));
+    reports.extend(context.selection.names().iter().filter_map(|name| absent(session, name)));
     session.read_again().map_err(|error| failure(FailureKind::Io, error))?;
     forget_gone(session, reports);
     remark(session);

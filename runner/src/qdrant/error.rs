@@ -103,124 +103,99 @@ pub enum Error {
     Interrupted,
 }
 
+/// How a request ended: what a run does next goes by this alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// No connection came about, so nothing was asked. Later one may.
+    NotAsked,
+    /// It was asked, and nobody said how it ended.
+    NoAnswer,
+    /// What is there is not Qdrant, or cannot be trusted to be. Waiting does not change that.
+    NotQdrant,
+    /// An answer with this HTTP status: the server's, or what a proxy says for want of one.
+    Answer(u16),
+    /// Nobody waits for it any more.
+    Interrupted,
+}
+
 impl Error {
+    /// What sort of failure each kind of error is: one line a kind. All that is asked of an error below is answered by it.
+    fn class(&self) -> (FailureKind, Ending) {
+        match self {
+            Self::Unreachable { .. } => (FailureKind::Unreachable, Ending::NotAsked),
+            Self::Tls { .. } => (FailureKind::Unreachable, Ending::NotQdrant),
+            Self::AnotherProtocol { .. } => (FailureKind::Unreachable, Ending::NotQdrant),
+            Self::Broken { .. } => (FailureKind::Unreachable, Ending::NoAnswer),
+            Self::Timeout { .. } => (FailureKind::Timeout, Ending::NoAnswer),
+            Self::Stalled { .. } => (FailureKind::Stalled, Ending::NoAnswer),
+            Self::Unauthorized { status, .. } => (FailureKind::Unauthorized, Ending::Answer(*status)),
+            Self::Status { status, .. } => (FailureKind::HttpStatus, Ending::Answer(*status)),
+            Self::Unexpected { .. } => (FailureKind::HttpStatus, Ending::NotQdrant),
+            Self::Interrupted => (FailureKind::Interrupted, Ending::Interrupted),
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        self.class().1
+    }
+
     /// The kind for the status file and the metrics.
     pub fn kind(&self) -> FailureKind {
-        match self {
-            Self::Unreachable { .. }
-            | Self::Tls { .. }
-            | Self::AnotherProtocol { .. }
-            | Self::Broken { .. } => FailureKind::Unreachable,
-            Self::Timeout { .. } => FailureKind::Timeout,
-            Self::Stalled { .. } => FailureKind::Stalled,
-            Self::Unauthorized { .. } => FailureKind::Unauthorized,
-            Self::Status { .. } | Self::Unexpected { .. } => FailureKind::HttpStatus,
-            Self::Interrupted => FailureKind::Interrupted,
-        }
+        self.class().0
     }
 
     /// Whether asking again may help, for a request that changes nothing on the server.
     pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } | Self::Stalled { .. } => {
-                true
-            }
-            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599) && !self.is_over_budget(),
-            Self::Tls { .. }
-            | Self::AnotherProtocol { .. }
-            | Self::Unauthorized { .. }
-            | Self::Unexpected { .. }
-            | Self::Interrupted => false,
-        }
+        use Ending::{Answer, NoAnswer, NotAsked};
+        matches!(self.ending(), NotAsked | NoAnswer | Answer(408 | 429 | 500..=599)) && !self.is_over_budget()
     }
 
     /// How long the server wants to be left alone, where it said so.
     pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Status { retry_after, .. } => *retry_after,
-            Self::Unreachable { .. }
-            | Self::Tls { .. }
-            | Self::AnotherProtocol { .. }
-            | Self::Broken { .. }
-            | Self::Timeout { .. }
-            | Self::Stalled { .. }
-            | Self::Unauthorized { .. }
-            | Self::Unexpected { .. }
-            | Self::Interrupted => None,
-        }
+        if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
     }
 
     /// Whether an answer came that says how the request ended. What proxies say for want of one is none: 499 is nginx's,
     /// 520 to 527 and 530 are Cloudflare's.
     pub fn is_answered(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => !matches!(status, 408 | 499 | 502..=504 | 520..=527 | 530),
-            Self::Unauthorized { .. }
-            | Self::Unexpected { .. }
-            | Self::Tls { .. }
-            | Self::AnotherProtocol { .. } => true,
-            Self::Unreachable { .. }
-            | Self::Broken { .. }
-            | Self::Timeout { .. }
-            | Self::Stalled { .. }
-            | Self::Interrupted => false,
+        match self.ending() {
+            Ending::Answer(status) => !matches!(status, 408 | 499 | 502..=504 | 520..=527 | 530),
+            Ending::NotQdrant => true,
+            Ending::NotAsked | Ending::NoAnswer | Ending::Interrupted => false,
         }
     }
 
     /// Whether the server wants to be asked again later.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Status { status: 429, .. })
+        self.ending() == Ending::Answer(429)
     }
 
     /// Whether what was asked for may have been done all the same: no answer proves that it was not, but for those of whoever
     /// turns a request away.
     pub fn may_have_been_carried_out(&self) -> bool {
-        !matches!(
-            self,
-            Self::Unreachable { .. }
-                | Self::Unauthorized { .. }
-                | Self::Status { status: 404 | 405 | 413 | 422, .. }
-        )
+        !matches!(self.ending(), Ending::NotAsked | Ending::Answer(401 | 403..=405 | 413 | 422))
     }
 
     /// Whether asking for a snapshot again may give one, once it is known that none was made.
     pub fn is_worth_another_creation(&self) -> bool {
-        !matches!(
-            self,
-            Self::Unauthorized { .. }
-                | Self::Tls { .. }
-                | Self::AnotherProtocol { .. }
-                | Self::Unexpected { .. }
-                | Self::Interrupted
-                | Self::Status { status: 405 | 413 | 422, .. }
-        )
+        use Ending::{Answer, Interrupted, NotQdrant};
+        !matches!(self.ending(), NotQdrant | Interrupted | Answer(401 | 403 | 405 | 413 | 422))
     }
 
     /// Whether the server said that what was asked for does not exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Status { status: 404, .. })
+        self.ending() == Ending::Answer(404)
     }
 
     /// Whether the server does not want to do this, though it may do other things for us: strict mode, a limit on rates, a key
     /// that may not read all points, or more work than it gives one request.
     pub fn is_refusal(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => matches!(status, 400..=499) && *status != 404,
-            Self::Unauthorized { status, .. } => *status == 403,
-            Self::Unreachable { .. }
-            | Self::Tls { .. }
-            | Self::AnotherProtocol { .. }
-            | Self::Broken { .. }
-            | Self::Timeout { .. }
-            | Self::Stalled { .. }
-            | Self::Unexpected { .. }
-            | Self::Interrupted => false,
-        }
+        matches!(self.ending(), Ending::Answer(400 | 402..=403 | 405..=499))
     }
 
     /// Whether it may be too much at once: less may be allowed (`max_query_limit`, `read_rate_limit`).
     pub fn is_too_much(&self) -> bool {
-        matches!(self, Self::Status { status: 400 | 413 | 422, .. }) || self.is_over_budget()
+        matches!(self.ending(), Ending::Answer(400 | 413 | 422)) || self.is_over_budget()
     }
 
     /// Whether the limit on rates is too low for this request at whatever time.
@@ -256,5 +231,57 @@ mod tests {
         }
         let key = |status| Error::Unauthorized { what: "x".to_owned(), status, message: String::new() };
         assert!(key(403).is_refusal() && !key(401).is_refusal());
+    }
+
+    /// What is asked of an error, in the order of the table below.
+    fn answers(error: &Error) -> String {
+        let all = [
+            error.is_transient(),
+            error.is_answered(),
+            error.may_have_been_carried_out(),
+            error.is_worth_another_creation(),
+            error.is_refusal(),
+            error.is_too_much(),
+        ];
+        let answers: String = all.iter().map(|yes| if *yes { 'y' } else { '-' }).collect();
+        format!("{} {answers}", error.kind())
+    }
+
+    #[test]
+    fn every_kind_of_error_says_what_may_be_done_next() {
+        let (what, url, cause) = ("x".to_owned(), "u".to_owned(), "c".to_owned());
+        let limit = Limit::set_by("qdrant.stall_timeout", Duration::from_secs(1));
+        let key = |status| Error::Unauthorized { what: what.clone(), status, message: String::new() };
+        // Asking again may help; answered; may have been done; worth another creation; refused; too much.
+        let table = [
+            (
+                Error::Unreachable { what: what.clone(), url: url.clone(), cause: cause.clone() },
+                "unreachable y--y--",
+            ),
+            (Error::Tls { what: what.clone(), url: url.clone(), cause: cause.clone() }, "unreachable -yy---"),
+            (Error::AnotherProtocol { what: what.clone(), url, cause: cause.clone() }, "unreachable -yy---"),
+            (Error::Broken { what: what.clone(), cause: cause.clone() }, "unreachable y-yy--"),
+            (Error::Timeout { what: what.clone(), limit }, "timeout y-yy--"),
+            (Error::Stalled { what: what.clone(), limit }, "stalled y-yy--"),
+            (key(401), "unauthorized -y----"),
+            (key(403), "unauthorized -y--y-"),
+            (Error::Unexpected { what: what.clone(), problem: cause }, "http_status -yy---"),
+            (Error::Interrupted, "interrupted --y---"),
+            (status(301, "", None), "http_status -yyy--"),
+            (status(400, "", None), "http_status -yyyyy"),
+            (status(404, "", None), "http_status -y-y--"),
+            (status(405, "", None), "http_status -y--y-"),
+            (status(408, "", None), "http_status y-yyy-"),
+            (status(413, "", None), "http_status -y--yy"),
+            (status(422, "", None), "http_status -y--yy"),
+            (status(429, "", None), "http_status yyyyy-"),
+            (status(499, "", None), "http_status --yyy-"),
+            (status(500, "", None), "http_status yyyy--"),
+            (status(504, "", None), "http_status y-yy--"),
+            (status(530, "", None), "http_status y-yy--"),
+        ];
+        for (error, expected) in &table {
+            assert_eq!(answers(error), *expected, "{error:?}");
+        }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use qdrant_backup_shared::catalog::WholeError;
 use qdrant_backup_shared::{CollectionName, FailureKind};
 
-use super::choice::ChoiceError;
 use super::compatibility::VersionSkew;
 use crate::archive::read::ArchiveError;
+use crate::choice::ChoiceError;
 use crate::qdrant;
 use crate::store::lock::LockError;
 

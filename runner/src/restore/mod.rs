@@ -6,7 +6,6 @@
 mod again;
 mod aliases;
 mod check;
-mod choice;
 mod compatibility;
 mod corruption;
 mod count;
@@ -27,7 +26,6 @@ mod upload;
 
 pub use again::{Again, quoted};
 pub use check::check_archive;
-pub use choice::{Choice, ChoiceError, choose};
 pub use compatibility::check_version;
 pub use corruption::{Recorded, advice, is_corrupt, record};
 pub use count::Counted;

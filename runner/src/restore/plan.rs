@@ -6,12 +6,12 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Layout, PointsCount, ShardKey};
 
 use super::aliases;
-use super::choice::{Choice, choose};
 use super::compatibility::check_version;
 use super::differences::{Difference, differences};
 use super::error::RestoreError;
 use super::read::sole_archive;
 use super::shard_keys::{check_existing, check_new, shard_keys_of};
+use crate::choice::{Accept, Which, choose_one};
 use crate::qdrant::{Alias, AliasChange, Client, Error};
 use qdrant_backup_shared::scratch_name::is_scratch;
 
@@ -19,7 +19,7 @@ use qdrant_backup_shared::scratch_name::is_scratch;
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
     /// Which backup.
-    pub choice: Choice,
+    pub which: Which,
     /// The collection to restore into, if not the one that was backed up.
     pub target: Option<CollectionName>,
     /// Overwrite an existing target, move aliases, use a backup that failed verification.
@@ -150,7 +150,8 @@ async fn plan(
         obstacles: Vec::new(),
     };
     let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
-    match choose(backups, options.choice, options.force) {
+    let accept = if options.force { Accept::NamedThoughFailed } else { Accept::Good };
+    match choose_one(backups, options.which, accept) {
         Ok(backup) => {
             if let Err(error) = plan.take_backup(layout, backup, facts, options) {
                 plan.obstacles.push(error.into());

@@ -19,6 +19,7 @@ use super::put::{PutError, put};
 use super::target::TargetState;
 use crate::archive::read::Prove;
 use crate::backup::{BackupContext, Stages, back_up};
+use crate::choice::Selection;
 use crate::qdrant::Error;
 use crate::session::Session;
 use crate::session::leftovers::upload as leftover;
@@ -39,8 +40,8 @@ pub type Safety = Box<dyn Fn(Vec<CollectionName>) -> BackupContext + Send + Sync
 pub struct RestoreContext {
     /// Where to restore to.
     pub destination: Destination,
-    /// The collections to restore; all that have backups when empty.
-    pub only: Vec<CollectionName>,
+    /// The collections to restore; all that have backups when none is named.
+    pub selection: Selection,
     /// Of all of them also those that are retired.
     pub include_retired: bool,
     /// How.
@@ -74,10 +75,10 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
     let client = &context.destination.client;
     let facts = Facts::ask(client).await?;
     let catalog = session.catalog();
-    let all = if context.only.is_empty() {
-        every(catalog, Some(session.status()), context.include_retired)
+    let all = if context.selection.is_named() {
+        context.selection.names().to_vec()
     } else {
-        context.only.clone()
+        every(catalog, Some(session.status()), context.include_retired)
     };
     let plans = plan_all(client, session.layout(), &facts, catalog, &all, &context.options).await;
     Ok((facts, plans))
@@ -145,7 +146,7 @@ async fn work(
         let message = NOTHING.to_owned();
         return Some(Failure { kind: FailureKind::NoBackup, message });
     }
-    leftover::settle_earlier(session, &context.destination.client).await;
+    leftover::settle_server(session, &context.destination.client).await;
     let (there, plans): (Vec<Plan>, Vec<Plan>) =
         plans.into_iter().partition(|plan| plan.is_there && plan.is_possible());
     for plan in there {

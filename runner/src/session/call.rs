@@ -3,6 +3,9 @@
 //! A session is one call of the program; it runs one or several operations (`run` is several) and ends in one
 //! report. Whatever happens to the work, [`Session::finish`] leaves a status that says so, and where an error or a panic goes
 //! past it, dropping the session does.
+//!
+//! What a person does to the repository itself (`accept-source`, `prune --retire`) is no operation and no run. Such a session has
+//! the same catalog and status, and leaves to the next run what only a run tells: see [`Purpose`].
 
 use std::io;
 use std::time::Instant;
@@ -43,6 +46,16 @@ pub struct Finished {
     pub recorded: bool,
 }
 
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A run: it has operations, a report, and tells how the run before ended.
+    Run,
+    /// Something that a person sees through to its end. It counts as no run: of the one before it tells and removes nothing, and
+    /// it leaves no report.
+    Upkeep,
+}
+
 /// One call of the program that holds the lock.
 #[derive(Debug)]
 pub struct Session {
@@ -74,8 +87,8 @@ pub struct Begun {
 }
 
 impl Session {
-    /// Begins a session of `command`: reads what there is, removes what a killed run left under temporary names,
-    /// and says when the run before died. The caller holds the lock.
+    /// Begins a session of `command`: reads what there is and, for a run, removes what a killed one left under temporary
+    /// names, and says when the one before died. The caller holds the lock.
     ///
     /// # Errors
     /// When the backup directory cannot be read.
@@ -85,12 +98,15 @@ impl Session {
         clock: Clock,
         hostname: &str,
         command: &'static str,
+        purpose: Purpose,
     ) -> Result<Self, SessionError> {
         let begun = Instant::now();
         let started_at = clock.now();
         let catalog = read_catalog(&layout)?;
         let (store, mut warnings) = StatusStore::open(&layout, &catalog, hostname, started_at);
-        warnings.extend(remove_stale(&layout, &catalog));
+        if purpose == Purpose::Run {
+            warnings.extend(remove_stale(&layout, &catalog));
+        }
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
@@ -111,8 +127,10 @@ impl Session {
             lacks_room: false,
             finished: false,
         };
-        session.note_died();
-        session.note_clock();
+        if purpose == Purpose::Run {
+            session.note_died();
+            session.note_clock();
+        }
         Ok(session)
     }
 
@@ -171,6 +189,14 @@ impl Session {
     pub fn write_status(&mut self, change: impl FnOnce(&mut Status)) {
         let result = self.store.update(change);
         self.note_write(result);
+    }
+
+    /// Changes the status and writes it, for work that must not go on before that.
+    ///
+    /// # Errors
+    /// When it cannot be written. The change stays in memory and goes out with the next write.
+    pub fn record(&mut self, change: impl FnOnce(&mut Status)) -> Result<(), StatusError> {
+        self.store.update(change)
     }
 
     /// Writes the status for whoever looks, without waiting until it would survive a power failure: for what the next run

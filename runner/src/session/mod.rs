@@ -5,4 +5,4 @@ pub mod leftovers;
 pub mod status_store;
 pub mod warnings;
 
-pub use call::{Begun, Finished, Session, SessionError, overall};
+pub use call::{Begun, Finished, Purpose, Session, SessionError, overall};

@@ -18,9 +18,10 @@ use super::qdrant::QdrantSettings;
 use super::restore::{DrillSettings, OtherServer};
 use super::retention::check_overrides;
 use super::schedule::{Schedule, TimeZone};
-use super::selection::{Selection, check_include_files};
+use super::selection::{check_include_files, choose_selection};
 use super::setting::Source;
 use super::values::Values;
+use crate::choice::Selection;
 
 /// All settings of a run. Built once, passed down by reference, in whole or in part. Most are just asked for ([`Settings::get`]);
 /// those that need more than reading are fields.
@@ -110,7 +111,7 @@ impl Settings {
     fn choose(mut layers: Layers<'_>) -> Result<Self, SettingsError> {
         layers.read();
         let qdrant = QdrantSettings::choose(&mut layers);
-        let selection = Selection::choose(&mut layers);
+        let selection = choose_selection(&mut layers);
         check_include_files(&mut layers);
         let timezone = layers.convert(&TIMEZONE, |text, _| TimeZone::parse(&text), TimeZone::to_string);
         let timezone = timezone.map_or(TimeZone::Local, |zone| zone.value);

@@ -32,7 +32,6 @@ pub use opts::{Keys, Opts};
 pub use qdrant::QdrantSettings;
 pub use restore::{DrillSettings, OtherServer};
 pub use schedule::{Schedule, ScheduleError, TimeZone};
-pub use selection::{Globs, Selection};
 pub use server_url::{BasicAuth, ProxyUrl, QdrantUrl, UrlError};
 pub use setting::{Setting, Source};
 pub use show::{render_settings, settings_json};

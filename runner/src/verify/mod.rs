@@ -17,7 +17,7 @@ pub use depth::Depth;
 pub use record::{RecordError, enter};
 pub use restored::{note_points, note_sample};
 pub use run::{VerifyContext, VerifyOptions, any_failed, verify};
-pub use selection::{Which, due};
+pub use selection::{Extent, due};
 
 #[cfg(test)]
 mod tests;

@@ -15,17 +15,18 @@ use tokio_util::sync::CancellationToken;
 use super::check::{Check, Interrupted, verify_backup};
 use super::depth::Depth;
 use super::record;
-use super::selection::{Which, select};
+use super::selection::{Extent, select};
+use crate::choice::{Selection, Which};
 use crate::host::console::Console;
 use crate::session::Session;
 
 /// What is to be checked, and how deep.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
-    /// Only these collections; all when empty.
-    pub only: Vec<CollectionName>,
+    /// Of which collections.
+    pub selection: Selection,
     /// Which of their backups.
-    pub which: Which,
+    pub extent: Extent,
     /// How deep.
     pub depth: Depth,
 }
@@ -73,7 +74,8 @@ fn work(
         .read_again()
         .map_err(|error| Failure { kind: FailureKind::Io, message: one_line(&error.to_string()) })?;
     let options = &context.options;
-    let selection = select(session.catalog(), session.status(), &options.only, options.which, session.now());
+    let selection =
+        select(session.catalog(), session.status(), &options.selection, options.extent, session.now());
     for (collection, problem) in selection.absent {
         tracing::error!("Verification of {collection} failed: {problem}");
         let mut report = CollectionReport::new(collection, session.now());
@@ -220,7 +222,7 @@ fn interrupted_failure() -> Failure {
 /// Fails for manifests of the chosen collections that cannot be read. Torn records are no loss: the next check writes
 /// them anew.
 fn unreadable_manifests(session: &Session, options: &VerifyOptions) -> Result<(), Failure> {
-    if matches!(options.which, Which::Id(_)) {
+    if matches!(options.extent, Extent::Asked(Which::Id(_))) {
         return Ok(());
     }
     let layout = session.layout();
@@ -230,7 +232,8 @@ fn unreadable_manifests(session: &Session, options: &VerifyOptions) -> Result<()
         .iter()
         .filter(|entry| !entry.path.to_string_lossy().ends_with(".verification.json"))
         .filter(|entry| {
-            options.only.is_empty() || options.only.iter().any(|name| lies_in(layout, name, &entry.path))
+            let names = options.selection.names();
+            names.is_empty() || names.iter().any(|name| lies_in(layout, name, &entry.path))
         })
         .collect();
     for entry in &unreadable {

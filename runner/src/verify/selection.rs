@@ -9,15 +9,13 @@ use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::verification::Level;
 use qdrant_backup_shared::{CollectionName, Status};
 
+use crate::choice::{Accept, ChoiceError, Selection, Which, choose};
+
 /// Which backups of each collection are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// The newest one, whatever is known of it.
-    Latest,
-    /// All of them.
-    All,
-    /// The one with this id.
-    Id(BackupId),
+pub enum Extent {
+    /// Those that a person means, whatever is known of them.
+    Asked(Which),
     /// Those that are due at a scheduled run, see [`due`].
     Due {
         /// Within what time every backup is to be read again.
@@ -29,7 +27,7 @@ pub enum Which {
 
 /// The backups to check, and what was asked for and is not there.
 #[derive(Debug, Default)]
-pub(super) struct Selection {
+pub(super) struct ToCheck {
     /// Each collection's backups, newest first.
     pub(super) chosen: BTreeMap<CollectionName, Vec<Backup>>,
     /// Collections that were named, each with what is missing.
@@ -38,53 +36,51 @@ pub(super) struct Selection {
     pub(super) nowhere: Option<String>,
 }
 
-/// Chooses from `catalog`, of the collections `only` (all when empty).
+/// Chooses from `catalog`, of these collections.
 pub(super) fn select(
     catalog: &Catalog,
     status: &Status,
-    only: &[CollectionName],
-    which: Which,
+    collections: &Selection,
+    extent: Extent,
     now: DateTime<Utc>,
-) -> Selection {
-    let mut selection = Selection::default();
+) -> ToCheck {
+    let mut selection = ToCheck::default();
     let wanted: BTreeMap<&CollectionName, &Vec<Backup>> =
-        catalog.collections.iter().filter(|(name, _)| only.is_empty() || only.contains(name)).collect();
-    for name in only.iter().filter(|name| !wanted.contains_key(name)) {
-        selection.absent.push((name.clone(), "there is no backup of it".to_owned()));
+        catalog.collections.iter().filter(|(name, _)| collections.includes(name)).collect();
+    for name in collections.names().iter().filter(|name| !wanted.contains_key(name)) {
+        selection.absent.push((name.clone(), ChoiceError::None.to_string()));
     }
-    let due = match which {
-        Which::Due { within, interval } => {
+    let due = match extent {
+        Extent::Due { within, interval } => {
             let is_gone = |name: &CollectionName| {
                 status.retired_collections.contains(name)
                     || status.collections.get(name).is_some_and(|entry| entry.on_server == Some(false))
             };
             due(&wanted, &is_gone, now, within, interval)
         }
-        Which::Latest | Which::All | Which::Id(_) => BTreeSet::new(),
+        Extent::Asked(_) => BTreeSet::new(),
     };
     for (name, backups) in &wanted {
-        let newest = backups.last().map(|backup| backup.backup_id);
-        let chosen: Vec<Backup> = backups
-            .iter()
-            .rev()
-            .filter(|backup| {
-                let id = backup.backup_id;
-                match which {
-                    Which::Latest => Some(id) == newest,
-                    Which::All => true,
-                    Which::Id(wanted) => id == wanted,
-                    Which::Due { .. } => due.contains(&(*name, id)),
-                }
-            })
-            .cloned()
-            .collect();
-        if !chosen.is_empty() {
-            selection.chosen.insert((*name).clone(), chosen);
-        } else if let (Which::Id(id), false) = (which, only.is_empty()) {
-            selection.absent.push(((*name).clone(), format!("there is no backup {id} of it")));
+        let chosen = match extent {
+            Extent::Asked(which) => choose(backups, which, Accept::Any),
+            Extent::Due { .. } => {
+                let newest_first = backups.iter().rev();
+                Ok(newest_first.filter(|backup| due.contains(&(*name, backup.backup_id))).collect())
+            }
+        };
+        match chosen {
+            Ok(chosen) if chosen.is_empty() => {}
+            Ok(chosen) => {
+                selection.chosen.insert((*name).clone(), chosen.into_iter().cloned().collect());
+            }
+            Err(error @ ChoiceError::NoSuchId(_)) if collections.is_named() => {
+                selection.absent.push(((*name).clone(), error.to_string()));
+            }
+            Err(_) => {}
         }
     }
-    if let (Which::Id(id), true, true) = (which, only.is_empty(), selection.chosen.is_empty()) {
+    let nothing = selection.chosen.is_empty() && !collections.is_named();
+    if let (Extent::Asked(Which::Id(id)), true) = (extent, nothing) {
         selection.nowhere = Some(format!("no collection has a backup {id}; `qdrant-backup list` shows them"));
     }
     selection

@@ -294,9 +294,9 @@ log:
         assert_eq!(config.get(&KEEP_DAYS), Some(Located { value: NonZeroU32::new(7), line: 26 }));
         let overrides = config.get(&OVERRIDES).unwrap();
         assert_eq!(overrides.value[0].glob, Located { value: "logs-*".to_owned(), line: 34 });
-        assert_eq!(overrides.value[0].rule(&KEEP_DAYS), NonZeroU32::new(3));
+        assert_eq!(overrides.value[0].policy.keep_days, NonZeroU32::new(3));
         assert_eq!(overrides.value[1].glob.line, 35);
-        assert_eq!(overrides.value[1].rule(&KEEP_LAST), NonZeroU32::new(2));
+        assert_eq!(overrides.value[1].policy.keep_last, NonZeroU32::new(2));
         assert_eq!(config.get(&DRILL_MAX_SIZE), Some(Located { value: 1 << 30, line: 42 }));
         assert_eq!(config.get(&LOG_LEVEL), Some(Located { value: LogLevel::Debug, line: 45 }));
     }

@@ -9,6 +9,7 @@ mod hook;
 pub mod keys;
 mod kinds;
 mod knob;
+mod policy;
 mod problem;
 pub mod reference;
 mod suggest;
@@ -20,6 +21,7 @@ pub use hook::HookCommand;
 pub use keys::RetentionOverride;
 pub use kinds::{Located, MASK, Place, Reading, Written};
 pub use knob::{About, CommandOption, Declared, Follows, Knob, Otherwise, Read};
+pub use policy::Policy;
 pub use problem::Problem;
 pub use suggest::closest;
 pub use types::{

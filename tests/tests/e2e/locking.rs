@@ -129,14 +129,8 @@ fn a_wait_for_the_lock_ends_at_its_limit() {
     one_line(&second, &["another run holds the lock"]);
 }
 
-#[test]
-fn a_signal_ends_the_wait_for_the_lock() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
-    let mut first = busy(&server, &place);
-    let before = tree(&place.path());
-    let mut waiting = Running::start(&mut place.command(&["backup", "--lock-wait", "10m"]));
-    // Once it has the file open it can only wait.
+/// Once it has the file of the lock open it can only wait.
+fn until_it_waits(waiting: &mut Running, place: &Place) {
     let open = format!("/proc/{}/fd", waiting.id());
     let lock = fs::canonicalize(place.path().join(".lock")).unwrap();
     let can_look = eventually("the second run opens the lock", || match fs::read_dir(&open) {
@@ -150,6 +144,38 @@ fn a_signal_ends_the_wait_for_the_lock() {
     if !can_look {
         std::thread::sleep(Duration::from_secs(1));
     }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_lock_whatever_waits() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    place.configure("backup:\n  lock_wait: 10m\n");
+    let _first = busy(&server, &place);
+    for arguments in [
+        &["accept-source"][..],
+        &["prune", "--retire", "old"],
+        &["prune", "--server-leftovers", "--yes"],
+        &["prune", "--bad", "--yes"],
+        &["prune", "--orphans", "--yes"],
+        &["import", "old-1-2025-07-15-14-30-00.snapshot"],
+    ] {
+        let mut waiting = Running::start(&mut place.command(arguments));
+        until_it_waits(&mut waiting, &place);
+        waiting.signal(Signal::TERM);
+        let ran = waiting.ended().code(143);
+        one_line(&ran, &["interrupted by a signal while waiting for the lock"]);
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_lock() {
+    let server = server_of(64 << 10);
+    let place = Place::initialised(&server.url());
+    let mut first = busy(&server, &place);
+    let before = tree(&place.path());
+    let mut waiting = Running::start(&mut place.command(&["backup", "--lock-wait", "10m"]));
+    until_it_waits(&mut waiting, &place);
     waiting.signal(Signal::TERM);
 
     let ran = waiting.ended().code(143);

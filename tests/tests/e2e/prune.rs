@@ -8,8 +8,8 @@ use e2e::qdrant_stand_in::{Content, Setup, StandIn};
 use e2e::{Place, Planted, Ran, Running};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::json_file;
-use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::status::{CollectionStatus, PrunedBackup, ServerSnapshot, Status};
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, PrunedBackup, ServerSnapshot, Status};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -372,6 +372,58 @@ fn leftovers_on_the_server_are_listed_and_then_deleted_if_they_are_still_the_sam
     tell(&place, |status| status.suspected_leftovers = vec![suspected]);
     place.run(&["prune", "--server-leftovers", "--yes"]).success();
     assert!(server.snapshot_names("minilm_general").is_empty());
+}
+
+/// A run that has died, as the status has it.
+fn dead_run() -> CurrentRun {
+    CurrentRun {
+        run_id: "f5d5b4b2-0000-4000-8000-000000000000".to_owned(),
+        command: "backup".to_owned(),
+        pid: 1,
+        operation: Operation::Backup,
+        stage: Stage::Download,
+        collection: Some(name("minilm_general")),
+        creating: None,
+        also_creating: Vec::new(),
+        started_at: "2025-07-15T14:30:00Z".parse().unwrap(),
+        heartbeat_at: "2025-07-15T14:31:00Z".parse().unwrap(),
+    }
+}
+
+#[test]
+fn what_a_person_does_to_the_repository_is_no_run_and_tells_of_none() {
+    let server = StandIn::start(Setup::sample());
+    let place = Place::initialised(&server.url());
+    place.run(&["backup"]).success();
+    place.plant_daily("old", "2025-07-01", 1);
+    tell(&place, |status| status.current_run = Some(dead_run()));
+    let unfinished = place
+        .layout()
+        .collection(&name("minilm_general"))
+        .join(".minilm_general-2025-07-15-14-30-00.snapshot.gz.x7Yz.tmp");
+    fs::write(&unfinished, "half").unwrap();
+    let before = place.status();
+
+    for arguments in [
+        &["accept-source"][..],
+        &["prune", "--server-leftovers", "--yes"],
+        &["prune", "--bad", "--yes"],
+        &["prune", "--retire", "old"],
+        &["prune", "--retire", "old", "--yes"],
+    ] {
+        place.run(arguments).success().never_says("died");
+        let after = place.status();
+        assert_eq!(after.current_run, before.current_run, "{arguments:?}");
+        assert_eq!(after.last_run, before.last_run, "{arguments:?}");
+        assert_eq!(after.operations, before.operations, "{arguments:?}");
+        assert!(unfinished.exists(), "{arguments:?}");
+    }
+
+    place
+        .run(&["backup"])
+        .success()
+        .says(&["died without saying so, in stage download of \"minilm_general\""]);
+    assert!(!unfinished.exists());
 }
 
 #[test]

@@ -6,11 +6,12 @@ use std::num::NonZeroU32;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::config_file::Policy;
 use qdrant_backup_shared::operation::Fate;
 
 use super::candidate::{Candidate, Standing};
 use super::period::Period;
-use super::policy::{NoRule, Policy};
+use super::policies::NoRule;
 
 /// What becomes of a backup, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,11 +7,10 @@ mod candidate;
 mod decide;
 mod period;
 mod policies;
-mod policy;
 #[cfg(test)]
 mod tests;
 
 pub use candidate::{Candidate, Standing};
 pub use decide::{Decision, decide, decide_gone};
-pub use policies::Policies;
-pub use policy::{NoRule, Policy};
+pub use policies::{NoRule, Policies};
+pub use qdrant_backup_shared::config_file::Policy;

@@ -1,15 +1,19 @@
 //! Which policy is for which collection.
 
-use std::num::NonZeroU32;
-
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::config_file::Knob;
-use qdrant_backup_shared::config_file::keys::{
-    KEEP_DAILY, KEEP_DAYS, KEEP_HOURLY, KEEP_LAST, KEEP_MONTHLY, KEEP_WEEKLY, KEEP_YEARLY, OVERRIDES,
-};
+use qdrant_backup_shared::config_file::Policy;
+use qdrant_backup_shared::config_file::keys::{OVERRIDES, RULES};
 
-use super::policy::{NoRule, Policy};
-use crate::settings::{Globs, Settings};
+use crate::choice::Globs;
+use crate::settings::Settings;
+
+/// No rule says what to keep. That is never taken for "keep none".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no retention rule is set: say what to keep with retention.keep_days (BACKUP_RETENTION_DAYS), keep_last, keep_hourly, \
+     keep_daily, keep_weekly, keep_monthly or keep_yearly"
+)]
+pub struct NoRule;
 
 /// The rules for every collection: those of the first glob that matches its name, wholly, else the general ones.
 #[derive(Debug, Clone)]
@@ -24,12 +28,18 @@ impl Policies {
     /// # Errors
     /// When there is no rule at all.
     pub fn from_settings(settings: &Settings) -> Result<Self, NoRule> {
+        let mut general = Policy::default();
+        for rule in RULES {
+            if let Some(number) = general.number_mut(rule.name()) {
+                *number = settings.get(rule);
+            }
+        }
         let overrides = settings.get(&OVERRIDES).into_iter().filter_map(|rules| {
             // Every glob was compiled when it was read.
-            let globs = Globs::compile(vec![rules.glob.value.clone()]).ok()?;
-            Some((globs, policy(|rule| rules.rule(rule))))
+            let globs = Globs::one(&rules.glob.value).ok()?;
+            Some((globs, rules.policy))
         });
-        Self::new(policy(|rule| settings.get(rule)), overrides.collect())
+        Self::new(general, overrides.collect())
     }
 
     /// The general rules and, for the names that a glob matches, others.
@@ -45,17 +55,5 @@ impl Policies {
     pub fn of(&self, collection: &CollectionName) -> &Policy {
         let matching = self.overrides.iter().find(|(globs, _)| globs.matches(collection.as_str()));
         matching.map_or(&self.general, |(_, policy)| policy)
-    }
-}
-
-fn policy(of: impl Fn(&Knob<Option<NonZeroU32>>) -> Option<NonZeroU32>) -> Policy {
-    Policy {
-        keep_days: of(&KEEP_DAYS),
-        keep_last: of(&KEEP_LAST),
-        keep_hourly: of(&KEEP_HOURLY),
-        keep_daily: of(&KEEP_DAILY),
-        keep_weekly: of(&KEEP_WEEKLY),
-        keep_monthly: of(&KEEP_MONTHLY),
-        keep_yearly: of(&KEEP_YEARLY),
     }
 }

@@ -10,7 +10,7 @@ use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::operation::Fate;
 
 use super::*;
-use crate::settings::Globs;
+use crate::choice::Globs;
 
 fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()

@@ -1,74 +1,34 @@
 //! Which backups are drilled. Pure.
 
-use chrono::{DateTime, Utc};
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
-use qdrant_backup_shared::verification::Level;
 
-use crate::restore::{self, Choice, ChoiceError};
+use crate::choice::{Accept, ChoiceError, Selection, Which, choose_one, drill_turn};
 
-/// Which backups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DrillChoice {
-    /// Each collection's newest good one.
-    Latest,
-    /// The one good backup, of all the collections', whose last drill is longest ago. One that cannot be drilled only where there is
-    /// no other.
-    LeastRecent,
-    /// This one.
-    Id(BackupId),
-}
-
-/// The backups to drill: of the collections in `only`, of all when it is empty.
+/// The backups to drill: of the collections that are named, else of all. The least recently drilled one is one of all
+/// collections'.
 pub fn choose<'a>(
     catalog: &'a Catalog,
-    only: &[CollectionName],
-    choice: DrillChoice,
+    selection: &Selection,
+    which: Which,
 ) -> Vec<(CollectionName, Result<&'a Backup, ChoiceError>)> {
-    let names: Vec<CollectionName> =
-        if only.is_empty() { catalog.collection_names().cloned().collect() } else { only.to_vec() };
-    let backups =
-        |name: &CollectionName| catalog.collections.get(name).map(Vec::as_slice).unwrap_or_default();
-    let choice = match choice {
-        DrillChoice::Latest => Choice::Latest,
-        DrillChoice::Id(id) => Choice::Id(id),
-        DrillChoice::LeastRecent => {
-            let good = names.iter().flat_map(backups).filter(|backup| backup.is_good());
-            // Of those that were never drilled, the newest.
-            let chosen = good.min_by_key(|backup| {
-                let newest_first = std::cmp::Reverse(backup.started_at);
-                (needs_shard_keys(backup), last_drill(backup), newest_first)
-            });
-            return match chosen {
-                Some(backup) => vec![((*backup.collection).clone(), Ok(backup))],
-                None => {
-                    let none = |name: CollectionName| {
-                        let result = restore::choose(backups(&name), Choice::Latest, false);
-                        (name, result)
-                    };
-                    names.into_iter().map(none).collect()
-                }
-            };
-        }
+    let names: Vec<CollectionName> = if selection.is_named() {
+        selection.names().to_vec()
+    } else {
+        catalog.collection_names().cloned().collect()
     };
-    // A drill may well be made of a backup that failed one: it is how such a failure is cleared.
-    names
-        .into_iter()
-        .map(|name| {
-            let result = restore::choose(backups(&name), choice, true);
-            (name, result)
-        })
-        .collect()
-}
-
-/// Whether it is known to be one that is restored only into a collection with the same shard keys.
-fn needs_shard_keys(backup: &Backup) -> bool {
-    backup.remarks().shard_keys.is_some_and(|keys| keys > 0)
-}
-
-fn last_drill(backup: &Backup) -> Option<DateTime<Utc>> {
-    Some(backup.check(&Level::Restore)?.last_at)
+    let of_each = names.into_iter().map(|name| {
+        let backups = catalog.collections.get(&name).map(Vec::as_slice).unwrap_or_default();
+        // A drill may well be made of a backup that failed one: it is how such a failure is cleared.
+        let backup = choose_one(backups, which, Accept::NamedThoughFailed);
+        (name, backup)
+    });
+    let of_each: Vec<_> = of_each.collect();
+    let good = of_each.iter().filter_map(|(_, backup)| backup.as_ref().ok().copied());
+    match good.min_by_key(|backup| drill_turn(backup)) {
+        Some(first) if which == Which::LeastRecent => vec![((*first.collection).clone(), Ok(first))],
+        Some(_) | None => of_each,
+    }
 }
 
 #[cfg(test)]
@@ -77,9 +37,10 @@ mod tests {
     use std::sync::Arc;
 
     use qdrant_backup_shared::ShardKey;
+    use qdrant_backup_shared::backup_id::BackupId;
     use qdrant_backup_shared::json_file;
     use qdrant_backup_shared::manifest::Manifest;
-    use qdrant_backup_shared::verification::{CheckOutcome, VerificationRecord};
+    use qdrant_backup_shared::verification::{CheckOutcome, Level, VerificationRecord};
 
     use super::*;
 
@@ -120,17 +81,17 @@ mod tests {
         add(backup("a", 2, Some("2025-08-01T00:00:00Z")));
         add(backup("b", 3, Some("2025-08-03T00:00:00Z")));
         let chosen = |catalog: &Catalog, choice| {
-            let all = choose(catalog, &[], choice).into_iter();
+            let all = choose(catalog, &Selection::default(), choice).into_iter();
             all.map(|(name, backup)| format!("{name} {}", backup.unwrap().started_at.format("%d")))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(chosen(&catalog, DrillChoice::LeastRecent), ["a 02"]);
-        assert_eq!(chosen(&catalog, DrillChoice::Latest), ["a 02", "b 03"]);
+        assert_eq!(chosen(&catalog, Which::LeastRecent), ["a 02"]);
+        assert_eq!(chosen(&catalog, Which::Latest), ["a 02", "b 03"]);
         for day in [4, 5] {
             let fresh = backup("b", day, None);
             catalog.collections.get_mut(&*fresh.collection).unwrap().push(fresh);
         }
-        assert_eq!(chosen(&catalog, DrillChoice::LeastRecent), ["b 05"]);
+        assert_eq!(chosen(&catalog, Which::LeastRecent), ["b 05"]);
     }
 
     #[test]
@@ -142,7 +103,8 @@ mod tests {
         for backup in [keyed, plain] {
             catalog.collections.insert((*backup.collection).clone(), vec![backup]);
         }
-        let least = |catalog: &Catalog| choose(catalog, &[], DrillChoice::LeastRecent).remove(0).0;
+        let least =
+            |catalog: &Catalog| choose(catalog, &Selection::default(), Which::LeastRecent).remove(0).0;
         assert_eq!(least(&catalog).as_str(), "plain");
         catalog.collections.remove(&CollectionName::new("plain").unwrap());
         assert_eq!(least(&catalog).as_str(), "keyed");

@@ -10,6 +10,6 @@ mod sampled;
 mod scratch;
 mod verdict;
 
-pub use choice::{DrillChoice, choose};
+pub use choice::choose;
 pub use give_way::GiveWay;
 pub use run::{DrillContext, DrillOptions, drill};

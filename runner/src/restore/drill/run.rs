@@ -10,19 +10,18 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level};
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind, PointsCount};
 
-use super::choice::{DrillChoice, choose};
+use super::choice::choose;
 use super::compare::compare;
 use super::give_way::GiveWay;
 use super::scratch;
 use super::verdict::judge;
 use crate::archive::read::Prove;
 use crate::backup::Stages;
+use crate::choice::{ChoiceError, Selection, Which};
 use crate::qdrant::Client;
-use crate::restore::{
-    ChoiceError, Destination, Facts, Put, RestoreError, check_new, check_version, put, shard_keys_of,
-};
+use crate::restore::{Destination, Facts, Put, RestoreError, check_new, check_version, put, shard_keys_of};
 use crate::session::Session;
-use crate::session::leftovers::upload::settle_earlier;
+use crate::session::leftovers::upload::settle_server;
 use crate::verify::{self, Check};
 use qdrant_backup_shared::scratch_name::{is_scratch_of, scratch_name};
 
@@ -32,10 +31,10 @@ const CLEANUP: Duration = Duration::from_secs(30);
 /// What is to be drilled, and how.
 #[derive(Debug, Clone)]
 pub struct DrillOptions {
-    /// Only backups of these collections; of all when empty.
-    pub only: Vec<CollectionName>,
+    /// Of which collections.
+    pub selection: Selection,
     /// Which backups.
-    pub choice: DrillChoice,
+    pub which: Which,
     /// The largest snapshot to restore, in bytes; no limit on a server that is only for drills.
     pub max_size_bytes: Option<u64>,
 }
@@ -72,8 +71,8 @@ async fn work(
     reports: &mut Vec<CollectionReport>,
 ) -> Option<Failure> {
     remove_leftovers(session, context, facts).await;
-    settle_earlier(session, &context.destination.client).await;
-    let chosen = choose(session.catalog(), &context.options.only, context.options.choice);
+    settle_server(session, &context.destination.client).await;
+    let chosen = choose(session.catalog(), &context.options.selection, context.options.which);
     let chosen: Vec<(CollectionName, Result<Backup, ChoiceError>)> =
         chosen.into_iter().map(|(name, backup)| (name, backup.cloned())).collect();
     if chosen.is_empty() {

@@ -17,32 +17,44 @@ pub enum Deletion {
     Unreachable,
 }
 
-/// Deletes `snapshot`, but only while the list shows that name with that checksum.
-pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<Deletion, Error> {
-    let Ok(name) = SnapshotName::new(&snapshot.name) else { return Ok(Deletion::Gone) };
+/// What the server shows of a snapshot that is on record.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there, under this name and with its checksum.
+    There(SnapshotName),
+    /// Its name is not in the list.
+    Gone,
+    /// Another one has its name.
+    Replaced,
+    /// Its collection is gone.
+    Unreachable,
+}
+
+/// Looks for `snapshot` in the server's list.
+pub async fn look(client: &Client, snapshot: &ServerSnapshot) -> Result<Standing, Error> {
     let list = match client.snapshots(&snapshot.collection).await {
-        Ok(list) => list,
-        Err(error) if error.is_not_found() => return Ok(Deletion::Unreachable),
+        Ok(list) => list.snapshots,
+        Err(error) if error.is_not_found() => return Ok(Standing::Unreachable),
         Err(error) => return Err(error),
     };
-    let Some(listed) = list.snapshots.iter().find(|listed| listed.name == name) else {
-        return Ok(Deletion::Gone);
+    Ok(match list.into_iter().find(|listed| listed.name.as_str() == snapshot.name) {
+        None => Standing::Gone,
+        Some(listed) if listed.checksum == snapshot.checksum => Standing::There(listed.name),
+        Some(_) => Standing::Replaced,
+    })
+}
+
+/// Deletes `snapshot`, but only while the list shows that name with that checksum.
+pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<Deletion, Error> {
+    let name = match look(client, snapshot).await? {
+        Standing::There(name) => name,
+        Standing::Gone => return Ok(Deletion::Gone),
+        Standing::Replaced => return Ok(Deletion::Replaced),
+        Standing::Unreachable => return Ok(Deletion::Unreachable),
     };
-    if listed.checksum != snapshot.checksum {
-        return Ok(Deletion::Replaced);
-    }
     match client.delete_snapshot(&snapshot.collection, &name).await {
         Ok(()) => Ok(Deletion::Deleted),
         Err(error) if error.is_not_found() => Ok(Deletion::Gone),
         Err(error) => Err(error),
     }
-}
-
-/// What to say of a snapshot of ours that only a person can delete.
-pub fn unreachable(snapshot: &ServerSnapshot) -> String {
-    format!(
-        "{} stays in the server's snapshot folder of \"{}\", which cannot be reached because there is no such collection; delete it \
-         there by hand, or a later run deletes it once there is one again",
-        snapshot.name, snapshot.collection
-    )
 }

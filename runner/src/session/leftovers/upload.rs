@@ -7,14 +7,13 @@ use qdrant_backup_shared::scratch_name::is_scratch_of;
 use qdrant_backup_shared::status::{ServerSnapshot, UnansweredUpload};
 use qdrant_backup_shared::{CollectionName, Status};
 
-use super::deletion::{Deletion, delete_ours, unreachable};
+use super::conclusion::{Occasion, conclude, strike};
+use super::deletion::{Deletion, delete_ours};
 use crate::qdrant::{Client, Error};
 use crate::session::Session;
 
 /// How the names of uploaded files begin.
 pub const UPLOADED: &str = "qdrant-backup-";
-/// At most so many files that the server does not list are remembered.
-const UNLISTED: usize = 100;
 
 /// Records that `leftover` will be on the server, before it is: a run that dies now is followed by one that removes it.
 pub fn record(session: &mut Session, leftover: &ServerSnapshot) {
@@ -23,10 +22,7 @@ pub fn record(session: &mut Session, leftover: &ServerSnapshot) {
 
 /// Forgets it again, because it is not there, or not there any more.
 pub fn forget(session: &mut Session, leftover: &ServerSnapshot) {
-    session.amend_status(|status| {
-        status.undeleted_snapshots.retain(|entry| entry != leftover);
-        status.unanswered_uploads.retain(|upload| upload.file != *leftover);
-    });
+    session.amend_status(|status| strike(status, leftover));
 }
 
 /// Notes that nobody knows what the server is doing with it.
@@ -36,7 +32,7 @@ pub fn note_unanswered(session: &mut Session, leftover: &ServerSnapshot) {
 }
 
 /// Deletes what earlier runs have recorded as left on this server.
-pub async fn settle_earlier(session: &mut Session, client: &Client) {
+pub async fn settle_server(session: &mut Session, client: &Client) {
     settle_where(session, client, |_| true).await;
 }
 
@@ -100,20 +96,8 @@ pub fn still_at_work(leftover: &ServerSnapshot) -> String {
 
 /// Deletes it while the collection exists. Of one that was `kept` and is not in the list it is remembered that it stays.
 pub async fn delete(session: &mut Session, client: &Client, leftover: &ServerSnapshot, kept: bool) {
-    match delete_ours(client, leftover).await {
-        Ok(Deletion::Gone) if kept => remember_unlisted(session, leftover),
-        Ok(Deletion::Unreachable) => session.warn(unreachable(leftover)),
-        Ok(deletion) => {
-            if deletion == Deletion::Replaced {
-                session.warn(format!(
-                    "snapshot {} of \"{}\" on the server is another one than ours was; left alone",
-                    leftover.name, leftover.collection
-                ));
-            }
-            forget(session, leftover);
-        }
-        Err(error) => stays(session, leftover, &error),
-    }
+    let ended = delete_ours(client, leftover).await;
+    conclude(session, leftover, &ended, if kept { Occasion::JustUploaded } else { Occasion::Run });
 }
 
 /// Deals with it where no collection came of the upload. The API deletes it only while there is one, and under a name that is not
@@ -122,7 +106,7 @@ pub async fn leave_without_collection(session: &mut Session, client: &Client, le
     if is_scratch_of(leftover.collection.as_str(), &session.repository().repository_id) {
         delete_of_scratch(session, client, leftover).await;
     } else {
-        session.warn(unreachable(leftover));
+        conclude(session, leftover, &Ok(Deletion::Unreachable), Occasion::Run);
     }
 }
 
@@ -134,7 +118,7 @@ async fn delete_of_scratch(session: &mut Session, client: &Client, leftover: &Se
         Ok(()) => {}
         // It is there.
         Err(Error::Status { status: 409, .. }) => return delete(session, client, leftover, false).await,
-        Err(error) => return stays(session, leftover, &error),
+        Err(error) => return conclude(session, leftover, &Err(error), Occasion::Run),
     }
     delete(session, client, leftover, false).await;
     if let Err(error) = client.delete_collection(collection).await {
@@ -142,26 +126,4 @@ async fn delete_of_scratch(session: &mut Session, client: &Client, leftover: &Se
             "{error}; the empty collection \"{collection}\" was made to remove an uploaded file and stays on the server: delete it"
         ));
     }
-}
-
-/// A server that keeps snapshots in S3 stores an upload on its own disk and lists what is in S3.
-fn remember_unlisted(session: &mut Session, leftover: &ServerSnapshot) {
-    session.warn(format!(
-        "the uploaded file {} stays on the disk of {}, in the snapshot folder of \"{}\": the server does not list it, as servers with \
-         snapshots in S3 do not, so it can only be deleted on that disk",
-        leftover.name, leftover.node_url, leftover.collection
-    ));
-    session.amend_status(|status| {
-        status.undeleted_snapshots.retain(|entry| entry != leftover);
-        status.unlisted_uploads.push(leftover.clone());
-        let surplus = status.unlisted_uploads.len().saturating_sub(UNLISTED);
-        status.unlisted_uploads.drain(..surplus);
-    });
-}
-
-fn stays(session: &mut Session, leftover: &ServerSnapshot, error: &Error) {
-    session.warn(format!(
-        "{error}; the file {} stays in the server's snapshot folder of \"{}\"",
-        leftover.name, leftover.collection
-    ));
 }

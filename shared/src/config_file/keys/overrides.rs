@@ -7,10 +7,9 @@ use std::num::NonZeroU32;
 use serde_json::json;
 
 use super::super::kinds::{self, Kind, Located, Reading, Written};
-use super::super::knob::Knob;
+use super::super::policy::Policy;
 use super::super::suggest::closest;
 use super::super::tree::{Entry, Node, Value};
-use super::rules::RULES;
 use crate::text::shortened;
 
 /// The rules for the collections that a glob matches, in place of the general ones.
@@ -18,30 +17,18 @@ use crate::text::shortened;
 pub struct RetentionOverride {
     /// The glob, with its line.
     pub glob: Located<String>,
-    /// The numbers of [`RULES`], by their position there.
-    rules: [Option<NonZeroU32>; RULES.len()],
+    /// The rules.
+    pub policy: Policy,
 }
 
 const MATCH: &str = "match";
 
-impl RetentionOverride {
-    /// What it says of a rule.
-    pub fn rule(&self, rule: &Knob<Option<NonZeroU32>>) -> Option<NonZeroU32> {
-        self.rules[position(rule.name())?]
-    }
-}
-
 /// As `logs-*: keep_days 3, keep_last 2`.
 impl fmt::Display for RetentionOverride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set = RULES.iter().zip(self.rules).filter_map(|(rule, count)| Some((rule.name(), count?)));
-        let set: Vec<String> = set.map(|(name, count)| format!("{name} {count}")).collect();
+        let set: Vec<String> = self.policy.rules().map(|(name, number)| format!("{name} {number}")).collect();
         write!(f, "{}: {}", self.glob.value, set.join(", "))
     }
-}
-
-fn position(name: &str) -> Option<usize> {
-    RULES.iter().position(|rule| rule.name() == name)
 }
 
 /// A list of mappings.
@@ -77,8 +64,8 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<RetentionOverride> {
         } else if entry.key == MATCH {
             glob = Some(kinds::text(written, &mut of_key));
             read.glob.line = entry.line;
-        } else if let Some(position) = position(&entry.key) {
-            read.rules[position] = kinds::positive(written, &mut of_key).and_then(NonZeroU32::new);
+        } else if let Some(number) = read.policy.number_mut(&entry.key) {
+            *number = kinds::positive(written, &mut of_key).and_then(NonZeroU32::new);
         } else {
             reading.refuse_at(entry.line, unknown(entry));
         }
@@ -87,7 +74,7 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<RetentionOverride> {
     if glob.is_none() {
         reading.refuse_at(item.line, "no `match`: which collections is this for?");
     }
-    if !entries.iter().any(|entry| position(&entry.key).is_some()) {
+    if !entries.iter().any(|entry| read.policy.number_mut(&entry.key).is_some()) {
         reading.refuse_at(item.line, "no rule: say what to keep, as in `keep_days: 3`");
     }
     read.glob.value = glob??;
@@ -95,7 +82,7 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<RetentionOverride> {
 }
 
 fn unknown(entry: &Entry) -> String {
-    let known = || [MATCH].into_iter().chain(RULES.iter().map(|rule| rule.name()));
+    let known = || [MATCH].into_iter().chain(Policy::names());
     let key = shortened(&entry.key, 80);
     match closest(&entry.key, known()) {
         Some(meant) => format!("unknown key {key}; did you mean {meant}?"),

@@ -1,0 +1,366 @@
+//! Which backups of a collection are meant. Pure.
+
+use std::cmp::Reverse;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use qdrant_backup_shared::FailureKind;
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::catalog::{Backup, Condition};
+use qdrant_backup_shared::verification::Level;
+
+/// Which backups of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The newest good one; where everything will do ([`Accept::Any`]) the newest.
+    Latest,
+    /// The newest good one that has passed a verification.
+    LatestVerified,
+    /// The newest good one that was complete by then: all of its data is from before.
+    Before(DateTime<Utc>),
+    /// The good one whose last drill is longest ago.
+    LeastRecent,
+    /// Every one, the newest first.
+    All,
+    /// This one.
+    Id(BackupId),
+}
+
+/// Those that have a word of their own.
+const WORDS: [(&str, Which); 4] = [
+    ("latest", Which::Latest),
+    ("latest-verified", Which::LatestVerified),
+    ("least-recent", Which::LeastRecent),
+    ("all", Which::All),
+];
+
+impl Which {
+    /// Reads what every command takes, `latest` or an id, and the words of `others`.
+    ///
+    /// # Errors
+    /// Lists exactly what is taken.
+    pub fn read(text: &str, others: &[Self]) -> Result<Self, String> {
+        let mut taken = WORDS.iter().filter(|(_, which)| *which == Self::Latest || others.contains(which));
+        if let Some((_, which)) = taken.clone().find(|(word, _)| *word == text) {
+            return Ok(*which);
+        }
+        text.parse().map(Self::Id).map_err(|_| {
+            let latest = taken.next().map(|(word, _)| *word).unwrap_or_default();
+            let others: String = taken.map(|(word, _)| format!(", or `{word}`")).collect();
+            format!(
+                "expected `{latest}` or a backup id such as 2025-07-15-14-30-00{others}; `qdrant-backup list` shows the ids"
+            )
+        })
+    }
+
+    /// Reads the time of [`Which::Before`] as people write it. Without a zone it is UTC, as ids are.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read_before(text: &str) -> Result<Self, String> {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Ok(Self::Before(time.to_utc()));
+        }
+        let formats = [
+            "%Y-%m-%d %H:%M:%S",
+            "%Y-%m-%dT%H:%M:%S",
+            "%Y-%m-%d %H:%M",
+            "%Y-%m-%dT%H:%M",
+            "%Y-%m-%d-%H-%M-%S",
+        ];
+        let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+        let midnight = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+        time.or_else(midnight).map(|time| Self::Before(time.and_utc())).ok_or_else(|| {
+            "expected a time such as 2025-07-15T14:30:00Z or \"2025-07-15 14:30\" (UTC)".to_owned()
+        })
+    }
+}
+
+/// Which of them will do. Each takes what the one before it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Accept {
+    /// Good ones; one that is named by its id also where nobody knows whether it is good.
+    Good,
+    /// One that is named also where it failed verification: it may be the last there is, and its digests are compared again on the
+    /// way to the server.
+    NamedThoughFailed,
+    /// One that is named, whatever is known of it.
+    Named,
+    /// Whatever is known of them.
+    Any,
+}
+
+/// There is no such backup, or it is not to be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    /// No backup of the collection at all.
+    #[error("there is no backup of it; `qdrant-backup list` shows what there is")]
+    None,
+    /// None with that id.
+    #[error("there is no backup {0} of it; `qdrant-backup list` shows what there is")]
+    NoSuchId(BackupId),
+    /// None that fits.
+    #[error("none of its {total} backups is {wanted}{}", newest.as_ref().map(|newest| format!("; the newest, {newest}")).unwrap_or_default())]
+    NoneFits {
+        /// How many there are.
+        total: usize,
+        /// What they are not.
+        wanted: String,
+        /// The newest and what is wrong with it.
+        newest: Option<String>,
+    },
+    /// Something of it is missing; nothing can be done with it.
+    #[error("backup {id} is incomplete: {missing}")]
+    Incomplete {
+        /// The backup.
+        id: BackupId,
+        /// What is missing.
+        missing: String,
+    },
+    /// Verification found it bad.
+    #[error(
+        "backup {id} failed verification ({findings}); choose another one, or try it all the same with --force"
+    )]
+    Failed {
+        /// The backup.
+        id: BackupId,
+        /// What was found.
+        findings: String,
+    },
+}
+
+impl ChoiceError {
+    /// The kind for the status file and the metrics.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::None | Self::NoSuchId(_) | Self::NoneFits { .. } => FailureKind::NoBackup,
+            Self::Incomplete { .. } | Self::Failed { .. } => FailureKind::ArchiveCorrupt,
+        }
+    }
+}
+
+/// Chooses from `backups`, which are one collection's, oldest first: those that are meant, the newest first, and at least one.
+///
+/// # Errors
+/// As [`ChoiceError`] says.
+pub fn choose(backups: &[Backup], which: Which, accept: Accept) -> Result<Vec<&Backup>, ChoiceError> {
+    let fitting: Vec<&Backup> = match which {
+        Which::All => backups.iter().rev().filter(|backup| will_do(backup, accept)).collect(),
+        Which::Latest | Which::LatestVerified | Which::Before(_) | Which::LeastRecent | Which::Id(_) => {
+            return choose_one(backups, which, accept).map(|backup| vec![backup]);
+        }
+    };
+    if fitting.is_empty() { Err(none_fits(backups, "good")) } else { Ok(fitting) }
+}
+
+/// Chooses one of `backups`, as [`choose`] does; of all that are meant, the newest.
+///
+/// # Errors
+/// As [`ChoiceError`] says.
+pub fn choose_one(backups: &[Backup], which: Which, accept: Accept) -> Result<&Backup, ChoiceError> {
+    let mut newest_first = backups.iter().rev();
+    match which {
+        Which::Latest | Which::All => {
+            newest_first.find(|backup| will_do(backup, accept)).ok_or_else(|| none_fits(backups, "good"))
+        }
+        Which::LatestVerified => newest_first
+            .find(|backup| backup.is_good() && backup.deepest_pass().is_some())
+            .ok_or_else(|| none_fits(backups, "good and verified")),
+        Which::Before(time) => {
+            newest_first.find(|backup| backup.is_good() && backup.completed_at <= time).ok_or_else(|| {
+                let time = time.format("%Y-%m-%d %H:%M:%S UTC");
+                none_fits(backups, &format!("good and from before {time}"))
+            })
+        }
+        Which::LeastRecent => newest_first
+            .filter(|backup| backup.is_good())
+            .min_by_key(|backup| drill_turn(backup))
+            .ok_or_else(|| none_fits(backups, "good")),
+        Which::Id(_) if backups.is_empty() => Err(ChoiceError::None),
+        Which::Id(id) => {
+            let named = newest_first.find(|backup| backup.backup_id == id);
+            named.ok_or(ChoiceError::NoSuchId(id)).and_then(|backup| check_named(backup, accept))
+        }
+    }
+}
+
+fn will_do(backup: &Backup, accept: Accept) -> bool {
+    accept == Accept::Any || backup.is_good()
+}
+
+fn check_named(backup: &Backup, accept: Accept) -> Result<&Backup, ChoiceError> {
+    let id = backup.backup_id;
+    match backup.condition() {
+        Condition::Good | Condition::Unknown => Ok(backup),
+        Condition::Failed if accept >= Accept::NamedThoughFailed => Ok(backup),
+        Condition::Failed => Err(ChoiceError::Failed { id, findings: findings(backup) }),
+        Condition::Incomplete if accept >= Accept::Named => Ok(backup),
+        Condition::Incomplete => {
+            let missing = backup.remarks().missing.clone().unwrap_or_default();
+            Err(ChoiceError::Incomplete { id, missing })
+        }
+    }
+}
+
+/// By what the least recently drilled backup is the first: one that cannot be drilled comes after all others, and of those that
+/// never were the newest is before the others.
+pub fn drill_turn(backup: &Backup) -> impl Ord + use<> {
+    let needs_shard_keys = backup.remarks().shard_keys.is_some_and(|keys| keys > 0);
+    let last_drill = backup.check(&Level::Restore).map(|check| check.last_at);
+    (needs_shard_keys, last_drill, Reverse(backup.started_at))
+}
+
+fn none_fits(backups: &[Backup], wanted: &str) -> ChoiceError {
+    match backups.last() {
+        None => ChoiceError::None,
+        Some(newest) => {
+            ChoiceError::NoneFits { total: backups.len(), wanted: wanted.to_owned(), newest: defect(newest) }
+        }
+    }
+}
+
+/// What is wrong with a backup, if something is.
+fn defect(backup: &Backup) -> Option<String> {
+    let id = backup.backup_id;
+    match backup.condition() {
+        Condition::Good => None,
+        Condition::Incomplete => {
+            Some(format!("{id}, is incomplete: {}", backup.remarks().missing.as_deref().unwrap_or_default()))
+        }
+        Condition::Failed => Some(format!("{id}, failed verification ({})", findings(backup))),
+        Condition::Unknown => {
+            let why = backup.remarks().unknown.as_deref().unwrap_or_default();
+            Some(format!("{id}, is not known to be good: {why}; `qdrant-backup verify` finds out"))
+        }
+    }
+}
+
+fn findings(backup: &Backup) -> String {
+    backup.remarks().failures.clone().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use qdrant_backup_shared::json_file;
+    use qdrant_backup_shared::manifest::Manifest;
+    use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level, VerificationRecord};
+
+    use super::*;
+
+    fn choose(backups: &[Backup], which: Which, force: bool) -> Result<&Backup, ChoiceError> {
+        choose_one(backups, which, if force { Accept::NamedThoughFailed } else { Accept::Good })
+    }
+
+    const MANIFEST: &str = include_str!("../../../shared/testdata/manifest-v1.json");
+
+    fn backup(day: u32) -> Backup {
+        let mut manifest: Manifest = json_file::parse(Path::new("m"), MANIFEST.as_bytes()).unwrap();
+        manifest.started_at = format!("2025-07-{day:02}T14:30:00Z").parse().unwrap();
+        manifest.completed_at = format!("2025-07-{day:02}T14:35:00Z").parse().unwrap();
+        manifest.backup_id = BackupId::at(manifest.started_at);
+        Backup::of(&manifest, Arc::new(manifest.collection.clone()))
+    }
+
+    fn verified(mut backup: Backup, outcome: CheckOutcome) -> Backup {
+        let mut record = VerificationRecord::new(backup.backup_id);
+        let finding = Finding { kind: "digest".to_owned(), message: "one byte differs".to_owned() };
+        let at = backup.completed_at;
+        record.enter(Level::Archive, at, outcome, 1.0, vec![finding]);
+        backup.take_record(Some(&record));
+        backup
+    }
+
+    #[test]
+    fn the_newest_good_one_is_chosen_and_a_bad_one_only_by_its_id_and_force() {
+        let good = verified(backup(1), CheckOutcome::Passed);
+        let unverified = backup(2);
+        let failed = verified(backup(3), CheckOutcome::Failed);
+        let mut incomplete = backup(4);
+        incomplete.remark(|remarks| remarks.missing = Some("archive x is missing".to_owned()));
+        let all = [good.clone(), unverified.clone(), failed.clone(), incomplete.clone()];
+        assert_eq!(choose(&all, Which::Latest, false), Ok(&unverified));
+        assert_eq!(
+            choose(&all, Which::Latest, true),
+            Ok(&unverified),
+            "force does not make a bad one the latest"
+        );
+        assert_eq!(choose(&all, Which::LatestVerified, false), Ok(&good));
+        let by_id = |backup: &Backup, force| choose(&all, Which::Id(backup.backup_id), force);
+        let error = by_id(&failed, false).unwrap_err().to_string();
+        assert!(error.contains("failed verification (archive: one byte differs)"), "{error}");
+        assert_eq!(by_id(&failed, true), Ok(&failed));
+        let mut unknown = backup(5);
+        unknown.remark(|remarks| remarks.unknown = Some("its verification record cannot be read".to_owned()));
+        let with_unknown = [good.clone(), unknown.clone()];
+        assert_eq!(
+            choose(&with_unknown, Which::Latest, true),
+            Ok(&good),
+            "what is unknown is not the latest"
+        );
+        let id = Which::Id(unknown.backup_id);
+        assert_eq!(choose(&with_unknown, id, false), Ok(&unknown), "who names it knows what they want");
+        let none = choose(&with_unknown[1..], Which::Latest, false).unwrap_err().to_string();
+        assert!(none.contains("is not known to be good: its verification record"), "{none}");
+        assert!(by_id(&incomplete, true).unwrap_err().to_string().contains("archive x is missing"));
+        assert_eq!(
+            choose(&all[3..], Which::Latest, false).unwrap_err().to_string(),
+            "none of its 1 backups is good; the newest, 2025-07-04-14-30-00, is incomplete: archive x is missing"
+        );
+        assert_eq!(choose(&[], Which::Latest, false), Err(ChoiceError::None));
+    }
+
+    #[test]
+    fn before_a_time_means_that_all_of_the_data_is() {
+        let all = [backup(1), backup(2)];
+        let before = |time: &str| choose(&all, Which::Before(time.parse().unwrap()), false);
+        assert_eq!(before("2025-07-02T14:35:00Z"), Ok(&all[1]));
+        assert_eq!(before("2025-07-02T14:32:00Z"), Ok(&all[0]), "it was still being made then");
+        assert!(before("2025-07-01T00:00:00Z").unwrap_err().to_string().contains("from before 2025-07-01"));
+    }
+
+    #[test]
+    fn who_takes_whatever_is_known_gets_the_newest_and_all_of_them() {
+        let failed = verified(backup(2), CheckOutcome::Failed);
+        let all = [backup(1), failed.clone()];
+        assert_eq!(super::choose(&all, Which::Latest, Accept::Any), Ok(vec![&failed]));
+        assert_eq!(super::choose(&all, Which::All, Accept::Any), Ok(vec![&failed, &all[0]]));
+        assert_eq!(super::choose(&all, Which::All, Accept::Good), Ok(vec![&all[0]]));
+        assert_eq!(super::choose(&[], Which::All, Accept::Any), Err(ChoiceError::None));
+        let mut incomplete = backup(3);
+        incomplete.remark(|remarks| remarks.missing = Some("archive x is missing".to_owned()));
+        let id = Which::Id(incomplete.backup_id);
+        assert!(choose_one(std::slice::from_ref(&incomplete), id, Accept::Named).is_ok());
+    }
+
+    #[test]
+    fn words_that_a_command_does_not_take_are_refused_with_all_that_it_takes() {
+        let read = |text: &str, others: &[Which]| Which::read(text, others);
+        assert_eq!(read("latest", &[]), Ok(Which::Latest));
+        assert_eq!(read("all", &[Which::All]), Ok(Which::All));
+        assert!(matches!(read("2025-07-15-14-30-00", &[]), Ok(Which::Id(_))));
+        for (text, others, taken) in [
+            ("all", &[][..], "`latest` or a backup id such as 2025-07-15-14-30-00;"),
+            ("newest", &[Which::All], "`latest` or a backup id such as 2025-07-15-14-30-00, or `all`;"),
+            ("all", &[Which::LatestVerified], "2025-07-15-14-30-00, or `latest-verified`;"),
+            ("latest-verified", &[Which::LeastRecent], "2025-07-15-14-30-00, or `least-recent`;"),
+        ] {
+            let error = read(text, others).unwrap_err();
+            assert!(error.contains(taken), "{error}");
+        }
+    }
+
+    #[test]
+    fn times_without_a_zone_are_utc() {
+        let time = |text: &str| match Which::read_before(text) {
+            Ok(Which::Before(time)) => Some(time.to_rfc3339()),
+            Ok(_) | Err(_) => None,
+        };
+        assert_eq!(time("2025-07-15T14:30:00+02:00").as_deref(), Some("2025-07-15T12:30:00+00:00"));
+        assert_eq!(time("2025-07-15 14:30").as_deref(), Some("2025-07-15T14:30:00+00:00"));
+        assert_eq!(time("2025-07-15").as_deref(), Some("2025-07-15T00:00:00+00:00"));
+        assert_eq!(time("2025-07-15-14-30-00").as_deref(), Some("2025-07-15T14:30:00+00:00"));
+        assert_eq!(time("yesterday"), None);
+    }
+}
