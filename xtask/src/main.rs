@@ -8,12 +8,11 @@ mod demo;
 mod deploy;
 mod dist;
 mod links;
-mod metrics;
 mod package;
+mod pages;
 mod prose;
 mod schema;
 mod serving;
-mod settings;
 mod sh;
 mod structure;
 mod test;
@@ -41,9 +40,9 @@ enum Command {
     /// Write the JSON Schemas of the file formats to docs/schema/
     Schema(schema::Opts),
     /// Write the table of keys and the example of docs/configuration.md from the declarations of the settings
-    Settings(settings::Opts),
+    Settings(pages::Opts),
     /// Write docs/metrics.md from the exporter's table of metrics
-    Metrics(metrics::Opts),
+    Metrics(pages::Opts),
     /// Check everything under alerts/, and that the rules' tests notice each change of a rule
     Alerts(alerts::Opts),
     /// Run the acceptance of the original task, and write what it printed to docs/
@@ -61,8 +60,8 @@ fn main() -> ExitCode {
         Command::Test(opts) => test::run(&opts),
         Command::Demo(opts) => demo::run(&opts),
         Command::Schema(opts) => schema::run(&opts),
-        Command::Settings(opts) => settings::run(&opts),
-        Command::Metrics(opts) => metrics::run(&opts),
+        Command::Settings(opts) => pages::settings(&opts),
+        Command::Metrics(opts) => pages::metrics(&opts),
         Command::Alerts(opts) => alerts::run(&opts),
         Command::Acceptance(opts) => acceptance::run(&opts),
         Command::Dashboard => dashboard::run(),

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    acceptance, alerts, dashboard, deploy, links, metrics, package, prose, schema, settings,
+    acceptance, alerts, dashboard, deploy, links, package, pages, prose, schema,
     sh::{Cmd, Result},
     structure, tools, workspace,
 };
@@ -33,8 +33,8 @@ const STEPS: &[Step] = &[
     step("clippy", "no lint warns", clippy),
     step("build", "the programs build", build),
     step("schema", "docs/schema/ is what the types say", schema::check_current),
-    step("settings", "docs/configuration.md is what the declarations say", settings::check_current),
-    step("metrics", "docs/metrics.md is what the exporter's table says", metrics::check_current),
+    step("settings", "docs/configuration.md is what the declarations say", pages::settings_are_current),
+    step("metrics", "docs/metrics.md is what the exporter's table says", pages::metrics_are_current),
     step("tools", "the tools of others that judge our output are there", tools::judges),
     step(
         "alerts",
