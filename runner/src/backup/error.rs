@@ -76,7 +76,7 @@ pub enum BackupError {
         problem: String,
     },
     /// The archive would not fit.
-    #[error("the snapshot needs up to {} and {} are free; free some space or lower the retention", HumanBytes(*needed), HumanBytes(*available))]
+    #[error("the snapshot needs up to {} and {} are free; free some space, or lower the retention and `qdrant-backup prune`", HumanBytes(*needed), HumanBytes(*available))]
     NoRoom {
         /// Bytes that the archive may take.
         needed: u64,

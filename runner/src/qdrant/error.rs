@@ -66,7 +66,7 @@ pub enum Error {
     },
     /// The server wants another API key.
     #[error(
-        "{what}: Qdrant refused access ({status}): {message}; check QDRANT_API_KEY or QDRANT_API_KEY_FILE, and that the key may write"
+        "{what}: Qdrant refused access ({status}): {message}; check the key of this server (`config show` says where it is from; with --to it is --to-api-key-file, in a drill drill.api_key_file), and that it may write"
     )]
     Unauthorized {
         /// What was being done.

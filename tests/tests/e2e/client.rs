@@ -47,7 +47,7 @@ fn a_key_that_is_missing_or_wrong_is_said_and_not_tried_again() {
             "listing collections",
             "401",
             message,
-            "check QDRANT_API_KEY or QDRANT_API_KEY_FILE",
+            "check the key of this server",
         ]);
 
         assert_eq!(errors(&ran).len(), 1, "{}", ran.stderr);

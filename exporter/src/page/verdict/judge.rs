@@ -87,7 +87,7 @@ impl Judge {
             .filter(|collection| collection.on_server == Some(false) && !collection.history.is_empty())
             .collect();
         if !gone.is_empty() {
-            let text = format!("No longer on the server, and still backed up: {}", names(&gone));
+            let text = format!("No longer on the server, its backups are kept: {}", names(&gone));
             self.find(Severity::Warning, Kind::CollectionGone, text);
         }
     }
