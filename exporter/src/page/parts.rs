@@ -12,8 +12,10 @@ use serde::Serialize;
 pub struct CollectionReport {
     /// Its name.
     pub collection: CollectionName,
-    /// Whether the last complete backup run saw it on the server; unknown before one.
+    /// Whether the last complete backup run saw it on the server; unknown before one. Not, once it was retired.
     pub on_server: Option<bool>,
+    /// Whether it was retired: it is gone on purpose, and nothing is expected of it any more.
+    pub retired: bool,
     /// Its newest backup that can be trusted.
     pub newest: Option<BackupReport>,
     /// Backups that can be trusted.

@@ -114,7 +114,8 @@ fn collections(observation: &Observation, now: DateTime<Utc>) -> Vec<CollectionR
     let of = |name: &CollectionName| {
         let view = directory.and_then(|directory| directory.collections.get(name)).map(AsRef::as_ref);
         let claimed = status.and_then(|status| status.collections.get(name));
-        collection(name, view, claimed, now)
+        let retired = status.is_some_and(|status| status.retired_collections.contains(name));
+        collection(name, view, claimed, retired, now)
     };
     names.into_iter().map(of).collect()
 }
@@ -123,6 +124,7 @@ fn collection(
     name: &CollectionName,
     view: Option<&CollectionView>,
     claimed: Option<&CollectionStatus>,
+    retired: bool,
     now: DateTime<Utc>,
 ) -> CollectionReport {
     let backups = view.map(|view| view.backups.as_slice()).unwrap_or_default();
@@ -133,7 +135,8 @@ fn collection(
     let history = &backups[backups.len().saturating_sub(SIZES)..];
     CollectionReport {
         collection: name.clone(),
-        on_server: claimed.and_then(|claimed| claimed.on_server),
+        on_server: if retired { Some(false) } else { claimed.and_then(|claimed| claimed.on_server) },
+        retired,
         newest: newest.map(|newest| backup(newest, now)),
         good_backups: number(Backup::is_good),
         incomplete_backups: number(|backup| backup.condition() == Condition::Incomplete),

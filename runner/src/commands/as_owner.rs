@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::text::one_line;
 
+use super::place::PACKAGE_USER;
 use super::{Refusal, place};
 use crate::commands::cli::{Command, Doer};
 use crate::host::user::{ROOT, User};
@@ -26,7 +27,8 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
     }
     let layout = place::layout(settings);
     let owner = owner(&layout);
-    let trusted = [ROOT, owner.as_ref().map_or(ROOT, |owner| owner.uid)];
+    let heir = if matches!(command, Command::Init) { heir(&layout) } else { None };
+    let trusted = [ROOT, owner.as_ref().or(heir.as_ref()).map_or(ROOT, |owner| owner.uid)];
     let is_check = matches!(command, Command::Config(_));
     if let Some(problem) = trust::problems(settings, &trusted).into_iter().next().filter(|_| !is_check) {
         if owner.is_none() && doer == Doer::Owner && !matches!(command, Command::Init) {
@@ -40,10 +42,20 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
     tracing::info!("Running as {owner}, the owner of {root}");
     let error = owner.start_again();
     Err(Refusal::configuration(one_line(&format!(
-        "{root} belongs to {owner}, and what root writes there {owner} cannot use; becoming {owner} failed ({error}); type: sudo -u {} {}",
-        owner.for_sudo(),
-        as_typed()
+        "{root} belongs to {owner}, and what root writes there {owner} cannot use; becoming {owner} failed ({error}); {}",
+        owner.to_type()
     ))))
+}
+
+/// Whom a repository is for that root makes where there is none: whoever has the directory of the status files, else the user
+/// that the package has made.
+pub fn heir(layout: &Layout) -> Option<User> {
+    let of_state = fs::metadata(layout.state()).ok().filter(|found| found.uid() != ROOT);
+    let of_state = of_state.map(|found| User::of(found.uid(), found.gid()));
+    of_state.or_else(|| {
+        let user = uzers::get_user_by_name(PACKAGE_USER)?;
+        Some(User::of(user.uid(), user.primary_group_id()))
+    })
 }
 
 /// Whose the backups are, where they are not root's. Where the directory is root's, `repository.json` says it.
@@ -55,18 +67,4 @@ pub fn owner(layout: &Layout) -> Option<User> {
         directory
     };
     (found.uid() != ROOT).then(|| User::of(found.uid(), found.gid()))
-}
-
-/// This call as it has to be typed.
-fn as_typed() -> String {
-    let quoted = std::env::args_os().map(|argument| {
-        let argument = argument.to_string_lossy().into_owned();
-        let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
-        if !argument.is_empty() && argument.chars().all(plain) {
-            argument
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
 }

@@ -94,7 +94,7 @@ fn execute(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     match &cli.command {
-        Command::Init => init::init(settings, clock),
+        Command::Init => init::init_and_give(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
         Command::Run(args) => block_on(run::run(settings, args, clock, console))?,
         Command::Prune(args) => block_on(prune::prune(settings, args, clock))?,

@@ -48,7 +48,7 @@ struct Judged {
 #[derive(Serialize)]
 struct Answer<'a> {
     verdict: &'a str,
-    /// A start that was refused, where no backup has succeeded since.
+    /// A start that was refused, where no backup has begun since.
     last_refused: Option<&'a LastRefused>,
     schedule_interval_seconds: Option<f64>,
     collections: &'a [Judged],
@@ -95,17 +95,17 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
     Ok(if too_old || never { Exit::TooOld } else { Exit::Success })
 }
 
-/// The last refused start, unless a backup has succeeded since. What cannot be read is the exporter's to say.
+/// The last refused start, unless a backup has begun since, whatever became of it. What cannot be read is the exporter's to say.
 fn refused_since(layout: &Layout, status: Option<&Status>) -> Option<LastRefused> {
     let refused: LastRefused = json_file::read(&layout.last_refused_file()).ok()?;
     let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
-    let success = backup.and_then(|backup| backup.last_success_at);
-    success.is_none_or(|success| success < refused.refused_at).then_some(refused)
+    let begun = backup.and_then(|backup| backup.last_attempt_at);
+    begun.is_none_or(|begun| begun < refused.refused_at).then_some(refused)
 }
 
 fn refusal(refused: &LastRefused, now: DateTime<Utc>) -> String {
     format!(
-        "\nNOT STARTED: `{}` was refused {} ago ({}), and no backup has succeeded since: {}",
+        "\nNOT STARTED: `{}` was refused {} ago ({}), and no backup has begun since: {}",
         one_line(&refused.command),
         output::age(refused.refused_at, now),
         output::time(refused.refused_at),
@@ -158,7 +158,10 @@ fn judge(
                 in_future: in_future && expected,
                 passed_over: passed_over(catalog.collections.get(name), newest_good),
                 verified: newest_good.and_then(Backup::deepest_pass).map(|(level, _)| level.to_string()),
-                newer_is_bad: catalog.collections.get(name).and_then(|backups| bad(backups.last()?)),
+                newer_is_bad: catalog.collections.get(name).and_then(|backups| {
+                    let newest = backups.last()?;
+                    missing(newest, history).or_else(|| bad(newest))
+                }),
                 last_failure: history
                     .and_then(|history| history.failure.as_ref())
                     .map(|failure| failure.message.clone()),
@@ -194,6 +197,12 @@ fn passed_over(backups: Option<&Vec<Backup>>, newest: Option<&Backup>) -> Option
 fn had_nothing_to_do(status: Option<&Status>) -> bool {
     let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
     backup.is_some_and(|backup| backup.last_outcome == Some(Outcome::Success))
+}
+
+/// Whether a backup was made after the newest one that is there.
+fn missing(newest: &Backup, history: Option<&CollectionStatus>) -> Option<String> {
+    let made = history?.last_backup_id.filter(|made| *made > newest.backup_id)?;
+    Some(format!("newest backup {made} is NOT THERE any more"))
 }
 
 /// What is wrong with a collection's newest backup, if anything is known to be.

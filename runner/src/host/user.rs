@@ -57,6 +57,11 @@ impl User {
         self.name.clone().unwrap_or_else(|| format!("'#{}'", self.uid))
     }
 
+    /// What to type so that this call is made by this user.
+    pub fn to_type(&self) -> String {
+        format!("type: sudo -u {} {}", self.for_sudo(), as_typed())
+    }
+
     /// As `chown` takes it, with the primary group.
     pub fn for_chown(&self) -> String {
         format!("{self}:{}", group(self.gid))
@@ -127,6 +132,20 @@ impl fmt::Display for User {
     }
 }
 
+/// This call as it has to be typed.
+fn as_typed() -> String {
+    let quoted = env::args_os().map(|argument| {
+        let argument = argument.to_string_lossy().into_owned();
+        let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
 fn group(gid: u32) -> String {
     let known = uzers::get_group_by_gid(gid).and_then(|group| group.name().to_str().map(str::to_owned));
     known.unwrap_or_else(|| gid.to_string())
@@ -140,7 +159,12 @@ pub fn is_denied(path: &Path, what: Access) -> bool {
 /// What has to be typed so that this process may read the file, or read and change the directory, at `path`, from which it was kept;
 /// nothing where it cannot be looked at.
 pub fn mend(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
+    // What is not there yet is made in its directory.
+    let (path, metadata) = match (fs::metadata(path), path.parent()) {
+        (Ok(metadata), _) => (path, metadata),
+        (Err(_), Some(directory)) => (directory, fs::metadata(directory).ok()?),
+        (Err(_), None) => return None,
+    };
     let me = User::current();
     let shown = path.display();
     if metadata.uid() == me.uid {
@@ -148,8 +172,26 @@ pub fn mend(path: &Path) -> Option<String> {
         return Some(format!("its mode keeps {me} out, whose it is: chmod u+{right} {shown}"));
     }
     let owner = User::of(metadata.uid(), metadata.gid());
+    if owner.uid != ROOT || !is_mine(path.parent(), &me) {
+        // Whoever only looks at somebody else's backups is not to take them.
+        return Some(format!("{shown} belongs to {owner}, and this runs as {me}: {}", owner.to_type()));
+    }
     let all = if metadata.is_dir() { "-R " } else { "" };
     Some(format!("it belongs to {owner}, and this runs as {me}: chown {all}{} {shown}", me.for_chown()))
+}
+
+/// Whether what lies in a directory can be expected to be this user's.
+fn is_mine(directory: Option<&Path>, me: &User) -> bool {
+    let owner = directory.and_then(|directory| fs::metadata(directory).ok()).map(|found| found.uid());
+    owner.is_none_or(|owner| owner == me.uid || owner == ROOT)
+}
+
+/// Whom a file of root's is readable by, where it is for the group of one user.
+fn reader_of(metadata: &fs::Metadata) -> Option<User> {
+    let for_group = metadata.gid() != ROOT && metadata.mode() & 0o040 != 0;
+    let group = uzers::get_group_by_gid(metadata.gid()).filter(|_| for_group)?;
+    let user = uzers::get_user_by_name(group.name())?;
+    Some(User::of(user.uid(), user.primary_group_id()))
 }
 
 /// What has to be typed so that this process may read a file of somebody else's, such as a key, which stays theirs.
@@ -159,10 +201,18 @@ fn let_read(path: &Path) -> String {
     match fs::metadata(path) {
         Ok(metadata) => {
             let owner = User::of(metadata.uid(), metadata.gid());
-            format!(
-                "it belongs to {owner} and must be readable by {me}, as whom this runs: chgrp {} {shown}; chmod g+r {shown}",
-                group(me.gid)
-            )
+            // A key that somebody may read already stays theirs: it is not given to whoever else asks.
+            let reader = (owner.uid != ROOT).then_some(owner.clone()).or_else(|| reader_of(&metadata));
+            match reader {
+                Some(reader) => format!(
+                    "it belongs to {owner} and is for {reader}, and this runs as {me}: {}",
+                    reader.to_type()
+                ),
+                None => format!(
+                    "it belongs to {owner} and must be readable by {me}, as whom this runs: chgrp {} {shown}; chmod g+r {shown}",
+                    group(me.gid)
+                ),
+            }
         }
         Err(_) => format!("it must be readable by {me}, as whom this runs, and so must the way there"),
     }

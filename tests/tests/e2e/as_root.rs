@@ -17,6 +17,9 @@ use qdrant_backup_shared::atomic;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
+/// Another user of every Debian.
+const GAMES: u32 = 5;
+
 /// A place that everybody can reach, with a copy of the program, which may lie where only its builder can go.
 struct Shared {
     server: StandIn,
@@ -235,6 +238,45 @@ fn a_key_that_the_owner_may_not_read_says_by_whom_it_must_be() {
     chown(&key, None, Some(NOBODY)).unwrap();
     fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
     shared.root(&["run", "--api-key-file", &shown(&key)]).success();
+}
+
+#[test]
+fn a_repository_that_root_makes_anew_is_for_whoever_the_old_one_was_for() {
+    let shared = Shared::nobodys();
+    let (state, key) = (shared.place.beside("state"), shared.place.beside("key"));
+    fs::create_dir(&state).unwrap();
+    give(&state);
+    atomic::write(&key, 0o400, b"s3cret\n").unwrap();
+    chown(&key, Some(NOBODY), None).unwrap();
+    fs::rename(shared.place.path(), shared.place.beside("lost")).unwrap();
+    let (state, key) = (shown(&state), shown(&key));
+    let with = |command| [command, "--state-dir", &state, "--api-key-file", &key];
+    shared.root(&with("init")).success().says(&["INFO", "belongs to nobody"]).never_says("chown");
+    shared.all_is_nobodys("init");
+    shared.root(&with("run")).success().says(&["Running as nobody"]);
+    shared.all_is_nobodys("run");
+}
+
+#[test]
+fn whoever_is_not_the_owner_is_told_to_type_it_as_them_and_not_to_take_anything() {
+    let shared = Shared::nobodys();
+    shared.root(&["run"]).success();
+    let key = shared.place.beside("key");
+    atomic::write(&key, 0o400, b"s3cret\n").unwrap();
+    chown(&key, Some(NOBODY), None).unwrap();
+    let (file, key) = (shown(&shared.place.beside("out")), shown(&key));
+    let commands: [&[&str]; 3] =
+        [&["verify"], &["export", "-c", "empty", "-o", &file], &["run", "--api-key-file", &key]];
+    for arguments in commands {
+        // A member of the group that may look at the backups.
+        let mut command = shared.command(arguments);
+        let ran = Ran::of(command.uid(GAMES).gid(NOBODY).current_dir("/"));
+        assert_ne!(ran.code, Some(0));
+        let typed = format!("{} {}", shown(&shared.program), arguments[0]);
+        ran.says(&["ERROR", "belongs to nobody", "sudo -u nobody", &typed])
+            .never_says("chown")
+            .never_says("chgrp");
+    }
 }
 
 #[test]

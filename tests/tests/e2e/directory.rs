@@ -16,6 +16,7 @@ use crate::running::{
     Running, asked, collection_of, edit, eventually, json, log_lines, none, one_line, put, server_of,
     temporary_files, tree,
 };
+use crate::scene::{DOCS, Scene};
 
 const MIB: u64 = 1 << 20;
 
@@ -515,4 +516,18 @@ fn what_earlier_runs_left_under_temporary_names_is_removed_and_nothing_else() {
     assert!(kept.iter().all(|path| path.exists()), "an orphan may be a last copy");
     assert_eq!(temporary_files(&place), [".env.tmp"]);
     assert_eq!(place.prove(), 2);
+}
+
+#[test]
+fn a_newest_backup_that_is_not_there_any_more_is_missed_by_status() {
+    let scene = Scene::new();
+    scene.backup().success();
+    scene.place.run(&["status"]).success();
+    scene.backup().success();
+    assert_eq!(scene.place.backups(DOCS).len(), 2);
+    let newest = scene.place.backups(DOCS).pop().unwrap().manifest.backup_id;
+    let manifest = scene.place.layout().manifest(&CollectionName::new(DOCS).unwrap(), newest);
+    fs::remove_file(&manifest).unwrap();
+    let ran = scene.place.run(&["status"]);
+    assert!(ran.stdout.contains(&format!("newest backup {newest} is NOT THERE any more")), "{}", ran.stdout);
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::text::shortened;
+use qdrant_backup_shared::{Failure, FailureKind};
 
 use super::super::parts::CollectionReport;
 use super::super::words;
@@ -84,7 +85,8 @@ impl Judge {
         self.verified(&expected);
         let gone: Vec<_> = collections
             .iter()
-            .filter(|collection| collection.on_server == Some(false) && !collection.history.is_empty())
+            .filter(|collection| collection.on_server == Some(false) && !collection.retired)
+            .filter(|collection| !collection.history.is_empty())
             .collect();
         if !gone.is_empty() {
             let text = format!("No longer on the server, its backups are kept: {}", names(&gone));
@@ -260,10 +262,11 @@ impl Judge {
     pub(super) fn refused(&mut self, observation: &Observation, status: Option<&Status>) {
         let Some(refused) = &observation.last_refused else { return };
         let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
-        let success = backup.and_then(|backup| backup.last_success_at);
-        if success.is_none_or(|success| success < refused.refused_at) {
+        // Whatever became of a backup that has begun since, the start was not refused.
+        let begun = backup.and_then(|backup| backup.last_attempt_at);
+        if begun.is_none_or(|begun| begun < refused.refused_at) {
             let text = format!(
-                "A start ({}) was refused {}, and no backup has succeeded since: {}",
+                "A start ({}) was refused {}, and no backup has begun since: {}",
                 shortened(&refused.command, 40),
                 words::ago(refused.refused_at, self.now),
                 shortened(&refused.reason, 300)
@@ -307,6 +310,8 @@ impl Judge {
         // A restore that was tried by hand and failed says nothing about the backups.
         let severity = match operation {
             Operation::Backup if history.last_success_at.is_none() => Severity::Critical,
+            // An emptied server, or another one: what is backed up from now on is not what the backups are of.
+            Operation::Backup if history.failure.as_ref().is_some_and(is_of_source) => Severity::Critical,
             Operation::Restore => Severity::Notice,
             Operation::Backup
             | Operation::Verify
@@ -356,6 +361,10 @@ impl Judge {
             self.find(Severity::Critical, Kind::StorageTooSmall, text);
         }
     }
+}
+
+fn is_of_source(failure: &Failure) -> bool {
+    failure.kind == FailureKind::SourceChanged
 }
 
 /// How bad bad backups are: less so where each collection has a newer good one.

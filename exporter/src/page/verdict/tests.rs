@@ -320,7 +320,7 @@ fn a_refused_start_is_told_with_its_reason_until_a_backup_succeeds() {
     assert_verdict(
         &scene.verdict(),
         Severity::Warning,
-        "A start (run) was refused 60 min ago, and no backup has succeeded since: cannot use the API key file",
+        "A start (run) was refused 60 min ago, and no backup has begun since: cannot use the API key file",
         &[Kind::StartRefused],
     );
     let mut scene = Scene::healthy();
@@ -519,4 +519,44 @@ fn every_kind_of_finding_is_explained() {
         assert!(document.contains(&heading), "docs/exporter.md has no section {}", kind.name());
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
     }
+}
+
+#[test]
+fn a_collection_that_was_retired_is_neither_missing_nor_gone_nor_old() {
+    let mut scene = Scene::healthy();
+    // As `prune --retire` leaves it: no entry any more, and its backups stay.
+    scene.status.collections.remove(&name("c"));
+    scene.status.retired_collections = [name("c")].into();
+    scene.views.insert(name("c"), vec![backup(TimeDelta::days(40))]);
+    let report = scene.report();
+    assert_verdict(&report.verdict, Severity::Fine, "All 2 collections backed up 2 h ago, verified", &[]);
+    let retired: Vec<_> = report.collections.iter().map(|one| (one.retired, one.on_server)).collect();
+    assert_eq!(retired, [(false, Some(true)), (false, Some(true)), (true, Some(false))]);
+}
+
+#[test]
+fn a_refused_start_is_over_once_a_backup_has_begun_whatever_became_of_it() {
+    let mut scene = Scene::healthy();
+    let refused = LastRefused::new(now() - TimeDelta::hours(1), "run", "is the disk mounted?");
+    scene.observation.last_refused = Some(Arc::new(refused));
+    let history = scene.backup();
+    history.last_attempt_at = Some(now() - TimeDelta::minutes(5));
+    history.last_outcome = Some(Outcome::Failed);
+    assert_eq!(kinds(&scene.verdict()), [Kind::RunFailed]);
+}
+
+#[test]
+fn a_server_that_has_lost_its_collections_comes_before_what_is_merely_gone() {
+    let mut scene = Scene::healthy();
+    scene.status.collections.get_mut(&name("c")).unwrap().on_server = Some(false);
+    let message = "Qdrant at http://q:6333/ has no collections at all".to_owned();
+    let history = scene.backup();
+    history.last_outcome = Some(Outcome::Failed);
+    history.failure = Some(Failure { kind: FailureKind::SourceChanged, message });
+    assert_verdict(
+        &scene.verdict(),
+        Severity::Critical,
+        "The last run (backup) ended as failed: Qdrant at http://q:6333/ has no collections at all",
+        &[Kind::RunFailed, Kind::CollectionGone],
+    );
 }

@@ -12,7 +12,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use self::answers::Answers;
-use self::owner::Owner;
+pub use self::owner::Owner;
 use super::checks::{self, Check};
 use super::place::{absolute, config_to_name};
 use super::{Refusal, trial};

@@ -46,6 +46,13 @@ impl Owner {
         Ok(Self { user: user.filter(|user| user.uid() != uzers::get_effective_uid()) })
     }
 
+    /// This user, where the machine knows them.
+    pub fn of(user: &User) -> Self {
+        Self {
+            user: uzers::get_user_by_uid(user.uid).filter(|user| user.uid() != uzers::get_effective_uid()),
+        }
+    }
+
     /// The user, for the trial.
     pub fn trial_as(&self) -> Option<User> {
         self.user.as_ref().map(|user| User::of(user.uid(), user.primary_group_id()))
