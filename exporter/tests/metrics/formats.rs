@@ -6,7 +6,7 @@ use qdrant_backup_exporter::page::{self, Report};
 use qdrant_backup_shared::status::CollectionStatus;
 use qdrant_backup_shared::text;
 
-use crate::place::{Place, name, now};
+use crate::watched::{Watched, name, now};
 use crate::{situations, tools};
 
 /// Collection names, ordinary and hostile.
@@ -25,7 +25,7 @@ proptest! {
 
     #[test]
     fn any_collection_name_is_a_series_of_its_own_and_shows_all_that_is_in_it(names in proptest::collection::btree_set(any_name(), 1..12)) {
-        let place = Place::new();
+        let place = Watched::new();
         let mut status = situations::status();
         status.collections.clear();
         for text in &names {
@@ -33,7 +33,7 @@ proptest! {
             status.collections.insert(name(text), history);
             place.backup(text, now(), 5);
         }
-        place.status(&status);
+        place.put_status(&status);
         let observation = place.look();
         prop_assert_eq!(&observation.problems, &[]);
         let families = metrics::families(&observation, &ProcessInfo::default());
@@ -61,7 +61,7 @@ const HOSTILE: [&str; 5] =
 
 #[test]
 fn what_is_not_seen_in_a_name_is_escaped_wherever_the_name_is_shown() {
-    let place = Place::new();
+    let place = Watched::new();
     let mut status = situations::status();
     status.collections.clear();
     for text in HOSTILE {
@@ -69,7 +69,7 @@ fn what_is_not_seen_in_a_name_is_escaped_wherever_the_name_is_shown() {
         status.collections.insert(name(text), history);
         place.backup(text, now(), 5);
     }
-    place.status(&status);
+    place.put_status(&status);
     let observation = place.look();
     let families = metrics::families(&observation, &ProcessInfo::default());
     let report = Report::new(&observation, now());

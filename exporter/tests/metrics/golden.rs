@@ -8,11 +8,11 @@ use qdrant_backup_exporter::metrics::{self, ALL, ProcessInfo};
 use qdrant_backup_exporter::observe::Storage;
 use qdrant_backup_shared::atomic;
 
-use crate::place::Place;
+use crate::watched::Watched;
 use crate::{situations, tools};
 
 /// The metrics of a place, with everything that is the machine's own replaced.
-pub fn families(place: &Place) -> Vec<MetricFamily> {
+pub fn families(place: &Watched) -> Vec<MetricFamily> {
     let mut observation = (*place.look()).clone();
     observation.status.duration = Duration::from_micros(500);
     observation.directory.duration = Duration::from_millis(2);

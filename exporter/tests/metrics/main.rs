@@ -10,7 +10,7 @@ mod damage;
 mod directories;
 mod formats;
 mod golden;
-mod place;
 mod random;
 mod situations;
 mod tools;
+mod watched;

@@ -2,15 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use e2e::{Place, Server};
+use e2e::Scene;
 use qdrant_backup_shared::atomic;
 use qdrant_backup_shared::manifest::{Scope, ServerChecksum};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 
 #[test]
 fn a_backup_is_whole_recorded_and_leaves_nothing_on_the_server() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::with_samples();
     let mut arguments = vec!["backup"];
     arguments.extend(server.selection());
 
@@ -34,8 +33,7 @@ fn a_backup_is_whole_recorded_and_leaves_nothing_on_the_server() {
 
 #[test]
 fn configuration_files_are_backed_up_beside_the_collections() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::with_samples();
     atomic::write(&place.beside("qdrant.yaml"), 0o600, b"service: {}\n").unwrap();
     let pattern = place.beside("*.yaml");
     place.configure(&format!("backup:\n  include_files: [\"{}\"]\n", pattern.display()));
@@ -59,8 +57,7 @@ fn configuration_files_are_backed_up_beside_the_collections() {
 
 #[test]
 fn configuration_files_are_verified_pruned_and_restored_but_never_in_place() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::with_samples();
     atomic::write(&place.beside("qdrant.yaml"), 0o600, b"service: {}\n").unwrap();
     let pattern = place.beside("q*.yaml");
     place.configure(&format!("backup:\n  include_files: [\"{}\"]\n", pattern.display()));

@@ -27,7 +27,7 @@ impl Disk {
     /// Where mounting is not permitted: what a full disk does must not go untested unnoticed.
     pub fn mount(place: &Place, size_bytes: u64) -> Self {
         let in_user_namespace = !is_root();
-        let mounted_on = place.path();
+        let mounted_on = place.path().to_owned();
         let script =
             format!("mount -t tmpfs -o size={size_bytes},mode=0755 tmpfs \"$1\" && echo mounted && exec cat");
         let mut keeper = Command::new("unshare")

@@ -44,8 +44,7 @@ mod refused;
 mod restore;
 mod resume;
 mod run;
-mod running;
-mod scene;
+
 mod schedule;
 mod scripts;
 mod secrets;
@@ -53,6 +52,7 @@ mod setup;
 mod status_file;
 mod strict_mode;
 mod tls;
+mod traces;
 mod typed;
 mod unknown;
 mod verify;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Command;
 
 use e2e::qdrant_stand_in::{Setup, StandIn};
-use e2e::{Place, Ran};
+use e2e::{Place, Ran, Scene};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use qdrant_backup_shared::{CollectionName, atomic};
@@ -40,8 +40,7 @@ fn by_hand(script: &str) -> Ran {
 }
 
 fn backed_up(compression: &str) -> Place {
-    let source = StandIn::sample();
-    let place = Place::initialised(&source.url());
+    let Scene { server: _source, place } = Scene::on(StandIn::sample());
     place.run(&["backup", "--collection", COLLECTION, "--compression", compression]).success();
     place
 }

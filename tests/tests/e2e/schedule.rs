@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use e2e::programs::program;
 use e2e::qdrant_stand_in::{Endpoint, Fault};
+use e2e::scene::IMPATIENT;
 use e2e::users::need_root;
-use e2e::{Place, Ran, repository};
+use e2e::{Place, Ran, Scene, repository};
 use qdrant_backup_shared::atomic;
-
-use crate::scene::{IMPATIENT, Scene};
 
 /// A scene whose settings are all in files, as a scheduled run needs them.
 fn scheduled(cron: &str) -> Scene {

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup};
-use e2e::{Ran, Running, eventually};
+use e2e::scene::{DOCS, docs, generated};
+use e2e::{Ran, Running, Scene, eventually};
 use qdrant_backup_shared::atomic;
 use rustix::process::Signal;
-
-use crate::scene::{DOCS, Scene, docs, generated};
 
 const KEY: &str = "zQx81-distinctive-KEY";
 

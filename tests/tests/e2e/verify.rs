@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use e2e::{Place, Server, Stored};
+use e2e::{Place, Scene, Server, Stored};
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::operation::{Operation, Outcome};
@@ -193,8 +193,7 @@ fn another_collections_snapshot_with_fitting_digests_is_found_inside() {
 
 #[test]
 fn what_is_not_there_is_named_and_nothing_at_all_is_no_failure() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::with_samples();
     place.run(&["verify"]).success().says(&["Nothing to verify: there are no backups yet"]);
     place.run(&["verify", "--collection", "nowhere"]).code(1).says(&["nowhere", "there is no backup of it"]);
     let missing = "2001-01-01-00-00-00";

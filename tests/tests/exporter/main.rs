@@ -8,4 +8,5 @@ mod flags;
 mod lifecycle;
 mod other_user;
 mod prometheus;
+mod situations;
 mod web_config;
