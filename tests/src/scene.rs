@@ -34,6 +34,11 @@ impl Scene<Server> {
         let place = Place::initialised(&server.url());
         Self { server, place }
     }
+
+    /// `qdrant-backup backup` of the test's own collections.
+    pub fn backup(&self) -> Ran {
+        self.place.run(&[&["backup"], &self.server.selection()[..]].concat())
+    }
 }
 
 impl Scene {

@@ -12,5 +12,6 @@ mod formats;
 mod golden;
 mod random;
 mod situations;
+#[cfg(feature = "outside")]
 mod tools;
 mod watched;

@@ -9,11 +9,11 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 
 #[test]
 fn a_backup_is_whole_recorded_and_leaves_nothing_on_the_server() {
-    let Scene { server, place } = Scene::with_samples();
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
+    let scene = Scene::with_samples();
+    let ran = scene.backup();
+    let Scene { server, place } = scene;
 
-    place.run(&arguments).success().says(&["Backup succeeded: 3 of 3 collections"]);
+    ran.success().says(&["Backup succeeded: 3 of 3 collections"]);
 
     assert_eq!(place.prove(), 3);
     let status = place.status();
@@ -42,7 +42,7 @@ fn configuration_files_are_backed_up_beside_the_collections() {
 
     let backups = place.backups("/files");
     assert_eq!(backups[0].manifest.archives[0].scope, Scope::Files);
-    let archive = place.path().join("files").join(&backups[0].manifest.archives[0].file_name);
+    let archive = backups[0].archive.clone();
     let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(std::fs::File::open(archive).unwrap()));
     let names: Vec<String> =
         tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();

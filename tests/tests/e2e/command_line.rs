@@ -450,6 +450,7 @@ fn pieces(drawn: &str) -> Vec<String> {
     text.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_terminal_shows_progress_and_log_lines_stay_whole() {
     let server = server_of(4 * MIB);
@@ -476,6 +477,7 @@ fn a_terminal_shows_progress_and_log_lines_stay_whole() {
     assert_eq!(pieces(&quiet.stdout), none());
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn ctrl_c_on_a_terminal_is_exit_130() {
     let server = server_of(MIB);

@@ -106,6 +106,7 @@ fn the_images_run_our_programs_without_root_and_without_secrets() {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_exporters_health_check_tells_whether_it_answers_at_its_port() {
     let help = Ran::of(Command::new(program("qdrant-backup-exporter")).arg("--help")).success();
@@ -186,6 +187,7 @@ fn a_run_of_the_loop_tidies_up_before_the_loop_ends() {
     assert_eq!(place.status().current_run, None);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn compose_mounts_what_there_is_and_says_what_the_programs_know() {
     let compose = repository::yaml(COMPOSE).remove(0);
@@ -271,6 +273,7 @@ fn compose_mounts_what_there_is_and_says_what_the_programs_know() {
     assert!(all("COPY").contains(&"deploy/docker/run-every.sh /usr/bin/run-every".to_owned()));
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_trials_prometheus_asks_the_services_that_there_are() {
     let services = repository::yaml(COMPOSE).remove(0)["services"].clone();

@@ -25,13 +25,7 @@ fn backed_up_twice(files: Option<&str>) -> Scene {
 }
 
 fn archive(place: &Place, collection: &str, number: usize) -> PathBuf {
-    let backup = place.backups(collection).remove(number);
-    let name = CollectionName::new(collection).unwrap();
-    place.layout().collection(&name).join(&backup.manifest.archives[0].file_name)
-}
-
-fn ids(place: &Place, collection: &str) -> Vec<String> {
-    place.backups(collection).iter().map(|backup| backup.manifest.backup_id.to_string()).collect()
+    place.backups(collection).remove(number).archive
 }
 
 fn damage(path: &PathBuf) {
@@ -55,7 +49,7 @@ fn told(place: &Place, collection: &str, ran: Ran, ids: &[String], command: &str
 fn an_export_that_meets_corruption_puts_it_on_record_and_takes_another_one_the_next_time() {
     for truncated in [false, true] {
         let Scene { server: _server, place } = backed_up_twice(None);
-        let (path, ids) = (archive(&place, NAME, 1), ids(&place, NAME));
+        let (path, ids) = (archive(&place, NAME, 1), place.ids(NAME));
         if truncated {
             let bytes = fs::read(&path).unwrap();
             // Of the length that the manifest says, so that nothing shows before it is read.
@@ -82,7 +76,7 @@ fn an_export_that_meets_corruption_puts_it_on_record_and_takes_another_one_the_n
 #[test]
 fn a_dry_run_that_meets_corruption_puts_it_on_record_and_plans_with_another_one_the_next_time() {
     let Scene { server, place } = backed_up_twice(None);
-    let ids = ids(&place, NAME);
+    let ids = place.ids(NAME);
     damage(&archive(&place, NAME, 1));
     server.clear_requests();
     let dry = ["restore", "--dry-run", "--collection", NAME, "--as", "beside"];
@@ -97,7 +91,7 @@ fn a_dry_run_that_meets_corruption_puts_it_on_record_and_plans_with_another_one_
 fn a_restore_of_files_that_meets_corruption_puts_it_on_record_and_unpacks_another_one_the_next_time() {
     let Scene { server: _server, place } = backed_up_twice(Some("app.conf"));
     let files = CollectionName::files();
-    let (path, ids) = (archive(&place, files.as_str(), 1), ids(&place, files.as_str()));
+    let (path, ids) = (archive(&place, files.as_str(), 1), place.ids(files.as_str()));
     damage(&path);
     let into = place.beside("restored").display().to_string();
     let restore = ["restore", "--files", "--into", &into];
@@ -115,7 +109,7 @@ fn the_only_backup_that_is_corrupt_is_on_record_and_a_disk_that_fails_condemns_n
     let bytes = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/nowhere/at/all", &path).unwrap();
-    let id = ids(&place, NAME).remove(0);
+    let id = place.ids(NAME).remove(0);
     let export = ["export", "--collection", NAME, "--backup", &id, "-o", "-"];
     place.run(&export).code(1).never_says("on record");
     assert!(place.backups(NAME)[0].verification.is_none());

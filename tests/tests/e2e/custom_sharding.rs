@@ -222,6 +222,7 @@ fn an_imported_snapshot_with_custom_sharding_is_known_for_one() {
     assert_eq!(manifest.source.shard_keys.map(|keys| keys.len()), Some(2));
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_documented_recipe_restores_a_collection_with_shard_keys() {
     let mut snapshot = GeneratedSnapshot::new(SIZE).points_count(POINTS);

@@ -134,6 +134,7 @@ fn a_directory_that_may_not_be_written_fails_before_the_server_makes_a_snapshot(
     assert_eq!(tree(place.path()), before);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_snapshot() {
     let server = server_of(64 << 10);
@@ -160,6 +161,7 @@ fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_sn
     assert!(list.stdout.contains("vectors"), "{}", list.stdout);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_read_only_file_system_is_recorded_where_the_status_lies_elsewhere() {
     let server = server_of(64 << 10);
@@ -191,6 +193,7 @@ fn a_read_only_file_system_is_recorded_where_the_status_lies_elsewhere() {
     assert_eq!(history.consecutive_failures, 1);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
     let server = server_of(16 * MIB);
@@ -212,6 +215,7 @@ fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
     assert_only_own_files(&disk.path());
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() {
     // Without checksum and length, as from S3: the server promises little and sends much.
@@ -233,6 +237,7 @@ fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() 
     assert_only_own_files(&disk.path());
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
     let server = server_of(8 * MIB);
@@ -270,6 +275,7 @@ fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
     assert_eq!(status.operations[&Operation::Backup].consecutive_failures, 0);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     let server = server_of(64 << 10);
@@ -306,6 +312,7 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     run(disk.inside(&place.command(&["backup"]))).success();
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_full_to_the_last_byte_can_be_pruned_and_the_status_is_true_afterwards() {
     let server = server_of(256 << 10);

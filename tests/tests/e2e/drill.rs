@@ -71,10 +71,9 @@ fn every_backup_is_restored_compared_recorded_and_removed_again() {
 
 #[test]
 fn a_drill_passes_on_a_real_server_too() {
-    let Scene { server, place } = Scene::with_samples();
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
-    place.run(&arguments).success();
+    let scene = Scene::with_samples();
+    scene.backup().success();
+    let Scene { server: _server, place } = scene;
     place.run(&["drill", "--on-source"]).success().says(&["Drill succeeded: 3 of 3 backups passed"]);
     assert_eq!(place.status().undeleted_snapshots, []);
 }

@@ -51,6 +51,7 @@ fn syncs(place: &Place) -> usize {
     trace.lines().filter(called).count()
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_collection_costs_at_most_eight_syncs_and_a_few_requests() {
     let (few, more) = (costs(FEW), costs(MORE));

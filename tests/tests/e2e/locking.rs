@@ -62,6 +62,7 @@ fn the_skipped_run_is_noted_in_the_state_directory() {
     assert_eq!(tree(&state).into_keys().collect::<Vec<_>>(), ["last_skipped.json"]);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_strangers_lock_is_told_of_with_its_process() {
     let Scene { server: _server, place } = Scene::on(server_of(64 << 10));

@@ -51,11 +51,10 @@ fn before_the_first_run_nothing_is_claimed() {
 
 #[test]
 fn what_a_run_left_is_shown() {
-    let Scene { server, place } = Scene::with_samples();
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
-    place.run(&arguments).success();
-    place.run(&arguments).success();
+    let scene = Scene::with_samples();
+    scene.backup().success();
+    scene.backup().success();
+    let Scene { server, place } = scene;
     let ran = look(&place).success();
     shows(&ran, "up 1");
     shows(&ran, "runs_total{operation=\"backup\"} 2");
@@ -78,15 +77,15 @@ fn what_a_run_left_is_shown() {
     shows(&ran, &format!("incomplete_backups{{collection=\"{}\"}} 1", server.collections()[1]));
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
-    let Scene { server, place } = Scene::with_samples();
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
-    place.run(&arguments).success();
+    let scene = Scene::with_samples();
+    scene.backup().success();
+    let Scene { server, place } = scene;
     let layout = place.layout();
     let backup = &place.backups(&server.collections()[1])[0];
-    let archive = layout.collection(&backup.manifest.collection).join(&backup.manifest.archives[0].file_name);
+    let archive = &backup.archive;
     let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
     assert_eq!(mode(&archive), 0o600);
     assert_eq!(mode(&layout.status_file()), 0o640);

@@ -62,6 +62,7 @@ fn check_modes(root: &Path) -> (usize, usize, usize) {
     (directories, archives, json)
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn modes_are_as_documented_under_every_umask() {
     for umask in ["000", "022", "077", "777"] {
@@ -81,6 +82,7 @@ fn modes_are_as_documented_under_every_umask() {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn what_is_made_belongs_to_the_directorys_group() {
     need_root();

@@ -89,6 +89,7 @@ fn archives_are_stored_as_asked_for() {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn zstd_archives_are_what_the_tools_of_zstd_read() {
     let scene = Scene::new();

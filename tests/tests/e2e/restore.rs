@@ -91,10 +91,9 @@ fn every_genuine_snapshot_is_restored_counted_and_leaves_nothing() {
 
 #[test]
 fn restored_points_are_the_same_on_a_real_server_too() {
-    let Scene { server, place } = Scene::with_samples();
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
-    place.run(&arguments).success();
+    let scene = Scene::with_samples();
+    scene.backup().success();
+    let Scene { server, place } = scene;
     for name in server.collections() {
         let restored = format!("{name}-restored");
         place.run(&["restore", "--collection", name, "--as", &restored]).success();
@@ -286,9 +285,8 @@ fn aliases_are_set_when_asked_for_and_moved_only_by_force() {
 fn damage_that_is_not_to_the_snapshot_keeps_nobody_from_it_and_is_told_by_who_looks_for_damage() {
     let Scene { server: _source, place } = backed_up();
     let target = StandIn::start(Setup::empty());
-    let name = CollectionName::new("minilm_general").unwrap();
     let backup = place.backups("minilm_general").remove(0);
-    let path = place.layout().collection(&name).join(&backup.manifest.archives[0].file_name);
+    let path = backup.archive.clone();
     let mut bytes = std::fs::read(&path).unwrap();
     // The time in the gzip header.
     bytes[4] ^= 1;
@@ -314,8 +312,7 @@ fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_res
         place.run(&["verify"]).success();
         let [good, newest] = <[_; 2]>::try_from(place.backups("minilm_general")).expect("two backups");
         let (good, bad) = (good.manifest.backup_id, newest.manifest.backup_id);
-        let name = CollectionName::new("minilm_general").unwrap();
-        let path = place.layout().collection(&name).join(&newest.manifest.archives[0].file_name);
+        let path = newest.archive.clone();
         let mut bytes = std::fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0x55);
@@ -344,9 +341,8 @@ fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_res
 #[test]
 fn the_only_backup_that_is_corrupt_has_no_other_and_one_that_cannot_be_read_is_not_called_corrupt() {
     let Scene { server: _source, place } = backed_up();
-    let name = CollectionName::new("minilm_general").unwrap();
     let backup = place.backups("minilm_general").remove(0);
-    let path = place.layout().collection(&name).join(&backup.manifest.archives[0].file_name);
+    let path = backup.archive.clone();
     let bytes = std::fs::read(&path).unwrap();
     let restore = [
         "restore",
@@ -417,9 +413,7 @@ fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_rec
             }
             _ => {
                 forge(&place, "minilm_general", &[7; 50_000]);
-                let name = CollectionName::new("minilm_general").unwrap();
-                let manifest = place.backups("minilm_general").remove(0).manifest;
-                let path = place.layout().collection(&name).join(&manifest.archives[0].file_name);
+                let path = place.newest("minilm_general").archive;
                 atomic::write(&path, 0o600, &[8; 50_000]).unwrap();
             }
         }

@@ -54,8 +54,7 @@ fn a_damaged_backup_makes_the_run_exit_4_and_is_not_counted_by_retention() {
     let Scene { server: _server, place } = Scene::on(StandIn::sample());
     place.configure("qdrant: {retries: 0}\nverify: {reread_within_days: 1}\nretention: {keep_last: 1}\n");
     place.run(&["run"]).success();
-    let first = place.backups("mixtral_embeddings").remove(0).manifest;
-    let archive = place.path().join("collections/mixtral_embeddings").join(&first.archives[0].file_name);
+    let archive = place.newest("mixtral_embeddings").archive;
     let mut bytes = std::fs::read(&archive).unwrap();
     bytes[5000] ^= 1;
     qdrant_backup_shared::atomic::write(&archive, 0o600, &bytes).unwrap();

@@ -174,6 +174,7 @@ fn an_entry_is_installed_once_and_nobody_elses_is_replaced() {
     assert!(drop_in.ends_with("[Timer]\nOnCalendar=\nOnCalendar=*-*-* 02:00:00\n"), "{drop_in}");
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn units_are_what_systemd_understands() {
     let scene = scheduled("0 3 1 * 0");
@@ -217,6 +218,7 @@ impl Drop for Cron {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_real_cron_makes_a_backup_by_the_entry() {
     // Cron starts jobs as other users.

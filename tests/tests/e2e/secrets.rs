@@ -92,6 +92,7 @@ fn the_key_is_in_no_output_and_no_file_whatever_happens() {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_key_is_not_on_the_command_line_and_from_a_file_not_in_the_environment() {
     for by in [By::Variable, By::File] {

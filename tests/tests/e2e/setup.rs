@@ -176,6 +176,7 @@ fn what_only_this_shell_knows_is_no_configuration() {
     assert!(!place.path().exists());
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn root_sets_up_for_the_user_of_the_schedule() {
     let Scene { server, place } = nothing_yet();
@@ -214,6 +215,7 @@ fn root_sets_up_for_the_user_of_the_schedule() {
     assert_eq!(fs::metadata(place.path()).unwrap().permissions().mode() & 0o7777, 0o2750);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_trial_is_made_in_all_groups_of_the_user_of_the_schedule() {
     need_root();

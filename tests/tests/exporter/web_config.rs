@@ -301,6 +301,7 @@ fn too_many_requests_are_429() {
     assert_eq!(exporter.get("/-/healthy").status, 200);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_shipped_sample_passes_promtool_and_works() {
     let (place, files) = (situations::healthy(), Files::new());
