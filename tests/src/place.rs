@@ -8,16 +8,16 @@ use std::process::{Command, Output, Stdio};
 
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::manifest::{Encoding, Manifest};
-use qdrant_backup_shared::{
-    CollectionName, Layout, Status, VerificationRecord, atomic, json_file, status_journal,
-};
+use qdrant_backup_shared::{Layout, Status, VerificationRecord, atomic, json_file, status_journal};
 use sha2::{Digest, Sha256};
 
+use crate::directory::{Directory, name};
 use crate::programs::program;
 
-/// A temporary place: the backup directory, an optional configuration file, and what is said to the program.
+/// A temporary place: the backup directory, a configuration file, and what is said to the program.
 pub struct Place {
-    directory: tempfile::TempDir,
+    outer: tempfile::TempDir,
+    directory: Directory,
     url: String,
 }
 
@@ -25,6 +25,8 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Stored {
     backup: Backup,
+    /// The first of its archives.
+    pub archive: PathBuf,
     /// Its manifest.
     pub manifest: Manifest,
     /// Its verification record, once there is one that can be read.
@@ -46,8 +48,9 @@ impl Place {
     /// A place that backs up the Qdrant at `url`. There is no repository yet. Retries are off, and so is waiting for the
     /// server, so that a fault shows at once.
     pub fn new(url: &str) -> Self {
-        let place =
-            Self { directory: tempfile::tempdir().expect("a temporary directory"), url: url.to_owned() };
+        let outer = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::at(outer.path().join("backups"));
+        let place = Self { outer, directory, url: url.to_owned() };
         place.configure("qdrant:\n  retries: 0\n  wait_for_server: 0s\n");
         place
     }
@@ -69,14 +72,9 @@ impl Place {
         &self.url
     }
 
-    /// The backup directory.
-    pub fn path(&self) -> PathBuf {
-        self.directory.path().join("backups")
-    }
-
     /// A path beside the backup directory.
     pub fn beside(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.outer.path().join(name)
     }
 
     /// Replaces the configuration file that every run is given.
@@ -111,11 +109,6 @@ impl Place {
         Ran::of(&mut self.command(arguments))
     }
 
-    /// The layout of the backup directory.
-    pub fn layout(&self) -> Layout {
-        Layout::new(self.path(), self.path())
-    }
-
     /// What is in the backup directory.
     pub fn catalog(&self) -> Catalog {
         Catalog::read(&self.layout()).expect("the backup directory can be read")
@@ -130,15 +123,37 @@ impl Place {
 
     /// The backups of `collection`, oldest first.
     pub fn backups(&self, collection: &str) -> Vec<Stored> {
-        let name = CollectionName::new(collection).expect("a name");
-        let backups = self.catalog().collections.remove(&name).unwrap_or_default();
+        let backups = self.catalog().collections.remove(&name(collection)).unwrap_or_default();
         backups.into_iter().map(|backup| Stored::of(backup, &self.layout())).collect()
+    }
+
+    /// The newest backup of `collection`.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    pub fn newest(&self, collection: &str) -> Stored {
+        self.backups(collection).pop().expect("a backup")
+    }
+
+    /// The ids of the backups of `collection`, oldest first.
+    pub fn ids(&self, collection: &str) -> Vec<String> {
+        self.backups(collection).iter().map(|backup| backup.backup_id.to_string()).collect()
+    }
+
+    /// Every file in the backup directory with its contents, to see that nothing has changed.
+    pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let read = |name: String| {
+            let bytes = fs::read(self.path().join(&name)).expect("a file");
+            (name, bytes)
+        };
+        self.files().into_iter().map(read).collect()
     }
 
     /// Every file in the backup directory, relative to it, sorted; directories left out.
     pub fn files(&self) -> Vec<String> {
         let mut files = Vec::new();
-        walk(&self.path(), &self.path(), &mut files);
+        walk(self.path(), self.path(), &mut files);
         files.sort();
         files
     }
@@ -187,6 +202,14 @@ impl Place {
     }
 }
 
+impl Deref for Place {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.directory
+    }
+}
+
 fn decode(stored: &[u8], encoding: &[Encoding]) -> Vec<u8> {
     match encoding {
         [] => stored.to_vec(),
@@ -217,7 +240,8 @@ impl Stored {
     fn of(backup: Backup, layout: &Layout) -> Self {
         let record = layout.verification(&backup.collection, backup.backup_id);
         let manifest = backup.whole(layout).expect("it is still there").manifest;
-        Self { backup, manifest, verification: json_file::read(&record).ok() }
+        let archive = layout.collection(&manifest.collection).join(&manifest.archives[0].file_name);
+        Self { backup, archive, manifest, verification: json_file::read(&record).ok() }
     }
 }
 
@@ -264,6 +288,15 @@ impl Ran {
         let found = self.stderr.lines().any(|line| parts.iter().all(|part| line.contains(part)));
         assert!(found, "no line says {parts:?}:\n{}", self.stderr);
         self
+    }
+
+    /// The last line of the log.
+    ///
+    /// # Panics
+    /// When nothing was logged.
+    #[track_caller]
+    pub fn last_line(&self) -> &str {
+        self.stderr.lines().last().expect("a line")
     }
 
     /// Fails the test if any line of the log holds `text`.

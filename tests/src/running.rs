@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::place::Ran;
 
 /// Longer than anything that a test waits for takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A run of the program that has not ended yet. It is killed if the test forgets it.
 pub struct Running {
@@ -25,9 +25,18 @@ impl Running {
     /// # Panics
     /// When it does not start.
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.spawn().expect("the program starts");
+        Self::adopt(command.spawn().expect("the program starts"))
+    }
+
+    /// A program that somebody else has started.
+    pub fn adopt(mut child: Child) -> Self {
         let stderr = child.stderr.take().map(BufReader::new);
         Self { child: Some(child), stderr, seen: String::new() }
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().expect("it runs").try_wait().expect("a child can be asked").is_some()
     }
 
     /// Its process id.
@@ -75,11 +84,21 @@ impl Running {
     }
 
     /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[track_caller]
     pub fn end(mut self) -> Ran {
-        let child = self.child.take().expect("it runs");
-        if let Some(mut stderr) = self.stderr.take() {
-            stderr.read_to_string(&mut self.seen).expect("the log can be read");
-        }
+        let rest = self.stderr.take().map(|mut stderr| {
+            thread::spawn(move || {
+                let mut rest = String::new();
+                stderr.read_to_string(&mut rest).expect("the log can be read");
+                rest
+            })
+        });
+        eventually("the program ends", || self.has_ended());
+        self.seen.extend(rest.map(|rest| rest.join().expect("the log is read")));
+        let child = self.child.take().expect("it ran");
         let mut ran = Ran::from(child.wait_with_output().expect("the program ends"));
         ran.stderr = std::mem::take(&mut self.seen);
         ran

@@ -4,11 +4,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{OperationStatus, Status};
-use qdrant_backup_shared::verification::CheckOutcome;
+use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{BackupId, FailureKind};
 
-use crate::backup_directory::{BackupDirectory, name, now};
-use crate::exporter::Exporter;
+use crate::directory::{Directory, name};
+use crate::exporter::{Exporter, now};
 use crate::history::History;
 
 /// The collections with their points at the end.
@@ -31,19 +31,14 @@ const DAY: f64 = 86_400.0;
 
 /// A week, and the directory and the status that it left.
 pub struct Week {
-    place: BackupDirectory,
+    place: Directory,
     status: Status,
     last: DateTime<Utc>,
 }
 
 impl Week {
     /// Has an exporter of `place` tell into `history` of a week that ended well two hours ago, up to `until`.
-    pub fn lived(
-        place: BackupDirectory,
-        exporter: &Exporter,
-        history: &mut History,
-        until: DateTime<Utc>,
-    ) -> Self {
+    pub fn lived(place: Directory, exporter: &Exporter, history: &mut History, until: DateTime<Utc>) -> Self {
         let last = BackupId::at(now() - TimeDelta::hours(2)).time();
         let mut status = Status::new("0.1.0".to_owned(), "backup-host".to_owned());
         status.retention_seconds = Some(86_400 * KEPT.unsigned_abs());
@@ -67,7 +62,7 @@ impl Week {
             let failed = (days == BAD_NIGHT).then_some(FAILING);
             let at = week.night(days);
             a_night(&week.place, &mut week.status, at, days, failed);
-            week.place.status(&week.status);
+            week.place.put_status(&week.status);
             let accept = ("Accept", "application/openmetrics-text;version=1.0.0");
             let answer = exporter.ask("GET", "/metrics", &[accept]).text();
             let ended = |days| week.night(days) + TimeDelta::minutes(10);
@@ -83,9 +78,9 @@ impl Week {
         if let Some(entry) = self.status.collections.get_mut(&name(FAILING)) {
             entry.last_outcome = Some(Outcome::Failed);
         }
-        self.place.verify("products", BackupId::at(self.night(1)), CheckOutcome::Failed);
-        self.place.backup("wiki pages", BackupId::at(at), 9_120_000);
-        self.place.status(&self.status);
+        self.place.verify("products", BackupId::at(self.night(1)), &[(Level::Archive, CheckOutcome::Failed)]);
+        self.place.backup("wiki pages", at, 9_120_000);
+        self.place.put_status(&self.status);
     }
 
     fn night(&self, days: i64) -> DateTime<Utc> {
@@ -94,7 +89,7 @@ impl Week {
 }
 
 /// One nightly run: backups of all but `failed`, all of them verified, and retention.
-fn a_night(place: &BackupDirectory, status: &mut Status, at: DateTime<Utc>, days: i64, failed: Option<&str>) {
+fn a_night(place: &Directory, status: &mut Status, at: DateTime<Utc>, days: i64, failed: Option<&str>) {
     for (index, (collection, points)) in (0..).zip(COLLECTIONS) {
         let entry = status.collections.entry(name(collection)).or_default();
         let id = BackupId::at(at);
@@ -116,14 +111,15 @@ fn a_night(place: &BackupDirectory, status: &mut Status, at: DateTime<Utc>, days
     ended(status, Operation::Verify, at + TimeDelta::minutes(4), 74.0 - days as f64, Outcome::Success);
     ended(status, Operation::Prune, at + TimeDelta::minutes(6), 1.5, Outcome::Success);
     if days == DRILL {
-        place.drill("wiki pages", BackupId::at(at));
+        let checks = [(Level::Archive, CheckOutcome::Passed), (Level::Restore, CheckOutcome::Passed)];
+        place.verify("wiki pages", BackupId::at(at), &checks);
         ended(status, Operation::Drill, at + TimeDelta::minutes(7), 48.0, Outcome::Success);
     }
 }
 
-fn back_up(place: &BackupDirectory, collection: &str, at: DateTime<Utc>, points: u64) {
-    place.backup(collection, BackupId::at(at), points);
-    place.verify(collection, BackupId::at(at), CheckOutcome::Passed);
+fn back_up(place: &Directory, collection: &str, at: DateTime<Utc>, points: u64) {
+    let id = place.backup(collection, at, points);
+    place.verify(collection, id, &[(Level::Archive, CheckOutcome::Passed)]);
 }
 
 /// Enters in the status that an operation has ended.

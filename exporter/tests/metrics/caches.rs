@@ -6,9 +6,9 @@ use chrono::TimeDelta;
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 
-use crate::place::{Place, at, name, wall_clock};
+use crate::watched::{Watched, at, name, wall_clock};
 
-fn conditions(place: &Place, seconds: i64) -> Vec<Condition> {
+fn conditions(place: &Watched, seconds: i64) -> Vec<Condition> {
     let seen = place.look_at(wall_clock() + TimeDelta::hours(1) + TimeDelta::seconds(seconds));
     let view = seen.directory.value.clone().unwrap();
     view.collections.values().flat_map(|found| &found.backups).map(|backup| backup.condition()).collect()
@@ -16,7 +16,7 @@ fn conditions(place: &Place, seconds: i64) -> Vec<Condition> {
 
 #[test]
 fn an_archive_that_is_cut_in_place_is_seen_within_a_minute() {
-    let place = Place::new();
+    let place = Watched::new();
     let id = place.backup("docs", at("15T02:00:00"), 10);
     assert_eq!(conditions(&place, 0), [Condition::Good]);
     OpenOptions::new().write(true).open(place.archive("docs", id)).unwrap().set_len(1).unwrap();
@@ -26,7 +26,7 @@ fn an_archive_that_is_cut_in_place_is_seen_within_a_minute() {
 
 #[test]
 fn a_clock_that_is_set_back_does_not_put_off_looking_at_everything() {
-    let place = Place::new();
+    let place = Watched::new();
     let id = place.backup("docs", at("15T02:00:00"), 10);
     assert_eq!(conditions(&place, 100_000), [Condition::Good]);
     OpenOptions::new().write(true).open(place.archive("docs", id)).unwrap().set_len(1).unwrap();
@@ -35,7 +35,7 @@ fn a_clock_that_is_set_back_does_not_put_off_looking_at_everything() {
 
 #[test]
 fn a_directory_that_has_just_changed_is_looked_at_again() {
-    let place = Place::new();
+    let place = Watched::new();
     let id = place.backup("docs", at("15T02:00:00"), 10);
     let condition = || {
         let view = place.look_at(wall_clock()).directory.value.clone().unwrap();
@@ -48,7 +48,7 @@ fn a_directory_that_has_just_changed_is_looked_at_again() {
 
 #[test]
 fn a_new_record_is_seen_at_once() {
-    let place = Place::new();
+    let place = Watched::new();
     let id = place.backup("docs", at("15T02:00:00"), 10);
     assert_eq!(conditions(&place, 0), [Condition::Good]);
     place.verify("docs", id, &[(Level::Archive, CheckOutcome::Failed)]);
@@ -59,7 +59,7 @@ fn a_new_record_is_seen_at_once() {
 
 #[test]
 fn what_has_not_changed_is_shared_between_looks() {
-    let place = Place::new();
+    let place = Watched::new();
     place.backup("docs", at("15T02:00:00"), 10);
     place.backup("images", at("15T02:00:00"), 10);
     let look = |seconds| {

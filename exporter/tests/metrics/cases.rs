@@ -5,7 +5,7 @@ use qdrant_backup_exporter::metrics::{self, ProcessInfo};
 use qdrant_backup_shared::catalog::Condition;
 
 use crate::directories::{CASES, Case, Is};
-use crate::place::{Place, wall_clock};
+use crate::watched::{Watched, wall_clock};
 
 fn number(all: &[Is], is: impl Fn(&Is) -> bool) -> usize {
     all.iter().filter(|backup| is(backup)).count()
@@ -37,7 +37,7 @@ fn lines(case: &Case) -> Vec<String> {
 #[test]
 fn every_directory_is_shown_as_the_table_of_the_catalog_says() {
     for case in CASES {
-        let place = Place::from((case.build)());
+        let place = Watched::from((case.build)());
         // Fresh, then settled: once read anew, once from memory, and once looked at again.
         for seconds in [0, 3600, 3610, 3700] {
             let seen = place.look_at(wall_clock() + TimeDelta::seconds(seconds));

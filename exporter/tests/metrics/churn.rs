@@ -7,10 +7,10 @@ use chrono::TimeDelta;
 use qdrant_backup_shared::BackupId;
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 
-use crate::place::{Place, at, name, now, wall_clock};
+use crate::watched::{Watched, at, name, now, wall_clock};
 
 /// Adds as a run does (archive, manifest, record) and removes as a prune does (manifest, record, archive).
-fn add_and_prune(place: &Place, rounds: i64) {
+fn add_and_prune(place: &Watched, rounds: i64) {
     let layout = place.layout();
     let docs = name("docs");
     for round in 0..rounds {
@@ -28,7 +28,7 @@ fn add_and_prune(place: &Place, rounds: i64) {
 
 #[test]
 fn no_look_during_backups_and_prunes_claims_damage() {
-    let place = Place::new();
+    let place = Watched::new();
     place.backup("docs", at("01T00:00:00"), 10);
     let layout = place.layout();
     // So many files that no listing comes in one piece.
@@ -43,7 +43,7 @@ fn no_look_during_backups_and_prunes_claims_damage() {
             while !done.load(Ordering::SeqCst) {
                 // In turns with files that seem fresh and files that seem long settled.
                 let time = if looks.is_multiple_of(2) { now() } else { wall_clock() };
-                let seen = observer.observe(time, crate::place::PATIENCE);
+                let seen = observer.observe(time, crate::watched::PATIENCE);
                 assert_eq!(seen.problems, []);
                 let view = seen.directory.value.clone().unwrap();
                 for backup in &view.collections[&name("docs")].backups {

@@ -7,8 +7,8 @@ use qdrant_backup_exporter::once::{OnceError, once};
 use qdrant_backup_shared::{BackupId, Layout, json_file};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::place::{Place, at, manifest, name, now};
 use crate::situations;
+use crate::watched::{Watched, at, manifest, name, now};
 
 /// Whether `scrape` has this line.
 #[track_caller]
@@ -34,7 +34,7 @@ fn a_directory_that_is_missing_or_no_directory_says_nothing_about_backups() {
     let away = place.path().with_extension("away");
     fs::create_dir(&away).unwrap();
     let observer = qdrant_backup_exporter::observe::Observer::new(away.join("gone"), place.path()).unwrap();
-    let seen = observer.observe(now(), crate::place::PATIENCE);
+    let seen = observer.observe(now(), crate::watched::PATIENCE);
     fs::remove_dir(&away).unwrap();
     assert!(seen.status.success() && !seen.is_up() && seen.directory.value.is_none());
     assert!(
@@ -44,13 +44,13 @@ fn a_directory_that_is_missing_or_no_directory_says_nothing_about_backups() {
 
     let file = place.layout().repository_file();
     let observer = qdrant_backup_exporter::observe::Observer::new(file, place.path()).unwrap();
-    let seen = observer.observe(now(), crate::place::PATIENCE);
+    let seen = observer.observe(now(), crate::watched::PATIENCE);
     assert!(seen.directory.problem.as_ref().unwrap().ends_with("is not a directory"));
 }
 
 #[test]
 fn an_empty_mount_point_says_nothing_about_backups() {
-    let place = Place::bare();
+    let place = Watched::bare();
     for _ in 0..2 {
         let seen = place.look();
         assert!(seen.directory.value.is_none(), "not even that there is none");
@@ -95,8 +95,8 @@ fn a_directory_of_collections_that_cannot_be_listed_is_a_failed_look() {
 
 #[test]
 fn a_repository_without_collections_has_none() {
-    let place = Place::new();
-    place.status(&situations::status());
+    let place = Watched::new();
+    place.put_status(&situations::status());
     let scrape = place.scrape();
     has(&scrape, "up 1");
     has(&scrape, "backups{collection=\"docs\"} 0");
@@ -130,7 +130,7 @@ fn a_status_that_is_missing_torn_or_newer_leaves_what_is_on_disk() {
         has(&scrape, backups);
         has_nothing_of(&scrape, "runs_total");
     }
-    place.status(&situations::status());
+    place.put_status(&situations::status());
     has(&place.scrape(), "up 1");
 }
 
@@ -236,7 +236,7 @@ fn a_place_whose_status_lies_elsewhere_is_read_from_both() {
     json_file::write(&layout.status_file(), &situations::status()).unwrap();
     fs::remove_file(place.layout().status_file()).unwrap();
     let observer = qdrant_backup_exporter::observe::Observer::new(place.path(), state.path()).unwrap();
-    assert!(observer.observe(now(), crate::place::PATIENCE).is_up());
+    assert!(observer.observe(now(), crate::watched::PATIENCE).is_up());
 }
 
 #[test]

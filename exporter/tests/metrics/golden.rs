@@ -8,11 +8,11 @@ use qdrant_backup_exporter::metrics::{self, ALL, ProcessInfo};
 use qdrant_backup_exporter::observe::Storage;
 use qdrant_backup_shared::atomic;
 
-use crate::place::Place;
-use crate::{situations, tools};
+use crate::situations;
+use crate::watched::Watched;
 
 /// The metrics of a place, with everything that is the machine's own replaced.
-pub fn families(place: &Place) -> Vec<MetricFamily> {
+pub fn families(place: &Watched) -> Vec<MetricFamily> {
     let mut observation = (*place.look()).clone();
     observation.status.duration = Duration::from_micros(500);
     observation.directory.duration = Duration::from_millis(2);
@@ -58,12 +58,11 @@ fn compare(file: &str, text: &str) {
 }
 
 #[test]
-fn metrics_are_as_kept_and_both_tools_take_them() {
+fn metrics_are_as_kept_in_both_formats() {
     for (name, situation) in situations::ALL {
         let families = families(&situation());
         let text = normalised(&metrics::text(&families));
         compare(&format!("{name}.prom"), &text);
-        tools::promtool_check_metrics(&text);
         let openmetrics = normalised(&metrics::openmetrics(&families));
         compare(&format!("{name}.openmetrics"), &openmetrics);
         let samples = |text: &str| -> Vec<String> {
@@ -75,7 +74,6 @@ fn metrics_are_as_kept_and_both_tools_take_them() {
         series.sort_unstable();
         series.dedup();
         assert_eq!(series.len(), count, "{name}: a series is there twice");
-        assert_eq!(tools::parse_openmetrics(&openmetrics).len(), count, "{name}");
     }
 }
 
@@ -107,7 +105,6 @@ fn a_textfile_says_when_it_was_written_and_nothing_of_a_process_that_is_over() {
         assert!(text.contains(&format!("\nqdrant_backup_textfile_timestamp_seconds {at}\n")), "{text}");
         let served = metrics::text(&families(&place));
         assert!(served.contains("\nprocess_open_fds ") && !served.contains("textfile"), "{served}");
-        tools::promtool_check_metrics(&text);
     }
 }
 

@@ -10,7 +10,8 @@ mod damage;
 mod directories;
 mod formats;
 mod golden;
-mod place;
 mod random;
 mod situations;
+#[cfg(feature = "outside")]
 mod tools;
+mod watched;

@@ -14,7 +14,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{BackupId, CollectionName};
 
-use crate::place::{Place, at, name, wall_clock};
+use crate::watched::{Watched, at, name, wall_clock};
 
 const COLLECTIONS: &[&str] = &["docs", "a b/ü", "docs-2025-07-01-00-00-00"];
 
@@ -67,7 +67,7 @@ fn id(number: i64) -> BackupId {
     BackupId::at(at("01T00:00:00") + TimeDelta::hours(number))
 }
 
-fn apply(place: &Place, collection: &str, number: i64, change: &Change) {
+fn apply(place: &Watched, collection: &str, number: i64, change: &Change) {
     let layout = place.layout();
     let collection_name = name(collection);
     let directory = layout.collection(&collection_name);
@@ -175,7 +175,7 @@ proptest! {
         // Whether the files seem long settled, so that the caches are used, or just changed, so that they are not.
         settled in any::<bool>(),
     ) {
-        let place = Place::new();
+        let place = Watched::new();
         let now = wall_clock() + if settled { TimeDelta::hours(1) } else { TimeDelta::zero() };
         for (round, changes) in (0_i32..).zip(&rounds) {
             for (collection, number, change) in changes {

@@ -7,9 +7,9 @@ use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus
 use qdrant_backup_shared::{BackupId, Failure, FailureKind, Operation, Status};
 
 use crate::directories;
-use crate::place::{Directory, Place, at, name, night};
+use crate::watched::{Directory, Watched, at, name, night};
 
-pub type Situation = (&'static str, fn() -> Place);
+pub type Situation = (&'static str, fn() -> Watched);
 
 /// Every situation: its file's name, and how it comes about.
 pub const ALL: &[Situation] = &[
@@ -22,23 +22,23 @@ pub const ALL: &[Situation] = &[
     ("retired_collection", retired_collection),
 ];
 
-fn never_ran() -> Place {
-    Place::new()
+fn never_ran() -> Watched {
+    Watched::new()
 }
 
-pub fn healthy() -> Place {
+pub fn healthy() -> Watched {
     after_a_good_night(directories::healthy())
 }
 
 /// `directory` with the status of a night in which all went well.
-fn after_a_good_night(directory: Directory) -> Place {
-    let place = Place::from(directory);
-    place.status(&status());
+fn after_a_good_night(directory: Directory) -> Watched {
+    let place = Watched::from(directory);
+    place.put_status(&status());
     place
 }
 
-fn partial_failure() -> Place {
-    let place = Place::from(directories::partial_failure());
+fn partial_failure() -> Watched {
+    let place = Watched::from(directories::partial_failure());
     let mut status = status();
     let failed_at = at("15T02:00:00.250");
     let backup = status.operations.get_mut(&Operation::Backup).unwrap();
@@ -66,15 +66,15 @@ fn partial_failure() -> Place {
         name: "images-1-2025-07-15-02-00-01.snapshot".to_owned(),
         checksum: None,
     });
-    place.status(&status);
+    place.put_status(&status);
     place.put(&place.layout().last_skipped_file(), &LastSkipped::new(at("15T02:30:00"), "verify", None));
     let refused = LastRefused::new(at("15T02:40:00"), "run", "cannot use the API key file");
     place.put(&place.layout().last_refused_file(), &refused);
     place
 }
 
-fn killed_run() -> Place {
-    let place = Place::from(directories::killed_run());
+fn killed_run() -> Watched {
+    let place = Watched::from(directories::killed_run());
     let mut status = status();
     status.current_run = Some(CurrentRun {
         run_id: "0b5f62a5-4b0a-4e55-b4f4-61e2ae0c8a4d".to_owned(),
@@ -88,32 +88,32 @@ fn killed_run() -> Place {
         started_at: at("15T14:00:00"),
         heartbeat_at: at("15T14:07:30"),
     });
-    place.status(&status);
+    place.put_status(&status);
     place
 }
 
-pub fn corrupt_files() -> Place {
+pub fn corrupt_files() -> Watched {
     let place = after_a_good_night(directories::corrupt_files());
     place.put_bytes(&place.layout().last_skipped_file(), b"");
     place
 }
 
-fn source_changed() -> Place {
+fn source_changed() -> Watched {
     let place = healthy();
     let mut status = status();
     status.source_changed = true;
     status.operations.entry(Operation::Prune).or_default().last_outcome = Some(Outcome::Failed);
-    place.status(&status);
+    place.put_status(&status);
     place
 }
 
 /// `images` is gone from the server; `docs-old` was gone too and has been retired, with its backups pruned.
-fn retired_collection() -> Place {
-    let place = Place::from(directories::retired_collection());
+fn retired_collection() -> Watched {
+    let place = Watched::from(directories::retired_collection());
     let mut status = status();
     status.collections.get_mut(&name("images")).unwrap().on_server = Some(false);
     status.collections.remove(&name("with \"quotes\"\\ and\nlines"));
-    place.status(&status);
+    place.put_status(&status);
     place
 }
 

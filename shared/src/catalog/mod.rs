@@ -218,36 +218,32 @@ mod tests {
         let path = |suffix: &str| collection.join(format!("{STEM}.{suffix}"));
         let (manifest, archive) = (path("manifest.json"), path("snapshot.gz"));
         let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
-        place.put(&format!("{STEM}.manifest.json"), MANIFEST.as_bytes());
-        place.put(&format!("{STEM}.snapshot.gz"), &vec![0; 61_234]);
 
         // A writer that never rests, and somebody who looks all the time.
-        let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for second in 0.. {
-                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                        break;
-                    }
-                    let new = BackupId::at(id.time() + chrono::TimeDelta::seconds(second)).to_string();
-                    let named =
-                        |path: &Path| PathBuf::from(path.to_str().unwrap().replace(&id.to_string(), &new));
-                    let (manifest, archive) = (named(&manifest), named(&archive));
-                    fs::create_dir_all(&collection).unwrap();
-                    fs::write(&archive, vec![0; 61_234]).unwrap();
-                    fs::write(collection.join("t"), MANIFEST.replace(&id.to_string(), &new)).unwrap();
-                    fs::rename(collection.join("t"), &manifest).unwrap();
-                    fs::remove_file(&manifest).unwrap();
-                    fs::remove_file(&archive).unwrap();
-                    fs::remove_dir(&collection).unwrap();
+            let looking = scope.spawn(|| {
+                for _ in 0..3000 {
+                    let catalog = place.catalog();
+                    assert_eq!(catalog.unreadable, []);
+                    assert!(catalog.collections.values().flatten().all(Backup::is_good), "{catalog:?}");
                 }
             });
-            for _ in 0..3000 {
-                let catalog = place.catalog();
-                assert_eq!(catalog.unreadable, []);
-                assert!(catalog.collections.values().flatten().all(Backup::is_good), "{catalog:?}");
+            for second in 0.. {
+                if looking.is_finished() {
+                    break;
+                }
+                let new = BackupId::at(id.time() + chrono::TimeDelta::seconds(second)).to_string();
+                let named =
+                    |path: &Path| PathBuf::from(path.to_str().unwrap().replace(&id.to_string(), &new));
+                let (manifest, archive) = (named(&manifest), named(&archive));
+                fs::create_dir_all(&collection).unwrap();
+                fs::write(&archive, vec![0; 61_234]).unwrap();
+                fs::write(collection.join("t"), MANIFEST.replace(&id.to_string(), &new)).unwrap();
+                fs::rename(collection.join("t"), &manifest).unwrap();
+                fs::remove_file(&manifest).unwrap();
+                fs::remove_file(&archive).unwrap();
+                fs::remove_dir(&collection).unwrap();
             }
-            stop.store(true, std::sync::atomic::Ordering::Relaxed);
         });
     }
 

@@ -3,8 +3,9 @@
 
 use std::io::{self, Read, Write};
 
+use e2e::exporter::now;
 use e2e::week::Week;
-use e2e::{BackupDirectory, Exporter, History, Prometheus, eventually};
+use e2e::{Directory, Exporter, History, Prometheus, eventually};
 
 const INSTANCE: &str = "backup-host:19854";
 
@@ -14,11 +15,11 @@ const DISK: f64 = (64_u64 << 30) as f64;
 const OTHERS: f64 = (21_u64 << 30) as f64;
 
 fn main() -> io::Result<()> {
-    let place = BackupDirectory::empty();
+    let place = Directory::repository();
     let exporter = Exporter::start(place.path(), &[]);
     let directory = tempfile::tempdir()?;
     let mut history = History::of(INSTANCE);
-    let _week = Week::lived(place, &exporter, &mut history, e2e::backup_directory::now());
+    let _week = Week::lived(place, &exporter, &mut history, now());
     history.imagine_disk(DISK, OTHERS);
     history.store(directory.path());
     // The imagined disk is seen for five minutes more, as long as nothing newer comes.

@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use e2e::daemon::free_address;
-use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup, StandIn};
+use e2e::qdrant_stand_in::{Setup, StandIn};
+use e2e::scene::{DOCS, docs};
 use e2e::{Exporter, Place, Ran};
 use qdrant_backup_shared::atomic;
-
-/// The collection that every machine has.
-pub const DOCS: &str = "docs";
 
 /// Long enough for no backup to become too old during the test.
 pub const CRON: &str = "0 2 * * *";
@@ -26,8 +24,7 @@ pub struct Site {
 impl Site {
     /// A machine whose backups are due as `cron` says and whose exporter runs. There is no repository yet.
     pub fn new(name: &'static str, cron: &str) -> Self {
-        let docs = Collection::generated(DOCS, GeneratedSnapshot::new(200 << 10).points_count(10));
-        let server = StandIn::start(Setup::empty().collection(docs));
+        let server = StandIn::start(Setup::empty().collection(docs()));
         let place = Place::new(&server.url());
         place.configure(&config(cron));
         let mut site = Self { name, server, place, address: free_address(), exporter: None };
@@ -76,8 +73,7 @@ impl Site {
 
     /// The archive of the oldest backup.
     pub fn oldest_archive(&self) -> PathBuf {
-        let oldest = self.place.backups(DOCS).remove(0).manifest;
-        self.place.layout().collection(&oldest.collection).join(&oldest.archives[0].file_name)
+        self.place.backups(DOCS).remove(0).archive
     }
 }
 

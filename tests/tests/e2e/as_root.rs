@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use e2e::programs::{copy_program, program};
 use e2e::qdrant_stand_in::StandIn;
 use e2e::users::{NOBODY, allow_core_dumps, need_root};
-use e2e::{Place, Ran, eventually};
+use e2e::{Place, Ran, Scene, eventually};
 use qdrant_backup_shared::atomic;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
@@ -31,8 +31,7 @@ impl Shared {
     /// With a repository of root's.
     fn new() -> Self {
         need_root();
-        let server = StandIn::sample();
-        let place = Place::initialised(&server.url());
+        let Scene { server, place } = Scene::on(StandIn::sample());
         fs::set_permissions(place.beside("."), Permissions::from_mode(0o755)).unwrap();
         let program = place.beside("qdrant-backup");
         copy_program("qdrant-backup", &program);
@@ -65,7 +64,7 @@ impl Shared {
     /// Fails the test unless everything in the backup directory is nobody's.
     #[track_caller]
     fn all_is_nobodys(&self, after: &str) {
-        let mut found = vec![self.place.path()];
+        let mut found = vec![self.place.path().to_owned()];
         while let Some(path) = found.pop() {
             let metadata = fs::symlink_metadata(&path).unwrap();
             assert_eq!(metadata.uid(), NOBODY, "{} after {after}", path.display());
@@ -167,7 +166,7 @@ fn a_program_in_roots_home_and_an_owner_without_a_name_are_no_obstacle() {
     fs::rename(&shared.program, &program).unwrap();
     shared.program = program;
     let nameless = 64_321;
-    for path in [shared.place.path(), shared.place.layout().repository_file()] {
+    for path in [shared.place.path(), &shared.place.layout().repository_file()] {
         chown(path, Some(nameless), Some(nameless)).unwrap();
     }
     shared.root(&["run"]).success().says(&["INFO", "Running as 64321, the owner of"]);

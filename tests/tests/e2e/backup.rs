@@ -2,19 +2,18 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use e2e::{Place, Server};
+use e2e::Scene;
 use qdrant_backup_shared::atomic;
 use qdrant_backup_shared::manifest::{Scope, ServerChecksum};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 
 #[test]
 fn a_backup_is_whole_recorded_and_leaves_nothing_on_the_server() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
+    let scene = Scene::with_samples();
+    let ran = scene.backup();
+    let Scene { server, place } = scene;
 
-    place.run(&arguments).success().says(&["Backup succeeded: 3 of 3 collections"]);
+    ran.success().says(&["Backup succeeded: 3 of 3 collections"]);
 
     assert_eq!(place.prove(), 3);
     let status = place.status();
@@ -34,8 +33,7 @@ fn a_backup_is_whole_recorded_and_leaves_nothing_on_the_server() {
 
 #[test]
 fn configuration_files_are_backed_up_beside_the_collections() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::with_samples();
     atomic::write(&place.beside("qdrant.yaml"), 0o600, b"service: {}\n").unwrap();
     let pattern = place.beside("*.yaml");
     place.configure(&format!("backup:\n  include_files: [\"{}\"]\n", pattern.display()));
@@ -44,7 +42,7 @@ fn configuration_files_are_backed_up_beside_the_collections() {
 
     let backups = place.backups("/files");
     assert_eq!(backups[0].manifest.archives[0].scope, Scope::Files);
-    let archive = place.path().join("files").join(&backups[0].manifest.archives[0].file_name);
+    let archive = backups[0].archive.clone();
     let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(std::fs::File::open(archive).unwrap()));
     let names: Vec<String> =
         tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
@@ -59,8 +57,7 @@ fn configuration_files_are_backed_up_beside_the_collections() {
 
 #[test]
 fn configuration_files_are_verified_pruned_and_restored_but_never_in_place() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::with_samples();
     atomic::write(&place.beside("qdrant.yaml"), 0o600, b"service: {}\n").unwrap();
     let pattern = place.beside("q*.yaml");
     place.configure(&format!("backup:\n  include_files: [\"{}\"]\n", pattern.display()));

@@ -4,12 +4,11 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use e2e::qdrant_stand_in::{Answer, Effect, Endpoint, Fault, Setup, StandIn};
-use e2e::{Place, Ran};
+use e2e::scene::{DOCS, configuration, docs};
+use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::{FailureKind, atomic};
 use serde_json::json;
-
-use crate::scene::{DOCS, Scene, configuration, docs};
 
 /// Fails the test unless the run as a whole failed with `kind` and nothing was stored.
 #[track_caller]

@@ -1,11 +1,11 @@
 //! Clusters: what a node's snapshot would lack, and what it lacks although the server claims otherwise.
 
-use e2e::Place;
+use e2e::directory::name;
 use e2e::qdrant_stand_in::{Collection, Content, Effect, Fault, GeneratedSnapshot, Setup, StandInCluster};
+use e2e::scene::{DOCS, IMPATIENT, POINTS, SIZE, generated};
+use e2e::{Place, Scene};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::{Operation, Outcome};
-
-use crate::scene::{DOCS, IMPATIENT, POINTS, SIZE, Scene, generated, name};
 
 fn two_shards() -> Collection {
     Collection::generated(DOCS, GeneratedSnapshot::new(SIZE).points_count(POINTS).shards(2))

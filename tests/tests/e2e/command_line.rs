@@ -5,21 +5,18 @@ use std::process::{Command, Stdio};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use e2e::qdrant_stand_in::{Effect, Fault, Setup, StandIn};
-use e2e::{Place, Ran};
+use e2e::{Place, Ran, Running, Scene, eventually};
 use serde_json::{Value, json};
 
-use crate::running::{
-    Running, asked, collection_of, edit, eventually, log_line, log_lines, none, one_line, put, server_of,
-};
+use crate::traces::{asked, collection_of, edit, log_line, log_lines, none, one_line, put, server_of};
 
 const MIB: u64 = 1 << 20;
 
 /// A server without anything wrong, and a place with one backup of `vectors`.
-fn backed_up() -> (StandIn, Place) {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+fn backed_up() -> Scene {
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
-    (server, place)
+    Scene { server, place }
 }
 
 #[test]
@@ -45,8 +42,7 @@ fn wrong_usage_is_exit_2_with_the_right_usage() {
 
 #[test]
 fn every_mistake_in_the_configuration_is_shown_at_once_with_its_line() {
-    let server = server_of(1);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(1));
     place.configure("qdrant:\n  retriez: 3\nbackup:\n  compression: rar\n  lock_wait: 5\nbananas: 1\n");
     for arguments in
         [&["backup"][..], &["list"], &["status"], &["init"], &["config", "show"], &["config", "check"]]
@@ -77,8 +73,7 @@ fn every_mistake_in_the_configuration_is_shown_at_once_with_its_line() {
 
 #[test]
 fn config_show_names_the_source_of_every_value_and_masks_secrets() {
-    let server = server_of(1);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(1));
     place.configure("qdrant:\n  retries: 2\n  stall_timeout: 90s\nbackup:\n  compression: none\n");
     put(&place.beside("env"), "QDRANT_API_KEY=from-env-file-s3cret\nBACKUP_RETENTION_DAYS=7\n");
     let env_file = place.beside("env");
@@ -126,7 +121,7 @@ fn config_show_names_the_source_of_every_value_and_masks_secrets() {
 
 #[test]
 fn config_check_says_what_is_well_and_what_is_not() {
-    let (server, place) = backed_up();
+    let Scene { server, place } = backed_up();
     let before = place.files();
     server.clear_requests();
     let mut command = place.command(&["config", "check"]);
@@ -168,8 +163,7 @@ fn config_check_says_what_is_well_and_what_is_not() {
 fn list_shows_backups_and_everything_that_is_none() {
     let setup =
         Setup::empty().collection(collection_of("a", 64 << 10)).collection(collection_of("b", 64 << 10));
-    let server = StandIn::start(setup);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::start(setup));
     one_line(&place.run(&["list"]).success(), &["INFO: No backups yet"]);
     place.run(&["backup"]).success();
     place.run(&["backup", "-c", "a"]).success();
@@ -236,7 +230,7 @@ fn list_shows_backups_and_everything_that_is_none() {
 
 #[test]
 fn a_reader_that_has_gone_is_no_failure() {
-    let (_server, place) = backed_up();
+    let Scene { server: _server, place } = backed_up();
     for arguments in [&["list"][..], &["list", "--json"], &["status"], &["config", "show"]] {
         let mut command = place.command(arguments);
         let mut child = command.spawn().unwrap();
@@ -249,7 +243,7 @@ fn a_reader_that_has_gone_is_no_failure() {
 
 #[test]
 fn a_log_that_cannot_be_written_costs_no_backup() {
-    let (server, place) = backed_up();
+    let Scene { server, place } = backed_up();
     // A log file on a full disk, and a mail program that has gone.
     let mut full = place.command(&["backup"]);
     full.stderr(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
@@ -265,10 +259,10 @@ fn a_log_that_cannot_be_written_costs_no_backup() {
 
 #[test]
 fn a_report_that_cannot_be_printed_is_a_failure_but_the_backup_is_there() {
-    let (server, place) = backed_up();
+    let Scene { server, place } = backed_up();
     let mut full = place.command(&["backup", "--json"]);
     full.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
-    let ran = Running::start(&mut full).ended().code(1);
+    let ran = Running::start(&mut full).end().code(1);
     assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
     assert_eq!(place.prove(), 2);
     assert_eq!(server.snapshot_names("vectors"), none());
@@ -290,7 +284,7 @@ fn age(place: &Place, by: TimeDelta) {
 
 #[test]
 fn status_is_exit_5_when_a_newest_backup_is_too_old() {
-    let (_server, place) = backed_up();
+    let Scene { server: _server, place } = backed_up();
     let fresh = hourly(&place, &["status"]).success();
     assert!(fresh.stdout.starts_with("Every collection (1) has a good backup"), "{}", fresh.stdout);
     assert!(!fresh.stdout.contains("not judged"), "{}", fresh.stdout);
@@ -315,8 +309,7 @@ fn status_is_exit_5_when_a_newest_backup_is_too_old() {
 
 #[test]
 fn status_is_exit_5_where_nothing_was_ever_backed_up() {
-    let server = server_of(1);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(1));
     let never = place.run(&["status"]).code(5);
     assert_eq!(never.stdout.lines().next(), Some("NO BACKUP: nothing was ever backed up here"));
     // A run that failed altogether changes nothing about that.
@@ -333,8 +326,7 @@ fn status_is_exit_5_where_nothing_was_ever_backed_up() {
 
 #[test]
 fn a_server_without_collections_is_no_alarm() {
-    let server = StandIn::start(Setup::empty());
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::start(Setup::empty()));
     place.run(&["backup"]).success().says(&["Backup succeeded: 0 of 0 collections"]);
     let status = place.run(&["status"]).success();
     assert!(
@@ -348,8 +340,8 @@ fn a_server_without_collections_is_no_alarm() {
 fn status_is_exit_5_for_a_collection_on_the_server_without_a_backup() {
     let setup =
         Setup::empty().collection(collection_of("a", 4096)).collection(collection_of("vectors", 4096));
-    let server = StandIn::start(setup.fault(Fault::new(Effect::CreationNoSpace).collection("a")));
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } =
+        Scene::on(StandIn::start(setup.fault(Fault::new(Effect::CreationNoSpace).collection("a"))));
     let ran = place.run(&["backup"]).code(3);
     assert!(
         log_lines(&ran).last().unwrap().starts_with("ERROR: Backup partial: 1 of 2 collections"),
@@ -372,8 +364,7 @@ fn status_is_exit_5_for_a_collection_on_the_server_without_a_backup() {
 
 #[test]
 fn the_log_has_one_form_and_ends_in_a_summary() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     let ran = place.run(&["backup"]).success();
     assert_eq!(ran.stdout, "");
     let lines = log_lines(&ran);
@@ -411,7 +402,7 @@ fn the_log_has_one_form_and_ends_in_a_summary() {
 
 #[test]
 fn json_is_alone_on_stdout() {
-    let (_server, place) = backed_up();
+    let Scene { server: _server, place } = backed_up();
     let ran = place.run(&["backup", "--json"]).success();
     let report: Value = serde_json::from_str(&ran.stdout).expect("JSON and nothing else");
     assert_eq!(report["outcome"], "success");
@@ -459,6 +450,7 @@ fn pieces(drawn: &str) -> Vec<String> {
     text.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_terminal_shows_progress_and_log_lines_stay_whole() {
     let server = server_of(4 * MIB);
@@ -485,6 +477,7 @@ fn a_terminal_shows_progress_and_log_lines_stay_whole() {
     assert_eq!(pieces(&quiet.stdout), none());
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn ctrl_c_on_a_terminal_is_exit_130() {
     let server = server_of(MIB);
@@ -493,9 +486,9 @@ fn ctrl_c_on_a_terminal_is_exit_130() {
     let mut command = on_terminal(&place.command(&["backup"]));
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut keyboard = child.stdin.take().unwrap();
-    eventually("the download begins", || asked(&server, "GET", ".snapshot").first().map(drop));
+    eventually("the download begins", || !asked(&server, "GET", ".snapshot").is_empty());
     std::io::Write::write_all(&mut keyboard, b"\x03").unwrap();
-    let ended = Running::adopt(child).ended();
+    let ended = Running::adopt(child).end();
     drop(keyboard);
     assert_eq!(ended.code, Some(130), "{}", ended.stdout);
     assert_eq!(server.snapshot_names("vectors"), none());

@@ -5,12 +5,11 @@ use std::process::{Command, Stdio};
 
 use e2e::programs::program;
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup, StandIn};
-use e2e::{Exporter, Place, Ran, Running, eventually, repository};
+use e2e::scene::docs;
+use e2e::{Exporter, Place, Ran, Running, Scene, eventually, repository};
 use qdrant_backup_shared::atomic;
 use rustix::process::Signal;
 use serde_json::Value;
-
-use crate::scene::docs;
 
 const DOCKERFILE: &str = "deploy/docker/Dockerfile";
 const COMPOSE: &str = "deploy/docker/compose.yml";
@@ -107,6 +106,7 @@ fn the_images_run_our_programs_without_root_and_without_secrets() {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_exporters_health_check_tells_whether_it_answers_at_its_port() {
     let help = Ran::of(Command::new(program("qdrant-backup-exporter")).arg("--help")).success();
@@ -123,7 +123,7 @@ fn the_exporters_health_check_tells_whether_it_answers_at_its_port() {
         Ran::of(Command::new("timeout").arg("20").args(arguments)).code == Some(0)
     };
     let place = Place::new("http://127.0.0.1:1");
-    let exporter = Exporter::start(&place.path(), &[]);
+    let exporter = Exporter::start(place.path(), &[]);
     let address = exporter.address();
     assert!(healthy(address.port()), "also while there are no backups");
     drop(exporter);
@@ -176,8 +176,7 @@ fn the_loop_runs_again_after_every_run_until_it_is_told_to_stop() {
 #[test]
 fn a_run_of_the_loop_tidies_up_before_the_loop_ends() {
     let slow = Fault::new(Effect::BytesPerSecond(20_000)).on(Endpoint::DownloadSnapshot);
-    let server = StandIn::start(Setup::empty().collection(docs()).fault(slow));
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::start(Setup::empty().collection(docs()).fault(slow)));
 
     let running = Running::start(&mut run_every(&place, &["86400"]));
     eventually("the download has begun", || !server.requests_matching("GET", ".snapshot").is_empty());
@@ -188,6 +187,7 @@ fn a_run_of_the_loop_tidies_up_before_the_loop_ends() {
     assert_eq!(place.status().current_run, None);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn compose_mounts_what_there_is_and_says_what_the_programs_know() {
     let compose = repository::yaml(COMPOSE).remove(0);
@@ -273,6 +273,7 @@ fn compose_mounts_what_there_is_and_says_what_the_programs_know() {
     assert!(all("COPY").contains(&"deploy/docker/run-every.sh /usr/bin/run-every".to_owned()));
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_trials_prometheus_asks_the_services_that_there_are() {
     let services = repository::yaml(COMPOSE).remove(0)["services"].clone();

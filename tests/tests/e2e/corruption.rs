@@ -4,15 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use e2e::qdrant_stand_in::StandIn;
-use e2e::{Place, Ran};
+use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::{CollectionName, atomic};
 
 const NAME: &str = "minilm_general";
 
 /// A place with two backups of each collection, and of files where these are named.
-fn backed_up_twice(files: Option<&str>) -> (StandIn, Place) {
-    let server = StandIn::sample();
-    let place = Place::initialised(&server.url());
+fn backed_up_twice(files: Option<&str>) -> Scene {
+    let Scene { server, place } = Scene::on(StandIn::sample());
     if let Some(files) = files {
         let file = place.beside(files);
         atomic::write(&file, 0o600, b"of some program").unwrap();
@@ -22,17 +21,11 @@ fn backed_up_twice(files: Option<&str>) -> (StandIn, Place) {
     for _ in 0..2 {
         place.run(&["backup"]).success();
     }
-    (server, place)
+    Scene { server, place }
 }
 
 fn archive(place: &Place, collection: &str, number: usize) -> PathBuf {
-    let backup = place.backups(collection).remove(number);
-    let name = CollectionName::new(collection).unwrap();
-    place.layout().collection(&name).join(&backup.manifest.archives[0].file_name)
-}
-
-fn ids(place: &Place, collection: &str) -> Vec<String> {
-    place.backups(collection).iter().map(|backup| backup.manifest.backup_id.to_string()).collect()
+    place.backups(collection).remove(number).archive
 }
 
 fn damage(path: &PathBuf) {
@@ -55,8 +48,8 @@ fn told(place: &Place, collection: &str, ran: Ran, ids: &[String], command: &str
 #[test]
 fn an_export_that_meets_corruption_puts_it_on_record_and_takes_another_one_the_next_time() {
     for truncated in [false, true] {
-        let (_server, place) = backed_up_twice(None);
-        let (path, ids) = (archive(&place, NAME, 1), ids(&place, NAME));
+        let Scene { server: _server, place } = backed_up_twice(None);
+        let (path, ids) = (archive(&place, NAME, 1), place.ids(NAME));
         if truncated {
             let bytes = fs::read(&path).unwrap();
             // Of the length that the manifest says, so that nothing shows before it is read.
@@ -82,8 +75,8 @@ fn an_export_that_meets_corruption_puts_it_on_record_and_takes_another_one_the_n
 
 #[test]
 fn a_dry_run_that_meets_corruption_puts_it_on_record_and_plans_with_another_one_the_next_time() {
-    let (server, place) = backed_up_twice(None);
-    let ids = ids(&place, NAME);
+    let Scene { server, place } = backed_up_twice(None);
+    let ids = place.ids(NAME);
     damage(&archive(&place, NAME, 1));
     server.clear_requests();
     let dry = ["restore", "--dry-run", "--collection", NAME, "--as", "beside"];
@@ -96,9 +89,9 @@ fn a_dry_run_that_meets_corruption_puts_it_on_record_and_plans_with_another_one_
 
 #[test]
 fn a_restore_of_files_that_meets_corruption_puts_it_on_record_and_unpacks_another_one_the_next_time() {
-    let (_server, place) = backed_up_twice(Some("app.conf"));
+    let Scene { server: _server, place } = backed_up_twice(Some("app.conf"));
     let files = CollectionName::files();
-    let (path, ids) = (archive(&place, files.as_str(), 1), ids(&place, files.as_str()));
+    let (path, ids) = (archive(&place, files.as_str(), 1), place.ids(files.as_str()));
     damage(&path);
     let into = place.beside("restored").display().to_string();
     let restore = ["restore", "--files", "--into", &into];
@@ -110,14 +103,13 @@ fn a_restore_of_files_that_meets_corruption_puts_it_on_record_and_unpacks_anothe
 
 #[test]
 fn the_only_backup_that_is_corrupt_is_on_record_and_a_disk_that_fails_condemns_nothing() {
-    let server = StandIn::sample();
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::sample());
     place.run(&["backup", "--collection", NAME]).success();
     let path = archive(&place, NAME, 0);
     let bytes = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/nowhere/at/all", &path).unwrap();
-    let id = ids(&place, NAME).remove(0);
+    let id = place.ids(NAME).remove(0);
     let export = ["export", "--collection", NAME, "--backup", &id, "-o", "-"];
     place.run(&export).code(1).never_says("on record");
     assert!(place.backups(NAME)[0].verification.is_none());

@@ -1,7 +1,7 @@
 //! What the number of points proves: little on the first restore of a backup, everything on the later ones.
 
 use e2e::qdrant_stand_in::{Collection, Effect, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn};
-use e2e::{Place, Ran};
+use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::operation::Operation;
@@ -9,17 +9,17 @@ use qdrant_backup_shared::verification::{CheckOutcome, Level, RestoredPoints, Ve
 use serde_json::json;
 
 /// A backup of "churn": `counted` points before and after, and `held` in the snapshot.
-fn backed_up(counted: u64, held: u64) -> (StandIn, Place) {
+fn backed_up(counted: u64, held: u64) -> Scene {
     let churn = Collection::generated("churn", GeneratedSnapshot::new(20_000).points_count(counted));
     let holds = Fault::new(Effect::CreationHoldsPoints(held));
-    let stand_in = StandIn::start(Setup::empty().collection(churn).fault(holds));
-    let place = Place::initialised(&stand_in.url());
+    let Scene { server: stand_in, place } =
+        Scene::on(StandIn::start(Setup::empty().collection(churn).fault(holds)));
     place.configure("qdrant:\n  retries: 0\n");
     place.run(&["backup"]).success();
     let source = &place.backups("churn")[0].manifest.source;
     assert_eq!((source.points_count_before, source.points_count_after), (Some(counted), Some(counted)));
     stand_in.faults(|faults| faults.clear());
-    (stand_in, place)
+    Scene { server: stand_in, place }
 }
 
 fn record(place: &Place) -> VerificationRecord {
@@ -40,15 +40,10 @@ fn drill(place: &Place) -> Ran {
     place.run(&["drill", "--on-source", "--collection", "churn", "--backup", &id])
 }
 
-#[track_caller]
-fn last_line(ran: &Ran) -> &str {
-    ran.stderr.lines().last().unwrap()
-}
-
 #[test]
 fn a_collection_that_was_written_to_is_restored_with_a_warning_in_numbers() {
     for held in [900, 1100, 500] {
-        let (_stand_in, place) = backed_up(1000, held);
+        let Scene { server: _stand_in, place } = backed_up(1000, held);
         let ran = restore(&place, "beside").success();
         let expected = format!(
             "\"beside\": it has {held} points; 1000 were counted before the snapshot was made and 1000 after it"
@@ -68,9 +63,9 @@ fn a_collection_that_was_written_to_is_restored_with_a_warning_in_numbers() {
 
 #[test]
 fn a_drill_of_a_collection_that_was_written_to_passes_for_its_bytes_and_says_what_is_uncertain() {
-    let (_stand_in, place) = backed_up(1000, 900);
+    let Scene { server: _stand_in, place } = backed_up(1000, 900);
     let ran = drill(&place).success().says(&["it has 900 points; 1000 were counted"]);
-    assert!(last_line(&ran).contains("Drill succeeded: 1 of 1 backups passed"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("Drill succeeded: 1 of 1 backups passed"), "{}", ran.stderr);
     let record = record(&place);
     let level = &record.levels[&Level::Restore];
     assert_eq!(level.outcome, CheckOutcome::Passed);
@@ -84,14 +79,14 @@ fn a_drill_of_a_collection_that_was_written_to_passes_for_its_bytes_and_says_wha
 #[test]
 fn what_was_found_first_is_what_later_restores_and_drills_must_find() {
     for (held, first) in [(900, "restore"), (900, "drill"), (1000, "restore"), (1000, "drill")] {
-        let (stand_in, place) = backed_up(1000, held);
+        let Scene { server: stand_in, place } = backed_up(1000, held);
         let _ = if first == "restore" { restore(&place, "first") } else { drill(&place) }.success();
         let truth = found(&place).unwrap();
         assert_eq!(truth.count, held);
         stand_in.faults(|faults| faults.add(Fault::new(Effect::RestoredLacksPoints(1))));
 
         let ran = restore(&place, "second").code(1);
-        let line = last_line(&ran);
+        let line = ran.last_line();
         assert!(line.contains(&format!("{} points were restored, and {held} when", held - 1)), "{line}");
         assert!(line.contains("\"second\" may be PARTLY RESTORED: do not use it"), "{line}");
         let failure = place.status().last_run.unwrap().operations.remove(0).collections.remove(0).failure;
@@ -110,7 +105,7 @@ fn what_was_found_first_is_what_later_restores_and_drills_must_find() {
 
 #[test]
 fn what_a_restore_to_another_server_found_counts_too() {
-    let (stand_in, place) = backed_up(1000, 1000);
+    let Scene { server: stand_in, place } = backed_up(1000, 1000);
     let other = StandIn::start(Setup::empty());
     place.run(&["restore", "--collection", "churn", "--to", &other.url()]).success();
     assert_eq!(found(&place).unwrap().count, 1000);
@@ -120,21 +115,21 @@ fn what_a_restore_to_another_server_found_counts_too() {
 
 #[test]
 fn more_points_than_were_found_first_are_a_failure_that_says_who_to_look_for() {
-    let (stand_in, place) = backed_up(1000, 900);
+    let Scene { server: stand_in, place } = backed_up(1000, 900);
     restore(&place, "first").success();
     stand_in.faults(|faults| faults.add(Fault::new(Effect::PointsCount(901)).collection("second")));
     let ran = restore(&place, "second").code(1);
     assert!(
-        last_line(&ran).contains("\"second\" is restored and holds more than the backup"),
+        ran.last_line().contains("\"second\" is restored and holds more than the backup"),
         "{}",
         ran.stderr
     );
-    assert!(!last_line(&ran).contains("PARTLY"), "{}", ran.stderr);
+    assert!(!ran.last_line().contains("PARTLY"), "{}", ran.stderr);
 }
 
 #[test]
 fn a_collection_that_others_already_write_to_is_not_taken_for_the_backups_content() {
-    let (stand_in, place) = backed_up(1000, 1000);
+    let Scene { server: stand_in, place } = backed_up(1000, 1000);
     let written = |collection: &str| {
         stand_in.faults(|faults| {
             for points in 1001..1030 {
@@ -156,12 +151,12 @@ fn a_collection_that_others_already_write_to_is_not_taken_for_the_backups_conten
 #[test]
 fn a_restore_that_lost_most_points_is_a_failure_and_no_truth() {
     for lost in [1000, 501] {
-        let (stand_in, place) = backed_up(1000, 1000);
+        let Scene { server: stand_in, place } = backed_up(1000, 1000);
         stand_in.faults(|faults| faults.add(Fault::new(Effect::RestoredLacksPoints(lost))));
         let ran = restore(&place, "beside").code(1);
         let expected = format!("only {} points were restored, and there were 1000", 1000 - lost);
-        assert!(last_line(&ran).contains(&expected), "{}", ran.stderr);
-        assert!(last_line(&ran).contains("do not use it"), "{}", ran.stderr);
+        assert!(ran.last_line().contains(&expected), "{}", ran.stderr);
+        assert!(ran.last_line().contains("do not use it"), "{}", ran.stderr);
         drill(&place).code(4);
         assert_eq!(record(&place).levels[&Level::Restore].findings[0].kind, "points_missing");
         assert_eq!(found(&place), None);
@@ -172,7 +167,7 @@ fn a_restore_that_lost_most_points_is_a_failure_and_no_truth() {
 
 #[test]
 fn a_sampled_point_that_differs_condemns_no_backup_of_a_collection_that_was_written_to() {
-    let (stand_in, place) = backed_up(1000, 900);
+    let Scene { server: stand_in, place } = backed_up(1000, 900);
     let differs = |index| Fault::new(Effect::RestoredVectorDiffers(index));
     stand_in.faults(|faults| faults.add(differs(4)));
     drill(&place).success().says(&["1 of 16 sampled points are not as they were", "0 missing, 1 different"]);
@@ -189,7 +184,7 @@ fn a_sampled_point_that_differs_condemns_no_backup_of_a_collection_that_was_writ
 
 #[test]
 fn updates_in_the_queue_are_waited_for_before_points_are_counted() {
-    let (stand_in, place) = backed_up(1000, 1000);
+    let Scene { server: stand_in, place } = backed_up(1000, 1000);
     stand_in.faults(|faults| faults.add(Fault::new(Effect::UpdatesQueuedForPolls(3))));
     restore(&place, "beside").success().never_says("were counted before");
     drill(&place).success();
@@ -211,7 +206,7 @@ fn updates_in_the_queue_are_waited_for_before_points_are_counted() {
 
 #[test]
 fn read_fan_out_which_qdrant_leaves_out_is_set_again_after_a_restore() {
-    let (stand_in, place) = backed_up(10, 10);
+    let Scene { server: stand_in, place } = backed_up(10, 10);
     stand_in.state(|state| {
         let params = &mut state.collection_mut("churn").config["params"];
         params["read_fan_out_factor"] = json!(2);
@@ -247,8 +242,7 @@ fn read_fan_out_which_qdrant_leaves_out_is_set_again_after_a_restore() {
 #[test]
 fn a_file_that_the_server_keeps_and_does_not_list_is_told_and_remembered() {
     let churn = Collection::generated("churn", GeneratedSnapshot::new(20_000).points_count(100));
-    let stand_in = StandIn::start(Setup::empty().collection(churn).s3());
-    let place = Place::initialised(&stand_in.url());
+    let Scene { server: stand_in, place } = Scene::on(StandIn::start(Setup::empty().collection(churn).s3()));
     place.run(&["backup"]).success();
     let ran = restore(&place, "beside").success();
     let (collection, file) = stand_in.state(|state| state.unreachable_uploads.remove(0));
@@ -278,12 +272,12 @@ fn a_file_that_the_server_keeps_and_does_not_list_is_told_and_remembered() {
 
 #[test]
 fn a_collection_with_other_vectors_is_not_restored_over_and_that_is_said_beforehand() {
-    let (stand_in, place) = backed_up(10, 10);
+    let Scene { server: stand_in, place } = backed_up(10, 10);
     stand_in
         .state(|state| state.collection_mut("churn").config["params"]["vectors"]["on_disk"] = json!(true));
     stand_in.clear_requests();
     let ran = place.run(&["restore", "--collection", "churn", "--force"]).code(1);
-    let line = last_line(&ran);
+    let line = ran.last_line();
     assert!(line.contains("params.vectors.on_disk: none in the backup, true on the server"), "{line}");
     assert!(line.contains("--as NEW") && line.contains("\"churn\" is untouched"), "{line}");
     assert!(

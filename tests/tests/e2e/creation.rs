@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use e2e::qdrant_stand_in::{Cut, Effect, Endpoint, Fault, Setup, StandIn};
-use e2e::{Place, Ran, Running};
+use e2e::scene::{DOCS, docs, foreign};
+use e2e::{Place, Ran, Running, Scene};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::manifest::ServerChecksum;
-
-use crate::scene::{DOCS, Scene, docs, foreign};
 
 /// The client loses sight of a creation that is done a little later.
 fn cut(cut: Cut, appears_after: Option<Duration>) -> Fault {

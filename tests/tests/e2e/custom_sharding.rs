@@ -1,7 +1,8 @@
 //! Collections whose shards go by keys: backed up, drilled by nobody, restored only into the same keys.
 
 use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup, StandIn};
-use e2e::{Place, Ran};
+use e2e::scene::{DOCS, POINTS, SIZE};
+use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
@@ -9,7 +10,6 @@ use qdrant_backup_shared::{CollectionName, FailureKind, ShardKey, json_file};
 use serde_json::{Value, json};
 
 use crate::documents::{commands, document};
-use crate::scene::{DOCS, IMPATIENT, POINTS, SIZE};
 
 fn keys() -> Vec<(Value, Vec<u32>)> {
     vec![(json!("eu"), vec![1, 2]), (json!("us"), vec![3])]
@@ -29,9 +29,7 @@ fn node() -> Setup {
 
 /// That node with [`DOCS`], of two keys and three shards, backed up.
 fn backed_up() -> (StandIn, Place, Ran) {
-    let server = StandIn::start(node().collection(keyed(DOCS, &keys(), POINTS)));
-    let place = Place::initialised(&server.url());
-    place.configure(IMPATIENT);
+    let Scene { server, place } = Scene::of(node().collection(keyed(DOCS, &keys(), POINTS)));
     let ran = place.run(&["backup"]).success();
     (server, place, ran)
 }
@@ -89,8 +87,8 @@ fn a_drill_of_custom_sharding_is_unsupported_and_condemns_nothing() {
 #[test]
 fn other_backups_are_drilled_all_the_same() {
     let plain = Collection::generated("plain", GeneratedSnapshot::new(SIZE).points_count(POINTS));
-    let server = StandIn::start(node().collection(keyed(DOCS, &keys(), POINTS)).collection(plain));
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } =
+        Scene::on(StandIn::start(node().collection(keyed(DOCS, &keys(), POINTS)).collection(plain)));
     place.run(&["backup"]).success();
     let target = StandIn::start(Setup::empty());
     for _ in 0..2 {
@@ -180,8 +178,7 @@ fn automatic_and_custom_sharding_are_not_restored_over_each_other() {
 
 #[test]
 fn a_collection_without_a_shard_key_yet_is_valid_and_empty() {
-    let server = StandIn::start(node().collection(keyed(DOCS, &[], 0)));
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::start(node().collection(keyed(DOCS, &[], 0))));
     place.run(&["backup"]).success().says(&["Backed up docs: 0 points"]);
     assert_eq!(place.status().last_run.unwrap().warnings, Vec::<String>::new());
     let manifest = place.backups(DOCS).remove(0).manifest;
@@ -225,13 +222,13 @@ fn an_imported_snapshot_with_custom_sharding_is_known_for_one() {
     assert_eq!(manifest.source.shard_keys.map(|keys| keys.len()), Some(2));
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_documented_recipe_restores_a_collection_with_shard_keys() {
     let mut snapshot = GeneratedSnapshot::new(SIZE).points_count(POINTS);
     snapshot.config["params"]["vectors"] = json!({ "size": 384, "distance": "Cosine" });
     let tenants = Collection::generated("tenants", snapshot.shard_keys(&keys()));
-    let server = StandIn::start(node().collection(tenants));
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::start(node().collection(tenants)));
     place.run(&["backup"]).success();
     server.state(|state| state.collections.remove("tenants"));
     let text = document("docs/recovery.md");

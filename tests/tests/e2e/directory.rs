@@ -6,17 +6,15 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::qdrant_stand_in::{Effect, Fault, Setup, StandIn};
-use e2e::{Place, Ran};
+use e2e::running::PATIENCE;
+use e2e::scene::DOCS;
+use e2e::{Place, Ran, Running, Scene, eventually_within};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, FailureKind, Status, json_file};
 use serde_json::json;
 
 use crate::disks::{Disk, Nobody, chmod};
-use crate::running::{
-    Running, asked, collection_of, edit, eventually, json, log_lines, none, one_line, put, server_of,
-    temporary_files, tree,
-};
-use crate::scene::{DOCS, Scene};
+use crate::traces::{asked, collection_of, edit, json, log_lines, none, one_line, put, server_of, tree};
 
 const MIB: u64 = 1 << 20;
 
@@ -59,7 +57,7 @@ fn a_missing_backup_directory_is_refused_and_not_made() {
 fn a_file_in_place_of_the_backup_directory_is_refused_and_left_alone() {
     let server = server_of(1);
     let place = Place::new(&server.url());
-    put(&place.path(), "precious");
+    put(place.path(), "precious");
     every_command_refuses(&place, &server, &["is not a directory", "QDRANT_BACKUP_PATH"]);
     one_line(&place.run(&["init"]).code(78), &["is not a directory"]);
     assert_eq!(fs::read_to_string(place.path()).unwrap(), "precious");
@@ -99,33 +97,31 @@ fn an_empty_directory_may_be_an_unmounted_disk_and_nothing_is_written_to_it() {
         &server,
         &["is not a backup repository; is the disk mounted? `qdrant-backup init` makes a new one"],
     );
-    assert_eq!(tree(&place.path()).len(), 0);
+    assert_eq!(tree(place.path()).len(), 0);
 }
 
 #[test]
 fn a_directory_of_somebody_else_names_the_directory_and_asks_for_the_user() {
-    let server = server_of(1);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(1));
     let nobody = Nobody::new(&place);
-    chmod(&place.path(), 0);
+    chmod(place.path(), 0);
     let ran = run(nobody.runs(&place.command(&["backup"]))).code(78);
-    chmod(&place.path(), 0o700);
+    chmod(place.path(), 0o700);
     one_line(&ran, &["cannot be listed: Permission denied", "which user is this run as?"]);
     assert!(server.requests().is_empty());
 }
 
 #[test]
 fn a_directory_that_may_not_be_written_fails_before_the_server_makes_a_snapshot() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     let nobody = Nobody::new(&place);
-    nobody.owns(&place.path());
+    nobody.owns(place.path());
     for directory in ["collections/vectors", "collections", ""] {
         chmod(&place.path().join(directory), 0o550);
     }
     chmod(&place.path().join(".lock"), 0o440);
-    let before = tree(&place.path());
+    let before = tree(place.path());
     server.clear_requests();
 
     let ran = run(nobody.runs(&place.command(&["backup"]))).code(1);
@@ -136,9 +132,10 @@ fn a_directory_that_may_not_be_written_fails_before_the_server_makes_a_snapshot(
     assert!(last.contains("the backup directory cannot be written to: Permission denied"), "{last}");
     assert!(ran.stderr.contains("monitoring will not see this run"), "{}", ran.stderr);
     assert_eq!(asked(&server, "POST", "/snapshots"), none());
-    assert_eq!(tree(&place.path()), before);
+    assert_eq!(tree(place.path()), before);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_snapshot() {
     let server = server_of(64 << 10);
@@ -165,6 +162,7 @@ fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_sn
     assert!(list.stdout.contains("vectors"), "{}", list.stdout);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_read_only_file_system_is_recorded_where_the_status_lies_elsewhere() {
     let server = server_of(64 << 10);
@@ -196,6 +194,7 @@ fn a_read_only_file_system_is_recorded_where_the_status_lies_elsewhere() {
     assert_eq!(history.consecutive_failures, 1);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
     let server = server_of(16 * MIB);
@@ -217,6 +216,7 @@ fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
     assert_only_own_files(&disk.path());
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() {
     // Without checksum and length, as from S3: the server promises little and sends much.
@@ -238,6 +238,7 @@ fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() 
     assert_only_own_files(&disk.path());
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
     let server = server_of(8 * MIB);
@@ -256,12 +257,12 @@ fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
 
     let running = Running::start(&mut disk.inside(&command(&["backup", "--compression", "none"])));
     let collection = disk.path().join("collections/vectors");
-    eventually("a temporary file that grows", || {
+    eventually_within(PATIENCE, "a temporary file that grows", || {
         let entry = fs::read_dir(&collection).ok()?.next()?.ok()?;
         (entry.metadata().ok()?.len() > 0).then_some(())
     });
     disk.fill();
-    let ran = running.ended().code(1).says(&["Backup of vectors failed", "No space left on device"]);
+    let ran = running.end().code(1).says(&["Backup of vectors failed", "No space left on device"]);
 
     assert!(!ran.stderr.contains("monitoring will not see"), "{}", ran.stderr);
     let status: Status = json_file::read(&state.join("status.json")).unwrap();
@@ -275,6 +276,7 @@ fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
     assert_eq!(status.operations[&Operation::Backup].consecutive_failures, 0);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     let server = server_of(64 << 10);
@@ -311,6 +313,7 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     run(disk.inside(&place.command(&["backup"]))).success();
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_disk_full_to_the_last_byte_can_be_pruned_and_the_status_is_true_afterwards() {
     let server = server_of(256 << 10);
@@ -358,19 +361,18 @@ fn assert_only_own_files(root: &Path) {
 
 #[test]
 fn a_state_directory_is_made_but_its_parents_are_not() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     let with_state = |state: &Path| {
         let mut command = place.command(&["backup"]);
         command.env("QDRANT_BACKUP_STATE_DIR", state);
         run(command)
     };
-    let before = tree(&place.path());
+    let before = tree(place.path());
     let ran = with_state(&place.beside("not/there")).code(78);
     one_line(&ran, &["state directory", "not/there: cannot be made: No such file or directory"]);
     put(&place.beside("file"), "precious");
     one_line(&with_state(&place.beside("file")).code(78), &["state directory", "is not a directory"]);
-    assert_eq!(tree(&place.path()), before);
+    assert_eq!(tree(place.path()), before);
     assert!(server.requests().is_empty());
 
     with_state(&place.beside("state")).success();
@@ -382,10 +384,9 @@ fn a_state_directory_is_made_but_its_parents_are_not() {
 
 #[test]
 fn a_state_directory_that_cannot_be_written_costs_the_exit_code_but_not_the_backup() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     let nobody = Nobody::new(&place);
-    nobody.owns(&place.path());
+    nobody.owns(place.path());
     let state = place.beside("state");
     fs::create_dir(&state).unwrap();
     chmod(&state, 0o555);
@@ -406,8 +407,7 @@ fn a_state_directory_that_cannot_be_written_costs_the_exit_code_but_not_the_back
 
 #[test]
 fn a_repository_file_that_cannot_be_trusted_stops_everything() {
-    let server = server_of(1);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(1));
     let file = place.path().join("repository.json");
     let good = json(&file);
     let with = |key: &str, value: serde_json::Value| {
@@ -427,12 +427,12 @@ fn a_repository_file_that_cannot_be_trusted_stops_everything() {
     ];
     for (contents, says) in cases {
         put(&file, &contents);
-        let before = tree(&place.path());
+        let before = tree(place.path());
         every_command_refuses(&place, &server, &[says]);
         one_line(&place.run(&["init"]).code(78), &[says]);
         // That it was refused is all that is written.
         std::fs::remove_file(place.layout().last_refused_file()).expect("it was noted");
-        assert_eq!(tree(&place.path()), before, "{contents}");
+        assert_eq!(tree(place.path()), before, "{contents}");
     }
 }
 
@@ -441,12 +441,12 @@ fn init_makes_a_repository_once_and_says_so_the_second_time() {
     let server = server_of(1);
     let place = Place::new(&server.url());
     one_line(&place.run(&["init"]).success(), &["INFO: Made", "a backup repository"]);
-    let made = tree(&place.path());
+    let made = tree(place.path());
     assert_eq!(made.keys().collect::<Vec<_>>(), ["repository.json"]);
     edit(&place.path().join("repository.json"), |file| file["known_peer_ids"] = json!([7]));
-    let edited = tree(&place.path());
+    let edited = tree(place.path());
     one_line(&place.run(&["init"]).success(), &["is a backup repository since", "nothing changed"]);
-    assert_eq!(tree(&place.path()), edited);
+    assert_eq!(tree(place.path()), edited);
     assert!(server.requests().is_empty());
 }
 
@@ -468,10 +468,10 @@ fn init_leaves_alone_what_is_in_the_directory_already() {
     put(&place.path().join("notes.txt"), "mine");
     put(&place.path().join("collections/vectors/mine.snapshot"), "mine");
     put(&place.path().join(".mine.tmp"), "mine");
-    let before = tree(&place.path());
+    let before = tree(place.path());
     place.run(&["init"]).success();
     place.run(&["backup"]).success();
-    let after = tree(&place.path());
+    let after = tree(place.path());
     for (name, contents) in before {
         assert_eq!(after[&name], contents, "{name}");
     }
@@ -484,18 +484,17 @@ fn init_where_nothing_may_be_written_says_which_file() {
     let place = Place::new(&server.url());
     fs::create_dir(place.path()).unwrap();
     let nobody = Nobody::new(&place);
-    chmod(&place.path(), 0o555);
+    chmod(place.path(), 0o555);
     let ran = run(nobody.runs(&place.command(&["init"]))).code(1);
     one_line(&ran, &["repository.json: cannot be written: Permission denied"]);
-    assert_eq!(tree(&place.path()).len(), 0);
+    assert_eq!(tree(place.path()).len(), 0);
     let mode = fs::metadata(place.path()).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode, 0o555, "a directory that was there keeps its mode");
 }
 
 #[test]
 fn what_earlier_runs_left_under_temporary_names_is_removed_and_nothing_else() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     let collection = place.path().join("collections/vectors");
     let stale = [
@@ -514,7 +513,7 @@ fn what_earlier_runs_left_under_temporary_names_is_removed_and_nothing_else() {
 
     assert!(stale.iter().all(|path| !path.exists()));
     assert!(kept.iter().all(|path| path.exists()), "an orphan may be a last copy");
-    assert_eq!(temporary_files(&place), [".env.tmp"]);
+    assert_eq!(place.temporary(), [".env.tmp"]);
     assert_eq!(place.prove(), 2);
 }
 

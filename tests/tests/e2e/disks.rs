@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -27,7 +28,7 @@ impl Disk {
     /// Where mounting is not permitted: what a full disk does must not go untested unnoticed.
     pub fn mount(place: &Place, size_bytes: u64) -> Self {
         let in_user_namespace = !is_root();
-        let mounted_on = place.path();
+        let mounted_on = place.path().to_owned();
         let script =
             format!("mount -t tmpfs -o size={size_bytes},mode=0755 tmpfs \"$1\" && echo mounted && exec cat");
         let mut keeper = Command::new("unshare")
@@ -134,15 +135,11 @@ impl Nobody {
 
     /// `command` as that user.
     pub fn runs(&self, command: &Command) -> Command {
-        let program = self.program.path().join("qdrant-backup");
-        let by = if is_root() {
-            let mut by = Command::new("setpriv");
-            by.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups", "--"]);
-            by.arg(program);
-            by
-        } else {
-            Command::new(program)
-        };
+        let mut by = Command::new(self.program.path().join("qdrant-backup"));
+        if is_root() {
+            // The groups of root go with its name.
+            by.uid(NOBODY).gid(NOBODY);
+        }
         with_all_of(by, command)
     }
 

@@ -137,6 +137,7 @@ fn sed_calls(text: &str, stops: bool) -> Vec<&str> {
     calls.filter(|call| call.contains("#&") == stops).collect()
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_documented_commands_stop_and_start_the_cron_entry_and_nothing_else_in_its_file() {
     let place = Place::new("http://127.0.0.1:1");
@@ -166,6 +167,7 @@ fn the_documented_commands_stop_and_start_the_cron_entry_and_nothing_else_in_its
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn whoever_is_told_to_stop_the_schedule_is_told_how() {
     let cronjob = repository::yaml("deploy/kubernetes/cronjob.yml").remove(0);

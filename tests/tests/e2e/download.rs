@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use e2e::Scene;
 use e2e::qdrant_stand_in::{Answer, Content, Effect, Endpoint, Fault, GeneratedSnapshot, Setup};
+use e2e::scene::{DOCS, SIZE, docs, generated};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::manifest::ServerChecksum;
 
 use crate::resume::ranges;
-use crate::scene::{DOCS, SIZE, Scene, docs, generated};
 
 #[test]
 fn a_download_that_breaks_off_is_no_backup() {

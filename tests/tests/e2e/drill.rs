@@ -1,23 +1,23 @@
 //! Drills: what they prove, what they find, and that they leave nothing.
 
 use std::io::Write;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use e2e::qdrant_stand_in::{
     Collection, Effect, Endpoint, Fault, GeneratedSnapshot, GenuineSnapshot, Setup, StandIn,
 };
-use e2e::{Place, Ran, Server};
+use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::verification::{CheckOutcome, Level, LevelRecord};
 use qdrant_backup_shared::{FailureKind, json_file};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 /// The genuine collections, backed up, and an empty server to drill on.
 fn scene() -> (StandIn, StandIn, Place) {
-    let source = StandIn::sample();
-    let place = Place::initialised(&source.url());
+    let Scene { server: source, place } = Scene::on(StandIn::sample());
     place.run(&["backup"]).success();
     (source, StandIn::start(Setup::empty()), place)
 }
@@ -43,20 +43,14 @@ fn nothing_left(stand_in: &StandIn, place: &Place, collections: &[&str]) {
     assert_eq!(status.current_run, None);
 }
 
-#[track_caller]
-fn last_line(ran: &Ran) -> &str {
-    ran.stderr.lines().last().unwrap()
-}
-
 #[test]
 fn every_backup_is_restored_compared_recorded_and_removed_again() {
     for (version, compression) in [("1.18.3", "gzip"), ("1.14.1", "zstd")] {
-        let source = StandIn::start(Setup::sample_of(version));
-        let place = Place::initialised(&source.url());
+        let Scene { server: _source, place } = Scene::on(StandIn::start(Setup::sample_of(version)));
         place.run(&["backup", "--compression", compression]).success();
         let target = StandIn::start(Setup::empty_of(version));
         let ran = place.run(&["drill", "--to", &target.url()]).success();
-        assert!(last_line(&ran).contains("Drill succeeded: 4 of 4 backups passed"), "{}", ran.stderr);
+        assert!(ran.last_line().contains("Drill succeeded: 4 of 4 backups passed"), "{}", ran.stderr);
         nothing_left(&target, &place, &[]);
         for (collection, sampled) in
             [("minilm_general", 16), ("mixtral_embeddings", 16), ("named-and-sparse", 16), ("empty", 0)]
@@ -77,11 +71,9 @@ fn every_backup_is_restored_compared_recorded_and_removed_again() {
 
 #[test]
 fn a_drill_passes_on_a_real_server_too() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
-    place.run(&arguments).success();
+    let scene = Scene::with_samples();
+    scene.backup().success();
+    let Scene { server: _server, place } = scene;
     place.run(&["drill", "--on-source"]).success().says(&["Drill succeeded: 3 of 3 backups passed"]);
     assert_eq!(place.status().undeleted_snapshots, []);
 }
@@ -93,7 +85,7 @@ fn a_point_with_another_vector_fails_the_drill_and_is_named() {
         target.faults(|faults| faults.add(Fault::new(Effect::RestoredVectorDiffers(index))));
         let ran = place.run(&["drill", "--collection", collection, "--to", &target.url()]).code(4);
         let expected = format!("point {index} is not as it was backed up");
-        assert!(last_line(&ran).contains(&expected), "{}", ran.stderr);
+        assert!(ran.last_line().contains(&expected), "{}", ran.stderr);
         let record = drilled(&place, collection).unwrap();
         assert_eq!(record.outcome, CheckOutcome::Failed);
         assert_eq!(record.findings.len(), 1);
@@ -118,7 +110,7 @@ fn points_that_the_last_drill_found_and_this_one_does_not_fail_it() {
     place.run(&["drill", "--collection", "minilm_general", "--to", &target.url()]).success();
     target.faults(|faults| faults.add(Fault::new(Effect::RestoredLacksPoints(5))));
     let ran = place.run(&["drill", "--collection", "minilm_general", "--to", &target.url()]).code(4);
-    assert!(last_line(&ran).contains("95 points were restored"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("95 points were restored"), "{}", ran.stderr);
     assert_eq!(drilled(&place, "minilm_general").unwrap().findings[0].kind, "points_differ");
     nothing_left(&target, &place, &[]);
 }
@@ -142,7 +134,7 @@ fn faults_of_the_server_are_no_verdict_on_the_backup() {
     let (_source, target, place) = scene();
     target.faults(|faults| faults.add(Fault::new(Effect::UploadNoSpace)));
     let ran = place.run(&["drill", "--collection", "minilm_general", "--to", &target.url()]).code(1);
-    assert!(last_line(&ran).contains("drill inconclusive"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("drill inconclusive"), "{}", ran.stderr);
     assert_eq!(drilled(&place, "minilm_general").unwrap().outcome, CheckOutcome::Inconclusive);
     assert_eq!(place.backups("minilm_general").remove(0).condition(), Condition::Good);
     nothing_left(&target, &place, &[]);
@@ -168,7 +160,7 @@ fn the_source_is_drilled_on_only_when_that_is_said_and_only_with_small_snapshots
     nothing_left(&source, &place, &collections);
     place.configure("qdrant:\n  retries: 0\ndrill:\n  max_size: 10KiB\n");
     let ran = place.run(&["drill", "--on-source", "--collection", "minilm_general"]).code(1);
-    assert!(last_line(&ran).contains("drill.max_size is 10.00 KiB"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("drill.max_size is 10.00 KiB"), "{}", ran.stderr);
 }
 
 #[test]
@@ -232,7 +224,7 @@ fn scratch_collections_are_neither_backed_up_nor_restored_into() {
     });
     place.run(&["backup"]).success().says(&["Backup succeeded: 4 of 4"]);
     let ran = place.run(&["restore", "--collection", "empty", "--as", name, "--force"]).code(1);
-    assert!(last_line(&ran).contains("is a name for drills"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("is a name for drills"), "{}", ran.stderr);
 }
 
 #[test]
@@ -259,8 +251,7 @@ fn two_drills_do_not_give_way_to_each_other_and_an_interrupted_one_tidies_up() {
     let child = place.command(&["drill", "--to", &target.url()]).spawn().unwrap();
     wait_for(|| !target.requests_matching("POST", "/upload").is_empty());
     place.run(&["drill", "--to", &target.url()]).code(75);
-    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let output = wait(child);
     assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(drilled(&place, "big"), None);

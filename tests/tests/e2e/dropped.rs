@@ -1,10 +1,10 @@
 //! Collections that somebody drops while a run is under way: a note, and no failure.
 
-use e2e::Place;
+use e2e::Scene;
+use e2e::directory::name;
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup, StandIn};
+use e2e::scene::{DOCS, SIZE, generated};
 use qdrant_backup_shared::operation::Outcome;
-
-use crate::scene::{DOCS, SIZE, Scene, generated, name};
 
 const OTHER: &str = "other";
 
@@ -149,8 +149,8 @@ fn a_collection_that_was_never_there_is_still_an_error() {
 
 #[test]
 fn a_target_that_is_dropped_before_its_safety_backup_is_not_restored_over() {
-    let server = StandIn::start(Setup::empty().collection(generated(DOCS)).collection(generated(OTHER)));
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } =
+        Scene::on(StandIn::start(Setup::empty().collection(generated(DOCS)).collection(generated(OTHER))));
     place.run(&["backup"]).success();
     server.faults(|all| all.add(Fault::new(Effect::DropCollection).on(Endpoint::CollectionCluster).first(1)));
 

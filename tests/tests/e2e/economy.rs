@@ -3,11 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use e2e::Place;
-use e2e::Ran;
-use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup, StandIn};
-
-use crate::scene::{IMPATIENT, generated};
+use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup};
+use e2e::scene::generated;
+use e2e::{Place, Ran, Scene};
 
 /// With several collections, what each adds can be told from what a run costs anyhow.
 const FEW: usize = 1;
@@ -21,9 +19,7 @@ const REQUESTS_MAX: usize = 9 + 2;
 fn costs(collections: usize) -> [(usize, usize); 2] {
     let setup = (0..collections)
         .fold(Setup::empty(), |setup, number| setup.collection(generated(&format!("small-{number}"))));
-    let server = StandIn::start(setup);
-    let place = Place::initialised(&server.url());
-    place.configure(IMPATIENT);
+    let Scene { server, place } = Scene::of(setup);
     [(); 2].map(|()| {
         server.clear_requests();
         let syncs = syncs(&place);
@@ -55,6 +51,7 @@ fn syncs(place: &Place) -> usize {
     trace.lines().filter(called).count()
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_collection_costs_at_most_eight_syncs_and_a_few_requests() {
     let (few, more) = (costs(FEW), costs(MORE));
@@ -73,9 +70,7 @@ fn written(collections: usize) -> (u64, u64) {
     let tiny =
         |number| Collection::generated(&format!("tiny-{number}"), GeneratedSnapshot::new(1).points_count(1));
     let setup = (0..collections).fold(Setup::empty(), |setup, number| setup.collection(tiny(number)));
-    let server = StandIn::start(setup);
-    let place = Place::initialised(&server.url());
-    place.configure(IMPATIENT);
+    let Scene { server: _server, place } = Scene::of(setup);
     let run = place.command(&["backup", "--quiet", "--jobs", "16"]);
     let mut shell = Command::new("/bin/sh");
     // What the shell has waited for counts as its own.

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use e2e::programs::program;
 use e2e::qdrant_stand_in::StandIn;
-use e2e::{Place, Ran, repository};
+use e2e::{Place, Ran, Scene, repository};
 use qdrant_backup_shared::atomic;
 use serde_json::Value;
 
@@ -85,8 +85,7 @@ fn what_the_examples_recommend_to_some_is_taken_too() {
 
 #[test]
 fn config_check_is_content_with_the_examples() {
-    let server = StandIn::sample();
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::sample());
     let here = |text: String| {
         text.replace("http://localhost:6333", &server.url())
             .replace("/opt/qdrant/backups", &place.path().display().to_string())

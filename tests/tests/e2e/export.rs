@@ -75,8 +75,7 @@ fn stdout_gets_the_snapshot_and_nothing_else() {
 fn a_damaged_archive_leaves_no_file_and_exit_code_4() {
     let server = Server::with_samples();
     let (place, collection, backup) = backed_up(&server);
-    let archive =
-        place.layout().collection(&backup.manifest.collection).join(&backup.manifest.archives[0].file_name);
+    let archive = backup.archive.clone();
     let whole = fs::read(&archive).expect("an archive");
     // By its id, for it is on record as bad from the first time on.
     let id = backup.manifest.backup_id.to_string();

@@ -1,10 +1,11 @@
 //! The right server, the right collections, and whole ones.
 
+use e2e::Scene;
+use e2e::directory::name;
 use e2e::qdrant_stand_in::{Answer, Content, Effect, Endpoint, Fault, GeneratedSnapshot, Setup};
+use e2e::scene::{DOCS, IMPATIENT, SIZE, docs, generated};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::Outcome;
-
-use crate::scene::{DOCS, IMPATIENT, SIZE, Scene, docs, generated, name};
 
 fn three() -> Scene {
     Scene::of(Setup::empty().collection(generated("a")).collection(generated("b")).collection(generated("c")))

@@ -6,13 +6,12 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup};
-use e2e::{Ran, Running, eventually};
+use e2e::scene::{DOCS, IMPATIENT, docs, generated};
+use e2e::{Ran, Running, Scene, eventually};
 use qdrant_backup_shared::atomic;
 use qdrant_backup_shared::operation::Outcome;
 use rustix::process::Signal;
 use serde_json::Value;
-
-use crate::scene::{DOCS, IMPATIENT, Scene, docs, generated};
 
 /// A scene whose hooks write what they are told to files named after their events; `more` goes to the section `hooks`.
 fn told(scene: Scene, more: &str) -> Scene {

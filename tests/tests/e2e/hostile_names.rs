@@ -3,14 +3,14 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use e2e::Place;
+use e2e::directory::name;
 use e2e::qdrant_stand_in::{Collection, Setup};
+use e2e::scene::{docs, generated};
+use e2e::{Place, Scene};
 use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::{FailureKind, atomic, json_file};
 use sha2::{Digest, Sha256};
-
-use crate::scene::{Scene, docs, generated, name};
 
 /// A tar with one member.
 fn tar_of(path: &str, kind: tar::EntryType, mode: u32) -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use e2e::qdrant_stand_in::GenuineSnapshot;
-use e2e::{Place, Planted, Running, eventually};
+use e2e::{Place, Planted, Running, Scene, eventually};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use qdrant_backup_shared::atomic;
@@ -215,8 +215,7 @@ fn a_second_snapshot_of_the_same_second_gets_the_next_id() {
 
 #[test]
 fn the_version_of_an_imported_snapshot_is_that_of_the_backups_around_it() {
-    let stand_in = e2e::qdrant_stand_in::StandIn::sample();
-    let place = Place::initialised(&stand_in.url());
+    let Scene { server: _stand_in, place } = Scene::on(e2e::qdrant_stand_in::StandIn::sample());
     let backup = || place.run(&["backup", "--collection", "mixtral_embeddings"]).success();
     backup();
     let first = place.backups("mixtral_embeddings").remove(0).manifest;

@@ -3,13 +3,13 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use e2e::directory::name;
 use e2e::qdrant_stand_in::{Cut, Effect, Endpoint, Fault};
-use e2e::{Running, eventually};
+use e2e::scene::{DOCS, foreign, generated};
+use e2e::{Running, Scene, eventually};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::Outcome;
 use rustix::process::Signal;
-
-use crate::scene::{DOCS, Scene, foreign, generated, name};
 
 /// A creation that a test has time to interrupt.
 fn slow_creation() -> Fault {

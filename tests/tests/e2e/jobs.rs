@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use e2e::directory::name;
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup};
-use e2e::{Running, eventually};
+use e2e::scene::{configuration, generated};
+use e2e::{Running, Scene, eventually};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use rustix::process::Signal;
-
-use crate::scene::{Scene, configuration, generated, name};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 

@@ -7,20 +7,21 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup, StandIn};
-use e2e::{Place, Ran};
+use e2e::running::PATIENCE;
+use e2e::{Place, Ran, Running, Scene, eventually, eventually_within};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, FailureKind};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::running::{Running, asked, collection_of, eventually, none, server_of, temporary_files};
+use crate::traces::{asked, collection_of, none, server_of};
 
 const MIB: u64 = 1 << 20;
 
 /// The run tidied up: nothing temporary, nothing on the server, and the status says what happened.
 #[track_caller]
 fn assert_interrupted(place: &Place, server: &StandIn, ran: &Ran) {
-    assert_eq!(temporary_files(place), none());
+    assert_eq!(place.temporary(), none());
     assert_eq!(server.snapshot_names("vectors"), none());
     let status = place.status();
     assert_eq!(status.current_run, None);
@@ -41,12 +42,12 @@ fn a_signal_during_the_download_ends_the_run_with_a_true_status_and_nothing_left
         let slow = Fault::new(Effect::BytesPerSecond(64 << 10)).first(1);
         server.faults(|faults| faults.add(slow));
         let place = Place::initialised(&server.url());
-        let mut running = Running::start(&mut place.command(&["backup"]));
-        eventually("a temporary file", || (!temporary_files(&place).is_empty()).then_some(()));
-        eventually("the download begins", || asked(&server, "GET", ".snapshot").first().map(drop));
+        let running = Running::start(&mut place.command(&["backup"]));
+        eventually("a temporary file", || !place.temporary().is_empty());
+        eventually("the download begins", || !asked(&server, "GET", ".snapshot").is_empty());
         let sent = Instant::now();
         running.signal(signal);
-        let ran = running.ended().code(code);
+        let ran = running.end().code(code);
         assert!(sent.elapsed() < Duration::from_secs(8), "it ended at once, not with the download");
 
         assert_interrupted(&place, &server, &ran);
@@ -63,14 +64,16 @@ fn a_signal_during_the_creation_is_obeyed_and_what_the_server_makes_is_reported_
     let server = server_of(64 << 10);
     server.faults(|faults| faults.add(Fault::new(Effect::CreationTakes(Duration::from_secs(2))).first(1)));
     let place = Place::initialised(&server.url());
-    let mut running = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || asked(&server, "POST", "/snapshots").first().map(drop));
+    let running = Running::start(&mut place.command(&["backup"]));
+    eventually("the creation is asked for", || !asked(&server, "POST", "/snapshots").is_empty());
     running.signal(Signal::TERM);
-    let ran = running.ended().code(143);
+    let ran = running.end().code(143);
 
     assert_interrupted(&place, &server, &ran);
     assert_eq!(place.status().unanswered_creations.len(), 1, "the intent is kept");
-    let leftover = eventually("the server finishes all the same", || server.snapshot_names("vectors").pop());
+    let leftover = eventually_within(PATIENCE, "the server finishes all the same", || {
+        server.snapshot_names("vectors").pop()
+    });
 
     place.run(&["backup"]).success().says(&["WARN", &leftover, "not deleted, because that is not certain"]);
     let status = place.status();
@@ -85,14 +88,11 @@ fn collections_done_before_a_signal_stay_done() {
     let setup =
         Setup::empty().collection(collection_of("a", 64 << 10)).collection(collection_of("vectors", MIB));
     let slow = Fault::new(Effect::BytesPerSecond(64 << 10)).collection("vectors");
-    let server = StandIn::start(setup.fault(slow));
-    let place = Place::initialised(&server.url());
-    let mut running = Running::start(&mut place.command(&["backup", "--json"]));
-    eventually("the second download begins", || {
-        asked(&server, "GET", "vectors/snapshots/").first().map(drop)
-    });
+    let Scene { server, place } = Scene::on(StandIn::start(setup.fault(slow)));
+    let running = Running::start(&mut place.command(&["backup", "--json"]));
+    eventually("the second download begins", || !asked(&server, "GET", "vectors/snapshots/").is_empty());
     running.signal(Signal::TERM);
-    let ran = running.ended().code(143).says(&["Backup interrupted by a signal: 1 of 2 collections"]);
+    let ran = running.end().code(143).says(&["Backup interrupted by a signal: 1 of 2 collections"]);
     assert_eq!(place.prove(), 1);
     let report: Value = serde_json::from_str(&ran.stdout).expect("the report is printed all the same");
     assert_eq!(report["outcome"], "interrupted");
@@ -161,8 +161,7 @@ fn kill_often(kills: u64, jobs: &str, names: &[&str]) {
         .fault(Fault::new(Effect::CreationTakes(Duration::from_millis(60))))
         .fault(Fault::new(Effect::BytesPerSecond(2 * MIB)))
         .fault(Fault::new(Effect::Delay(Duration::from_millis(60))).on(Endpoint::DeleteSnapshot));
-    let server = StandIn::start(setup);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::start(setup));
     let began = Instant::now();
     place.run(&["backup", "--jobs", jobs]).success();
     // A little longer than a run takes here and now, so that the last moments are hit too.
@@ -186,7 +185,7 @@ fn kill_often(kills: u64, jobs: &str, names: &[&str]) {
             (Some(_), Some(current)) => current.stage.to_string(),
         };
         *stages.entry(stage).or_default() += 1;
-        with_temporary_file += usize::from(!temporary_files(&place).is_empty());
+        with_temporary_file += usize::from(!place.temporary().is_empty());
         assert_list_is_true(&place);
     }
     println!("{stages:?}, {with_temporary_file} with a temporary file, {:?}", began.elapsed());
@@ -201,7 +200,7 @@ fn kill_often(kills: u64, jobs: &str, names: &[&str]) {
     let before = assert_list_is_true(&place);
     place.run(&["backup", "--jobs", jobs]).success();
     assert_eq!(assert_list_is_true(&place), before + names.len());
-    assert_eq!(temporary_files(&place), none());
+    assert_eq!(place.temporary(), none());
     let catalog = place.catalog();
     assert_eq!(catalog.orphans.into_iter().map(|orphan| orphan.path).collect::<BTreeSet<_>>(), orphans);
     let status = place.status();

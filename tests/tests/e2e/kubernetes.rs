@@ -6,11 +6,10 @@ use std::process::Command;
 
 use e2e::programs::program;
 use e2e::qdrant_stand_in::{Setup, StandIn};
+use e2e::scene::docs;
 use e2e::{Place, Ran, repository};
 use qdrant_backup_shared::atomic;
 use serde_json::Value;
-
-use crate::scene::docs;
 
 fn read(name: &str) -> Vec<Value> {
     repository::yaml(&format!("deploy/kubernetes/{name}.yml"))

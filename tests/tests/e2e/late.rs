@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use e2e::qdrant_stand_in::{Answer, Effect, Endpoint, Fault, Setup, StandIn};
 use e2e::running::eventually;
-use e2e::{Place, Running};
+use e2e::scene::{configuration, docs};
+use e2e::{Place, Running, Scene};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::Stage;
 use rustix::process::Signal;
-
-use crate::scene::{Scene, configuration, docs};
 
 /// A port on which nothing listens.
 fn free_port() -> u16 {

@@ -4,35 +4,33 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::Place;
 use e2e::qdrant_stand_in::{Effect, Fault, StandIn};
+use e2e::running::PATIENCE;
+use e2e::{Place, Running, Scene, eventually, eventually_within};
 use rustix::process::Signal;
 
-use crate::running::{Running, asked, eventually, json, none, one_line, schema_problems, server_of, tree};
+use crate::traces::{asked, json, none, one_line, schema_problems, server_of, tree};
 
 /// A server whose next creation takes so long that nothing ends meanwhile, and a run that waits for it.
 fn busy(server: &StandIn, place: &Place) -> Running {
     server.faults(|faults| faults.add(Fault::new(Effect::CreationTakes(Duration::from_secs(600))).first(1)));
     server.clear_requests();
     let running = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || {
-        (!asked(server, "POST", "/snapshots").is_empty()).then_some(())
-    });
+    eventually("the creation is asked for", || !asked(server, "POST", "/snapshots").is_empty());
     running
 }
 
 #[test]
 fn a_second_run_is_told_who_holds_the_lock_and_touches_nothing() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     let mut first = busy(&server, &place);
-    let before = tree(&place.path());
+    let before = tree(place.path());
     server.clear_requests();
 
     for command in ["backup", "accept-source"] {
         let second = place.run(&[command]).code(75);
 
-        let holder = format!("backup (process {} on ", first.id());
+        let holder = format!("backup (process {} on ", first.pid());
         one_line(
             &second,
             &["ERROR: another run holds the lock: ", &holder, ") since 20", " UTC; nothing was done"],
@@ -40,13 +38,13 @@ fn a_second_run_is_told_who_holds_the_lock_and_touches_nothing() {
         let note = json(&place.path().join("last_skipped.json"));
         assert_eq!(schema_problems("last_skipped.schema.json", &note), none());
         assert_eq!(note["command"], command);
-        assert_eq!(note["holder"]["pid"], first.id());
+        assert_eq!(note["holder"]["pid"], first.pid());
         assert_eq!(note["holder"]["command"], "backup");
         let since = note["holder"]["since"].as_str().unwrap().replace('T', " ");
         assert!(second.stderr.contains(&since[..19]), "{since} is not in: {}", second.stderr);
     }
 
-    let mut after = tree(&place.path());
+    let mut after = tree(place.path());
     after.remove("last_skipped.json").expect("a note for monitoring");
     assert_eq!(after, before, "nothing else was touched");
     assert_eq!(asked(&server, "POST", ""), none());
@@ -56,8 +54,7 @@ fn a_second_run_is_told_who_holds_the_lock_and_touches_nothing() {
 
 #[test]
 fn the_skipped_run_is_noted_in_the_state_directory() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     let _first = busy(&server, &place);
     let mut command = place.command(&["backup"]);
     let state = place.beside("state");
@@ -65,10 +62,10 @@ fn the_skipped_run_is_noted_in_the_state_directory() {
     assert_eq!(tree(&state).into_keys().collect::<Vec<_>>(), ["last_skipped.json"]);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_strangers_lock_is_told_of_with_its_process() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     let free = place.run(&["status"]).success();
     assert!(!free.stdout.contains("LOCKED"), "{}", free.stdout);
@@ -76,9 +73,9 @@ fn a_strangers_lock_is_told_of_with_its_process() {
     let stranger = Running::start(
         Command::new("flock").arg("--no-fork").arg(place.path().join(".lock")).args(["sleep", "600"]),
     );
-    let mut stranger = stranger;
-    let who = format!("process {} (sleep)", stranger.id());
-    let second = eventually("the stranger has the lock", || {
+    let stranger = stranger;
+    let who = format!("process {} (sleep)", stranger.pid());
+    let second = eventually_within(PATIENCE, "the stranger has the lock", || {
         let second = place.run(&["backup"]);
         (second.code == Some(75)).then_some(second)
     });
@@ -93,35 +90,31 @@ fn a_strangers_lock_is_told_of_with_its_process() {
     );
     let json: serde_json::Value =
         serde_json::from_str(&place.run(&["status", "--json"]).success().stdout).unwrap();
-    assert_eq!(json["lock"][0]["pid"], stranger.id());
+    assert_eq!(json["lock"][0]["pid"], stranger.pid());
     assert_eq!(json["lock"][0]["program"], "sleep");
 }
 
 #[test]
 fn a_run_that_waits_for_the_lock_gets_it_when_the_other_ends() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     let slow = Fault::new(Effect::CreationTakes(Duration::from_millis(1500))).first(1);
     server.faults(|faults| faults.add(slow));
     let first = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || {
-        (!asked(&server, "POST", "/snapshots").is_empty()).then_some(())
-    });
+    eventually("the creation is asked for", || !asked(&server, "POST", "/snapshots").is_empty());
     let began = Instant::now();
 
     let second = place.run(&["backup", "--lock-wait", "30s"]).success();
 
     assert!(began.elapsed() > Duration::from_millis(500), "it waited");
     assert!(!second.stderr.contains("died"), "the first ended well: {}", second.stderr);
-    first.ended().success();
+    first.end().success();
     assert_eq!(place.prove(), 2);
     assert!(!place.path().join("last_skipped.json").exists());
 }
 
 #[test]
 fn a_wait_for_the_lock_ends_at_its_limit() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     let _first = busy(&server, &place);
     let began = Instant::now();
     let second = place.run(&["backup", "--lock-wait", "1s"]).code(75);
@@ -130,17 +123,18 @@ fn a_wait_for_the_lock_ends_at_its_limit() {
 }
 
 /// Once it has the file of the lock open it can only wait.
-fn until_it_waits(waiting: &mut Running, place: &Place) {
-    let open = format!("/proc/{}/fd", waiting.id());
+fn until_it_waits(waiting: &Running, place: &Place) {
+    let open = format!("/proc/{}/fd", waiting.pid());
     let lock = fs::canonicalize(place.path().join(".lock")).unwrap();
-    let can_look = eventually("the second run opens the lock", || match fs::read_dir(&open) {
-        Ok(entries) => {
-            let mut links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-            links.any(|link| link == lock).then_some(true)
-        }
-        // The program keeps other processes of its user out; only root may look.
-        Err(_) => Some(false),
-    });
+    let can_look =
+        eventually_within(PATIENCE, "the second run opens the lock", || match fs::read_dir(&open) {
+            Ok(entries) => {
+                let mut links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+                links.any(|link| link == lock).then_some(true)
+            }
+            // The program keeps other processes of its user out; only root may look.
+            Err(_) => Some(false),
+        });
     if !can_look {
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -148,8 +142,7 @@ fn until_it_waits(waiting: &mut Running, place: &Place) {
 
 #[test]
 fn a_signal_ends_the_wait_for_the_lock_whatever_waits() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     place.configure("backup:\n  lock_wait: 10m\n");
     let _first = busy(&server, &place);
     for arguments in [
@@ -160,28 +153,27 @@ fn a_signal_ends_the_wait_for_the_lock_whatever_waits() {
         &["prune", "--orphans", "--yes"],
         &["import", "old-1-2025-07-15-14-30-00.snapshot"],
     ] {
-        let mut waiting = Running::start(&mut place.command(arguments));
-        until_it_waits(&mut waiting, &place);
+        let waiting = Running::start(&mut place.command(arguments));
+        until_it_waits(&waiting, &place);
         waiting.signal(Signal::TERM);
-        let ran = waiting.ended().code(143);
+        let ran = waiting.end().code(143);
         one_line(&ran, &["interrupted by a signal while waiting for the lock"]);
     }
 }
 
 #[test]
 fn a_signal_ends_the_wait_for_the_lock() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     let mut first = busy(&server, &place);
-    let before = tree(&place.path());
-    let mut waiting = Running::start(&mut place.command(&["backup", "--lock-wait", "10m"]));
-    until_it_waits(&mut waiting, &place);
+    let before = tree(place.path());
+    let waiting = Running::start(&mut place.command(&["backup", "--lock-wait", "10m"]));
+    until_it_waits(&waiting, &place);
     waiting.signal(Signal::TERM);
 
-    let ran = waiting.ended().code(143);
+    let ran = waiting.end().code(143);
 
     one_line(&ran, &["interrupted by a signal while waiting for the lock"]);
-    let mut after = tree(&place.path());
+    let mut after = tree(place.path());
     // By holding this file it said that it waited.
     after.remove(".waiting");
     assert_eq!(after, before);
@@ -190,11 +182,10 @@ fn a_signal_ends_the_wait_for_the_lock() {
 
 #[test]
 fn readers_need_no_lock() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     let mut first = busy(&server, &place);
-    let before = tree(&place.path());
+    let before = tree(place.path());
 
     let list = place.run(&["list"]).success();
     assert!(list.stdout.contains("vectors"), "{}", list.stdout);
@@ -204,18 +195,17 @@ fn readers_need_no_lock() {
     place.run(&["config", "show"]).success();
     place.run(&["config", "check"]).success();
 
-    assert_eq!(tree(&place.path()), before);
+    assert_eq!(tree(place.path()), before);
     assert!(!first.has_ended());
 }
 
 #[test]
 fn the_lock_of_a_killed_run_is_free_at_once() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
-    let mut first = busy(&server, &place);
-    let pid = first.id();
+    let Scene { server, place } = Scene::on(server_of(64 << 10));
+    let first = busy(&server, &place);
+    let pid = first.pid();
     first.signal(Signal::KILL);
-    first.ended();
+    first.end();
     let holder = fs::read_to_string(place.path().join(".lock")).unwrap();
     assert!(holder.contains(&pid.to_string()), "its name is still there: {holder}");
 

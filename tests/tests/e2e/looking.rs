@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use chrono::TimeDelta;
+use e2e::directory::name;
 use e2e::users::{NOBODY, need_root};
-use e2e::{BackupDirectory, Place, Ran, Server, programs};
+use e2e::{Directory, Place, Ran, Scene, programs};
 use qdrant_backup_shared::BackupId;
 use qdrant_backup_shared::status::{CollectionStatus, Status};
 
@@ -36,8 +37,7 @@ fn shows(ran: &Ran, line: &str) {
 
 #[test]
 fn before_the_first_run_nothing_is_claimed() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::with_samples();
     let ran = look(&place).success();
     // That nothing has run yet is known.
     shows(&ran, "up 1");
@@ -51,12 +51,10 @@ fn before_the_first_run_nothing_is_claimed() {
 
 #[test]
 fn what_a_run_left_is_shown() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
-    place.run(&arguments).success();
-    place.run(&arguments).success();
+    let scene = Scene::with_samples();
+    scene.backup().success();
+    scene.backup().success();
+    let Scene { server, place } = scene;
     let ran = look(&place).success();
     shows(&ran, "up 1");
     shows(&ran, "runs_total{operation=\"backup\"} 2");
@@ -79,16 +77,15 @@ fn what_a_run_left_is_shown() {
     shows(&ran, &format!("incomplete_backups{{collection=\"{}\"}} 1", server.collections()[1]));
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
-    place.run(&arguments).success();
+    let scene = Scene::with_samples();
+    scene.backup().success();
+    let Scene { server, place } = scene;
     let layout = place.layout();
     let backup = &place.backups(&server.collections()[1])[0];
-    let archive = layout.collection(&backup.manifest.collection).join(&backup.manifest.archives[0].file_name);
+    let archive = &backup.archive;
     let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
     assert_eq!(mode(&archive), 0o600);
     assert_eq!(mode(&layout.status_file()), 0o640);
@@ -115,14 +112,14 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
 }
 
 /// A directory with a backup of a wrong clock, days ahead, and one that was made just now, if so.
-fn after_a_wrong_clock(made_since: bool) -> (BackupDirectory, BackupId) {
-    let place = BackupDirectory::empty();
-    let now = e2e::backup_directory::now();
+fn after_a_wrong_clock(made_since: bool) -> (Directory, BackupId) {
+    let place = Directory::repository();
+    let now = e2e::exporter::now();
     let ahead = BackupId::at(now + TimeDelta::days(3));
     let last = if made_since { BackupId::at(now) } else { ahead };
     for id in [BackupId::at(now - TimeDelta::days(9)), last, ahead] {
-        if !place.layout().manifest(&e2e::backup_directory::name("docs"), id).exists() {
-            place.backup("docs", id, 10);
+        if !place.layout().manifest(&name("docs"), id).exists() {
+            place.backup("docs", id.time(), 10);
         }
     }
     let mut status = Status::new("0.1.0".to_owned(), "db-1".to_owned());
@@ -132,12 +129,12 @@ fn after_a_wrong_clock(made_since: bool) -> (BackupDirectory, BackupId) {
         last_backup_id: Some(last),
         ..CollectionStatus::default()
     };
-    status.collections.insert(e2e::backup_directory::name("docs"), docs);
-    place.status(&status);
+    status.collections.insert(name("docs"), docs);
+    place.put_status(&status);
     (place, last)
 }
 
-fn status_of(place: &BackupDirectory) -> Ran {
+fn status_of(place: &Directory) -> Ran {
     let mut command = Command::new(programs::program("qdrant-backup"));
     command.args(["status", "--config", "/dev/null", "--backup-path"]).arg(place.path());
     Ran::of(command.env_clear().env("BACKUP_SCHEDULE", "0 * * * *"))

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use e2e::qdrant_stand_in::{Answer, Cut, Effect, Endpoint, Fault, Setup, StandIn};
-use e2e::{Place, Running};
+use e2e::scene::{DOCS, configuration, docs, foreign};
+use e2e::{Place, Running, Scene};
 use qdrant_backup_shared::FailureKind;
-
-use crate::scene::{DOCS, Scene, configuration, docs, foreign};
 
 fn answered(status: u16) -> Fault {
     Fault::status(status).on(Endpoint::CreateSnapshot).first(1)

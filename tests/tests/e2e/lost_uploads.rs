@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use e2e::qdrant_stand_in::{Answer, Effect, Endpoint, Fault, Setup, StandIn};
-use e2e::{Place, Ran};
+use e2e::scene::{DOCS, docs};
+use e2e::{Place, Ran, Scene};
 
-use crate::scene::{DOCS, docs};
-
-fn backed_up() -> (StandIn, Place) {
-    let source = StandIn::start(Setup::empty().collection(docs()));
-    let place = Place::initialised(&source.url());
+fn backed_up() -> Scene {
+    let Scene { server: source, place } = Scene::on(StandIn::start(Setup::empty().collection(docs())));
     place.configure("qdrant:\n  retries: 0\n");
     place.run(&["backup"]).success();
-    (source, place)
+    Scene { server: source, place }
 }
 
 fn restore(place: &Place, target: &StandIn) -> Ran {
@@ -30,7 +28,7 @@ fn assert_untouched(target: &StandIn) {
 #[test]
 fn an_upload_that_lost_its_answer_is_unknown_and_nothing_of_it_is_touched() {
     for status in [408, 499, 502, 503, 504, 520, 521, 522, 523, 524, 530] {
-        let (_source, place) = backed_up();
+        let Scene { server: _source, place } = backed_up();
         let target = StandIn::start(Setup::empty());
         target.faults(|all| {
             all.add(Fault::new(Effect::AnswerAfter(Answer::status(status))).on(Endpoint::UploadSnapshot))
@@ -54,7 +52,7 @@ fn an_upload_that_lost_its_answer_is_unknown_and_nothing_of_it_is_touched() {
 
 #[test]
 fn nothing_is_cleaned_while_the_restore_may_be_under_way() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let (begins_after, takes) = (Duration::from_secs(2), Duration::from_secs(4));
     let cut = Effect::UploadCut { status: 520, begins_after, takes };
     let target = StandIn::start(Setup::empty().fault(Fault::new(cut).first(1)));
@@ -78,7 +76,7 @@ fn nothing_is_cleaned_while_the_restore_may_be_under_way() {
 
 #[test]
 fn an_error_while_the_server_restores_is_a_proxys_and_unknown() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let takes = Duration::from_secs(4);
     let cut = Effect::UploadCut { status: 500, begins_after: Duration::ZERO, takes };
     let target = StandIn::start(Setup::empty().fault(Fault::new(cut).first(1)));
@@ -91,7 +89,7 @@ fn an_error_while_the_server_restores_is_a_proxys_and_unknown() {
 
 #[test]
 fn no_collection_is_made_in_order_to_delete_an_uploaded_file() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let target = StandIn::start(Setup::empty());
     let fault = Fault::new(Effect::AnswerAfter(Answer::status(500))).on(Endpoint::UploadSnapshot).first(1);
     target.faults(|all| {
@@ -118,7 +116,7 @@ fn no_collection_is_made_in_order_to_delete_an_uploaded_file() {
 #[test]
 fn a_drill_whose_upload_lost_its_answer_leaves_nothing_once_the_next_one_is_through() {
     for begins_after in [Duration::ZERO, Duration::from_secs(2)] {
-        let (_source, place) = backed_up();
+        let Scene { server: _source, place } = backed_up();
         let takes = Duration::from_secs(2);
         let cut = Effect::UploadCut { status: 524, begins_after, takes };
         let target = StandIn::start(Setup::empty().fault(Fault::new(cut).first(1)));

@@ -1,5 +1,11 @@
 //! End-to-end tests of the built programs.
 
+#![cfg_attr(
+    not(feature = "outside"),
+    allow(dead_code, unused_imports, reason = "the tests that need other programs or root use the rest")
+)]
+
+#[cfg(feature = "outside")]
 mod as_root;
 mod backup;
 mod client;
@@ -26,6 +32,7 @@ mod import;
 mod interruptions;
 mod jobs;
 mod kills;
+#[cfg(feature = "outside")]
 mod kubernetes;
 mod late;
 mod locking;
@@ -34,6 +41,7 @@ mod lost_answers;
 mod lost_uploads;
 mod memory;
 mod modes;
+#[cfg(feature = "outside")]
 mod odd_disks;
 mod options;
 mod pages;
@@ -44,8 +52,7 @@ mod refused;
 mod restore;
 mod resume;
 mod run;
-mod running;
-mod scene;
+
 mod schedule;
 mod scripts;
 mod secrets;
@@ -53,6 +60,7 @@ mod setup;
 mod status_file;
 mod strict_mode;
 mod tls;
+mod traces;
 mod typed;
 mod unknown;
 mod verify;

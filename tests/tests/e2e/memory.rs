@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use e2e::Place;
+use e2e::{Place, Running, Scene};
 
-use crate::running::{Running, none, server_of, temporary_files};
+use crate::traces::{none, server_of};
 
 const MIB: u64 = 1 << 20;
 /// What a backup of any size, or checking it, may take at its peak.
@@ -23,22 +23,21 @@ fn peak_of(place: &Place, args: &[&str]) -> u64 {
     let mut running = Running::start(&mut place.command(args));
     let mut peak = 0;
     while !running.has_ended() {
-        peak = peak_kib(running.id()).unwrap_or(0).max(peak);
+        peak = peak_kib(running.pid()).unwrap_or(0).max(peak);
         std::thread::sleep(Duration::from_millis(2));
     }
-    running.ended().success();
+    running.end().success();
     peak
 }
 
 /// The peak of a backup of so many bytes, or of checking it afterwards, whichever is higher, in KiB.
 fn peak_of_backup(size_bytes: u64, compression: &str) -> u64 {
-    let server = server_of(size_bytes);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(size_bytes));
     let backup = peak_of(&place, &["backup", "--compression", compression]);
     let backups = place.backups("vectors");
     assert_eq!(backups[0].manifest.snapshot_size_bytes(), size_bytes);
     assert!(backups[0].is_good());
-    assert_eq!(temporary_files(&place), none());
+    assert_eq!(place.temporary(), none());
     let verify = peak_of(&place, &["verify"]);
     let mib = |kib: u64| kib / 1024;
     let size = size_bytes / MIB;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use e2e::users::need_root;
-use e2e::{Place, Ran};
+use e2e::{Place, Ran, Scene};
 
 use crate::disks::chmod;
-use crate::running::server_of;
+use crate::traces::server_of;
 
 /// `place.command(arguments)` under this umask.
 fn with_umask(place: &Place, umask: &str, arguments: &[&str]) -> Ran {
@@ -62,6 +62,7 @@ fn check_modes(root: &Path) -> (usize, usize, usize) {
     (directories, archives, json)
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn modes_are_as_documented_under_every_umask() {
     for umask in ["000", "022", "077", "777"] {
@@ -76,23 +77,23 @@ fn modes_are_as_documented_under_every_umask() {
         lock.try_lock().unwrap();
         with_umask(&place, umask, &["backup", "--state-dir", path]).code(75);
         // repository.json, .lock and two manifests; status.json and last_skipped.json.
-        assert_eq!(check_modes(&place.path()), (3, 2, 4), "umask {umask}");
+        assert_eq!(check_modes(place.path()), (3, 2, 4), "umask {umask}");
         assert_eq!(check_modes(&state), (1, 0, 2), "umask {umask}");
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn what_is_made_belongs_to_the_directorys_group() {
     need_root();
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     let group = 54_321;
     chown(place.path(), None, Some(group)).unwrap();
     // Changing the group of a directory can clear the bit, as an administrator would notice.
-    chmod(&place.path(), 0o2750);
+    chmod(place.path(), 0o2750);
     place.run(&["backup"]).success();
     let made: Vec<PathBuf> =
-        everything(&place.path()).into_iter().filter(|path| !path.ends_with("repository.json")).collect();
+        everything(place.path()).into_iter().filter(|path| !path.ends_with("repository.json")).collect();
     assert!(made.len() > 5, "{made:?}");
     for path in made {
         assert_eq!(fs::metadata(&path).unwrap().gid(), group, "{}", path.display());
@@ -104,7 +105,7 @@ fn a_directory_that_was_there_keeps_the_mode_its_owner_gave_it() {
     let server = server_of(64 << 10);
     let place = Place::new(&server.url());
     fs::create_dir(place.path()).unwrap();
-    chmod(&place.path(), 0o700);
+    chmod(place.path(), 0o700);
     place.run(&["init"]).success();
     place.run(&["backup"]).success();
     assert_eq!(fs::metadata(place.path()).unwrap().permissions().mode() & 0o7777, 0o700);

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use e2e::qdrant_stand_in::StandIn;
 use e2e::users::is_root;
-use e2e::{Place, Planted, Ran};
+use e2e::{Place, Planted, Ran, Scene};
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::{CollectionName, FailureKind};
 
-use crate::running::{json, log_lines, put, server_of, temporary_files};
+use crate::traces::{json, log_lines, put, server_of};
 
 /// Retention that deletes nothing of what these tests make.
 const KEEP: &str = "qdrant:\n  retries: 0\nretention:\n  keep_last: 9\n";
@@ -97,7 +97,7 @@ fn works(odd: &Odd, place: &Place) {
     odd.run(place, &["list"]).success();
     assert_eq!(place.prove(), 2);
     assert_eq!(place.catalog().orphans, Vec::new());
-    assert_eq!(temporary_files(place), Vec::<String>::new());
+    assert_eq!(place.temporary(), Vec::<String>::new());
 }
 
 #[test]
@@ -114,8 +114,7 @@ fn a_file_system_that_cannot_sync_directories_takes_backups_and_says_so_once_a_r
 
 #[test]
 fn a_disk_that_fails_after_the_manifests_rename_fails_the_collection_and_keeps_its_files() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     // The directory is synced after the archive's rename, and after the manifest's.
     let odd = |call| {
@@ -152,8 +151,7 @@ fn without_sparing_renames_and_hard_links_everything_works_and_nothing_is_replac
 
 #[test]
 fn a_torn_status_stops_nothing_where_it_cannot_be_moved_aside_without_looking_first() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.configure(KEEP);
     place.run(&["backup"]).success();
     let odd = Odd::without_sparing_renames();
@@ -176,8 +174,7 @@ fn a_torn_status_stops_nothing_where_it_cannot_be_moved_aside_without_looking_fi
 
 #[test]
 fn a_status_that_cannot_even_be_moved_aside_keeps_nobody_from_restoring_or_verifying() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     let restore: &[&str] = &["restore", "--collection", "vectors", "--force", "--no-safety-backup"];
     let odd = Odd::answering(&["renameat2:error=EIO"]).on(place.layout().status_file());

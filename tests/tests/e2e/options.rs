@@ -2,14 +2,13 @@
 
 use std::process::Command;
 
-use e2e::Ran;
 use e2e::qdrant_stand_in::{Endpoint, Fault, Setup};
+use e2e::scene::{DOCS, IMPATIENT, SIZE, generated};
+use e2e::{Ran, Scene};
 use qdrant_backup_shared::manifest::{Encoding, ServerChecksum};
 use qdrant_backup_shared::operation::Outcome;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-
-use crate::scene::{DOCS, IMPATIENT, SIZE, Scene, generated};
 
 #[test]
 fn the_report_of_a_run_is_printed_as_json_and_the_log_apart_from_it() {
@@ -90,6 +89,7 @@ fn archives_are_stored_as_asked_for() {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn zstd_archives_are_what_the_tools_of_zstd_read() {
     let scene = Scene::new();

@@ -27,6 +27,7 @@ fn what_was_not_run_is_said_to_be() {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_containers_commands_name_files_and_services_that_there_are() {
     let text = repository::read("docs/containers.md");

@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::Ran;
 use e2e::qdrant_stand_in::GenuineSnapshot;
+use e2e::{Ran, Scene};
 use qdrant_backup_shared::atomic;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-
-use crate::scene::Scene;
 
 /// How long a program may take that would otherwise wait for ever.
 const PATIENCE: Duration = Duration::from_secs(20);

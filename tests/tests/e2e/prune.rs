@@ -5,7 +5,7 @@
 use std::fs;
 
 use e2e::qdrant_stand_in::{Content, Setup, StandIn};
-use e2e::{Place, Planted, Ran, Running};
+use e2e::{Place, Planted, Ran, Running, Scene};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
@@ -322,8 +322,7 @@ fn a_prune_that_is_asked_to_end_ends_between_two_backups() {
 }
 
 fn with_leftovers() -> (StandIn, Place, ServerSnapshot, ServerSnapshot) {
-    let server = StandIn::start(Setup::sample());
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::start(Setup::sample()));
     let mut all = Vec::new();
     for file in
         ["minilm_general-1-2025-07-15-14-30-00.snapshot", "minilm_general-1-2025-07-16-14-30-00.snapshot"]
@@ -428,8 +427,7 @@ fn what_a_person_does_to_the_repository_is_no_run_and_tells_of_none() {
 
 #[test]
 fn a_collection_that_is_gone_can_be_retired_and_then_deleted() {
-    let server = StandIn::start(Setup::sample());
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::start(Setup::sample()));
     place.plant_daily("old", "2025-07-01", 3);
     place.run(&["backup"]).success().says(&["\"old\" has backups and is no longer on the server"]);
     assert!(place.status().collections[&name("old")].gone_since.is_some());
@@ -458,8 +456,7 @@ fn a_collection_that_is_gone_can_be_retired_and_then_deleted() {
 
 #[test]
 fn globs_and_several_names_are_retired_at_once_but_for_what_is_on_the_server() {
-    let server = StandIn::start(Setup::sample());
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::start(Setup::sample()));
     place.run(&["backup"]).success();
     for collection in ["up-1", "up-2", "up-3", "old", "mixtral_old", "a[b"] {
         place.plant_daily(collection, "2025-07-01", 1);
@@ -481,8 +478,7 @@ fn globs_and_several_names_are_retired_at_once_but_for_what_is_on_the_server() {
 
 #[test]
 fn all_collections_that_were_deleted_on_purpose_can_be_retired_and_runs_succeed_again() {
-    let server = StandIn::start(Setup::sample());
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::start(Setup::sample()));
     place.configure(ONE);
     place.run(&["backup"]).success();
     server.state(|state| state.collections.clear());
@@ -563,8 +559,7 @@ fn backups_of_what_has_been_gone_for_long_expire_where_the_settings_say_so() {
 
 #[test]
 fn the_time_that_a_collection_is_gone_counts_from_the_first_look_that_missed_it() {
-    let server = StandIn::start(Setup::sample());
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::start(Setup::sample()));
     place.run(&["backup"]).success();
     let mixtral = server.state(|state| state.collections.remove("mixtral_embeddings")).unwrap();
     let gone_since = || place.status().collections[&name("mixtral_embeddings")].gone_since;

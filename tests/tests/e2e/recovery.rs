@@ -5,10 +5,10 @@ use std::io::Write;
 use std::process::Command;
 
 use e2e::qdrant_stand_in::{Setup, StandIn};
-use e2e::{Place, Ran};
+use e2e::{Place, Ran, Scene};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use qdrant_backup_shared::{CollectionName, atomic};
+use qdrant_backup_shared::atomic;
 
 use crate::documents::{commands, document};
 
@@ -40,12 +40,12 @@ fn by_hand(script: &str) -> Ran {
 }
 
 fn backed_up(compression: &str) -> Place {
-    let source = StandIn::sample();
-    let place = Place::initialised(&source.url());
+    let Scene { server: _source, place } = Scene::on(StandIn::sample());
     place.run(&["backup", "--collection", COLLECTION, "--compression", compression]).success();
     place
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_recipe_without_our_programs_restores_a_backup() {
     for compression in ["gzip", "zstd", "none"] {
@@ -90,12 +90,10 @@ fn restores_without_our_programs(compression: &str) {
 
 #[test]
 fn the_recipe_stops_at_a_damaged_archive_before_it_changes_anything() {
-    let name = CollectionName::new(COLLECTION).unwrap();
     for damage in ["a flipped bit", "another snapshot"] {
         let place = backed_up("gzip");
         let target = StandIn::start(Setup::empty());
-        let manifest = place.backups(COLLECTION).remove(0).manifest;
-        let path = place.layout().collection(&name).join(&manifest.archives[0].file_name);
+        let path = place.newest(COLLECTION).archive;
         let mut bytes = fs::read(&path).unwrap();
         if damage == "a flipped bit" {
             let middle = bytes.len() / 2;

@@ -4,12 +4,11 @@
 
 use std::fs;
 
-use e2e::Place;
 use e2e::qdrant_stand_in::Setup;
+use e2e::scene::{DOCS, IMPATIENT, docs};
+use e2e::{Place, Scene};
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::{atomic, json_file};
-
-use crate::scene::{DOCS, IMPATIENT, Scene, docs};
 
 fn refused(place: &Place) -> Option<LastRefused> {
     let path = place.layout().last_refused_file();

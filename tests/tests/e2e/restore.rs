@@ -1,15 +1,16 @@
 //! Restores, their refusals, and what each failure leaves: on the server nothing of ours, and one line that says it.
 
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use e2e::qdrant_stand_in::{
     Answer, Collection, Content, Effect, Endpoint, Fault, GeneratedSnapshot, Recording, Setup, StandIn,
 };
-use e2e::{Place, Ran, Server};
+use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::manifest::{Manifest, SizeAndDigest};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, FailureKind, Sha256Digest, atomic, json_file};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -17,12 +18,11 @@ const GENUINE: [(&str, u64); 4] =
     [("minilm_general", 100), ("mixtral_embeddings", 250), ("empty", 0), ("named-and-sparse", 30)];
 
 /// The genuine collections, backed up.
-fn backed_up() -> (StandIn, Place) {
-    let stand_in = StandIn::sample();
-    let place = Place::initialised(&stand_in.url());
+fn backed_up() -> Scene {
+    let Scene { server: stand_in, place } = Scene::on(StandIn::sample());
     place.run(&["backup"]).success();
     stand_in.clear_requests();
-    (stand_in, place)
+    Scene { server: stand_in, place }
 }
 
 fn count(stand_in: &StandIn, collection: &str) -> Option<u64> {
@@ -48,11 +48,6 @@ fn nothing_left(stand_in: &StandIn, place: &Place, collection: &str) {
     assert_eq!(status.current_run, None);
 }
 
-#[track_caller]
-fn last_line(ran: &Ran) -> &str {
-    ran.stderr.lines().last().unwrap()
-}
-
 /// Replaces a backup's archive by `bytes`, with a manifest that fits: what is wrong is then Qdrant's to find.
 fn forge(place: &Place, collection: &str, bytes: &[u8]) {
     let name = CollectionName::new(collection).unwrap();
@@ -73,12 +68,11 @@ fn forge(place: &Place, collection: &str, bytes: &[u8]) {
 #[test]
 fn every_genuine_snapshot_is_restored_counted_and_leaves_nothing() {
     for (version, compression) in [("1.18.3", "zstd"), ("1.14.1", "gzip")] {
-        let source = StandIn::start(Setup::sample_of(version));
-        let place = Place::initialised(&source.url());
+        let Scene { server: source, place } = Scene::on(StandIn::start(Setup::sample_of(version)));
         place.run(&["backup", "--compression", compression]).success();
         let target = StandIn::start(Setup::empty_of(version));
         let ran = place.run(&["restore", "--all", "--to", &target.url()]).success();
-        assert!(last_line(&ran).contains("Restore succeeded: 4 of 4 collections"), "{}", ran.stderr);
+        assert!(ran.last_line().contains("Restore succeeded: 4 of 4 collections"), "{}", ran.stderr);
         for (collection, expected) in GENUINE {
             assert_eq!(count(&target, collection), Some(expected), "{collection} of {version}");
             assert_eq!(points(&target, collection), points(&source, collection));
@@ -97,11 +91,9 @@ fn every_genuine_snapshot_is_restored_counted_and_leaves_nothing() {
 
 #[test]
 fn restored_points_are_the_same_on_a_real_server_too() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
-    let mut arguments = vec!["backup"];
-    arguments.extend(server.selection());
-    place.run(&arguments).success();
+    let scene = Scene::with_samples();
+    scene.backup().success();
+    let Scene { server, place } = scene;
     for name in server.collections() {
         let restored = format!("{name}-restored");
         place.run(&["restore", "--collection", name, "--as", &restored]).success();
@@ -116,7 +108,7 @@ fn restored_points_are_the_same_on_a_real_server_too() {
 
 #[test]
 fn a_dry_run_reads_everything_and_changes_nothing() {
-    let (stand_in, place) = backed_up();
+    let Scene { server: stand_in, place } = backed_up();
     for (collection, _) in GENUINE {
         stand_in.state(|state| state.collections.remove(collection));
     }
@@ -124,7 +116,7 @@ fn a_dry_run_reads_everything_and_changes_nothing() {
     let status = place.status();
     let ran = place.run(&["restore", "--dry-run"]).success();
     assert!(
-        last_line(&ran).contains("4 of 4 collections can be restored; nothing was changed"),
+        ran.last_line().contains("4 of 4 collections can be restored; nothing was changed"),
         "{}",
         ran.stderr
     );
@@ -158,7 +150,7 @@ fn a_dry_run_reads_everything_and_changes_nothing() {
 
 #[test]
 fn a_dry_run_without_a_server_or_with_a_key_that_is_refused_says_so() {
-    let (stand_in, mut place) = backed_up();
+    let Scene { server: stand_in, mut place } = backed_up();
     stand_in.state(|state| state.api_key = Some("other".to_owned()));
     place.run(&["restore", "--dry-run"]).code(1).says(&["refused access"]);
     place.set_url("http://127.0.0.1:1");
@@ -167,16 +159,16 @@ fn a_dry_run_without_a_server_or_with_a_key_that_is_refused_says_so() {
 
 #[test]
 fn an_existing_target_is_refused_and_a_target_that_is_an_alias_even_with_force() {
-    let (stand_in, place) = backed_up();
+    let Scene { server: stand_in, place } = backed_up();
     let ran = place.run(&["restore", "--collection", "minilm_general"]).code(1);
-    let line = last_line(&ran);
+    let line = ran.last_line();
     assert!(
         line.contains("exists (100 points)") && line.contains("\"minilm_general\" is untouched"),
         "{line}"
     );
     let ran =
         place.run(&["restore", "--collection", "mixtral_embeddings", "--as", "prod", "--force"]).code(1);
-    assert!(last_line(&ran).contains("\"prod\" is an alias of \"mixtral_embeddings\""), "{}", ran.stderr);
+    assert!(ran.last_line().contains("\"prod\" is an alias of \"mixtral_embeddings\""), "{}", ran.stderr);
     let failure =
         place.status().last_run.unwrap().operations.remove(0).collections.remove(0).failure.unwrap();
     assert_eq!(failure.kind, FailureKind::TargetExists);
@@ -185,7 +177,7 @@ fn an_existing_target_is_refused_and_a_target_that_is_an_alias_even_with_force()
 
 #[test]
 fn force_backs_the_target_up_first_and_restores_over_it() {
-    let (stand_in, place) = backed_up();
+    let Scene { server: stand_in, place } = backed_up();
     stand_in.state(|state| {
         let collection = state.collection_mut("minilm_general");
         collection.set_points_count(3);
@@ -213,10 +205,10 @@ fn force_backs_the_target_up_first_and_restores_over_it() {
 
 #[test]
 fn a_target_that_cannot_be_backed_up_is_not_touched() {
-    let (stand_in, place) = backed_up();
+    let Scene { server: stand_in, place } = backed_up();
     stand_in.faults(|faults| faults.add(Fault::new(Effect::CreationNoSpace)));
     let ran = place.run(&["restore", "--collection", "minilm_general", "--force"]).code(1);
-    let line = last_line(&ran);
+    let line = ran.last_line();
     assert!(line.contains("could not be backed up first"), "{line}");
     assert!(line.contains("\"minilm_general\" is untouched"), "{line}");
     assert!(stand_in.requests_matching("POST", "/upload").is_empty());
@@ -224,15 +216,14 @@ fn a_target_that_cannot_be_backed_up_is_not_touched() {
 
 #[test]
 fn another_server_takes_no_key_of_this_one_and_no_safety_backup() {
-    let source = StandIn::start(Setup::sample().api_key("own-key"));
-    let place = Place::initialised(&source.url());
+    let Scene { server: _source, place } = Scene::on(StandIn::start(Setup::sample().api_key("own-key")));
     let with_key = |arguments: &[&str]| Ran::of(place.command(arguments).env("QDRANT_API_KEY", "own-key"));
     with_key(&["backup"]).success();
     let target = StandIn::start(Setup::sample());
     let to = target.url();
     let arguments = ["restore", "--collection", "minilm_general", "--to", &to, "--force"];
     let ran = with_key(&arguments).code(1);
-    assert!(last_line(&ran).contains("pass --no-safety-backup"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("pass --no-safety-backup"), "{}", ran.stderr);
     with_key(&[&arguments[..], &["--no-safety-backup"]].concat()).success();
     with_key(&["restore", "--collection", "minilm_general", "--to", &to, "--as", "beside"]).success();
     assert_eq!(count(&target, "beside"), Some(100));
@@ -259,13 +250,13 @@ fn another_server_takes_no_key_of_this_one_and_no_safety_backup() {
 
 #[test]
 fn versions_other_than_the_same_and_the_next_minor_one_are_refused_but_not_for_ever() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     for (version, code) in [("1.19.0", 0), ("1.20.1", 1), ("1.17.0", 1), ("dev", 1)] {
         let target = StandIn::start(Setup::empty_of(version));
         let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
         let ran = place.run(&arguments).code(code);
         if code != 0 {
-            assert!(last_line(&ran).contains("--allow-version-skew"), "{}", ran.stderr);
+            assert!(ran.last_line().contains("--allow-version-skew"), "{}", ran.stderr);
             assert_eq!(count(&target, "minilm_general"), None);
             place.run(&[&arguments[..], &["--allow-version-skew"]].concat()).success();
         }
@@ -275,10 +266,10 @@ fn versions_other_than_the_same_and_the_next_minor_one_are_refused_but_not_for_e
 
 #[test]
 fn aliases_are_set_when_asked_for_and_moved_only_by_force() {
-    let (stand_in, place) = backed_up();
+    let Scene { server: stand_in, place } = backed_up();
     let aside = ["restore", "--collection", "mixtral_embeddings", "--as", "aside", "--with-aliases"];
     let ran = place.run(&aside).code(1);
-    assert!(last_line(&ran).contains("alias \"prod\" stands for \"mixtral_embeddings\""), "{}", ran.stderr);
+    assert!(ran.last_line().contains("alias \"prod\" stands for \"mixtral_embeddings\""), "{}", ran.stderr);
     assert_eq!(count(&stand_in, "aside"), None, "found out beforehand");
     place.run(&[&aside[..], &["--force"]].concat()).success().says(&["aliases prod"]);
     assert_eq!(stand_in.state(|state| state.aliases["prod"].clone()), "aside");
@@ -292,11 +283,10 @@ fn aliases_are_set_when_asked_for_and_moved_only_by_force() {
 
 #[test]
 fn damage_that_is_not_to_the_snapshot_keeps_nobody_from_it_and_is_told_by_who_looks_for_damage() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let target = StandIn::start(Setup::empty());
-    let name = CollectionName::new("minilm_general").unwrap();
     let backup = place.backups("minilm_general").remove(0);
-    let path = place.layout().collection(&name).join(&backup.manifest.archives[0].file_name);
+    let path = backup.archive.clone();
     let mut bytes = std::fs::read(&path).unwrap();
     // The time in the gzip header.
     bytes[4] ^= 1;
@@ -317,13 +307,12 @@ fn damage_that_is_not_to_the_snapshot_keeps_nobody_from_it_and_is_told_by_who_lo
 #[test]
 fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_restore_instead() {
     for compression in ["gzip", "zstd", "none"] {
-        let (source, place) = backed_up();
+        let Scene { server: source, place } = backed_up();
         place.run(&["backup", "--compression", compression]).success();
         place.run(&["verify"]).success();
         let [good, newest] = <[_; 2]>::try_from(place.backups("minilm_general")).expect("two backups");
         let (good, bad) = (good.manifest.backup_id, newest.manifest.backup_id);
-        let name = CollectionName::new("minilm_general").unwrap();
-        let path = place.layout().collection(&name).join(&newest.manifest.archives[0].file_name);
+        let path = newest.archive.clone();
         let mut bytes = std::fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0x55);
@@ -351,10 +340,9 @@ fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_res
 
 #[test]
 fn the_only_backup_that_is_corrupt_has_no_other_and_one_that_cannot_be_read_is_not_called_corrupt() {
-    let (_source, place) = backed_up();
-    let name = CollectionName::new("minilm_general").unwrap();
+    let Scene { server: _source, place } = backed_up();
     let backup = place.backups("minilm_general").remove(0);
-    let path = place.layout().collection(&name).join(&backup.manifest.archives[0].file_name);
+    let path = backup.archive.clone();
     let bytes = std::fs::read(&path).unwrap();
     let restore = [
         "restore",
@@ -384,7 +372,7 @@ fn the_only_backup_that_is_corrupt_has_no_other_and_one_that_cannot_be_read_is_n
 
 #[test]
 fn a_restore_that_restores_nothing_is_a_failure_whatever_its_safety_backup_was() {
-    let (source, place) = backed_up();
+    let Scene { server: source, place } = backed_up();
     source.faults(|all| all.add(Fault::status(500).on(Endpoint::UploadSnapshot)));
 
     place.run(&["restore", "--collection", "minilm_general", "--force"]).code(1).says(&["Restore failed"]);
@@ -406,7 +394,7 @@ fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_rec
         ("checksum mismatch", "Checksum mismatch"),
         ("damaged here", "must have"),
     ] {
-        let (_source, place) = backed_up();
+        let Scene { server: _source, place } = backed_up();
         let target = StandIn::start(Setup::empty());
         match what {
             "garbage" => forge(&place, "minilm_general", &[7; 50_000]),
@@ -425,14 +413,12 @@ fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_rec
             }
             _ => {
                 forge(&place, "minilm_general", &[7; 50_000]);
-                let name = CollectionName::new("minilm_general").unwrap();
-                let manifest = place.backups("minilm_general").remove(0).manifest;
-                let path = place.layout().collection(&name).join(&manifest.archives[0].file_name);
+                let path = place.newest("minilm_general").archive;
                 atomic::write(&path, 0o600, &[8; 50_000]).unwrap();
             }
         }
         let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
-        let line = last_line(&ran);
+        let line = ran.last_line();
         assert!(line.contains(expected), "{what}: {line}");
         assert!(no_collection.split('|').any(|words| line.contains(words)), "{what}: {line}");
         assert_eq!(count(&target, "minilm_general"), None, "{what}");
@@ -451,13 +437,13 @@ fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_rec
 
 #[test]
 fn a_failure_over_an_existing_collection_says_not_to_use_it() {
-    let (stand_in, place) = backed_up();
+    let Scene { server: stand_in, place } = backed_up();
     forge(&place, "minilm_general", &[7; 50_000]);
     let id = place.backups("minilm_general")[0].manifest.backup_id.to_string();
     let ran = place
         .run(&["restore", "--collection", "minilm_general", "--backup", &id, "--force", "--no-safety-backup"])
         .code(1);
-    let line = last_line(&ran);
+    let line = ran.last_line();
     assert!(line.contains("\"minilm_general\" may be PARTLY RESTORED: do not use it"), "{line}");
     assert!(line.contains(&format!("--backup {id} --force --no-safety-backup`")), "{line}");
     nothing_left(&stand_in, &place, "minilm_general");
@@ -465,18 +451,18 @@ fn a_failure_over_an_existing_collection_says_not_to_use_it() {
 
 #[test]
 fn one_collection_that_fails_does_not_stop_the_others() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     forge(&place, "empty", &[7; 5_000]);
     let target = StandIn::start(Setup::empty());
     let ran = place.run(&["restore", "--all", "--to", &target.url()]).code(3);
-    let line = last_line(&ran);
+    let line = ran.last_line();
     assert!(line.contains("Restore partial: 3 of 4 collections") && line.contains("empty: "), "{line}");
     assert_eq!(count(&target, "named-and-sparse"), Some(30));
 }
 
 #[test]
 fn dead_replicas_are_waited_for_but_not_for_ever() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let target = StandIn::start(Setup::empty().fault(Fault::new(Effect::ReplicasDeadForPolls(3))));
     let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
     place.run(&arguments).success();
@@ -485,7 +471,7 @@ fn dead_replicas_are_waited_for_but_not_for_ever() {
     place.configure("qdrant:\n  retries: 0\nrestore:\n  settle_timeout: 1s\n");
     let target = StandIn::start(Setup::empty().fault(Fault::new(Effect::ReplicasDeadForPolls(1_000_000))));
     let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
-    let line = last_line(&ran);
+    let line = ran.last_line();
     assert!(line.contains("does not serve after 1s: shard 0 is Dead"), "{line}");
     assert!(line.contains("do not use it"), "{line}");
     nothing_left(&target, &place, "minilm_general");
@@ -493,10 +479,10 @@ fn dead_replicas_are_waited_for_but_not_for_ever() {
 
 #[test]
 fn a_restored_collection_that_lacks_most_points_is_a_failure() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let target = StandIn::start(Setup::empty().fault(Fault::new(Effect::RestoredLacksPoints(60))));
     let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
-    let line = last_line(&ran);
+    let line = ran.last_line();
     assert!(
         line.contains("only 40 points were restored, and there were 100 when the backup was made"),
         "{line}"
@@ -510,30 +496,29 @@ fn a_restored_collection_that_lacks_most_points_is_a_failure() {
 
 #[test]
 fn a_standstill_and_a_broken_connection_change_nothing() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     place.configure("qdrant:\n  retries: 0\n  stall_timeout: 1s\n  create_timeout: 1s\n");
     let target = StandIn::start(Setup::empty().fault(Fault::hang_up().on(Endpoint::UploadSnapshot)));
     let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
-    assert!(last_line(&ran).contains("connection to Qdrant broke"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("connection to Qdrant broke"), "{}", ran.stderr);
     assert_eq!(count(&target, "minilm_general"), None);
 
     // More than the buffers between us and it can hold, to a server that never reads.
     let big = Setup::empty().collection(Collection::generated("big", GeneratedSnapshot::new(64 << 20)));
-    let source = StandIn::start(big);
-    let place = Place::initialised(&source.url());
+    let Scene { server: _source, place } = Scene::on(StandIn::start(big));
     place.configure("qdrant:\n  retries: 0\n  stall_timeout: 1s\nbackup:\n  compression: none\n");
     place.run(&["backup"]).success();
     let target =
         StandIn::start(Setup::empty().fault(Fault::new(Effect::NeverAnswer).on(Endpoint::UploadSnapshot)));
     let ran = place.run(&["restore", "--all", "--to", &target.url()]).code(1);
-    let line = last_line(&ran);
+    let line = ran.last_line();
     assert!(line.contains("nothing moved for 1s") && line.contains("\"big\" does not exist"), "{line}");
     assert_eq!(place.status().undeleted_snapshots, []);
 }
 
 #[test]
 fn an_unanswered_upload_is_remembered_and_cleared_by_the_next_run() {
-    let (stand_in, place) = backed_up();
+    let Scene { server: stand_in, place } = backed_up();
     let id = place.backups("minilm_general")[0].manifest.backup_id.to_string();
     place.configure("qdrant:\n  retries: 0\n  create_timeout: 1s\n");
     // It takes the upload, restores, and a proxy gives up before the answer.
@@ -542,7 +527,7 @@ fn an_unanswered_upload_is_remembered_and_cleared_by_the_next_run() {
     stand_in.faults(|faults| faults.add(Fault::status(504).on(Endpoint::UploadSnapshot)));
     let ran = place.run(&arguments).code(1);
     assert!(
-        last_line(&ran).contains("the server may still be restoring \"minilm_general\""),
+        ran.last_line().contains("the server may still be restoring \"minilm_general\""),
         "{}",
         ran.stderr
     );
@@ -555,7 +540,7 @@ fn an_unanswered_upload_is_remembered_and_cleared_by_the_next_run() {
 
 #[test]
 fn what_was_left_on_another_server_is_removed_by_the_next_restore_to_it() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let target =
         StandIn::start(Setup::empty().fault(Fault::status(504).on(Endpoint::UploadSnapshot).first(1)));
     let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
@@ -572,8 +557,7 @@ fn what_was_left_on_another_server_is_removed_by_the_next_restore_to_it() {
 #[test]
 fn an_interrupted_upload_leaves_the_target_as_it_was() {
     let big = Setup::empty().collection(Collection::generated("big", GeneratedSnapshot::new(64 << 20)));
-    let source = StandIn::start(big);
-    let place = Place::initialised(&source.url());
+    let Scene { server: _source, place } = Scene::on(StandIn::start(big));
     place.run(&["backup"]).success();
     let target =
         StandIn::start(Setup::empty().fault(Fault::new(Effect::NeverAnswer).on(Endpoint::UploadSnapshot)));
@@ -591,32 +575,32 @@ fn an_interrupted_upload_leaves_the_target_as_it_was() {
 
 #[test]
 fn what_is_meant_must_be_said_and_must_exist() {
-    let (_stand_in, place) = backed_up();
+    let Scene { server: _stand_in, place } = backed_up();
     place.run(&["restore"]).code(2);
     place.run(&["restore", "--all", "--as", "x"]).code(2);
     place.run(&["restore", "--all", "--backup", "2025-07-15-14-30-00"]).code(2);
     let ran = place.run(&["restore", "--collection", "nope"]).code(1);
-    assert!(last_line(&ran).contains("there is no backup of it"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("there is no backup of it"), "{}", ran.stderr);
     let ran = place.run(&["restore", "--collection", "empty", "--as", "e", "--before", "2020-01-01"]).code(1);
     assert!(
-        last_line(&ran).contains("none of its 1 backups is good and from before 2020-01-01"),
+        ran.last_line().contains("none of its 1 backups is good and from before 2020-01-01"),
         "{}",
         ran.stderr
     );
     let ran =
         place.run(&["restore", "--collection", "empty", "--as", "e", "--backup", "latest-verified"]).code(1);
-    assert!(last_line(&ran).contains("good and verified"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("good and verified"), "{}", ran.stderr);
 }
 
 #[test]
 fn a_backup_that_needs_what_is_unknown_is_refused() {
-    let (_stand_in, place) = backed_up();
+    let Scene { server: _stand_in, place } = backed_up();
     let name = CollectionName::new("empty").unwrap();
     let mut manifest = place.backups("empty").remove(0).manifest;
     manifest.requires.push("time-travel".to_owned());
     json_file::write(&place.layout().manifest(&name, manifest.backup_id), &manifest).unwrap();
     let ran = place.run(&["restore", "--collection", "empty", "--as", "e", "--force"]).code(1);
-    assert!(last_line(&ran).contains("the backup needs \"time-travel\""), "{}", ran.stderr);
+    assert!(ran.last_line().contains("the backup needs \"time-travel\""), "{}", ran.stderr);
 }
 
 fn wait_for(condition: impl Fn() -> bool) {
@@ -628,14 +612,12 @@ fn wait_for(condition: impl Fn() -> bool) {
 }
 
 fn interrupt(child: &Child) {
-    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
+    kill_process(Pid::from_child(child), Signal::INT).unwrap();
 }
 
 #[test]
 fn an_alias_that_two_backups_claim_is_not_left_to_chance() {
-    let server = StandIn::sample();
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::sample());
     place.run(&["backup"]).success();
     // The alias was moved, and both collections were backed up while they had it.
     server.state(|state| state.aliases.insert("prod".to_owned(), "minilm_general".to_owned()));
@@ -651,7 +633,7 @@ fn an_alias_that_two_backups_claim_is_not_left_to_chance() {
 
 #[test]
 fn restoring_all_again_skips_what_is_there_and_succeeds() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let target = StandIn::start(Setup::empty());
     let url = target.url();
     let all = ["restore", "--all", "--to", &url];
@@ -667,7 +649,7 @@ fn restoring_all_again_skips_what_is_there_and_succeeds() {
     let ran =
         place.run(&all).success().says(&["Skipped minilm_general", "is there already, with 100 points"]);
 
-    assert!(last_line(&ran).contains("Restore succeeded: 2 of 2 collections"), "{}", last_line(&ran));
+    assert!(ran.last_line().contains("Restore succeeded: 2 of 2 collections"), "{}", ran.last_line());
     assert!(ran.stdout.contains("which is there already (250 points): SKIPPED"), "{}", ran.stdout);
     for (collection, number) in GENUINE {
         assert_eq!(count(&target, collection), Some(number));
@@ -679,7 +661,7 @@ fn restoring_all_again_skips_what_is_there_and_succeeds() {
 
 #[test]
 fn what_is_there_and_has_not_come_back_is_not_skipped() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let target = StandIn::start(Setup::empty());
     let url = target.url();
     place.run(&["restore", "--all", "--to", &url]).success();
@@ -692,21 +674,21 @@ fn what_is_there_and_has_not_come_back_is_not_skipped() {
 
 #[test]
 fn the_last_line_of_a_restore_names_what_failed_and_does_not_tell_it_all_again() {
-    let (_source, place) = backed_up();
+    let Scene { server: _source, place } = backed_up();
     let target = StandIn::start(Setup::empty());
     let upload = Fault::status(500).on(Endpoint::UploadSnapshot);
     target.faults(|faults| faults.add(upload));
 
     let ran = place.run(&["restore", "--all", "--to", &target.url()]).code(1);
 
-    let line = last_line(&ran);
+    let line = ran.last_line();
     assert!(line.contains("failed: empty (http_status), minilm_general (http_status), "), "{line}");
     assert!(line.len() < 250, "{line}");
 }
 
 #[test]
 fn retired_collections_are_restored_only_when_asked_for() {
-    let (source, place) = backed_up();
+    let Scene { server: source, place } = backed_up();
     source.state(|state| state.collections.remove("minilm_general"));
     place.run(&["prune", "--retire", "minilm_general"]).success();
     let (some, all) = (StandIn::start(Setup::empty()), StandIn::start(Setup::empty()));

@@ -1,9 +1,9 @@
 //! Downloads that break off and are gone on with: no byte is asked for twice, and none of another file is taken.
 
+use e2e::Scene;
 use e2e::qdrant_stand_in::{Answer, Effect, Endpoint, Fault, LoggedRequest, Setup};
+use e2e::scene::{DOCS, SIZE, docs, foreign};
 use qdrant_backup_shared::FailureKind;
-
-use crate::scene::{DOCS, SIZE, Scene, docs, foreign};
 
 /// What each download asked for: nothing is the whole.
 pub fn ranges(scene: &Scene) -> Vec<Option<String>> {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use e2e::qdrant_stand_in::{Effect, Fault, Setup, StandIn};
-use e2e::{Place, Running, Server, eventually};
+use e2e::{Place, Running, Scene, eventually};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, atomic};
 
 #[test]
 fn one_run_backs_up_verifies_and_prunes_under_one_status() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::with_samples();
     let only = server.collections().iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     place.configure(&format!(
         "qdrant: {{retries: 0}}\nbackup: {{include: [{only}]}}\nretention: {{keep_last: 2}}\nschedule: {{cron: \"0 2 * * *\", timezone: UTC}}\n"
@@ -43,8 +42,7 @@ fn one_run_backs_up_verifies_and_prunes_under_one_status() {
 
 #[test]
 fn without_a_retention_rule_nothing_is_deleted_and_that_is_no_failure() {
-    let server = StandIn::sample();
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::sample());
     for _ in 0..2 {
         place.run(&["run"]).success().says(&["No retention rule is set"]);
     }
@@ -53,12 +51,10 @@ fn without_a_retention_rule_nothing_is_deleted_and_that_is_no_failure() {
 
 #[test]
 fn a_damaged_backup_makes_the_run_exit_4_and_is_not_counted_by_retention() {
-    let server = StandIn::sample();
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::sample());
     place.configure("qdrant: {retries: 0}\nverify: {reread_within_days: 1}\nretention: {keep_last: 1}\n");
     place.run(&["run"]).success();
-    let first = place.backups("mixtral_embeddings").remove(0).manifest;
-    let archive = place.path().join("collections/mixtral_embeddings").join(&first.archives[0].file_name);
+    let archive = place.newest("mixtral_embeddings").archive;
     let mut bytes = std::fs::read(&archive).unwrap();
     bytes[5000] ^= 1;
     qdrant_backup_shared::atomic::write(&archive, 0o600, &bytes).unwrap();
@@ -99,8 +95,7 @@ fn a_drill_that_is_due_is_part_of_the_run() {
 #[test]
 fn a_drill_that_cannot_begin_is_a_failed_drill_and_the_run_has_ended() {
     let slow = Fault::new(Effect::CreationTakes(Duration::from_secs(3)));
-    let server = StandIn::start(Setup::sample().tls().fault(slow.first(1)));
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::on(StandIn::start(Setup::sample().tls().fault(slow.first(1))));
     let ca_file = place.beside("ca.pem");
     atomic::write(&ca_file, 0o644, server.authority_pem().expect("TLS").as_bytes()).expect("a file");
     place.configure(&format!(
@@ -150,8 +145,7 @@ fn when_the_server_is_gone_the_stored_backups_are_still_verified_and_none_is_pru
 
 #[test]
 fn what_is_switched_off_is_not_expected_any_more() {
-    let server = StandIn::sample();
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::sample());
     let pattern = place.beside("backup.yaml");
     let schedule = "schedule: {cron: \"0 2 * * *\", timezone: UTC}\nretention: {keep_last: 9}\n";
     place.configure(&format!("{schedule}backup: {{include_files: [\"{}\"]}}\n", pattern.display()));

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use e2e::programs::program;
 use e2e::qdrant_stand_in::{Endpoint, Fault};
+use e2e::scene::IMPATIENT;
 use e2e::users::need_root;
-use e2e::{Place, Ran, repository};
+use e2e::{Place, Ran, Scene, repository};
 use qdrant_backup_shared::atomic;
-
-use crate::scene::{IMPATIENT, Scene};
 
 /// A scene whose settings are all in files, as a scheduled run needs them.
 fn scheduled(cron: &str) -> Scene {
@@ -175,6 +174,7 @@ fn an_entry_is_installed_once_and_nobody_elses_is_replaced() {
     assert!(drop_in.ends_with("[Timer]\nOnCalendar=\nOnCalendar=*-*-* 02:00:00\n"), "{drop_in}");
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn units_are_what_systemd_understands() {
     let scene = scheduled("0 3 1 * 0");
@@ -218,6 +218,7 @@ impl Drop for Cron {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_real_cron_makes_a_backup_by_the_entry() {
     // Cron starts jobs as other users.

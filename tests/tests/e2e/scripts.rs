@@ -6,11 +6,10 @@ use std::process::{Command, Stdio};
 
 use e2e::programs::program;
 use e2e::qdrant_stand_in::{Endpoint, Fault, Setup, StandIn};
+use e2e::scene::{DOCS, docs, generated};
 use e2e::{Place, Ran, repository};
 use qdrant_backup_shared::atomic;
 use qdrant_backup_shared::operation::Operation;
-
-use crate::scene::{DOCS, docs, generated};
 
 const BACKUP: &str = "backup_collections.sh";
 const RESTORE: &str = "restore_collections.sh";

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup};
-use e2e::{Ran, Running, eventually};
+use e2e::scene::{DOCS, docs, generated};
+use e2e::{Ran, Running, Scene, eventually};
 use qdrant_backup_shared::atomic;
 use rustix::process::Signal;
-
-use crate::scene::{DOCS, Scene, docs, generated};
 
 const KEY: &str = "zQx81-distinctive-KEY";
 
@@ -93,6 +92,7 @@ fn the_key_is_in_no_output_and_no_file_whatever_happens() {
     }
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_key_is_not_on_the_command_line_and_from_a_file_not_in_the_environment() {
     for by in [By::Variable, By::File] {

@@ -8,21 +8,20 @@ use std::process::{Command, Stdio};
 
 use e2e::programs::{copy_program, program};
 use e2e::qdrant_stand_in::{Endpoint, Fault, Setup, StandIn};
+use e2e::scene::{docs, generated};
 use e2e::users::{NOBODY, need_root};
-use e2e::{Place, Ran, Running, repository};
+use e2e::{Place, Ran, Running, Scene, repository};
 use qdrant_backup_shared::atomic;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::scene::{docs, generated};
-
 /// A place where nothing was configured yet, and a server with a key.
-fn nothing_yet() -> (StandIn, Place) {
+fn nothing_yet() -> Scene {
     let server =
         StandIn::start(Setup::empty().api_key("s3cret").collection(docs()).collection(generated("other")));
     let place = Place::new(&server.url());
     fs::remove_file(place.beside("backup.yaml")).unwrap();
     atomic::write(&place.beside("key"), 0o600, b"s3cret\n").unwrap();
-    (server, place)
+    Scene { server, place }
 }
 
 /// `setup` with nothing of the test's environment.
@@ -57,7 +56,7 @@ fn afterwards(place: &Place, arguments: &[&str]) -> Ran {
 
 #[test]
 fn from_nothing_to_a_repository_and_a_configuration_that_were_tried() {
-    let (server, place) = nothing_yet();
+    let Scene { server, place } = nothing_yet();
     let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
 
     let ran = Ran::of(&mut setup(&place, &options(&url, &key, &backups))).success();
@@ -88,7 +87,7 @@ fn from_nothing_to_a_repository_and_a_configuration_that_were_tried() {
 
 #[test]
 fn what_setup_says_to_type_next_is_what_the_documents_and_the_manual_say() {
-    let (server, place) = nothing_yet();
+    let Scene { server, place } = nothing_yet();
     let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
     let ran = Ran::of(&mut setup(&place, &options(&url, &key, &backups))).success();
     let printed = ran.stdout.split_once("\nNext:\n").expect("what is next").1;
@@ -109,7 +108,7 @@ fn what_setup_says_to_type_next_is_what_the_documents_and_the_manual_say() {
 
 #[test]
 fn nothing_is_written_before_the_server_has_answered() {
-    let (server, place) = nothing_yet();
+    let Scene { server, place } = nothing_yet();
     let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
     atomic::write(&place.beside("key"), 0o600, b"wr0ng\n").unwrap();
     let ran = Ran::of(&mut setup(&place, &options(&url, &key, &backups))).code(78);
@@ -123,7 +122,7 @@ fn nothing_is_written_before_the_server_has_answered() {
 
 #[test]
 fn a_key_that_may_not_make_snapshots_is_found_by_the_trial() {
-    let (server, place) = nothing_yet();
+    let Scene { server, place } = nothing_yet();
     server.faults(|all| all.add(Fault::status(403).on(Endpoint::CreateSnapshot)));
     let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
 
@@ -139,7 +138,7 @@ fn a_key_that_may_not_make_snapshots_is_found_by_the_trial() {
 
 #[test]
 fn settings_that_are_there_are_kept() {
-    let (server, place) = nothing_yet();
+    let Scene { server, place } = nothing_yet();
     let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
     let own = "retention:\n  keep_days: 30\nbackup:\n  compression: none\n";
     place.configure(own);
@@ -163,7 +162,7 @@ fn settings_that_are_there_are_kept() {
 
 #[test]
 fn what_only_this_shell_knows_is_no_configuration() {
-    let (server, place) = nothing_yet();
+    let Scene { server, place } = nothing_yet();
     let (url, backups) = (server.url(), shown(&place, "backups"));
     let mut command = setup(&place, &["--yes", "--url", &url, "--backup-path", &backups]);
     let ran = Ran::of(command.env("QDRANT_API_KEY", "s3cret")).code(78);
@@ -177,9 +176,10 @@ fn what_only_this_shell_knows_is_no_configuration() {
     assert!(!place.path().exists());
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn root_sets_up_for_the_user_of_the_schedule() {
-    let (server, place) = nothing_yet();
+    let Scene { server, place } = nothing_yet();
     need_root();
     // The user must get to the place, and read the key.
     let top = place.beside("");
@@ -215,10 +215,11 @@ fn root_sets_up_for_the_user_of_the_schedule() {
     assert_eq!(fs::metadata(place.path()).unwrap().permissions().mode() & 0o7777, 0o2750);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_trial_is_made_in_all_groups_of_the_user_of_the_schedule() {
     need_root();
-    let (server, place) = nothing_yet();
+    let Scene { server, place } = nothing_yet();
     fs::set_permissions(place.beside("."), fs::Permissions::from_mode(0o755)).unwrap();
     let (copy, key, group) = (place.beside("qdrant-backup"), place.beside("key"), 54_321);
     copy_program("qdrant-backup", &copy);
@@ -245,7 +246,7 @@ fn the_trial_is_made_in_all_groups_of_the_user_of_the_schedule() {
 
 #[test]
 fn a_person_at_a_terminal_is_asked_and_may_err() {
-    let (server, place) = nothing_yet();
+    let Scene { server, place } = nothing_yet();
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();

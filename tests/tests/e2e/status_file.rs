@@ -5,16 +5,14 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use e2e::users::is_root;
-use e2e::{Place, Ran};
+use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, Status};
 use serde_json::{Value, json};
 
 use crate::disks::{Nobody, chmod};
-use crate::running::{
-    edit, json as read, log_lines, none, put, schema_problems, server_of, temporary_files, tree,
-};
+use crate::traces::{edit, json as read, log_lines, none, put, schema_problems, server_of, tree};
 
 fn vectors() -> CollectionName {
     CollectionName::new("vectors").unwrap()
@@ -39,8 +37,7 @@ fn mended(place: &Place, ran: &Ran, problem: &str) {
 
 #[test]
 fn an_unreadable_status_is_moved_aside_and_last_successes_come_from_the_manifests() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     let first = place.backups("vectors")[0].manifest.backup_id;
     let file = place.path().join("status.json");
@@ -80,12 +77,11 @@ fn an_unreadable_status_is_moved_aside_and_last_successes_come_from_the_manifest
 
 #[test]
 fn a_status_that_belongs_to_somebody_else_does_not_stop_the_backups() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     let nobody = Nobody::new(&place);
     // As after one `sudo qdrant-backup backup`, by a group that is not ours.
     place.run(&["backup"]).success();
-    nobody.owns(&place.path());
+    nobody.owns(place.path());
     let file = place.path().join("status.json");
     if is_root() {
         std::os::unix::fs::chown(&file, Some(0), Some(0)).unwrap();
@@ -103,8 +99,7 @@ fn a_status_that_belongs_to_somebody_else_does_not_stop_the_backups() {
 
 #[test]
 fn a_run_that_died_is_told_of_by_the_next_one() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     edit(&place.path().join("status.json"), |status| {
         status["current_run"] = json!({
@@ -157,8 +152,7 @@ fn redate(place: &Place, at: DateTime<Utc>) -> BackupId {
 
 #[test]
 fn a_clock_before_the_newest_backup_is_warned_of_and_nothing_is_replaced() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     let now = place.backups("vectors")[0].manifest.started_at;
     let future = redate(&place, now + TimeDelta::days(400));
@@ -187,8 +181,7 @@ fn a_clock_before_the_newest_backup_is_warned_of_and_nothing_is_replaced() {
 
 #[test]
 fn a_second_that_is_taken_gives_the_next_free_one() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
     let first = place.backups("vectors")[0].manifest.clone();
     let directory = place.path().join("collections/vectors");
@@ -218,8 +211,7 @@ fn a_second_that_is_taken_gives_the_next_free_one() {
 
 #[test]
 fn two_backups_within_a_second_are_two_backups() {
-    let server = server_of(1);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(1));
     for _ in 0..4 {
         place.run(&["backup"]).success();
     }
@@ -231,8 +223,7 @@ fn two_backups_within_a_second_are_two_backups() {
 
 #[test]
 fn every_file_that_runs_write_is_valid_by_its_schema() {
-    let server = server_of(64 << 10);
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     let report = place.run(&["backup", "--json", "--keep-server-snapshots"]).success();
     let report: Value = serde_json::from_str(&report.stdout).expect("only JSON is on stdout");
     assert_eq!(schema_problems("run_report.schema.json", &report), none());
@@ -275,7 +266,7 @@ fn every_file_that_runs_write_is_valid_by_its_schema() {
         seen,
         ["last_skipped.schema.json", "manifest.schema.json", "repository.schema.json", "status.schema.json"]
     );
-    assert_eq!(temporary_files(&place), none());
+    assert_eq!(place.temporary(), none());
 }
 
 #[test]

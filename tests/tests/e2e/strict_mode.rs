@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::Place;
 use e2e::qdrant_stand_in::{Collection, Effect, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn};
+use e2e::scene::{DOCS, SIZE};
+use e2e::{Place, Scene};
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use serde_json::{Value, json};
-
-use crate::scene::{DOCS, IMPATIENT, SIZE, Scene};
 
 const MANY: u64 = 100;
 
@@ -169,8 +168,6 @@ fn strict_mode_that_is_not_enabled_refuses_nothing() {
     let mut collection =
         strict(json!({ "search_allow_exact": false, "max_query_limit": 1, "read_rate_limit": 1 }));
     collection.config["strict_mode_config"]["enabled"] = json!(false);
-    let server = StandIn::start(Setup::empty().collection(collection));
-    let place = Place::initialised(&server.url());
-    place.configure(IMPATIENT);
+    let Scene { server: _server, place } = Scene::of(Setup::empty().collection(collection));
     place.run(&["backup"]).success().says(&["Backed up docs: 100 points"]);
 }

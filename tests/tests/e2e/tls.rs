@@ -7,10 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::qdrant_stand_in::{Answer, ClientIdentity, Endpoint, Fault, Setup, StandIn, TlsSetup};
-use e2e::{Place, Ran};
+use e2e::scene::{DOCS, IMPATIENT, docs};
+use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::{FailureKind, atomic};
-
-use crate::scene::{DOCS, IMPATIENT, Scene, docs};
 
 /// A server with such a certificate, and the file that its clients trust.
 fn scene(tls: TlsSetup) -> (Scene, PathBuf) {

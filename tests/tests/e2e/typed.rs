@@ -361,6 +361,7 @@ fn numbers_times_and_sizes_make_no_other_line() {
     assert_ne!(shape("{\"id\":7,\"vector\":[1]}"), shape("{\"id\":7,\"payload\":{},\"vector\":[1]}"));
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn wrong_data_is_found_restored_beside_compared_and_taken_into_use_as_documented() {
     let Some(world) = World::new("1.18.3", false, false) else { return };
@@ -371,6 +372,7 @@ fn wrong_data_is_found_restored_beside_compared_and_taken_into_use_as_documented
     world.as_documented();
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_lost_server_is_restored_to_a_new_one_as_documented() {
     let Some(world) = World::new("1.18.3", false, true) else { return };
@@ -444,6 +446,7 @@ fn a_snapshot_is_exported_as_documented() {
     world.as_documented();
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn nothing_but_curl_restores_to_a_server_as_documented() {
     let Some(world) = World::new("1.18.3", false, true) else { return };

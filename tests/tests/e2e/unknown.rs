@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use e2e::qdrant_stand_in::StandIn;
-use e2e::{Exporter, Place};
+use e2e::{Exporter, Place, Scene};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::Condition;
 use serde_json::Value;
@@ -26,8 +26,7 @@ fn listed(place: &Place) -> Value {
 
 #[test]
 fn a_backup_whose_record_cannot_be_read_is_neither_good_nor_deleted_and_can_be_named() {
-    let server = StandIn::sample();
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::sample());
     place.configure(KEEP_ONE);
     for _ in 0..2 {
         place.run(&["backup"]).success();
@@ -41,7 +40,7 @@ fn a_backup_whose_record_cannot_be_read_is_neither_good_nor_deleted_and_can_be_n
     assert_eq!(listed(&place)["verified"], Value::Null);
     let status = place.run(&["status"]).success();
     assert!(status.stdout.contains("is NOT KNOWN to be good"), "{}", status.stdout);
-    let exporter = Exporter::start(&place.path(), &[]);
+    let exporter = Exporter::start(place.path(), &[]);
     let metrics = exporter.get("/metrics").text();
     for (metric, value) in [
         ("qdrant_backup_unreadable_files".to_owned(), "1"),
@@ -75,8 +74,7 @@ fn a_backup_whose_record_cannot_be_read_is_neither_good_nor_deleted_and_can_be_n
 
 #[test]
 fn a_collection_on_another_disk_is_backed_up_there_and_strangers_files_stay() {
-    let server = StandIn::sample();
-    let place = Place::initialised(&server.url());
+    let Scene { server: _server, place } = Scene::on(StandIn::sample());
     place.run(&["backup"]).success();
     let collections = place.path().join("collections");
     let elsewhere = place.beside("elsewhere");
@@ -92,7 +90,7 @@ fn a_collection_on_another_disk_is_backed_up_there_and_strangers_files_stay() {
 
     assert!(strangers.exists() && !ours.exists(), "only what is ours is removed");
     assert_eq!(place.backups(COLLECTION).len(), 2);
-    let exporter = Exporter::start(&place.path(), &[]);
+    let exporter = Exporter::start(place.path(), &[]);
     let metrics = exporter.get("/metrics").text();
     let good = format!("\nqdrant_backup_backups{{collection=\"{COLLECTION}\"}} 2\n");
     assert!(metrics.contains(&good) && metrics.contains("\nqdrant_backup_unreadable_files 0\n"), "{metrics}");

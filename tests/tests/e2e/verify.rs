@@ -1,9 +1,8 @@
 //! `verify`: what it finds, what it records, and how it ends.
 
 use std::fs;
-use std::path::PathBuf;
 
-use e2e::{Place, Server, Stored};
+use e2e::{Place, Scene, Server};
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::operation::{Operation, Outcome};
@@ -24,17 +23,9 @@ fn back_up(server: &Server, place: &Place, compression: &str) {
     place.run(&arguments).success();
 }
 
-fn archive(place: &Place, backup: &Stored) -> PathBuf {
-    place.layout().collection(&backup.manifest.collection).join(&backup.manifest.archives[0].file_name)
-}
-
-fn newest(place: &Place, collection: &str) -> Stored {
-    place.backups(collection).pop().expect("a backup")
-}
-
 /// Changes one byte of the newest archive of `collection`, and gives what was there before.
 fn flip(place: &Place, collection: &str, offset: usize) -> Vec<u8> {
-    let path = archive(place, &newest(place, collection));
+    let path = place.newest(collection).archive;
     let before = fs::read(&path).expect("an archive");
     let mut damaged = before.clone();
     let offset = offset % damaged.len();
@@ -44,11 +35,11 @@ fn flip(place: &Place, collection: &str, offset: usize) -> Vec<u8> {
 }
 
 fn repair(place: &Place, collection: &str, bytes: &[u8]) {
-    atomic::write(&archive(place, &newest(place, collection)), 0o600, bytes).expect("it can be repaired");
+    atomic::write(&place.newest(collection).archive, 0o600, bytes).expect("it can be repaired");
 }
 
 fn outcome(place: &Place, collection: &str, level: &Level) -> CheckOutcome {
-    newest(place, collection).verification.expect("a record").levels[level].outcome.clone()
+    place.newest(collection).verification.expect("a record").levels[level].outcome.clone()
 }
 
 #[test]
@@ -62,7 +53,7 @@ fn sound_backups_pass_and_that_is_on_record() {
         let ran =
             place.run(&["verify"]).success().says(&["Verification succeeded: 3 backups checked (3 passed)"]);
         for collection in server.collections() {
-            let id = newest(&place, collection).manifest.backup_id.to_string();
+            let id = place.newest(collection).manifest.backup_id.to_string();
             assert!(ran.stderr.contains(&format!("Verified {collection} {id} at archive: passed, ")));
             assert_eq!(outcome(&place, collection, &Level::Archive), CheckOutcome::Passed);
         }
@@ -94,10 +85,10 @@ fn single_byte_corruptions_end_in_exit_code_4_with_a_finding() {
                     .says(&["ERROR", "the archive has the SHA-256", "(archive_checksum)"])
                     .says(&["ERROR", "Verification failed: 1 backup checked (1 failed)"]);
             }
-            assert_eq!(newest(&place, collection).condition(), Condition::Failed);
+            assert_eq!(place.newest(collection).condition(), Condition::Failed);
             repair(&place, collection, &before);
             place.run(&["verify", "--collection", collection]).success();
-            assert_eq!(newest(&place, collection).condition(), Condition::Good);
+            assert_eq!(place.newest(collection).condition(), Condition::Good);
         }
     }
 }
@@ -111,12 +102,12 @@ fn a_failure_is_cleared_only_by_a_pass_at_the_same_or_a_deeper_level() {
     place.run(&["verify", "--collection", collection]).code(4);
     repair(&place, collection, &before);
     place.run(&["verify", "--collection", collection, "--level", "checksum"]).success();
-    assert_eq!(newest(&place, collection).condition(), Condition::Failed);
+    assert_eq!(place.newest(collection).condition(), Condition::Failed);
     let status = place.run(&["status"]);
     assert!(status.stdout.contains("has FAILED verification"), "{}", status.stdout);
     assert!(place.run(&["list"]).stdout.contains("FAILED"));
     place.run(&["verify", "--collection", collection]).success();
-    assert_eq!(newest(&place, collection).condition(), Condition::Good);
+    assert_eq!(place.newest(collection).condition(), Condition::Good);
 }
 
 #[test]
@@ -125,7 +116,7 @@ fn one_bad_backup_does_not_hide_the_others_and_the_report_tells() {
     let place = backed_up(&server, "gzip");
     back_up(&server, &place, "none");
     let collection = server.collections()[1].as_str();
-    fs::remove_file(archive(&place, &newest(&place, collection))).expect("it can be removed");
+    fs::remove_file(place.newest(collection).archive).expect("it can be removed");
 
     let ran = place.run(&["verify", "--backup", "all", "--json"]).code(4);
     let report: RunReport = serde_json::from_str(&ran.stdout).expect("a report");
@@ -151,7 +142,7 @@ fn what_cannot_be_read_is_inconclusive_and_what_is_not_known_unsupported() {
     let server = Server::with_samples();
     let place = backed_up(&server, "gzip");
     let [_, one, other] = server.collections() else { panic!("three collections") };
-    let path = archive(&place, &newest(&place, one));
+    let path = place.newest(one).archive;
     let away = place.beside("away");
     atomic::write(&away, 0o600, &fs::read(&path).expect("an archive")).expect("it can be copied");
     fs::remove_file(&path).expect("it can be removed");
@@ -161,9 +152,9 @@ fn what_cannot_be_read_is_inconclusive_and_what_is_not_known_unsupported() {
     assert_eq!(place.status().operations[&Operation::Verify].failures[&FailureKind::Io], 1);
     fs::remove_dir(&path).expect("it can be removed");
     atomic::write(&path, 0o600, &fs::read(&away).expect("the copy")).expect("it can be put back");
-    assert_eq!(newest(&place, one).condition(), Condition::Good, "inconclusive is not failed");
+    assert_eq!(place.newest(one).condition(), Condition::Good, "inconclusive is not failed");
 
-    let backup = newest(&place, other);
+    let backup = place.newest(other);
     let mut manifest = backup.manifest.clone();
     manifest.archives[0].encoding = vec![Encoding::Other("lzma".to_owned())];
     let manifest_path = place.layout().manifest(&manifest.collection, manifest.backup_id);
@@ -178,11 +169,11 @@ fn another_collections_snapshot_with_fitting_digests_is_found_inside() {
     let server = Server::with_samples();
     let place = backed_up(&server, "gzip");
     let [_, one, other] = server.collections() else { panic!("three collections") };
-    let (backup, foreign) = (newest(&place, one), newest(&place, other));
+    let (backup, foreign) = (place.newest(one), place.newest(other));
     let mut manifest = backup.manifest.clone();
     manifest.archives[0].snapshot = foreign.manifest.archives[0].snapshot;
     manifest.archives[0].stored = foreign.manifest.archives[0].stored;
-    repair(&place, one, &fs::read(archive(&place, &foreign)).expect("an archive"));
+    repair(&place, one, &fs::read(foreign.archive.clone()).expect("an archive"));
     manifest.source.config =
         Some(serde_json::json!({ "params": { "vectors": { "size": 3, "distance": "Dot" } } }));
     json_file::write(&place.layout().manifest(&manifest.collection, manifest.backup_id), &manifest)
@@ -193,8 +184,7 @@ fn another_collections_snapshot_with_fitting_digests_is_found_inside() {
 
 #[test]
 fn what_is_not_there_is_named_and_nothing_at_all_is_no_failure() {
-    let server = Server::with_samples();
-    let place = Place::initialised(&server.url());
+    let Scene { server, place } = Scene::with_samples();
     place.run(&["verify"]).success().says(&["Nothing to verify: there are no backups yet"]);
     place.run(&["verify", "--collection", "nowhere"]).code(1).says(&["nowhere", "there is no backup of it"]);
     let missing = "2001-01-01-00-00-00";
@@ -214,7 +204,7 @@ fn what_is_not_there_is_named_and_nothing_at_all_is_no_failure() {
 fn a_manifest_that_cannot_be_read_fails_the_run_and_hides_nothing() {
     let server = Server::with_samples();
     let place = backed_up(&server, "gzip");
-    let torn = newest(&place, &server.collections()[0]).manifest;
+    let torn = place.newest(&server.collections()[0]).manifest;
     let path = place.layout().manifest(&torn.collection, torn.backup_id);
     atomic::write(&path, 0o640, b"{\"schema_version\": 1,").expect("it can be torn");
     place.run(&["verify"]).code(1).says(&["2 backups checked (2 passed)", "not a valid backup manifest"]);

@@ -1,14 +1,16 @@
 //! What is answered to whom: paths, methods, formats, compression, the JSON and its schema.
 
-use e2e::{BackupDirectory, Exporter};
+use e2e::{Directory, Exporter};
 use serde_json::Value;
+
+use crate::situations;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[test]
 fn paths_and_methods() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     for (method, path, status) in [
         ("GET", "/metrics", 200),
@@ -39,7 +41,7 @@ fn paths_and_methods() {
 
 #[test]
 fn the_format_follows_accept_and_gzip_follows_accept_encoding() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     for (accept, expected) in [
         ("*/*", TEXT),
@@ -69,7 +71,7 @@ fn the_format_follows_accept_and_gzip_follows_accept_encoding() {
 
 #[test]
 fn no_series_is_there_twice() {
-    let place = BackupDirectory::failing();
+    let place = situations::failing();
     let exporter = Exporter::start(place.path(), &[]);
     for accept in ["text/plain", "application/openmetrics-text;version=1.0.0"] {
         let text = exporter.ask("GET", "/metrics", &[("Accept", accept)]).text();
@@ -86,7 +88,7 @@ fn no_series_is_there_twice() {
 
 #[test]
 fn the_page_allows_itself_nothing_from_elsewhere() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     let answer = exporter.get("/");
     let policy = answer.header("content-security-policy").unwrap();
@@ -104,9 +106,9 @@ fn the_json_is_what_its_schema_says() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     let nowhere = tempfile::tempdir().unwrap();
     for (place, severity) in [
-        (BackupDirectory::healthy(), "fine"),
-        (BackupDirectory::failing(), "critical"),
-        (BackupDirectory::empty(), "critical"),
+        (situations::healthy(), "fine"),
+        (situations::failing(), "critical"),
+        (Directory::repository(), "critical"),
     ] {
         let exporter = Exporter::start(place.path(), &[]);
         let answer = exporter.get("/api/v1/status");
@@ -123,7 +125,7 @@ fn the_json_is_what_its_schema_says() {
 
 #[test]
 fn a_short_scrape_time_out_is_kept() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     for seconds in ["0.5", "1", "nonsense"] {
         let answer = exporter.ask("GET", "/metrics", &[("X-Prometheus-Scrape-Timeout-Seconds", seconds)]);

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use e2e::{BackupDirectory, Exporter};
+use e2e::Exporter;
+
+use crate::situations;
 
 /// Where the pictures of the documentation go, when `QDRANT_BACKUP_SCREENSHOTS` asks for new ones.
 const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/images");
@@ -84,7 +86,7 @@ fn assert_says(said: &str, parts: &[&str]) {
 
 #[test]
 fn the_page_says_in_a_browser_that_all_is_well() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     let url = format!("http://{}/", exporter.address());
     let dom = dom(&url);
@@ -111,9 +113,9 @@ fn the_page_says_in_a_browser_that_all_is_well() {
 
 #[test]
 fn the_page_says_in_a_browser_what_is_wrong() {
-    let place = BackupDirectory::failing();
+    let place = situations::failing();
     let evil = "<img src=x onerror=alert(1)>";
-    place.backup(evil, qdrant_backup_shared::BackupId::at(e2e::backup_directory::now()), 100);
+    place.backup(evil, e2e::exporter::now(), 100);
     let exporter = Exporter::start(place.path(), &[]);
     let url = format!("http://{}/", exporter.address());
     let dom = dom(&url);
@@ -131,7 +133,7 @@ fn the_page_says_in_a_browser_what_is_wrong() {
             "not known whether on the server",
         ],
     );
-    let place = BackupDirectory::failing();
+    let place = situations::failing();
     let exporter = Exporter::start(place.path(), &[]);
     screenshot(&format!("http://{}/", exporter.address()), "status-failing.png", "1100,1150", &[]);
 }

@@ -5,9 +5,11 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use e2e::Exporter;
 use e2e::http::{self, Answer, Authority};
-use e2e::{BackupDirectory, Exporter};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::situations;
 
 /// The most memory that a crowd may cost.
 const MEMORY_BYTES: u64 = 64 << 20;
@@ -55,7 +57,7 @@ fn open(exporter: &Exporter, number: usize, bytes: &[u8]) -> Vec<TcpStream> {
 #[test]
 fn a_thousand_requests_at_once_are_all_answered() {
     raise_limit();
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n";
     let began = Instant::now();
@@ -81,7 +83,7 @@ fn a_thousand_requests_at_once_are_all_answered() {
 #[test]
 fn half_open_and_slow_clients_keep_nobody_out() {
     raise_limit();
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     // More than there are places.
     let silent = open(&exporter, 1100, b"");
@@ -107,8 +109,8 @@ fn half_open_and_slow_clients_keep_nobody_out() {
 
 #[test]
 fn clients_that_do_not_take_their_answers_lose_their_turn() {
-    let place = BackupDirectory::healthy();
-    place.crowd(800);
+    let place = situations::healthy();
+    situations::crowd(&place, 800);
     let exporter = Exporter::start(place.path(), &["--web.max-requests=6"]);
     let request = b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\n\r\n".repeat(40);
     let greedy = open(&exporter, 12, &request);
@@ -122,7 +124,7 @@ fn clients_that_do_not_take_their_answers_lose_their_turn() {
 #[test]
 fn handshakes_that_are_never_finished_keep_nobody_out() {
     raise_limit();
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     let identity = authority.sign(&["localhost"]);
@@ -151,7 +153,7 @@ fn handshakes_that_are_never_finished_keep_nobody_out() {
 
 #[test]
 fn torn_and_oversized_requests_are_refused_and_harm_nobody() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     let long = "a".repeat(100_000);
     for (request, statuses) in [
@@ -203,7 +205,7 @@ fn statuses(exporter: &Exporter, requests: &str) -> Vec<String> {
 
 #[test]
 fn a_body_is_never_taken_for_a_request() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     let hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
     let last = "GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -231,7 +233,7 @@ fn a_body_is_never_taken_for_a_request() {
 
 #[test]
 fn a_body_whose_end_others_see_elsewhere_is_never_taken_for_a_request() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     let hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
     let last = "GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -274,7 +276,7 @@ fn a_body_whose_end_others_see_elsewhere_is_never_taken_for_a_request() {
 
 #[test]
 fn no_answer_repeats_the_host_or_the_address_that_was_asked_for() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     for path in ["/", "/metrics", "/api/v1/status", "/-/healthy", "/evil.example", "/?evil.example"] {
         for host in [
@@ -295,7 +297,7 @@ fn no_answer_repeats_the_host_or_the_address_that_was_asked_for() {
 
 #[test]
 fn other_hosts_and_whole_addresses_change_nothing_and_a_thousand_requests_may_come_in_one_go() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
     for (request, status) in [
         ("GET /-/healthy HTTP/1.1\r\nHost: evil.example", "200"),

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use e2e::dashboard::{self, Kind};
 use e2e::week::Week;
-use e2e::{BackupDirectory, Exporter, History, Prometheus, eventually};
+use e2e::{Directory, Exporter, History, Prometheus, eventually};
 use serde_json::Value;
+
+use crate::situations;
 
 const INSTANCE: &str = "backup-host:19854";
 
@@ -42,7 +44,7 @@ fn ask(prometheus: &Prometheus, query: &dashboard::Query, collection: &str) -> V
         return prometheus.query(&expr);
     }
     // The second that has begun counts too: an alert may be that young.
-    let now = e2e::backup_directory::now().timestamp() + 1;
+    let now = e2e::exporter::now().timestamp() + 1;
     prometheus.query_range(&expr, now - DAYS * 86_400, now, 600)
 }
 
@@ -92,11 +94,11 @@ fn names<'a>(tiles: &'a Tiles, title: &str, colour: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_query_finds_something_and_no_tile_is_green_that_should_not_be() {
-    let place = BackupDirectory::empty();
+    let place = Directory::repository();
     let exporter = Exporter::start(place.path(), &[]);
     let directory = tempfile::tempdir().unwrap();
     let mut history = History::of(INSTANCE);
-    let mut week = Week::lived(place, &exporter, &mut history, e2e::backup_directory::now());
+    let mut week = Week::lived(place, &exporter, &mut history, e2e::exporter::now());
     history.store(directory.path());
     let prometheus = watching(&directory, &exporter);
     after_a_good_week(&prometheus);
@@ -147,8 +149,8 @@ fn without_exporter(prometheus: &Prometheus) {
 
 #[test]
 fn a_collection_that_was_never_backed_up_is_as_bad_as_one_that_is_overdue() {
-    let place = BackupDirectory::empty();
-    place.crowd(1);
+    let place = Directory::repository();
+    situations::crowd(&place, 1);
     let directory = tempfile::tempdir().unwrap();
     let exporter = Exporter::start(place.path(), &[]);
     let seen = tiles(&watching(&directory, &exporter));

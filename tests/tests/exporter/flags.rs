@@ -1,7 +1,9 @@
 //! The command line.
 
 use e2e::exporter::command;
-use e2e::{BackupDirectory, Exporter, Ran};
+use e2e::{Exporter, Ran};
+
+use crate::situations;
 
 #[test]
 fn the_version_is_in_the_usual_form() {
@@ -75,7 +77,7 @@ fn every_error_of_a_log_in_json_is_json_with_its_reasons() {
 
 #[test]
 fn several_addresses_a_path_and_a_json_log() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let exporter = Exporter::start(
         place.path(),
         &["--web.listen-address=127.0.0.1:0", "--web.telemetry-path=/other", "--log.level=info"],
@@ -100,7 +102,7 @@ fn several_addresses_a_path_and_a_json_log() {
 
 #[test]
 fn the_directory_comes_from_the_flag_the_environment_or_the_runners_file() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let path = place.path().to_str().unwrap();
     let other = tempfile::tempdir().unwrap();
     let file = other.path().join("backup.yaml");
@@ -114,7 +116,7 @@ fn the_directory_comes_from_the_flag_the_environment_or_the_runners_file() {
 
 #[test]
 fn once_writes_a_file_and_its_exit_code_says_whether_all_is_known() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let output = place.path().join("qdrant_backup.prom");
     Ran::of(command().args(["--once", "--backup-dir"]).arg(place.path()).arg("--output").arg(&output))
         .success();

@@ -4,14 +4,16 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
+use e2e::Exporter;
 use e2e::exporter::command;
 use e2e::http::{self, PATIENCE};
-use e2e::{BackupDirectory, Exporter};
 use rustix::process::Signal;
+
+use crate::situations;
 
 #[test]
 fn a_request_under_way_is_answered_after_sigterm_and_the_exit_code_is_0() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     for signal in [Signal::TERM, Signal::INT] {
         let mut exporter = Exporter::start(place.path(), &[]);
         let mut asking = http::connect(exporter.address()).unwrap();
@@ -35,7 +37,7 @@ fn a_request_under_way_is_answered_after_sigterm_and_the_exit_code_is_0() {
 
 #[test]
 fn a_request_that_is_never_finished_holds_the_end_up_for_a_bounded_time() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let mut exporter = Exporter::start(place.path(), &[]);
     let mut asking = http::connect(exporter.address()).unwrap();
     asking.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
@@ -48,7 +50,7 @@ fn a_request_that_is_never_finished_holds_the_end_up_for_a_bounded_time() {
 
 #[test]
 fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let path = place.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -73,7 +75,7 @@ fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
 
 #[test]
 fn what_cannot_be_read_is_logged_once() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let layout = place.layout();
     let file = layout.status_file();
     qdrant_backup_shared::atomic::write(&file, 0o640, b"{ torn").unwrap();
@@ -82,7 +84,7 @@ fn what_cannot_be_read_is_logged_once() {
         assert!(exporter.get("/metrics").text().contains("\nqdrant_backup_up 0\n"));
     }
     exporter.wait_for_line("status.json");
-    place.crowd(0);
+    situations::crowd(&place, 0);
     assert!(exporter.get("/metrics").text().contains("\nqdrant_backup_up 1\n"));
     exporter.wait_for_line("Everything can be read again");
     let lines = exporter.log();

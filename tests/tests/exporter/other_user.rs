@@ -6,10 +6,12 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use e2e::Exporter;
 use e2e::programs::copy_program;
 use e2e::users::{NOBODY, allow_core_dumps, need_root};
-use e2e::{BackupDirectory, Exporter};
 use rustix::process::Signal;
+
+use crate::situations;
 
 const USER: &str = "--reuid=64321";
 const GROUP: u32 = 64322;
@@ -46,7 +48,7 @@ fn as_other_user(command: &Path) -> Command {
 #[test]
 fn another_user_of_the_group_sees_everything_but_the_archives() {
     need_root();
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     hand_over(place.path());
     // The program may lie where only its builder can go.
     let public = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
@@ -74,7 +76,7 @@ fn another_user_of_the_group_sees_everything_but_the_archives() {
 #[test]
 fn neither_the_same_user_nor_another_looks_into_the_memory_and_no_core_is_dumped() {
     need_root();
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     hand_over(place.path());
     let public = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
     let copy = public.path().join("qdrant-backup-exporter");

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use e2e::http::{self, Authority};
-use e2e::{BackupDirectory, Exporter, Prometheus};
+use e2e::{Exporter, Prometheus};
 use qdrant_backup_shared::{BackupId, atomic};
+
+use crate::situations;
 
 /// The time between two scrapes.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -81,7 +83,7 @@ fn files(authority: &Authority) -> tempfile::TempDir {
 
 #[test]
 fn no_gap_and_no_duplicate_in_either_format_while_backups_come_and_go() {
-    let place = BackupDirectory::healthy();
+    let place = situations::healthy();
     let authority = Arc::new(Authority::new());
     let directory = files(&authority);
     let web = directory.path().join("web.yml");
@@ -104,11 +106,11 @@ fn no_gap_and_no_duplicate_in_either_format_while_backups_come_and_go() {
         let prometheus = Prometheus::start(directory.path(), &[]);
         let began = Instant::now();
         let mut made = 0;
-        let last = e2e::backup_directory::now() - TimeDelta::days(60);
+        let last = e2e::exporter::now() - TimeDelta::days(60);
         while began.elapsed() < span() {
             // One comes, and a while later the one before goes: as a backup and a prune would have it.
             let id = |number: i64| BackupId::at(last + TimeDelta::seconds(number));
-            place.backup("products", id(made), 5);
+            place.backup("products", id(made).time(), 5);
             if made > 3 {
                 place.remove("products", id(made - 3));
             }

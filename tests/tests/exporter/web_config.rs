@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use e2e::http::{self, Answer, Authority, Identity, basic};
-use e2e::{BackupDirectory, Exporter};
+use e2e::{Directory, Exporter};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use crate::situations;
 
 /// A web configuration with what it names.
 struct Files {
@@ -30,7 +32,7 @@ impl Files {
         self.put("tls/server.key", &identity.key);
     }
 
-    fn exporter(&self, place: &BackupDirectory) -> Exporter {
+    fn exporter(&self, place: &Directory) -> Exporter {
         let file = self.directory.path().join("web.yml");
         Exporter::start(place.path(), &["--web.config.file", file.to_str().unwrap()])
     }
@@ -53,7 +55,7 @@ fn get_tls(
 
 #[test]
 fn only_the_right_password_opens_any_path_and_a_refusal_carries_the_headers() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     files.put(
         "web.yml",
         &format!(
@@ -81,7 +83,7 @@ fn only_the_right_password_opens_any_path_and_a_refusal_carries_the_headers() {
 
 #[test]
 fn users_change_without_a_restart_and_a_mistake_leaves_the_ones_before() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     let users = |password: &str| format!("basic_auth_users: {{alice: {}}}\n", hash(password));
     files.put("web.yml", &users("old"));
     let exporter = files.exporter(&place);
@@ -100,7 +102,7 @@ fn users_change_without_a_restart_and_a_mistake_leaves_the_ones_before() {
 
 #[test]
 fn an_emptied_gone_or_cut_file_lets_nobody_in_and_a_metric_and_the_log_tell() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     let users = format!("basic_auth_users: {{alice: {}}}\n", hash("right"));
     let path = files.put("web.yml", &users);
     let exporter = files.exporter(&place);
@@ -129,7 +131,7 @@ fn an_emptied_gone_or_cut_file_lets_nobody_in_and_a_metric_and_the_log_tell() {
 
 #[test]
 fn a_pipe_or_a_device_in_place_of_a_file_wedges_nobody_and_takes_no_memory() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     let authority = Authority::new();
     files.identity(&authority.sign(&["localhost"]));
     files.put("web.yml", &format!("{TLS}}}\n"));
@@ -166,7 +168,7 @@ fn a_pipe_or_a_device_in_place_of_a_file_wedges_nobody_and_takes_no_memory() {
 
 #[test]
 fn a_flood_of_wrong_passwords_keeps_the_right_one_out_neither_before_nor_after_it_was_known() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     files.put("web.yml", &format!("basic_auth_users: {{alice: {}}}\n", bcrypt::hash("right", 8).unwrap()));
     let exporter = files.exporter(&place);
     for round in 0..2 {
@@ -198,7 +200,7 @@ fn a_flood_of_wrong_passwords_keeps_the_right_one_out_neither_before_nor_after_i
 
 #[test]
 fn tls_with_a_certificate_that_is_renewed_without_a_restart() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     let (first, second) = (Authority::new(), Authority::new());
     files.identity(&first.sign(&["localhost"]));
     files.put("web.yml", &format!("{TLS}, min_version: TLS13}}\n"));
@@ -223,7 +225,7 @@ fn tls_with_a_certificate_that_is_renewed_without_a_restart() {
 
 #[test]
 fn a_certificate_that_turns_bad_leaves_the_one_before_and_a_metric_and_the_log_tell() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     let authority = Authority::new();
     let good = authority.sign(&["localhost"]);
     files.identity(&good);
@@ -269,7 +271,7 @@ fn a_certificate_that_turns_bad_leaves_the_one_before_and_a_metric_and_the_log_t
 
 #[test]
 fn clients_without_the_right_certificate_stay_outside() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     let (server, clients, others) = (Authority::new(), Authority::new(), Authority::new());
     files.identity(&server.sign(&["localhost"]));
     files.put("clients.crt", &clients.pem());
@@ -290,7 +292,7 @@ fn clients_without_the_right_certificate_stay_outside() {
 
 #[test]
 fn too_many_requests_are_429() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     files.put("web.yml", "rate_limit: {interval: 1h, burst: 3}\n");
     let exporter = files.exporter(&place);
     let statuses: Vec<u16> = (0..5).map(|_| exporter.get("/-/healthy").status).collect();
@@ -299,9 +301,10 @@ fn too_many_requests_are_429() {
     assert_eq!(exporter.get("/-/healthy").status, 200);
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn the_shipped_sample_passes_promtool_and_works() {
-    let (place, files) = (BackupDirectory::healthy(), Files::new());
+    let (place, files) = (situations::healthy(), Files::new());
     let authority = Authority::new();
     files.identity(&authority.sign(&["localhost"]));
     let sample = files.put("web.yml", include_str!("../../../deploy/exporter/web-config.yml"));

@@ -120,6 +120,7 @@ fn an_exception_needs_a_reason_and_something_to_except() {
     assert!(except("grid | A").is_err() && except("grid | A | ").is_err());
 }
 
+#[cfg(feature = "outside")]
 #[test]
 fn a_command_that_leaves_a_link_behind_is_noticed() {
     let line = |command: &str| format!("| where this page is | `{command}` in |");

@@ -52,12 +52,7 @@ fn names(weekdays: &BTreeSet<u8>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
-    use chrono::{DateTime, Utc};
-
     use super::*;
-    use crate::settings::{Schedule, TimeZone};
 
     fn of(expression: &str) -> Vec<String> {
         events(&CronFields::parse(expression).unwrap(), None)
@@ -78,6 +73,24 @@ mod tests {
         // As crontab(5) says, a field that begins with * does not make it two.
         assert_eq!(of("0 3 */10 * 0"), ["Sun *-*-01,11,21,31 03:00:00"]);
     }
+
+    #[test]
+    fn a_zone_is_part_of_the_event() {
+        let fields = CronFields::parse("0 2 * * *").unwrap();
+        assert_eq!(events(&fields, Some("Europe/Berlin")), ["*-*-* 02:00:00 Europe/Berlin"]);
+    }
+}
+
+/// Held against the real one.
+#[cfg(test)]
+#[cfg(feature = "outside")]
+mod by_systemd {
+    use std::process::Command;
+
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::settings::{Schedule, TimeZone};
 
     /// The starts of an event by systemd's own reckoning.
     fn elapses(event: &str, base: &str) -> Vec<DateTime<Utc>> {
@@ -130,11 +143,5 @@ mod tests {
                 assert_eq!(start, expected, "{expression} {zone}");
             }
         }
-    }
-
-    #[test]
-    fn a_zone_is_part_of_the_event() {
-        let fields = CronFields::parse("0 2 * * *").unwrap();
-        assert_eq!(events(&fields, Some("Europe/Berlin")), ["*-*-* 02:00:00 Europe/Berlin"]);
     }
 }

@@ -3,13 +3,15 @@
 use std::fs;
 
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup, StandIn};
+use e2e::scene::DOCS;
 use e2e::{Running, eventually};
 use qdrant_backup_shared::atomic;
 use rustix::process::Signal;
 
 use crate::chain::Chain;
 use crate::expected::Expected;
-use crate::site::{DOCS, Site};
+
+use crate::site::Site;
 
 pub fn a_good_run(site: &mut Site, chain: &Chain) {
     site.init();

@@ -1,11 +1,14 @@
-//! A stand-in with a fault and a place that backs it up, and what a test asks about both afterwards.
+//! A server and a place that backs it up, and what a test asks about both afterwards.
 
-use e2e::qdrant_stand_in::{Collection, Content, Fault, GeneratedSnapshot, LoggedRequest, Setup, StandIn};
-use e2e::{Place, Ran};
+use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::manifest::Manifest;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus};
-use qdrant_backup_shared::{CollectionName, FailureKind};
+
+use crate::directory::name;
+use crate::place::{Place, Ran};
+use crate::qdrant_stand_in::{Collection, Content, Fault, GeneratedSnapshot, LoggedRequest, Setup, StandIn};
+use crate::server::Server;
 
 /// The collection of most scenes.
 pub const DOCS: &str = "docs";
@@ -17,18 +20,51 @@ pub const SIZE: u64 = 204_800;
 pub const IMPATIENT: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  stall_timeout: 1s\n  request_timeout: 10s\n  create_timeout: 20s\n";
 
 /// A server and a place.
-pub struct Scene {
-    pub server: StandIn,
+pub struct Scene<S = StandIn> {
+    /// The Qdrant that is backed up.
+    pub server: S,
+    /// Where its backups are.
     pub place: Place,
 }
 
-impl Scene {
-    /// A server as `setup` says and a repository.
-    pub fn of(setup: Setup) -> Self {
-        let server = StandIn::start(setup);
+impl Scene<Server> {
+    /// A server with collections of the test's own, a real one where `QDRANT_URL` is set, and a repository.
+    pub fn with_samples() -> Self {
+        let server = Server::with_samples();
         let place = Place::initialised(&server.url());
-        place.configure(IMPATIENT);
         Self { server, place }
+    }
+
+    /// `qdrant-backup backup` of the test's own collections.
+    pub fn backup(&self) -> Ran {
+        self.place.run(&[&["backup"], &self.server.selection()[..]].concat())
+    }
+}
+
+impl Scene {
+    /// `server` and a repository.
+    pub fn on(server: StandIn) -> Self {
+        let place = Place::initialised(&server.url());
+        Self { server, place }
+    }
+
+    /// The genuine collections, all backed up.
+    pub fn sample() -> Self {
+        Self::on(StandIn::sample()).backed_up()
+    }
+
+    /// The same after a backup, with nothing in the server's log.
+    pub fn backed_up(self) -> Self {
+        self.backup().success();
+        self.server.clear_requests();
+        self
+    }
+
+    /// A server as `setup` says, a repository, and no patience: [`IMPATIENT`].
+    pub fn of(setup: Setup) -> Self {
+        let scene = Self::on(StandIn::start(setup));
+        scene.place.configure(IMPATIENT);
+        scene
     }
 
     /// A server whose one collection is [`DOCS`].
@@ -170,9 +206,4 @@ pub fn generated(name: &str) -> Collection {
 /// What another tool's snapshot holds.
 pub fn foreign() -> Content {
     Content::generated(&GeneratedSnapshot::new(SIZE).points_count(POINTS).seed(2))
-}
-
-/// A collection's name.
-pub fn name(collection: &str) -> CollectionName {
-    CollectionName::new(collection).expect("a name")
 }

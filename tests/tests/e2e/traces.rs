@@ -1,87 +1,13 @@
-//! What the tests of files, locks and signals share: programs that are still running, and looks at what they left.
+//! What the tests of files, locks and signals share: servers of a size, and looks at what runs left.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
+use e2e::Ran;
 use e2e::qdrant_stand_in::{Collection, FillKind, GeneratedSnapshot, Setup, StandIn};
-use e2e::{Place, Ran};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-
-/// Nothing that is waited for takes longer, on the slowest machine.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// A program that was started and may still run; killed when a test forgets it.
-pub struct Running(Option<Child>);
-
-impl Running {
-    pub fn start(command: &mut Command) -> Self {
-        Self(Some(command.spawn().expect("the program starts")))
-    }
-
-    pub fn adopt(child: Child) -> Self {
-        Self(Some(child))
-    }
-
-    fn child(&mut self) -> &mut Child {
-        self.0.as_mut().expect("it was not waited for yet")
-    }
-
-    pub fn id(&mut self) -> u32 {
-        self.child().id()
-    }
-
-    pub fn has_ended(&mut self) -> bool {
-        self.child().try_wait().expect("a child can be asked").is_some()
-    }
-
-    pub fn signal(&mut self, signal: Signal) {
-        kill_process(Pid::from_child(self.child()), signal).expect("a running program takes a signal");
-    }
-
-    /// Waits for its end. The little that such programs say fits the pipes.
-    #[track_caller]
-    pub fn ended(mut self) -> Ran {
-        let deadline = Instant::now() + DEADLINE;
-        while !self.has_ended() {
-            assert!(Instant::now() < deadline, "still running after {DEADLINE:?}");
-            sleep(Duration::from_millis(5));
-        }
-        let output = self.0.take().expect("it is there").wait_with_output().expect("its output");
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            drop(child.kill());
-            drop(child.wait());
-        }
-    }
-}
-
-/// Waits until `look` sees something.
-#[track_caller]
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "never: {what}");
-        sleep(Duration::from_millis(5));
-    }
-}
 
 /// A server with one collection, `vectors`, whose snapshots have so many bytes that do not compress.
 pub fn server_of(size_bytes: u64) -> StandIn {
@@ -132,11 +58,6 @@ pub fn tree(root: &Path) -> BTreeMap<String, String> {
         }
     }
     found
-}
-
-/// The temporary files that are there.
-pub fn temporary_files(place: &Place) -> Vec<String> {
-    place.files().into_iter().filter(|name| name.ends_with(".tmp")).collect()
 }
 
 /// The log's lines, each checked for its form, without their times: `INFO: Backed up …`.

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 use qdrant_backup_exporter::metrics::{self, ProcessInfo};
 use qdrant_backup_exporter::observe::{Observation, Observer};
-use qdrant_backup_shared::Status;
 
 pub use crate::directories::{Directory, at, manifest, name, night};
 
@@ -15,7 +14,7 @@ pub use crate::directories::{Directory, at, manifest, name, night};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A backup directory, which is its own state directory.
-pub struct Place {
+pub struct Watched {
     directory: Directory,
     observer: Observer,
 }
@@ -25,14 +24,14 @@ pub fn now() -> DateTime<Utc> {
     at("15T15:00:00")
 }
 
-impl From<Directory> for Place {
+impl From<Directory> for Watched {
     fn from(directory: Directory) -> Self {
         let observer = Observer::new(directory.path(), directory.path()).unwrap();
         Self { directory, observer }
     }
 }
 
-impl Deref for Place {
+impl Deref for Watched {
     type Target = Directory;
 
     fn deref(&self) -> &Directory {
@@ -40,7 +39,7 @@ impl Deref for Place {
     }
 }
 
-impl Place {
+impl Watched {
     /// A repository without any backup.
     pub fn new() -> Self {
         Self::from(Directory::repository())
@@ -66,10 +65,6 @@ impl Place {
     /// What a scrape in the text format gives now.
     pub fn scrape(&self) -> String {
         metrics::text(&metrics::families(&self.look(), &ProcessInfo::default()))
-    }
-
-    pub fn status(&self, status: &Status) {
-        self.put(&self.layout().status_file(), status);
     }
 }
 

@@ -1,0 +1,184 @@
+//! A backup directory as the runner would have left it, made by the types that it is made of, without a server. The tests of
+//! the catalog and of the exporter include this file.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use qdrant_backup_shared::json_file::{self, JsonFile};
+use qdrant_backup_shared::manifest::{
+    Archive, Encoding, Manifest, Origin, Scope, ServerChecksum, SizeAndDigest, Source,
+};
+use qdrant_backup_shared::verification::{CheckOutcome, Level};
+use qdrant_backup_shared::{
+    BackupId, CollectionName, Layout, Repository, Sha256Digest, Status, VerificationRecord, atomic,
+};
+
+/// A backup directory, which is its own state directory.
+pub struct Directory {
+    path: PathBuf,
+    /// What is removed in the end, unless somebody else sees to that.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// A collection's name.
+pub fn name(text: &str) -> CollectionName {
+    CollectionName::new(text).unwrap()
+}
+
+impl Directory {
+    /// A repository without any backup.
+    pub fn repository() -> Self {
+        let place = Self::bare();
+        let made = Repository::new(
+            "5c3f9f0e-8f44-4b1c-8f0b-0f3b7f6c2c11".to_owned(),
+            "2025-07-01T00:00:00Z".parse().unwrap(),
+        );
+        place.put(&place.layout().repository_file(), &made);
+        place
+    }
+
+    /// An empty directory.
+    pub fn bare() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        Self { path: temporary.path().to_owned(), _temporary: Some(temporary) }
+    }
+
+    /// The directory at `path`, if it is there; it stays when the test ends.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path, _temporary: None }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where everything in it is.
+    pub fn layout(&self) -> Layout {
+        Layout::new(self.path(), self.path())
+    }
+
+    /// Makes a whole backup that began at `at` and gives its id.
+    pub fn backup(&self, collection: &str, at: DateTime<Utc>, points: u64) -> BackupId {
+        let manifest = manifest(&name(collection), BackupId::at(at), points);
+        self.put_archives(&manifest);
+        self.put_manifest(&manifest);
+        manifest.backup_id
+    }
+
+    /// Removes a backup as the runner does: the manifest first.
+    pub fn remove(&self, collection: &str, id: BackupId) {
+        fs::remove_file(self.layout().manifest(&name(collection), id)).unwrap();
+        fs::remove_file(self.archive(collection, id)).unwrap();
+    }
+
+    /// Writes a manifest where it belongs.
+    pub fn put_manifest(&self, manifest: &Manifest) {
+        self.put(&self.layout().manifest(&manifest.collection, manifest.backup_id), manifest);
+    }
+
+    /// Writes archives of the lengths that the manifest says.
+    pub fn put_archives(&self, manifest: &Manifest) {
+        for archive in &manifest.archives {
+            let path = self.layout().collection(&manifest.collection).join(&archive.file_name);
+            self.put_archive(&path, archive.stored.size_bytes);
+        }
+    }
+
+    /// An archive of nothing but a length.
+    pub fn put_archive(&self, path: &Path, size_bytes: u64) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = atomic::AtomicFile::create(path, atomic::ARCHIVE_MODE).unwrap();
+        file.file().set_len(size_bytes).unwrap();
+        file.commit().unwrap();
+    }
+
+    /// The archive of a backup that [`Directory::backup`] made.
+    pub fn archive(&self, collection: &str, id: BackupId) -> PathBuf {
+        self.layout().archive(&name(collection), id, &[Encoding::Gzip])
+    }
+
+    /// Enters checks, each an hour after the one before, in place of those before.
+    pub fn verify(&self, collection: &str, id: BackupId, checks: &[(Level, CheckOutcome)]) {
+        self.verify_every(TimeDelta::hours(1), collection, id, checks);
+    }
+
+    /// The same with another time between them.
+    pub fn verify_every(
+        &self,
+        between: TimeDelta,
+        collection: &str,
+        id: BackupId,
+        checks: &[(Level, CheckOutcome)],
+    ) {
+        let mut record = VerificationRecord::new(id);
+        for (number, (level, outcome)) in (1..).zip(checks) {
+            let at = id.time() + between * number;
+            record.enter(level.clone(), at, outcome.clone(), 1.5, Vec::new());
+        }
+        self.put(&self.layout().verification(&name(collection), id), &record);
+    }
+
+    /// Replaces the status.
+    pub fn put_status(&self, status: &Status) {
+        self.put(&self.layout().status_file(), status);
+    }
+
+    /// Writes a file of ours.
+    pub fn put<T: JsonFile>(&self, path: &Path, value: &T) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        json_file::write(path, value).unwrap();
+    }
+
+    /// Writes a file that holds anything.
+    pub fn put_bytes(&self, path: &Path, contents: &[u8]) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        atomic::write(path, 0o640, contents).unwrap();
+    }
+}
+
+/// A manifest of a backup whose archive has 10 bytes a point, and whose snapshot 25.
+pub fn manifest(collection: &CollectionName, id: BackupId, points: u64) -> Manifest {
+    let digest = Sha256Digest::from_bytes([7; 32]);
+    let sized = |size_bytes| SizeAndDigest { size_bytes, sha256: digest };
+    let layout = Layout::new("", "");
+    let archive = layout.archive(collection, id, &[Encoding::Gzip]);
+    Manifest {
+        schema_version: json_file::SCHEMA_VERSION,
+        requires: Vec::new(),
+        backup_id: id,
+        collection: collection.clone(),
+        origin: Origin::Snapshot,
+        run_id: "6e9e4f0c-7c1b-4b4e-9f3b-0d6a2f6f2f11".to_owned(),
+        started_at: id.time() + TimeDelta::milliseconds(125),
+        completed_at: id.time() + TimeDelta::seconds(9),
+        depends_on: Vec::new(),
+        source: Source {
+            qdrant_version: Some("1.18.3".to_owned()),
+            points_count_before: Some(points),
+            points_count_after: Some(points + 3),
+            config: Some(serde_json::json!({ "params": { "vectors": { "size": 384 } } })),
+            aliases: None,
+            payload_schema: None,
+            shard_count: Some(1),
+            ..Source::default()
+        },
+        points_sample: None,
+        archives: vec![Archive {
+            file_name: archive.file_name().unwrap().to_str().unwrap().to_owned(),
+            node_url: None,
+            peer_id: Some(1),
+            shard_ids: vec![0],
+            scope: Scope::Collection,
+            snapshot_name: None,
+            encoding: vec![Encoding::Gzip],
+            snapshot: sized(25 * points),
+            stored: sized(10 * points),
+            server_checksum: ServerChecksum::Matched,
+        }],
+        runner_version: "0.1.0".to_owned(),
+    }
+}
