@@ -12,6 +12,9 @@ use crate::place::Ran;
 /// Longer than anything that a test waits for takes, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Longer than any run takes: some give up only after a minute.
+const LONGEST_RUN: Duration = Duration::from_secs(300);
+
 /// A run of the program that has not ended yet. It is killed if the test forgets it.
 pub struct Running {
     child: Option<Child>,
@@ -96,7 +99,7 @@ impl Running {
                 rest
             })
         });
-        eventually("the program ends", || self.has_ended());
+        eventually_within(LONGEST_RUN, "the program ends", || self.has_ended().then_some(()));
         self.seen.extend(rest.map(|rest| rest.join().expect("the log is read")));
         let child = self.child.take().expect("it ran");
         let mut ran = Ran::from(child.wait_with_output().expect("the program ends"));

@@ -140,9 +140,7 @@ fn a_directory_that_may_not_be_written_fails_before_the_server_makes_a_snapshot(
 fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_snapshot() {
     let server = server_of(64 << 10);
     let place = Place::new(&server.url());
-    fs::create_dir(place.path()).unwrap();
-    let disk = Disk::mount(&place, 64 * MIB);
-    run(disk.inside(&place.command(&["init"]))).success();
+    let disk = Disk::initialised(&place, 64 * MIB);
     run(disk.inside(&place.command(&["backup"]))).success();
     disk.make_read_only();
     let before = tree(&disk.path());
@@ -167,7 +165,6 @@ fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_sn
 fn a_read_only_file_system_is_recorded_where_the_status_lies_elsewhere() {
     let server = server_of(64 << 10);
     let place = Place::new(&server.url());
-    fs::create_dir(place.path()).unwrap();
     let state = place.beside("state");
     let command = |arguments: &[&str]| {
         let mut command = place.command(arguments);
@@ -199,9 +196,7 @@ fn a_read_only_file_system_is_recorded_where_the_status_lies_elsewhere() {
 fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
     let server = server_of(16 * MIB);
     let place = Place::new(&server.url());
-    fs::create_dir(place.path()).unwrap();
-    let disk = Disk::mount(&place, 24 * MIB);
-    run(disk.inside(&place.command(&["init"]))).success();
+    let disk = Disk::initialised(&place, 24 * MIB);
 
     let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
 
@@ -223,9 +218,7 @@ fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() 
     let setup = Setup::empty().collection(collection_of("vectors", 40 * MIB)).s3();
     let server = StandIn::start(setup.fault(Fault::new(Effect::CreationSize(4096))));
     let place = Place::new(&server.url());
-    fs::create_dir(place.path()).unwrap();
-    let disk = Disk::mount(&place, 24 * MIB);
-    run(disk.inside(&place.command(&["init"]))).success();
+    let disk = Disk::initialised(&place, 24 * MIB);
 
     let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
 
@@ -245,7 +238,6 @@ fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
     let slow = Fault::new(Effect::BytesPerSecond(8 * MIB)).first(1);
     server.faults(|faults| faults.add(slow));
     let place = Place::new(&server.url());
-    fs::create_dir(place.path()).unwrap();
     let state = place.beside("state");
     let command = |arguments: &[&str]| {
         let mut command = place.command(arguments);
@@ -281,9 +273,7 @@ fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
 fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     let server = server_of(64 << 10);
     let place = Place::new(&server.url());
-    fs::create_dir(place.path()).unwrap();
-    let disk = Disk::mount(&place, 32 * MIB);
-    run(disk.inside(&place.command(&["init"]))).success();
+    let disk = Disk::initialised(&place, 32 * MIB);
     run(disk.inside(&place.command(&["backup"]))).success();
     let status = fs::read(disk.path().join("status.json")).unwrap();
     let before = tree(&disk.path()).into_keys().collect::<Vec<_>>();
@@ -319,9 +309,7 @@ fn a_disk_full_to_the_last_byte_can_be_pruned_and_the_status_is_true_afterwards(
     let server = server_of(256 << 10);
     let place = Place::new(&server.url());
     place.configure("qdrant:\n  retries: 0\nretention:\n  keep_last: 1\n");
-    fs::create_dir(place.path()).unwrap();
-    let disk = Disk::mount(&place, 32 * MIB);
-    run(disk.inside(&place.command(&["init"]))).success();
+    let disk = Disk::initialised(&place, 32 * MIB);
     for _ in 0..4 {
         run(disk.inside(&place.command(&["backup"]))).success();
     }

@@ -10,9 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use e2e::Place;
 use e2e::programs::copy_program;
 use e2e::users::{NOBODY, is_root};
+use e2e::{Place, Ran};
 
 /// A tmpfs mounted on the backup directory of a place.
 pub struct Disk {
@@ -22,13 +22,21 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Mounts a file system of this size over the backup directory of `place`, which must exist.
+    /// As [`Disk::mount`], with a repository.
+    pub fn initialised(place: &Place, size_bytes: u64) -> Self {
+        let disk = Self::mount(place, size_bytes);
+        Ran::of(&mut disk.inside(&place.command(&["init"]))).success();
+        disk
+    }
+
+    /// Mounts a file system of this size on the backup directory of `place`, which is made.
     ///
     /// # Panics
     /// Where mounting is not permitted: what a full disk does must not go untested unnoticed.
     pub fn mount(place: &Place, size_bytes: u64) -> Self {
         let in_user_namespace = !is_root();
         let mounted_on = place.path().to_owned();
+        fs::create_dir(&mounted_on).expect("a directory");
         let script =
             format!("mount -t tmpfs -o size={size_bytes},mode=0755 tmpfs \"$1\" && echo mounted && exec cat");
         let mut keeper = Command::new("unshare")

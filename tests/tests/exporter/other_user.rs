@@ -6,13 +6,14 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use e2e::Exporter;
 use e2e::programs::copy_program;
 use e2e::users::{NOBODY, allow_core_dumps, need_root};
+use e2e::{Directory, Exporter};
 use rustix::process::Signal;
 
 use crate::situations;
 
+const PROGRAM: &str = "qdrant-backup-exporter";
 const USER: &str = "--reuid=64321";
 const GROUP: u32 = 64322;
 
@@ -32,6 +33,15 @@ fn hand_over(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
+/// A backup directory that the group may read, and a directory with the program, which may lie where only its builder can go.
+fn handed_over() -> (Directory, tempfile::TempDir) {
+    let place = situations::healthy();
+    hand_over(place.path());
+    let public = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    copy_program(PROGRAM, &public.path().join(PROGRAM));
+    (place, public)
+}
+
 fn as_other_user(command: &Path) -> Command {
     let mut other = Command::new("setpriv");
     other
@@ -48,12 +58,8 @@ fn as_other_user(command: &Path) -> Command {
 #[test]
 fn another_user_of_the_group_sees_everything_but_the_archives() {
     need_root();
-    let place = situations::healthy();
-    hand_over(place.path());
-    // The program may lie where only its builder can go.
-    let public = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-    let copy = public.path().join("qdrant-backup-exporter");
-    copy_program("qdrant-backup-exporter", &copy);
+    let (place, public) = handed_over();
+    let copy = public.path().join(PROGRAM);
 
     let archive = fs::read_dir(place.path().join("collections/products"))
         .unwrap()
@@ -76,11 +82,8 @@ fn another_user_of_the_group_sees_everything_but_the_archives() {
 #[test]
 fn neither_the_same_user_nor_another_looks_into_the_memory_and_no_core_is_dumped() {
     need_root();
-    let place = situations::healthy();
-    hand_over(place.path());
-    let public = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-    let copy = public.path().join("qdrant-backup-exporter");
-    copy_program("qdrant-backup-exporter", &copy);
+    let (place, public) = handed_over();
+    let copy = public.path().join(PROGRAM);
     allow_core_dumps();
     let mut command = as_other_user(&copy);
     command.arg("--backup-dir").arg(place.path()).args(["--web.listen-address=127.0.0.1:0"]);
