@@ -12,8 +12,6 @@ pub use self::manner::Doer;
 use crate::choice::Which;
 use crate::settings::Opts;
 
-/// The program's name.
-
 /// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
 #[derive(Parser)]
 #[command(name = PROGRAM, version, max_term_width = 100, arg_required_else_help = true)]

@@ -53,7 +53,7 @@ impl Site {
     pub fn start_exporter(&mut self) {
         let web_config = self.web_config().display().to_string();
         let arguments = ["--web.config.file", &web_config];
-        self.exporter = Some(Exporter::start_at(&self.place.path(), self.address, &arguments));
+        self.exporter = Some(Exporter::start_at(self.place.path(), self.address, &arguments));
     }
 
     /// The exporter's web configuration.

@@ -41,7 +41,7 @@ impl Shared {
     /// With a repository of nobody's.
     fn nobodys() -> Self {
         let shared = Self::new();
-        give(&shared.place.path());
+        give(shared.place.path());
         shared
     }
 
@@ -95,7 +95,7 @@ fn what_root_runs_in_somebody_elses_directory_is_done_as_them() {
     let shared = Shared::nobodys();
     shared.place.configure("qdrant:\n  retries: 0\nretention:\n  keep_last: 9\n");
     let ran = shared.root(&["run"]).success();
-    ran.says(&["INFO", "Running as nobody, the owner of", &shown(&shared.place.path())]);
+    ran.says(&["INFO", "Running as nobody, the owner of", &shown(shared.place.path())]);
     shared.all_is_nobodys("run");
     let id = shared.place.backups("minilm_general")[0].manifest.backup_id.to_string();
     let file = shared.place.beside("import.snapshot");
@@ -285,18 +285,18 @@ fn a_disk_that_is_not_mounted_is_named_and_not_whose_the_owners_key_is() {
     atomic::write(&key, 0o400, b"s3cret\n").unwrap();
     chown(&key, Some(NOBODY), None).unwrap();
     let (backups, away) = (shared.place.path(), shared.place.beside("away"));
-    fs::rename(&backups, &away).unwrap();
+    fs::rename(backups, &away).unwrap();
     for is_mount_point_there in [false, true] {
         if is_mount_point_there {
-            fs::create_dir(&backups).unwrap();
+            fs::create_dir(backups).unwrap();
         }
         for command in ["run", "verify", "prune"] {
             let ran = shared.root(&[command, "--api-key-file", &shown(&key)]).code(78);
-            ran.says(&["ERROR", &shown(&backups), "is the disk mounted?"]).never_says("chown");
+            ran.says(&["ERROR", &shown(backups), "is the disk mounted?"]).never_says("chown");
         }
     }
-    fs::remove_dir(&backups).unwrap();
-    fs::rename(&away, &backups).unwrap();
+    fs::remove_dir(backups).unwrap();
+    fs::rename(&away, backups).unwrap();
     shared.root(&["run", "--api-key-file", &shown(&key)]).success();
 }
 
@@ -338,7 +338,7 @@ fn root_goes_by_no_file_that_others_may_change() {
     run(&["run"]).success();
     assert!(heard.exists());
     // Others are told, and may do it: it is done with their rights.
-    give(&shared.place.path());
+    give(shared.place.path());
     fs::set_permissions(&config, Permissions::from_mode(0o666)).unwrap();
     let check = shared.nobody(&["config", "check"]);
     assert!(check.stdout.lines().any(|line| line.starts_with("warn  files") && line.contains("chmod go-w")));

@@ -87,7 +87,7 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
     let backup = &place.backups(&server.collections()[1])[0];
     let archive = &backup.archive;
     let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
-    assert_eq!(mode(&archive), 0o600);
+    assert_eq!(mode(archive), 0o600);
     assert_eq!(mode(&layout.status_file()), 0o640);
     assert_eq!(mode(&layout.repository_file()), 0o640);
     assert_eq!(mode(&layout.manifest(&backup.manifest.collection, backup.manifest.backup_id)), 0o640);
@@ -102,7 +102,7 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
     shows(&ran, "up 1");
     shows(&ran, "unreadable_files 0");
     shows(&ran, &format!("backups{{collection=\"{}\"}} 1", server.collections()[1]));
-    let read = Ran::of(Command::new("cat").arg(&archive).uid(NOBODY).gid(group));
+    let read = Ran::of(Command::new("cat").arg(archive).uid(NOBODY).gid(group));
     assert_ne!(read.code, Some(0), "archives are the owner's alone");
 
     // Outside the group nothing is claimed.

@@ -75,12 +75,12 @@ fn the_key_is_in_no_output_and_no_file_whatever_happens() {
             assert_ne!(ran.code, Some(0));
             assert!(scene.hits() > 0);
             assert_silent(&ran);
-            assert_nowhere_below(&scene.place.path(), &scene.place.files());
+            assert_nowhere_below(scene.place.path(), &scene.place.files());
         }
         scene.heal();
         scene.server.state(|state| state.api_key = Some("another".to_owned()));
         assert_silent(&Ran::of(&mut command(&scene, by, &traced)).code(1));
-        assert_nowhere_below(&scene.place.path(), &scene.place.files());
+        assert_nowhere_below(scene.place.path(), &scene.place.files());
 
         for arguments in
             [&["config", "show"][..], &["config", "show", "--json"], &["list"], &["status", "--json"]]
@@ -119,9 +119,9 @@ fn the_key_is_not_on_the_command_line_and_from_a_file_not_in_the_environment() {
         assert_silent(&second);
         second.code(75).says(&["ERROR", "another run holds the lock"]);
         assert!(scene.place.layout().last_skipped_file().is_file());
-        assert_nowhere_below(&scene.place.path(), &scene.place.files());
+        assert_nowhere_below(scene.place.path(), &scene.place.files());
         assert_silent(&running.end_with(Signal::TERM).code(143));
-        assert_nowhere_below(&scene.place.path(), &scene.place.files());
+        assert_nowhere_below(scene.place.path(), &scene.place.files());
     }
 }
 
@@ -137,7 +137,7 @@ fn a_password_in_the_url_is_used_and_shown_nowhere() {
     assert_eq!(scene.hits(), 1);
     assert_silent(&run(&["config", "show"]).success());
 
-    assert_nowhere_below(&scene.place.path(), &scene.place.files());
+    assert_nowhere_below(scene.place.path(), &scene.place.files());
     let requests = scene.server.requests();
     let basic = |value: &str| value.starts_with("Basic ");
     assert!(requests.iter().all(|request| request.header("authorization").is_some_and(basic)));
