@@ -114,7 +114,7 @@ fn a_read_only_key_cannot_create() {
         "creating a snapshot of \"docs\"",
         "403",
         "Forbidden",
-        "that the key may write",
+        "that it may write",
     ]);
 
     scene.assert_failed(FailureKind::Unauthorized);
