@@ -189,6 +189,12 @@ impl Scene {
     }
 }
 
+impl Default for Scene {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// [`IMPATIENT`] with these lines instead of its own.
 pub fn configuration(changes: &[(&str, &str)]) -> String {
     let mut lines: Vec<String> = IMPATIENT.lines().map(str::to_owned).collect();

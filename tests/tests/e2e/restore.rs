@@ -17,14 +17,6 @@ use sha2::{Digest, Sha256};
 const GENUINE: [(&str, u64); 4] =
     [("minilm_general", 100), ("mixtral_embeddings", 250), ("empty", 0), ("named-and-sparse", 30)];
 
-/// The genuine collections, backed up.
-fn backed_up() -> Scene {
-    let Scene { server: stand_in, place } = Scene::on(StandIn::sample());
-    place.run(&["backup"]).success();
-    stand_in.clear_requests();
-    Scene { server: stand_in, place }
-}
-
 fn count(stand_in: &StandIn, collection: &str) -> Option<u64> {
     stand_in.state(|state| Some(state.collections.get(collection)?.points_count()))
 }
@@ -108,7 +100,7 @@ fn restored_points_are_the_same_on_a_real_server_too() {
 
 #[test]
 fn a_dry_run_reads_everything_and_changes_nothing() {
-    let Scene { server: stand_in, place } = backed_up();
+    let Scene { server: stand_in, place } = Scene::sample();
     for (collection, _) in GENUINE {
         stand_in.state(|state| state.collections.remove(collection));
     }
@@ -150,7 +142,7 @@ fn a_dry_run_reads_everything_and_changes_nothing() {
 
 #[test]
 fn a_dry_run_without_a_server_or_with_a_key_that_is_refused_says_so() {
-    let Scene { server: stand_in, mut place } = backed_up();
+    let Scene { server: stand_in, mut place } = Scene::sample();
     stand_in.state(|state| state.api_key = Some("other".to_owned()));
     place.run(&["restore", "--dry-run"]).code(1).says(&["refused access"]);
     place.set_url("http://127.0.0.1:1");
@@ -159,7 +151,7 @@ fn a_dry_run_without_a_server_or_with_a_key_that_is_refused_says_so() {
 
 #[test]
 fn an_existing_target_is_refused_and_a_target_that_is_an_alias_even_with_force() {
-    let Scene { server: stand_in, place } = backed_up();
+    let Scene { server: stand_in, place } = Scene::sample();
     let ran = place.run(&["restore", "--collection", "minilm_general"]).code(1);
     let line = ran.last_line();
     assert!(
@@ -177,7 +169,7 @@ fn an_existing_target_is_refused_and_a_target_that_is_an_alias_even_with_force()
 
 #[test]
 fn force_backs_the_target_up_first_and_restores_over_it() {
-    let Scene { server: stand_in, place } = backed_up();
+    let Scene { server: stand_in, place } = Scene::sample();
     stand_in.state(|state| {
         let collection = state.collection_mut("minilm_general");
         collection.set_points_count(3);
@@ -205,7 +197,7 @@ fn force_backs_the_target_up_first_and_restores_over_it() {
 
 #[test]
 fn a_target_that_cannot_be_backed_up_is_not_touched() {
-    let Scene { server: stand_in, place } = backed_up();
+    let Scene { server: stand_in, place } = Scene::sample();
     stand_in.faults(|faults| faults.add(Fault::new(Effect::CreationNoSpace)));
     let ran = place.run(&["restore", "--collection", "minilm_general", "--force"]).code(1);
     let line = ran.last_line();
@@ -250,7 +242,7 @@ fn another_server_takes_no_key_of_this_one_and_no_safety_backup() {
 
 #[test]
 fn versions_other_than_the_same_and_the_next_minor_one_are_refused_but_not_for_ever() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     for (version, code) in [("1.19.0", 0), ("1.20.1", 1), ("1.17.0", 1), ("dev", 1)] {
         let target = StandIn::start(Setup::empty_of(version));
         let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
@@ -266,7 +258,7 @@ fn versions_other_than_the_same_and_the_next_minor_one_are_refused_but_not_for_e
 
 #[test]
 fn aliases_are_set_when_asked_for_and_moved_only_by_force() {
-    let Scene { server: stand_in, place } = backed_up();
+    let Scene { server: stand_in, place } = Scene::sample();
     let aside = ["restore", "--collection", "mixtral_embeddings", "--as", "aside", "--with-aliases"];
     let ran = place.run(&aside).code(1);
     assert!(ran.last_line().contains("alias \"prod\" stands for \"mixtral_embeddings\""), "{}", ran.stderr);
@@ -283,7 +275,7 @@ fn aliases_are_set_when_asked_for_and_moved_only_by_force() {
 
 #[test]
 fn damage_that_is_not_to_the_snapshot_keeps_nobody_from_it_and_is_told_by_who_looks_for_damage() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     let target = StandIn::start(Setup::empty());
     let backup = place.backups("minilm_general").remove(0);
     let path = backup.archive.clone();
@@ -307,7 +299,7 @@ fn damage_that_is_not_to_the_snapshot_keeps_nobody_from_it_and_is_told_by_who_lo
 #[test]
 fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_restore_instead() {
     for compression in ["gzip", "zstd", "none"] {
-        let Scene { server: source, place } = backed_up();
+        let Scene { server: source, place } = Scene::sample();
         place.run(&["backup", "--compression", compression]).success();
         place.run(&["verify"]).success();
         let [good, newest] = <[_; 2]>::try_from(place.backups("minilm_general")).expect("two backups");
@@ -340,7 +332,7 @@ fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_res
 
 #[test]
 fn the_only_backup_that_is_corrupt_has_no_other_and_one_that_cannot_be_read_is_not_called_corrupt() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     let backup = place.backups("minilm_general").remove(0);
     let path = backup.archive.clone();
     let bytes = std::fs::read(&path).unwrap();
@@ -372,7 +364,7 @@ fn the_only_backup_that_is_corrupt_has_no_other_and_one_that_cannot_be_read_is_n
 
 #[test]
 fn a_restore_that_restores_nothing_is_a_failure_whatever_its_safety_backup_was() {
-    let Scene { server: source, place } = backed_up();
+    let Scene { server: source, place } = Scene::sample();
     source.faults(|all| all.add(Fault::status(500).on(Endpoint::UploadSnapshot)));
 
     place.run(&["restore", "--collection", "minilm_general", "--force"]).code(1).says(&["Restore failed"]);
@@ -394,7 +386,7 @@ fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_rec
         ("checksum mismatch", "Checksum mismatch"),
         ("damaged here", "must have"),
     ] {
-        let Scene { server: _source, place } = backed_up();
+        let Scene { server: _source, place } = Scene::sample();
         let target = StandIn::start(Setup::empty());
         match what {
             "garbage" => forge(&place, "minilm_general", &[7; 50_000]),
@@ -437,7 +429,7 @@ fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_rec
 
 #[test]
 fn a_failure_over_an_existing_collection_says_not_to_use_it() {
-    let Scene { server: stand_in, place } = backed_up();
+    let Scene { server: stand_in, place } = Scene::sample();
     forge(&place, "minilm_general", &[7; 50_000]);
     let id = place.backups("minilm_general")[0].manifest.backup_id.to_string();
     let ran = place
@@ -451,7 +443,7 @@ fn a_failure_over_an_existing_collection_says_not_to_use_it() {
 
 #[test]
 fn one_collection_that_fails_does_not_stop_the_others() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     forge(&place, "empty", &[7; 5_000]);
     let target = StandIn::start(Setup::empty());
     let ran = place.run(&["restore", "--all", "--to", &target.url()]).code(3);
@@ -462,7 +454,7 @@ fn one_collection_that_fails_does_not_stop_the_others() {
 
 #[test]
 fn dead_replicas_are_waited_for_but_not_for_ever() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     let target = StandIn::start(Setup::empty().fault(Fault::new(Effect::ReplicasDeadForPolls(3))));
     let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
     place.run(&arguments).success();
@@ -479,7 +471,7 @@ fn dead_replicas_are_waited_for_but_not_for_ever() {
 
 #[test]
 fn a_restored_collection_that_lacks_most_points_is_a_failure() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     let target = StandIn::start(Setup::empty().fault(Fault::new(Effect::RestoredLacksPoints(60))));
     let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
     let line = ran.last_line();
@@ -496,7 +488,7 @@ fn a_restored_collection_that_lacks_most_points_is_a_failure() {
 
 #[test]
 fn a_standstill_and_a_broken_connection_change_nothing() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     place.configure("qdrant:\n  retries: 0\n  stall_timeout: 1s\n  create_timeout: 1s\n");
     let target = StandIn::start(Setup::empty().fault(Fault::hang_up().on(Endpoint::UploadSnapshot)));
     let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
@@ -518,7 +510,7 @@ fn a_standstill_and_a_broken_connection_change_nothing() {
 
 #[test]
 fn an_unanswered_upload_is_remembered_and_cleared_by_the_next_run() {
-    let Scene { server: stand_in, place } = backed_up();
+    let Scene { server: stand_in, place } = Scene::sample();
     let id = place.backups("minilm_general")[0].manifest.backup_id.to_string();
     place.configure("qdrant:\n  retries: 0\n  create_timeout: 1s\n");
     // It takes the upload, restores, and a proxy gives up before the answer.
@@ -540,7 +532,7 @@ fn an_unanswered_upload_is_remembered_and_cleared_by_the_next_run() {
 
 #[test]
 fn what_was_left_on_another_server_is_removed_by_the_next_restore_to_it() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     let target =
         StandIn::start(Setup::empty().fault(Fault::status(504).on(Endpoint::UploadSnapshot).first(1)));
     let arguments = ["restore", "--collection", "minilm_general", "--to", &target.url()];
@@ -575,7 +567,7 @@ fn an_interrupted_upload_leaves_the_target_as_it_was() {
 
 #[test]
 fn what_is_meant_must_be_said_and_must_exist() {
-    let Scene { server: _stand_in, place } = backed_up();
+    let Scene { server: _stand_in, place } = Scene::sample();
     place.run(&["restore"]).code(2);
     place.run(&["restore", "--all", "--as", "x"]).code(2);
     place.run(&["restore", "--all", "--backup", "2025-07-15-14-30-00"]).code(2);
@@ -594,7 +586,7 @@ fn what_is_meant_must_be_said_and_must_exist() {
 
 #[test]
 fn a_backup_that_needs_what_is_unknown_is_refused() {
-    let Scene { server: _stand_in, place } = backed_up();
+    let Scene { server: _stand_in, place } = Scene::sample();
     let name = CollectionName::new("empty").unwrap();
     let mut manifest = place.backups("empty").remove(0).manifest;
     manifest.requires.push("time-travel".to_owned());
@@ -633,7 +625,7 @@ fn an_alias_that_two_backups_claim_is_not_left_to_chance() {
 
 #[test]
 fn restoring_all_again_skips_what_is_there_and_succeeds() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     let target = StandIn::start(Setup::empty());
     let url = target.url();
     let all = ["restore", "--all", "--to", &url];
@@ -661,7 +653,7 @@ fn restoring_all_again_skips_what_is_there_and_succeeds() {
 
 #[test]
 fn what_is_there_and_has_not_come_back_is_not_skipped() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     let target = StandIn::start(Setup::empty());
     let url = target.url();
     place.run(&["restore", "--all", "--to", &url]).success();
@@ -674,7 +666,7 @@ fn what_is_there_and_has_not_come_back_is_not_skipped() {
 
 #[test]
 fn the_last_line_of_a_restore_names_what_failed_and_does_not_tell_it_all_again() {
-    let Scene { server: _source, place } = backed_up();
+    let Scene { server: _source, place } = Scene::sample();
     let target = StandIn::start(Setup::empty());
     let upload = Fault::status(500).on(Endpoint::UploadSnapshot);
     target.faults(|faults| faults.add(upload));
@@ -688,7 +680,7 @@ fn the_last_line_of_a_restore_names_what_failed_and_does_not_tell_it_all_again()
 
 #[test]
 fn retired_collections_are_restored_only_when_asked_for() {
-    let Scene { server: source, place } = backed_up();
+    let Scene { server: source, place } = Scene::sample();
     source.state(|state| state.collections.remove("minilm_general"));
     place.run(&["prune", "--retire", "minilm_general"]).success();
     let (some, all) = (StandIn::start(Setup::empty()), StandIn::start(Setup::empty()));
