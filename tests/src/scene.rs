@@ -27,12 +27,6 @@ pub struct Scene<S = StandIn> {
     pub place: Place,
 }
 
-impl Default for Scene {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Scene<Server> {
     /// A server with collections of the test's own, a real one where `QDRANT_URL` is set, and a repository.
     pub fn with_samples() -> Self {
