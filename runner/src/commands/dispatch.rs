@@ -11,8 +11,8 @@ use tracing::Level;
 
 use super::refusal::Refusal;
 use super::{
-    accept_source, as_owner, backup, config, drill, export, hold, import, init, list, prune, refused,
-    restore, run, schedule, setup, status, verify,
+    accept_source, as_owner, backup, config, drill, export, hold, import, list, prune, refused, restore, run,
+    schedule, setup, status, verify,
 };
 use crate::commands::cli::{Cli, Command, ConfigCommand};
 use crate::commands::exit::Exit;
@@ -94,7 +94,7 @@ fn execute(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     match &cli.command {
-        Command::Init => init::init_and_give(settings, clock),
+        Command::Init => setup::init_and_give(settings, clock),
         Command::Backup(args) => block_on(backup::backup(settings, args, clock, console))?,
         Command::Run(args) => block_on(run::run(settings, args, clock, console))?,
         Command::Prune(args) => block_on(prune::prune(settings, args, clock))?,

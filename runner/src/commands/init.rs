@@ -6,13 +6,10 @@ use std::path::Path;
 
 use qdrant_backup_shared::{Repository, atomic, json_file};
 
-use super::as_owner::heir;
-use super::setup::Owner;
 use super::{Refusal, place};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
-use crate::host::user::ROOT;
 use crate::settings::Settings;
 use crate::store::file_system::examine;
 
@@ -56,19 +53,6 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
         .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", file.display())))?;
     tracing::info!("Made {} a backup repository; next: `qdrant-backup backup`", root.display());
     Ok(Exit::Success)
-}
-
-/// As [`init`], for whoever calls it by its name: what root has made for somebody else is given to them.
-pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = place::layout(settings);
-    let is_there = fs::symlink_metadata(layout.repository_file()).is_ok();
-    let exit = init(settings, clock)?;
-    let heir = heir(&layout).filter(|_| !is_there && uzers::get_effective_uid() == ROOT);
-    if let Some(heir) = heir {
-        Owner::of(&heir).take(settings)?;
-        tracing::info!("{} belongs to {heir}, for the scheduled runs", layout.root().display());
-    }
-    Ok(exit)
 }
 
 /// Refuses a file system on which backups would not work, and says what else is to be known of it.

@@ -12,7 +12,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use self::answers::Answers;
-pub use self::owner::Owner;
+use self::owner::Owner;
+pub use self::owner::init_and_give;
 use super::checks::{self, Check};
 use super::place::{absolute, config_to_name};
 use super::{Refusal, trial};

@@ -12,7 +12,9 @@ use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::{Repository, json_file};
 use rustix::fs::{Mode, OFlags};
 
+use super::super::as_owner::heir;
 use super::super::{Refusal, init, place, place::PACKAGE_USER};
+use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::user::{ROOT, User};
 use crate::settings::Settings;
@@ -98,6 +100,19 @@ impl Owner {
         };
         give().map_err(|error| refuse(path, user, &error))
     }
+}
+
+/// `qdrant-backup init`: makes the backup directory a repository, and gives what root has made for somebody else to them.
+pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
+    let layout = place::layout(settings);
+    let is_there = fs::symlink_metadata(layout.repository_file()).is_ok();
+    let exit = init::init(settings, clock)?;
+    let heir = heir(&layout).filter(|_| !is_there && uzers::get_effective_uid() == ROOT);
+    if let Some(heir) = heir {
+        Owner::of(&heir).take(settings)?;
+        tracing::info!("{} belongs to {heir}, for the scheduled runs", layout.root().display());
+    }
+    Ok(exit)
 }
 
 /// Makes the backup directory a repository. As root in a directory of somebody else's, who could lead elsewhere what root does there,
