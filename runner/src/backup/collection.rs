@@ -382,7 +382,7 @@ async fn fetch_once(
         Progress::Resumed(error) => run.session.warn(format!("{error}; going on where it broke off")),
     };
     let throttle = &run.context.options.throttle;
-    let target = Target { file, compression, expected_bytes };
+    let target = Target { file, compression, expected_bytes, snapshot_bytes: expected };
     let received = receive(download, target, throttle, &mut progress).await;
     bar.finish_and_clear();
     let received = received?;

@@ -2,8 +2,9 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use qdrant_backup_shared::CollectionName;
@@ -53,7 +54,7 @@ pub fn restore_files(settings: &Settings, which: Which, into: &Path, clock: Cloc
         tracing::warn!("backup {} is not known to be good: {}", backup.backup_id, one_line(why));
     }
     let backup = &backup.whole(&layout).map_err(Refusal::failed)?;
-    make_empty(into)?;
+    let directory = make_empty(into)?;
     let mut count = 0;
     for archive in &backup.manifest.archives {
         let begun = Instant::now();
@@ -72,7 +73,7 @@ pub fn restore_files(settings: &Settings, which: Which, into: &Path, clock: Cloc
             }
             return Err(Refusal::failed(message));
         }
-        count += unpack(&layout, backup, archive, into)?;
+        count += unpack(&layout, backup, archive, &directory, into)?;
     }
     tracing::info!(
         "Restored {count} configuration files of backup {} into {}; compare them with the present ones before use",
@@ -89,11 +90,11 @@ fn is_of_files(manifest: &Manifest) -> bool {
 }
 
 /// Makes the directory, or takes one that is empty and the caller's own. Nobody else gets in from then on.
-fn make_empty(into: &Path) -> Result<(), Refusal> {
+fn make_empty(into: &Path) -> Result<File, Refusal> {
     let refuse = |problem: String| Refusal::failed(format!("--into {}: {problem}", into.display()));
     let failed = |error: io::Error| refuse(error.to_string());
     match DirBuilder::new().mode(DIRECTORY_MODE).create(into) {
-        Ok(()) => return Ok(()),
+        Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }
@@ -108,13 +109,14 @@ fn make_empty(into: &Path) -> Result<(), Refusal> {
     if directory.metadata().map_err(failed)?.uid() != rustix::process::geteuid().as_raw() {
         return Err(refuse("belongs to another user; name a new directory".to_owned()));
     }
-    if fs::read_dir(into).map_err(failed)?.next().is_some() {
+    let inside = inside(&directory);
+    if fs::read_dir(&inside).map_err(failed)?.next().is_some() {
         return Err(refuse("is not empty; name a directory that is, or a new one".to_owned()));
     }
     directory.set_permissions(Permissions::from_mode(DIRECTORY_MODE)).map_err(failed)?;
     // Somebody may have been quicker.
-    match fs::read_dir(into).map_err(failed)?.next() {
-        None => Ok(()),
+    match fs::read_dir(&inside).map_err(failed)?.next() {
+        None => Ok(directory),
         Some(_) => Err(refuse("is not empty any more; name a new directory".to_owned())),
     }
 }
@@ -124,7 +126,19 @@ fn check(layout: &Layout, manifest: &Manifest, archive: &Archive) -> Result<(), 
     read_whole(layout, manifest, archive, Prove::Snapshot, |_| true).map(drop)
 }
 
-fn unpack(layout: &Layout, backup: &Whole, archive: &Archive, into: &Path) -> Result<usize, Refusal> {
+/// The way into a directory that is open, wherever its name leads by now: nobody but the caller gets in, but whoever has the one
+/// above it may put another in its place. See proc(5), `/proc/pid/fd`.
+fn inside(directory: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
+}
+
+fn unpack(
+    layout: &Layout,
+    backup: &Whole,
+    archive: &Archive,
+    directory: &File,
+    into: &Path,
+) -> Result<usize, Refusal> {
     let reader =
         ArchiveReader::open(layout, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
     let failed = |error: io::Error| Refusal::failed(format!("unpacking into {}: {error}", into.display()));
@@ -143,7 +157,7 @@ fn unpack(layout: &Layout, backup: &Whole, archive: &Archive, into: &Path) -> Re
         if !name.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(refuse("a name that leads out of the directory"));
         }
-        let path = into.join(&name);
+        let path = inside(directory).join(&name);
         if let Some(parent) = path.parent() {
             DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(parent).map_err(failed)?;
         }

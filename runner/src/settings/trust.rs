@@ -14,7 +14,7 @@ use qdrant_backup_shared::config_file::keys::{
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::{HOOKS, Settings};
-use crate::host::user::User;
+use crate::host::user::{ROOT, User};
 
 /// Mode bits of those who may write and are not the owner.
 const OTHERS_WRITE: u32 = 0o022;
@@ -72,6 +72,11 @@ fn problem(what: &str, path: &Path, trusted: &[u32]) -> Option<String> {
 fn file_problem(path: &Path, found: &Metadata, trusted: &[u32]) -> Option<String> {
     owner_problem(path, found, trusted)
         .or_else(|| (found.mode() & OTHERS_WRITE != 0).then(|| format!("chmod go-w {}", path.display())))
+}
+
+/// Whether nobody but root puts programs into a directory of `PATH`.
+pub fn is_programs_of_root(directory: &Path) -> bool {
+    directory.is_absolute() && directory_problem(directory, &[ROOT]).is_none()
 }
 
 fn directory_problem(path: &Path, trusted: &[u32]) -> Option<String> {

@@ -279,6 +279,65 @@ fn whoever_is_not_the_owner_is_told_to_type_it_as_them_and_not_to_take_anything(
 }
 
 #[test]
+fn setup_gives_nobody_a_directory_of_roots_that_they_lead_it_to_or_that_holds_other_files() {
+    let shared = Shared::new();
+    let (theirs, own) = (shared.place.beside("home"), shared.place.beside("etc"));
+    for path in [&theirs, &own] {
+        fs::create_dir(path).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+    give(&theirs);
+    let link = theirs.join("backups");
+    symlink(&own, &link).unwrap();
+    lchown(&link, Some(NOBODY), Some(NOBODY)).unwrap();
+    let set_up = |path: &Path| {
+        let (path, config) = (shown(path), shown(&shared.place.beside("new.yaml")));
+        let url = shared.server.url();
+        let mut command = Command::new(&shared.program);
+        command.args(["setup", "--yes", "--no-trial", "--force", "--user", "nobody", "--url", &url]);
+        Ran::of(command.args(["--backup-path", &path, "--config", &config]).env_clear().stdin(Stdio::null()))
+    };
+    set_up(&link).code(78);
+    assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away through a link");
+    assert_eq!(fs::read_dir(&own).unwrap().count(), 0, "made a repository through a link");
+    atomic::write(&own.join("passwd"), 0o644, b"x").unwrap();
+    set_up(&own).code(78).says(&["ERROR", &shown(&own), "holds other files"]);
+    assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away with what is in it");
+    // Below what is theirs they get what they could make themselves.
+    let proper = theirs.join("proper");
+    set_up(&proper).success();
+    assert_eq!(fs::metadata(&proper).unwrap().uid(), NOBODY);
+}
+
+#[test]
+fn files_are_restored_into_the_directory_that_was_made_wherever_its_name_leads_by_then() {
+    let shared = Shared::new();
+    let source = shared.place.beside("config");
+    fs::create_dir(&source).unwrap();
+    for number in 0..400 {
+        atomic::write(&source.join(format!("f{number}")), 0o644, b"x").unwrap();
+    }
+    let globs = format!("backup:\n  include_files: ['{}/*']\n", shown(&source));
+    shared.place.configure(&globs);
+    shared.root(&["backup"]).success();
+    let (parent, outside) = (shared.place.beside("parent"), shared.place.beside("outside"));
+    for path in [&parent, &outside] {
+        fs::create_dir(path).unwrap();
+    }
+    give(&parent);
+    let into = parent.join("out");
+    let mut restoring = shared.command(&["restore", "--files", "--into", &shown(&into)]).spawn().unwrap();
+    // Whoever has the directory above puts a link in its place, as soon as it is there.
+    while fs::metadata(&into).is_err() {
+        std::hint::spin_loop();
+    }
+    drop(fs::rename(&into, parent.join("away")));
+    drop(symlink(&outside, &into));
+    restoring.wait().unwrap();
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "written outside");
+}
+
+#[test]
 fn a_disk_that_is_not_mounted_is_named_and_not_whose_the_owners_key_is() {
     let shared = Shared::nobodys();
     let key = shared.place.beside("key");

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use e2e::qdrant_stand_in::{Effect, Fault, Setup, StandIn};
+use e2e::qdrant_stand_in::{Collection, Content, Effect, Fault, FillKind, GeneratedSnapshot, Setup, StandIn};
 use e2e::running::PATIENCE;
 use e2e::scene::DOCS;
 use e2e::{Place, Ran, Running, Scene, eventually_within};
@@ -14,7 +14,7 @@ use qdrant_backup_shared::{CollectionName, FailureKind, Status, json_file};
 use serde_json::json;
 
 use crate::disks::{Disk, Nobody, chmod};
-use crate::traces::{asked, collection_of, edit, json, log_lines, none, one_line, put, server_of, tree};
+use crate::traces::{asked, edit, json, log_lines, none, one_line, put, server_of, tree};
 
 const MIB: u64 = 1 << 20;
 
@@ -214,11 +214,16 @@ fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
 #[cfg(feature = "outside")]
 #[test]
 fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() {
-    // Without checksum and length, as from S3: the server promises little and sends much.
-    let setup = Setup::empty().collection(collection_of("vectors", 40 * MIB)).s3();
-    let server = StandIn::start(setup.fault(Fault::new(Effect::CreationSize(4096))));
+    // The last backup was text, so room for a tenth is thought to be enough; now it is vectors.
+    let text = GeneratedSnapshot::new(16 * MIB).kind(FillKind::Text);
+    let server = StandIn::start(Setup::empty().collection(Collection::generated("vectors", text)));
     let place = Place::new(&server.url());
     let disk = Disk::initialised(&place, 24 * MIB);
+    run(disk.inside(&place.command(&["backup"]))).success();
+    let names = || tree(&disk.path()).into_keys().collect::<Vec<_>>();
+    let before = names();
+    let vectors = Content::generated(&GeneratedSnapshot::new(40 * MIB).kind(FillKind::Random));
+    server.faults(|faults| faults.add(Fault::new(Effect::CreationContent(vectors))));
 
     let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
 
@@ -228,7 +233,7 @@ fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() 
     let status: Status = json_file::read(&disk.path().join("status.json")).unwrap();
     assert_eq!(recorded_failure(&status), FailureKind::NoSpace);
     assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
-    assert_only_own_files(&disk.path());
+    assert_eq!(names(), before, "the archive is gone, and what was there is not");
 }
 
 #[cfg(feature = "outside")]

@@ -249,6 +249,22 @@ fn a_download_from_s3_that_ends_early_is_no_backup() {
 }
 
 #[test]
+fn what_comes_beyond_the_announced_size_is_not_waited_for() {
+    let setup = Setup::empty().collection(docs()).s3();
+    let slow = Fault::new(Effect::BytesPerSecond(50_000));
+    let scene = Scene::of(setup.fault(Fault::new(Effect::CreationSize(1024))).fault(slow));
+
+    let ran = scene.backup().code(1).says(&["ERROR: Backup of docs failed", "1024"]);
+
+    let got =
+        ran.stderr.rsplit_once("got ").and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next());
+    let got: u64 = got.expect("a length").parse().expect("a number");
+    assert!(got > 1024 && got < SIZE, "{got}");
+    scene.assert_failed(FailureKind::SizeMismatch);
+    scene.assert_server_clean();
+}
+
+#[test]
 fn encodings_are_neither_asked_for_nor_accepted() {
     let gzip = Answer::empty(200).header("content-encoding", "gzip").text("not what was asked for");
     let scene = Scene::with([Fault::answer(gzip).on(Endpoint::DownloadSnapshot)]);

@@ -80,6 +80,8 @@ pub struct Target {
     pub compression: Compression,
     /// Bytes that it will probably take.
     pub expected_bytes: u64,
+    /// Bytes of the snapshot, as the server announced them. What comes beyond is not waited for: it might not end.
+    pub snapshot_bytes: u64,
 }
 
 /// What is told of a download on its way.
@@ -107,10 +109,11 @@ pub async fn receive(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Received, StreamError> {
     let (feed, for_inspection, for_storage) = feed::feed();
+    let most = target.snapshot_bytes;
     let looking = spawn_blocking(move || look(for_inspection));
     let storing = spawn_blocking(move || store(for_storage, target));
 
-    let transfer = transfer(&mut download, feed, throttle, progress).await;
+    let transfer = transfer(&mut download, most, feed, throttle, progress).await;
 
     // Both threads end now: their feed has ended or was dropped.
     let looked = looking.await.map_err(|error| internal(&error))?;
@@ -124,17 +127,21 @@ pub async fn receive(
 
 async fn transfer(
     download: &mut Download,
+    most: u64,
     feed: Feed,
     throttle: &Throttle,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), StreamError> {
-    loop {
+    let mut arrived = 0_u64;
+    // The caller compares the lengths, and finds the one that is too long.
+    while arrived <= most {
         match download.next_chunk().await {
             Ok(Some(bytes)) => {
                 let count = bytes.len() as u64;
                 if feed.send(Piece::Data(bytes)).await.is_err() {
                     return Ok(());
                 }
+                arrived = arrived.saturating_add(count);
                 progress(Progress::Arrived(count));
                 let wait = throttle.after(count, Instant::now());
                 if !wait.is_zero() {
@@ -168,7 +175,7 @@ fn store(
     mut pieces: mpsc::Receiver<Piece>,
     target: Target,
 ) -> io::Result<(AtomicFile, Option<SizeAndDigest>)> {
-    let Target { mut file, compression, expected_bytes } = target;
+    let Target { mut file, compression, expected_bytes, .. } = target;
     let disk = DiskWriter::new(file.file(), expected_bytes)?;
     let stored = match compression {
         Compression::None => {

@@ -1,5 +1,6 @@
 //! One command of the user's own.
 
+use std::env;
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,7 +10,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::host::user::ROOT;
 use crate::settings::hook_problem;
+use crate::settings::trust::is_programs_of_root;
 use qdrant_backup_shared::config_file::HookCommand;
 
 /// Variables that may hold a secret which a command has no need of.
@@ -48,6 +51,11 @@ impl Hook<'_> {
         };
         for name in SECRETS {
             command.env_remove(name);
+        }
+        if let Some(path) = env::var_os("PATH").filter(|_| uzers::get_effective_uid() == ROOT) {
+            // What a shell, or a program's first line, looks for there is to be root's.
+            let of_root = env::split_paths(&path).filter(|directory| is_programs_of_root(directory));
+            command.env("PATH", env::join_paths(of_root).unwrap_or_default());
         }
         command
             .envs(essentials.iter().map(|(name, value)| (*name, value)))

@@ -59,7 +59,7 @@ pub async fn setup(
             "nothing was written; mend what is marked FAIL and call setup again",
         ));
     }
-    owner::make_repository(&settings, clock)?;
+    owner::make_repository(&settings, &owner, clock)?;
     owner.take(&settings)?;
     file::write(&target, &text, replaced, &owner)?;
     tracing::info!("Wrote {}", target.display());

@@ -71,7 +71,10 @@ impl Owner {
         let (marker, root, state) = (layout.repository_file(), layout.root(), layout.state());
         // All are opened before one is given away, and the directory goes last: its owner could put a link in the others' place.
         let marker = open_marker(&marker).map_err(|error| refuse(&marker, user, &error))?;
+        // Where somebody else decides what a name means, only what they have made themselves is theirs.
+        let marker = marker.filter(|_| is_way_of_root(root));
         let directories = [state, root].into_iter().filter(|path| *path == root || state != root);
+        let directories = directories.filter(|path| is_way_of_root(path));
         let directories = directories
             .map(|path| Ok((path, open_directory(path).map_err(|error| refuse(path, user, &error))?)));
         let directories = directories.collect::<Result<Vec<_>, Refusal>>()?;
@@ -105,30 +108,41 @@ impl Owner {
 /// `qdrant-backup init`: makes the backup directory a repository, and gives what root has made for somebody else to them.
 pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let layout = place::layout(settings);
-    let is_there = fs::symlink_metadata(layout.repository_file()).is_ok();
+    let is_new = is_empty(layout.root());
     let exit = init::init(settings, clock)?;
-    let heir = heir(&layout).filter(|_| !is_there && uzers::get_effective_uid() == ROOT);
-    if let Some(heir) = heir {
+    let heir = heir(&layout).filter(|_| is_new && uzers::get_effective_uid() == ROOT);
+    if let Some(heir) = heir.filter(|_| is_way_of_root(layout.root())) {
         Owner::of(&heir).take(settings)?;
         tracing::info!("{} belongs to {heir}, for the scheduled runs", layout.root().display());
     }
     Ok(exit)
 }
 
-/// Makes the backup directory a repository. As root in a directory of somebody else's, who could lead elsewhere what root does there,
-/// `init` is called, which goes on as them.
+/// Makes the backup directory a repository. As root in a directory of somebody else's, or behind one, who could lead elsewhere what
+/// root does there, `init` is called as them.
 ///
 /// # Errors
-/// As `init`'s.
-pub fn make_repository(settings: &Settings, clock: Clock) -> Result<(), Refusal> {
+/// As `init`'s, and where root's own directory, which is to be given to somebody, holds other files.
+pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Result<(), Refusal> {
     let layout = place::layout(settings);
     let root = layout.root();
-    let is_theirs = uzers::get_effective_uid() == ROOT
-        && fs::metadata(root).is_ok_and(|found| found.is_dir() && found.uid() != ROOT);
-    if !is_theirs || fs::symlink_metadata(layout.repository_file()).is_ok() {
+    if fs::symlink_metadata(layout.repository_file()).is_ok() || uzers::get_effective_uid() != ROOT {
         return init::init(settings, clock).map(drop);
     }
-    place::make_state_directory(&layout)?;
+    let is_way_of_root = is_way_of_root(root);
+    let is_theirs = fs::metadata(root).is_ok_and(|found| found.is_dir() && found.uid() != ROOT);
+    if is_way_of_root && !is_theirs {
+        if owner.user.is_some() && !is_empty(root) {
+            return Err(Refusal::configuration(format!(
+                "{} holds other files, which would become somebody else's with it; name an empty directory, or a new one",
+                root.display()
+            )));
+        }
+        return init::init(settings, clock).map(drop);
+    }
+    if is_way_of_root {
+        place::make_state_directory(&layout)?;
+    }
     let failed =
         |why: String| Refusal::configuration(format!("making {} a repository: {why}", root.display()));
     let program = env::current_exe().map_err(|error| failed(format!("cannot find this program: {error}")))?;
@@ -138,7 +152,11 @@ pub fn make_repository(settings: &Settings, clock: Clock) -> Result<(), Refusal>
     for name in variables() {
         command.env_remove(name);
     }
-    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).output();
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let ended = match owner.trial_as() {
+        Some(user) => user.run(command),
+        None => command.output(),
+    };
     let ended = ended.map_err(|error| failed(format!("`init` cannot be started: {error}")))?;
     if ended.status.success() {
         return Ok(());
@@ -146,6 +164,38 @@ pub fn make_repository(settings: &Settings, clock: Clock) -> Result<(), Refusal>
     let said = String::from_utf8_lossy(&ended.stderr);
     let why = said.lines().find_map(|line| line.split_once("ERROR: ").map(|(_, why)| why.to_owned()));
     Err(failed(why.unwrap_or_else(|| format!("`init` failed ({})", ended.status))))
+}
+
+/// Whether nobody but root decides what lies at `path`: every directory on the way is root's, and a link too.
+fn is_way_of_root(path: &Path) -> bool {
+    let Ok(path) = std::path::absolute(path) else { return false };
+    let real = path.ancestors().find_map(|above| fs::canonicalize(above).ok());
+    let is_link_of_root = |found: fs::Metadata| !found.file_type().is_symlink() || found.uid() == ROOT;
+    fs::symlink_metadata(&path).map_or(true, is_link_of_root)
+        && [Some(path), real].into_iter().flatten().all(|path| {
+            let mut steps: Vec<&Path> = path.ancestors().collect();
+            steps.reverse();
+            steps.windows(2).all(|step| is_step_of_root(step[0], step[1]))
+        })
+}
+
+/// Whether nobody but root decides what `child` in `directory` is. What is not there yet is made below what was looked at.
+fn is_step_of_root(directory: &Path, child: &Path) -> bool {
+    let Ok(found) = fs::symlink_metadata(directory) else { return true };
+    let mode = found.mode();
+    let others_write = mode & 0o002 != 0 || mode & 0o020 != 0 && found.gid() != ROOT;
+    let is_fixed =
+        || mode & 0o1000 != 0 && fs::symlink_metadata(child).is_ok_and(|child| child.uid() == ROOT);
+    // What a link's own mode says means nothing, and where it leads is looked at by itself.
+    found.uid() == ROOT && (found.file_type().is_symlink() || !others_write || is_fixed())
+}
+
+/// Whether a directory is not there, or has nothing in it.
+fn is_empty(path: &Path) -> bool {
+    match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
 /// `repository.json`, where it is root's. Whoever has the directory could have moved another file of root's there, so it is only
