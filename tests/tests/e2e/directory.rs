@@ -215,14 +215,14 @@ fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
 #[test]
 fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() {
     // The last backup was text, so room for a tenth is thought to be enough; now it is vectors.
-    let text = GeneratedSnapshot::new(16 * MIB).kind(FillKind::Text);
+    let text = GeneratedSnapshot::new(4 * MIB).kind(FillKind::Text);
     let server = StandIn::start(Setup::empty().collection(Collection::generated("vectors", text)));
     let place = Place::new(&server.url());
-    let disk = Disk::initialised(&place, 24 * MIB);
+    let disk = Disk::initialised(&place, 40 * MIB);
     run(disk.inside(&place.command(&["backup"]))).success();
     let names = || tree(&disk.path()).into_keys().collect::<Vec<_>>();
     let before = names();
-    let vectors = Content::generated(&GeneratedSnapshot::new(40 * MIB).kind(FillKind::Random));
+    let vectors = Content::generated(&GeneratedSnapshot::new(60 * MIB).kind(FillKind::Random));
     server.faults(|faults| faults.add(Fault::new(Effect::CreationContent(vectors))));
 
     let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
