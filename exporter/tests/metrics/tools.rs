@@ -1,6 +1,8 @@
 //! What the tools of others say of our output. A test fails when one is missing: `cargo xtask test --only tools`
 //! installs them.
 
+#![expect(clippy::panic, reason = "what fails here fails its test")]
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
