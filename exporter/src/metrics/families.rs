@@ -156,18 +156,20 @@ fn directory(sheet: &mut Sheet, observation: &Observation) {
 
 fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
     let labels = &[collection];
-    sheet.add(&table::BACKUPS, labels, count(view.good().count() as u64));
-    let size_bytes = view.good().map(|backup| backup.stored_size_bytes()).sum();
+    // Judged once: there may be ten thousand.
+    let good: Vec<&Backup> = view.good().collect();
+    sheet.add(&table::BACKUPS, labels, count(good.len() as u64));
+    let size_bytes = good.iter().map(|backup| backup.stored_size_bytes()).sum();
     sheet.add(&table::BACKUPS_SIZE, labels, count(size_bytes));
-    sheet.add_if(&table::OLDEST, labels, view.good().map(|backup| backup.started_at).min().map(time));
+    sheet.add_if(&table::OLDEST, labels, good.iter().map(|backup| backup.started_at).min().map(time));
     if let Some(newest) = view.newest_good() {
         sheet.add(&table::NEWEST, labels, time(newest.started_at));
         sheet.add(&table::NEWEST_SIZE, labels, count(newest.stored_size_bytes()));
         sheet.add(&table::NEWEST_SNAPSHOT_SIZE, labels, count(newest.snapshot_size_bytes));
     }
     for level in Level::KNOWN {
-        let newest =
-            view.good().filter(|backup| backup.has_passed(level)).map(|backup| backup.started_at).max();
+        let passed = good.iter().filter(|backup| backup.has_passed(level));
+        let newest = passed.map(|backup| backup.started_at).max();
         sheet.add_if(&table::NEWEST_VERIFIED, &[collection, level.as_str()], newest.map(time));
     }
     let unverified = view.backups.iter().filter(|backup| !backup.is_verified()).count();
