@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prometheus::proto::MetricFamily;
-use qdrant_backup_shared::catalog::{Backup, Condition};
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus};
 use qdrant_backup_shared::verification::Level;
@@ -156,31 +155,22 @@ fn directory(sheet: &mut Sheet, observation: &Observation) {
 
 fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
     let labels = &[collection];
-    // Judged once: there may be ten thousand.
-    let good: Vec<&Backup> = view.good().collect();
-    sheet.add(&table::BACKUPS, labels, count(good.len() as u64));
-    let size_bytes = good.iter().map(|backup| backup.stored_size_bytes()).sum();
-    sheet.add(&table::BACKUPS_SIZE, labels, count(size_bytes));
-    sheet.add_if(&table::OLDEST, labels, good.iter().map(|backup| backup.started_at).min().map(time));
-    if let Some(newest) = view.newest_good() {
+    let figures = view.figures();
+    sheet.add(&table::BACKUPS, labels, count(figures.good));
+    sheet.add(&table::BACKUPS_SIZE, labels, count(figures.good_bytes));
+    sheet.add_if(&table::OLDEST, labels, figures.oldest_at.map(time));
+    if let Some(newest) = &figures.newest {
         sheet.add(&table::NEWEST, labels, time(newest.started_at));
-        sheet.add(&table::NEWEST_SIZE, labels, count(newest.stored_size_bytes()));
-        sheet.add(&table::NEWEST_SNAPSHOT_SIZE, labels, count(newest.snapshot_size_bytes));
+        sheet.add(&table::NEWEST_SIZE, labels, count(newest.stored_bytes));
+        sheet.add(&table::NEWEST_SNAPSHOT_SIZE, labels, count(newest.snapshot_bytes));
     }
-    for level in Level::KNOWN {
-        let passed = good.iter().filter(|backup| backup.has_passed(level));
-        let newest = passed.map(|backup| backup.started_at).max();
-        sheet.add_if(&table::NEWEST_VERIFIED, &[collection, level.as_str()], newest.map(time));
+    for (level, newest_at) in Level::KNOWN.iter().zip(&figures.newest_verified_at) {
+        sheet.add_if(&table::NEWEST_VERIFIED, &[collection, level.as_str()], newest_at.map(time));
     }
-    let unverified = view.backups.iter().filter(|backup| !backup.is_verified()).count();
-    let failed = view.backups.iter().filter(|backup| backup.verification_failed).count();
-    let is_incomplete = |backup: &&Backup| backup.condition() == Condition::Incomplete;
-    let incomplete = view.backups.iter().filter(is_incomplete).count();
-    sheet.add(&table::UNVERIFIED, labels, count(unverified as u64));
-    sheet.add(&table::VERIFICATION_FAILED, labels, count(failed as u64));
-    sheet.add(&table::INCOMPLETE, labels, count(incomplete as u64));
-    let bad = view.backups.iter().filter(|backup| backup.verification_failed || is_incomplete(backup));
-    sheet.add_if(&table::NEWEST_BAD, labels, bad.map(|backup| backup.started_at).max().map(time));
+    sheet.add(&table::UNVERIFIED, labels, count(figures.unverified));
+    sheet.add(&table::VERIFICATION_FAILED, labels, count(figures.verification_failed));
+    sheet.add(&table::INCOMPLETE, labels, count(figures.incomplete));
+    sheet.add_if(&table::NEWEST_BAD, labels, figures.newest_bad_at.map(time));
 }
 
 fn process_figures(sheet: &mut Sheet, process: &ProcessInfo) {

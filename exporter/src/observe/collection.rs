@@ -64,7 +64,7 @@ impl Collection {
             of_it.map(|(_, read)| read).unwrap_or_default()
         });
         let read = read.collect();
-        let view = CollectionView { backups: shelf.backups };
+        let view = CollectionView::of(shelf.backups);
         Self {
             stamp,
             name: shelf.collection,

@@ -2,6 +2,7 @@
 
 mod collection;
 mod directory;
+mod figures;
 mod observation;
 mod observer;
 mod stamp;

@@ -12,6 +12,7 @@ use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::status::Status;
 
+use super::figures::Figures;
 use super::stamp::Stamp;
 
 /// Everything that one look found.
@@ -77,6 +78,7 @@ pub struct DirectoryView {
 pub struct CollectionView {
     /// Oldest first.
     pub backups: Vec<Backup>,
+    figures: Figures,
 }
 
 /// Room on a file system.
@@ -114,6 +116,16 @@ impl Observation {
 }
 
 impl CollectionView {
+    /// A collection with these backups, oldest first.
+    pub fn of(backups: Vec<Backup>) -> Self {
+        Self { figures: Figures::of(&backups), backups }
+    }
+
+    /// What the metrics say of them.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
     /// The good backups, oldest first.
     pub fn good(&self) -> impl DoubleEndedIterator<Item = &Backup> {
         self.backups.iter().filter(|backup| backup.is_good())

@@ -100,7 +100,7 @@ impl Scene {
         let collections = self
             .views
             .iter()
-            .map(|(name, backups)| (name.clone(), Arc::new(CollectionView { backups: backups.clone() })))
+            .map(|(name, backups)| (name.clone(), Arc::new(CollectionView::of(backups.clone()))))
             .collect();
         DirectoryView { collections, ..DirectoryView::default() }
     }

@@ -1,0 +1,71 @@
+//! The figures of one collection's backups: counted once whenever they have changed, not at every scrape.
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::catalog::{Backup, Condition};
+use qdrant_backup_shared::verification::Level;
+
+/// What is counted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures {
+    /// Good backups.
+    pub good: u64,
+    /// What they take on disk, in bytes.
+    pub good_bytes: u64,
+    /// When the oldest of them began.
+    pub oldest_at: Option<DateTime<Utc>>,
+    /// The good one with the newest data.
+    pub newest: Option<Newest>,
+    /// When the newest good one began that has passed each of the known levels, in their order.
+    pub newest_verified_at: Vec<Option<DateTime<Utc>>>,
+    /// Backups that have passed no verification.
+    pub unverified: u64,
+    /// Backups that stand as failed.
+    pub verification_failed: u64,
+    /// Backups of which something is missing.
+    pub incomplete: u64,
+    /// When the newest began that failed or is incomplete.
+    pub newest_bad_at: Option<DateTime<Utc>>,
+}
+
+/// The newest good backup.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Newest {
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// What it takes on disk, in bytes.
+    pub stored_bytes: u64,
+    /// The snapshot in it, in bytes.
+    pub snapshot_bytes: u64,
+}
+
+impl Figures {
+    /// Counts.
+    pub(super) fn of(backups: &[Backup]) -> Self {
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let good: Vec<&Backup> = backups.iter().filter(|backup| backup.is_good()).collect();
+        let newest = good.iter().max_by_key(|backup| (backup.started_at, backup.backup_id));
+        let is_incomplete = |backup: &&Backup| backup.condition() == Condition::Incomplete;
+        let bad = backups.iter().filter(|backup| backup.verification_failed || is_incomplete(backup));
+        Self {
+            good: number(good.len()),
+            good_bytes: good.iter().map(|backup| backup.stored_size_bytes()).sum(),
+            oldest_at: good.iter().map(|backup| backup.started_at).min(),
+            newest: newest.map(|newest| Newest {
+                started_at: newest.started_at,
+                stored_bytes: newest.stored_size_bytes(),
+                snapshot_bytes: newest.snapshot_size_bytes,
+            }),
+            newest_verified_at: Level::KNOWN
+                .iter()
+                .map(|level| {
+                    let passed = good.iter().filter(|backup| backup.has_passed(level));
+                    passed.map(|backup| backup.started_at).max()
+                })
+                .collect(),
+            unverified: number(backups.iter().filter(|backup| !backup.is_verified()).count()),
+            verification_failed: number(backups.iter().filter(|backup| backup.verification_failed).count()),
+            incomplete: number(backups.iter().filter(is_incomplete).count()),
+            newest_bad_at: bad.map(|backup| backup.started_at).max(),
+        }
+    }
+}
