@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Refusal, client, listen, place, stopped};
+use super::{Refusal, client, listen, repository, stopped};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::session::Purpose;
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let client = client(settings, signals.token())?;
-    let mut held = place::enter(Purpose::Upkeep, settings, "accept-source", clock, &signals).await?;
+    let mut held = repository::enter(Purpose::Upkeep, settings, "accept-source", clock, &signals).await?;
     let session = &mut held.session;
     let mut peers = BTreeSet::new();
     for collection in client.collections().await.map_err(|error| stopped(error, &signals))? {

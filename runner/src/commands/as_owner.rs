@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::text::one_line;
 
-use super::place::PACKAGE_USER;
-use super::{Refusal, place};
+use super::repository::PACKAGE_USER;
+use super::{Refusal, repository};
 use crate::commands::cli::{Command, Doer};
 use crate::host::user::{ROOT, User};
 use crate::settings::Settings;
@@ -25,7 +25,7 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
     if uzers::get_effective_uid() != ROOT || doer == Doer::Reader {
         return Ok(());
     }
-    let layout = place::layout(settings);
+    let layout = repository::layout(settings);
     let owner = owner(&layout);
     let heir = if matches!(command, Command::Init) { heir(&layout) } else { None };
     let trusted = [ROOT, owner.as_ref().or(heir.as_ref()).map_or(ROOT, |owner| owner.uid)];
@@ -33,7 +33,7 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
     if let Some(problem) = trust::problems(settings, &trusted).into_iter().next().filter(|_| !is_check) {
         if owner.is_none() && doer == Doer::Owner && !matches!(command, Command::Init) {
             // Whom the backups belong to, and so whose these files may be, is not known while they are not there.
-            place::open(&layout)?;
+            repository::open(&layout)?;
         }
         return Err(Refusal::configuration(format!("refused, because this is root: {problem}")));
     }

@@ -14,7 +14,7 @@ use qdrant_backup_shared::run_report::OperationReport;
 use qdrant_backup_shared::text::one_line;
 
 use super::scheduled::{Done, scheduled};
-use super::{Refusal, client, exit, listen, place, print_report, selection};
+use super::{Refusal, client, exit, listen, print_report, repository, selection};
 use crate::archive::write::{Compression, Throttle};
 use crate::backup::{BackupContext, BackupOptions, back_up};
 use crate::commands::cli::BackupArgs;
@@ -50,7 +50,7 @@ async fn work(
     let signals = listen()?;
     let named = selection(&args.collections)?.names().to_vec();
     let client = client(settings, signals.token())?;
-    let mut held = place::enter(Purpose::Run, settings, "backup", clock, &signals).await?;
+    let mut held = repository::enter(Purpose::Run, settings, "backup", clock, &signals).await?;
     if let Some(notifier) = notifier {
         notifier.started();
     }

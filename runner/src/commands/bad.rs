@@ -5,7 +5,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog};
 
 use super::orphans::busy;
 use super::retire::delete;
-use super::{Refusal, listen, place, selection};
+use super::{Refusal, listen, repository, selection};
 use crate::choice::Selection;
 use crate::commands::cli::PruneArgs;
 use crate::commands::exit::Exit;
@@ -37,8 +37,8 @@ enum Stays {
 /// these go only with `even_the_last`.
 pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
     let selection = selection(&args.collections)?;
-    let layout = place::layout(settings);
-    place::open(&layout)?;
+    let layout = repository::layout(settings);
+    repository::open(&layout)?;
     let read = || {
         Catalog::read(&layout).map_err(|error| {
             Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
@@ -66,7 +66,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
         return Ok(Exit::Success);
     }
     let signals = listen()?;
-    let mut held = place::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
+    let mut held = repository::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
     let session = &mut held.session;
     let Some(_alone) = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)? else {
         return Err(busy());

@@ -12,7 +12,7 @@ use qdrant_backup_shared::text::one_line;
 use tokio_util::sync::CancellationToken;
 
 use super::schedule::meaning;
-use super::{Refusal, client, place};
+use super::{Refusal, client, repository};
 use crate::backup::source_changed;
 use crate::commands::entry::{CRON, cron_runs, is_started_by};
 use crate::host::clock::Clock;
@@ -83,9 +83,9 @@ pub fn render(checks: &[Check]) -> String {
 
 /// The backup directory and the state directory.
 pub fn place(settings: &Settings) -> Vec<Check> {
-    let layout = place::layout(settings);
+    let layout = repository::layout(settings);
     let root = layout.root().display();
-    let directory = place::open(&layout).map(|_| format!("{root} is a backup repository"));
+    let directory = repository::open(&layout).map(|_| format!("{root} is a backup repository"));
     let writable = store::probe(&layout)
         .map(|()| "files can be made there".to_owned())
         .map_err(|error| format!("no file can be made in {root}: {error}"));
@@ -313,7 +313,7 @@ pub async fn server(settings: &Settings) -> Server {
 
 /// Whether this is the server whose backups are in the directory. Nothing where that is as it should be, or cannot be told.
 pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Option<Check> {
-    let known = place::open(&place::layout(settings)).ok()?.known_peer_ids;
+    let known = repository::open(&repository::layout(settings)).ok()?.known_peer_ids;
     let client = client(settings, CancellationToken::new()).ok()?;
     let cluster = client.collection_cluster(selected.first()?).await.ok()?;
     source_changed(&known, &cluster.peer_ids().collect()).then(|| {

@@ -13,7 +13,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Refusal, collection, corrupt, listen, place};
+use super::{Refusal, collection, corrupt, listen, repository};
 use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
 use crate::choice::{Accept, ChoiceError, Which, choose_one};
 use crate::commands::cli::ExportArgs;
@@ -53,8 +53,8 @@ pub async fn export(
 ) -> Result<Exit, Refusal> {
     let begun = Instant::now();
     let signals = listen()?;
-    let layout = place::layout(settings);
-    place::open(&layout)?;
+    let layout = repository::layout(settings);
+    repository::open(&layout)?;
     let collection = collection(&args.collection)?;
     let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout).map_err(|error| {

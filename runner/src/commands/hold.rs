@@ -6,7 +6,7 @@ use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::hold::Hold;
 use qdrant_backup_shared::{CollectionName, Layout, atomic, json_file, links};
 
-use super::{Refusal, collection, place};
+use super::{Refusal, collection, repository};
 use crate::commands::cli::{HoldArgs, UnholdArgs};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -15,8 +15,8 @@ use crate::store::lock::{LockError, ReadersLock};
 
 /// Puts a backup on hold. Works while a run goes on: it only keeps a prune away for a moment.
 pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, Refusal> {
-    let (layout, collection) = (place::layout(settings), collection(&args.collection)?);
-    place::open(&layout)?;
+    let (layout, collection) = (repository::layout(settings), collection(&args.collection)?);
+    repository::open(&layout)?;
     let _shared = share(&layout)?;
     let id = existing(&layout, &collection, &args.backup)?;
     let path = layout.hold(&collection, id);
@@ -29,8 +29,8 @@ pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, 
 
 /// Releases a backup from its hold.
 pub fn unhold(settings: &Settings, args: &UnholdArgs) -> Result<Exit, Refusal> {
-    let (layout, collection) = (place::layout(settings), collection(&args.collection)?);
-    place::open(&layout)?;
+    let (layout, collection) = (repository::layout(settings), collection(&args.collection)?);
+    repository::open(&layout)?;
     let _shared = share(&layout)?;
     let id = existing(&layout, &collection, &args.backup)?;
     let path = layout.hold(&collection, id);

@@ -9,7 +9,7 @@ use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::manifest::ServerChecksum;
 use qdrant_backup_shared::text::one_line;
 
-use super::{Refusal, collection, listen, place};
+use super::{Refusal, collection, listen, repository};
 use crate::commands::cli::ImportArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -19,11 +19,11 @@ use crate::store::import::{Adopted, ImportError, Importer};
 /// Imports one file after the other; one that fails does not keep the others from being imported.
 pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
-    let layout = place::layout(settings);
+    let layout = repository::layout(settings);
     let collection = args.collection.as_deref().map(collection).transpose()?;
     let at = args.at.as_deref().map(time).transpose()?;
-    place::open(&layout)?;
-    let _lock = place::lock(settings, &layout, "import", clock, &signals).await?;
+    repository::open(&layout)?;
+    let _lock = repository::lock(settings, &layout, "import", clock, &signals).await?;
     let mut failed = 0;
     for path in &args.files {
         // Read again for each: what was just imported is known now.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use qdrant_backup_shared::{Repository, atomic, json_file};
 
-use super::{Refusal, place};
+use super::{Refusal, repository};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
@@ -15,7 +15,7 @@ use crate::store::file_system::examine;
 
 /// Makes the backup directory a repository; says so if it is one already.
 pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = place::layout(settings);
+    let layout = repository::layout(settings);
     let root = layout.root();
     match fs::symlink_metadata(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -31,9 +31,9 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
                 ))
             })?;
         }
-        Ok(_) | Err(_) => place::check_directory(root)?,
+        Ok(_) | Err(_) => repository::check_directory(root)?,
     }
-    place::make_state_directory(&layout)?;
+    repository::make_state_directory(&layout)?;
     let file = layout.repository_file();
     match json_file::read::<Repository>(&file) {
         Ok(repository) => {

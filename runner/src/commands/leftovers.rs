@@ -3,7 +3,7 @@
 use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::{Layout, Status};
 
-use super::{Refusal, client, listen, place, stopped};
+use super::{Refusal, client, listen, repository, stopped};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
@@ -20,9 +20,9 @@ const UNLISTED: &str = "ours, on its disk";
 /// Lists what the status records, or deletes what of it the server still lists under that name with that checksum.
 pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
-    let layout = place::layout(settings);
+    let layout = repository::layout(settings);
     let client = client(settings, signals.token())?;
-    place::open(&layout)?;
+    repository::open(&layout)?;
     if yes { delete(settings, &client, &signals, clock).await } else { list(&layout, &client).await }
 }
 
@@ -81,7 +81,7 @@ async fn delete(
     signals: &Signals,
     clock: Clock,
 ) -> Result<Exit, Refusal> {
-    let mut held = place::enter(Purpose::Upkeep, settings, "prune", clock, signals).await?;
+    let mut held = repository::enter(Purpose::Upkeep, settings, "prune", clock, signals).await?;
     let session = &mut held.session;
     let recorded = recorded(session.status());
     if recorded.is_empty() {

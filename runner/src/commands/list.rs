@@ -6,7 +6,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::manifest::Encoding;
 use serde::Serialize;
 
-use super::{Refusal, place, selection};
+use super::{Refusal, repository, selection};
 use crate::commands::cli::ListArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -41,8 +41,8 @@ struct Listing<'a> {
 
 /// Lists the backups. Takes no lock.
 pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = place::layout(settings);
-    place::open(&layout)?;
+    let layout = repository::layout(settings);
+    repository::open(&layout)?;
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;

@@ -5,7 +5,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::catalog::{Catalog, Orphan};
 
-use super::{Refusal, listen, place, stopped};
+use super::{Refusal, listen, repository, stopped};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
@@ -15,8 +15,8 @@ use crate::store::lock::ReadersLock;
 
 /// Lists the orphans without any lock, or deletes them all.
 pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = place::layout(settings);
-    place::open(&layout)?;
+    let layout = repository::layout(settings);
+    repository::open(&layout)?;
     if !yes {
         let orphans = read(&layout)?;
         output::print(&table(&orphans)).map_err(Refusal::failed)?;
@@ -31,7 +31,7 @@ pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exi
         return Ok(Exit::Success);
     }
     let signals = listen()?;
-    let _lock = place::lock(settings, &layout, "prune", clock, &signals).await?;
+    let _lock = repository::lock(settings, &layout, "prune", clock, &signals).await?;
     let Some(_alone) = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)? else {
         return Err(busy());
     };

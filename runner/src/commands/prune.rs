@@ -10,7 +10,7 @@ use qdrant_backup_shared::{Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
 
 use super::bad::how_many;
-use super::{Refusal, bad, exit, leftovers, listen, orphans, place, print_report, retire, selection};
+use super::{Refusal, bad, exit, leftovers, listen, orphans, print_report, repository, retire, selection};
 use crate::commands::cli::PruneArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -44,14 +44,14 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
         yes: args.yes,
         interrupt: CancellationToken::new(),
     };
-    let layout = place::layout(settings);
-    place::open(&layout)?;
+    let layout = repository::layout(settings);
+    repository::open(&layout)?;
     if args.dry_run {
         return dry_run(&layout, &context, args.json, clock);
     }
     let signals = listen()?;
     context.interrupt = signals.token();
-    let mut held = place::enter(Purpose::Run, settings, "prune", clock, &signals).await?;
+    let mut held = repository::enter(Purpose::Run, settings, "prune", clock, &signals).await?;
     let session = &mut held.session;
     apply(session, &context);
     let finished = held.session.finish();

@@ -12,7 +12,9 @@ use serde_json::json;
 
 use super::corrupt::on_record;
 use super::restore_files::restore_files;
-use super::{Refusal, backup, client, client_for_other, listen, place, print_report, selection, stopped};
+use super::{
+    Refusal, backup, client, client_for_other, listen, print_report, repository, selection, stopped,
+};
 use crate::backup::BackupContext;
 use crate::choice::{Selection, Which};
 use crate::commands::cli::RestoreArgs;
@@ -41,19 +43,19 @@ pub async fn restore(
         return restore_files(settings, args.which(), into, clock);
     }
     let signals = listen()?;
-    let layout = place::layout(settings);
+    let layout = repository::layout(settings);
     let selection = selection(&args.collections)?;
     let options = plan_options(settings, args, &selection)?;
     let target = match &settings.restore_to {
         Some(other) => client_for_other(settings, other, signals.token())?,
         None => client(settings, signals.token())?,
     };
-    place::open(&layout)?;
+    repository::open(&layout)?;
     if args.dry_run {
         return dry_run(&layout, &target, &options, selection, args, &signals, clock, console).await;
     }
     let source = client(settings, signals.token())?;
-    let mut held = place::enter(Purpose::Run, settings, "restore", clock, &signals).await?;
+    let mut held = repository::enter(Purpose::Run, settings, "restore", clock, &signals).await?;
     let session = &mut held.session;
     let context = RestoreContext {
         destination: Destination {

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use tar::EntryType;
 
 use super::corrupt::on_record;
-use super::{Refusal, place};
+use super::{Refusal, repository};
 use crate::archive::read::{ArchiveReader, Prove};
 use crate::choice::{Accept, Which, choose_one};
 use crate::commands::exit::Exit;
@@ -31,8 +31,8 @@ const DIRECTORY_MODE: u32 = 0o700;
 
 /// Unpacks a backup of configuration files. Never in place: what is there now may be what one needs to compare with.
 pub fn restore_files(settings: &Settings, which: Which, into: &Path, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = place::layout(settings);
-    place::open(&layout)?;
+    let layout = repository::layout(settings);
+    repository::open(&layout)?;
     let _readers = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout)
         .map_err(|error| Refusal::failed(format!("{}: cannot be read: {error}", layout.root().display())))?;

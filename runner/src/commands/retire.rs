@@ -10,7 +10,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Status};
 
 use super::orphans::busy;
-use super::{Refusal, client, listen, place, stopped};
+use super::{Refusal, client, listen, repository, stopped};
 use crate::choice::Globs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -26,7 +26,7 @@ pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clo
     let patterns = patterns(names)?;
     let signals = listen()?;
     let server = client(settings, signals.token())?;
-    let mut held = place::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
+    let mut held = repository::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
     let session = &mut held.session;
     // First the lock, then the look: a hold is put on by one who shares the lock.
     let alone = ReadersLock::try_exclusive(&session.layout().readers_file()).map_err(Refusal::failed)?;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::scheduled::{Done, scheduled};
 use super::{
-    Refusal, backup, client, client_for_other, drill, exit, listen, place, print_report, prune, verify,
+    Refusal, backup, client, client_for_other, drill, exit, listen, print_report, prune, repository, verify,
 };
 use crate::backup::{BackupContext, back_up};
 use crate::choice::{Selection, Which};
@@ -56,7 +56,7 @@ async fn work(
 ) -> Result<Done, Refusal> {
     let signals = listen()?;
     let client = client(settings, signals.token())?;
-    let mut held = place::enter(Purpose::Run, settings, "run", clock, &signals).await?;
+    let mut held = repository::enter(Purpose::Run, settings, "run", clock, &signals).await?;
     notifier.started();
     let session = &mut held.session;
     for problem in access::problems(session.layout()) {

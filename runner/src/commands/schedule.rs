@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use qdrant_backup_shared::config_file::keys::{API_KEY_FILE, BACKUP_PATH};
 
 use super::Refusal;
-use super::place::{PACKAGE_USER, absolute, config_to_name};
+use super::repository::{PACKAGE_USER, absolute, config_to_name};
 use crate::commands::cli::{EntryArgs, ScheduleCommand};
 use crate::commands::entry::{
     CRON, CommandLine, CronFields, Form, Installed, Kept, Place, SERVICE, SERVICE_DROP_IN, Service, TIMER,

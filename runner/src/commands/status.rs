@@ -12,7 +12,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, Layout, json_file};
 use serde::Serialize;
 
-use super::{Refusal, place};
+use super::{Refusal, repository};
 use crate::commands::cli::StatusArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -62,8 +62,8 @@ const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 
 /// Shows how the backups stand. Takes no lock.
 pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = place::layout(settings);
-    place::open(&layout)?;
+    let layout = repository::layout(settings);
+    repository::open(&layout)?;
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;

@@ -7,7 +7,7 @@ use qdrant_backup_shared::run_report::{OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 
-use super::{Refusal, exit, listen, place, print_report, selection};
+use super::{Refusal, exit, listen, print_report, repository, selection};
 use crate::commands::cli::VerifyArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -25,7 +25,7 @@ pub async fn verify(
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let options = options(args)?;
-    let mut held = place::enter(Purpose::Run, settings, "verify", clock, &signals).await?;
+    let mut held = repository::enter(Purpose::Run, settings, "verify", clock, &signals).await?;
     let session = &mut held.session;
     let context = VerifyContext { console: console.clone(), interrupt: signals.token(), options };
     verify::verify(session, &context);

@@ -66,7 +66,7 @@ pub fn cron_file(
     // The variables as they are shipped, and nothing of what is said about switching it on.
     let variables = SHIPPED.lines().filter(|line| line.starts_with("SHELL=") || line.starts_with("PATH="));
     let mut lines = vec![
-        super::place::MARK.to_owned(),
+        super::installed::MARK.to_owned(),
         format!(
             "# What the last run said is in {log}. When it failed it is mailed, too: to the user below, or to whom"
         ),

@@ -5,13 +5,13 @@ mod calendar;
 mod command_line;
 mod cron;
 mod fields;
-mod place;
+mod installed;
 mod systemd;
 
 pub use command_line::CommandLine;
 pub use cron::{Kept, cron_file};
 pub use fields::CronFields;
-pub use place::{
+pub use installed::{
     CRON, Installed, Place, SERVICE, SERVICE_DROP_IN, TIMER, TIMER_DROP_IN, cron_runs, is_packaged,
     is_started_by,
 };

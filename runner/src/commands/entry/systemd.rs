@@ -5,7 +5,7 @@ use std::path::Path;
 use super::calendar;
 use super::command_line::{CommandLine, UnusablePath, plain};
 use super::fields::CronFields;
-use super::place::MARK;
+use super::installed::MARK;
 
 /// What the package ships.
 const SERVICE: &str = include_str!("../../../../deploy/systemd/qdrant-backup.service");

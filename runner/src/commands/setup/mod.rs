@@ -15,7 +15,7 @@ use self::answers::Answers;
 use self::owner::Owner;
 pub use self::owner::init_and_give;
 use super::checks::{self, Check};
-use super::place::{absolute, config_to_name};
+use super::repository::{absolute, config_to_name};
 use super::{Refusal, trial};
 use crate::commands::cli::SetupArgs;
 use crate::commands::exit::Exit;

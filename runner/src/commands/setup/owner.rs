@@ -13,7 +13,7 @@ use qdrant_backup_shared::{Repository, json_file};
 use rustix::fs::{Mode, OFlags};
 
 use super::super::as_owner::heir;
-use super::super::{Refusal, init, place, place::PACKAGE_USER};
+use super::super::{Refusal, init, repository, repository::PACKAGE_USER};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::user::{ROOT, User};
@@ -67,7 +67,7 @@ impl Owner {
     /// When the system refuses, or something else lies in the place of one of them.
     pub fn take(&self, settings: &Settings) -> Result<(), Refusal> {
         let Some(user) = &self.user else { return Ok(()) };
-        let layout = place::layout(settings);
+        let layout = repository::layout(settings);
         let (marker, root, state) = (layout.repository_file(), layout.root(), layout.state());
         // All are opened before one is given away, and the directory goes last: its owner could put a link in the others' place.
         let marker = open_marker(&marker).map_err(|error| refuse(&marker, user, &error))?;
@@ -107,7 +107,7 @@ impl Owner {
 
 /// `qdrant-backup init`: makes the backup directory a repository, and gives what root has made for somebody else to them.
 pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = place::layout(settings);
+    let layout = repository::layout(settings);
     let is_new = is_empty(layout.root());
     let exit = init::init(settings, clock)?;
     let heir = heir(&layout).filter(|_| is_new && uzers::get_effective_uid() == ROOT);
@@ -124,7 +124,7 @@ pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal>
 /// # Errors
 /// As `init`'s, and where root's own directory, which is to be given to somebody, holds other files.
 pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Result<(), Refusal> {
-    let layout = place::layout(settings);
+    let layout = repository::layout(settings);
     let root = layout.root();
     if fs::symlink_metadata(layout.repository_file()).is_ok() || uzers::get_effective_uid() != ROOT {
         return init::init(settings, clock).map(drop);
@@ -141,7 +141,7 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
         return init::init(settings, clock).map(drop);
     }
     if is_way_of_root {
-        place::make_state_directory(&layout)?;
+        repository::make_state_directory(&layout)?;
     }
     let failed =
         |why: String| Refusal::configuration(format!("making {} a repository: {why}", root.display()));

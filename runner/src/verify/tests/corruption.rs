@@ -7,7 +7,7 @@ use qdrant_backup_shared::catalog::Whole;
 use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::verification::CheckOutcome;
 
-use super::place::{COLLECTIONS, Place, describe, genuine, kinds, tally};
+use super::stored::{COLLECTIONS, Place, describe, genuine, kinds, tally};
 use crate::archive::write::{Compression, Encoder};
 use crate::verify::Depth;
 

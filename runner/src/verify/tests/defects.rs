@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::verification::CheckOutcome;
 
-use super::place::{COLLECTIONS, Place, describe, genuine, stored, tally};
+use super::stored::{COLLECTIONS, Place, describe, genuine, stored, tally};
 use super::structure::{Entry, append, put_together, take_apart, whole};
 use crate::verify::Depth;
 

@@ -3,5 +3,5 @@
 mod corruption;
 mod defects;
 mod outcomes;
-mod place;
+mod stored;
 mod structure;

@@ -11,7 +11,7 @@ use qdrant_backup_shared::manifest::{Encoding, Origin, Scope};
 use qdrant_backup_shared::verification::{CheckOutcome, Level, VerificationRecord};
 use qdrant_backup_shared::{CollectionName, FailureKind, atomic};
 
-use super::place::{Place, describe, genuine, kinds, stored};
+use super::stored::{Place, describe, genuine, kinds, stored};
 use super::structure::{take_apart, whole};
 use crate::archive::inspect::{Limits, inspect};
 use crate::verify::judge;
