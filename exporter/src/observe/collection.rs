@@ -9,7 +9,8 @@ use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::{Backup, Memory, Place, Shelf};
 use qdrant_backup_shared::{CollectionName, Layout};
 
-use super::observation::{CollectionView, Problem};
+use super::collection_view::CollectionView;
+use super::observation::Problem;
 use super::stamp::Stamp;
 
 /// What was found in one collection's directory, and what it was found by.
@@ -64,11 +65,15 @@ impl Collection {
             of_it.map(|(_, read)| read).unwrap_or_default()
         });
         let read = read.collect();
-        let view = CollectionView::of(shelf.backups);
+        let is_same = shelf.backups == before.view.backups;
         Self {
             stamp,
             name: shelf.collection,
-            view: if view == *before.view { Arc::clone(&before.view) } else { Arc::new(view) },
+            view: if is_same {
+                Arc::clone(&before.view)
+            } else {
+                Arc::new(CollectionView::of(shelf.backups))
+            },
             orphan_files: shelf.orphans.len() as u64,
             orphan_bytes: shelf.orphans.iter().map(|orphan| orphan.size_bytes).sum(),
             temporary_files: shelf.temporary.len() as u64,

@@ -1,12 +1,13 @@
 //! Looking at the backup directory and the status, for whoever asks, without ever blocking a run.
 
 mod collection;
+mod collection_view;
 mod directory;
-mod figures;
 mod observation;
 mod observer;
 mod stamp;
 mod state;
 
-pub use observation::{CollectionView, DirectoryView, Observation, Part, Problem, Storage};
+pub use collection_view::CollectionView;
+pub use observation::{DirectoryView, Observation, Part, Problem, Storage};
 pub use observer::Observer;

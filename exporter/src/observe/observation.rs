@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::catalog::{Backup, Unreadable};
+use qdrant_backup_shared::catalog::Unreadable;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::status::Status;
 
-use super::figures::Figures;
+use super::collection_view::CollectionView;
 use super::stamp::Stamp;
 
 /// Everything that one look found.
@@ -73,14 +73,6 @@ pub struct DirectoryView {
     pub temporary_files: u64,
 }
 
-/// One collection's backups.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CollectionView {
-    /// Oldest first.
-    pub backups: Vec<Backup>,
-    figures: Figures,
-}
-
 /// Room on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Storage {
@@ -112,28 +104,6 @@ impl Observation {
     pub fn status_success(&self) -> bool {
         let absent = self.status.value.is_none() && self.status.problem.is_none();
         self.status.success() || absent && self.directory.success()
-    }
-}
-
-impl CollectionView {
-    /// A collection with these backups, oldest first.
-    pub fn of(backups: Vec<Backup>) -> Self {
-        Self { figures: Figures::of(&backups), backups }
-    }
-
-    /// What the metrics say of them.
-    pub fn figures(&self) -> &Figures {
-        &self.figures
-    }
-
-    /// The good backups, oldest first.
-    pub fn good(&self) -> impl DoubleEndedIterator<Item = &Backup> {
-        self.backups.iter().filter(|backup| backup.is_good())
-    }
-
-    /// The good backup with the newest data.
-    pub fn newest_good(&self) -> Option<&Backup> {
-        self.good().max_by_key(|backup| (backup.started_at, backup.backup_id))
     }
 }
 

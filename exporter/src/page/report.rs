@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::catalog::{Backup, Condition};
+use qdrant_backup_shared::catalog::{Backup, Condition, counts_as_newest};
 use qdrant_backup_shared::status::{CollectionStatus, Status};
 use qdrant_backup_shared::text::is_unseen;
 use serde::Serialize;
@@ -148,20 +148,14 @@ fn collection(
     }
 }
 
-/// The newest good backup. One that was made while a clock was ahead stands last until its time has come: until then the one
-/// counts that the runner says it made last.
+/// The good backup that counts as the newest.
 fn newest<'a>(
     view: &'a CollectionView,
     claimed: Option<&CollectionStatus>,
     now: DateTime<Utc>,
 ) -> Option<&'a Backup> {
-    let newest = view.newest_good()?;
-    if newest.started_at <= now + words::CLOCKS {
-        return Some(newest);
-    }
     let made_last = claimed.and_then(|claimed| claimed.last_backup_id);
-    let dated = view.good().find(|backup| Some(backup.backup_id) == made_last);
-    dated.filter(|backup| backup.started_at <= now + words::CLOCKS).or(Some(newest))
+    Some(counts_as_newest(view.newest_good()?, view.good(), made_last, now))
 }
 
 fn backup(view: &Backup, now: DateTime<Utc>) -> BackupReport {

@@ -3,9 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::text::{shortened, visible};
 
-/// Clocks may differ by this much.
-pub(super) const CLOCKS: TimeDelta = TimeDelta::minutes(5);
-
 /// A length of time: `45 s`, `12 min`, `2 h`, `3 days`.
 pub(super) fn duration(seconds: f64) -> String {
     let seconds = seconds.max(0.0);

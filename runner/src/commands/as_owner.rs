@@ -52,10 +52,7 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
 pub fn heir(layout: &Layout) -> Option<User> {
     let of_state = fs::metadata(layout.state()).ok().filter(|found| found.uid() != ROOT);
     let of_state = of_state.map(|found| User::of(found.uid(), found.gid()));
-    of_state.or_else(|| {
-        let user = uzers::get_user_by_name(PACKAGE_USER)?;
-        Some(User::of(user.uid(), user.primary_group_id()))
-    })
+    of_state.or_else(|| User::named(PACKAGE_USER))
 }
 
 /// Whose the backups are, where they are not root's. Where the directory is root's, `repository.json` says it.

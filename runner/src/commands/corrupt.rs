@@ -1,17 +1,14 @@
 //! A backup that shows to be corrupt to a command that takes no lock: it is put on record all the same, as a restore does it.
 
-use std::env;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use qdrant_backup_shared::BackupId;
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::catalog::Catalog;
-use qdrant_backup_shared::config_file::keys::variables;
 use qdrant_backup_shared::manifest::Manifest;
 use qdrant_backup_shared::text::one_line;
 
-use super::as_owner;
+use super::{as_owner, itself};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::user::{ROOT, User};
@@ -57,12 +54,11 @@ fn here(layout: &Layout, manifest: &Manifest, problem: &str, took: Duration, clo
 /// What root would write there is not the owner's, and whoever owns the directory decides where it leads: so they verify it.
 fn by_verification(layout: &Layout, manifest: &Manifest, owner: &User) -> Recorded {
     let failed = |why: String| Recorded { is_done: false, warning: Some(why) };
-    let program = match env::current_exe() {
-        Ok(program) => program,
-        Err(error) => return failed(format!("cannot find this program: {error}")),
+    let mut command = match itself::command() {
+        Ok(command) => command,
+        Err(why) => return failed(why),
     };
     tracing::info!("Verifying backup {} as {owner}, whose it is", manifest.backup_id);
-    let mut command = Command::new(program);
     command
         .args(["verify", "--quiet", "--config", "/dev/null", "--collection", manifest.collection.as_str()])
         .args(["--backup", &manifest.backup_id.to_string()])
@@ -70,12 +66,8 @@ fn by_verification(layout: &Layout, manifest: &Manifest, owner: &User) -> Record
         .arg(layout.root())
         .arg("--state-dir")
         .arg(layout.state())
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    for name in variables() {
-        command.env_remove(name);
-    }
+        .current_dir("/");
+    itself::without_settings(&mut command);
     match owner.run(command) {
         Ok(output) if output.status.code() == Some(i32::from(Exit::VerificationFailed.code())) => {
             Recorded { is_done: true, warning: None }

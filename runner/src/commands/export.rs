@@ -20,7 +20,7 @@ use crate::commands::cli::ExportArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
-use crate::restore::quoted;
+use crate::host::shell::quoted;
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 

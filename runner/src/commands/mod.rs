@@ -19,6 +19,7 @@ mod finish;
 mod hold;
 mod import;
 mod init;
+mod itself;
 mod leftovers;
 mod list;
 pub mod notify;

@@ -22,7 +22,8 @@ use crate::archive::read::{ArchiveReader, Prove};
 use crate::choice::{Accept, Which, choose_one};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
-use crate::restore::{RestoreError, is_corrupt, quoted, read_whole};
+use crate::host::shell::quoted;
+use crate::restore::{RestoreError, is_corrupt, read_whole};
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 

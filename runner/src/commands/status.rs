@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
+use qdrant_backup_shared::catalog::{Backup, CLOCKS, Catalog, Condition, counts_as_newest};
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
@@ -56,9 +56,6 @@ struct Answer<'a> {
     lock: &'a [LockProcess],
     status: Option<&'a Status>,
 }
-
-/// Clocks may differ by this much.
-const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 
 /// Shows how the backups stand. Takes no lock.
 pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
@@ -170,21 +167,15 @@ fn judge(
         .collect()
 }
 
-/// The newest good backup. One that was made while a clock was ahead stands last until its time has come: until then the one
-/// counts that the runner says it made last.
+/// The good backup that counts as the newest.
 fn newest_good<'a>(
     backups: &'a [Backup],
     history: Option<&CollectionStatus>,
     now: DateTime<Utc>,
 ) -> Option<&'a Backup> {
     let good = || backups.iter().rev().filter(|backup| backup.is_good());
-    let newest = good().next()?;
-    if newest.started_at <= now + CLOCKS {
-        return Some(newest);
-    }
     let made_last = history.and_then(|history| history.last_backup_id);
-    let dated = good().find(|backup| Some(backup.backup_id) == made_last);
-    dated.filter(|backup| backup.started_at <= now + CLOCKS).or(Some(newest))
+    Some(counts_as_newest(good().next()?, good(), made_last, now))
 }
 
 /// The last good backup, if it is not the one that counts as the newest.

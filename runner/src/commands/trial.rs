@@ -2,14 +2,13 @@
 //! user of the schedule, with the files alone. Whatever that user may not read, write or ask shows then.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use qdrant_backup_shared::config_file::keys::{LOG_FORMAT, LOG_LEVEL, variables};
+use qdrant_backup_shared::config_file::keys::{LOG_FORMAT, LOG_LEVEL};
 use qdrant_backup_shared::{CollectionName, PointsCount};
 use tokio_util::sync::CancellationToken;
 
 use super::checks::Check;
-use super::client;
+use super::{client, itself};
 use crate::host::user::User;
 use crate::settings::Settings;
 
@@ -71,8 +70,7 @@ fn back_up(
     collection: &CollectionName,
     schedule: Option<(&Path, Option<&User>)>,
 ) -> Result<(), String> {
-    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    let mut command = Command::new(program);
+    let mut command = itself::command()?;
     // As text, whatever is configured: the reason is read from it.
     command.args(["backup", "--quiet", "--log-format", "text", "--collection", collection.as_str()]);
     let config: Option<PathBuf> = match schedule {
@@ -84,9 +82,7 @@ fn back_up(
     }
     match schedule {
         Some((_, user)) => {
-            for name in variables() {
-                command.env_remove(name);
-            }
+            itself::without_settings(&mut command);
             if user.is_some() {
                 command.current_dir("/");
             }
@@ -104,17 +100,10 @@ fn back_up(
             }
         }
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let output = match schedule {
-        Some((_, Some(user))) => user.run(command),
-        Some((_, None)) | None => command.output(),
-    };
-    let output = output
+    let output = itself::run(command, schedule.and_then(|(_, user)| user))
         .map_err(|error| format!("this program cannot be started as the user of the schedule: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let why = said.lines().find_map(|line| line.split_once("ERROR: ").map(|(_, why)| why.to_owned()));
-    Err(why.unwrap_or_else(|| format!("failed ({})", output.status)))
+    Err(itself::reason(&output).unwrap_or_else(|| format!("failed ({})", output.status)))
 }

@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod console;
 pub mod output;
+pub mod shell;
 pub mod signals;
 pub mod user;

@@ -15,6 +15,8 @@ use rustix::io::Errno;
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use uzers::os::unix::UserExt;
 
+use super::shell::this_call;
+
 /// Number of the user who may do everything.
 pub const ROOT: u32 = 0;
 
@@ -47,6 +49,12 @@ impl User {
         Self { uid, gid, groups, name, home: Some(user.home_dir().to_owned()) }
     }
 
+    /// The user called so, if the machine knows one.
+    pub fn named(name: &(impl AsRef<std::ffi::OsStr> + ?Sized)) -> Option<Self> {
+        let user = uzers::get_user_by_name(name)?;
+        Some(Self::of(user.uid(), user.primary_group_id()))
+    }
+
     /// Who this process is.
     pub fn current() -> Self {
         Self::of(uzers::get_effective_uid(), uzers::get_effective_gid())
@@ -59,7 +67,7 @@ impl User {
 
     /// What to type so that this call is made by this user.
     pub fn to_type(&self) -> String {
-        format!("type: sudo -u {} {}", self.for_sudo(), as_typed())
+        format!("type: sudo -u {} {}", self.for_sudo(), this_call())
     }
 
     /// As `chown` takes it, with the primary group.
@@ -132,20 +140,6 @@ impl fmt::Display for User {
     }
 }
 
-/// This call as it has to be typed.
-fn as_typed() -> String {
-    let quoted = env::args_os().map(|argument| {
-        let argument = argument.to_string_lossy().into_owned();
-        let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
-        if !argument.is_empty() && argument.chars().all(plain) {
-            argument
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
-}
-
 fn group(gid: u32) -> String {
     let known = uzers::get_group_by_gid(gid).and_then(|group| group.name().to_str().map(str::to_owned));
     known.unwrap_or_else(|| gid.to_string())
@@ -190,8 +184,7 @@ fn is_mine(directory: Option<&Path>, me: &User) -> bool {
 fn reader_of(metadata: &fs::Metadata) -> Option<User> {
     let for_group = metadata.gid() != ROOT && metadata.mode() & 0o040 != 0;
     let group = uzers::get_group_by_gid(metadata.gid()).filter(|_| for_group)?;
-    let user = uzers::get_user_by_name(group.name())?;
-    Some(User::of(user.uid(), user.primary_group_id()))
+    User::named(group.name())
 }
 
 /// What has to be typed so that this process may read a file of somebody else's, such as a key, which stays theirs.

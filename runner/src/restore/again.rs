@@ -4,6 +4,7 @@ use qdrant_backup_shared::BackupId;
 
 use super::plan::{Plan, PlanOptions};
 use super::target::TargetState;
+use crate::host::shell::quoted;
 
 /// The command that restores the same again.
 #[derive(Clone)]
@@ -53,11 +54,4 @@ impl Again {
         };
         format!("`{}{}{}{force}`", self.begin, self.backup, self.options)
     }
-}
-
-/// A word for the shell.
-pub fn quoted(text: &str) -> String {
-    let plain =
-        text.chars().all(|character| character.is_ascii_alphanumeric() || "._-/:".contains(character));
-    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -9,9 +9,9 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level};
 use qdrant_backup_shared::{BackupId, FailureKind, Layout};
 
-use super::again::quoted;
 use super::error::RestoreError;
 use crate::archive::read::ArchiveError;
+use crate::host::shell::quoted;
 use crate::verify::{self, Check};
 
 /// Whether the archive itself is bad. A disk that cannot be read says nothing about it.

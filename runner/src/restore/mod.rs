@@ -24,7 +24,7 @@ mod shard_keys;
 mod target;
 mod upload;
 
-pub use again::{Again, quoted};
+pub use again::Again;
 pub use check::check_archive;
 pub use compatibility::check_version;
 pub use corruption::{Recorded, advice, is_corrupt, record};

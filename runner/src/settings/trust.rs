@@ -18,6 +18,8 @@ use crate::host::user::{ROOT, User};
 
 /// Mode bits of those who may write and are not the owner.
 const OTHERS_WRITE: u32 = 0o022;
+/// The one of them that is the group's.
+const GROUP_WRITES: u32 = 0o020;
 /// In a directory with this bit only the owner of a file can replace it.
 const STICKY: u32 = 0o1000;
 
@@ -76,7 +78,32 @@ fn file_problem(path: &Path, found: &Metadata, trusted: &[u32]) -> Option<String
 
 /// Whether nobody but root puts programs into a directory of `PATH`.
 pub fn is_programs_of_root(directory: &Path) -> bool {
-    directory.is_absolute() && directory_problem(directory, &[ROOT]).is_none()
+    directory.is_absolute() && directory.is_dir() && directory_problem(directory, &[ROOT]).is_none()
+}
+
+/// Whether nobody but root decides what lies at `path`: every directory on the way is root's, and a link too.
+pub fn is_way_of_root(path: &Path) -> bool {
+    let Ok(path) = std::path::absolute(path) else { return false };
+    let real = path.ancestors().find_map(|above| fs::canonicalize(above).ok());
+    let is_link_of_root = |found: fs::Metadata| !found.file_type().is_symlink() || found.uid() == ROOT;
+    fs::symlink_metadata(&path).map_or(true, is_link_of_root)
+        && [Some(path), real].into_iter().flatten().all(|path| {
+            let mut steps: Vec<&Path> = path.ancestors().collect();
+            steps.reverse();
+            steps.windows(2).all(|step| is_step_of_root(step[0], step[1]))
+        })
+}
+
+/// Whether nobody but root decides what `child` in `directory` is. What is not there yet is made below what was looked at.
+fn is_step_of_root(directory: &Path, child: &Path) -> bool {
+    let Ok(found) = fs::symlink_metadata(directory) else { return true };
+    let mode = found.mode();
+    let of_others = if found.gid() == ROOT { OTHERS_WRITE & !GROUP_WRITES } else { OTHERS_WRITE };
+    let others_write = mode & of_others != 0;
+    let is_fixed =
+        || mode & STICKY != 0 && fs::symlink_metadata(child).is_ok_and(|child| child.uid() == ROOT);
+    // What a link's own mode says means nothing, and where it leads is looked at by itself.
+    found.uid() == ROOT && (found.file_type().is_symlink() || !others_write || is_fixed())
 }
 
 fn directory_problem(path: &Path, trusted: &[u32]) -> Option<String> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::backup_id::BackupId;
 use crate::collection_name::CollectionName;
@@ -147,6 +147,24 @@ impl WholeError {
             Self::Changed { .. } | Self::Unreadable(_) => FailureKind::ManifestInvalid,
         }
     }
+}
+
+/// Clocks may differ by this much.
+pub const CLOCKS: TimeDelta = TimeDelta::minutes(5);
+
+/// Which good backup counts as the newest at `now`, where `newest` is the last of the `good` ones. One that was made while a clock was
+/// ahead stands last until its time has come: until then the one counts that the runner says it made last.
+pub fn counts_as_newest<'a>(
+    newest: &'a Backup,
+    mut good: impl Iterator<Item = &'a Backup>,
+    made_last: Option<BackupId>,
+    now: DateTime<Utc>,
+) -> &'a Backup {
+    let has_come = |backup: &&Backup| backup.started_at <= now + CLOCKS;
+    if has_come(&newest) {
+        return newest;
+    }
+    good.find(|backup| Some(backup.backup_id) == made_last).filter(has_come).unwrap_or(newest)
 }
 
 static NO_REMARKS: Remarks = Remarks {

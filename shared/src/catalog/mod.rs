@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-pub use backup::{Backup, Condition, LevelCheck, Remarks, StoredFile, Whole, WholeError};
+pub use backup::{
+    Backup, CLOCKS, Condition, LevelCheck, Remarks, StoredFile, Whole, WholeError, counts_as_newest,
+};
 pub use shelf::{Memory, Orphan, Place, Shelf, Unreadable};
 
 use crate::collection_name::CollectionName;

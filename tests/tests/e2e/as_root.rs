@@ -543,6 +543,27 @@ fn root_runs_no_program_of_a_hook_that_others_may_change() {
 }
 
 #[test]
+fn a_hook_of_roots_finds_no_program_where_others_put_them() {
+    let shared = Shared::new();
+    let (directory, heard) = (shared.place.beside("open"), shared.place.beside("heard"));
+    fs::create_dir(&directory).unwrap();
+    let script = format!("#!/bin/sh\ntouch {}\n", shown(&heard));
+    atomic::write(&directory.join("tell"), 0o755, script.as_bytes()).unwrap();
+    let path = format!("{}:.:/nowhere:/usr/bin:/bin", shown(&directory));
+    // Nothing of the text says which program a shell will find, nor which an interpreter's line means.
+    for hook in ["tell", "/usr/bin/env tell"] {
+        shared.place.configure(&format!("qdrant:\n  retries: 0\nhooks:\n  on_success: {hook}\n"));
+        let run = || Ran::of(shared.command(&["run"]).env("PATH", &path).current_dir(&directory));
+        fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
+        run().success().says(&["WARN", "hooks.on_success", "failed"]);
+        assert!(!heard.exists(), "{hook}");
+        fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
+        run().success();
+        fs::remove_file(&heard).unwrap();
+    }
+}
+
+#[test]
 fn a_lock_that_is_a_link_or_a_pipe_is_refused_and_what_it_leads_to_is_left_alone() {
     let shared = Shared::new();
     shared.root(&["run"]).success();

@@ -1,6 +1,7 @@
 //! The rules: each looks at one side of what was seen and adds what it finds.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use qdrant_backup_shared::catalog::CLOCKS;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::text::shortened;
@@ -142,7 +143,7 @@ impl Judge {
         let future: Vec<_> = expected
             .iter()
             .copied()
-            .filter(|collection| newest(collection).is_some_and(|at| at > self.now + words::CLOCKS))
+            .filter(|collection| newest(collection).is_some_and(|at| at > self.now + CLOCKS))
             .collect();
         if !future.is_empty() {
             let text =
@@ -154,7 +155,7 @@ impl Judge {
             .copied()
             .filter(|collection| {
                 let last = collection.history.last().map(|last| last.started_at);
-                last > newest(collection) && last.is_some_and(|last| last > self.now + words::CLOCKS)
+                last > newest(collection) && last.is_some_and(|last| last > self.now + CLOCKS)
             })
             .collect();
         if !passed_over.is_empty() {

@@ -105,9 +105,7 @@ impl BufRead for FeedReader {
 
 impl Read for FeedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let taken = available.len().min(buffer.len());
-        buffer[..taken].copy_from_slice(&available[..taken]);
+        let taken = self.fill_buf()?.read(buffer)?;
         self.consume(taken);
         Ok(taken)
     }

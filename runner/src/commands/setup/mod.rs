@@ -67,9 +67,7 @@ pub async fn setup(
     all.extend(checks::same_server(&settings, &server.selected).await);
     all.extend([checks::own_disk(&settings), checks::schedule(&settings, clock)]);
     if !args.no_trial && !checks::any_failed(&all) {
-        all.push(
-            trial::of_smallest(&settings, &server.selected, Some((&target, owner.trial_as().as_ref()))).await,
-        );
+        all.push(trial::of_smallest(&settings, &server.selected, Some((&target, owner.user()))).await);
     } else if args.no_trial {
         all.push(Check::doubtful(
             "trial backup",

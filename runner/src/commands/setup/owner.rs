@@ -1,23 +1,21 @@
 //! Whom the backup directory belongs to: root sets up for the user of the schedule.
 
-use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use qdrant_backup_shared::config_file::keys::variables;
 use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::{Repository, json_file};
 use rustix::fs::{Mode, OFlags};
 
 use super::super::as_owner::heir;
-use super::super::{Refusal, init, repository, repository::PACKAGE_USER};
+use super::super::{Refusal, init, itself, repository, repository::PACKAGE_USER};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::user::{ROOT, User};
 use crate::settings::Settings;
+use crate::settings::trust::is_way_of_root;
 
 /// No `repository.json` is larger.
 const MARKER_MAX_BYTES: u64 = 1 << 20;
@@ -25,7 +23,7 @@ const MARKER_MAX_BYTES: u64 = 1 << 20;
 /// The user of the schedule, where it is not whoever calls.
 #[derive(Debug)]
 pub struct Owner {
-    user: Option<uzers::User>,
+    user: Option<User>,
 }
 
 impl Owner {
@@ -39,25 +37,18 @@ impl Owner {
             Some(_) if !is_root => {
                 return Err(Refusal::configuration("--user: only root can set up for somebody else (sudo)"));
             }
-            Some(name) => Some(uzers::get_user_by_name(name).ok_or_else(|| {
+            Some(name) => Some(User::named(name).ok_or_else(|| {
                 Refusal::configuration(format!("--user: there is no user {name} on this machine"))
             })?),
-            None if is_root => uzers::get_user_by_name(PACKAGE_USER),
+            None if is_root => User::named(PACKAGE_USER),
             None => None,
         };
-        Ok(Self { user: user.filter(|user| user.uid() != uzers::get_effective_uid()) })
+        Ok(Self { user: user.filter(|user| user.uid != uzers::get_effective_uid()) })
     }
 
-    /// This user, where the machine knows them.
-    pub fn of(user: &User) -> Self {
-        Self {
-            user: uzers::get_user_by_uid(user.uid).filter(|user| user.uid() != uzers::get_effective_uid()),
-        }
-    }
-
-    /// The user, for the trial.
-    pub fn trial_as(&self) -> Option<User> {
-        self.user.as_ref().map(|user| User::of(user.uid(), user.primary_group_id()))
+    /// The user, where it is not whoever calls.
+    pub fn user(&self) -> Option<&User> {
+        self.user.as_ref()
     }
 
     /// Gives the user what root has just made: the directories and `repository.json`. What belongs to somebody else already stays
@@ -99,7 +90,7 @@ impl Owner {
             if file.metadata()?.uid() != ROOT {
                 return Err(io::Error::other("it is not the file that was written"));
             }
-            fchown(&file, None, Some(user.primary_group_id()))
+            fchown(&file, None, Some(user.gid))
         };
         give().map_err(|error| refuse(path, user, &error))
     }
@@ -112,7 +103,8 @@ pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal>
     let exit = init::init(settings, clock)?;
     let heir = heir(&layout).filter(|_| is_new && uzers::get_effective_uid() == ROOT);
     if let Some(heir) = heir.filter(|_| is_way_of_root(layout.root())) {
-        Owner::of(&heir).take(settings)?;
+        let owner = Owner { user: Some(heir.clone()) };
+        owner.take(settings)?;
         tracing::info!("{} belongs to {heir}, for the scheduled runs", layout.root().display());
     }
     Ok(exit)
@@ -145,49 +137,16 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
     }
     let failed =
         |why: String| Refusal::configuration(format!("making {} a repository: {why}", root.display()));
-    let program = env::current_exe().map_err(|error| failed(format!("cannot find this program: {error}")))?;
-    let mut command = Command::new(program);
+    let mut command = itself::command().map_err(failed)?;
     command.args(["init", "--quiet", "--config", "/dev/null", "--backup-path"]).arg(root);
-    command.arg("--state-dir").arg(layout.state());
-    for name in variables() {
-        command.env_remove(name);
-    }
-    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let ended = match owner.trial_as() {
-        Some(user) => user.run(command),
-        None => command.output(),
-    };
+    command.arg("--state-dir").arg(layout.state()).current_dir("/");
+    itself::without_settings(&mut command);
+    let ended = itself::run(command, owner.user());
     let ended = ended.map_err(|error| failed(format!("`init` cannot be started: {error}")))?;
     if ended.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&ended.stderr);
-    let why = said.lines().find_map(|line| line.split_once("ERROR: ").map(|(_, why)| why.to_owned()));
-    Err(failed(why.unwrap_or_else(|| format!("`init` failed ({})", ended.status))))
-}
-
-/// Whether nobody but root decides what lies at `path`: every directory on the way is root's, and a link too.
-fn is_way_of_root(path: &Path) -> bool {
-    let Ok(path) = std::path::absolute(path) else { return false };
-    let real = path.ancestors().find_map(|above| fs::canonicalize(above).ok());
-    let is_link_of_root = |found: fs::Metadata| !found.file_type().is_symlink() || found.uid() == ROOT;
-    fs::symlink_metadata(&path).map_or(true, is_link_of_root)
-        && [Some(path), real].into_iter().flatten().all(|path| {
-            let mut steps: Vec<&Path> = path.ancestors().collect();
-            steps.reverse();
-            steps.windows(2).all(|step| is_step_of_root(step[0], step[1]))
-        })
-}
-
-/// Whether nobody but root decides what `child` in `directory` is. What is not there yet is made below what was looked at.
-fn is_step_of_root(directory: &Path, child: &Path) -> bool {
-    let Ok(found) = fs::symlink_metadata(directory) else { return true };
-    let mode = found.mode();
-    let others_write = mode & 0o002 != 0 || mode & 0o020 != 0 && found.gid() != ROOT;
-    let is_fixed =
-        || mode & 0o1000 != 0 && fs::symlink_metadata(child).is_ok_and(|child| child.uid() == ROOT);
-    // What a link's own mode says means nothing, and where it leads is looked at by itself.
-    found.uid() == ROOT && (found.file_type().is_symlink() || !others_write || is_fixed())
+    Err(failed(itself::reason(&ended).unwrap_or_else(|| format!("`init` failed ({})", ended.status))))
 }
 
 /// Whether a directory is not there, or has nothing in it.
@@ -218,16 +177,16 @@ fn open_directory(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
-fn give(file: &File, user: &uzers::User) -> io::Result<()> {
+fn give(file: &File, user: &User) -> io::Result<()> {
     let metadata = file.metadata()?;
     if metadata.uid() != ROOT {
         return Ok(());
     }
-    fchown(file, Some(user.uid()), Some(user.primary_group_id()))?;
+    fchown(file, Some(user.uid), Some(user.gid))?;
     // A change of owner takes the set-group-id bit away.
     file.set_permissions(metadata.permissions())
 }
 
-fn refuse(path: &Path, user: &uzers::User, error: &io::Error) -> Refusal {
-    Refusal::failed(format!("{}: cannot be given to {}: {error}", path.display(), user.name().display()))
+fn refuse(path: &Path, user: &User, error: &io::Error) -> Refusal {
+    Refusal::failed(format!("{}: cannot be given to {user}: {error}", path.display()))
 }

@@ -210,9 +210,7 @@ impl<R: BufRead> BufRead for Tallied<'_, R> {
 
 impl<R: BufRead> Read for Tallied<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let taken = available.len().min(buffer.len());
-        buffer[..taken].copy_from_slice(&available[..taken]);
+        let taken = self.fill_buf()?.read(buffer)?;
         self.consume(taken);
         Ok(taken)
     }

@@ -1,8 +1,16 @@
-//! The figures of one collection's backups: counted once whenever they have changed, not at every scrape.
+//! One collection's backups, and the figures of them: counted once whenever they have changed, not at every scrape.
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::{Backup, Condition};
 use qdrant_backup_shared::verification::Level;
+
+/// One collection's backups.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CollectionView {
+    /// Oldest first.
+    pub backups: Vec<Backup>,
+    figures: Figures,
+}
 
 /// What is counted.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,19 +46,43 @@ pub struct Newest {
     pub snapshot_bytes: u64,
 }
 
+impl CollectionView {
+    /// A collection with these backups, oldest first.
+    pub fn of(backups: Vec<Backup>) -> Self {
+        let mut view = Self { backups, figures: Figures::default() };
+        view.figures = Figures::of(&view);
+        view
+    }
+
+    /// What the metrics say of them.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// The good backups, oldest first.
+    pub fn good(&self) -> impl DoubleEndedIterator<Item = &Backup> {
+        self.backups.iter().filter(|backup| backup.is_good())
+    }
+
+    /// The good backup with the newest data.
+    pub fn newest_good(&self) -> Option<&Backup> {
+        self.good().max_by_key(|backup| (backup.started_at, backup.backup_id))
+    }
+}
+
 impl Figures {
     /// Counts.
-    pub(super) fn of(backups: &[Backup]) -> Self {
+    pub(super) fn of(view: &CollectionView) -> Self {
+        let backups = &view.backups;
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let good: Vec<&Backup> = backups.iter().filter(|backup| backup.is_good()).collect();
-        let newest = good.iter().max_by_key(|backup| (backup.started_at, backup.backup_id));
+        let good: Vec<&Backup> = view.good().collect();
         let is_incomplete = |backup: &&Backup| backup.condition() == Condition::Incomplete;
         let bad = backups.iter().filter(|backup| backup.verification_failed || is_incomplete(backup));
         Self {
             good: number(good.len()),
             good_bytes: good.iter().map(|backup| backup.stored_size_bytes()).sum(),
             oldest_at: good.iter().map(|backup| backup.started_at).min(),
-            newest: newest.map(|newest| Newest {
+            newest: view.newest_good().map(|newest| Newest {
                 started_at: newest.started_at,
                 stored_bytes: newest.stored_size_bytes(),
                 snapshot_bytes: newest.snapshot_size_bytes,
