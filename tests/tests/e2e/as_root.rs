@@ -303,6 +303,13 @@ fn setup_gives_nobody_a_directory_of_roots_that_they_lead_it_to_or_that_holds_ot
     atomic::write(&own.join("passwd"), 0o644, b"x").unwrap();
     set_up(&own).code(78).says(&["ERROR", &shown(&own), "holds other files"]);
     assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away with what is in it");
+    // What a killed setup has left is not in the way of the next one.
+    let again = shared.place.beside("again");
+    fs::create_dir_all(again.join(".probe.x1Y2z3.tmp")).unwrap();
+    atomic::write(&again.join(".probe.x1Y2z3.tmp/locked"), 0o600, b"").unwrap();
+    set_up(&again).success();
+    let left = fs::read_dir(&again).unwrap().map(|entry| entry.unwrap().metadata().unwrap().uid());
+    assert!(left.into_iter().chain([fs::metadata(&again).unwrap().uid()]).all(|owner| owner == NOBODY));
     // Below what is theirs they get what they could make themselves.
     let proper = theirs.join("proper");
     set_up(&proper).success();

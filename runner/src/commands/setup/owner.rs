@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 
 use qdrant_backup_shared::regular_file::{self, Links};
-use qdrant_backup_shared::{Repository, json_file};
+use qdrant_backup_shared::{Layout, Repository, json_file};
 use rustix::fs::{Mode, OFlags};
 
 use super::super::as_owner::heir;
@@ -16,6 +16,7 @@ use crate::host::clock::Clock;
 use crate::host::user::{ROOT, User};
 use crate::settings::Settings;
 use crate::settings::trust::is_way_of_root;
+use crate::store::remove_temporary_files;
 
 /// No `repository.json` is larger.
 const MARKER_MAX_BYTES: u64 = 1 << 20;
@@ -99,10 +100,9 @@ impl Owner {
 /// `qdrant-backup init`: makes the backup directory a repository, and gives what root has made for somebody else to them.
 pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
-    let is_new = is_empty(layout.root());
+    let is_for_giving = is_for_giving(layout.root());
     let exit = init::init(settings, clock)?;
-    let heir = heir(&layout).filter(|_| is_new && uzers::get_effective_uid() == ROOT);
-    if let Some(heir) = heir.filter(|_| is_way_of_root(layout.root())) {
+    if let Some(heir) = heir(&layout).filter(|_| is_for_giving) {
         let owner = Owner { user: Some(heir.clone()) };
         owner.take(settings)?;
         tracing::info!("{} belongs to {heir}, for the scheduled runs", layout.root().display());
@@ -124,7 +124,7 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
     let is_way_of_root = is_way_of_root(root);
     let is_theirs = fs::metadata(root).is_ok_and(|found| found.is_dir() && found.uid() != ROOT);
     if is_way_of_root && !is_theirs {
-        if owner.user.is_some() && !is_empty(root) {
+        if owner.user.is_some() && !is_for_giving(root) {
             return Err(Refusal::configuration(format!(
                 "{} holds other files, which would become somebody else's with it; name an empty directory, or a new one",
                 root.display()
@@ -149,11 +149,20 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
     Err(failed(itself::reason(&ended).unwrap_or_else(|| format!("`init` failed ({})", ended.status))))
 }
 
-/// Whether a directory is not there, or has nothing in it.
-fn is_empty(path: &Path) -> bool {
-    match fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_none(),
+/// Whether this is root, and the directory, which only root can name, is not there yet, or is root's and has nothing in it. What a
+/// killed `init` has left in it is removed.
+fn is_for_giving(path: &Path) -> bool {
+    if uzers::get_effective_uid() != ROOT || !is_way_of_root(path) {
+        return false;
+    }
+    match fs::metadata(path) {
         Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Ok(found) if found.uid() != ROOT => false,
+        Ok(_) => {
+            // What cannot be removed is seen below.
+            drop(remove_temporary_files(&Layout::new(path.to_owned(), path.to_owned()), &[]));
+            fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+        }
     }
 }
 
