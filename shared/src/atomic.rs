@@ -57,6 +57,11 @@ impl AtomicFile {
         Ok(Self { temporary, target: target.to_owned(), mode })
     }
 
+    /// The path that it is to have.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// The same file under another final name in the same directory.
     pub fn renamed(self, target: PathBuf) -> Self {
         Self { target, ..self }

@@ -11,6 +11,7 @@ pub(crate) const MANIFEST_SUFFIX: &str = ".manifest.json";
 pub(crate) const VERIFICATION_SUFFIX: &str = ".verification.json";
 pub(crate) const HOLD_SUFFIX: &str = ".hold.json";
 const SNAPSHOT_SUFFIX: &str = ".snapshot";
+const SHARD_INFIX: &str = ".shard-";
 const FILES_SUFFIX: &str = ".tar";
 const FILES_COMPONENT: &str = "files";
 
@@ -127,6 +128,18 @@ impl Layout {
         self.file(collection, id, &format!("{suffix}{}", encoding_suffix(encoding)))
     }
 
+    /// The archive of one shard of one backup, stored with `encoding` (in order of application).
+    pub fn shard_archive(
+        &self,
+        collection: &CollectionName,
+        id: BackupId,
+        shard_id: u32,
+        encoding: &[Encoding],
+    ) -> PathBuf {
+        let suffix = format!("{SHARD_INFIX}{shard_id}{SNAPSHOT_SUFFIX}{}", encoding_suffix(encoding));
+        self.file(collection, id, &suffix)
+    }
+
     /// The manifest of one backup.
     pub fn manifest(&self, collection: &CollectionName, id: BackupId) -> PathBuf {
         self.file(collection, id, MANIFEST_SUFFIX)
@@ -185,11 +198,12 @@ fn parse(component: &str, file_name: &str) -> Option<FileRole> {
     }
 }
 
-/// `.snapshot`, `.snapshot.gz`, `.snapshot.zst`, each perhaps after `.<peer id>`, and the same of `.tar`.
+/// `.snapshot`, `.snapshot.gz`, `.snapshot.zst`, each perhaps after `.<peer id>` or `.shard-<id>`, and the same of `.tar`.
 fn is_archive_suffix(suffix: &str) -> bool {
-    let suffix = match suffix.strip_prefix('.').and_then(|rest| rest.split_once('.')) {
-        Some((peer, _)) if !peer.is_empty() && peer.bytes().all(|byte| byte.is_ascii_digit()) => {
-            &suffix[1 + peer.len()..]
+    let part = suffix.strip_prefix(SHARD_INFIX).or_else(|| suffix.strip_prefix('.'));
+    let suffix = match part.and_then(|rest| rest.split_once('.')) {
+        Some((number, _)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            part.and_then(|part| part.get(number.len()..)).unwrap_or(suffix)
         }
         _ => suffix,
     };
@@ -238,6 +252,8 @@ mod tests {
                 |path: PathBuf| role(&name.component(), path.file_name().unwrap().to_str().unwrap());
             for encoding in [vec![], vec![Encoding::Gzip], vec![Encoding::Zstd]] {
                 assert_eq!(role_of(layout.archive(&name, id(), &encoding)), FileRole::Archive { id: id() });
+                let of_shard = layout.shard_archive(&name, id(), 12, &encoding);
+                assert_eq!(role_of(of_shard), FileRole::Archive { id: id() });
             }
             assert_eq!(role_of(layout.manifest(&name, id())), FileRole::Manifest { id: id() });
             assert_eq!(role_of(layout.verification(&name, id())), FileRole::Verification { id: id() });
@@ -246,12 +262,14 @@ mod tests {
     }
 
     #[test]
-    fn one_archive_per_node_is_recognised() {
+    fn one_archive_per_node_or_shard_is_recognised() {
         assert_eq!(
             role("a", "a-2025-07-15-14-30-00.8372720498335175.snapshot.gz"),
             FileRole::Archive { id: id() }
         );
         assert_eq!(role("a", "a-2025-07-15-14-30-00.837x.snapshot.gz"), FileRole::Foreign);
+        assert_eq!(role("a", "a-2025-07-15-14-30-00.shard-x.snapshot.gz"), FileRole::Foreign);
+        assert_eq!(role("a", "a-2025-07-15-14-30-00.shard-.snapshot.gz"), FileRole::Foreign);
     }
 
     #[test]

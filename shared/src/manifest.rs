@@ -47,6 +47,10 @@ open_enum! {
     }
 }
 
+/// The requirement of backups whose archives are of one shard each: versions that do not know it cannot restore one, and do not
+/// know the names of its files.
+pub const SHARD_ARCHIVES: &str = "shard_archives";
+
 /// One backup of one collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -162,8 +166,30 @@ pub struct SizeAndDigest {
 impl Manifest {
     /// The first entry of `requires` that this version does not know, if any.
     pub fn unknown_requirement(&self) -> Option<&str> {
-        // Version 1 knows none.
-        self.requires.first().map(String::as_str)
+        self.requires.iter().map(String::as_str).find(|entry| *entry != SHARD_ARCHIVES)
+    }
+
+    /// Whether its archives are of one shard each, and not of a collection.
+    pub fn is_by_shard(&self) -> bool {
+        self.archives.first().is_some_and(|archive| archive.scope == Scope::Shard)
+    }
+
+    /// What is wrong with its shards: each must be in exactly one archive.
+    fn uncovered(&self) -> Option<String> {
+        let mut ids: Vec<u32> = Vec::new();
+        for archive in &self.archives {
+            let (Scope::Shard, [id]) = (&archive.scope, archive.shard_ids.as_slice()) else {
+                return Some(format!("{} is not of one shard, as the others are", archive.file_name));
+            };
+            if ids.contains(id) {
+                return Some(format!("shard {id} is there twice"));
+            }
+            ids.push(*id);
+        }
+        let count = self.source.shard_count?;
+        let there = ids.len();
+        (usize::try_from(count) != Ok(there))
+            .then(|| format!("{there} shards are there, and the collection has {count}"))
     }
 
     /// All archives' length on disk, in bytes.
@@ -224,6 +250,11 @@ impl JsonFile for Manifest {
                 ));
             }
         }
+        if self.archives.iter().any(|archive| archive.scope == Scope::Shard)
+            && let Some(problem) = self.uncovered()
+        {
+            return Err(format!("archives: {problem}"));
+        }
         debug_assert_eq!(self.schema_version, SCHEMA_VERSION);
         Ok(())
     }
@@ -259,6 +290,33 @@ mod tests {
         let again: Manifest =
             json_file::parse(Path::new("m.json"), &json_file::to_bytes(&manifest).unwrap()).unwrap();
         assert_eq!(again, manifest);
+    }
+
+    #[test]
+    fn every_shard_is_in_exactly_one_archive() {
+        let mut manifest: Manifest = json_file::parse(Path::new("m.json"), VERSION_1.as_bytes()).unwrap();
+        manifest.requires = vec![SHARD_ARCHIVES.to_owned()];
+        assert_eq!(manifest.unknown_requirement(), None);
+        manifest.source.shard_count = Some(2);
+        manifest.archives[0].scope = Scope::Shard;
+        manifest.archives[0].shard_ids = vec![1];
+        manifest.archives.push(Archive { shard_ids: vec![4], ..manifest.archives[0].clone() });
+        let check = |manifest: &Manifest| manifest.check().err();
+        assert_eq!(check(&manifest), None);
+        let changed = |change: fn(&mut Manifest)| {
+            let mut manifest = manifest.clone();
+            change(&mut manifest);
+            check(&manifest).unwrap()
+        };
+        assert!(changed(|manifest| manifest.archives.truncate(1)).contains("the collection has 2"));
+        assert!(
+            changed(|manifest| manifest.archives[1].shard_ids = vec![1]).contains("shard 1 is there twice")
+        );
+        assert!(changed(|manifest| manifest.archives[1].shard_ids.push(5)).contains("is not of one shard"));
+        assert!(
+            changed(|manifest| manifest.archives[0].scope = Scope::Collection)
+                .contains("is not of one shard")
+        );
     }
 
     #[test]

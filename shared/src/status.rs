@@ -104,6 +104,9 @@ pub struct CurrentRun {
 pub struct Creating {
     /// The collection.
     pub collection: CollectionName,
+    /// The shard that it is of; nothing for a snapshot of the whole collection, as far as it lies on that node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard_id: Option<u32>,
     /// The node that was asked, without credentials.
     pub node_url: String,
     /// When it was asked, by our clock.
@@ -133,6 +136,9 @@ pub struct ListedSnapshot {
 pub struct ServerSnapshot {
     /// The collection it is of.
     pub collection: CollectionName,
+    /// The shard that it is of; nothing for a snapshot of the whole collection, as far as it lies on that node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard_id: Option<u32>,
     /// The node that holds it, without credentials.
     pub node_url: String,
     /// Its name there.
@@ -383,6 +389,7 @@ mod tests {
     fn of_several_creations_none_is_lost() {
         let creating = |name: &str| Creating {
             collection: CollectionName::new(name).unwrap(),
+            shard_id: None,
             node_url: "http://x/".to_owned(),
             requested_at: "2025-07-15T14:30:00Z".parse().unwrap(),
             requested_at_server: None,

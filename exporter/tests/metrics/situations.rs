@@ -61,6 +61,7 @@ fn partial_failure() -> Watched {
         message: "snapshot checksum mismatch for collection \"images\"".to_owned(),
     });
     status.undeleted_snapshots.push(ServerSnapshot {
+        shard_id: None,
         collection: name("images"),
         node_url: "http://localhost:6333/".to_owned(),
         name: "images-1-2025-07-15-02-00-01.snapshot".to_owned(),

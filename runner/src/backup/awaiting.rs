@@ -11,9 +11,10 @@ use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::status::Creating;
 
 use super::error::BackupError;
+use super::node::Part;
 use super::run::Run;
 use super::signs::{Sign, sign};
-use crate::qdrant::{Error, Snapshot, SnapshotList};
+use crate::qdrant::{Error, Snapshot, SnapshotList, Subject};
 
 /// A snapshot stamped this close to our request, by the server's clock or by ours, is taken for ours at once.
 const STAMP_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
@@ -54,17 +55,18 @@ pub enum Looked {
 /// An interruption, and that the collection does not exist.
 pub async fn look_for(
     run: &Run<'_>,
+    part: &Part<'_>,
     creating: &Creating,
     requested: Instant,
     cause: &Error,
 ) -> Result<Looked, Error> {
-    let client = run.context.client.asking_once();
+    let client = part.node.client.asking_once();
     let mut wait = Wait::begin(run, creating, requested, cause);
     let mut pause = FIRST_LOOK;
     loop {
         // First, so that what ends between the two is in the list.
-        let sign = sign(run, &client, &creating.collection).await;
-        let list = match client.snapshots(&creating.collection).await {
+        let sign = sign(run, part, &client).await;
+        let list = match client.snapshots(&part.subject).await {
             Ok(list) => Some(list),
             Err(error) if error.is_not_found() || matches!(error, Error::Interrupted) => return Err(error),
             Err(error) => {
@@ -101,9 +103,9 @@ fn found(run: &Run<'_>, creating: &Creating, mut found: Vec<Snapshot>) -> Looked
     }
     let snapshot = found[0].clone();
     run.session.warn(format!(
-        "{} snapshots of \"{}\" appeared where one was asked for: using {}, deleting none",
+        "{} snapshots of {} appeared where one was asked for: using {}, deleting none",
         found.len(),
-        creating.collection,
+        Subject::from(creating),
         snapshot.name
     ));
     Looked::Found { snapshot, others: found }
@@ -234,7 +236,8 @@ impl Fresh {
                 .iter()
                 .any(|before| before.name == snapshot.name.as_str() && before.checksum == snapshot.checksum)
         };
-        let stamp = |snapshot: &Snapshot| snapshot.name.stamped_at(&creating.collection);
+        let subject = Subject::from(creating);
+        let stamp = |snapshot: &Snapshot| snapshot.name.stamped_at(&subject);
         let mut all: Vec<Snapshot> = list
             .snapshots
             .iter()
@@ -285,6 +288,7 @@ mod tests {
         let old = snapshot("a-1-2026-11-23-00-53-51.snapshot", "1");
         let mut creating = Creating {
             collection: CollectionName::new("a").unwrap(),
+            shard_id: None,
             node_url: "http://x/".to_owned(),
             requested_at: "2001-01-01T00:00:00Z".parse().unwrap(),
             requested_at_server: Some("2026-11-23T00:53:52.4Z".parse().unwrap()),

@@ -8,16 +8,18 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use qdrant_backup_shared::Status;
 use qdrant_backup_shared::operation::Stage;
-use qdrant_backup_shared::status::{Creating, ListedSnapshot, ServerSnapshot};
-use qdrant_backup_shared::{CollectionName, Status};
+use qdrant_backup_shared::status::{Creating, ListedSnapshot};
 
 use super::awaiting::{Looked, look_for};
 use super::error::BackupError;
+use super::leftovers;
+use super::node::Part;
 use super::run::Run;
 use super::signs::{Sign, sign};
-use super::stages::Stages;
-use crate::qdrant::{CreateError, Error, Snapshot, SnapshotList};
+use super::work::Work;
+use crate::qdrant::{CreateError, Error, Snapshot, SnapshotList, Subject};
 
 /// How often it is asked, during a creation, whether the server still is at it.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -31,28 +33,24 @@ pub struct Adopted {
     pub snapshot: Snapshot,
 }
 
-/// Has the server make a snapshot of `collection` and records in the status that it is ours to delete. One that was found in the
-/// list because no answer named it goes into `adopted`.
-pub async fn create(
-    run: &Run<'_>,
-    collection: &CollectionName,
-    stages: &mut Stages,
-    adopted: &mut Option<Adopted>,
-) -> Result<Snapshot, BackupError> {
-    let mut before = run.context.client.snapshots(collection).await?;
-    if stamped_this_second(&before, collection) {
-        run.context.client.pause(Duration::from_secs(1)).await?;
-        before = run.context.client.snapshots(collection).await?;
+/// Has the node make a snapshot and records in the status that it is ours to delete. One that was found in the list because no
+/// answer named it is remembered by `work`.
+pub async fn create(run: &Run<'_>, part: &Part<'_>, work: &Work<'_, '_>) -> Result<Snapshot, BackupError> {
+    let client = &part.node.client;
+    let mut before = client.snapshots(&part.subject).await?;
+    if stamped_this_second(&before, &part.subject) {
+        client.pause(Duration::from_secs(1)).await?;
+        before = client.snapshots(&part.subject).await?;
     }
     let listed_at = Instant::now();
-    let creating = intent(run, collection, &before, listed_at);
+    let creating = intent(run, part, &before, listed_at);
     run.session.write_status(|status| {
         if let Some(current) = &mut status.current_run {
             current.begin_creating(creating.clone());
         }
     });
     let mut in_doubt = false;
-    let result = ask_and_look(run, &creating, stages, &mut in_doubt).await;
+    let result = ask_and_look(run, part, &creating, work, &mut in_doubt).await;
     if in_doubt {
         // What comes of it may yet appear in the list.
         run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()));
@@ -64,24 +62,18 @@ pub async fn create(
             return Err(error);
         }
     };
-    let url = run.context.client.url().to_owned();
-    let entry = |snapshot: &Snapshot| ServerSnapshot {
-        collection: collection.clone(),
-        node_url: url.clone(),
-        name: snapshot.name.as_str().to_owned(),
-        checksum: snapshot.checksum,
-    };
+    let entry = |snapshot: &Snapshot| leftovers::entry(&creating, snapshot);
     let (snapshot, others) = match made {
         Made::Named(snapshot) => (snapshot, Vec::new()),
         Made::Found { snapshot, others } => {
             if others.is_empty() {
-                *adopted = Some(Adopted { creating: creating.clone(), snapshot: snapshot.clone() });
+                work.adopt(Adopted { creating: creating.clone(), snapshot: snapshot.clone() });
             }
             (snapshot, others)
         }
     };
     // Written once for both: each write costs two syncs.
-    run.session.enter_stage(Stage::Download, collection);
+    run.session.enter_stage(Stage::Download, part.collection());
     run.session.write_status(|status| {
         clear(status, &creating);
         if others.is_empty() {
@@ -106,16 +98,16 @@ enum Made {
 /// as any other request. `in_doubt` says whether a snapshot may appear of which nothing was seen.
 async fn ask_and_look(
     run: &Run<'_>,
+    part: &Part<'_>,
     creating: &Creating,
-    stages: &mut Stages,
+    work: &Work<'_, '_>,
     in_doubt: &mut bool,
 ) -> Result<Made, BackupError> {
-    let collection = &creating.collection;
-    let client = run.context.client.clone();
+    let client = part.node.client.clone();
     let mut retries = 0;
     loop {
         let requested = Instant::now();
-        let error = match ask(run, collection).await {
+        let error = match ask(run, part).await {
             Ok(snapshot) => return Ok(Made::Named(snapshot)),
             Err(CreateError::NotSent(error)) => return Err(error.into()),
             Err(CreateError::Cut(error @ Error::Interrupted)) => {
@@ -129,18 +121,16 @@ async fn ask_and_look(
             }
             Err(CreateError::Answered(error)) => error,
         };
-        stages.enter(Stage::Wait);
-        run.session.enter_stage(Stage::Wait, collection);
+        work.enter(Stage::Wait);
         run.session.show_status();
-        let looked = look_for(run, creating, requested, &error).await;
-        stages.enter(Stage::Create);
-        run.session.enter_stage(Stage::Create, collection);
+        let looked = look_for(run, part, creating, requested, &error).await;
+        work.enter(Stage::Create);
         let (certain, failure) = match looked {
             Ok(Looked::Found { snapshot, others }) => {
                 if error.is_answered() {
                     run.session.warn(format!("{error}; a snapshot was made all the same"));
                 }
-                tracing::info!("Found snapshot {} of {collection}", snapshot.name);
+                tracing::info!("Found snapshot {} of {}", snapshot.name, part.subject);
                 return Ok(Made::Found { snapshot, others });
             }
             Ok(Looked::Nothing { certain, failure }) => (certain, failure),
@@ -164,8 +154,8 @@ async fn ask_and_look(
 
 /// Whether the list has a snapshot of the second that it is on the server. Names are to the second, so another creation
 /// within it would replace that snapshot, which may be another tool's.
-fn stamped_this_second(list: &SnapshotList, collection: &CollectionName) -> bool {
-    let stamps = list.snapshots.iter().filter_map(|snapshot| snapshot.name.stamped_at(collection));
+fn stamped_this_second(list: &SnapshotList, subject: &Subject) -> bool {
+    let stamps = list.snapshots.iter().filter_map(|snapshot| snapshot.name.stamped_at(subject));
     list.server_time.is_some_and(|now| stamps.max().is_some_and(|newest| newest >= now))
 }
 
@@ -175,11 +165,12 @@ fn clear(status: &mut Status, creating: &Creating) {
     }
 }
 
-fn intent(run: &Run<'_>, collection: &CollectionName, before: &SnapshotList, listed_at: Instant) -> Creating {
+fn intent(run: &Run<'_>, part: &Part<'_>, before: &SnapshotList, listed_at: Instant) -> Creating {
     let since = TimeDelta::from_std(listed_at.elapsed()).unwrap_or_default();
     Creating {
-        collection: collection.clone(),
-        node_url: run.context.client.url().to_owned(),
+        collection: part.collection().clone(),
+        shard_id: part.subject.shard_id,
+        node_url: part.node.client.url().to_owned(),
         requested_at: run.session.now(),
         requested_at_server: before.server_time.map(|time| time + since),
         listed_before: before
@@ -194,14 +185,14 @@ fn intent(run: &Run<'_>, collection: &CollectionName, before: &SnapshotList, lis
 }
 
 /// Asks, and moves the heartbeat for as long as the server may be at it. Ends when the process that was asked is no more.
-async fn ask(run: &Run<'_>, collection: &CollectionName) -> Result<Snapshot, CreateError> {
-    let client = run.context.client.clone();
+async fn ask(run: &Run<'_>, part: &Part<'_>) -> Result<Snapshot, CreateError> {
+    let client = part.node.client.clone();
     let probe = client.for_cleanup(Duration::from_secs(10));
-    let mut creation = pin!(client.create_snapshot(collection));
+    let mut creation = pin!(client.create_snapshot(&part.subject));
     loop {
         tokio::select! {
             result = &mut creation => return result,
-            () = tokio::time::sleep(ALIVE_INTERVAL) => match sign(run, &probe, collection).await {
+            () = tokio::time::sleep(ALIVE_INTERVAL) => match sign(run, part, &probe).await {
                 Sign::Working | Sign::Unknown { .. } => run.session.heartbeat(),
                 Sign::Idle => {}
                 Sign::Silent => {
@@ -210,7 +201,7 @@ async fn ask(run: &Run<'_>, collection: &CollectionName) -> Result<Snapshot, Cre
                     }
                 }
                 Sign::Restarted => return Err(CreateError::Cut(Error::Broken {
-                    what: format!("creating a snapshot of \"{collection}\""),
+                    what: format!("creating a snapshot of {}", part.subject),
                     cause: "Qdrant was restarted meanwhile".to_owned(),
                 })),
             }

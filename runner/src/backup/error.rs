@@ -37,6 +37,34 @@ pub enum BackupError {
         /// Which shards, each with the reason.
         shards: Vec<String>,
     },
+    /// A shard cannot be backed up now.
+    #[error(
+        "not every shard can be backed up: {}{}; is a node down, or is the cluster moving shards? `GET /collections/NAME/cluster` shows it",
+        shards.join(", "),
+        waited.map_or_else(String::new, |limit| format!(", and that did not change within {} (qdrant.cluster_timeout)", humantime::format_duration(limit)))
+    )]
+    ShardsUnsettled {
+        /// Which shards, each with the reason.
+        shards: Vec<String>,
+        /// How long was waited for it.
+        waited: Option<Duration>,
+    },
+    /// The collection has other shards, or another configuration, than when its backup began.
+    #[error(
+        "its shards, shard keys or parameters were changed while it was being backed up; run the backup again once that is done"
+    )]
+    ShardsChanged,
+    /// One of its shards.
+    #[error("shard {shard_id} from node {node}: {cause}")]
+    Shard {
+        /// Which.
+        shard_id: u32,
+        /// The URL of the node that was asked last.
+        node: String,
+        /// Why.
+        #[source]
+        cause: Box<BackupError>,
+    },
     /// What arrived has another length.
     #[error(
         "snapshot size mismatch: Qdrant said {expected} bytes, got {got}; does another tool make snapshots in the same second?"
@@ -135,7 +163,10 @@ impl BackupError {
             Self::NoSuchCollection => FailureKind::NoCollection,
             // What every answer that is none of Qdrant's counts as.
             Self::ImpossibleName { .. } => FailureKind::HttpStatus,
-            Self::ShardsUncovered { .. } => FailureKind::ShardsUncovered,
+            Self::ShardsUncovered { .. } | Self::ShardsUnsettled { .. } | Self::ShardsChanged => {
+                FailureKind::ShardsUncovered
+            }
+            Self::Shard { cause, .. } => cause.kind(),
             Self::SizeMismatch { .. } => FailureKind::SizeMismatch,
             Self::ChecksumMismatch { .. } => FailureKind::ChecksumMismatch,
             Self::EmptySnapshot { .. } => FailureKind::EmptySnapshot,
@@ -156,7 +187,10 @@ impl BackupError {
             | Self::SnapshotGone { cause: error }
             | Self::NeverAppeared { cause: error, .. }
             | Self::NotBeingMade { cause: error, .. } => Some(error),
+            Self::Shard { cause, .. } => cause.request(),
             Self::Stream(StreamError::Write(_) | StreamError::Internal(_))
+            | Self::ShardsUnsettled { .. }
+            | Self::ShardsChanged
             | Self::NoSuchCollection
             | Self::ImpossibleName { .. }
             | Self::ShardsUncovered { .. }
@@ -177,9 +211,27 @@ impl BackupError {
 
     /// Whether a collection that is no longer there may be the reason.
     pub fn may_be_a_dropped_collection(&self) -> bool {
-        let shown =
-            matches!(self, Self::ShardsUncovered { .. } | Self::EmptySnapshot { .. } | Self::Contents { .. });
+        let shown = match self {
+            Self::Shard { cause, .. } => return cause.may_be_a_dropped_collection(),
+            Self::ShardsUncovered { .. }
+            | Self::ShardsUnsettled { .. }
+            | Self::ShardsChanged
+            | Self::EmptySnapshot { .. }
+            | Self::Contents { .. } => true,
+            _ => false,
+        };
         shown || self.request().is_some_and(|error| !matches!(error, qdrant::Error::Interrupted))
+    }
+
+    /// Whether another node's copy of the same shard may do better: it is not known to be this machine's fault, or the collection's.
+    pub fn may_be_the_nodes(&self) -> bool {
+        matches!(self, Self::SizeMismatch { .. } | Self::ChecksumMismatch { .. } | Self::Contents { .. })
+            || self.request().is_some_and(|error| !matches!(error, qdrant::Error::Interrupted))
+    }
+
+    /// Whether the collection is to be begun anew: what there was is not there any more.
+    pub fn calls_for_a_new_beginning(&self) -> bool {
+        matches!(self, Self::ShardsChanged) || self.is_not_found()
     }
 
     /// Whether a fresh snapshot may do better: what came is not what was made.

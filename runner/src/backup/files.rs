@@ -71,10 +71,9 @@ fn attempt(
     let (layout, collection) = (session.layout(), &report.collection);
     let id = store::prepare(layout, collection, report.started_at)
         .map_err(BackupError::io("making the directory of configuration files"))?;
-    let mut file = store::begin_archive(layout, collection, id, &compression.encoding())
-        .map_err(BackupError::io("making the archive"))?;
-    let (snapshot, stored) = write_tar(&mut file, &paths, compression)?;
     let archive_path = layout.archive(collection, id, &compression.encoding());
+    let mut file = store::begin_archive(&archive_path).map_err(BackupError::io("making the archive"))?;
+    let (snapshot, stored) = write_tar(&mut file, &paths, compression)?;
     let manifest = Manifest {
         schema_version: SCHEMA_VERSION,
         requires: Vec::new(),
@@ -104,7 +103,8 @@ fn attempt(
         }],
         runner_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    store::commit(layout, file, &manifest).map_err(BackupError::io("putting the archive in its place"))?;
+    store::commit(layout, vec![file], &manifest)
+        .map_err(BackupError::io("putting the archive in its place"))?;
     Ok((manifest, paths.len()))
 }
 

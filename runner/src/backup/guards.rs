@@ -6,7 +6,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::{CollectionName, Status};
 
 use super::error::BackupError;
-use crate::archive::inspect::Inspection;
+use crate::archive::inspect::{Inspection, SnapshotKind};
 use crate::qdrant::CollectionCluster;
 
 /// Whether none of the peers that the server shows is one whose backups these are.
@@ -70,6 +70,24 @@ pub fn check_contents(
     }
     if points_certain > 0 && inspection.holds_no_points() {
         return Err(BackupError::EmptySnapshot { points: points_certain });
+    }
+    Ok(())
+}
+
+/// Whether the snapshot of a shard is one, and whole.
+///
+/// # Errors
+/// When it certainly is not.
+pub fn check_shard(inspection: &Inspection) -> Result<(), BackupError> {
+    let contents = |problem: String| Err(BackupError::Contents { problem });
+    if let Some(finding) = inspection.findings.iter().find(|finding| !finding.kind.is_oddity()) {
+        return contents(finding.to_string());
+    }
+    if inspection.end_marker_reached && inspection.kind != SnapshotKind::Shard {
+        return contents("it is not the snapshot of a shard".to_owned());
+    }
+    if inspection.shards_with_segments().is_empty() {
+        return contents("the shard has no segments".to_owned());
     }
     Ok(())
 }

@@ -6,17 +6,27 @@ use qdrant_backup_shared::status::{Creating, ServerSnapshot};
 use super::awaiting::Fresh;
 use super::creation::Adopted;
 use super::run::Run;
-use crate::qdrant::{Client, Snapshot};
+use crate::qdrant::{Client, Snapshot, Subject};
 use crate::session::leftovers::{
     Occasion, Standing, conclude, delete_ours, look, may_be_at_work, still_at_work, unanswered,
 };
 
-/// Deletes every recorded snapshot of `collection` on this server, and takes from the record what is dealt with. Does not write
+/// Deletes every recorded snapshot of `collection` on `nodes`, and takes from the record what is dealt with. Does not write
 /// the status: the caller has more to write.
-pub async fn clean_up(run: &Run<'_>, client: &Client, collection: &CollectionName) {
+pub async fn clean_up(run: &Run<'_>, nodes: &[Client], collection: &CollectionName) {
+    clean_up_where(run, nodes, |snapshot| snapshot.collection == *collection).await;
+}
+
+/// The same, of what is recorded of `subject` alone: others of the collection may be under way.
+pub async fn clean_up_of(run: &Run<'_>, nodes: &[Client], subject: &Subject) {
+    clean_up_where(run, nodes, |snapshot| Subject::from(snapshot) == *subject).await;
+}
+
+async fn clean_up_where(run: &Run<'_>, nodes: &[Client], which: impl Fn(&ServerSnapshot) -> bool) {
     let mut recorded = run.session.status(|status| status.undeleted_snapshots.clone());
-    recorded.retain(|snapshot| snapshot.collection == *collection && snapshot.node_url == client.url());
+    recorded.retain(which);
     for snapshot in recorded {
+        let Some(client) = at(nodes, &snapshot.node_url) else { continue };
         let unanswered_at = run.session.status(|status| unanswered(status, &snapshot));
         if may_be_at_work(client, &snapshot, unanswered_at, run.session.now()).await {
             run.session.warn(still_at_work(&snapshot));
@@ -29,9 +39,11 @@ pub async fn clean_up(run: &Run<'_>, client: &Client, collection: &CollectionNam
 
 /// Looks again before an adopted snapshot is deleted: when by now others fit the creation that named none, which is ours
 /// cannot be told, so none is ours to delete.
-pub async fn reconsider_adopted(run: &Run<'_>, client: &Client, adopted: Adopted) {
+pub async fn reconsider_adopted(run: &Run<'_>, nodes: &[Client], adopted: Adopted) {
     let Adopted { creating, snapshot } = adopted;
-    let mut found = match client.snapshots(&creating.collection).await {
+    let Some(client) = at(nodes, &creating.node_url) else { return };
+    let subject = Subject::from(&creating);
+    let mut found = match client.snapshots(&subject).await {
         Ok(list) => Fresh::of(&creating, &list).candidates(),
         // What cannot be looked at is not deleted either: the same list comes before every deletion.
         Err(_) => return,
@@ -43,22 +55,27 @@ pub async fn reconsider_adopted(run: &Run<'_>, client: &Client, adopted: Adopted
         found.push(snapshot);
     }
     run.session.warn(format!(
-        "{} snapshots of \"{}\" have appeared where one was asked for: deleting none",
+        "{} snapshots of {subject} have appeared where one was asked for: deleting none",
         found.len(),
-        creating.collection
     ));
-    let found: Vec<ServerSnapshot> =
-        found.iter().map(|snapshot| entry(&creating, client, snapshot)).collect();
+    let found: Vec<ServerSnapshot> = found.iter().map(|snapshot| entry(&creating, snapshot)).collect();
     run.session.amend_status(|status| {
         status.undeleted_snapshots.retain(|ours| !found.contains(ours));
         status.suspected_leftovers.extend(found);
     });
 }
 
-fn entry(creating: &Creating, client: &Client, snapshot: &Snapshot) -> ServerSnapshot {
+/// The client for the node at that URL.
+fn at<'a>(nodes: &'a [Client], url: &str) -> Option<&'a Client> {
+    nodes.iter().find(|client| client.url() == url)
+}
+
+/// As the status keeps a snapshot that came of `creating`.
+pub fn entry(creating: &Creating, snapshot: &Snapshot) -> ServerSnapshot {
     ServerSnapshot {
         collection: creating.collection.clone(),
-        node_url: client.url().to_owned(),
+        shard_id: creating.shard_id,
+        node_url: creating.node_url.clone(),
         name: snapshot.name.as_str().to_owned(),
         checksum: snapshot.checksum,
     }
@@ -67,9 +84,9 @@ fn entry(creating: &Creating, client: &Client, snapshot: &Snapshot) -> ServerSna
 /// Deals with what earlier runs left: deletes what is recorded as ours, and reports what appeared in place of an
 /// answer that never came.
 pub async fn settle_earlier(run: &Run<'_>) {
-    let client = run.context.client.clone();
+    let nodes: Vec<Client> = run.nodes().map(|node| node.client.clone()).collect();
     let recorded = run.session.status(|status| status.undeleted_snapshots.clone());
-    let here = recorded.iter().filter(|snapshot| snapshot.node_url == client.url());
+    let here = recorded.iter().filter(|snapshot| at(&nodes, &snapshot.node_url).is_some());
     let mut collections: Vec<CollectionName> = here.map(|snapshot| snapshot.collection.clone()).collect();
     collections.sort();
     collections.dedup();
@@ -82,17 +99,19 @@ pub async fn settle_earlier(run: &Run<'_>) {
             continue;
         }
         tracing::info!("Deleting what an earlier run left on the server for {collection}");
-        clean_up(run, &client, collection).await;
+        clean_up(run, &nodes, collection).await;
     }
     let unanswered = run.session.status(|status| status.unanswered_creations.clone());
-    for creating in unanswered.iter().filter(|creating| creating.node_url == client.url()) {
-        settle_unanswered(run, &client, creating).await;
+    for creating in &unanswered {
+        if let Some(client) = at(&nodes, &creating.node_url) {
+            settle_unanswered(run, client, creating).await;
+        }
     }
-    forget_vanished(run, &client).await;
+    forget_vanished(run, &nodes).await;
 }
 
 async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) {
-    let list = match client.snapshots(&creating.collection).await {
+    let list = match client.snapshots(&creating.into()).await {
         Ok(list) => list,
         Err(error) if error.is_not_found() => {
             run.session.amend_status(|status| status.unanswered_creations.retain(|entry| entry != creating));
@@ -108,7 +127,7 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
     let found: Vec<ServerSnapshot> = Fresh::of(creating, &list)
         .candidates()
         .iter()
-        .map(|snapshot| entry(creating, client, snapshot))
+        .map(|snapshot| entry(creating, snapshot))
         .filter(|snapshot| !run.session.status(|status| status.suspected_leftovers.contains(snapshot)))
         .filter(|snapshot| !ours.contains(snapshot))
         .collect();
@@ -130,9 +149,10 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
 }
 
 /// Takes suspects off the record once the server no longer lists them.
-async fn forget_vanished(run: &Run<'_>, client: &Client) {
+async fn forget_vanished(run: &Run<'_>, nodes: &[Client]) {
     let suspects = run.session.status(|status| status.suspected_leftovers.clone());
-    for suspect in suspects.iter().filter(|suspect| suspect.node_url == client.url()) {
+    for suspect in &suspects {
+        let Some(client) = at(nodes, &suspect.node_url) else { continue };
         // What cannot be looked at may be there.
         let vanished = !matches!(look(client, suspect).await, Ok(Standing::There(_)) | Err(_));
         if vanished {

@@ -1,18 +1,25 @@
 //! Making backups: one operation over many collections.
 
 mod awaiting;
+mod before;
 mod collection;
 mod creation;
+mod describe;
 mod error;
 mod files;
 mod guards;
 mod leftovers;
+mod node;
 mod operation;
+mod part;
 mod run;
 mod server_wait;
+mod shards;
 mod shared_session;
 mod signs;
 mod stages;
+mod taken;
+mod work;
 
 pub use error::BackupError;
 pub use guards::source_changed;

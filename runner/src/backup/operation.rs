@@ -10,13 +10,16 @@ use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
+use tokio::sync::Semaphore;
 
 use super::collection::{self, Ended};
 use super::error::BackupError;
 use super::leftovers;
-use super::run::{BackupContext, Run};
+use super::node::Node;
+use super::run::{BackupContext, Cluster, Run};
 use super::shared_session::SharedSession;
 use super::{files, guards, server_wait};
+use crate::qdrant::Error;
 use crate::session::Session;
 use crate::store;
 use qdrant_backup_shared::scratch_name::is_scratch;
@@ -39,7 +42,9 @@ pub async fn back_up(session: &mut Session, context: &BackupContext) {
         session: SharedSession::new(session),
         aliases: Vec::new(),
         qdrant_version: None,
-        process: RefCell::default(),
+        main: Node::new(context.client.clone()),
+        cluster: None,
+        slots: Semaphore::new(usize::from(options.jobs.get())),
         listed: Vec::new(),
         seen_peers: RefCell::default(),
     };
@@ -82,7 +87,7 @@ impl Run<'_> {
                     .with(|session| files::back_up(session, &options.include_files, options.compression)),
             );
         }
-        let request = |error: crate::qdrant::Error| BackupError::from(error).to_failure();
+        let request = |error: Error| BackupError::from(error).to_failure();
         let version = server_wait::version(self).await?;
         self.qdrant_version = Some(version.clone());
         let listing = client.listing().await.map_err(request)?;
@@ -98,8 +103,8 @@ impl Run<'_> {
         self.note_selected();
         let (selected, absent) = self.select()?;
         self.aliases = client.aliases().await.map_err(request)?;
-        // Many proxies do not let this through; then it is unknown.
-        *self.process.get_mut() = client.process().await.ok().flatten();
+        self.find_nodes().await?;
+        self.meet_nodes().await;
         leftovers::settle_earlier(self).await;
         tracing::info!(
             "Backing up {} of {} collections of Qdrant {version} at {} to {}",
@@ -137,6 +142,26 @@ impl Run<'_> {
             return Err(failure.unwrap_or(Failure { kind: FailureKind::Interrupted, message }));
         }
         self.note_dropped(&dropped).await
+    }
+
+    /// Finds the nodes of the cluster, if the server is in one. Where that cannot be asked, the configured node is backed up alone, and what
+    /// it lacks is found with each collection.
+    async fn find_nodes(&mut self) -> Result<(), Failure> {
+        let client = &self.context.client;
+        let found = match client.nodes(&self.context.options.nodes).await {
+            Ok(found) => found,
+            Err(error @ Error::Interrupted) => return Err(BackupError::from(error).to_failure()),
+            Err(error) => {
+                tracing::info!("{error}; going on as if {} were alone", client.url());
+                None
+            }
+        };
+        let Some(found) = found else { return Ok(()) };
+        self.see_peers(found.nodes.iter().map(|node| node.peer_id).chain(found.lost.keys().copied()));
+        // Whether that matters is seen when a shard is on no other node.
+        found.warnings().iter().for_each(|warning| self.session.warn(warning));
+        self.cluster = Some(Cluster::of(found));
+        Ok(())
     }
 
     /// Notes collections that were dropped while the run was under way. A server that lists none at all any more has lost them.

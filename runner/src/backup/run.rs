@@ -1,18 +1,21 @@
 //! What the parts of the operation share while it goes on.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
 use qdrant_backup_shared::{CollectionName, Layout};
+use tokio::sync::Semaphore;
+use url::Url;
 
 use super::guards;
+use super::node::Node;
 use super::shared_session::SharedSession;
 use crate::archive::write::{Compression, Throttle};
 use crate::choice::Selection;
 use crate::host::console::Console;
-use crate::qdrant::{Alias, Client};
+use crate::qdrant::{Alias, Client, Nodes};
 
 /// What is to be backed up, and how.
 pub struct BackupOptions {
@@ -24,8 +27,12 @@ pub struct BackupOptions {
     pub compression: Compression,
     /// Leave our snapshots on the server.
     pub keep_server_snapshots: bool,
-    /// How many collections are under way at a time.
+    /// How many snapshots are under way at a time.
     pub jobs: NonZeroU8,
+    /// How long to wait for shards that are on their way or have no active copy.
+    pub cluster_timeout: Duration,
+    /// The nodes of the cluster, where they are not found by the rule.
+    pub nodes: Vec<Url>,
     /// How fast downloads may be.
     pub throttle: Throttle,
     /// How often a download that failed in passing is begun again.
@@ -55,13 +62,65 @@ pub struct Run<'a> {
     pub(super) layout: Layout,
     pub(super) aliases: Vec<Alias>,
     pub(super) qdrant_version: Option<String>,
-    /// The server's process, as far as it tells: what another one was asked for died with it.
-    pub(super) process: RefCell<Option<String>>,
+    /// The node that is configured.
+    pub(super) main: Node,
+    /// All nodes of its cluster, where it is in one.
+    pub(super) cluster: Option<Cluster>,
+    /// As many as there may be snapshots under way.
+    pub(super) slots: Semaphore,
     pub(super) listed: Vec<CollectionName>,
     pub(super) seen_peers: RefCell<BTreeSet<u64>>,
 }
 
+/// The nodes of the cluster that is backed up.
+pub struct Cluster {
+    /// Those that answer, by their peer ids.
+    nodes: BTreeMap<u64, Node>,
+    /// How many peers it has.
+    peers: usize,
+}
+
+impl Cluster {
+    /// Of what was found.
+    pub(super) fn of(found: Nodes) -> Self {
+        let peers = found.peers();
+        let nodes = found.nodes.into_iter().map(|node| (node.peer_id, Node::new(node.client))).collect();
+        Self { nodes, peers }
+    }
+
+    /// The node with that id, if it answers.
+    pub(super) fn node(&self, peer_id: u64) -> Option<&Node> {
+        self.nodes.get(&peer_id)
+    }
+}
+
 impl Run<'_> {
+    /// Every node that answers; the configured one first, which in a cluster may come again under another URL.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        let others = self.cluster.iter().flat_map(|cluster| cluster.nodes.values());
+        std::iter::once(&self.main).chain(others.filter(|node| node.client.url() != self.main.client.url()))
+    }
+
+    /// Asks all nodes which processes they are.
+    pub(super) async fn meet_nodes(&self) {
+        let all = self.main.meet();
+        let others = self.cluster.iter().flat_map(|cluster| cluster.nodes.values());
+        futures_util::future::join(all, futures_util::future::join_all(others.map(Node::meet))).await;
+    }
+
+    /// Whether collections are backed up shard by shard: where no node has all of a collection for certain, and where a collection
+    /// cannot be restored otherwise.
+    pub(super) fn goes_by_shard(&self, is_custom: bool) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.peers > 1 || is_custom)
+    }
+
+    /// Whether the server is of that version or a newer one.
+    pub(super) fn is_at_least(&self, (major, minor): (u64, u64)) -> bool {
+        let version = self.qdrant_version.as_deref().unwrap_or_default();
+        let mut parts = version.split('.').map_while(|part| part.parse::<u64>().ok());
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (major, minor)
+    }
+
     /// Takes note of peers that the server shows, and says at once when none of them is known.
     pub fn see_peers(&self, peers: impl Iterator<Item = u64>) {
         let mut seen = self.seen_peers.borrow_mut();

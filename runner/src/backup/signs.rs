@@ -1,7 +1,6 @@
 //! Signs that a server gives of a creation that is under way, besides its answer.
 
-use qdrant_backup_shared::CollectionName;
-
+use super::node::Part;
 use super::run::Run;
 use crate::qdrant::{Client, Telemetry};
 
@@ -23,8 +22,11 @@ pub enum Sign {
     Silent,
 }
 
-/// Asks the server once.
-pub async fn sign(run: &Run<'_>, client: &Client, collection: &CollectionName) -> Sign {
+/// Before this version, servers do not tell of shards' snapshots that they are making.
+const TELLS_OF_SHARDS: (u64, u64) = (1, 16);
+
+/// Asks the node once, by way of `client`.
+pub async fn sign(run: &Run<'_>, part: &Part<'_>, client: &Client) -> Sign {
     let told = match client.telemetry().await {
         Ok(told) => told,
         // A proxy that does not let the question through, or a server that does not know it.
@@ -35,13 +37,16 @@ pub async fn sign(run: &Run<'_>, client: &Client, collection: &CollectionName) -
             Err(_) => return Sign::Silent,
         },
     };
-    let mut known = run.process.borrow_mut();
+    let mut known = part.node.process.borrow_mut();
     let same_process = known.is_some() && told.process == *known;
     if known.is_some() && told.process.is_some() && !same_process {
         known.clone_from(&told.process);
         return Sign::Restarted;
     }
-    match told.creations(collection) {
+    match told.creations(part.collection()) {
+        Some(0) if part.subject.shard_id.is_some() && !run.is_at_least(TELLS_OF_SHARDS) => {
+            Sign::Unknown { same_process }
+        }
         Some(0) => Sign::Idle,
         Some(_) => Sign::Working,
         None => Sign::Unknown { same_process },

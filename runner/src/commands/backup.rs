@@ -7,7 +7,8 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::config_file;
 use qdrant_backup_shared::config_file::keys::{
-    COMPRESSION, INCLUDE_FILES, JOBS, KEEP_DAYS, KEEP_SERVER_SNAPSHOTS, LIMIT_RATE, RETRIES, WAIT_FOR_SERVER,
+    CLUSTER_TIMEOUT, COMPRESSION, INCLUDE_FILES, JOBS, KEEP_DAYS, KEEP_SERVER_SNAPSHOTS, LIMIT_RATE, RETRIES,
+    WAIT_FOR_SERVER,
 };
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::run_report::OperationReport;
@@ -80,6 +81,8 @@ pub(super) fn options(settings: &Settings, named: Vec<CollectionName>, clock: Cl
         },
         keep_server_snapshots: settings.get(&KEEP_SERVER_SNAPSHOTS),
         jobs: settings.get(&JOBS).unwrap_or(NonZeroU8::MIN),
+        cluster_timeout: settings.get(&CLUSTER_TIMEOUT),
+        nodes: settings.qdrant.nodes.clone(),
         throttle: Throttle::new(settings.get(&LIMIT_RATE)),
         retries: settings.get(&RETRIES),
         // Whoever names a collection sits in front of it.

@@ -195,6 +195,7 @@ mod tests {
         status.undeleted_snapshots = (1..=5)
             .map(|number| ServerSnapshot {
                 collection: CollectionName::new("docs").unwrap(),
+                shard_id: None,
                 node_url: String::new(),
                 name: format!("docs-{number}.snapshot"),
                 checksum: None,

@@ -113,7 +113,18 @@ pub struct CollectionCluster {
     pub remote_shards: Vec<RemoteShard>,
     /// Transfers of shards between nodes that are under way.
     #[serde(default)]
-    pub shard_transfers: Vec<serde_json::Value>,
+    pub shard_transfers: Vec<ShardTransfer>,
+    /// Points that are on their way to more shards, or to fewer.
+    #[serde(default)]
+    pub resharding_operations: Option<Vec<serde_json::Value>>,
+}
+
+/// A shard on its way from one node to another.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ShardTransfer {
+    /// The shard.
+    #[serde(default)]
+    pub shard_id: u32,
 }
 
 /// A replica on the asked node.

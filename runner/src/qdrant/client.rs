@@ -26,6 +26,7 @@ use super::limit::Limit;
 use super::protocol;
 use super::retry;
 use super::snapshot_name::SnapshotName;
+use super::subject::Subject;
 use super::tls;
 use super::transport::{ClientOptions, http_client, root_cause, without_credentials};
 use super::transport_error::TransportError;
@@ -131,6 +132,17 @@ impl Client {
     #[must_use]
     pub fn asking_once(&self) -> Self {
         Self { limits: Limits { retries: 0, ..self.limits }, ..self.clone() }
+    }
+
+    /// The same client for another node of the same cluster: with the same key, password and certificate.
+    #[must_use]
+    pub fn at(&self, url: Url) -> Self {
+        Self { display_url: without_credentials(&url), base: url, heard: Arc::default(), ..self.clone() }
+    }
+
+    /// The node's URL, without its credentials.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// The node's URL, without credentials.
@@ -267,13 +279,13 @@ impl Client {
         Ok(answer.result)
     }
 
-    /// The snapshots of a collection that lie on the server.
+    /// The snapshots of a collection, or of a shard, that lie on the node.
     ///
     /// # Errors
     /// As every request: see [`Error`].
-    pub async fn snapshots(&self, collection: &CollectionName) -> Result<SnapshotList, Error> {
-        let what = format!("listing the snapshots of \"{collection}\"");
-        let answer = self.get(&what, &["collections", collection.as_str(), "snapshots"]).await?;
+    pub async fn snapshots(&self, subject: &Subject) -> Result<SnapshotList, Error> {
+        let what = format!("listing the snapshots of {subject}");
+        let answer = self.get(&what, &subject.path(&[])).await?;
         let list: Envelope<Vec<RawSnapshot>> = decode(&what, &answer.body)?;
         // Whatever cannot be a name we would be given is not ours to judge.
         let snapshots = list.result.into_iter().filter_map(|raw| raw.check().ok()).collect();
@@ -284,9 +296,9 @@ impl Client {
     ///
     /// # Errors
     /// [`CreateError`] says how much is known. Whatever an answer says, the server may have made one: it may be a proxy's.
-    pub async fn create_snapshot(&self, collection: &CollectionName) -> Result<Snapshot, CreateError> {
-        let what = format!("creating a snapshot of \"{collection}\"");
-        let path = ["collections", collection.as_str(), "snapshots"];
+    pub async fn create_snapshot(&self, subject: &Subject) -> Result<Snapshot, CreateError> {
+        let what = format!("creating a snapshot of {subject}");
+        let path = subject.path(&[]);
         let mut retries = 0;
         loop {
             let error = match self.send(&what, Method::POST, &path, None, self.limits.create).await {
@@ -324,18 +336,14 @@ impl Client {
     ///
     /// # Errors
     /// As every request: see [`Error`].
-    pub async fn delete_snapshot(
-        &self,
-        collection: &CollectionName,
-        name: &SnapshotName,
-    ) -> Result<(), Error> {
-        let what = format!("deleting snapshot {name} of \"{collection}\" on the server");
-        let path = ["collections", collection.as_str(), "snapshots", name.as_str()];
+    pub async fn delete_snapshot(&self, subject: &Subject, name: &SnapshotName) -> Result<(), Error> {
+        let what = format!("deleting snapshot {name} of {subject} on the server");
+        let path = subject.path(&[name.as_str()]);
         self.send(&what, Method::DELETE, &path, None, self.limits.request).await?;
         Ok(())
     }
 
-    pub(super) async fn get(&self, what: &str, path: &[&str]) -> Result<Answer, Error> {
+    pub(super) async fn get(&self, what: &str, path: &[impl AsRef<str>]) -> Result<Answer, Error> {
         self.with_retries(what, Method::GET, path, None).await
     }
 
@@ -344,7 +352,7 @@ impl Client {
         &self,
         what: &str,
         method: Method,
-        path: &[&str],
+        path: &[impl AsRef<str>],
         body: Option<&serde_json::Value>,
     ) -> Result<Answer, Error> {
         self.with_patience(what, method, path, body, Duration::MAX).await
@@ -355,7 +363,7 @@ impl Client {
         &self,
         what: &str,
         method: Method,
-        path: &[&str],
+        path: &[impl AsRef<str>],
         body: Option<&serde_json::Value>,
         mut patience: Duration,
     ) -> Result<Answer, Error> {
@@ -383,7 +391,7 @@ impl Client {
         &self,
         what: &str,
         method: Method,
-        path: &[&str],
+        path: &[impl AsRef<str>],
         body: Option<&serde_json::Value>,
         limit: Limit,
     ) -> Result<Answer, Error> {
@@ -504,17 +512,17 @@ impl Client {
         }
     }
 
-    pub(super) fn path(&self, what: &str, segments: &[&str]) -> Result<Url, Error> {
+    pub(super) fn path(&self, what: &str, segments: &[impl AsRef<str>]) -> Result<Url, Error> {
         let impossible =
             |problem: &str| Error::Unexpected { what: what.to_owned(), problem: problem.to_owned() };
         // `.` and `..` are not kept as segments, so the request would ask for something else.
-        if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
+        if segments.iter().any(|segment| matches!(segment.as_ref(), "." | "..")) {
             return Err(impossible("a collection cannot be called . or .."));
         }
         let mut path = self.base.path().trim_end_matches('/').to_owned();
         for segment in segments {
             path.push('/');
-            path.extend(utf8_percent_encode(segment, ENCODED));
+            path.extend(utf8_percent_encode(segment.as_ref(), ENCODED));
         }
         let mut url = self.base.clone();
         url.set_path(&path);
@@ -656,7 +664,7 @@ pub(super) mod tests {
         });
         let (collection, name) =
             (CollectionName::new("a").unwrap(), SnapshotName::new("a.snapshot").unwrap());
-        let error = client(&url).download(&collection, &name).await.unwrap_err();
+        let error = client(&url).download(&Subject::whole(&collection), &name).await.unwrap_err();
         assert!(matches!(error, Error::Stalled { .. }), "{error}");
     }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use qdrant_backup_shared::CollectionName;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 use tokio::time::timeout;
@@ -12,6 +11,7 @@ use url::Url;
 use super::client::Client;
 use super::error::Error;
 use super::snapshot_name::SnapshotName;
+use super::subject::Subject;
 use super::transport::root_cause;
 
 /// Between these lies what is taken for progress of a download that breaks off, a 64th of the whole else.
@@ -70,13 +70,9 @@ impl Client {
     ///
     /// # Errors
     /// As every request: see [`Error`].
-    pub async fn download(
-        &self,
-        collection: &CollectionName,
-        name: &SnapshotName,
-    ) -> Result<Download, Error> {
-        let what = format!("downloading the snapshot of \"{collection}\"");
-        let url = self.path(&what, &["collections", collection.as_str(), "snapshots", name.as_str()])?;
+    pub async fn download(&self, subject: &Subject, name: &SnapshotName) -> Result<Download, Error> {
+        let what = format!("downloading the snapshot of {subject}");
+        let url = self.path(&what, &subject.path(&[name.as_str()]))?;
         let response = self.ask_for_snapshot(&what, &url, 0).await?;
         let etag = response.headers().get(ETAG).filter(|etag| etag.as_bytes().starts_with(b"\"")).cloned();
         let file = etag.zip(response.content_length()).map(|(etag, size_bytes)| File { etag, size_bytes });

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::text::{one_line, shortened};
+
+use super::subject::Subject;
 
 /// The name of a snapshot on the server: one path segment, as in
 /// `mixtral_embeddings-8372720498335175-2025-07-15-14-30-00.snapshot`.
@@ -37,11 +38,16 @@ impl SnapshotName {
     }
 
     /// When the server began to make the snapshot, by its own clock, to the second; nothing when this
-    /// is not a name that Qdrant gives to a snapshot of `collection`.
-    pub fn stamped_at(&self, collection: &CollectionName) -> Option<DateTime<Utc>> {
-        let rest = self.0.strip_prefix(collection.as_str())?.strip_prefix('-')?;
-        let (peer, stamp) = rest.strip_suffix(".snapshot")?.split_once('-')?;
-        if peer.is_empty() || !peer.bytes().all(|byte| byte.is_ascii_digit()) {
+    /// is not a name that Qdrant gives to a snapshot of `subject`: the peer's id stands in it, or the shard's.
+    pub fn stamped_at(&self, subject: &Subject) -> Option<DateTime<Utc>> {
+        let rest = self.0.strip_prefix(subject.collection.as_str())?.strip_prefix('-')?;
+        let rest = if subject.shard_id.is_some() { rest.strip_prefix("shard-")? } else { rest };
+        let (number, stamp) = rest.strip_suffix(".snapshot")?.split_once('-')?;
+        let fits = match subject.shard_id {
+            Some(id) => number == id.to_string(),
+            None => !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()),
+        };
+        if !fits {
             return None;
         }
         NaiveDateTime::parse_from_str(stamp, "%Y-%m-%d-%H-%M-%S").ok().map(|time| time.and_utc())
@@ -61,10 +67,12 @@ mod tests {
 
     #[test]
     fn the_stamp_is_read_only_from_names_of_this_collection() {
-        let collection = CollectionName::new("a-1").unwrap();
-        let stamp = |name: &str| {
-            SnapshotName::new(name).unwrap().stamped_at(&collection).map(|time| time.to_rfc3339())
+        let collection = qdrant_backup_shared::CollectionName::new("a-1").unwrap();
+        let of = |subject: &Subject, name: &str| {
+            SnapshotName::new(name).unwrap().stamped_at(subject).map(|time| time.to_rfc3339())
         };
+        let (whole, shard) = (Subject::whole(&collection), Subject::shard(&collection, 2));
+        let stamp = |name: &str| of(&whole, name);
         assert_eq!(
             stamp("a-1-8372720498335175-2026-11-23-00-53-52.snapshot").as_deref(),
             Some("2026-11-23T00:53:52+00:00")
@@ -72,6 +80,11 @@ mod tests {
         assert_eq!(stamp("a-8372720498335175-2026-11-23-00-53-52.snapshot"), None);
         assert_eq!(stamp("a-1-2026-11-23-00-53-52.snapshot"), None);
         assert_eq!(stamp("nightly.snapshot"), None);
+        let of_shard = "a-1-shard-2-2026-11-23-00-53-52.snapshot";
+        assert_eq!(of(&shard, of_shard).as_deref(), Some("2026-11-23T00:53:52+00:00"));
+        assert_eq!(stamp(of_shard), None);
+        assert_eq!(of(&shard, "a-1-shard-21-2026-11-23-00-53-52.snapshot"), None);
+        assert_eq!(of(&shard, "a-1-8372720498335175-2026-11-23-00-53-52.snapshot"), None);
     }
 
     #[test]

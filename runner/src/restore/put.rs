@@ -55,6 +55,7 @@ pub async fn put(
         SnapshotName::new(&name).map_err(|error| untouched(RestoreError::Internal(error.to_string())))?;
     let file = ServerSnapshot {
         collection: put.target.clone(),
+        shard_id: None,
         node_url: destination.client.url().to_owned(),
         name,
         checksum: None,

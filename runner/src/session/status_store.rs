@@ -327,6 +327,7 @@ mod tests {
     fn snapshot(number: usize) -> ServerSnapshot {
         ServerSnapshot {
             collection: CollectionName::new(format!("c{number}")).unwrap(),
+            shard_id: None,
             node_url: "http://x/".to_owned(),
             name: format!("{number}.snapshot"),
             checksum: None,

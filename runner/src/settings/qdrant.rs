@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::config_file::keys::{
-    API_KEY, API_KEY_FILE, PROXY, QDRANT_URL, TLS_CERT_FILE, TLS_KEY_FILE,
+    API_KEY, API_KEY_FILE, NODES, PROXY, QDRANT_URL, TLS_CERT_FILE, TLS_KEY_FILE,
 };
 use qdrant_backup_shared::config_file::{About, MASK};
 use serde_json::json;
+use url::Url;
 
 use super::api_key::ApiKey;
 use super::files::{is_readable_by_others, others_can_read, read_key};
@@ -23,6 +24,8 @@ const CREDENTIAL: &str = "api-key";
 pub struct QdrantSettings {
     /// Where Qdrant answers, with the credentials for basic authentication that the URL held.
     pub url: Setting<QdrantUrl>,
+    /// The nodes of its cluster, where they do not follow from it.
+    pub nodes: Vec<Url>,
     /// The API key.
     pub api_key: Option<ApiKey>,
     /// HTTP proxy to reach Qdrant through.
@@ -48,8 +51,30 @@ impl QdrantSettings {
         let api_key = choose_api_key(layers);
         check_identity(layers);
         let proxy = layers.convert(&PROXY, |text, _| ProxyUrl::parse(text.expose()), |proxy| proxy.masked());
-        Some(Self { url: url?, api_key, proxy: proxy.map(|proxy| proxy.value) })
+        let nodes = choose_nodes(layers);
+        Some(Self { url: url?, nodes, api_key, proxy: proxy.map(|proxy| proxy.value) })
     }
+}
+
+/// The URLs of nodes, without passwords: what is used for the one node is used for all.
+fn choose_nodes(layers: &mut Layers<'_>) -> Vec<Url> {
+    let mut nodes = Vec::new();
+    for given in layers.values.get(&NODES) {
+        match without_password(
+            &given.value,
+            "leave user and password out: those of qdrant.url are used for every node",
+        ) {
+            Ok(url) => nodes.push(url.as_url().clone()),
+            Err(problem) => {
+                let source = match given.line {
+                    0 => layers.values.source(NODES.key()),
+                    line => layers.config_source(NODES.key(), line),
+                };
+                layers.problems.push(source.problem(problem));
+            }
+        }
+    }
+    nodes
 }
 
 /// Reads a URL from where everybody can read it.

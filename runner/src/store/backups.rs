@@ -12,7 +12,7 @@ use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::file_system::{room, syncs_directories};
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::layout::{FileRole, component, role};
-use qdrant_backup_shared::manifest::{Encoding, Manifest};
+use qdrant_backup_shared::manifest::Manifest;
 use qdrant_backup_shared::{CollectionName, Layout, links};
 
 use crate::host::user::explain;
@@ -93,34 +93,44 @@ pub fn remove_empty_directory(layout: &Layout, collection: &CollectionName) {
     }
 }
 
-/// Begins the archive of a backup.
+/// Begins an archive of a backup, which is to be at `path`.
 ///
 /// # Errors
 /// When the temporary file cannot be made.
-pub fn begin_archive(
-    layout: &Layout,
-    collection: &CollectionName,
-    id: BackupId,
-    encoding: &[Encoding],
-) -> io::Result<AtomicFile> {
-    AtomicFile::create(&layout.archive(collection, id, encoding), ARCHIVE_MODE)
-        .map_err(|error| explain(&layout.collection(collection), error))
+pub fn begin_archive(path: &Path) -> io::Result<AtomicFile> {
+    let directory = path.parent().unwrap_or(path);
+    AtomicFile::create(path, ARCHIVE_MODE).map_err(|error| explain(directory, error))
 }
 
-/// Makes the backup exist: the archive first, the manifest last.
+/// Makes the backup exist: its archives first, the manifest last.
 ///
 /// # Crash safety
-/// A crash before the return leaves nothing, a temporary file, an orphaned archive, or the whole backup; never a
-/// manifest without its archive. An error leaves nothing, or the whole backup: once the manifest has, or may have, its name,
+/// A crash before the return leaves nothing, temporary files, orphaned archives, or the whole backup; never a
+/// manifest without one of its archives. An error leaves nothing, or the whole backup: once the manifest has, or may have, its name,
 /// nothing is taken away from under it.
 ///
 /// # Errors
 /// When a file cannot be made durable.
-pub fn commit(layout: &Layout, archive: AtomicFile, manifest: &Manifest) -> io::Result<()> {
-    let encoding = manifest.archives.first().map(|archive| archive.encoding.as_slice()).unwrap_or_default();
-    let archive_path = layout.archive(&manifest.collection, manifest.backup_id, encoding);
-    let (archive_in_place, error) = match archive.commit_new() {
-        Ok(()) => {
+pub fn commit(layout: &Layout, archives: Vec<AtomicFile>, manifest: &Manifest) -> io::Result<()> {
+    let mut in_place = Vec::new();
+    let mut failed = None;
+    for archive in archives {
+        let path = archive.target().to_owned();
+        match archive.commit_new() {
+            Ok(()) => in_place.push(path),
+            Err(error) => {
+                // Whatever had the name before is not this run's.
+                if error.in_place && error.source.kind() != io::ErrorKind::AlreadyExists {
+                    in_place.push(path);
+                }
+                failed = Some(error.source);
+                break;
+            }
+        }
+    }
+    let error = match failed {
+        Some(error) => error,
+        None => {
             match json_file::write_new(&layout.manifest(&manifest.collection, manifest.backup_id), manifest) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.in_place => {
@@ -131,16 +141,16 @@ pub fn commit(layout: &Layout, archive: AtomicFile, manifest: &Manifest) -> io::
                         ),
                     ));
                 }
-                Err(error) => (true, error.source),
+                Err(error) => error.source,
             }
         }
-        // Whatever had the name before is not this run's.
-        Err(error) => (error.in_place && error.source.kind() != io::ErrorKind::AlreadyExists, error.source),
     };
-    if archive_in_place && let Err(kept) = fs::remove_file(&archive_path) {
-        // Without a manifest it stays behind as an orphan.
-        let text = format!("{error}; {} cannot be removed: {kept}", archive_path.display());
-        return Err(io::Error::new(error.kind(), text));
+    for path in in_place {
+        if let Err(kept) = fs::remove_file(&path) {
+            // Without a manifest it stays behind as an orphan.
+            let text = format!("{error}; {} cannot be removed: {kept}", path.display());
+            return Err(io::Error::new(error.kind(), text));
+        }
     }
     Err(error)
 }

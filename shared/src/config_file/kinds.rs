@@ -20,7 +20,7 @@ use crate::text::one_line;
 pub struct Located<T> {
     /// The value.
     pub value: T,
-    /// Line number in the file, counted from 1.
+    /// Line number in the file, counted from 1; 0 in other places.
     pub line: usize,
 }
 
@@ -185,6 +185,14 @@ pub(super) const PING_STYLE: Kind<Option<PingStyle>> = Kind {
 pub(super) const TEXTS: Kind<Vec<Located<String>>> =
     Kind { read: texts, show: |texts| texts.iter().map(|text| json!(text.value)).collect() };
 
+/// URLs: a list, or in a variable one text with commas between them. A password in one is not shown.
+pub(super) const URLS: Kind<Vec<Located<String>>> = Kind {
+    read: urls,
+    show: |urls| {
+        urls.iter().map(|url| json!(if url.value.contains('@') { MASK } else { &url.value })).collect()
+    },
+};
+
 /// One of a few words.
 pub(super) const fn choices<T: Choice>() -> Kind<T> {
     Kind { read: choice, show: |chosen| json!(chosen.word()) }
@@ -268,6 +276,12 @@ fn texts(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Vec<Located<
     let read = |item| text(Written::Yaml(item), reading).map(|value| Located { value, line: item.line });
     let texts = items.iter().filter_map(read).collect();
     (reading.problems.len() == before).then_some(texts)
+}
+
+fn urls(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Vec<Located<String>>> {
+    let Written::Word(word) = written else { return texts(written, reading) };
+    let items = reading.word(word)?.split(',').map(str::trim).filter(|item| !item.is_empty());
+    Some(items.map(|item| Located { value: item.to_owned(), line: 0 }).collect())
 }
 
 /// The items of a list, which only the file can have.

@@ -332,6 +332,7 @@ fn with_leftovers() -> (StandIn, Place, ServerSnapshot, ServerSnapshot) {
         let checksum = stored.iter().find(|snapshot| snapshot.name == file).unwrap().content.sha256();
         all.push(ServerSnapshot {
             collection: name("minilm_general"),
+            shard_id: None,
             node_url: format!("{}/", server.url().trim_end_matches('/')),
             name: file.to_owned(),
             checksum: Some(checksum.parse().unwrap()),

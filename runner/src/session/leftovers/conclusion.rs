@@ -142,7 +142,7 @@ mod tests {
     fn leftover(name: &str) -> ServerSnapshot {
         let collection = CollectionName::new("docs").unwrap();
         let node_url = "http://qdrant:6333/".to_owned();
-        ServerSnapshot { collection, node_url, name: name.to_owned(), checksum: None }
+        ServerSnapshot { collection, shard_id: None, node_url, name: name.to_owned(), checksum: None }
     }
 
     #[test]

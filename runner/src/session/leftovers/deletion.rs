@@ -32,7 +32,7 @@ pub enum Standing {
 
 /// Looks for `snapshot` in the server's list.
 pub async fn look(client: &Client, snapshot: &ServerSnapshot) -> Result<Standing, Error> {
-    let list = match client.snapshots(&snapshot.collection).await {
+    let list = match client.snapshots(&snapshot.into()).await {
         Ok(list) => list.snapshots,
         Err(error) if error.is_not_found() => return Ok(Standing::Unreachable),
         Err(error) => return Err(error),
@@ -52,7 +52,7 @@ pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<D
         Standing::Replaced => return Ok(Deletion::Replaced),
         Standing::Unreachable => return Ok(Deletion::Unreachable),
     };
-    match client.delete_snapshot(&snapshot.collection, &name).await {
+    match client.delete_snapshot(&snapshot.into(), &name).await {
         Ok(()) => Ok(Deletion::Deleted),
         Err(error) if error.is_not_found() => Ok(Deletion::Gone),
         Err(error) => Err(error),

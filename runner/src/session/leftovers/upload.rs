@@ -79,7 +79,7 @@ pub async fn may_be_at_work(
     }
     let Some(unanswered_at) = unanswered_at else { return false };
     let listed = client
-        .snapshots(&leftover.collection)
+        .snapshots(&leftover.into())
         .await
         .is_ok_and(|list| list.snapshots.iter().any(|snapshot| snapshot.name.as_str() == leftover.name));
     let age = (now - unanswered_at).to_std();

@@ -185,7 +185,7 @@ impl Importer<'_> {
         let id = store::prepare(self.layout, &named.collection, started_at)
             .map_err(ImportError::io("making the collection's directory"))?;
         // Its final name depends on what is in it, so the copy is begun under the name of a plain one and put right after that.
-        let mut begun = store::begin_archive(self.layout, &named.collection, id, &[])
+        let mut begun = store::begin_archive(&self.layout.archive(&named.collection, id, &[]))
             .map_err(ImportError::io("making the copy"))?;
         let examined = examine(file, Some(begun.file()), &self.interrupt, progress)?;
         if let Some(known) = self.known(&named.collection, &examined) {
@@ -198,7 +198,7 @@ impl Importer<'_> {
         let begun = begun.renamed(target);
         let target = Target { id, file_name: file_name.unwrap_or_default() };
         let manifest = self.describe(named, started_at, examined, target, checksum);
-        store::commit(self.layout, begun, &manifest)
+        store::commit(self.layout, vec![begun], &manifest)
             .map_err(ImportError::io("putting the archive in its place"))?;
         Ok(Adopted::New { manifest: Box::new(manifest), remarks })
     }

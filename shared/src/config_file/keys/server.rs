@@ -5,12 +5,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::kinds;
+use super::super::kinds::{self, Located};
 use super::super::knob::{Declared, Follows, Knob};
 use super::super::types::SecretText;
 
 pub(super) static QDRANT: &[&dyn Declared] = &[
     &QDRANT_URL,
+    &NODES,
     &API_KEY,
     &API_KEY_FILE,
     &CA_FILE,
@@ -23,6 +24,7 @@ pub(super) static QDRANT: &[&dyn Declared] = &[
     &CREATE_TIMEOUT,
     &COUNT_TIMEOUT,
     &WAIT_FOR_SERVER,
+    &CLUSTER_TIMEOUT,
     &RETRIES,
 ];
 
@@ -32,6 +34,12 @@ pub static QDRANT_URL: Knob<Option<SecretText>> = Knob::new("qdrant.url", kinds:
     .default("http://localhost:6333")
     .example("https://qdrant.example.org:6333")
     .meaning("Where Qdrant answers: http or https, a path prefix is kept, a query or fragment is refused. `user:password@` is used for basic authentication and never shown; it is refused on the command line, which every user of the machine can read.");
+
+pub static NODES: Knob<Vec<Located<String>>> = Knob::new("qdrant.nodes", kinds::URLS)
+    .variable("QDRANT_NODES")
+    .unset_is("each node at the host of its internal address, with scheme, port and path of `qdrant.url`")
+    .example(r#"["https://qdrant-0.example.org:6333", "https://qdrant-1.example.org:6333"]"#)
+    .meaning("REST URLs of all nodes of the cluster, where they do not follow from `qdrant.url`; see [clusters.md](clusters.md). In `QDRANT_NODES` with commas between them. Each node is asked who it is. The API key, and user and password of `qdrant.url`, are used for all of them, so no URL here has a password.");
 
 pub static API_KEY: Knob<Option<SecretText>> = Knob::new("qdrant.api_key", kinds::SECRET)
     .secret()
@@ -87,6 +95,10 @@ pub static COUNT_TIMEOUT: Knob<Duration> = Knob::new("qdrant.count_timeout", kin
 pub static WAIT_FOR_SERVER: Knob<Duration> = Knob::new("qdrant.wait_for_server", kinds::DURATION)
     .default("5m")
     .meaning("How long `run`, and `backup` without `--collection`, wait for a server that is not there yet; see [below](#a-server-that-is-not-there-yet). `0s`: not at all.");
+
+pub static CLUSTER_TIMEOUT: Knob<Duration> = Knob::new("qdrant.cluster_timeout", kinds::DURATION)
+    .default("5m")
+    .meaning("In a cluster, how long the backup of a collection waits for shards that are being moved or copied, or that have no active replica on a node that answers; see [clusters.md](clusters.md). `0s`: not at all.");
 
 pub static RETRIES: Knob<u32> = Knob::new("qdrant.retries", kinds::RETRIES)
     .default("4")

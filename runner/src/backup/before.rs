@@ -1,0 +1,129 @@
+//! What the server says of a collection before its snapshots are made, and right after.
+
+use qdrant_backup_shared::manifest::is_custom;
+use qdrant_backup_shared::points_sample::{PointsSample, SampledPoint};
+use qdrant_backup_shared::{CollectionName, PointsCount};
+use serde_json::Value;
+
+use super::error::BackupError;
+use super::run::Run;
+use crate::qdrant::sample;
+use crate::qdrant::{self, CollectionCluster, ShardTable};
+
+/// What the server says of a collection before its snapshots are made.
+pub struct Before {
+    /// Its configuration.
+    pub config: Value,
+    /// Its payload indexes.
+    pub payload_schema: Value,
+    /// Where its shards lie.
+    pub cluster: CollectionCluster,
+    /// Whether its shards are backed up one by one, each from a node that has it.
+    pub by_shard: bool,
+    /// Nothing when the server does not tell.
+    pub points: Option<PointsCount>,
+    /// Some of its points.
+    pub sampled: Vec<SampledPoint>,
+}
+
+/// What was counted and sampled right after the snapshots were made.
+#[derive(Debug, Default)]
+pub struct After {
+    /// Nothing when the server does not tell.
+    pub points: Option<PointsCount>,
+    /// Those of the points before that are still as they were.
+    pub sample: Option<PointsSample>,
+}
+
+/// Both counts as the manifest has them: exact ones bound what the snapshot holds, others do not.
+pub struct Counts {
+    /// Before and after.
+    pub exact: Option<(u64, u64)>,
+    /// About how many, where one of them is not exact.
+    pub approximate: Option<u64>,
+}
+
+impl Counts {
+    /// Of the counts before and after.
+    pub fn of(before: Option<PointsCount>, after: Option<PointsCount>) -> Self {
+        if let (Some(before), Some(after)) = (before, after)
+            && before.exact
+            && after.exact
+        {
+            return Self { exact: Some((before.points, after.points)), approximate: None };
+        }
+        let least = before.into_iter().chain(after).map(|count| count.points).min();
+        Self { exact: None, approximate: least }
+    }
+
+    /// The smaller one.
+    pub fn at_least(&self) -> u64 {
+        self.exact.map(|(before, after)| before.min(after)).or(self.approximate).unwrap_or(0)
+    }
+}
+
+/// Asks. A collection that the asked node cannot snapshot whole, and whose shards are not taken one by one, is an error.
+pub async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Before, BackupError> {
+    let client = run.context.client.clone();
+    let cluster = client.collection_cluster(collection).await?;
+    run.see_peers(cluster.peer_ids());
+    let info = client.collection_info(collection).await?;
+    let has_shards = !ShardTable::from(&cluster).shards.is_empty();
+    let by_shard = has_shards && run.goes_by_shard(is_custom(&info.config));
+    let shards = cluster.uncovered_shards();
+    if !by_shard && !shards.is_empty() {
+        return Err(BackupError::ShardsUncovered { shards });
+    }
+    let points = count(run, collection).await?;
+    let empty = points.is_some_and(|count| count.points == 0);
+    let sampled = if empty { None } else { or_without(collection, sample::look(&client, collection).await)? };
+    Ok(Before {
+        config: info.config,
+        payload_schema: info.payload_schema,
+        cluster,
+        by_shard,
+        points,
+        sampled: sampled.unwrap_or_default(),
+    })
+}
+
+/// Counts, and looks which of the sampled points are still as they were.
+pub async fn look_again(
+    run: &Run<'_>,
+    collection: &CollectionName,
+    before: &Before,
+) -> Result<After, BackupError> {
+    let points = count(run, collection).await?;
+    let confirmed = sample::confirm(&run.context.client, collection, &before.sampled).await;
+    Ok(After { points, sample: or_without(collection, confirmed)?.flatten() })
+}
+
+/// How many points there are, if the server tells: a snapshot whose bytes are proven is a backup without that.
+async fn count(run: &Run<'_>, collection: &CollectionName) -> Result<Option<PointsCount>, BackupError> {
+    let client = &run.context.client;
+    match client.while_it_lives(|| run.session.heartbeat(), client.count(collection)).await {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.is_refusal() => {
+            run.session.warn(format!(
+                "{error}; the backup of \"{collection}\" does not say how many points it has, so no restore is held against that"
+            ));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What there is of a sample, or nothing where it could not be had: a backup without one is still a backup.
+fn or_without<T>(
+    collection: &CollectionName,
+    result: Result<T, qdrant::Error>,
+) -> Result<Option<T>, BackupError> {
+    match result {
+        Ok(sample) => Ok(Some(sample)),
+        Err(error @ qdrant::Error::Interrupted) => Err(error.into()),
+        Err(error) => {
+            tracing::warn!("{error}; drills of this backup of \"{collection}\" will not compare points");
+            Ok(None)
+        }
+    }
+}

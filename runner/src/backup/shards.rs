@@ -1,0 +1,299 @@
+//! The backup of a collection shard by shard: each once, from a node that has an active copy of it.
+//!
+//! Where the shards lie is looked at before and after. What has moved meanwhile is taken again; where the shards themselves are other ones
+//! than before, the collection is begun anew.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt};
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::operation::Stage;
+
+use super::before::{Before, Counts, look_again};
+use super::error::BackupError;
+use super::node::{Node, Part};
+use super::part::{Obtained, obtain};
+use super::run::{Cluster, Run};
+use super::taken::{Taken, TakenArchive};
+use super::work::Work;
+use super::{guards, leftovers};
+use crate::qdrant::{Error, ShardTable, Subject};
+
+/// Between looks at shards that are on their way.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
+/// So often what has moved is taken again.
+const ROUNDS: usize = 3;
+
+/// One shard's archive, and the node that it is from.
+struct TakenShard {
+    peer_id: u64,
+    url: String,
+    obtained: Obtained,
+}
+
+/// Takes every shard of the collection.
+pub async fn take(
+    run: &Run<'_>,
+    cluster: &Cluster,
+    work: &Work<'_, '_>,
+    id: BackupId,
+    before: &Before,
+) -> Result<Taken, BackupError> {
+    let collection = work.collection;
+    let first = settled(run, cluster, collection).await?;
+    let mut table = first.clone();
+    let mut taken: BTreeMap<u32, TakenShard> = BTreeMap::new();
+    let mut after = None;
+    for _ in 0..ROUNDS {
+        take_missing(run, cluster, work, id, &table, &mut taken).await?;
+        after = Some(look_again(run, collection, before).await?);
+        table = settled(run, cluster, collection).await?;
+        if !table.has_the_shards_of(&first) {
+            return Err(BackupError::ShardsChanged);
+        }
+        let moved = |id: &u32, shard: &TakenShard| {
+            let still = table.shards.get(id).is_some_and(|at| at.active().any(|peer| peer == shard.peer_id));
+            if !still {
+                run.session.warn(format!(
+                    "shard {id} of \"{collection}\" has left {} while it was being backed up; taking it again from where it is now",
+                    shard.url
+                ));
+            }
+            still
+        };
+        taken.retain(|id, shard| moved(id, shard));
+        if taken.len() == table.shards.len() {
+            break;
+        }
+    }
+    if taken.len() < table.shards.len() {
+        let moving = table.shards.keys().filter(|id| !taken.contains_key(id));
+        let shards = moving.map(|id| format!("shard {id} does not stay on one node")).collect();
+        return Err(BackupError::ShardsUnsettled { shards, waited: None });
+    }
+    let after = after.unwrap_or_default();
+    let points = Counts::of(before.points, after.points).at_least();
+    if points > 0 && taken.values().all(|shard| shard.obtained.received.inspection.holds_no_points()) {
+        return Err(BackupError::EmptySnapshot { points });
+    }
+    let info = run.context.client.collection_info(collection).await?;
+    if info.config.get("params") != before.config.get("params") {
+        return Err(BackupError::ShardsChanged);
+    }
+    let compression = run.context.options.compression;
+    let archives = taken.into_iter().map(|(shard_id, shard)| {
+        let Obtained { snapshot, received } = shard.obtained;
+        TakenArchive::of_shard(shard_id, shard.peer_id, shard.url, compression, &snapshot, received)
+    });
+    Ok(Taken {
+        archives: archives.collect(),
+        after,
+        config: Some(info.config),
+        payload_schema: info.payload_schema,
+        shard_count: u32::try_from(table.shards.len()).unwrap_or(u32::MAX),
+        shard_keys: table.keys(),
+    })
+}
+
+/// Where the shards lie, once each has an active copy on a node that answers and none is on its way. That is waited for, for a bounded time.
+async fn settled(
+    run: &Run<'_>,
+    cluster: &Cluster,
+    collection: &CollectionName,
+) -> Result<ShardTable, BackupError> {
+    let client = &run.context.client;
+    let limit = run.context.options.cluster_timeout;
+    let since = Instant::now();
+    let mut pause = FIRST_LOOK;
+    let mut told = false;
+    loop {
+        let table = ShardTable::from(&client.collection_cluster(collection).await?);
+        let shards = table.unsettled(|peer| cluster.node(peer).is_some());
+        if shards.is_empty() {
+            return Ok(table);
+        }
+        let left = limit.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            return Err(BackupError::ShardsUnsettled { shards, waited: Some(limit) });
+        }
+        if !told {
+            told = true;
+            tracing::info!(
+                "\"{collection}\": {}; waiting for it, for up to {} (qdrant.cluster_timeout)",
+                shards.join(", "),
+                humantime::format_duration(limit)
+            );
+        }
+        client.pause(pause.min(left)).await?;
+        pause = (pause * 2).min(LONGEST_LOOK);
+    }
+}
+
+/// Takes the shards of `table` that are not `taken` yet. After the first one that fails no other is begun.
+async fn take_missing(
+    run: &Run<'_>,
+    cluster: &Cluster,
+    work: &Work<'_, '_>,
+    id: BackupId,
+    table: &ShardTable,
+    taken: &mut BTreeMap<u32, TakenShard>,
+) -> Result<(), BackupError> {
+    let wanted = table.shards.keys().filter(|shard_id| !taken.contains_key(shard_id));
+    let plan = assign(table, wanted.copied(), |peer| cluster.node(peer).is_some());
+    let failed = Cell::new(false);
+    let at_once = usize::from(run.context.options.jobs.get());
+    let mut under_way = stream::iter(plan)
+        .map(async |(shard_id, peers)| {
+            if failed.get() {
+                return None;
+            }
+            let nodes: Vec<(u64, &Node)> =
+                peers.into_iter().filter_map(|peer| Some((peer, cluster.node(peer)?))).collect();
+            let result = take_shard(run, work, id, shard_id, &nodes).await;
+            failed.set(failed.get() || result.is_err());
+            Some((shard_id, result))
+        })
+        .buffer_unordered(at_once);
+    let mut first_error = None;
+    while let Some(ended) = under_way.next().await {
+        match ended {
+            Some((shard_id, Ok(shard))) => drop(taken.insert(shard_id, shard)),
+            Some((_, Err(error))) => drop(first_error.get_or_insert(error)),
+            None => {}
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// Takes one shard, from the first of `nodes` that gives it.
+async fn take_shard(
+    run: &Run<'_>,
+    work: &Work<'_, '_>,
+    id: BackupId,
+    shard_id: u32,
+    nodes: &[(u64, &Node)],
+) -> Result<TakenShard, BackupError> {
+    let encoding = run.context.options.compression.encoding();
+    let path = run.layout.shard_archive(work.collection, id, shard_id, &encoding);
+    let mut failed = None;
+    for (peer_id, node) in nodes {
+        if let Some(error) = failed.take() {
+            run.session.warn(format!("{error}; trying {}, which has this shard too", node.client.url()));
+        }
+        let part = Part { node, subject: Subject::shard(work.collection, shard_id) };
+        let obtained = obtain(run, &part, &path, work, async || Ok(())).await;
+        let error = match obtained.and_then(|obtained| {
+            guards::check_shard(&obtained.received.inspection)?;
+            Ok(obtained)
+        }) {
+            Ok(obtained) => {
+                tidy(run, &part, work).await;
+                note_oddities(run, &part, &obtained);
+                return Ok(TakenShard { peer_id: *peer_id, url: node.client.url().to_owned(), obtained });
+            }
+            Err(error) => error,
+        };
+        let elsewhere = error.may_be_the_nodes();
+        let cause = Box::new(error);
+        let error = BackupError::Shard { shard_id, node: node.client.url().to_owned(), cause };
+        if !elsewhere {
+            return Err(error);
+        }
+        failed = Some(error);
+    }
+    Err(failed.unwrap_or(BackupError::Qdrant(Error::Interrupted)))
+}
+
+/// Deletes the shard's snapshot on its node as soon as it is here, so that no node has all of its shards twice. What no answer had named
+/// is dealt with at the end.
+async fn tidy(run: &Run<'_>, part: &Part<'_>, work: &Work<'_, '_>) {
+    if run.context.options.keep_server_snapshots || work.has_adopted(&part.subject) {
+        return;
+    }
+    work.enter(Stage::Cleanup);
+    leftovers::clean_up_of(run, &[part.node.client.clone()], &part.subject).await;
+}
+
+fn note_oddities(run: &Run<'_>, part: &Part<'_>, obtained: &Obtained) {
+    for oddity in obtained.received.inspection.findings.iter().take(3) {
+        run.session.warn(format!("{}: unusual snapshot: {oddity}", part.subject));
+    }
+}
+
+/// Which nodes to ask for each shard, the best first: of those that have it and `answer`, the one with the fewest shards to give.
+/// Neighbours in the list are of different nodes as far as can be, so that several shards at a time come from several nodes.
+fn assign(
+    table: &ShardTable,
+    wanted: impl Iterator<Item = u32>,
+    answers: impl Fn(u64) -> bool,
+) -> Vec<(u32, Vec<u64>)> {
+    let mut load: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut plan: Vec<(usize, u32, Vec<u64>)> = Vec::new();
+    let mut shards: Vec<(u32, Vec<u64>)> = wanted
+        .filter_map(|id| {
+            let replicas = table.shards.get(&id)?;
+            Some((id, replicas.active().filter(|peer| answers(*peer)).collect()))
+        })
+        .collect();
+    // Those with the least choice first.
+    shards.sort_by_key(|(id, peers)| (peers.len(), *id));
+    for (id, mut peers) in shards {
+        peers.sort_by_key(|peer| (load.get(peer).copied().unwrap_or(0), *peer));
+        let turn = peers.first().map_or(0, |peer| {
+            let given = load.entry(*peer).or_default();
+            *given += 1;
+            *given
+        });
+        plan.push((turn, id, peers));
+    }
+    plan.sort_by_key(|(turn, id, _)| (*turn, *id));
+    plan.into_iter().map(|(_, id, peers)| (id, peers)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::qdrant::CollectionCluster;
+
+    fn table(shards: &[(u32, &[u64])]) -> ShardTable {
+        let remote: Vec<_> = shards
+            .iter()
+            .flat_map(|(id, peers)| {
+                peers.iter().map(|peer| json!({ "shard_id": *id, "peer_id": *peer, "state": "Active" }))
+            })
+            .collect();
+        let cluster = json!({ "peer_id": 1, "shard_count": shards.len(), "remote_shards": remote });
+        ShardTable::from(&serde_json::from_value::<CollectionCluster>(cluster).unwrap())
+    }
+
+    fn first_choices(table: &ShardTable, answers: impl Fn(u64) -> bool) -> Vec<(u32, Option<u64>)> {
+        let plan = assign(table, table.shards.keys().copied(), answers);
+        plan.into_iter().map(|(id, peers)| (id, peers.first().copied())).collect()
+    }
+
+    #[test]
+    fn the_load_is_spread_and_neighbours_are_of_different_nodes() {
+        let alone = table(&[(0, &[1]), (1, &[1]), (2, &[2]), (3, &[2]), (4, &[3]), (5, &[3])]);
+        let order: Vec<_> =
+            first_choices(&alone, |_| true).into_iter().filter_map(|(_, peer)| peer).collect();
+        assert_eq!(order, [1, 2, 3, 1, 2, 3]);
+        let twice = table(&[(0, &[1, 2]), (1, &[1, 2]), (2, &[1, 2]), (3, &[1])]);
+        let chosen = first_choices(&twice, |_| true);
+        let of_one = chosen.iter().filter(|(_, peer)| *peer == Some(1)).count();
+        assert_eq!(of_one, 2, "{chosen:?}");
+        assert!(chosen.contains(&(3, Some(1))));
+    }
+
+    #[test]
+    fn a_node_that_does_not_answer_is_not_asked() {
+        let twice = table(&[(0, &[1, 2]), (1, &[2, 3])]);
+        assert_eq!(first_choices(&twice, |peer| peer != 2), [(0, Some(1)), (1, Some(3))]);
+        assert_eq!(assign(&twice, [0].into_iter(), |_| true), [(0, vec![1, 2])]);
+    }
+}

@@ -1,0 +1,88 @@
+//! What the work on a collection has brought: archives, still under temporary names, and what their manifest will say.
+
+use qdrant_backup_shared::ShardKey;
+use qdrant_backup_shared::atomic::AtomicFile;
+use qdrant_backup_shared::manifest::{Archive, Scope, ServerChecksum};
+use serde_json::Value;
+
+use super::before::After;
+use crate::archive::write::{Compression, Received};
+use crate::qdrant::Snapshot;
+
+/// All of a collection.
+pub struct Taken {
+    /// Its archives.
+    pub archives: Vec<TakenArchive>,
+    /// What was counted and sampled after them.
+    pub after: After,
+    /// Nothing when it changed while the snapshot was made.
+    pub config: Option<Value>,
+    /// Its payload indexes.
+    pub payload_schema: Value,
+    /// How many shards it has.
+    pub shard_count: u32,
+    /// Its shard keys; nothing for automatic sharding.
+    pub shard_keys: Option<Vec<ShardKey>>,
+}
+
+/// One archive.
+pub struct TakenArchive {
+    /// As the manifest has it.
+    pub archive: Archive,
+    /// The file.
+    pub file: AtomicFile,
+}
+
+impl TakenArchive {
+    /// The snapshot of what `node_url`, which is peer `peer_id`, has of a collection.
+    pub fn of_collection(
+        peer_id: u64,
+        node_url: String,
+        compression: Compression,
+        snapshot: &Snapshot,
+        received: Received,
+    ) -> Self {
+        let shard_ids = received.inspection.shards_with_segments();
+        Self::of(Scope::Collection, shard_ids, peer_id, node_url, compression, snapshot, received)
+    }
+
+    /// The snapshot of one shard.
+    pub fn of_shard(
+        shard_id: u32,
+        peer_id: u64,
+        node_url: String,
+        compression: Compression,
+        snapshot: &Snapshot,
+        received: Received,
+    ) -> Self {
+        Self::of(Scope::Shard, vec![shard_id], peer_id, node_url, compression, snapshot, received)
+    }
+
+    fn of(
+        scope: Scope,
+        shard_ids: Vec<u32>,
+        peer_id: u64,
+        node_url: String,
+        compression: Compression,
+        snapshot: &Snapshot,
+        received: Received,
+    ) -> Self {
+        let file = received.file;
+        let name = file.target().file_name().map(|name| name.to_string_lossy().into_owned());
+        let server_checksum =
+            if snapshot.checksum.is_some() { ServerChecksum::Matched } else { ServerChecksum::Absent };
+        let archive = Archive {
+            file_name: name.unwrap_or_default(),
+            node_url: Some(node_url),
+            peer_id: Some(peer_id),
+            shard_ids,
+            scope,
+            snapshot_name: Some(snapshot.name.as_str().to_owned()),
+            encoding: compression.encoding(),
+            snapshot: received.snapshot,
+            stored: received.stored,
+            server_checksum,
+        };
+        Self { archive, file }
+    }
+}

@@ -1,0 +1,233 @@
+//! The nodes of a cluster: who they are, and where each answers.
+//!
+//! `GET /cluster` gives their internal addresses only. A node's REST address is taken to be that host with scheme, port and path of the URL
+//! that is configured, as Qdrant itself does it for its own requests, unless the addresses are given. Each node is asked who it is before
+//! it is asked for anything else.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use serde::Deserialize;
+use url::Url;
+
+use super::answers::Envelope;
+use super::client::{Client, decode};
+use super::error::Error;
+
+/// `GET /cluster`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ClusterStatus {
+    #[serde(default)]
+    status: String,
+    /// The asked node; nothing outside cluster mode.
+    #[serde(default)]
+    pub peer_id: Option<u64>,
+    #[serde(default)]
+    peers: BTreeMap<u64, Peer>,
+    /// How far it has followed what the cluster has agreed on.
+    #[serde(default)]
+    pub raft_info: Option<RaftInfo>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Peer {
+    uri: String,
+}
+
+/// What a node tells of the log that the cluster agrees by.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RaftInfo {
+    /// Entries that are agreed on, as far as this node knows.
+    pub commit: u64,
+    /// Entries that it has not carried out yet.
+    #[serde(default)]
+    pub pending_operations: u64,
+}
+
+/// A node that answers.
+#[derive(Debug, Clone)]
+pub struct ClusterNode {
+    /// Its id.
+    pub peer_id: u64,
+    /// Asks it.
+    pub client: Client,
+}
+
+/// All nodes of a cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Nodes {
+    /// Those that answer, by their ids.
+    pub nodes: Vec<ClusterNode>,
+    /// Those that do not, each with the reason.
+    pub lost: BTreeMap<u64, String>,
+    /// What else is strange about the given addresses, a line each.
+    pub doubts: Vec<String>,
+}
+
+impl ClusterStatus {
+    /// Whether the server is in cluster mode.
+    pub fn is_enabled(&self) -> bool {
+        self.status == "enabled"
+    }
+}
+
+impl Nodes {
+    /// The node with that id, if it answers.
+    pub fn get(&self, peer_id: u64) -> Option<&ClusterNode> {
+        self.nodes.iter().find(|node| node.peer_id == peer_id)
+    }
+
+    /// How many peers the cluster has, whether they answer or not.
+    pub fn peers(&self) -> usize {
+        self.nodes.len() + self.lost.len()
+    }
+
+    /// What there is to warn of, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let lost =
+            self.lost.iter().map(|(peer, why)| format!("node {peer} of the cluster is not used: {why}"));
+        self.doubts.iter().cloned().chain(lost).collect()
+    }
+
+    fn add(&mut self, peer_id: u64, client: Client) {
+        match self.get(peer_id) {
+            Some(other) => self.doubts.push(format!(
+                "{} and {} are the same node, {peer_id}: the first is used",
+                other.client.url(),
+                client.url()
+            )),
+            None => self.nodes.push(ClusterNode { peer_id, client }),
+        }
+    }
+}
+
+impl Client {
+    /// What the node says of its cluster.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn cluster(&self) -> Result<ClusterStatus, Error> {
+        let what = "asking for the nodes of the cluster";
+        let answer: Envelope<ClusterStatus> = decode(what, &self.get(what, &["cluster"]).await?.body)?;
+        Ok(answer.result)
+    }
+
+    /// All nodes of the cluster that this one is in, at the `given` addresses where there are any; nothing outside cluster mode.
+    ///
+    /// # Errors
+    /// When this node cannot be asked, or an interruption. That another one cannot is in the result.
+    pub async fn nodes(&self, given: &[Url]) -> Result<Option<Nodes>, Error> {
+        let status = self.cluster().await?;
+        let Some(own_id) = status.peer_id.filter(|_| status.is_enabled()) else { return Ok(None) };
+        let mut nodes = if given.is_empty() {
+            self.by_rule(&status.peers).await?
+        } else {
+            self.given(given, &status.peers).await?
+        };
+        // It answers here, wherever else it does not.
+        if nodes.lost.remove(&own_id).is_some() {
+            nodes.add(own_id, self.clone());
+        }
+        nodes.nodes.sort_by_key(|node| node.peer_id);
+        Ok(Some(nodes))
+    }
+
+    async fn by_rule(&self, peers: &BTreeMap<u64, Peer>) -> Result<Nodes, Error> {
+        let asked = peers.iter().map(async |(peer_id, peer)| {
+            let client = match self.beside(&peer.uri) {
+                Ok(client) => client,
+                Err(why) => return Ok((*peer_id, Err(why))),
+            };
+            let found = match client.identity().await? {
+                Ok(found) if found == *peer_id => Ok(client),
+                Ok(other) => Err(format!(
+                    "{} is node {other}; set qdrant.nodes to the REST URLs of all nodes",
+                    client.url()
+                )),
+                Err(why) => Err(why),
+            };
+            Ok((*peer_id, found))
+        });
+        let mut nodes = Nodes::default();
+        for answer in join_all(asked).await {
+            match answer? {
+                (peer_id, Ok(client)) => nodes.nodes.push(ClusterNode { peer_id, client }),
+                (peer_id, Err(why)) => drop(nodes.lost.insert(peer_id, why)),
+            }
+        }
+        Ok(nodes)
+    }
+
+    async fn given(&self, given: &[Url], peers: &BTreeMap<u64, Peer>) -> Result<Nodes, Error> {
+        let asked = given.iter().map(async |node| {
+            let client = self.at(node.clone());
+            let found = client.identity().await?;
+            Ok((client, found))
+        });
+        let mut nodes = Nodes::default();
+        for answer in join_all(asked).await {
+            let (client, found) = answer?;
+            match found {
+                Ok(peer_id) if peers.contains_key(&peer_id) => nodes.add(peer_id, client),
+                Ok(other) => nodes.doubts.push(format!(
+                    "qdrant.nodes: {} is node {other}, which is not in the cluster of {}: not used",
+                    client.url(),
+                    self.url()
+                )),
+                Err(why) => nodes.doubts.push(format!("qdrant.nodes: {} is not used: {why}", client.url())),
+            }
+        }
+        for (peer_id, peer) in peers {
+            if nodes.get(*peer_id).is_none() {
+                let why = format!("no URL of qdrant.nodes is its ({})", peer.uri);
+                nodes.lost.insert(*peer_id, why);
+            }
+        }
+        Ok(nodes)
+    }
+
+    /// The client for the node whose internal address is `uri`, or why there is none.
+    fn beside(&self, uri: &str) -> Result<Self, String> {
+        let impossible = || format!("its address {uri:?} has no host; set qdrant.nodes");
+        let internal = Url::parse(uri).map_err(|_| impossible())?;
+        let mut url = self.base().clone();
+        url.set_host(internal.host_str()).map_err(|_| impossible())?;
+        Ok(self.at(url))
+    }
+
+    /// Who answers there, or why nobody does that can be used.
+    async fn identity(&self) -> Result<Result<u64, String>, Error> {
+        match self.asking_once().cluster().await {
+            Ok(ClusterStatus { peer_id: Some(peer_id), .. }) => Ok(Ok(peer_id)),
+            Ok(_) => Ok(Err(format!("{} is not in cluster mode", self.url()))),
+            Err(error @ Error::Interrupted) => Err(error),
+            Err(error) => Ok(Err(format!("{}: {error}", self.url()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::tests::client;
+    use super::*;
+
+    #[test]
+    fn a_node_answers_at_the_host_of_its_internal_address_with_the_rest_of_the_url() {
+        let client = client("http://qdrant:6333/prefix");
+        let at = |uri: &str| client.beside(uri).map(|client| client.url().to_owned());
+        assert_eq!(at("http://qdrant-2.headless:6335/").unwrap(), "http://qdrant-2.headless:6333/prefix");
+        assert_eq!(at("http://[::1]:6335/").unwrap(), "http://[::1]:6333/prefix");
+        assert!(at("nonsense").unwrap_err().contains("set qdrant.nodes"));
+    }
+
+    #[test]
+    fn what_a_node_says_of_its_cluster_is_read() {
+        let recorded = r#"{"status":"enabled","peer_id":8179168769462515,"peers":{"5023857323839849":{"uri":"http://127.0.0.1:6362/"},"8179168769462515":{"uri":"http://127.0.0.1:6361/"}},"raft_info":{"term":1,"commit":88,"pending_operations":0,"leader":8179168769462515,"role":"Leader","is_voter":true}}"#;
+        let status: ClusterStatus = serde_json::from_str(recorded).unwrap();
+        assert!(status.is_enabled());
+        assert_eq!((status.peer_id, status.peers.len()), (Some(8_179_168_769_462_515), 2));
+        assert_eq!(status.raft_info.unwrap().commit, 88);
+        let disabled: ClusterStatus = serde_json::from_str(r#"{"status":"disabled"}"#).unwrap();
+        assert!(!disabled.is_enabled());
+    }
+}
