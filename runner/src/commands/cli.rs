@@ -226,7 +226,7 @@ pub struct ExportArgs {
     /// Which backup: an id, or `latest` for the newest good one
     #[arg(long, value_name = "ID", default_value = "latest", value_parser = |text: &str| Which::read(text, &[]))]
     pub backup: Which,
-    /// Where the snapshot goes; `-` is stdout
+    /// Where the snapshot goes; `-` is stdout. Of a backup by shards: a directory that is empty or not there
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
     /// Replace the file if it is there

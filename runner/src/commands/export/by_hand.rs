@@ -1,0 +1,97 @@
+//! What is needed to make a collection again by hand: `collection.json` of an export. Pure.
+
+use qdrant_backup_shared::manifest::Manifest;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::keys::{Placeholder, steps};
+use crate::qdrant::{CreateBody, PayloadIndex};
+
+/// The requests of a collection, each as the body that Qdrant takes.
+#[derive(Debug, Serialize)]
+pub struct ByHand {
+    /// The collection's name.
+    pub collection: String,
+    /// Of `PUT /collections/{c}`.
+    pub create: Value,
+    /// Of `PATCH /collections/{c}` after it; absent where there is nothing to set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update: Option<Value>,
+    /// Of `PUT /collections/{c}/index`, one for each payload index.
+    pub payload_indexes: Vec<Value>,
+    /// The shard keys in the order in which they must be made; empty for automatic sharding.
+    pub shard_keys: Vec<Key>,
+    /// Names that stand for the collection.
+    pub aliases: Vec<String>,
+    /// What the requests do not bring back, a line each.
+    pub lacking: Vec<String>,
+}
+
+/// A shard key to be made.
+#[derive(Debug, Serialize)]
+pub struct Key {
+    /// The key.
+    pub shard_key: Value,
+    /// How many shards it gets.
+    pub shards_number: u32,
+    /// The id that the first of them gets, if the keys are made in this order in a new collection.
+    pub first_shard_id: u32,
+    /// Whether it only takes up the ids of shards that are gone, and is dropped in the end.
+    pub placeholder: bool,
+}
+
+impl ByHand {
+    /// Of the backup with this manifest.
+    pub fn of(manifest: &Manifest) -> Self {
+        let source = &manifest.source;
+        let mut lacking = Vec::new();
+        let CreateBody { body, params_later, left_out } =
+            CreateBody::of(source.config.as_ref().unwrap_or(&Value::Null), None);
+        if source.config.is_none() {
+            lacking.push("the backup does not know the collection's configuration".to_owned());
+        }
+        lacking.extend(left_out.iter().map(|key| format!("no request takes {key} of the configuration")));
+        if source.payload_schema.is_none() {
+            lacking.push("the backup does not know the payload indexes".to_owned());
+        }
+        if source.aliases.is_none() {
+            lacking.push("the backup does not know the aliases".to_owned());
+        }
+        let keys = steps(source.shard_keys.as_deref().unwrap_or_default()).unwrap_or_else(|problem| {
+            lacking.push(format!("the shard keys cannot be made again: {problem}"));
+            Vec::new()
+        });
+        let key = |step: super::keys::Step| Key {
+            placeholder: Placeholder::is(&step.key),
+            shard_key: step.key,
+            shards_number: step.shards,
+            first_shard_id: step.first_id,
+        };
+        let indexes = PayloadIndex::all(source.payload_schema.as_ref().unwrap_or(&Value::Null));
+        Self {
+            collection: manifest.collection.as_str().to_owned(),
+            create: body,
+            update: (!params_later.is_empty()).then(|| json!({ "params": params_later })),
+            payload_indexes: indexes.iter().map(PayloadIndex::body).collect(),
+            shard_keys: keys.into_iter().map(key).collect(),
+            aliases: source.aliases.clone().unwrap_or_default(),
+            lacking,
+        }
+    }
+
+    /// Of `POST /collections/aliases`, for a collection of this name; nothing where there are no aliases.
+    pub fn alias_actions(&self, collection: &str) -> Option<Value> {
+        let action = |alias: &String| json!({ "create_alias": { "collection_name": collection, "alias_name": alias } });
+        let actions: Vec<Value> = self.aliases.iter().map(action).collect();
+        (!actions.is_empty()).then(|| json!({ "actions": actions }))
+    }
+
+    /// Whether the configuration allows no exact counts.
+    pub fn forbids_exact_counts(&self) -> bool {
+        let strict = self.create.get("strict_mode_config").and_then(Value::as_object);
+        let says = |strict: &Map<String, Value>, key: &str| strict.get(key).and_then(Value::as_bool);
+        strict.is_some_and(|strict| {
+            says(strict, "enabled") == Some(true) && says(strict, "search_allow_exact") == Some(false)
+        })
+    }
+}

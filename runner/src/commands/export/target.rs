@@ -1,0 +1,161 @@
+//! One snapshot on its way out: to a file or to stdout, its digests computed on the way.
+
+use std::fs;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use qdrant_backup_shared::Layout;
+use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
+use qdrant_backup_shared::manifest::{Archive, Manifest};
+use tokio_util::sync::CancellationToken;
+
+use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
+use crate::commands::Refusal;
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The archive cannot be read back.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// What was read cannot be written.
+    #[error("cannot write to {to}: {source}")]
+    Write {
+        /// Where to.
+        to: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is not the snapshot that Qdrant made.
+    #[error("the snapshot is not as the manifest says (length or digest); the export is not to be used")]
+    Mismatch,
+    /// A signal came.
+    #[error("interrupted by a signal")]
+    Interrupted,
+}
+
+/// Where the snapshot goes.
+pub enum Target {
+    /// The program's output.
+    Stdout,
+    /// A file that has its name only when it is whole.
+    File {
+        /// It.
+        file: AtomicFile,
+        /// Its name.
+        path: PathBuf,
+        /// Whether it may take the place of another one.
+        replace: bool,
+    },
+}
+
+impl Target {
+    /// The file or stdout that is meant.
+    ///
+    /// # Errors
+    /// When something is there that is not to be replaced, or it cannot be made.
+    pub fn open(output: &Path, force: bool) -> Result<Self, Refusal> {
+        if output == Path::new("-") {
+            if io::stdout().is_terminal() {
+                return Err(Refusal::failed("stdout is a terminal; redirect it or give -o FILE"));
+            }
+            return Ok(Self::Stdout);
+        }
+        let shown = output.display();
+        match fs::symlink_metadata(output) {
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(Refusal::failed(format!("{shown} is there and is not a regular file")));
+            }
+            Ok(_) if !force => {
+                return Err(Refusal::failed(format!("{shown} is there already; --force replaces it")));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Refusal::failed(format!("{shown}: {error}")));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let file = AtomicFile::create(output, ARCHIVE_MODE)
+            .map_err(|error| Refusal::failed(format!("{shown}: cannot be made: {error}")))?;
+        Ok(Self::File { file, path: output.to_owned(), replace: force })
+    }
+
+    /// A file that must not be there yet.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new_file(path: PathBuf) -> Result<Self, ExportError> {
+        match AtomicFile::create(&path, ARCHIVE_MODE) {
+            Ok(file) => Ok(Self::File { file, path, replace: false }),
+            Err(source) => Err(ExportError::Write { to: path.display().to_string(), source }),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Stdout => "stdout".to_owned(),
+            Self::File { path, .. } => path.display().to_string(),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => io::stdout().lock().write_all(bytes),
+            Self::File { file, .. } => file.file().write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Stdout => io::stdout().lock().flush(),
+            Self::File { file, replace: true, .. } => Ok(file.commit()?),
+            Self::File { file, replace: false, .. } => Ok(file.commit_new()?),
+        }
+    }
+}
+
+/// Copies the snapshot to `target` and gives the target's name. Tells `passed` how many of the stored bytes have been read.
+///
+/// # Crash safety
+/// A file appears under its name only when all of it is there and has its digest.
+///
+/// # Errors
+/// When the archive is not as the manifest says, or something cannot be read or written.
+pub fn copy(
+    layout: &Layout,
+    manifest: &Manifest,
+    archive: &Archive,
+    mut target: Target,
+    passed: &dyn Fn(u64),
+    interrupt: &CancellationToken,
+) -> Result<String, ExportError> {
+    let to = target.name();
+    let write_error = |source: io::Error| ExportError::Write { to: to.clone(), source };
+    let mut reader = ArchiveReader::open(layout, manifest, archive, Prove::Snapshot)?;
+    let mut left = archive.snapshot.size_bytes;
+    loop {
+        if interrupt.is_cancelled() {
+            return Err(ExportError::Interrupted);
+        }
+        let count = match reader.fill_buf() {
+            Ok([]) => break,
+            Ok(bytes) => {
+                // Before it fills the disk.
+                left = left.checked_sub(bytes.len() as u64).ok_or(ExportError::Mismatch)?;
+                target.write(bytes).map_err(write_error)?;
+                bytes.len()
+            }
+            Err(error) => {
+                let unexpected = |source| ArchiveError::Io { path: archive.file_name.clone().into(), source };
+                return Err(error.downcast::<ArchiveError>().unwrap_or_else(unexpected).into());
+            }
+        };
+        reader.consume(count);
+        passed(reader.read_bytes());
+    }
+    let digests = reader.finish()?;
+    if digests.snapshot != archive.snapshot {
+        return Err(ExportError::Mismatch);
+    }
+    target.finish().map_err(write_error)?;
+    Ok(to)
+}
