@@ -188,10 +188,10 @@ impl Effect {
             | Effect::AnswerAfter(_)
             | Effect::Date(_)
             | Effect::DropCollection => true,
-            Effect::DeleteSnapshot => matches!(
-                endpoint,
-                Endpoint::DownloadSnapshot | Endpoint::ShardSnapshot | Endpoint::DeleteSnapshot
-            ),
+            Effect::DeleteSnapshot => {
+                downloads(endpoint)
+                    || matches!(endpoint, Endpoint::DeleteSnapshot | Endpoint::DeleteShardSnapshot)
+            }
             Effect::TruncateAfter(_)
             | Effect::StallAfter { .. }
             | Effect::ContentLength(_)
@@ -199,9 +199,7 @@ impl Effect {
             | Effect::FlipByte(_)
             | Effect::BytesPerSecond(_)
             | Effect::IgnoreRange
-            | Effect::Header { .. } => {
-                matches!(endpoint, Endpoint::DownloadSnapshot | Endpoint::ShardSnapshot)
-            }
+            | Effect::Header { .. } => downloads(endpoint),
             Effect::CreationTakes(_)
             | Effect::CreationCut { .. }
             | Effect::CreationNoSpace
@@ -210,7 +208,9 @@ impl Effect {
             | Effect::CreationContent(_)
             | Effect::CreationHoldsPoints(_)
             | Effect::AnotherSnapshotAppears { .. }
-            | Effect::ReplacedAfterCreation(_) => endpoint == Endpoint::CreateSnapshot,
+            | Effect::ReplacedAfterCreation(_) => {
+                matches!(endpoint, Endpoint::CreateSnapshot | Endpoint::CreateShardSnapshot)
+            }
             Effect::NoCollections => endpoint == Endpoint::Collections,
             Effect::PointsCount(_) => endpoint == Endpoint::CountPoints,
             Effect::UploadNoSpace
@@ -218,7 +218,9 @@ impl Effect {
             | Effect::RestoredLacksPoints(_)
             | Effect::ReplicasDeadForPolls(_)
             | Effect::UpdatesQueuedForPolls(_)
-            | Effect::RestoredVectorDiffers(_) => endpoint == Endpoint::UploadSnapshot,
+            | Effect::RestoredVectorDiffers(_) => {
+                matches!(endpoint, Endpoint::UploadSnapshot | Endpoint::UploadShardSnapshot)
+            }
         }
     }
 
@@ -226,4 +228,8 @@ impl Effect {
     pub(crate) fn is_whole_answer(&self) -> bool {
         matches!(self, Effect::Answer(_) | Effect::HangUp | Effect::NeverAnswer)
     }
+}
+
+fn downloads(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::DownloadSnapshot | Endpoint::DownloadShardSnapshot | Endpoint::ShardSnapshot)
 }

@@ -146,33 +146,10 @@ impl GeneratedSnapshot {
     fn segment(&self, place: u64, fill_bytes: u64) -> Vec<Piece> {
         let shards = u64::from(self.shards);
         let extra = u64::from(place < self.points() % shards);
-        // What a restore through the stand-in reads back; Qdrant's own fields stand beside it.
-        let segment = json!({
-            "initial_version": null, "version": 3,
-            "config": { "vector_data": {}, "payload_storage_type": { "type": "mmap" } },
-            "stand_in": { "points_count": self.points() / shards + extra, "points_seed": self.points_seed },
-        });
-        let mut pieces = Vec::new();
-        tar_layout::file(&mut pieces, "snapshot/files/segment.json", segment.to_string());
-        let mut left = fill_bytes;
-        let mut number = 0;
-        while left > 0 {
-            let len = left.min(CHUNK_FILE_BYTES);
-            let path = format!("snapshot/files/vector_storage/vectors/chunk_{number}.mmap");
-            if self.kind == FillKind::Sparse {
-                // A file of which the larger part was never written.
-                tar_layout::sparse_member(&mut pieces, &path, Piece::Fill(len), 2 * CHUNK_FILE_BYTES);
-            } else {
-                tar_layout::member(&mut pieces, &path, vec![Piece::Fill(len)]);
-            }
-            left -= len;
-            number += 1;
-        }
-        let flags = "snapshot/files/vector_storage/deleted/flags_a.dat";
-        tar_layout::sparse_file(&mut pieces, flags, &[0; 64], WAL_BYTES);
-        tar_layout::file(&mut pieces, "snapshot/files/version.info", "0.6.0");
-        tar_layout::end(&mut pieces);
-        pieces
+        // What a restore through the stand-in reads back.
+        let carried =
+            json!({ "points_count": self.points() / shards + extra, "points_seed": self.points_seed });
+        segment_pieces(&carried, self.kind, fill_bytes)
     }
 
     /// The flat archive a shard's snapshot stream is.
@@ -192,15 +169,45 @@ impl GeneratedSnapshot {
     }
 }
 
+/// A segment's archive; `carried` is what the stand-in wants to read in it again, beside Qdrant's own fields.
+pub(crate) fn segment_pieces(carried: &Value, kind: FillKind, fill_bytes: u64) -> Vec<Piece> {
+    let segment = json!({
+        "initial_version": null, "version": 3,
+        "config": { "vector_data": {}, "payload_storage_type": { "type": "mmap" } },
+        "stand_in": carried,
+    });
+    let mut pieces = Vec::new();
+    tar_layout::file(&mut pieces, "snapshot/files/segment.json", segment.to_string());
+    let mut left = fill_bytes;
+    let mut number = 0;
+    while left > 0 {
+        let len = left.min(CHUNK_FILE_BYTES);
+        let path = format!("snapshot/files/vector_storage/vectors/chunk_{number}.mmap");
+        if kind == FillKind::Sparse {
+            // A file of which the larger part was never written.
+            tar_layout::sparse_member(&mut pieces, &path, Piece::Fill(len), 2 * CHUNK_FILE_BYTES);
+        } else {
+            tar_layout::member(&mut pieces, &path, vec![Piece::Fill(len)]);
+        }
+        left -= len;
+        number += 1;
+    }
+    let flags = "snapshot/files/vector_storage/deleted/flags_a.dat";
+    tar_layout::sparse_file(&mut pieces, flags, &[0; 64], WAL_BYTES);
+    tar_layout::file(&mut pieces, "snapshot/files/version.info", "0.6.0");
+    tar_layout::end(&mut pieces);
+    pieces
+}
+
 /// How much filling fits when the files that hold it need a header each.
-fn fill_within(bytes: u64) -> u64 {
+pub(crate) fn fill_within(bytes: u64) -> u64 {
     let file = tar_layout::member_bytes(CHUNK_FILE_BYTES);
     // Whole blocks, or the padding would make the archive larger than was asked for.
     let rest = (bytes % file).saturating_sub(512) / 512 * 512;
     (bytes / file) * CHUNK_FILE_BYTES + rest
 }
 
-fn segment_uuid(seed: u64, shard: u32) -> String {
+pub(crate) fn segment_uuid(seed: u64, shard: u32) -> String {
     format!("{shard:08x}-0000-4000-8000-{:012x}", seed & 0xffff_ffff_ffff)
 }
 
@@ -220,7 +227,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    fn new(pieces: Vec<Piece>, kind: FillKind, seed: u64) -> Layout {
+    pub(crate) fn new(pieces: Vec<Piece>, kind: FillKind, seed: u64) -> Layout {
         let mut start = 0;
         let mut placed = Vec::with_capacity(pieces.len());
         for piece in pieces {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::mix::mix;
 
 /// Where a collection's points come from. How many there are is the shards' matter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Points {
     /// Another seed, other points. A restored collection has its source's seed.
     pub seed: String,

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::effect::Effect;
 use super::faults::Faults;
+use super::node::folder;
 use super::request_log::RequestLog;
 use super::route::Route;
 use super::state::State;
@@ -52,6 +53,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// The collection's snapshot folder, or the shard's.
+    pub(crate) fn folder(&self, state: &State) -> String {
+        folder(&state.resolve(&self.route.collection), self.route.shard.parse().ok())
+    }
+
     /// What the first effect that `pick` knows says.
     pub(crate) fn effect<T>(&self, pick: impl Fn(&Effect) -> Option<T>) -> Option<T> {
         self.effects.iter().find_map(pick)

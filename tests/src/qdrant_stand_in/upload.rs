@@ -1,4 +1,5 @@
-//! `POST /collections/{c}/snapshots/upload`: the file is kept first, then looked into, then restored.
+//! `POST /collections/{c}/snapshots/upload`: the file is kept first, then looked into, then restored. What is uploaded for a single
+//! shard arrives here as well.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,18 +12,30 @@ use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::aftermath::Priority;
 use super::answers::{Reply, bare, error, no_collection, ok, text};
-use super::collection::{Collection, Shard};
+use super::collection::Collection;
 use super::content::Content;
 use super::effect::Effect;
 use super::multipart::Multipart;
 use super::origin::{Origin, inspect};
 use super::request::{Asked, Core, drain};
+use super::route::Endpoint;
+use super::shard::Shard;
+use super::shard_upload;
 use super::state::State;
 
 pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> Reply {
     let wanted = asked.query.get("checksum").map(String::as_str);
-    if let Some(malformed) = wanted.filter(|checksum| !is_sha256(checksum)) {
+    let of_shard = asked.route.endpoint == Endpoint::UploadShardSnapshot;
+    let Some(priority) = Priority::of(asked.query.get("priority").map(String::as_str)) else {
+        drain(core, asked.log_number, body).await;
+        let message =
+            "Query deserialize error: unknown variant, expected one of `no_sync`, `snapshot`, `replica`";
+        return error(400, message, asked.started);
+    };
+    // Of a shard's upload the server does not look at it before it compares.
+    if let Some(malformed) = wanted.filter(|checksum| !of_shard && !is_sha256(checksum)) {
         drain(core, asked.log_number, body).await;
         return malformed_checksum(malformed);
     }
@@ -42,30 +55,61 @@ pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> R
         let message = format!("Checksum mismatch: expected {sha256}, actual {wanted}");
         return error(400, &message, asked.started);
     }
+    let target = if of_shard {
+        Target::Shard(shard_upload::Target {
+            collection: asked.route.collection.clone(),
+            shard: asked.route.shard.clone(),
+            priority,
+        })
+    } else {
+        Target::Collection { name: asked.route.collection.clone(), file_name }
+    };
     let cut = asked.effect(|effect| match effect {
         Effect::UploadCut { status, begins_after, takes } => Some((*status, *begins_after, *takes)),
         _ => None,
     });
     if let Some((status, begins_after, takes)) = cut {
         let (core, name, started) = (core.clone(), asked.route.collection.clone(), asked.started);
-        let (node, effects) = (core.node, asked.effects.clone());
+        let effects = asked.effects.clone();
         let at_once = begins_after.is_zero();
         if at_once {
-            core.state().process.begin_restore(&name);
+            core.state().process(core.node).begin_restore(&name);
         }
         tokio::spawn(async move {
             sleep(begins_after).await;
             if !at_once {
-                core.state().process.begin_restore(&name);
+                core.state().process(core.node).begin_restore(&name);
             }
             sleep(takes).await;
-            drop(keep_and_restore(&core, node, &name, &file_name, content, &effects, started).await);
-            core.state().process.end_restore(&name);
+            drop(target.restore(&core, content, &effects, started).await);
+            core.state().process(core.node).end_restore(&name);
         });
         return bare(status, "upstream timed out");
     }
-    let name = &asked.route.collection;
-    keep_and_restore(core, core.node, name, &file_name, content, &asked.effects, asked.started).await
+    target.restore(core, content, &asked.effects, asked.started).await
+}
+
+/// What an upload is to be restored into.
+enum Target {
+    Collection { name: String, file_name: String },
+    Shard(shard_upload::Target),
+}
+
+impl Target {
+    async fn restore(
+        &self,
+        core: &Arc<Core>,
+        content: Content,
+        effects: &[Effect],
+        started: Instant,
+    ) -> Reply {
+        match self {
+            Target::Collection { name, file_name } => {
+                keep_and_restore(core, core.node, name, file_name, content, effects, started).await
+            }
+            Target::Shard(target) => shard_upload::restore(core, target, content, effects, started).await,
+        }
+    }
 }
 
 /// The file stays, whatever comes of it.
@@ -193,7 +237,7 @@ fn restore(state: &mut State, node: usize, name: &str, origin: &Origin, content:
     }
 }
 
-fn spoil(collection: &mut Collection, effects: &[Effect]) {
+pub(crate) fn spoil(collection: &mut Collection, effects: &[Effect]) {
     for effect in effects {
         match effect {
             Effect::RestoredLacksPoints(points) => {

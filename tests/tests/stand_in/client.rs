@@ -70,7 +70,7 @@ pub fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Response> {
-    let mut stream = TcpStream::connect(("127.0.0.1", stand_in.port()))?;
+    let mut stream = TcpStream::connect(stand_in.address())?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len())?;
     for (name, value) in headers {

@@ -5,3 +5,4 @@ mod faults;
 mod replay;
 mod restoring;
 mod serving;
+mod sharded;
