@@ -97,6 +97,17 @@ impl StandInCluster {
         self.nodes[0].state(change)
     }
 
+    /// The node with this peer id.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn node_of(&self, peer_id: u64) -> &StandIn {
+        match self.nodes.iter().find(|node| node.peer_id() == peer_id) {
+            Some(node) => node,
+            None => panic!("no node has the peer id {peer_id}"),
+        }
+    }
+
     /// Every snapshot on the disks of all nodes, as `folder: name`.
     pub fn all_snapshots(&self) -> Vec<String> {
         self.nodes.iter().flat_map(StandIn::all_snapshots).collect()

@@ -203,10 +203,6 @@ impl Collection {
         }
     }
 
-    pub(crate) fn content_on(&self, node: usize) -> Content {
-        self.content_on_node.get(&node).unwrap_or(&self.content).clone()
-    }
-
     pub(crate) fn shard_mut(&mut self, id: u32) -> Option<&mut Shard> {
         self.shards.iter_mut().find(|shard| shard.id == id)
     }

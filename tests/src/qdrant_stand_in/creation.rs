@@ -29,7 +29,7 @@ struct Creation {
 pub(crate) async fn create(core: &Arc<Core>, asked: &Asked) -> Result<Reply, HangUp> {
     let creation = match begin(core, asked) {
         Ok(creation) => creation,
-        Err(refused) => return Ok(refused),
+        Err(refused) => return Ok(*refused),
     };
     if asked.effects.iter().any(|effect| matches!(effect, Effect::CreationNoSpace)) {
         return Ok(no_space(&creation, asked));
@@ -46,12 +46,14 @@ pub(crate) async fn create(core: &Arc<Core>, asked: &Asked) -> Result<Reply, Han
     });
     if let Some((cut, appears_after)) = cut {
         if let Some(time) = appears_after {
-            tokio::spawn(finish(core.clone(), creation, time));
+            let process = announce(core, &creation);
+            tokio::spawn(finish(core.clone(), process, creation, time));
         }
         return cut_off(&cut).await;
     }
 
-    let task = tokio::spawn(finish(core.clone(), creation, takes.unwrap_or_default()));
+    let process = announce(core, &creation);
+    let task = tokio::spawn(finish(core.clone(), process, creation, takes.unwrap_or_default()));
     if asked.query.get("wait").map(String::as_str) == Some("false") {
         return Ok(accepted(asked.started));
     }
@@ -62,10 +64,10 @@ pub(crate) async fn create(core: &Arc<Core>, asked: &Asked) -> Result<Reply, Han
 }
 
 /// The name and the content are those of the moment of the request.
-fn begin(core: &Core, asked: &Asked) -> Result<Creation, Reply> {
+fn begin(core: &Core, asked: &Asked) -> Result<Creation, Box<Reply>> {
     let mut state = core.state();
     if let Some(refused) = missing(&state, asked, "local or queue proxy") {
-        return Err(refused);
+        return Err(Box::new(refused));
     }
     let name = state.resolve(&asked.route.collection);
     let shard: Option<u32> = asked.route.shard.parse().ok();
@@ -87,15 +89,22 @@ fn begin(core: &Core, asked: &Asked) -> Result<Creation, Reply> {
     Ok(Creation { collection: name, shard, name: snapshot, content, replaced_by, points })
 }
 
+/// From now on the process tells that it makes a snapshot; which process it is.
+fn announce(core: &Core, creation: &Creation) -> String {
+    let mut state = core.state();
+    let process = state.process(core.node);
+    process.begin_creation(&creation.collection, creation.shard.is_some());
+    process.id().to_owned()
+}
+
 /// Writes the snapshot, which takes so long, and puts it into the list.
 /// Nothing when the process died meanwhile.
-async fn finish(core: Arc<Core>, creation: Creation, takes: Duration) -> Option<StoredSnapshot> {
-    let process = {
-        let mut state = core.state();
-        let process = state.process(core.node);
-        process.begin_creation(&creation.collection, creation.shard.is_some());
-        process.id().to_owned()
-    };
+async fn finish(
+    core: Arc<Core>,
+    process: String,
+    creation: Creation,
+    takes: Duration,
+) -> Option<StoredSnapshot> {
     sleep(takes).await;
     if core.state().process(core.node).id() != process {
         return None;

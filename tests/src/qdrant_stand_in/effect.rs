@@ -82,6 +82,8 @@ pub enum Effect {
     HangUp,
     /// Any request: no answer ever, and nothing done.
     NeverAnswer,
+    /// Any request: the server is killed right before, as [`super::StandIn::go_down`] does.
+    Dies,
     /// Any request: handled normally, but only after this time.
     Delay(Duration),
     /// Any request: handled normally, and answered with this, as a proxy does that loses the server's answer.
@@ -184,6 +186,7 @@ impl Effect {
             Effect::Answer(_)
             | Effect::HangUp
             | Effect::NeverAnswer
+            | Effect::Dies
             | Effect::Delay(_)
             | Effect::AnswerAfter(_)
             | Effect::Date(_)
@@ -226,7 +229,7 @@ impl Effect {
 
     /// Whether the effect is the whole answer, so that no other one can show.
     pub(crate) fn is_whole_answer(&self) -> bool {
-        matches!(self, Effect::Answer(_) | Effect::HangUp | Effect::NeverAnswer)
+        matches!(self, Effect::Answer(_) | Effect::HangUp | Effect::NeverAnswer | Effect::Dies)
     }
 }
 

@@ -29,8 +29,10 @@ pub struct GeneratedSnapshot {
     pub kind: FillKind,
     /// Another seed, other bytes.
     pub seed: u64,
-    /// How many shards, all of them local.
+    /// How many shards.
     pub shards: u32,
+    /// The ids of those whose data is in it, where the others lie on other nodes.
+    pub local_shards: Option<Vec<u32>>,
     /// With custom sharding: the keys and the ids of their shards, all together as many as `shards`.
     pub shard_keys: Option<Vec<(Value, Vec<u32>)>>,
     /// How many points restoring it yields; without it, what its vectors would make.
@@ -51,6 +53,7 @@ impl GeneratedSnapshot {
             kind: FillKind::Random,
             seed: 1,
             shards: 1,
+            local_shards: None,
             shard_keys: None,
             points_count: None,
             points_seed: "generated".to_owned(),
@@ -117,12 +120,16 @@ impl GeneratedSnapshot {
     fn pieces(&self, fill_bytes_each: u64) -> Vec<Piece> {
         let mut pieces = Vec::new();
         for (place, shard) in self.shard_ids().into_iter().enumerate() {
-            let segment = self.segment(place as u64, fill_bytes_each);
-            tar_layout::member(&mut pieces, &segment_path(self.seed, shard), segment);
-            let wal = format!("shard {shard} of seed {}", self.seed).repeat(20);
-            tar_layout::sparse_file(&mut pieces, &format!("{shard}/wal/open-1"), wal.as_bytes(), WAL_BYTES);
+            let is_local = self.local_shards.as_ref().is_none_or(|local| local.contains(&shard));
+            if is_local {
+                let segment = self.segment(place as u64, fill_bytes_each);
+                tar_layout::member(&mut pieces, &segment_path(self.seed, shard), segment);
+                let wal = format!("shard {shard} of seed {}", self.seed).repeat(20);
+                let path = format!("{shard}/wal/open-1");
+                tar_layout::sparse_file(&mut pieces, &path, wal.as_bytes(), WAL_BYTES);
+            }
             let replica = json!({
-                "is_local": true,
+                "is_local": is_local,
                 "this_peer_id": self.peer_id,
                 "peers": { self.peer_id.to_string(): "Active" },
             });

@@ -54,6 +54,10 @@ async fn answer(core: &Arc<Core>, request: Request<Incoming>) -> Result<Reply, H
         match effect {
             Effect::HangUp => return Err(HangUp),
             Effect::NeverAnswer => pending().await,
+            Effect::Dies => {
+                core.die();
+                return Err(HangUp);
+            }
             Effect::Delay(time) => tokio::time::sleep(*time).await,
             Effect::DropCollection => {
                 core.state().collections.remove(&route.collection);

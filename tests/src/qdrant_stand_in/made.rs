@@ -4,10 +4,38 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use super::collection::Collection;
 use super::content::Content;
+use super::generated::GeneratedSnapshot;
 use super::plain::DEFAULT_PEER_ID;
 use super::shard_archive::ShardArchive;
 use super::state::State;
+
+impl Collection {
+    /// What a snapshot of it contains that is made on this node: of a cluster's, only the shards that lie there.
+    fn content_on(&self, node: usize) -> Content {
+        if let Some(content) = self.content_on_node.get(&node) {
+            return content.clone();
+        }
+        if self.shards.iter().all(|shard| shard.has_replica_on(node)) {
+            return self.content.clone();
+        }
+        let shards = self.shards.len() as u32;
+        let mut snapshot = GeneratedSnapshot::new(self.bulk.size_bytes * u64::from(shards))
+            .kind(self.bulk.kind)
+            .seed(self.bulk.seed)
+            .points_count(self.points_count())
+            .shards(shards);
+        snapshot.config = self.config.clone();
+        if self.is_custom() {
+            snapshot = snapshot.shard_keys(&self.shard_keys());
+        }
+        snapshot.points_seed.clone_from(&self.points.seed);
+        let local = self.shards.iter().filter(|shard| shard.has_replica_on(node));
+        snapshot.local_shards = Some(local.map(|shard| shard.id).collect());
+        Content::generated(&snapshot)
+    }
+}
 
 impl State {
     /// The name a snapshot made at that time gets.

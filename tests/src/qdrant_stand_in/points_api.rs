@@ -31,7 +31,7 @@ pub(crate) fn count(state: &mut State, asked: &Asked) -> Reply {
     }
     match read(state, asked) {
         Ok((_, readable)) => ok(&json!({ "count": readable.count }), asked.started),
-        Err(refused) => refused,
+        Err(refused) => *refused,
     }
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn scroll(state: &mut State, asked: &Asked) -> Reply {
     }
     let (collection, readable) = match read(state, asked) {
         Ok(read) => read,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let start = match body.get("offset") {
         None | Some(Value::Null) => Some(0),
@@ -82,7 +82,7 @@ pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
     }
     let (collection, readable) = match read(state, asked) {
         Ok(read) => read,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let (_, with_vector) = selection(body);
     // Unlike a scroll, this leaves payloads out unless they are asked for.
@@ -97,11 +97,13 @@ pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
 }
 
 /// The collection and what can be read of it at the asked node.
-fn read<'a>(state: &'a State, asked: &Asked) -> Result<(&'a Collection, Readable), Reply> {
+fn read<'a>(state: &'a State, asked: &Asked) -> Result<(&'a Collection, Readable), Box<Reply>> {
     let name = &asked.route.collection;
-    let collection = state.find(name).ok_or_else(|| no_collection(name, asked.started))?;
+    let collection = state.find(name).ok_or_else(|| Box::new(no_collection(name, asked.started)))?;
     let readable = readable(state, collection, asked.node);
-    readable.map(|readable| (collection, readable)).map_err(|message| error(500, &message, asked.started))
+    readable
+        .map(|readable| (collection, readable))
+        .map_err(|message| Box::new(error(500, &message, asked.started)))
 }
 
 fn selection(body: &Value) -> (bool, Value) {

@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::effect::Effect;
 use super::faults::Faults;
@@ -27,12 +28,23 @@ pub(crate) struct Core {
     pub(crate) faults: Mutex<Faults>,
     pub(crate) log: RequestLog,
     pub(crate) path_prefix: String,
+    /// Told when the server is killed by one of its own requests.
+    pub(crate) killed: Notify,
 }
 
 impl Core {
     /// A test that panicked while it held the state must not take the server down as well.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server is killed.
+    pub(crate) fn die(&self) {
+        let mut state = self.state();
+        if let Some(node) = state.nodes.get_mut(self.node).filter(|node| !node.down) {
+            node.down = true;
+            self.killed.notify_one();
+        }
     }
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use super::content::Content;
@@ -78,6 +78,7 @@ impl StandIn {
             faults: Mutex::new(setup.faults),
             log: RequestLog::default(),
             path_prefix: setup.path_prefix,
+            killed: Notify::new(),
         });
         let tls = setup.tls.as_ref().map(Tls::make).transpose()?;
         let (acceptor, authority_pem, client_identity) = match tls {
@@ -106,9 +107,10 @@ impl StandIn {
     /// When somebody else has taken the port meanwhile.
     pub fn come_up(&self) {
         let mut running = self.running();
-        if running.is_some() {
+        if !self.core.state().nodes.get(self.core.node).is_some_and(|node| node.down) {
             return;
         }
+        drop(running.take());
         self.core.state().node_started(self.core.node);
         match Running::start(self.address, self.core.clone(), self.acceptor.clone()) {
             Ok((_, started)) => *running = Some(started),
@@ -260,9 +262,11 @@ fn run(
     stopped: oneshot::Receiver<()>,
 ) {
     runtime.block_on(async {
+        let served = core.clone();
         tokio::select! {
-            () = accept(listener, core, acceptor) => {}
+            () = accept(listener, served, acceptor) => {}
             _ = stopped => {}
+            () = core.killed.notified() => {}
         }
     });
     runtime.shutdown_timeout(STOPPING);

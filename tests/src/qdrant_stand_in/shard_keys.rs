@@ -28,18 +28,19 @@ pub(crate) fn create(state: &mut State, asked: &Asked) -> Reply {
             state.commit += 1;
             ok(&json!(true), asked.started)
         }
-        Err(refused) => refused,
+        Err(refused) => *refused,
     }
 }
 
-fn created(state: &mut State, asked: &Asked) -> Result<(), Reply> {
-    let bad = |message: &str| error(400, &format!("Bad request: {message}"), asked.started);
+fn created(state: &mut State, asked: &Asked) -> Result<(), Box<Reply>> {
+    let bad = |message: &str| Box::new(error(400, &format!("Bad request: {message}"), asked.started));
     if !state.cluster_enabled {
         return Err(bad("Distributed mode disabled"));
     }
     let body = asked.json.as_ref();
-    let (body, key) =
-        body.and_then(|body| Some((body, body.get("shard_key")?.clone()))).ok_or_else(|| bad_json(asked))?;
+    let (body, key) = body
+        .and_then(|body| Some((body, body.get("shard_key")?.clone())))
+        .ok_or_else(|| Box::new(bad_json(asked)))?;
     let given =
         |names: &[&str]| names.iter().find_map(|name| body.get(name)).filter(|value| !value.is_null());
     let all: Vec<usize> = (0..state.nodes.len()).collect();
@@ -55,13 +56,13 @@ fn created(state: &mut State, asked: &Asked) -> Result<(), Reply> {
                 let found = peer.as_u64().and_then(|peer_id| state.node_of(peer_id));
                 found.ok_or_else(|| bad(&format!("Peer {peer} does not exist")))
             };
-            peers.iter().map(node).collect::<Result<_, Reply>>()?
+            peers.iter().map(node).collect::<Result<_, Box<Reply>>>()?
         }
     };
     let initial = given(&["initial_state"]).and_then(Value::as_str);
     let name = &asked.route.collection;
     let Some(collection) = state.find_mut(name) else {
-        return Err(no_collection(name, asked.started));
+        return Err(Box::new(no_collection(name, asked.started)));
     };
     if !collection.is_custom() {
         return Err(bad("Shard Key cannot be created with Auto sharding method"));

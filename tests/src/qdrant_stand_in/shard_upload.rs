@@ -62,9 +62,10 @@ pub(crate) async fn restore(
     let Some(collection) = state.collections.get_mut(&name) else { return no_collection(&name, started) };
     let Some(shard) = collection.shard_mut(id) else { return missing() };
     let before = shard.points_count;
-    shard.points_count = origin.points_count;
+    let within = origin.first_index..origin.first_index + origin.points_count;
+    shard.points_count = origin.points_count.saturating_sub(lacking(effects));
     shard.first_index = Some(origin.first_index);
-    collection.points = origin.points;
+    collection.points = origin.points.beside(&collection.points, &within);
     // A genuine file is given out again as it came in.
     let genuine = GenuineSnapshot::all().unwrap_or_default().iter().any(|file| file.sha256 == sha256);
     if genuine {
@@ -74,7 +75,22 @@ pub(crate) async fn restore(
         collection.bulk = Bulk { size_bytes: content.size_bytes(), ..collection.bulk };
     }
     collection.uploaded(id, core.node, before, target.priority, after);
-    spoil(collection, effects);
+    // A point that lies in another shard comes back unchanged; what lacks has been taken from this shard.
+    let here = |effect: &&Effect| match effect {
+        Effect::RestoredLacksPoints(_) => false,
+        Effect::RestoredVectorDiffers(index) => within.contains(index),
+        _ => true,
+    };
+    let here: Vec<Effect> = effects.iter().filter(here).cloned().collect();
+    spoil(collection, &here);
     state.commit += 1;
     ok(&Value::Null, started)
+}
+
+fn lacking(effects: &[Effect]) -> u64 {
+    let lacking = effects.iter().filter_map(|effect| match effect {
+        Effect::RestoredLacksPoints(points) => Some(*points),
+        _ => None,
+    });
+    lacking.sum()
 }
