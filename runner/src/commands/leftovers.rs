@@ -1,6 +1,7 @@
-//! `qdrant-backup prune --server-leftovers`: snapshots on the server that are ours, or may be.
+//! `qdrant-backup prune --server-leftovers`: snapshots on the server, and on the other nodes of its cluster, that are ours, or may be.
 
 use qdrant_backup_shared::status::ServerSnapshot;
+use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{Layout, Status};
 
 use super::{Refusal, client, listen, repository, stopped};
@@ -8,7 +9,7 @@ use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
 use crate::host::signals::Signals;
-use crate::qdrant::{Client, Error};
+use crate::qdrant::{Client, Error, Nodes};
 use crate::session::Purpose;
 use crate::session::leftovers::{Occasion, Standing, conclude, delete_ours, look};
 use crate::session::status_store;
@@ -17,37 +18,60 @@ use crate::settings::Settings;
 /// Whose a file is that the server did not list when it was uploaded.
 const UNLISTED: &str = "ours, on its disk";
 
-/// Lists what the status records, or deletes what of it the server still lists under that name with that checksum.
+/// Lists what the status records, or deletes what of it its node still lists under that name with that checksum.
 pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = repository::layout(settings);
     let client = client(settings, signals.token())?;
     repository::open(&layout)?;
-    if yes { delete(settings, &client, &signals, clock).await } else { list(&layout, &client).await }
+    if yes {
+        delete(settings, client, &signals, clock).await
+    } else {
+        list(settings, &layout, client, &signals).await
+    }
 }
 
-async fn list(layout: &Layout, client: &Client) -> Result<Exit, Refusal> {
+async fn list(
+    settings: &Settings,
+    layout: &Layout,
+    client: Client,
+    signals: &Signals,
+) -> Result<Exit, Refusal> {
     let status = status_store::look(layout).map_err(Refusal::failed)?;
     let recorded = status.as_ref().map(recorded).unwrap_or_default();
+    let servers = Servers::of(settings, client, &recorded).await.map_err(|error| stopped(error, signals))?;
+    let has_shards = recorded.iter().any(|(snapshot, _)| snapshot.shard_id.is_some());
+    let mut exit = Exit::Success;
     let mut rows = Vec::new();
     for (snapshot, whose) in &recorded {
         let state = if *whose == UNLISTED {
             "not in the server's list"
-        } else if snapshot.node_url == client.url() {
-            state(client, snapshot).await.map_err(Refusal::failed)?
+        } else if let Some(client) = servers.at(&snapshot.node_url) {
+            match state(client, snapshot).await {
+                Ok(state) => state,
+                Err(error @ Error::Interrupted) => return Err(stopped(error, signals)),
+                Err(error) => {
+                    tracing::error!("{}", one_line(&error.to_string()));
+                    exit = Exit::Failed;
+                    "not known: its server gave no answer"
+                }
+            }
         } else {
             "not asked: another URL"
         };
-        rows.push(vec![
-            snapshot.collection.to_string(),
-            snapshot.name.clone(),
-            (*whose).to_owned(),
-            state.to_owned(),
-            snapshot.node_url.clone(),
-        ]);
+        let mut row = vec![snapshot.collection.to_string()];
+        if has_shards {
+            row.push(snapshot.shard_id.map(|id| id.to_string()).unwrap_or_default());
+        }
+        row.extend([snapshot.name.clone(), (*whose).to_owned(), state.to_owned(), snapshot.node_url.clone()]);
+        rows.push(row);
     }
-    let header = ["COLLECTION", "SNAPSHOT", "WHOSE", "NOW", "SERVER"];
-    output::print(&output::table(&header, &[], rows)).map_err(Refusal::failed)?;
+    let header: &[&str] = if has_shards {
+        &["COLLECTION", "SHARD", "SNAPSHOT", "WHOSE", "NOW", "SERVER"]
+    } else {
+        &["COLLECTION", "SNAPSHOT", "WHOSE", "NOW", "SERVER"]
+    };
+    output::print(&output::table(header, &[], rows)).map_err(Refusal::failed)?;
     if recorded.is_empty() {
         tracing::info!("No snapshot of ours is known to be left on a server");
     } else {
@@ -55,7 +79,43 @@ async fn list(layout: &Layout, client: &Client) -> Result<Exit, Refusal> {
             "`qdrant-backup prune --server-leftovers --yes` deletes those that are there, also those that are only perhaps ours"
         );
     }
-    Ok(Exit::Success)
+    Ok(exit)
+}
+
+/// The server, and the other nodes of its cluster where something may be left on them.
+struct Servers {
+    client: Client,
+    nodes: Nodes,
+}
+
+impl Servers {
+    /// Asks for the nodes only where one may be needed. That one does not answer, or none can be found, keeps nobody from the others.
+    async fn of(
+        settings: &Settings,
+        client: Client,
+        recorded: &[(ServerSnapshot, &'static str)],
+    ) -> Result<Self, Error> {
+        let elsewhere = recorded.iter().any(|(snapshot, _)| snapshot.node_url != client.url());
+        let nodes = if elsewhere { client.nodes(&settings.qdrant.nodes).await } else { Ok(None) };
+        let nodes = match nodes {
+            Ok(nodes) => nodes.unwrap_or_default(),
+            Err(error @ Error::Interrupted) => return Err(error),
+            Err(error) => {
+                tracing::warn!("{}; other nodes are not asked", one_line(&error.to_string()));
+                Nodes::default()
+            }
+        };
+        for warning in nodes.warnings() {
+            tracing::warn!("{}", one_line(&warning));
+        }
+        Ok(Self { client, nodes })
+    }
+
+    /// The client for the server at that URL.
+    fn at(&self, url: &str) -> Option<&Client> {
+        let nodes = self.nodes.nodes.iter().map(|node| &node.client);
+        std::iter::once(&self.client).chain(nodes).find(|client| client.url() == url)
+    }
 }
 
 /// All recorded leftovers, each with how sure it is that it is ours.
@@ -77,7 +137,7 @@ async fn state(client: &Client, snapshot: &ServerSnapshot) -> Result<&'static st
 
 async fn delete(
     settings: &Settings,
-    client: &Client,
+    client: Client,
     signals: &Signals,
     clock: Clock,
 ) -> Result<Exit, Refusal> {
@@ -87,17 +147,22 @@ async fn delete(
     if recorded.is_empty() {
         tracing::info!("No snapshot of ours is known to be left on a server");
     }
+    let servers = Servers::of(settings, client, &recorded).await.map_err(|error| stopped(error, signals))?;
     let mut exit = Exit::Success;
     for (snapshot, whose) in recorded {
-        if snapshot.node_url != client.url() {
+        let Some(client) = servers.at(&snapshot.node_url) else {
             tracing::warn!(
                 "Snapshot {} of {} is on {}; `--url` says which server to ask",
                 snapshot.name,
                 snapshot.collection,
                 snapshot.node_url
             );
+            // It may be the one that does not answer.
+            if !servers.nodes.lost.is_empty() {
+                exit = Exit::Failed;
+            }
             continue;
-        }
+        };
         let ended = delete_ours(client, &snapshot).await;
         if let Err(error @ Error::Interrupted) = ended {
             return Err(stopped(error, signals));
