@@ -185,7 +185,8 @@ pub struct UnholdArgs {
 /// Options of `import`.
 #[derive(Args)]
 pub struct ImportArgs {
-    /// Snapshots of collections, plain, gzip or zstd; they are copied, but for archives that lie in the backup directory already
+    /// Snapshots of collections, plain, gzip or zstd; they are copied, but for archives that lie in the backup directory already. Or
+    /// directories that `export` made of backups by shards
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// The collection that they are of, where the files' names do not say so

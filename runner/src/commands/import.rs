@@ -47,18 +47,18 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
                     .archives
                     .iter()
                     .all(|archive| archive.server_checksum == ServerChecksum::Matched);
+                let digest = match manifest.archives.as_slice() {
+                    _ if manifest.is_by_shard() => "each shard as manifest.json there says".to_owned(),
+                    [archive, ..] => format!("SHA-256 of the snapshot {}…", archive.snapshot.sha256.short()),
+                    [] => String::new(),
+                };
                 tracing::info!(
-                    "Imported {shown} as backup {} of {} ({} stored of {}, SHA-256 of the snapshot {}…{})",
+                    "Imported {shown} as backup {} of {} ({} stored of {}, {digest}{})",
                     manifest.backup_id,
                     manifest.collection,
                     HumanBytes(manifest.stored_size_bytes()),
                     HumanBytes(manifest.snapshot_size_bytes()),
-                    manifest
-                        .archives
-                        .first()
-                        .map(|archive| archive.snapshot.sha256.short())
-                        .unwrap_or_default(),
-                    if checked { ", as in Qdrant's checksum file" } else { "" }
+                    if checked && !manifest.is_by_shard() { ", as in Qdrant's checksum file" } else { "" }
                 );
             }
             Ok(Adopted::Known(id)) => {

@@ -12,10 +12,11 @@ use qdrant_backup_shared::{Layout, json_file};
 use tokio_util::sync::CancellationToken;
 
 use super::by_hand::ByHand;
-use super::readme::{file_name, readme, shard_id};
+use super::readme::{readme, shard_id};
 use super::target::{ExportError, Target, copy};
 use crate::archive::write::Tally;
 use crate::commands::Refusal;
+use crate::store::import::{MANIFEST, shard_file_name};
 
 /// For its owner only: what is in it is the data itself.
 const MODE: u32 = 0o700;
@@ -113,7 +114,7 @@ impl Directory {
         for archive in &manifest.archives {
             let id = shard_id(archive);
             let at = |error| DirectoryError { shard_id: Some(id), error };
-            let name = file_name(id);
+            let name = shard_file_name(id);
             let target = Target::new_file(self.path.join(&name)).map_err(at)?;
             self.files.push(self.path.join(&name));
             let passed = |bytes| bar.set_position(read_bytes + bytes);
@@ -126,11 +127,11 @@ impl Directory {
         requests.push(b'\n');
         self.sum("collection.json", &requests);
         self.put("collection.json", &requests)?;
-        let whole = json_file::to_bytes(manifest).map_err(self.cannot("manifest.json"))?;
-        self.sum("manifest.json", &whole);
+        let whole = json_file::to_bytes(manifest).map_err(self.cannot(MANIFEST))?;
+        self.sum(MANIFEST, &whole);
         let sums = std::mem::take(&mut self.sums);
         self.put("SHA256SUMS", sums.as_bytes())?;
-        self.put("manifest.json", &whole)?;
+        self.put(MANIFEST, &whole)?;
         self.put("README.md", readme(manifest, &by_hand).as_bytes())?;
         Ok(())
     }

@@ -10,14 +10,10 @@ use qdrant_backup_shared::text::one_line;
 use serde_json::{Value, json};
 
 use super::by_hand::{ByHand, Key};
+use crate::store::import::shard_file_name;
 
 /// What stays as it is in a URL, and means nothing to a shell.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
-
-/// The name of the file with the snapshot of a shard.
-pub fn file_name(shard_id: u32) -> String {
-    format!("shard-{shard_id}.snapshot")
-}
 
 /// The shard that an archive of a backup by shards is of.
 pub fn shard_id(archive: &Archive) -> u32 {
@@ -97,7 +93,7 @@ fn head(manifest: &Manifest, by_hand: &ByHand) -> String {
         let _infallible = writeln!(
             text,
             "- `{}`: shard {id}{key}, {} bytes{from}",
-            file_name(id),
+            shard_file_name(id),
             archive.snapshot.size_bytes
         );
     }

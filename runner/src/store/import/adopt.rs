@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::ImportError;
 use super::examine::{Examined, examine};
 use super::name::{self, Named};
+use crate::archive::inspect::SnapshotKind;
 use crate::host::clock::Clock;
 use crate::host::user::refused;
 use crate::store;
@@ -70,7 +71,8 @@ struct Target {
 }
 
 impl Importer<'_> {
-    /// Makes a backup of the snapshot in `path`. Its bytes stay as they are, compressed or not.
+    /// Makes a backup of the snapshot in `path`, or of the backup by shards that was exported to the directory `path`. Bytes stay as they
+    /// are, compressed or not.
     ///
     /// # Crash safety
     /// A killed import leaves a temporary file, or an archive without a manifest, which can be imported in its place.
@@ -78,6 +80,9 @@ impl Importer<'_> {
     /// # Errors
     /// When it is not a whole snapshot, or a file cannot be read or written. Nothing was changed then.
     pub fn import(&self, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Adopted, ImportError> {
+        if path.is_dir() {
+            return self.import_exported(path, progress);
+        }
         let mut file = regular_file::open(path, Links::Follow).map_err(|error| {
             if error.kind() == io::ErrorKind::InvalidInput {
                 ImportError::NotAFile
@@ -153,7 +158,7 @@ impl Importer<'_> {
             return Err(ImportError::NotACollection);
         }
         let named = name::read(&file_name, Some(&collection), |_| false)?;
-        let examined = examine(file, None, &self.interrupt, progress)?;
+        let examined = examine(file, SnapshotKind::Collection, None, &self.interrupt, progress)?;
         if let Some(known) = self.known(&collection, &examined) {
             return Ok(Adopted::Known(known));
         }
@@ -176,18 +181,14 @@ impl Importer<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Adopted, ImportError> {
         let Draft { named, started_at, mut remarks } = draft;
-        let needed = size_bytes.saturating_add(store::RESERVE_BYTES);
-        let available = store::available_bytes(self.layout.root())
-            .map_err(ImportError::io("asking how much room the disk has"))?;
-        if let Some(available) = available.filter(|available| *available < needed) {
-            return Err(ImportError::NoRoom { needed, available });
-        }
+        self.check_room(size_bytes)?;
         let id = store::prepare(self.layout, &named.collection, started_at)
             .map_err(ImportError::io("making the collection's directory"))?;
         // Its final name depends on what is in it, so the copy is begun under the name of a plain one and put right after that.
         let mut begun = store::begin_archive(&self.layout.archive(&named.collection, id, &[]))
             .map_err(ImportError::io("making the copy"))?;
-        let examined = examine(file, Some(begun.file()), &self.interrupt, progress)?;
+        let examined =
+            examine(file, SnapshotKind::Collection, Some(begun.file()), &self.interrupt, progress)?;
         if let Some(known) = self.known(&named.collection, &examined) {
             return Ok(Adopted::Known(known));
         }
@@ -201,6 +202,17 @@ impl Importer<'_> {
         store::commit(self.layout, vec![begun], &manifest)
             .map_err(ImportError::io("putting the archive in its place"))?;
         Ok(Adopted::New { manifest: Box::new(manifest), remarks })
+    }
+
+    /// Whether that many bytes have room.
+    pub(super) fn check_room(&self, size_bytes: u64) -> Result<(), ImportError> {
+        let needed = size_bytes.saturating_add(store::RESERVE_BYTES);
+        let available = store::available_bytes(self.layout.root())
+            .map_err(ImportError::io("asking how much room the disk has"))?;
+        match available.filter(|available| *available < needed) {
+            Some(available) => Err(ImportError::NoRoom { needed, available }),
+            None => Ok(()),
+        }
     }
 
     /// The backup that holds the very same snapshot.

@@ -42,8 +42,37 @@ pub enum ImportError {
     /// A directory, a pipe, or another thing that is not a file.
     #[error("not a regular file")]
     NotAFile,
-    /// The content is not a whole snapshot of a collection.
-    #[error("not a whole snapshot of a collection: {problem}")]
+    /// The content is a snapshot of one shard, which says nothing of the rest.
+    #[error(
+        "not a whole snapshot of a collection: it is of a single shard, and tells neither how the collection is made nor which other \
+         shards it has; the file is left as it is: import the directory that `export` made of the whole backup, or upload it by hand to \
+         that shard of a collection that is made like the old one"
+    )]
+    SingleShard,
+    /// A directory that is not as `export` makes one.
+    #[error("a directory, which is imported only as `export` makes it of a backup by shards: {problem}")]
+    NotExported {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// One shard of an exported directory is not as its manifest says.
+    #[error("shard {shard_id}: {error}")]
+    Shard {
+        /// The shard.
+        shard_id: u32,
+        /// How.
+        error: Box<ImportError>,
+    },
+    /// It is whole and another one than the manifest is about.
+    #[error("its SHA-256 is {}…, and manifest.json says {}…: it is not the file that was exported", got.short(), expected.short())]
+    NotTheExported {
+        /// What the manifest says.
+        expected: Sha256Digest,
+        /// What was computed.
+        got: Sha256Digest,
+    },
+    /// The content is not a whole snapshot.
+    #[error("not a whole snapshot: {problem}")]
     Contents {
         /// What is wrong, with the member's name.
         problem: String,

@@ -33,9 +33,10 @@ pub struct Examined {
 /// Reads `file` to its end, writing what is read to `copy`, and calls `progress` with each number of bytes read.
 ///
 /// # Errors
-/// When it is not a whole snapshot of a collection, or reading or writing fails.
+/// When it is not a whole snapshot of that kind, or reading or writing fails.
 pub fn examine(
     file: &mut File,
+    kind: SnapshotKind,
     copy: Option<&mut File>,
     interrupt: &CancellationToken,
     progress: &mut dyn FnMut(u64),
@@ -43,7 +44,7 @@ pub fn examine(
     let encoding = encoding(file)?;
     let stored = file.metadata().map_err(ImportError::io("reading"))?.len();
     let most = if encoding.is_empty() { u64::MAX } else { most_decoded(stored) };
-    examine_within(file, encoding, most, copy, interrupt, progress)
+    examine_within(file, encoding, most, kind, copy, interrupt, progress)
 }
 
 /// How many bytes a compressed file of this many may hold.
@@ -55,6 +56,7 @@ fn examine_within(
     file: &mut File,
     encoding: Vec<Encoding>,
     most: u64,
+    kind: SnapshotKind,
     copy: Option<&mut File>,
     interrupt: &CancellationToken,
     progress: &mut dyn FnMut(u64),
@@ -77,7 +79,7 @@ fn examine_within(
             return Err(ImportError::Contents { problem: format!("not whole {}: {error}", names.join("+")) });
         }
     };
-    check(&inspection)?;
+    check(&inspection, kind)?;
     Ok(Examined { encoding, stored: source.tally.finish(), snapshot, inspection })
 }
 
@@ -117,17 +119,20 @@ fn encoding(file: &mut File) -> Result<Vec<Encoding>, ImportError> {
     }
 }
 
-fn check(inspection: &Inspection) -> Result<(), ImportError> {
-    let contents = |problem: String| Err(ImportError::Contents { problem });
-    if inspection.kind == SnapshotKind::Shard {
-        return contents("it is a snapshot of a single shard".to_owned());
+fn check(inspection: &Inspection, kind: SnapshotKind) -> Result<(), ImportError> {
+    let contents = |problem: &str| Err(ImportError::Contents { problem: problem.to_owned() });
+    if inspection.kind == SnapshotKind::Shard && kind != SnapshotKind::Shard {
+        return Err(ImportError::SingleShard);
     }
     if let Some(finding) = inspection.findings.iter().find(|finding| !finding.kind.is_oddity()) {
-        return contents(finding.to_string());
+        return contents(&finding.to_string());
     }
     match inspection.kind {
-        SnapshotKind::Collection => Ok(()),
-        SnapshotKind::Shard | SnapshotKind::Unknown => contents("nothing in it is known".to_owned()),
+        SnapshotKind::Unknown => contents("nothing in it is known"),
+        SnapshotKind::Collection if kind == SnapshotKind::Shard => {
+            contents("it is of a whole collection and not of a single shard")
+        }
+        SnapshotKind::Collection | SnapshotKind::Shard => Ok(()),
     }
 }
 
@@ -233,7 +238,11 @@ mod tests {
             let mut at = |most: u64| {
                 file.rewind().unwrap();
                 let interrupt = CancellationToken::new();
-                examine_within(&mut file, encoding.clone(), most, None, &interrupt, &mut |_| ()).unwrap_err()
+                {
+                    let kind = SnapshotKind::Collection;
+                    examine_within(&mut file, encoding.clone(), most, kind, None, &interrupt, &mut |_| ())
+                        .unwrap_err()
+                }
             };
             let error = at(40 << 20);
             assert!(matches!(error, ImportError::Expands { most, .. } if most == 40 << 20), "{error}");
