@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::json_file::{self, JsonFile};
 use qdrant_backup_shared::manifest::{
-    Archive, Encoding, Manifest, Origin, Scope, ServerChecksum, SizeAndDigest, Source,
+    Archive, Encoding, Manifest, Origin, SHARD_ARCHIVES, Scope, ServerChecksum, SizeAndDigest, Source,
 };
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{
@@ -181,4 +181,25 @@ pub fn manifest(collection: &CollectionName, id: BackupId, points: u64) -> Manif
         }],
         runner_version: "0.1.0".to_owned(),
     }
+}
+
+/// `manifest` as that of a backup by shards, with an archive like its own for each of these.
+pub fn by_shard(mut manifest: Manifest, shard_ids: &[u32]) -> Manifest {
+    let layout = Layout::new("", "");
+    let one = manifest.archives.remove(0);
+    manifest.archives = shard_ids
+        .iter()
+        .map(|id| {
+            let path = layout.shard_archive(&manifest.collection, manifest.backup_id, *id, &one.encoding);
+            Archive {
+                file_name: path.file_name().unwrap().to_str().unwrap().to_owned(),
+                shard_ids: vec![*id],
+                scope: Scope::Shard,
+                ..one.clone()
+            }
+        })
+        .collect();
+    manifest.requires = vec![SHARD_ARCHIVES.to_owned()];
+    manifest.source.shard_count = u32::try_from(shard_ids.len()).ok();
+    manifest
 }

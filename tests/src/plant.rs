@@ -1,15 +1,21 @@
 //! Backups made by the test itself, as old and as bad as it needs them.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use qdrant_backup_shared::ShardKey;
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::digest::Sha256Digest;
-use qdrant_backup_shared::manifest::{SizeAndDigest, Source};
+use qdrant_backup_shared::manifest::{Manifest, SizeAndDigest, Source};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::directory::{Directory, manifest, name};
+use crate::directory::{Directory, by_shard, manifest, name};
+use crate::qdrant_stand_in::{GenuineSnapshot, StandInCluster};
 
 /// What a planted backup is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +48,50 @@ impl Directory {
         }
         if what != Planted::Orphan {
             let mut manifest = manifest(&name(collection), id, 0);
-            let digest = SizeAndDigest {
-                size_bytes: contents.len() as u64,
-                sha256: Sha256Digest::from_bytes(Sha256::digest(&contents).into()),
-            };
+            let digest = sized(contents.as_bytes());
             (manifest.archives[0].snapshot, manifest.archives[0].stored) = (digest, digest);
             // How many points there were, nobody knows.
             manifest.source = Source::default();
             self.put_manifest(&manifest);
         }
         path
+    }
+
+    /// Makes a backup of the genuine snapshots of the shards of `auto` or of `custom`, which began at `at`, and gives its manifest.
+    pub fn plant_shards(&self, collection: &str, at: &str) -> Manifest {
+        let setup = StandInCluster::sharded();
+        let shards: Vec<GenuineSnapshot> = GenuineSnapshot::all()
+            .expect("genuine snapshots")
+            .into_iter()
+            .filter(|file| file.collection == collection && file.file.starts_with("cluster."))
+            .collect();
+        let ids: Vec<u32> = shards.iter().map(|shard| shard.local_shard_ids[0]).collect();
+        let points = shards.iter().map(|shard| shard.points_count).sum();
+        let id = BackupId::at(at.parse().expect("a time"));
+        let mut manifest = by_shard(manifest(&name(collection), id, points), &ids);
+        manifest.source.points_count_after = Some(points);
+        manifest.source.config = Some(setup.state.collections[collection].config.clone());
+        manifest.source.payload_schema = Some(json!({ "n": { "data_type": "integer", "points": points } }));
+        manifest.source.aliases = Some(vec![format!("{collection}-alias")]);
+        let mut keys: Vec<ShardKey> = Vec::new();
+        for (archive, shard) in manifest.archives.iter_mut().zip(&shards) {
+            if let Some(key) = &shard.shard_key {
+                match keys.iter_mut().find(|known| known.key == *key) {
+                    Some(known) => known.shard_ids.extend(&archive.shard_ids),
+                    None => keys.push(ShardKey { key: key.clone(), shard_ids: archive.shard_ids.clone() }),
+                }
+            }
+            let snapshot = shard.read().expect("a genuine snapshot");
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(&snapshot).expect("memory");
+            let stored = encoder.finish().expect("memory");
+            (archive.snapshot, archive.stored) = (sized(&snapshot), sized(&stored));
+            let path = self.layout().collection(&manifest.collection).join(&archive.file_name);
+            self.put_bytes(&path, &stored);
+        }
+        manifest.source.shard_keys = (!keys.is_empty()).then_some(keys);
+        self.put_manifest(&manifest);
+        manifest
     }
 
     /// Plants `count` good backups of `collection`, one a day from `first` on at noon.
@@ -61,5 +101,12 @@ impl Directory {
             let at = first + TimeDelta::days(day);
             self.plant(collection, &at.to_rfc3339(), Planted::Good);
         }
+    }
+}
+
+fn sized(bytes: &[u8]) -> SizeAndDigest {
+    SizeAndDigest {
+        size_bytes: bytes.len() as u64,
+        sha256: Sha256Digest::from_bytes(Sha256::digest(bytes).into()),
     }
 }

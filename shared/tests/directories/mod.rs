@@ -12,11 +12,12 @@ use std::os::unix::fs::symlink;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{BackupId, CollectionName, Hold, VerificationRecord};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-pub use directory::{Directory, manifest, name};
+pub use directory::{Directory, by_shard, manifest, name};
 
 /// A directory that comes about in some way, and what is in it.
 pub struct Case {
@@ -51,6 +52,7 @@ pub struct Is {
 const NEW: Is = Is { condition: Condition::Good, verification_failed: false, verified: false };
 const GOOD: Is = Is { verified: true, ..NEW };
 const INCOMPLETE: Is = Is { condition: Condition::Incomplete, ..GOOD };
+const INCOMPLETE_UNCHECKED: Is = Is { condition: Condition::Incomplete, ..NEW };
 const FAILED: Is = Is { condition: Condition::Failed, verification_failed: true, ..GOOD };
 /// Incomplete, and a failed check stands.
 const BOTH: Is = Is { verification_failed: true, ..INCOMPLETE };
@@ -152,6 +154,23 @@ pub const CASES: &[Case] = &[
                 (FILES, &[NEW]),
                 ("images", &[GOOD; 3]),
                 (QUOTES, &[GOOD; 3]),
+            ],
+            ..NOTHING
+        },
+    },
+    Case {
+        name: "backups are of single shards",
+        build: by_shards,
+        found: Found {
+            collections: &[
+                ("docs", &[GOOD; 3]),
+                ("images", &[GOOD; 3]),
+                ("sharded", &[NEW, INCOMPLETE_UNCHECKED, UNKNOWN]),
+                (QUOTES, &[GOOD; 3]),
+            ],
+            orphans: &[70, 70],
+            unreadable: &[
+                "sharded-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: archives: 2 shards are there",
             ],
             ..NOTHING
         },
@@ -301,6 +320,28 @@ fn configuration_files() -> Directory {
     let manifest = manifest(&CollectionName::files(), id, 3);
     place.put_archives(&manifest);
     place.put_manifest(&manifest);
+    place
+}
+
+/// One whole, one without one of its shards, one whose manifest lacks a shard, and one that has lost its manifest.
+fn by_shards() -> Directory {
+    let place = healthy();
+    let layout = place.layout();
+    let sharded = name("sharded");
+    let backup = |days: i64| {
+        let manifest = by_shard(manifest(&sharded, nights_ago(days), 7), &[1, 2, 4]);
+        place.put_archives(&manifest);
+        manifest
+    };
+    place.put_manifest(&backup(2));
+    place.put_manifest(&backup(1));
+    fs::remove_file(layout.shard_archive(&sharded, nights_ago(1), 2, &[Encoding::Gzip])).unwrap();
+    let mut lacking = backup(0);
+    lacking.archives.pop();
+    place.put_manifest(&lacking);
+    for shard_id in [1, 2] {
+        place.put_archive(&layout.shard_archive(&sharded, nights_ago(3), shard_id, &[Encoding::Gzip]), 70);
+    }
     place
 }
 

@@ -8,6 +8,7 @@
 #[cfg(feature = "outside")]
 mod as_root;
 mod backup;
+mod by_shard;
 mod client;
 mod cluster;
 mod command_line;
