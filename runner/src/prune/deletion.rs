@@ -140,13 +140,33 @@ mod tests {
     use qdrant_backup_shared::catalog::Catalog;
     use qdrant_backup_shared::hold::Hold;
     use qdrant_backup_shared::json_file;
+    use qdrant_backup_shared::manifest::{Archive, Scope};
     use qdrant_backup_shared::verification::VerificationRecord;
     use qdrant_backup_shared::{CollectionName, Manifest};
 
     use super::*;
 
-    /// A backup with everything that can belong to it, beside one that must not be touched.
     fn place() -> (tempfile::TempDir, Layout, Manifest) {
+        place_of(&[])
+    }
+
+    /// The same with an archive for each of these shards.
+    fn by_shard(mut manifest: Manifest, shards: &[u32]) -> Manifest {
+        if let (false, [one]) = (shards.is_empty(), manifest.archives.as_slice()) {
+            let archive = |id: &u32| Archive {
+                file_name: one.file_name.replace(".snapshot", &format!(".shard-{id}.snapshot")),
+                scope: Scope::Shard,
+                shard_ids: vec![*id],
+                ..one.clone()
+            };
+            manifest.archives = shards.iter().map(archive).collect();
+            manifest.source.shard_count = u32::try_from(shards.len()).ok();
+        }
+        manifest
+    }
+
+    /// A backup, perhaps by shards, with everything that can belong to it, beside one that must not be touched.
+    fn place_of(shards: &[u32]) -> (tempfile::TempDir, Layout, Manifest) {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::new(directory.path(), directory.path());
         let collection = CollectionName::new("mixtral_embeddings").unwrap();
@@ -155,6 +175,7 @@ mod tests {
         let manifest: Manifest = json_file::parse(Path::new("m"), text.as_bytes()).unwrap();
         let other = text.replace("2025-07-15-14-30-00", "2025-07-16-14-30-00");
         let other: Manifest = json_file::parse(Path::new("m"), other.as_bytes()).unwrap();
+        let (manifest, other) = (by_shard(manifest, shards), by_shard(other, shards));
         for manifest in [&manifest, &other] {
             let id = manifest.backup_id;
             for archive in &manifest.archives {
@@ -183,32 +204,34 @@ mod tests {
 
     #[test]
     fn a_kill_between_any_two_steps_leaves_a_whole_backup_or_what_the_next_prune_finishes() {
-        let steps = {
-            let (_directory, layout, manifest) = place();
-            Deletion::of(&layout, &of(&manifest)).steps.len()
-        };
-        assert_eq!(steps, 6);
-        for done in 0..=steps {
-            let (_directory, layout, manifest) = place();
-            let id = manifest.backup_id;
-            for step in &Deletion::of(&layout, &of(&manifest)).steps[..done] {
-                step.perform().unwrap();
+        for (shards, archives) in [(&[][..], 1), (&[1, 2, 4], 3)] {
+            let steps = {
+                let (_directory, layout, manifest) = place_of(shards);
+                Deletion::of(&layout, &of(&manifest)).steps.len()
+            };
+            assert_eq!(steps, 5 + archives);
+            for done in 0..=steps {
+                let (_directory, layout, manifest) = place_of(shards);
+                let id = manifest.backup_id;
+                for step in &Deletion::of(&layout, &of(&manifest)).steps[..done] {
+                    step.perform().unwrap();
+                }
+                let noted = PrunedBackup { collection: manifest.collection.clone(), backup_id: id };
+                let finished = finish(&layout, &noted).unwrap();
+                let catalog = Catalog::read(&layout).unwrap();
+                let backups = &catalog.collections[&manifest.collection];
+                assert!(backups.iter().all(Backup::is_good), "after {done} steps");
+                assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty());
+                assert_eq!(backups.len(), if done == 0 { 2 } else { 1 });
+                assert_eq!(files(&layout, id), if done == 0 { 3 + archives } else { 0 });
+                assert_eq!(files(&layout, id.next()), 0);
+                assert_eq!(finished.is_empty(), done == 0 || done >= 4 + archives);
+                assert_eq!(
+                    finish(&layout, &noted).unwrap(),
+                    Vec::<PathBuf>::new(),
+                    "finishing again does nothing"
+                );
             }
-            let noted = PrunedBackup { collection: manifest.collection.clone(), backup_id: id };
-            let finished = finish(&layout, &noted).unwrap();
-            let catalog = Catalog::read(&layout).unwrap();
-            let backups = &catalog.collections[&manifest.collection];
-            assert!(backups.iter().all(Backup::is_good), "after {done} steps");
-            assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty());
-            assert_eq!(backups.len(), if done == 0 { 2 } else { 1 });
-            assert_eq!(files(&layout, id), if done == 0 { 4 } else { 0 });
-            assert_eq!(files(&layout, id.next()), 0);
-            assert_eq!(finished.is_empty(), done == 0 || done >= 5);
-            assert_eq!(
-                finish(&layout, &noted).unwrap(),
-                Vec::<PathBuf>::new(),
-                "finishing again does nothing"
-            );
         }
     }
 

@@ -165,7 +165,7 @@ pub const CASES: &[Case] = &[
             collections: &[
                 ("docs", &[GOOD; 3]),
                 ("images", &[GOOD; 3]),
-                ("sharded", &[NEW, INCOMPLETE_UNCHECKED, UNKNOWN]),
+                ("sharded", &[NEW, INCOMPLETE_UNCHECKED]),
                 (QUOTES, &[GOOD; 3]),
             ],
             orphans: &[70, 70],

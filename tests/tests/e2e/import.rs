@@ -148,7 +148,10 @@ fn what_is_no_whole_snapshot_is_refused_and_leaves_nothing() {
     place.run(&["import", &files[0], &good]).code(3);
     assert_eq!(place.prove(), 1);
     let directory = place.path().to_string_lossy().into_owned();
-    place.run(&["import", &directory, "-c", "x"]).code(1).says(&["not imported: a directory", "it has no manifest.json"]);
+    place
+        .run(&["import", &directory, "-c", "x"])
+        .code(1)
+        .says(&["not imported: a directory", "it has no manifest.json"]);
     place.run(&["import", "/nowhere/at/all", "-c", "x"]).code(1).says(&["No such file"]);
 }
 

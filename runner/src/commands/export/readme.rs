@@ -247,3 +247,111 @@ fn send(method: &str, path: &str, body: &Value) -> String {
 fn sh(commands: &str) -> String {
     format!("```sh\n{commands}```\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use qdrant_backup_shared::json_file;
+
+    use super::*;
+
+    /// The text for a backup by shards of `collection` with this source.
+    fn of(collection: &str, shard_ids: &[u32], source: &Value) -> String {
+        let digest = json!({ "size_bytes": 9, "sha256": "ab".repeat(32) });
+        let archive = |id: &u32| {
+            json!({
+                "file_name": format!("a.shard-{id}.snapshot"), "node_url": "http://qdrant-1:6333/", "shard_ids": [id], "scope": "shard",
+                "snapshot": digest, "stored": digest, "server_checksum": "matched"
+            })
+        };
+        let manifest = json!({
+            "schema_version": 1, "requires": ["shard_archives"], "backup_id": "2025-07-15-14-30-00", "collection": collection,
+            "origin": "snapshot", "run_id": "x", "started_at": "2025-07-15T14:30:00Z", "completed_at": "2025-07-15T14:30:09Z",
+            "source": source, "archives": shard_ids.iter().map(archive).collect::<Vec<_>>(), "runner_version": "0.1.0"
+        });
+        let manifest: Manifest = json_file::parse(Path::new("m"), manifest.to_string().as_bytes()).unwrap();
+        readme(&manifest, &ByHand::of(&manifest))
+    }
+
+    #[test]
+    fn gaps_in_the_ids_are_filled_before_the_uploads_and_dropped_after_them() {
+        let text = of(
+            "docs",
+            &[1, 2, 4],
+            &json!({
+                "config": { "params": { "sharding_method": "custom", "shard_number": 1 } },
+                "shard_keys": [{ "key": "eu", "shard_ids": [1, 2] }, { "key": 7, "shard_ids": [4] }], "shard_count": 3
+            }),
+        );
+        let order = [
+            "{\"shard_key\":\"eu\",\"shards_number\":2}",
+            "{\"shard_key\":\"qdrant-backup-gap-3\",\"shards_number\":1}",
+            "{\"shard_key\":7,\"shards_number\":1}",
+            "settle 4\nupload 1 abab",
+            "upload 4 abab",
+            "send POST \"/$COLLECTION/shards/delete\" <<'JSON'\n{\"shard_key\":\"qdrant-backup-gap-3\"}",
+            "settle 3\n",
+        ];
+        let places: Vec<usize> = order.iter().map(|part| text.find(part).expect(part)).collect();
+        assert!(places.is_sorted(), "{places:?}\n{text}");
+        assert!(text.contains("it must be a cluster"), "{text}");
+        assert!(text.contains("- `shard-4.snapshot`: shard 4 of key 7, 9 bytes, from http://qdrant-1:6333/"));
+    }
+
+    #[test]
+    fn what_the_backup_does_not_know_or_no_request_takes_is_told() {
+        let text = of("docs", &[0], &json!({ "config": { "params": { "colour": "red" }, "galaxy": 1 } }));
+        for told in [
+            "- no request takes galaxy of the configuration",
+            "- no request takes params.colour of the configuration",
+            "- the backup does not know the payload indexes",
+            "- the backup does not know the aliases",
+            "How many there were is not known.",
+        ] {
+            assert!(text.contains(told), "{told}\n{text}");
+        }
+        let none = of("docs", &[0], &json!({}));
+        assert!(none.contains("- the backup does not know the collection's configuration"), "{none}");
+        let keys = json!({ "shard_keys": [{ "key": "eu", "shard_ids": [1, 3] }, { "key": "us", "shard_ids": [2] }] });
+        let scattered = of("docs", &[1, 2, 3], &keys);
+        assert!(scattered.contains("- the shard keys cannot be made again: the shards of key \"eu\""));
+    }
+
+    #[test]
+    fn names_are_encoded_for_the_url_and_cannot_leave_their_place() {
+        let aliases = json!({ "aliases": ["it's"], "payload_schema": {}, "config": {} });
+        let odd = of("a/b ~$(reboot)\n```sh\nreboot", &[0], &aliases);
+        assert!(odd.contains("COLLECTION=${COLLECTION:-a%2Fb%20%7E%24%28reboot%29%0A%60%60%60sh%0Areboot}"));
+        assert!(!odd.contains("\nreboot"), "{odd}");
+        assert!(odd.contains("The collection's name is in the request as it is"));
+        let plain = of("docs", &[0], &aliases);
+        assert!(
+            plain.contains("sed \"s/@COLLECTION@/$COLLECTION/\" <<'JSON' | send POST /aliases"),
+            "{plain}"
+        );
+        assert!(plain.contains(r#"{"create_alias":{"alias_name":"it's","collection_name":"@COLLECTION@"}}"#));
+    }
+
+    #[test]
+    fn where_exact_counts_are_forbidden_none_is_asked_for() {
+        let strict =
+            json!({ "config": { "strict_mode_config": { "enabled": true, "search_allow_exact": false } } });
+        assert!(of("docs", &[0], &strict).contains("{\"exact\":false}"));
+        let off =
+            json!({ "config": { "strict_mode_config": { "enabled": false, "search_allow_exact": false } } });
+        assert!(of("docs", &[0], &off).contains("{\"exact\":true}"));
+    }
+
+    #[test]
+    fn what_is_set_afterwards_is_sent_afterwards() {
+        let text = of(
+            "docs",
+            &[0],
+            &json!({ "config": { "params": { "shard_number": 1, "read_fan_out_factor": 2 } } }),
+        );
+        assert!(text.contains(
+            "send PATCH \"/$COLLECTION\" <<'JSON'\n{\"params\":{\"read_fan_out_factor\":2}}\nJSON\n"
+        ));
+    }
+}
