@@ -6,6 +6,7 @@ mod changes;
 mod client;
 mod cluster;
 mod counting;
+mod create;
 mod download;
 mod error;
 mod limit;
@@ -29,6 +30,7 @@ pub use answers::{
 pub use changes::AliasChange;
 pub use client::{Client, CreateError, Listing};
 pub use cluster::{ClusterNode, ClusterStatus, Nodes, RaftInfo};
+pub use create::{CreateBody, PayloadIndex};
 pub use download::{Download, NoRest};
 pub use error::Error;
 pub use limit::Limit;
