@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::answers::{Envelope, Exists};
 use super::client::{Client, decode};
+use super::create::PayloadIndex;
 use super::error::Error;
 
 /// An alias that is to stand for a collection.
@@ -58,14 +59,13 @@ impl Client {
     pub async fn create_payload_index(
         &self,
         collection: &CollectionName,
-        field: &str,
-        schema: &Value,
+        index: &PayloadIndex,
     ) -> Result<(), Error> {
-        let what = format!("making the payload index \"{}\" of \"{collection}\"", shortened(field, 80));
+        let field = shortened(&index.field_name, 80);
+        let what = format!("making the payload index \"{field}\" of \"{collection}\"");
         let mut url = self.path(&what, &["collections", collection.as_str(), "index"])?;
         url.query_pairs_mut().append_pair("wait", "true");
-        let body = json!({ "field_name": field, "field_schema": schema });
-        self.send_to(&what, Method::PUT, url, Some(&body), self.limits.create).await?;
+        self.send_to(&what, Method::PUT, url, Some(&index.body()), self.limits.create).await?;
         Ok(())
     }
 

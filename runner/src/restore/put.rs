@@ -80,8 +80,9 @@ pub async fn put(
     stages.enter(Stage::Settle);
     session.enter_stage(Stage::Settle, put.collection());
     let client = &destination.client;
-    let caught_up =
-        settle(session, std::slice::from_ref(client), put.target, destination.settle_timeout).await.map_err(doubtful)?;
+    let caught_up = settle(session, std::slice::from_ref(client), put.target, destination.settle_timeout)
+        .await
+        .map_err(doubtful)?;
     stages.enter(Stage::Compare);
     session.enter_stage(Stage::Compare, put.collection());
     count(session, client, put, caught_up)

@@ -73,14 +73,15 @@ pub async fn restore(session: &mut Session, context: &RestoreContext) {
 
 async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Facts, Vec<Plan>), Error> {
     let client = &context.destination.client;
-    let facts = Facts::ask(client).await?;
+    let facts = Facts::ask(&context.destination).await?;
     let catalog = session.catalog();
     let all = if context.selection.is_named() {
         context.selection.names().to_vec()
     } else {
         every(catalog, Some(session.status()), context.include_retired)
     };
-    let plans = plan_all(client, session.layout(), &facts, catalog, &all, &context.options).await;
+    let options = PlanOptions { restoring: session.status().restoring.clone(), ..context.options.clone() };
+    let plans = plan_all(client, session.layout(), &facts, catalog, &all, &options).await;
     Ok((facts, plans))
 }
 
@@ -229,6 +230,8 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
                 (
                     RestoreError::Qdrant(_)
                     | RestoreError::NotSettled { .. }
+                    | RestoreError::Shard { .. }
+                    | RestoreError::NotAsRecorded { .. }
                     | RestoreError::PointsLost { .. }
                     | RestoreError::PointsDiffer { .. },
                     state,
@@ -286,6 +289,7 @@ async fn attempt(
         existed,
         prove: Prove::Snapshot,
         by: Operation::Restore,
+        replication_factor: context.options.replication_factor,
         known: backup.backup.remarks().restored_points.as_ref(),
     };
     let counted = put(session, &context.destination, &job, stages).await?;

@@ -53,7 +53,11 @@ pub async fn settle(
             Err(error @ (Error::Interrupted | Error::Unauthorized { .. })) => return Err(error.into()),
             Err(error) => Readiness::Not(error.to_string()),
         };
-        to_be_seen = if matches!(readiness, Readiness::Ready) { to_be_seen - 1 } else { to_be_seen.max(nodes.len().min(2)) };
+        to_be_seen = if matches!(readiness, Readiness::Ready) {
+            to_be_seen - 1
+        } else {
+            to_be_seen.max(nodes.len().min(2))
+        };
         let expired = since.elapsed() >= limit;
         match readiness {
             Readiness::Ready if to_be_seen == 0 || expired => return Ok(true),
@@ -99,7 +103,10 @@ async fn disagreement(nodes: &[Client], target: &CollectionName) -> Result<Optio
         if let Some(raft) = node.cluster().await?.raft_info {
             commits.insert(raft.commit);
             if raft.pending_operations > 0 {
-                return Ok(Some(format!("{} has not carried out all decisions of the cluster yet", node.url())));
+                return Ok(Some(format!(
+                    "{} has not carried out all decisions of the cluster yet",
+                    node.url()
+                )));
             }
         }
         match node.count(target).await {

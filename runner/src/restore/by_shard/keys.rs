@@ -78,12 +78,18 @@ pub fn steps(keys: &[ShardKey]) -> Result<Vec<Step>, String> {
 /// # Errors
 /// When its shards are not those that the first steps make.
 pub(super) fn left<'a>(steps: &'a [Step], table: &ShardTable) -> Result<&'a [Step], String> {
+    let has = |step: &Step| {
+        let ids = step.first_id..step.first_id.saturating_add(step.shards);
+        ids.into_iter().all(|id| table.shards.get(&id).is_some_and(|at| at.key.as_ref() == Some(&step.key)))
+    };
+    // Then placeholders may be dropped already.
+    if steps.iter().filter(|step| !Placeholder::is(&step.key)).all(has) {
+        return Ok(&[]);
+    }
     let mut there = table.shards.clone();
     for (number, step) in steps.iter().enumerate() {
-        let ids: Vec<u32> = (step.first_id..step.first_id.saturating_add(step.shards)).collect();
-        let is_there = |id: &u32| there.get(id).is_some_and(|at| at.key.as_ref() == Some(&step.key));
-        if ids.iter().all(is_there) {
-            ids.iter().for_each(|id| drop(there.remove(id)));
+        if has(step) {
+            there.retain(|id, _| *id < step.first_id || *id >= step.first_id.saturating_add(step.shards));
         } else if there.is_empty() {
             return Ok(steps.get(number..).unwrap_or_default());
         } else {
@@ -102,7 +108,7 @@ mod tests {
     use crate::qdrant::Replicas;
 
     fn key(key: &str, shard_ids: &[u32]) -> ShardKey {
-        ShardKey { key: json!(key), shard_ids: shard_ids.to_vec() }
+        ShardKey::new(json!(key), shard_ids.to_vec())
     }
 
     fn step(key: &str, first_id: u32, shards: u32) -> Step {
@@ -141,6 +147,8 @@ mod tests {
         assert_eq!(left(&[]), Ok(3));
         assert_eq!(left(&[(1, "eu"), (2, "eu")]), Ok(2));
         assert_eq!(left(&[(1, "eu"), (2, "eu"), (3, "qdrant-backup-gap-3"), (4, "us")]), Ok(0));
+        assert_eq!(left(&[(1, "eu"), (2, "eu"), (4, "us")]), Ok(0), "the placeholder is dropped already");
+        assert_eq!(left(&[(1, "eu"), (2, "eu"), (3, "qdrant-backup-gap-3")]), Ok(1));
         assert!(left(&[(1, "us"), (2, "us")]).is_err());
         assert!(left(&[(1, "eu")]).is_err());
         assert!(left(&[(1, "eu"), (2, "eu"), (3, "else")]).is_err());

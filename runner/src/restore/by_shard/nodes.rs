@@ -22,7 +22,9 @@ impl Targets {
                 let nodes = found.nodes.into_iter().map(|node| (node.peer_id, node.client)).collect();
                 Ok((Self { nodes, is_cluster: true }, warnings))
             }
-            None => Ok((Self { nodes: vec![(0, destination.client.clone())], is_cluster: false }, Vec::new())),
+            None => {
+                Ok((Self { nodes: vec![(0, destination.client.clone())], is_cluster: false }, Vec::new()))
+            }
         }
     }
 
@@ -42,12 +44,21 @@ impl Targets {
     }
 
     /// Where the shards of `collection` lie.
-    pub(super) async fn table(&self, client: &Client, collection: &CollectionName) -> Result<ShardTable, Error> {
+    pub(super) async fn table(
+        &self,
+        client: &Client,
+        collection: &CollectionName,
+    ) -> Result<ShardTable, Error> {
         Ok(ShardTable::from(&client.collection_cluster(collection).await?))
     }
 
     /// The nodes that hold `shard_id` and answer, those whose copy serves first, and of these the one with the fewest of `given`.
-    pub(super) fn holders(&self, table: &ShardTable, shard_id: u32, given: impl Fn(&Client) -> usize) -> Vec<&Client> {
+    pub(super) fn holders(
+        &self,
+        table: &ShardTable,
+        shard_id: u32,
+        given: impl Fn(&Client) -> usize,
+    ) -> Vec<&Client> {
         if !self.is_cluster {
             return self.nodes.iter().map(|(_, client)| client).collect();
         }

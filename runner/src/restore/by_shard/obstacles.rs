@@ -4,7 +4,7 @@ use qdrant_backup_shared::{CollectionName, Manifest, shard_key};
 
 use super::keys::steps;
 use super::progress::Begun;
-use crate::qdrant::{Client, Error, Nodes};
+use crate::qdrant::{Client, Nodes};
 use crate::restore::error::RestoreError;
 use crate::restore::read::shard_archives;
 
@@ -29,21 +29,24 @@ pub fn obstacles(manifest: &Manifest, target: &CollectionName, nodes: Option<&No
     all
 }
 
-/// Whether the collection that is there is what the restore that was begun has left: shards that were never uploaded are empty, and those
-/// that were are not, if the backup has points.
+/// Whether the collection that is there is what the restore that was begun has left: shards that were never uploaded are empty.
 ///
 /// # Errors
 /// [`RestoreError::NotAsItWasLeft`], and as every request.
-pub async fn check_begun(client: &Client, target: &CollectionName, begun: &Begun) -> Result<(), RestoreError> {
-    let other = |problem: String| RestoreError::NotAsItWasLeft { target: target.clone(), problem };
-    if !begun.sent.is_empty() {
-        return Ok(());
+pub async fn check_begun(
+    nodes: &[Client],
+    target: &CollectionName,
+    begun: &Begun,
+) -> Result<(), RestoreError> {
+    for node in nodes {
+        let shards = node.collection_cluster(target).await?.local_shards;
+        let written = shards.iter().find(|shard| {
+            !begun.sent.contains(&shard.shard_id) && shard.points_count.is_some_and(|points| points > 0)
+        });
+        if let Some(shard) = written {
+            let (target, shard_id) = (target.clone(), shard.shard_id);
+            return Err(RestoreError::NotAsItWasLeft { target, shard_id });
+        }
     }
-    match client.count(target).await {
-        Ok(count) if count.points > 0 => Err(other(format!("it has {count} points, and nothing was uploaded yet"))),
-        Ok(_) => Ok(()),
-        Err(error) if error.is_refusal() => Ok(()),
-        Err(error @ Error::Interrupted) => Err(error.into()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use qdrant_backup_shared::status::RestoringShards;
-use qdrant_backup_shared::{BackupId, CollectionName, Manifest, Status};
+use qdrant_backup_shared::{BackupId, CollectionName, Manifest};
 
 use crate::session::Session;
 
@@ -17,9 +17,14 @@ pub struct Begun {
 }
 
 /// Which restore of that backup into `target`, on the server at `url`, has begun and not ended.
-pub fn begun(status: &Status, manifest: &Manifest, target: &CollectionName, url: &str) -> Option<Begun> {
+pub fn begun(
+    restoring: &[RestoringShards],
+    manifest: &Manifest,
+    target: &CollectionName,
+    url: &str,
+) -> Option<Begun> {
     let wanted = (&manifest.collection, manifest.backup_id, target, url);
-    let entry = status.restoring.iter().find(|entry| key(entry) == wanted)?;
+    let entry = restoring.iter().find(|entry| key(entry) == wanted)?;
     Some(Begun { sent: entry.sent.clone(), done: entry.done.clone() })
 }
 
