@@ -1,22 +1,20 @@
 //! A cluster of stand-ins: each node a server of its own, all with the same collections.
 
-use std::io;
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use super::collection::{Collection, Shard};
-use super::content::Content;
-use super::data::GenuineSnapshot;
+use super::recorded;
 use super::server::StandIn;
 use super::setup::Setup;
-use super::state::Node;
+use super::state::State;
 
-const VERSION: &str = "1.18.3";
-/// The recorded nodes: peer id, p2p port.
-const NODES: [(u64, u16); 3] =
-    [(5_269_863_909_012_892, 7015), (6_399_145_023_181_557, 7025), (5_657_630_203_459_650, 7035)];
-
-/// Three nodes with the collection `spread` as recorded: shard 0 on the first, shard 1 on the third,
-/// nothing on the second. They share one state; faults and request logs are each node's own.
+/// How often to look for a port that is free at every address.
+const ONE_PORT_ATTEMPTS: u32 = 20;
+/// Any number of nodes ([`Setup::cluster`], [`Setup::cluster_on_ports`]), or recorded ones: [`StandInCluster::setup`] with three nodes
+/// and the collection `spread` (shard 0 on the first, shard 1 on the third, nothing on the second), [`StandInCluster::sharded`]
+/// with replicas and keys. They share one state; faults and request logs are each node's own.
 pub struct StandInCluster {
     nodes: Vec<StandIn>,
 }
@@ -33,23 +31,21 @@ impl StandInCluster {
         }
     }
 
-    /// The recorded cluster, to be changed before [`StandInCluster::start_with`].
+    /// The recorded cluster with `spread`, to be changed before [`StandInCluster::start_with`].
     ///
     /// # Panics
     /// When the genuine snapshots of the nodes cannot be read.
     pub fn setup() -> Setup {
-        match spread() {
-            Ok(spread) => {
-                let mut setup = Setup::empty_of(VERSION).collection(spread);
-                setup.state.cluster_enabled = true;
-                setup.state.nodes = NODES
-                    .iter()
-                    .map(|(peer_id, port)| Node::new(*peer_id, &format!("http://127.0.0.1:{port}/")))
-                    .collect();
-                setup
-            }
-            Err(error) => panic!("no genuine snapshots of the cluster: {error}"),
-        }
+        recorded::spread().unwrap_or_else(|error| panic!("no genuine snapshots of the cluster: {error}"))
+    }
+
+    /// Another recorded cluster of three nodes, to be changed likewise: `auto` (3 shards with 2 replicas each, 900 points) and `custom`
+    /// (key `eu` of the shards 1 and 2, key `us` of shard 3, 500 points), whose shards' snapshots are genuine.
+    ///
+    /// # Panics
+    /// When the genuine snapshots of the shards cannot be read.
+    pub fn sharded() -> Setup {
+        recorded::sharded().unwrap_or_else(|error| panic!("no genuine snapshots of shards: {error}"))
     }
 
     /// Starts one server for each node of the setup's state, each with the setup's faults.
@@ -64,10 +60,30 @@ impl StandInCluster {
     }
 
     fn try_start(setup: Setup) -> io::Result<StandInCluster> {
+        let hosts: Vec<Ipv4Addr> = setup.state.nodes.iter().map(|node| node.host).collect();
+        let one_port = hosts.iter().collect::<BTreeSet<_>>().len() == hosts.len() && hosts.len() > 1;
+        let mut attempts = if one_port && setup.port == 0 { ONE_PORT_ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            match StandInCluster::start_nodes(&setup, one_port) {
+                // The port that the first node got is another program's at the next address.
+                Err(error) if error.kind() == ErrorKind::AddrInUse && attempts > 0 => {}
+                started => return started,
+            }
+        }
+    }
+
+    fn start_nodes(setup: &Setup, one_port: bool) -> io::Result<StandInCluster> {
         let state = Arc::new(Mutex::new(setup.state.clone()));
-        let nodes = (0..setup.state.nodes.len())
-            .map(|node| StandIn::start_node(setup.clone(), state.clone(), node))
-            .collect::<io::Result<Vec<StandIn>>>()?;
+        let mut nodes: Vec<StandIn> = Vec::new();
+        for node in 0..setup.state.nodes.len() {
+            let port = match nodes.first() {
+                Some(first) if one_port => first.port(),
+                _ if node == 0 || one_port => setup.port,
+                _ => 0,
+            };
+            nodes.push(StandIn::start_node(setup.clone().port(port), state.clone(), node)?);
+        }
         Ok(StandInCluster { nodes })
     }
 
@@ -76,28 +92,29 @@ impl StandInCluster {
         &self.nodes
     }
 
+    /// Reads or changes what the nodes know.
+    pub fn state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.nodes[0].state(change)
+    }
+
+    /// The node with this peer id.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn node_of(&self, peer_id: u64) -> &StandIn {
+        match self.nodes.iter().find(|node| node.peer_id() == peer_id) {
+            Some(node) => node,
+            None => panic!("no node has the peer id {peer_id}"),
+        }
+    }
+
+    /// Every snapshot on the disks of all nodes, as `folder: name`.
+    pub fn all_snapshots(&self) -> Vec<String> {
+        self.nodes.iter().flat_map(StandIn::all_snapshots).collect()
+    }
+
     /// Where the nodes answer.
     pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(StandIn::url).collect()
     }
-}
-
-fn spread() -> io::Result<Collection> {
-    let mut spread: Option<Collection> = None;
-    for node in 0..NODES.len() {
-        let file = format!("cluster-node-{}.spread.snapshot", node + 1);
-        let snapshot = GenuineSnapshot::find(VERSION, &file)?;
-        let content = Content::bytes(snapshot.read()?);
-        let collection = match &mut spread {
-            Some(collection) => collection,
-            none => none.insert(Collection::from_snapshot("spread", content.clone())?),
-        };
-        for id in snapshot.local_shard_ids {
-            if let Some(shard) = collection.shards.iter_mut().find(|shard| shard.id == id) {
-                *shard = Shard::on_node(id, snapshot.points_count, node);
-            }
-        }
-        collection.content_on_node.insert(node, content);
-    }
-    spread.ok_or_else(|| io::Error::other("the cluster has no nodes"))
 }

@@ -1,5 +1,4 @@
-//! A collection on the server: configuration, shards and where their replicas are, points, and the
-//! content its snapshots have.
+//! A collection on the server: configuration, shards, points, and the content its snapshots have.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,39 +12,9 @@ use super::generated::GeneratedSnapshot;
 use super::origin;
 use super::plain::{plain_config, split};
 use super::points::Points;
-
-/// One copy of a shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replica {
-    /// Which node has it: an index into `State::nodes`.
-    pub node: usize,
-    /// `Active`, `Dead`, `Partial`, `Initializing`, ….
-    pub state: String,
-}
-
-/// A shard and its copies. One without replicas is answered by no node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// Its number, from 0; with custom sharding from 1.
-    pub id: u32,
-    /// The key whose points it holds, with custom sharding.
-    pub key: Option<Value>,
-    /// The points in it.
-    pub points_count: u64,
-    /// Its copies.
-    pub replicas: Vec<Replica>,
-}
-
-impl Shard {
-    /// A shard with one active replica on that node.
-    pub fn on_node(id: u32, points_count: u64, node: usize) -> Shard {
-        Shard { id, key: None, points_count, replicas: vec![Replica { node, state: "Active".to_owned() }] }
-    }
-
-    pub(crate) fn has_replica_on(&self, node: usize) -> bool {
-        self.replicas.iter().any(|replica| replica.node == node)
-    }
-}
+use super::shard::{Shard, ranges};
+use super::shard_archive::{Bulk, ShardArchive, ShardOrigin};
+use super::timeline::{Change, Resharding, Transfer, When};
 
 /// A collection.
 #[derive(Clone, Debug)]
@@ -56,6 +25,8 @@ pub struct Collection {
     pub config: Value,
     /// Payload indexes: field → data type.
     pub payload_indexes: BTreeMap<String, String>,
+    /// The parameters of the payload indexes that have some.
+    pub index_params: BTreeMap<String, Value>,
     /// `green`, `yellow`, ….
     pub status: String,
     /// Its shards.
@@ -68,6 +39,18 @@ pub struct Collection {
     pub content_on_node: BTreeMap<usize, Content>,
     /// What `GET …/shards/{id}/snapshot` streams; generated where nothing is given.
     pub shard_content: BTreeMap<u32, Content>,
+    /// What a snapshot of that shard contains; generated where nothing is given.
+    pub shard_snapshots: BTreeMap<u32, Content>,
+    /// The shard snapshots that were generated, and from what.
+    pub(crate) made: BTreeMap<u32, (ShardArchive, Content)>,
+    /// What a generated snapshot of one of its shards is like.
+    pub(crate) bulk: Bulk,
+    /// Transfers under way, as `…/cluster` lists them.
+    pub(crate) transfers: Vec<Transfer>,
+    /// Reshardings under way.
+    pub(crate) reshardings: Vec<Resharding>,
+    /// What happens to it by and by.
+    pub(crate) timeline: Vec<(When, Change)>,
     /// How many points `"exact": false` and `GET /collections/{c}` tell, where that is another number.
     pub estimate: Option<u64>,
     /// `GET /collections/{c}` does not tell how many points there are.
@@ -101,7 +84,13 @@ impl Collection {
         let content = Content::generated(&snapshot);
         let counts = split(snapshot.points(), snapshot.shards);
         let keys = snapshot.shard_keys.clone();
+        let bulk = Bulk {
+            size_bytes: snapshot.size_bytes / u64::from(snapshot.shards.max(1)),
+            kind: snapshot.kind,
+            seed: snapshot.seed,
+        };
         let mut collection = Collection::new(name, snapshot.config, counts, content);
+        collection.bulk = bulk;
         if let Some(keys) = keys {
             let keyed = keys.iter().flat_map(|(key, ids)| ids.iter().map(move |id| (key, *id)));
             let counts: Vec<u64> = collection.shards.iter().map(|shard| shard.points_count).collect();
@@ -117,43 +106,6 @@ impl Collection {
     pub fn with_bytes(name: &str, points_count: u64, bytes: impl Into<bytes::Bytes>) -> Collection {
         let content = Content::bytes(bytes);
         Collection::new(name, plain_config(8, 1), vec![points_count], content)
-    }
-
-    /// An empty collection as `PUT /collections/{c}` with this body makes it.
-    pub fn created(name: &str, body: &Value) -> Collection {
-        let shards = body.get("shard_number").and_then(Value::as_u64).unwrap_or(1).clamp(1, 64);
-        let mut config = plain_config(8, shards as u32);
-        config["params"]["vectors"] = body.get("vectors").cloned().unwrap_or_else(|| json!({}));
-        let params = ["sparse_vectors", "replication_factor", "write_consistency_factor", "on_disk_payload"];
-        for key in params {
-            if let Some(value) = body.get(key) {
-                config["params"][key] = value.clone();
-            }
-        }
-        for (key, from) in [
-            ("hnsw_config", "hnsw_config"),
-            ("optimizer_config", "optimizers_config"),
-            ("wal_config", "wal_config"),
-            ("quantization_config", "quantization_config"),
-        ] {
-            match (config.get_mut(key), body.get(from)) {
-                (Some(Value::Object(defaults)), Some(Value::Object(wanted))) => {
-                    defaults.extend(wanted.clone());
-                }
-                (Some(default), Some(wanted)) => *default = wanted.clone(),
-                _ => {}
-            }
-        }
-        if let Some(strict) = body.get("strict_mode_config") {
-            config["strict_mode_config"] = strict.clone();
-        }
-        let mut snapshot = GeneratedSnapshot::new(0).points_count(0).shards(shards as u32);
-        snapshot.config = config;
-        if body.get("sharding_method") == Some(&json!("custom")) {
-            // Its shards come with its keys.
-            snapshot = snapshot.shard_keys(&[]);
-        }
-        Collection::generated(name, snapshot)
     }
 
     /// Nothing is left of `read_rate_limit`.
@@ -204,12 +156,19 @@ impl Collection {
             name: name.to_owned(),
             config,
             payload_indexes: BTreeMap::new(),
+            index_params: BTreeMap::new(),
             status: "green".to_owned(),
             shards,
             points: Points::new(name),
             content,
             content_on_node: BTreeMap::new(),
             shard_content: BTreeMap::new(),
+            shard_snapshots: BTreeMap::new(),
+            made: BTreeMap::new(),
+            bulk: Bulk::default(),
+            transfers: Vec::new(),
+            reshardings: Vec::new(),
+            timeline: Vec::new(),
             estimate: None,
             hides_points: false,
             read_tokens: None,
@@ -244,8 +203,16 @@ impl Collection {
         }
     }
 
-    pub(crate) fn content_on(&self, node: usize) -> Content {
-        self.content_on_node.get(&node).unwrap_or(&self.content).clone()
+    pub(crate) fn shard_mut(&mut self, id: u32) -> Option<&mut Shard> {
+        self.shards.iter_mut().find(|shard| shard.id == id)
+    }
+
+    /// Where the points of that shard come from.
+    pub(crate) fn shard_origin(&self, id: u32) -> Option<ShardOrigin> {
+        let place = self.shards.iter().position(|shard| shard.id == id)?;
+        let range = ranges(&self.shards).swap_remove(place);
+        let points_count = range.end - range.start;
+        Some(ShardOrigin { points: self.points.clone(), first_index: range.start, points_count })
     }
 
     pub(crate) fn shard_stream(&self, shard: u32) -> Content {
@@ -254,23 +221,26 @@ impl Collection {
         })
     }
 
-    /// The points a client sees: none while the replicas are still dead, half while updates wait.
-    pub(crate) fn visible_points(&self) -> u64 {
+    /// How many of its points clients see, where it is not all: none while the replicas are still dead, half while updates wait.
+    pub(crate) fn hidden_but(&self, points: u64) -> Option<u64> {
         match (self.dead_polls_left, self.queued_polls_left) {
-            (0, 0) => self.points_count(),
-            (0, _) => self.points_count() / 2,
-            _ => 0,
+            (0, 0) => None,
+            (0, _) => Some(points / 2),
+            _ => Some(0),
         }
     }
 
-    /// `result` of `GET /collections/{c}`.
-    pub(crate) fn info(&self) -> Value {
-        let points = self.estimate.unwrap_or_else(|| self.visible_points());
-        let schema: Map<String, Value> = self
-            .payload_indexes
-            .iter()
-            .map(|(field, data_type)| (field.clone(), json!({ "data_type": data_type, "points": points })))
-            .collect();
+    /// `result` of `GET /collections/{c}`, where clients see so many points.
+    pub(crate) fn info(&self, visible: u64) -> Value {
+        let points = self.estimate.unwrap_or(visible);
+        let described = |(field, data_type): (&String, &String)| {
+            let mut index = json!({ "data_type": data_type, "points": points });
+            if let Some(params) = self.index_params.get(field) {
+                index["params"] = params.clone();
+            }
+            (field.clone(), index)
+        };
+        let schema: Map<String, Value> = self.payload_indexes.iter().map(described).collect();
         let segments = self.config["optimizer_config"]["default_segment_number"].as_u64().unwrap_or(2);
         json!({
             "status": self.status, "optimizer_status": "ok", "indexed_vectors_count": 0,

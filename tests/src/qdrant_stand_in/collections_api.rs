@@ -1,11 +1,15 @@
-//! The server itself, collections, aliases, and who holds which shard.
+//! The server itself, collections and aliases.
 
 use serde_json::{Value, json};
 
 use super::answers::{Reply, error, json_body, no_collection, ok, text};
 use super::collection::Collection;
+use super::config;
 use super::effect::Effect;
+use super::placement::spread;
+use super::reads::readable;
 use super::request::Asked;
+use super::shard::Replica;
 use super::state::State;
 
 pub(crate) fn root(state: &State) -> Reply {
@@ -23,29 +27,6 @@ pub(crate) fn health(name: &str) -> Reply {
     text(200, format!("{name} check passed"))
 }
 
-pub(crate) fn cluster(state: &State, asked: &Asked) -> Reply {
-    if !state.cluster_enabled {
-        return ok(&json!({ "status": "disabled" }), asked.started);
-    }
-    let peers: serde_json::Map<String, Value> =
-        state.nodes.iter().map(|node| (node.peer_id.to_string(), json!({ "uri": node.p2p_uri }))).collect();
-    let leader = state.nodes.first().map(|node| node.peer_id);
-    let peer_id = state.nodes.get(asked.node).map(|node| node.peer_id);
-    let result = json!({
-        "status": "enabled", "peer_id": peer_id, "peers": peers,
-        "raft_info": {
-            "term": 1, "commit": 12, "pending_operations": 0, "leader": leader,
-            "role": if leader == peer_id { "Leader" } else { "Follower" }, "is_voter": true,
-        },
-        "consensus_thread_status": {
-            "consensus_thread_status": "working",
-            "last_update": state.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Nanos, true),
-        },
-        "message_send_failures": {},
-    });
-    ok(&result, asked.started)
-}
-
 pub(crate) fn list(state: &State, asked: &Asked) -> Reply {
     let hidden = asked.effects.iter().any(|effect| matches!(effect, Effect::NoCollections));
     let names = state.collections.keys().filter(|_| !hidden);
@@ -56,15 +37,20 @@ pub(crate) fn list(state: &State, asked: &Asked) -> Reply {
 /// Each poll brings the updates in the queue closer to being done.
 pub(crate) fn info(state: &mut State, asked: &Asked) -> Reply {
     let name = state.resolve(&asked.route.collection);
-    let Some(collection) = state.collections.get_mut(&name) else {
+    let Some(collection) = state.collections.get(&name) else {
         return no_collection(&asked.route.collection, asked.started);
     };
-    let info = collection.info();
-    collection.queued_polls_left = collection.queued_polls_left.saturating_sub(1);
+    let info = match readable(state, collection, asked.node) {
+        Ok(readable) => collection.info(readable.count),
+        Err(message) => return error(500, &message, asked.started),
+    };
+    if let Some(collection) = state.collections.get_mut(&name) {
+        collection.queued_polls_left = collection.queued_polls_left.saturating_sub(1);
+    }
     ok(&info, asked.started)
 }
 
-/// Changes the parameters that are given, as far as there are any.
+/// Changes what is given and can be changed.
 pub(crate) fn update(state: &mut State, asked: &Asked) -> Reply {
     let name = state.resolve(&asked.route.collection);
     let Some(collection) = state.collections.get_mut(&name) else {
@@ -73,10 +59,8 @@ pub(crate) fn update(state: &mut State, asked: &Asked) -> Reply {
     let Some(body) = asked.json.as_ref().filter(|body| body.is_object()) else {
         return bad_json(asked);
     };
-    let wanted = body.get("params").and_then(Value::as_object);
-    if let (Some(params), Some(wanted)) = (collection.config["params"].as_object_mut(), wanted) {
-        params.extend(wanted.clone());
-    }
+    config::update(&mut collection.config, body);
+    state.commit += 1;
     ok(&json!(true), asked.started)
 }
 
@@ -98,11 +82,23 @@ pub(crate) fn create(state: &mut State, asked: &Asked) -> Reply {
         );
         return error(400, &message, asked.started);
     }
-    let mut collection = Collection::created(name, body);
-    collection.shards.iter_mut().flat_map(|shard| &mut shard.replicas).for_each(|replica| {
-        replica.node = asked.node;
-    });
+    if let Some((status, message)) = config::refused(body) {
+        return error(status, &message, asked.started);
+    }
+    // The node that is asked comes first.
+    let mut nodes: Vec<usize> =
+        if state.cluster_enabled { (0..state.nodes.len()).collect() } else { vec![asked.node] };
+    let turn = asked.node.min(nodes.len() - 1);
+    nodes.rotate_left(turn);
+    let config = config::created(body, nodes.len() as u32);
+    let replicas = config["params"]["replication_factor"].as_u64().unwrap_or(1).min(1024) as u32;
+    let mut collection = Collection::empty(name, config);
+    let placed = spread(collection.shards.len() as u32, replicas, &nodes);
+    for (shard, nodes) in collection.shards.iter_mut().zip(placed) {
+        shard.replicas = nodes.into_iter().map(Replica::active).collect();
+    }
     state.add_collection(collection);
+    state.commit += 1;
     ok(&json!(true), asked.started)
 }
 
@@ -110,6 +106,7 @@ pub(crate) fn create(state: &mut State, asked: &Asked) -> Reply {
 pub(crate) fn delete(state: &mut State, asked: &Asked) -> Reply {
     let deleted = state.collections.remove(&asked.route.collection).is_some();
     state.aliases.retain(|_, collection| *collection != asked.route.collection);
+    state.commit += 1;
     ok(&json!(deleted), asked.started)
 }
 
@@ -166,40 +163,6 @@ pub(crate) fn change_aliases(state: &mut State, asked: &Asked) -> Reply {
     }
     state.aliases = aliases;
     ok(&json!(true), asked.started)
-}
-
-/// Who holds which shard, as the asked node sees it. Each poll brings dead replicas closer to life.
-pub(crate) fn collection_cluster(state: &mut State, asked: &Asked) -> Reply {
-    let name = state.resolve(&asked.route.collection);
-    let peer_ids: Vec<u64> = state.nodes.iter().map(|node| node.peer_id).collect();
-    let Some(collection) = state.collections.get_mut(&name) else {
-        return no_collection(&asked.route.collection, asked.started);
-    };
-    let dead = collection.dead_polls_left > 0;
-    let (mut local, mut remote) = (Vec::new(), Vec::new());
-    for shard in &collection.shards {
-        for replica in &shard.replicas {
-            let state = if dead { "Dead" } else { replica.state.as_str() };
-            let mut shown = json!({ "shard_id": shard.id, "state": state });
-            if let Some(key) = &shard.key {
-                shown["shard_key"] = key.clone();
-            }
-            if replica.node == asked.node {
-                shown["points_count"] = json!(if dead { 0 } else { shard.points_count });
-                local.push(shown);
-            } else {
-                shown["peer_id"] = json!(peer_ids.get(replica.node));
-                remote.push(shown);
-            }
-        }
-    }
-    let shard_count = collection.shards.len();
-    collection.dead_polls_left = collection.dead_polls_left.saturating_sub(1);
-    let result = json!({
-        "peer_id": peer_ids.get(asked.node), "shard_count": shard_count,
-        "local_shards": local, "remote_shards": remote, "shard_transfers": [],
-    });
-    ok(&result, asked.started)
 }
 
 pub(crate) fn bad_json(asked: &Asked) -> Reply {

@@ -49,6 +49,11 @@ impl Content {
         Content::new(Source::Generated(snapshot.layout()))
     }
 
+    /// An archive that is made while it is read.
+    pub(crate) fn of_layout(layout: Layout) -> Content {
+        Content::new(Source::Generated(layout))
+    }
+
     /// An open file, which may have no name any more.
     pub(crate) fn file(file: File, len: u64, sha256: String) -> Content {
         Content(Arc::new(Inner { source: Source::File { file, len }, sha256: OnceLock::from(sha256) }))

@@ -9,15 +9,17 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::answers::{HangUp, Reply, accepted, bare, error, no_collection, ok};
+use super::answers::{HangUp, Reply, accepted, bare, error, ok};
 use super::content::Content;
 use super::effect::{Cut, Effect};
+use super::node::{StoredSnapshot, folder};
 use super::request::{Asked, Core};
-use super::state::StoredSnapshot;
+use super::snapshots_api::missing;
 
 /// A creation that was asked for.
 struct Creation {
     collection: String,
+    shard: Option<u32>,
     name: String,
     content: Content,
     replaced_by: Option<Content>,
@@ -25,13 +27,14 @@ struct Creation {
 }
 
 pub(crate) async fn create(core: &Arc<Core>, asked: &Asked) -> Result<Reply, HangUp> {
-    let Some(creation) = begin(core, asked) else {
-        return Ok(no_collection(&asked.route.collection, asked.started));
+    let creation = match begin(core, asked) {
+        Ok(creation) => creation,
+        Err(refused) => return Ok(*refused),
     };
     if asked.effects.iter().any(|effect| matches!(effect, Effect::CreationNoSpace)) {
         return Ok(no_space(&creation, asked));
     }
-    another_appears(core, asked, &creation.collection).await;
+    another_appears(core, asked, &creation).await;
 
     let takes = asked.effect(|effect| match effect {
         Effect::CreationTakes(time) => Some(*time),
@@ -43,12 +46,14 @@ pub(crate) async fn create(core: &Arc<Core>, asked: &Asked) -> Result<Reply, Han
     });
     if let Some((cut, appears_after)) = cut {
         if let Some(time) = appears_after {
-            tokio::spawn(finish(core.clone(), creation, time));
+            let process = announce(core, &creation);
+            tokio::spawn(finish(core.clone(), process, creation, time));
         }
         return cut_off(&cut).await;
     }
 
-    let task = tokio::spawn(finish(core.clone(), creation, takes.unwrap_or_default()));
+    let process = announce(core, &creation);
+    let task = tokio::spawn(finish(core.clone(), process, creation, takes.unwrap_or_default()));
     if asked.query.get("wait").map(String::as_str) == Some("false") {
         return Ok(accepted(asked.started));
     }
@@ -59,17 +64,20 @@ pub(crate) async fn create(core: &Arc<Core>, asked: &Asked) -> Result<Reply, Han
 }
 
 /// The name and the content are those of the moment of the request.
-fn begin(core: &Core, asked: &Asked) -> Option<Creation> {
-    let state = core.state();
-    let collection = state.find(&asked.route.collection)?;
-    let name = collection.name.clone();
+fn begin(core: &Core, asked: &Asked) -> Result<Creation, Box<Reply>> {
+    let mut state = core.state();
+    if let Some(refused) = missing(&state, asked, "local or queue proxy") {
+        return Err(Box::new(refused));
+    }
+    let name = state.resolve(&asked.route.collection);
+    let shard: Option<u32> = asked.route.shard.parse().ok();
     let forced = asked.effect(|effect| match effect {
         Effect::CreationContent(content) => Some(content.clone()),
         _ => None,
     });
-    let content = forced.unwrap_or_else(|| collection.content_on(core.node));
+    let content = forced.unwrap_or_else(|| state.snapshot_content(core.node, &name, shard));
     let now = state.clock.now();
-    let snapshot = state.snapshot_name(core.node, &name, now);
+    let snapshot = state.snapshot_name(core.node, &name, shard, now);
     let replaced_by = asked.effect(|effect| match effect {
         Effect::ReplacedAfterCreation(content) => Some(content.clone()),
         _ => None,
@@ -78,26 +86,40 @@ fn begin(core: &Core, asked: &Asked) -> Option<Creation> {
         Effect::CreationHoldsPoints(points) => Some(*points),
         _ => None,
     });
-    Some(Creation { collection: name, name: snapshot, content, replaced_by, points })
+    Ok(Creation { collection: name, shard, name: snapshot, content, replaced_by, points })
+}
+
+/// From now on the process tells that it makes a snapshot; which process it is.
+fn announce(core: &Core, creation: &Creation) -> String {
+    let mut state = core.state();
+    let process = state.process(core.node);
+    process.begin_creation(&creation.collection, creation.shard.is_some());
+    process.id().to_owned()
 }
 
 /// Writes the snapshot, which takes so long, and puts it into the list.
 /// Nothing when the process died meanwhile.
-async fn finish(core: Arc<Core>, creation: Creation, takes: Duration) -> Option<StoredSnapshot> {
-    let Creation { collection, name, content, replaced_by, points } = creation;
-    let process = {
-        let mut state = core.state();
-        state.process.begin_creation(&collection);
-        state.process.id().to_owned()
-    };
+async fn finish(
+    core: Arc<Core>,
+    process: String,
+    creation: Creation,
+    takes: Duration,
+) -> Option<StoredSnapshot> {
     sleep(takes).await;
-    if core.state().process.id() != process {
+    if core.state().process(core.node).id() != process {
         return None;
     }
-    let stored = store(&core, &collection, &name, content, points).await;
-    core.state().process.end_creation(&collection);
+    let Creation { collection, shard, name, content, replaced_by, points } = creation;
+    let stored = store(&core, &collection, shard, &name, content, points).await;
+    {
+        let mut state = core.state();
+        state.process(core.node).end_creation(&collection);
+        if let (Some(shard), Some(collection)) = (shard, state.collections.get_mut(&collection)) {
+            collection.shard_snapshot_made(shard);
+        }
+    }
     if let Some(other) = replaced_by {
-        store(&core, &collection, &name, other, None).await;
+        store(&core, &collection, shard, &name, other, None).await;
     }
     Some(stored)
 }
@@ -105,6 +127,7 @@ async fn finish(core: Arc<Core>, creation: Creation, takes: Duration) -> Option<
 async fn store(
     core: &Core,
     collection: &str,
+    shard: Option<u32>,
     name: &str,
     content: Content,
     points: Option<u64>,
@@ -113,11 +136,14 @@ async fn store(
     let sha256 = spawn_blocking(move || hashed.sha256()).await.unwrap_or_default();
     let mut state = core.state();
     let checksum = (!state.s3).then(|| sha256.clone());
-    state.remember_origin(core.node, collection, sha256, points);
-    state.store(core.node, collection, name, content, checksum)
+    match shard {
+        None => state.remember_origin(core.node, collection, sha256, points),
+        Some(shard) => state.remember_shard_origin(collection, shard, sha256, points),
+    }
+    state.store(core.node, &folder(collection, shard), name, content, checksum)
 }
 
-async fn another_appears(core: &Core, asked: &Asked, collection: &str) {
+async fn another_appears(core: &Core, asked: &Asked, creation: &Creation) {
     let another = asked.effect(|effect| match effect {
         Effect::AnotherSnapshotAppears { seconds_after_request, content } => {
             Some((*seconds_after_request, content.clone()))
@@ -128,9 +154,9 @@ async fn another_appears(core: &Core, asked: &Asked, collection: &str) {
         let name = {
             let state = core.state();
             let begun = state.clock.now() + TimeDelta::seconds(seconds);
-            state.snapshot_name(core.node, collection, begun)
+            state.snapshot_name(core.node, &creation.collection, creation.shard, begun)
         };
-        store(core, collection, &name, content, None).await;
+        store(core, &creation.collection, creation.shard, &name, content, None).await;
     }
 }
 
@@ -158,9 +184,10 @@ fn described(stored: &StoredSnapshot, asked: &Asked) -> Value {
 }
 
 fn no_space(creation: &Creation, asked: &Asked) -> Reply {
-    let Creation { collection, name, .. } = creation;
+    let Creation { collection, shard, name, .. } = creation;
+    let folder = folder(collection, *shard);
     let archive = format!("./storage/tmp/{name}-arc-iLgGRS");
-    let target = format!("./snaps/{collection}/{}", name.replace(".snapshot", ".tmp"));
+    let target = format!("./snaps/{folder}/{}", name.replace(".snapshot", ".tmp"));
     let message = format!(
         "Service internal error: failed to store snapshot archive to {archive}: Service internal error: \
          Can't move file from {archive} to {target} due to failed to copy file from {archive} to {target}: \

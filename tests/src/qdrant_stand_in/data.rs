@@ -6,6 +6,9 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::Value;
+
+use super::plain::split;
 
 /// The versions there are genuine snapshots of.
 pub(crate) const VERSIONS: [&str; 2] = ["1.18.3", "1.14.1"];
@@ -19,14 +22,16 @@ pub struct GenuineSnapshot {
     pub file: String,
     /// The collection it was made of.
     pub collection: String,
-    /// The points in this file; a shard's file says nothing about it, so zero there.
+    /// The points in this file.
     pub points_count: u64,
     /// How many shards the whole collection has.
     pub shards: u32,
     /// The shards whose data is in this file.
     pub local_shard_ids: Vec<u32>,
-    /// Whether this is one shard's stream and not a collection's snapshot.
+    /// Whether this is one shard's and not a collection's snapshot.
     pub is_shard: bool,
+    /// The key of the shard, if this is one's and it has one.
+    pub shard_key: Option<Value>,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
 }
@@ -36,6 +41,8 @@ struct IndexEntry {
     file: String,
     collection: String,
     kind: String,
+    shard_id: Option<u32>,
+    shard_key: Option<Value>,
     points_count: Option<u64>,
     points_count_on_node: Option<u64>,
     shards: Option<u32>,
@@ -60,6 +67,18 @@ impl GenuineSnapshot {
             let index = fs::read(data_dir().join("snapshots").join(version).join("index.json"))?;
             let entries: Vec<IndexEntry> = serde_json::from_slice(&index)?;
             all.extend(entries.into_iter().map(|entry| entry.describe(version)));
+        }
+        // The index says nothing of the points in a shard of a collection that is there as a whole.
+        let whole: Vec<GenuineSnapshot> = all.iter().filter(|one| !one.is_shard).cloned().collect();
+        for shard in all.iter_mut().filter(|one| one.is_shard && one.points_count == 0) {
+            let of = |one: &&GenuineSnapshot| {
+                (&one.version, &one.collection) == (&shard.version, &shard.collection)
+            };
+            if let Some(whole) = whole.iter().find(of) {
+                let counts = split(whole.points_count, whole.shards);
+                let id = shard.local_shard_ids.first().map_or(0, |id| *id as usize);
+                shard.points_count = counts.get(id).copied().unwrap_or(0);
+            }
         }
         Ok(all)
     }
@@ -100,8 +119,12 @@ impl IndexEntry {
             collection: self.collection,
             points_count: self.points_count.or(self.points_count_on_node).unwrap_or(0),
             shards,
-            local_shard_ids: self.local_shard_ids.unwrap_or_else(|| (0..shards).collect()),
+            local_shard_ids: self
+                .local_shard_ids
+                .or_else(|| self.shard_id.map(|id| vec![id]))
+                .unwrap_or_else(|| (0..shards).collect()),
             is_shard: self.kind == "shard",
+            shard_key: self.shard_key,
             sha256: self
                 .sha256
                 .or_else(|| self.server_response.map(|response| response.checksum))

@@ -14,6 +14,7 @@ use super::body::ReplyBody;
 use super::content::Content;
 use super::effect::Effect;
 use super::request::{Asked, Core};
+use super::snapshots_api::missing;
 
 const CHUNK_BYTES: u64 = 1 << 20;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -22,13 +23,13 @@ const BEFORE_CUT: Duration = Duration::from_millis(50);
 /// How often a slow body sends something.
 const SLOW_STEPS_PER_SECOND: u64 = 20;
 
-/// `GET /collections/{c}/snapshots/{name}`
+/// `GET /collections/{c}/snapshots/{name}` and `…/shards/{id}/snapshots/{name}`
 pub(crate) fn snapshot(core: &Arc<Core>, asked: &Asked) -> Reply {
     let state = core.state();
-    if state.find(&asked.route.collection).is_none() {
-        return no_collection(&asked.route.collection, asked.started);
+    if let Some(refused) = missing(&state, asked, "local or queue proxy") {
+        return refused;
     }
-    let snapshots = state.snapshots(asked.node, &state.resolve(&asked.route.collection));
+    let snapshots = state.snapshots(asked.node, &asked.folder(&state));
     let Some(stored) = snapshots.into_iter().find(|stored| stored.name == asked.route.item) else {
         return text(404, format!("Not found: Snapshot {} not found", asked.route.item));
     };
@@ -87,10 +88,10 @@ pub(crate) fn shard(core: &Arc<Core>, asked: &Asked) -> Reply {
     let Some(collection) = state.find(&asked.route.collection) else {
         return no_collection(&asked.route.collection, asked.started);
     };
-    let id = asked.route.item.parse().ok();
+    let id = asked.route.shard.parse().ok();
     let local = collection.shards.iter().find(|shard| Some(shard.id) == id);
     let Some(shard) = local.filter(|shard| shard.has_replica_on(asked.node)) else {
-        let message = format!("Not found: shard {} not found", asked.route.item);
+        let message = format!("Not found: shard {} not found", asked.route.shard);
         return error(404, &message, asked.started);
     };
     let content = collection.shard_stream(shard.id);

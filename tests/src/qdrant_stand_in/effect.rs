@@ -82,6 +82,8 @@ pub enum Effect {
     HangUp,
     /// Any request: no answer ever, and nothing done.
     NeverAnswer,
+    /// Any request: the server is killed right before, as [`super::StandIn::go_down`] does.
+    Dies,
     /// Any request: handled normally, but only after this time.
     Delay(Duration),
     /// Any request: handled normally, and answered with this, as a proxy does that loses the server's answer.
@@ -184,14 +186,15 @@ impl Effect {
             Effect::Answer(_)
             | Effect::HangUp
             | Effect::NeverAnswer
+            | Effect::Dies
             | Effect::Delay(_)
             | Effect::AnswerAfter(_)
             | Effect::Date(_)
             | Effect::DropCollection => true,
-            Effect::DeleteSnapshot => matches!(
-                endpoint,
-                Endpoint::DownloadSnapshot | Endpoint::ShardSnapshot | Endpoint::DeleteSnapshot
-            ),
+            Effect::DeleteSnapshot => {
+                downloads(endpoint)
+                    || matches!(endpoint, Endpoint::DeleteSnapshot | Endpoint::DeleteShardSnapshot)
+            }
             Effect::TruncateAfter(_)
             | Effect::StallAfter { .. }
             | Effect::ContentLength(_)
@@ -199,9 +202,7 @@ impl Effect {
             | Effect::FlipByte(_)
             | Effect::BytesPerSecond(_)
             | Effect::IgnoreRange
-            | Effect::Header { .. } => {
-                matches!(endpoint, Endpoint::DownloadSnapshot | Endpoint::ShardSnapshot)
-            }
+            | Effect::Header { .. } => downloads(endpoint),
             Effect::CreationTakes(_)
             | Effect::CreationCut { .. }
             | Effect::CreationNoSpace
@@ -210,7 +211,9 @@ impl Effect {
             | Effect::CreationContent(_)
             | Effect::CreationHoldsPoints(_)
             | Effect::AnotherSnapshotAppears { .. }
-            | Effect::ReplacedAfterCreation(_) => endpoint == Endpoint::CreateSnapshot,
+            | Effect::ReplacedAfterCreation(_) => {
+                matches!(endpoint, Endpoint::CreateSnapshot | Endpoint::CreateShardSnapshot)
+            }
             Effect::NoCollections => endpoint == Endpoint::Collections,
             Effect::PointsCount(_) => endpoint == Endpoint::CountPoints,
             Effect::UploadNoSpace
@@ -218,12 +221,18 @@ impl Effect {
             | Effect::RestoredLacksPoints(_)
             | Effect::ReplicasDeadForPolls(_)
             | Effect::UpdatesQueuedForPolls(_)
-            | Effect::RestoredVectorDiffers(_) => endpoint == Endpoint::UploadSnapshot,
+            | Effect::RestoredVectorDiffers(_) => {
+                matches!(endpoint, Endpoint::UploadSnapshot | Endpoint::UploadShardSnapshot)
+            }
         }
     }
 
     /// Whether the effect is the whole answer, so that no other one can show.
     pub(crate) fn is_whole_answer(&self) -> bool {
-        matches!(self, Effect::Answer(_) | Effect::HangUp | Effect::NeverAnswer)
+        matches!(self, Effect::Answer(_) | Effect::HangUp | Effect::NeverAnswer | Effect::Dies)
     }
+}
+
+fn downloads(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::DownloadSnapshot | Endpoint::DownloadShardSnapshot | Endpoint::ShardSnapshot)
 }

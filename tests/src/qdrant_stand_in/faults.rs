@@ -14,6 +14,7 @@ pub struct Fault {
     method: Option<String>,
     path: Option<String>,
     collection: Option<String>,
+    shard: Option<u32>,
     skip: u64,
     remaining: Option<u64>,
     hits: u64,
@@ -28,6 +29,7 @@ impl Fault {
             method: None,
             path: None,
             collection: None,
+            shard: None,
             skip: 0,
             remaining: None,
             hits: 0,
@@ -70,6 +72,11 @@ impl Fault {
         Fault { collection: Some(name.to_owned()), ..self }
     }
 
+    /// Only requests about snapshots of this shard.
+    pub fn shard(self, id: u32) -> Fault {
+        Fault { shard: Some(id), ..self }
+    }
+
     /// Lets so many matching requests pass first.
     pub fn after(self, requests: u64) -> Fault {
         Fault { skip: requests, ..self }
@@ -87,6 +94,7 @@ impl Fault {
             && self.method.as_deref().is_none_or(|method| method == request.method)
             && self.path.as_deref().is_none_or(|pattern| glob(pattern, request.path))
             && self.collection.as_deref().is_none_or(|name| Some(name) == request.collection)
+            && self.shard.is_none_or(|id| Some(id) == request.shard)
     }
 
     fn consume(&mut self) -> Option<Effect> {
@@ -108,6 +116,7 @@ pub(crate) struct RequestScope<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) collection: Option<&'a str>,
+    pub(crate) shard: Option<u32>,
 }
 
 /// The faults of a stand-in. Of several with the same kind of effect, the first added that still applies

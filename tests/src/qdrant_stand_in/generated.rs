@@ -29,8 +29,10 @@ pub struct GeneratedSnapshot {
     pub kind: FillKind,
     /// Another seed, other bytes.
     pub seed: u64,
-    /// How many shards, all of them local.
+    /// How many shards.
     pub shards: u32,
+    /// The ids of those whose data is in it, where the others lie on other nodes.
+    pub local_shards: Option<Vec<u32>>,
     /// With custom sharding: the keys and the ids of their shards, all together as many as `shards`.
     pub shard_keys: Option<Vec<(Value, Vec<u32>)>>,
     /// How many points restoring it yields; without it, what its vectors would make.
@@ -51,6 +53,7 @@ impl GeneratedSnapshot {
             kind: FillKind::Random,
             seed: 1,
             shards: 1,
+            local_shards: None,
             shard_keys: None,
             points_count: None,
             points_seed: "generated".to_owned(),
@@ -117,12 +120,16 @@ impl GeneratedSnapshot {
     fn pieces(&self, fill_bytes_each: u64) -> Vec<Piece> {
         let mut pieces = Vec::new();
         for (place, shard) in self.shard_ids().into_iter().enumerate() {
-            let segment = self.segment(place as u64, fill_bytes_each);
-            tar_layout::member(&mut pieces, &segment_path(self.seed, shard), segment);
-            let wal = format!("shard {shard} of seed {}", self.seed).repeat(20);
-            tar_layout::sparse_file(&mut pieces, &format!("{shard}/wal/open-1"), wal.as_bytes(), WAL_BYTES);
+            let is_local = self.local_shards.as_ref().is_none_or(|local| local.contains(&shard));
+            if is_local {
+                let segment = self.segment(place as u64, fill_bytes_each);
+                tar_layout::member(&mut pieces, &segment_path(self.seed, shard), segment);
+                let wal = format!("shard {shard} of seed {}", self.seed).repeat(20);
+                let path = format!("{shard}/wal/open-1");
+                tar_layout::sparse_file(&mut pieces, &path, wal.as_bytes(), WAL_BYTES);
+            }
             let replica = json!({
-                "is_local": true,
+                "is_local": is_local,
                 "this_peer_id": self.peer_id,
                 "peers": { self.peer_id.to_string(): "Active" },
             });
@@ -146,33 +153,10 @@ impl GeneratedSnapshot {
     fn segment(&self, place: u64, fill_bytes: u64) -> Vec<Piece> {
         let shards = u64::from(self.shards);
         let extra = u64::from(place < self.points() % shards);
-        // What a restore through the stand-in reads back; Qdrant's own fields stand beside it.
-        let segment = json!({
-            "initial_version": null, "version": 3,
-            "config": { "vector_data": {}, "payload_storage_type": { "type": "mmap" } },
-            "stand_in": { "points_count": self.points() / shards + extra, "points_seed": self.points_seed },
-        });
-        let mut pieces = Vec::new();
-        tar_layout::file(&mut pieces, "snapshot/files/segment.json", segment.to_string());
-        let mut left = fill_bytes;
-        let mut number = 0;
-        while left > 0 {
-            let len = left.min(CHUNK_FILE_BYTES);
-            let path = format!("snapshot/files/vector_storage/vectors/chunk_{number}.mmap");
-            if self.kind == FillKind::Sparse {
-                // A file of which the larger part was never written.
-                tar_layout::sparse_member(&mut pieces, &path, Piece::Fill(len), 2 * CHUNK_FILE_BYTES);
-            } else {
-                tar_layout::member(&mut pieces, &path, vec![Piece::Fill(len)]);
-            }
-            left -= len;
-            number += 1;
-        }
-        let flags = "snapshot/files/vector_storage/deleted/flags_a.dat";
-        tar_layout::sparse_file(&mut pieces, flags, &[0; 64], WAL_BYTES);
-        tar_layout::file(&mut pieces, "snapshot/files/version.info", "0.6.0");
-        tar_layout::end(&mut pieces);
-        pieces
+        // What a restore through the stand-in reads back.
+        let carried =
+            json!({ "points_count": self.points() / shards + extra, "points_seed": self.points_seed });
+        segment_pieces(&carried, self.kind, fill_bytes)
     }
 
     /// The flat archive a shard's snapshot stream is.
@@ -192,15 +176,45 @@ impl GeneratedSnapshot {
     }
 }
 
+/// A segment's archive; `carried` is what the stand-in wants to read in it again, beside Qdrant's own fields.
+pub(crate) fn segment_pieces(carried: &Value, kind: FillKind, fill_bytes: u64) -> Vec<Piece> {
+    let segment = json!({
+        "initial_version": null, "version": 3,
+        "config": { "vector_data": {}, "payload_storage_type": { "type": "mmap" } },
+        "stand_in": carried,
+    });
+    let mut pieces = Vec::new();
+    tar_layout::file(&mut pieces, "snapshot/files/segment.json", segment.to_string());
+    let mut left = fill_bytes;
+    let mut number = 0;
+    while left > 0 {
+        let len = left.min(CHUNK_FILE_BYTES);
+        let path = format!("snapshot/files/vector_storage/vectors/chunk_{number}.mmap");
+        if kind == FillKind::Sparse {
+            // A file of which the larger part was never written.
+            tar_layout::sparse_member(&mut pieces, &path, Piece::Fill(len), 2 * CHUNK_FILE_BYTES);
+        } else {
+            tar_layout::member(&mut pieces, &path, vec![Piece::Fill(len)]);
+        }
+        left -= len;
+        number += 1;
+    }
+    let flags = "snapshot/files/vector_storage/deleted/flags_a.dat";
+    tar_layout::sparse_file(&mut pieces, flags, &[0; 64], WAL_BYTES);
+    tar_layout::file(&mut pieces, "snapshot/files/version.info", "0.6.0");
+    tar_layout::end(&mut pieces);
+    pieces
+}
+
 /// How much filling fits when the files that hold it need a header each.
-fn fill_within(bytes: u64) -> u64 {
+pub(crate) fn fill_within(bytes: u64) -> u64 {
     let file = tar_layout::member_bytes(CHUNK_FILE_BYTES);
     // Whole blocks, or the padding would make the archive larger than was asked for.
     let rest = (bytes % file).saturating_sub(512) / 512 * 512;
     (bytes / file) * CHUNK_FILE_BYTES + rest
 }
 
-fn segment_uuid(seed: u64, shard: u32) -> String {
+pub(crate) fn segment_uuid(seed: u64, shard: u32) -> String {
     format!("{shard:08x}-0000-4000-8000-{:012x}", seed & 0xffff_ffff_ffff)
 }
 
@@ -220,7 +234,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    fn new(pieces: Vec<Piece>, kind: FillKind, seed: u64) -> Layout {
+    pub(crate) fn new(pieces: Vec<Piece>, kind: FillKind, seed: u64) -> Layout {
         let mut start = 0;
         let mut placed = Vec::with_capacity(pieces.len());
         for piece in pieces {

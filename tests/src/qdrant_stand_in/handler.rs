@@ -13,9 +13,13 @@ use super::access;
 use super::answers::{HangUp, Reply, bare, set};
 use super::effect::{Answer, Effect};
 use super::faults::RequestScope;
+use super::node::folder;
 use super::request::{Asked, Core, drain};
 use super::route::{Endpoint, route};
-use super::{collections_api, creation, download, points_api, shard_keys, snapshots_api, telemetry, upload};
+use super::{
+    cluster_api, collections_api, creation, download, indexes, points_api, shard_keys, snapshots_api,
+    telemetry, upload,
+};
 
 /// Answers a request, or says that the connection is to be closed.
 pub(crate) async fn handle(core: Arc<Core>, request: Request<Incoming>) -> Result<Reply, HangUp> {
@@ -43,18 +47,25 @@ async fn answer(core: &Arc<Core>, request: Request<Incoming>) -> Result<Reply, H
         method: head.method.as_str(),
         path,
         collection: Some(route.collection.as_str()).filter(|name| !name.is_empty()),
+        shard: route.shard.parse().ok(),
     };
     let effects = core.faults().take(&scope);
     for effect in &effects {
         match effect {
             Effect::HangUp => return Err(HangUp),
             Effect::NeverAnswer => pending().await,
+            Effect::Dies => {
+                core.die();
+                return Err(HangUp);
+            }
             Effect::Delay(time) => tokio::time::sleep(*time).await,
             Effect::DropCollection => {
                 core.state().collections.remove(&route.collection);
             }
             Effect::DeleteSnapshot => {
-                core.state().remove(core.node, &route.collection, &route.item);
+                let mut state = core.state();
+                let folder = folder(&state.resolve(&route.collection), route.shard.parse().ok());
+                state.remove(core.node, &folder, &route.item);
             }
             Effect::Answer(instead) => {
                 drain(core, log_number, body).await;
@@ -81,7 +92,8 @@ async fn answer(core: &Arc<Core>, request: Request<Incoming>) -> Result<Reply, H
         route,
     };
     let effects = asked.effects.clone();
-    let reply = if asked.route.endpoint == Endpoint::UploadSnapshot {
+    let uploads = [Endpoint::UploadSnapshot, Endpoint::UploadShardSnapshot];
+    let reply = if uploads.contains(&asked.route.endpoint) {
         upload::upload(core, &asked, body).await
     } else {
         asked.json = drain(core, log_number, body).await;
@@ -109,7 +121,7 @@ async fn dispatch(core: &Arc<Core>, asked: Asked) -> Result<Reply, HangUp> {
         Endpoint::Healthz => collections_api::health("healthz"),
         Endpoint::Livez => collections_api::health("livez"),
         Endpoint::Telemetry => telemetry::telemetry(&core.state(), &asked),
-        Endpoint::Cluster => collections_api::cluster(&core.state(), &asked),
+        Endpoint::Cluster => cluster_api::cluster(&mut core.state(), &asked),
         Endpoint::Collections => collections_api::list(&core.state(), &asked),
         Endpoint::CollectionInfo => collections_api::info(&mut core.state(), &asked),
         Endpoint::CollectionExists => collections_api::exists(&core.state(), &asked),
@@ -119,21 +131,30 @@ async fn dispatch(core: &Arc<Core>, asked: Asked) -> Result<Reply, HangUp> {
         Endpoint::Aliases => collections_api::aliases(&core.state(), &asked),
         Endpoint::ChangeAliases => collections_api::change_aliases(&mut core.state(), &asked),
         Endpoint::CollectionAliases => collections_api::collection_aliases(&core.state(), &asked),
-        Endpoint::CollectionCluster => collections_api::collection_cluster(&mut core.state(), &asked),
+        Endpoint::CollectionCluster => cluster_api::collection(&mut core.state(), &asked),
+        Endpoint::ChangeCollectionCluster => cluster_api::change(&mut core.state(), &asked),
+        Endpoint::CreateIndex => indexes::create(&mut core.state(), &asked),
+        Endpoint::DeleteIndex => indexes::delete(&mut core.state(), &asked),
         Endpoint::ShardKeys => shard_keys::list(&core.state(), &asked),
         Endpoint::CreateShardKey => shard_keys::create(&mut core.state(), &asked),
         Endpoint::DeleteShardKey => shard_keys::delete(&mut core.state(), &asked),
         Endpoint::CountPoints => points_api::count(&mut core.state(), &asked),
         Endpoint::ScrollPoints => points_api::scroll(&mut core.state(), &asked),
         Endpoint::RetrievePoints => points_api::retrieve(&mut core.state(), &asked),
-        Endpoint::CreateSnapshot => return creation::create(core, &asked).await,
-        Endpoint::ListSnapshots => snapshots_api::list(&core.state(), &asked),
-        Endpoint::DeleteSnapshot => snapshots_api::delete(&mut core.state(), &asked),
+        Endpoint::CreateSnapshot | Endpoint::CreateShardSnapshot => {
+            return creation::create(core, &asked).await;
+        }
+        Endpoint::ListSnapshots | Endpoint::ListShardSnapshots => snapshots_api::list(&core.state(), &asked),
+        Endpoint::DeleteSnapshot | Endpoint::DeleteShardSnapshot => {
+            snapshots_api::delete(&mut core.state(), &asked)
+        }
         Endpoint::RecoverSnapshot => snapshots_api::recover(&asked),
-        Endpoint::DownloadSnapshot => download::snapshot(core, &asked),
+        Endpoint::DownloadSnapshot | Endpoint::DownloadShardSnapshot => download::snapshot(core, &asked),
         Endpoint::ShardSnapshot => download::shard(core, &asked),
         // Uploads never come here; their body is read while it arrives.
-        Endpoint::UploadSnapshot | Endpoint::Unknown => bare(404, Bytes::new()),
+        Endpoint::UploadSnapshot | Endpoint::UploadShardSnapshot | Endpoint::Unknown => {
+            bare(404, Bytes::new())
+        }
     })
 }
 

@@ -37,18 +37,22 @@ pub(crate) enum Unrestorable {
 }
 
 impl Unrestorable {
-    /// The text Qdrant answers.
+    /// The text Qdrant answers for a collection's snapshot.
     pub(crate) fn message(&self, collection: &str) -> String {
+        self.message_in(&format!("./storage/tmp/col-{collection}-recovery-JaVoF7"))
+    }
+
+    /// The text Qdrant answers that has unpacked it there.
+    pub(crate) fn message_in(&self, unpacked: &str) -> String {
         let error = "Service internal error: File IO error:";
         match self {
             Unrestorable::Malformed => format!("{error} Malformed tar archive, reached unknown entry"),
-            Unrestorable::CutWithin(member) => {
-                format!("{error} failed to unpack `./storage/tmp/col-{collection}-recovery-JaVoF7/{member}`")
+            Unrestorable::CutWithin(member) => format!("{error} failed to unpack `{unpacked}/{member}`"),
+            Unrestorable::Member(name) => {
+                format!(
+                    "{error} failed to open file `{unpacked}/{name}`: No such file or directory (os error 2)"
+                )
             }
-            Unrestorable::Member(name) => format!(
-                "{error} failed to open file `./storage/tmp/col-{collection}-recovery-JaVoF7/{name}`: \
-                 No such file or directory (os error 2)"
-            ),
         }
     }
 }
@@ -63,6 +67,15 @@ impl Origin {
 /// Reads a snapshot from its first to its last byte, as restoring does.
 pub(crate) fn inspect(content: &Content) -> Result<Origin, Unrestorable> {
     let mut members = Members::default();
+    walk(content, |path, entry| members.take(path, entry))?;
+    members.origin(content)
+}
+
+/// Shows every member of an archive, by its path.
+pub(crate) fn walk(
+    content: &Content,
+    mut take: impl FnMut(&str, &mut dyn Read) -> std::io::Result<()>,
+) -> Result<(), Unrestorable> {
     let mut archive = Archive::new(content.reader());
     let entries = archive.entries().map_err(|_| Unrestorable::Malformed)?;
     let mut last: Option<String> = None;
@@ -71,13 +84,13 @@ pub(crate) fn inspect(content: &Content) -> Result<Origin, Unrestorable> {
         let failure = || last.clone().map_or(Unrestorable::Malformed, Unrestorable::CutWithin);
         let mut entry = entry.map_err(|_| failure())?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        members.take(&path, &mut entry).map_err(|_| Unrestorable::CutWithin(path.clone()))?;
+        take(&path, &mut entry).map_err(|_| Unrestorable::CutWithin(path.clone()))?;
         last = Some(path);
     }
     if last.is_none() {
         return Err(Unrestorable::Malformed);
     }
-    members.origin(content)
+    Ok(())
 }
 
 #[derive(Default)]
@@ -92,7 +105,7 @@ struct Members {
 }
 
 impl Members {
-    fn take(&mut self, path: &str, entry: &mut impl Read) -> std::io::Result<()> {
+    fn take(&mut self, path: &str, entry: &mut dyn Read) -> std::io::Result<()> {
         match path {
             "config.json" => self.config = read_json(entry),
             "payload_index.json" => self.payload_index = read_json(entry),
@@ -107,7 +120,7 @@ impl Members {
         Ok(())
     }
 
-    fn take_segment(&mut self, shard: u32, segment: &mut impl Read) -> std::io::Result<()> {
+    fn take_segment(&mut self, shard: u32, segment: &mut dyn Read) -> std::io::Result<()> {
         let points = self.shards.entry(shard).or_default();
         for member in Archive::new(segment).entries()? {
             let mut member = member?;
@@ -172,7 +185,7 @@ fn segment_paths(tar: &[u8]) -> BTreeSet<String> {
         .collect()
 }
 
-fn read_json(member: &mut impl Read) -> Option<Value> {
+pub(crate) fn read_json(member: &mut dyn Read) -> Option<Value> {
     let mut text = Vec::new();
     member.take(SMALL_MEMBER_BYTES).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()

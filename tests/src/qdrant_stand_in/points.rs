@@ -2,13 +2,14 @@
 //! them costs nothing and a restored collection has the very points of its source.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
 use super::mix::mix;
 
 /// Where a collection's points come from. How many there are is the shards' matter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Points {
     /// Another seed, other points. A restored collection has its source's seed.
     pub seed: String,
@@ -23,6 +24,16 @@ impl Points {
     /// Points with numbers for ids.
     pub fn new(seed: &str) -> Points {
         Points { seed: seed.to_owned(), uuid_ids: false, overrides: BTreeMap::new() }
+    }
+
+    /// These points within a range of indices, and beside it the others, if they are of the same kind.
+    pub(crate) fn beside(mut self, others: &Points, within: &Range<u64>) -> Points {
+        if others.seed == self.seed {
+            self.overrides.retain(|index, _| within.contains(index));
+            let beside = others.overrides.iter().filter(|(index, _)| !within.contains(index));
+            self.overrides.extend(beside.map(|(index, point)| (*index, point.clone())));
+        }
+        self
     }
 
     /// The whole point at this index (counting from 0 in the order of ids).

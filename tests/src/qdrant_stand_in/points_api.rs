@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{Reply, no_collection, ok};
+use super::answers::{Reply, error, no_collection, ok};
+use super::collection::Collection;
 use super::collections_api::bad_json;
 use super::effect::Effect;
 use super::points::view;
+use super::reads::{Readable, readable};
 use super::request::Asked;
 use super::state::State;
 use super::strict_mode::{self, Wanted};
@@ -24,8 +26,13 @@ pub(crate) fn count(state: &mut State, asked: &Asked) -> Reply {
         _ => None,
     });
     let estimate = collection.estimate.filter(|_| !exact);
-    let count = forced.or(estimate).unwrap_or_else(|| collection.visible_points());
-    ok(&json!({ "count": count }), asked.started)
+    if let Some(count) = forced.or(estimate) {
+        return ok(&json!({ "count": count }), asked.started);
+    }
+    match read(state, asked) {
+        Ok((_, readable)) => ok(&json!({ "count": readable.count }), asked.started),
+        Err(refused) => *refused,
+    }
 }
 
 /// In the order of ids, from `offset` (an id) on.
@@ -40,19 +47,23 @@ pub(crate) fn scroll(state: &mut State, asked: &Asked) -> Reply {
     if let Some(refused) = strict_mode::refuse(collection, asked, &wanted) {
         return refused;
     }
-    let total = collection.visible_points();
+    let (collection, readable) = match read(state, asked) {
+        Ok(read) => read,
+        Err(refused) => return *refused,
+    };
     let start = match body.get("offset") {
         None | Some(Value::Null) => Some(0),
         Some(id) => collection.points.index_of(id),
     };
     let Some(start) = start else { return bad_json(asked) };
     let limit = body.get("limit").and_then(Value::as_u64).unwrap_or(10).max(1);
-    let end = start.saturating_add(limit).min(total);
+    let (page, next) = readable.page(start, limit);
     let (with_payload, with_vector) = selection(body);
-    let points: Vec<Value> = (start..end)
+    let points: Vec<Value> = page
+        .into_iter()
         .map(|index| view(collection.points.point(index, &collection.config), with_payload, &with_vector))
         .collect();
-    let next = if end < total { collection.points.id(end) } else { Value::Null };
+    let next = next.map_or(Value::Null, |index| collection.points.id(index));
     ok(&json!({ "points": points, "next_page_offset": next }), asked.started)
 }
 
@@ -69,16 +80,30 @@ pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
     if let Some(refused) = strict_mode::refuse(collection, asked, &wanted) {
         return refused;
     }
+    let (collection, readable) = match read(state, asked) {
+        Ok(read) => read,
+        Err(refused) => return *refused,
+    };
     let (_, with_vector) = selection(body);
     // Unlike a scroll, this leaves payloads out unless they are asked for.
     let with_payload = !matches!(body.get("with_payload"), None | Some(Value::Null | Value::Bool(false)));
     let points: Vec<Value> = ids
         .iter()
         .filter_map(|id| collection.points.index_of(id))
-        .filter(|index| *index < collection.visible_points())
+        .filter(|index| readable.has(*index))
         .map(|index| view(collection.points.point(index, &collection.config), with_payload, &with_vector))
         .collect();
     ok(&json!(points), asked.started)
+}
+
+/// The collection and what can be read of it at the asked node.
+fn read<'a>(state: &'a State, asked: &Asked) -> Result<(&'a Collection, Readable), Box<Reply>> {
+    let name = &asked.route.collection;
+    let collection = state.find(name).ok_or_else(|| Box::new(no_collection(name, asked.started)))?;
+    let readable = readable(state, collection, asked.node);
+    readable
+        .map(|readable| (collection, readable))
+        .map_err(|message| Box::new(error(500, &message, asked.started)))
 }
 
 fn selection(body: &Value) -> (bool, Value) {

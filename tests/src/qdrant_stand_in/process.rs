@@ -30,10 +30,11 @@ impl Process {
         &self.id
     }
 
-    pub(crate) fn begin_creation(&mut self, collection: &str) {
+    /// A snapshot of a single shard is told while it is made, and not counted.
+    pub(crate) fn begin_creation(&mut self, collection: &str, of_shard: bool) {
         let work = self.work.entry(collection.to_owned()).or_default();
         work.creations += 1;
-        work.creations_total += 1;
+        work.creations_total += u64::from(!of_shard);
     }
 
     pub(crate) fn end_creation(&mut self, collection: &str) {

@@ -9,9 +9,11 @@ use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::effect::Effect;
 use super::faults::Faults;
+use super::node::folder;
 use super::request_log::RequestLog;
 use super::route::Route;
 use super::state::State;
@@ -26,12 +28,23 @@ pub(crate) struct Core {
     pub(crate) faults: Mutex<Faults>,
     pub(crate) log: RequestLog,
     pub(crate) path_prefix: String,
+    /// Told when the server is killed by one of its own requests.
+    pub(crate) killed: Notify,
 }
 
 impl Core {
     /// A test that panicked while it held the state must not take the server down as well.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server is killed.
+    pub(crate) fn die(&self) {
+        let mut state = self.state();
+        if let Some(node) = state.nodes.get_mut(self.node).filter(|node| !node.down) {
+            node.down = true;
+            self.killed.notify_one();
+        }
     }
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -52,6 +65,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// The collection's snapshot folder, or the shard's.
+    pub(crate) fn folder(&self, state: &State) -> String {
+        folder(&state.resolve(&self.route.collection), self.route.shard.parse().ok())
+    }
+
     /// What the first effect that `pick` knows says.
     pub(crate) fn effect<T>(&self, pick: impl Fn(&Effect) -> Option<T>) -> Option<T> {
         self.effects.iter().find_map(pick)

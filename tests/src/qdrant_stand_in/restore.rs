@@ -1,8 +1,9 @@
 //! What becomes of a snapshot that is restored.
 
-use super::collection::{Collection, Shard};
+use super::collection::Collection;
 use super::content::Content;
 use super::origin::Origin;
+use super::shard::Shard;
 
 impl Origin {
     /// The collection on a single node.

@@ -33,6 +33,14 @@ pub enum Endpoint {
     UploadSnapshot,
     RecoverSnapshot,
     ShardSnapshot,
+    CreateShardSnapshot,
+    ListShardSnapshots,
+    DownloadShardSnapshot,
+    DeleteShardSnapshot,
+    UploadShardSnapshot,
+    ChangeCollectionCluster,
+    CreateIndex,
+    DeleteIndex,
     ShardKeys,
     CreateShardKey,
     DeleteShardKey,
@@ -59,6 +67,12 @@ impl Endpoint {
                 | Endpoint::DeleteSnapshot
                 | Endpoint::UploadSnapshot
                 | Endpoint::RecoverSnapshot
+                | Endpoint::CreateShardSnapshot
+                | Endpoint::DeleteShardSnapshot
+                | Endpoint::UploadShardSnapshot
+                | Endpoint::ChangeCollectionCluster
+                | Endpoint::CreateIndex
+                | Endpoint::DeleteIndex
         )
     }
 }
@@ -68,7 +82,9 @@ impl Endpoint {
 pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
     pub(crate) collection: String,
-    /// The snapshot's name, or the shard's number.
+    /// The shard's number.
+    pub(crate) shard: String,
+    /// The snapshot's name, or a field's.
     pub(crate) item: String,
 }
 
@@ -79,7 +95,15 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
         .split('/')
         .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
         .collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let mut segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    // What is done with a shard is done as with a collection.
+    let shard = match segments.as_slice() {
+        ["collections", _, "shards", id, "snapshot" | "snapshots", ..] => *id,
+        _ => "",
+    };
+    if !shard.is_empty() {
+        segments.remove(3);
+    }
     let (endpoint, collection, item) = match (method.as_str(), segments.as_slice()) {
         ("GET", [""]) => (Endpoint::Root, "", ""),
         ("GET", ["readyz"]) => (Endpoint::Readyz, "", ""),
@@ -109,8 +133,22 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
         ("GET", ["collections", name, "shards"]) => (Endpoint::ShardKeys, *name, ""),
         ("PUT", ["collections", name, "shards"]) => (Endpoint::CreateShardKey, *name, ""),
         ("POST", ["collections", name, "shards", "delete"]) => (Endpoint::DeleteShardKey, *name, ""),
-        ("GET", ["collections", name, "shards", id, "snapshot"]) => (Endpoint::ShardSnapshot, *name, *id),
+        ("POST", ["collections", name, "cluster"]) => (Endpoint::ChangeCollectionCluster, *name, ""),
+        ("PUT", ["collections", name, "index"]) => (Endpoint::CreateIndex, *name, ""),
+        ("DELETE", ["collections", name, "index", field]) => (Endpoint::DeleteIndex, *name, *field),
+        ("GET", ["collections", name, "shards", "snapshot"]) => (Endpoint::ShardSnapshot, *name, ""),
+        ("POST", ["collections", name, "shards", "snapshots"]) => (Endpoint::CreateShardSnapshot, *name, ""),
+        ("GET", ["collections", name, "shards", "snapshots"]) => (Endpoint::ListShardSnapshots, *name, ""),
+        ("POST", ["collections", name, "shards", "snapshots", "upload"]) => {
+            (Endpoint::UploadShardSnapshot, *name, "")
+        }
+        ("GET", ["collections", name, "shards", "snapshots", file]) => {
+            (Endpoint::DownloadShardSnapshot, *name, *file)
+        }
+        ("DELETE", ["collections", name, "shards", "snapshots", file]) => {
+            (Endpoint::DeleteShardSnapshot, *name, *file)
+        }
         _ => (Endpoint::Unknown, "", ""),
     };
-    Route { endpoint, collection: collection.to_owned(), item: item.to_owned() }
+    Route { endpoint, collection: collection.to_owned(), shard: shard.to_owned(), item: item.to_owned() }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{self, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -12,16 +12,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use super::content::Content;
 use super::faults::Faults;
 use super::handler::handle;
+use super::node::{Node, StoredSnapshot, folder};
 use super::request::Core;
 use super::request_log::{LoggedRequest, RequestLog};
 use super::setup::Setup;
-use super::state::{State, StoredSnapshot};
+use super::state::State;
 use super::tls::{ClientIdentity, Tls};
 
 /// How long the server's tasks may take to end when it is stopped.
@@ -33,6 +34,12 @@ pub struct StandIn {
     address: SocketAddr,
     authority_pem: Option<String>,
     client_identity: Option<ClientIdentity>,
+    acceptor: Option<TlsAcceptor>,
+    running: Mutex<Option<Running>>,
+}
+
+/// A server that answers, until it is dropped.
+struct Running {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -71,33 +78,59 @@ impl StandIn {
             faults: Mutex::new(setup.faults),
             log: RequestLog::default(),
             path_prefix: setup.path_prefix,
+            killed: Notify::new(),
         });
         let tls = setup.tls.as_ref().map(Tls::make).transpose()?;
         let (acceptor, authority_pem, client_identity) = match tls {
             Some(tls) => (Some(tls.acceptor), Some(tls.authority_pem), tls.client),
             None => (None, None, None),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        // Bound without the runtime, so that asynchronous tests can start a server as well.
-        let listener = net::TcpListener::bind((Ipv4Addr::LOCALHOST, setup.port))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let listener = {
-            let _entered = runtime.enter();
-            TcpListener::from_std(listener)?
-        };
-        let (stop, stopped) = oneshot::channel();
-        let served = core.clone();
-        let thread = thread::Builder::new()
-            .name("qdrant-stand-in".to_owned())
-            .spawn(move || run(runtime, listener, served, acceptor, stopped))?;
-        Ok(StandIn { core, address, authority_pem, client_identity, stop: Some(stop), thread: Some(thread) })
+        let host = core.state().nodes.get(node).map_or(Ipv4Addr::LOCALHOST, |node| node.host);
+        let (address, running) = Running::start((host, setup.port).into(), core.clone(), acceptor.clone())?;
+        let running = Mutex::new(Some(running));
+        Ok(StandIn { core, address, authority_pem, client_identity, acceptor, running })
+    }
+
+    /// Kills the server: connections close, new ones are refused, and what it was making comes to nothing. What lies on its disk
+    /// stays. Other nodes of its cluster do not reach it.
+    pub fn go_down(&self) {
+        drop(self.running().take());
+        let node = self.core.node;
+        if let Some(node) = self.core.state().nodes.get_mut(node) {
+            node.down = true;
+        }
+    }
+
+    /// Starts it again, at the same address and port, as another process.
+    ///
+    /// # Panics
+    /// When somebody else has taken the port meanwhile.
+    pub fn come_up(&self) {
+        let mut running = self.running();
+        if !self.core.state().nodes.get(self.core.node).is_some_and(|node| node.down) {
+            return;
+        }
+        drop(running.take());
+        self.core.state().node_started(self.core.node);
+        match Running::start(self.address, self.core.clone(), self.acceptor.clone()) {
+            Ok((_, started)) => *running = Some(started),
+            Err(error) => panic!("the stand-in did not come up again at {}: {error}", self.address),
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where it answers, without a slash at the end: `http://127.0.0.1:40123/qdrant`.
     pub fn url(&self) -> String {
         let scheme = if self.authority_pem.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{}", self.address, self.core.path_prefix)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The port it listens on.
@@ -155,6 +188,22 @@ impl StandIn {
         names
     }
 
+    /// The names of the snapshots of that shard that lie on this server, sorted.
+    pub fn shard_snapshot_names(&self, collection: &str, shard: u32) -> Vec<String> {
+        self.snapshot_names(&folder(collection, Some(shard)))
+    }
+
+    /// Every snapshot on this server's disk, as `folder: name`, sorted.
+    pub fn all_snapshots(&self) -> Vec<String> {
+        let state = self.core.state();
+        state.nodes.get(self.core.node).map(Node::all_snapshots).unwrap_or_default()
+    }
+
+    /// Its peer id.
+    pub fn peer_id(&self) -> u64 {
+        self.core.state().nodes.get(self.core.node).map_or(0, |node| node.peer_id)
+    }
+
     /// Puts a snapshot on this server as another tool would, replacing one of that name.
     pub fn add_snapshot(&self, collection: &str, name: &str, content: Content) {
         let sha256 = content.sha256();
@@ -172,7 +221,30 @@ impl StandIn {
     }
 }
 
-impl Drop for StandIn {
+impl Running {
+    fn start(
+        address: SocketAddr,
+        core: Arc<Core>,
+        acceptor: Option<TlsAcceptor>,
+    ) -> io::Result<(SocketAddr, Running)> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        // Bound without the runtime, so that asynchronous tests can start a server as well.
+        let listener = net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new()
+            .name("qdrant-stand-in".to_owned())
+            .spawn(move || run(runtime, listener, core, acceptor, stopped))?;
+        Ok((address, Running { stop: Some(stop), thread: Some(thread) }))
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -190,9 +262,11 @@ fn run(
     stopped: oneshot::Receiver<()>,
 ) {
     runtime.block_on(async {
+        let served = core.clone();
         tokio::select! {
-            () = accept(listener, core, acceptor) => {}
+            () = accept(listener, served, acceptor) => {}
             _ = stopped => {}
+            () = core.killed.notified() => {}
         }
     });
     runtime.shutdown_timeout(STOPPING);

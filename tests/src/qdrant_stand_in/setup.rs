@@ -1,7 +1,13 @@
 //! How a stand-in shall be when it starts.
 
+use std::net::Ipv4Addr;
+
+use super::aftermath::Aftermath;
 use super::collection::Collection;
 use super::faults::{Fault, Faults};
+use super::node::Node;
+use super::placement::spread;
+use super::shard::Replica;
 use super::state::State;
 use super::tls::TlsSetup;
 
@@ -35,6 +41,55 @@ impl Setup {
             state: State::new(version),
             faults: Faults::default(),
         }
+    }
+
+    /// A cluster of so many nodes without collections, all at one port: the first at 127.0.0.1, the second at 127.0.0.2, …. Their
+    /// p2p URIs are `http://127.0.0.N:6335/`. For [`super::StandInCluster::start_with`].
+    pub fn cluster(nodes: u8) -> Setup {
+        Setup::cluster_of((1..=nodes).map(|node| {
+            let host = Ipv4Addr::new(127, 0, 0, node);
+            Node::new(peer_id(node), &format!("http://{host}:6335/")).at(host)
+        }))
+    }
+
+    /// A cluster of so many nodes without collections, all at 127.0.0.1, each at a port of its own, from which nothing follows for
+    /// the others. Their p2p URIs are `http://127.0.0.1:6335/`, `…:6345/`, ….
+    pub fn cluster_on_ports(nodes: u8) -> Setup {
+        Setup::cluster_of((1..=nodes).map(|node| {
+            let port = 6325 + 10 * u32::from(node);
+            Node::new(peer_id(node), &format!("http://127.0.0.1:{port}/"))
+        }))
+    }
+
+    fn cluster_of(nodes: impl Iterator<Item = Node>) -> Setup {
+        let mut setup = Setup::empty();
+        setup.state.cluster_enabled = true;
+        setup.state.nodes = nodes.collect();
+        setup
+    }
+
+    /// With this collection, its shards spread over the nodes with so many replicas each.
+    pub fn spread(self, collection: Collection, replication_factor: u32) -> Setup {
+        let mut collection = collection;
+        let nodes: Vec<usize> = (0..self.state.nodes.len()).collect();
+        let placed = spread(collection.shards.len() as u32, replication_factor, &nodes);
+        for (shard, nodes) in collection.shards.iter_mut().zip(placed) {
+            shard.replicas = nodes.into_iter().map(Replica::active).collect();
+        }
+        collection.config["params"]["replication_factor"] = replication_factor.into();
+        self.collection(collection)
+    }
+
+    /// With a peer that `GET /cluster` lists and that is not there.
+    pub fn stranger(mut self, peer_id: u64, p2p_uri: &str) -> Setup {
+        self.state.strangers.push((peer_id, p2p_uri.to_owned()));
+        self
+    }
+
+    /// With this to happen after an upload into a shard that has more replicas.
+    pub fn after_shard_upload(mut self, aftermath: Aftermath) -> Setup {
+        self.state.after_shard_upload = aftermath;
+        self
     }
 
     /// A server of version 1.18.3 with the genuine collections: `minilm_general` (100 points),
@@ -119,4 +174,9 @@ impl Setup {
         self.state.nodes.iter_mut().take(1).for_each(|node| node.peer_id = peer_id);
         self
     }
+}
+
+/// As long as genuine ones.
+fn peer_id(node: u8) -> u64 {
+    1_000_000_000_000_000 * u64::from(node) + 8_372_720_498_335
 }

@@ -3,63 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
-
+use super::aftermath::Aftermath;
 use super::clock::Clock;
 use super::collection::Collection;
 use super::content::Content;
+use super::node::{Node, StoredSnapshot};
 use super::plain::DEFAULT_PEER_ID;
 use super::points::Points;
 use super::process::Process;
-
-/// A snapshot lying on a node.
-#[derive(Clone, Debug)]
-pub struct StoredSnapshot {
-    /// Its file name.
-    pub name: String,
-    /// When it was completed.
-    pub created_at: DateTime<Utc>,
-    /// Its bytes.
-    pub content: Content,
-    /// What the list says; none for uploaded files and in S3.
-    pub checksum: Option<String>,
-    /// Changes whenever the file does.
-    pub(crate) etag: String,
-}
-
-impl StoredSnapshot {
-    /// As the list and the create response show it.
-    pub(crate) fn description(&self) -> Value {
-        let mut description = json!({
-            "name": self.name,
-            "creation_time": self.created_at.format("%Y-%m-%dT%H:%M:%S").to_string(),
-            "size": self.content.size_bytes(),
-        });
-        if let Some(checksum) = &self.checksum {
-            description["checksum"] = json!(checksum);
-        }
-        description
-    }
-}
-
-/// One server process.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// Its peer id.
-    pub peer_id: u64,
-    /// The internal URI that `GET /cluster` shows.
-    pub p2p_uri: String,
-    /// The snapshots on its disk, by the collection's name; they outlive the collection.
-    pub snapshots: BTreeMap<String, Vec<StoredSnapshot>>,
-}
-
-impl Node {
-    /// A node without snapshots.
-    pub fn new(peer_id: u64, p2p_uri: &str) -> Node {
-        Node { peer_id, p2p_uri: p2p_uri.to_owned(), snapshots: BTreeMap::new() }
-    }
-}
+use super::shard_archive::ShardOrigin;
 
 /// Everything the stand-in knows. Change it through [`super::StandIn::state`].
 #[derive(Clone, Debug)]
@@ -88,8 +40,16 @@ pub struct State {
     /// The points of collections a snapshot was made of, by the snapshot's digest: content the archive
     /// itself does not carry.
     pub(crate) origins: HashMap<String, (Points, BTreeMap<u32, u64>)>,
-    /// What the process counts since its start.
-    pub(crate) process: Process,
+    /// The points of shards a snapshot was made of, by the snapshot's digest.
+    pub(crate) shard_origins: HashMap<String, ShardOrigin>,
+    /// Peers that `GET /cluster` lists and that are no node of this cluster: peer id and p2p URI.
+    pub strangers: Vec<(u64, String)>,
+    /// The `commit` of `raft_info`; it grows with each change that the nodes agree on.
+    pub commit: u64,
+    /// What becomes of a shard's other replicas once a snapshot was uploaded into it.
+    pub after_shard_upload: Aftermath,
+    /// So many polls of a collection's cluster information show a transfer that a client has asked for.
+    pub transfer_polls: u32,
     files_stored: u64,
 }
 
@@ -108,14 +68,37 @@ impl State {
             aliases: BTreeMap::new(),
             unreachable_uploads: Vec::new(),
             origins: HashMap::new(),
-            process: Process::start(),
+            shard_origins: HashMap::new(),
+            strangers: Vec::new(),
+            commit: 12,
+            after_shard_upload: Aftermath::default(),
+            transfer_polls: 1,
             files_stored: 0,
         }
     }
 
     /// The server is killed and started again: what it was making comes to nothing. Connections stay open, as behind a proxy.
     pub fn restart(&mut self) {
-        self.process = Process::start();
+        self.nodes.iter_mut().for_each(|node| node.process = Process::start());
+    }
+
+    /// The node is up, as a new process.
+    pub(crate) fn node_started(&mut self, node: usize) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.down = false;
+            node.process = Process::start();
+        }
+    }
+
+    /// What that node's process counts.
+    pub(crate) fn process(&mut self, node: usize) -> &mut Process {
+        let last = self.nodes.len() - 1;
+        &mut self.nodes[node.min(last)].process
+    }
+
+    /// The node with this peer id.
+    pub(crate) fn node_of(&self, peer_id: u64) -> Option<usize> {
+        self.nodes.iter().position(|node| node.peer_id == peer_id)
     }
 
     /// Adds a collection, or replaces the one of its name.
@@ -151,17 +134,17 @@ impl State {
         self.collections.get_mut(&name)
     }
 
-    /// The snapshots of that collection on the node, in no particular order, as on a disk.
-    pub fn snapshots(&self, node: usize, collection: &str) -> Vec<StoredSnapshot> {
+    /// The snapshots of that collection (or in that [`super::folder`]) on the node, in no particular order, as on a disk.
+    pub fn snapshots(&self, node: usize, folder: &str) -> Vec<StoredSnapshot> {
         let node = self.nodes.get(node);
-        node.and_then(|node| node.snapshots.get(collection)).cloned().unwrap_or_default()
+        node.and_then(|node| node.snapshots.get(folder)).cloned().unwrap_or_default()
     }
 
-    /// Puts a file into the collection's snapshot folder, replacing one of that name.
+    /// Puts a file into the collection's snapshot folder (or a shard's), replacing one of that name.
     pub fn store(
         &mut self,
         node: usize,
-        collection: &str,
+        folder: &str,
         name: &str,
         content: Content,
         checksum: Option<String>,
@@ -178,7 +161,7 @@ impl State {
             checksum,
         };
         if let Some(node) = self.nodes.get_mut(node) {
-            let folder = node.snapshots.entry(collection.to_owned()).or_default();
+            let folder = node.snapshots.entry(folder.to_owned()).or_default();
             folder.retain(|snapshot| snapshot.name != name);
             // Alternating ends: who takes the first or last of the list for the newest shall be wrong.
             let place = if folder.len().is_multiple_of(2) { 0 } else { folder.len() };
@@ -187,37 +170,13 @@ impl State {
         stored
     }
 
-    /// Notes which points a snapshot of the collection has as it is now, or how many others: the archive does not say it.
-    pub(crate) fn remember_origin(
-        &mut self,
-        node: usize,
-        collection: &str,
-        sha256: String,
-        points: Option<u64>,
-    ) {
-        let Some(collection) = self.collections.get(collection) else { return };
-        let mut collection = collection.clone();
-        if let Some(points) = points {
-            collection.set_points_count(points);
-        }
-        let local = collection.shards.iter().filter(|shard| shard.has_replica_on(node));
-        let counts = local.map(|shard| (shard.id, shard.points_count)).collect();
-        self.origins.insert(sha256, (collection.points.clone(), counts));
-    }
-
-    /// Removes a file from the collection's snapshot folder; says whether it was there.
-    pub fn remove(&mut self, node: usize, collection: &str, name: &str) -> bool {
-        let folder = self.nodes.get_mut(node).and_then(|node| node.snapshots.get_mut(collection));
+    /// Removes a file from the collection's snapshot folder (or a shard's); says whether it was there.
+    pub fn remove(&mut self, node: usize, folder: &str, name: &str) -> bool {
+        let folder = self.nodes.get_mut(node).and_then(|node| node.snapshots.get_mut(folder));
         folder.is_some_and(|folder| {
             let before = folder.len();
             folder.retain(|snapshot| snapshot.name != name);
             folder.len() < before
         })
-    }
-
-    /// The name a snapshot made at that time gets.
-    pub fn snapshot_name(&self, node: usize, collection: &str, time: DateTime<Utc>) -> String {
-        let peer_id = self.nodes.get(node).map_or(DEFAULT_PEER_ID, |node| node.peer_id);
-        format!("{collection}-{peer_id}-{}.snapshot", time.format("%Y-%m-%d-%H-%M-%S"))
     }
 }

@@ -58,6 +58,11 @@ pub(crate) fn sparse_member(pieces: &mut Vec<Piece>, path: &str, data: Piece, re
     pad(pieces, len);
 }
 
+/// A directory; its path ends with a slash.
+pub(crate) fn directory(pieces: &mut Vec<Piece>, path: &str) {
+    pieces.push(header(path, 0, EntryType::Directory, None));
+}
+
 /// The end marker.
 pub(crate) fn end(pieces: &mut Vec<Piece>) {
     pieces.push(Piece::Zeros(END_BYTES));

@@ -8,6 +8,7 @@ use super::request::Asked;
 use super::state::State;
 
 pub(crate) fn telemetry(state: &State, asked: &Asked) -> Reply {
+    let process = &state.nodes[asked.node.min(state.nodes.len() - 1)].process;
     let level: u64 = asked.query.get("details_level").and_then(|level| level.parse().ok()).unwrap_or(0);
     let mut collections = json!({ "number_of_collections": state.collections.len() });
     if level >= 1 {
@@ -15,8 +16,7 @@ pub(crate) fn telemetry(state: &State, asked: &Asked) -> Reply {
         collections["snapshots"] = json!([]);
     }
     if level >= 2 {
-        let snapshots: Vec<Value> = state
-            .process
+        let snapshots: Vec<Value> = process
             .work
             .iter()
             .map(|(name, work)| {
@@ -31,5 +31,5 @@ pub(crate) fn telemetry(state: &State, asked: &Asked) -> Reply {
         collections["snapshots"] = json!(snapshots);
     }
     let app = json!({ "name": "qdrant", "version": state.version, "startup": "2026-11-28T00:00:00Z" });
-    ok(&json!({ "id": state.process.id, "app": app, "collections": collections }), asked.started)
+    ok(&json!({ "id": process.id, "app": app, "collections": collections }), asked.started)
 }

@@ -1,4 +1,5 @@
-//! `POST /collections/{c}/snapshots/upload`: the file is kept first, then looked into, then restored.
+//! `POST /collections/{c}/snapshots/upload`: the file is kept first, then looked into, then restored. What is uploaded for a single
+//! shard arrives here as well.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,18 +12,31 @@ use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::aftermath::Priority;
 use super::answers::{Reply, bare, error, no_collection, ok, text};
-use super::collection::{Collection, Shard};
+use super::collection::Collection;
 use super::content::Content;
 use super::effect::Effect;
 use super::multipart::Multipart;
 use super::origin::{Origin, inspect};
+use super::placement::spread;
 use super::request::{Asked, Core, drain};
+use super::route::Endpoint;
+use super::shard::Replica;
+use super::shard_upload;
 use super::state::State;
 
 pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> Reply {
     let wanted = asked.query.get("checksum").map(String::as_str);
-    if let Some(malformed) = wanted.filter(|checksum| !is_sha256(checksum)) {
+    let of_shard = asked.route.endpoint == Endpoint::UploadShardSnapshot;
+    let Some(priority) = Priority::of(asked.query.get("priority").map(String::as_str)) else {
+        drain(core, asked.log_number, body).await;
+        let message =
+            "Query deserialize error: unknown variant, expected one of `no_sync`, `snapshot`, `replica`";
+        return error(400, message, asked.started);
+    };
+    // Of a shard's upload the server does not look at it before it compares.
+    if let Some(malformed) = wanted.filter(|checksum| !of_shard && !is_sha256(checksum)) {
         drain(core, asked.log_number, body).await;
         return malformed_checksum(malformed);
     }
@@ -42,42 +56,73 @@ pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> R
         let message = format!("Checksum mismatch: expected {sha256}, actual {wanted}");
         return error(400, &message, asked.started);
     }
+    let target = if of_shard {
+        Target::Shard(shard_upload::Target {
+            collection: asked.route.collection.clone(),
+            shard: asked.route.shard.clone(),
+            priority,
+        })
+    } else {
+        Target::Collection { name: asked.route.collection.clone(), file_name, priority }
+    };
     let cut = asked.effect(|effect| match effect {
         Effect::UploadCut { status, begins_after, takes } => Some((*status, *begins_after, *takes)),
         _ => None,
     });
     if let Some((status, begins_after, takes)) = cut {
         let (core, name, started) = (core.clone(), asked.route.collection.clone(), asked.started);
-        let (node, effects) = (core.node, asked.effects.clone());
+        let effects = asked.effects.clone();
         let at_once = begins_after.is_zero();
         if at_once {
-            core.state().process.begin_restore(&name);
+            core.state().process(core.node).begin_restore(&name);
         }
         tokio::spawn(async move {
             sleep(begins_after).await;
             if !at_once {
-                core.state().process.begin_restore(&name);
+                core.state().process(core.node).begin_restore(&name);
             }
             sleep(takes).await;
-            drop(keep_and_restore(&core, node, &name, &file_name, content, &effects, started).await);
-            core.state().process.end_restore(&name);
+            drop(target.restore(&core, content, &effects, started).await);
+            core.state().process(core.node).end_restore(&name);
         });
         return bare(status, "upstream timed out");
     }
-    let name = &asked.route.collection;
-    keep_and_restore(core, core.node, name, &file_name, content, &asked.effects, asked.started).await
+    target.restore(core, content, &asked.effects, asked.started).await
+}
+
+/// What an upload is to be restored into.
+enum Target {
+    Collection { name: String, file_name: String, priority: Priority },
+    Shard(shard_upload::Target),
+}
+
+impl Target {
+    async fn restore(
+        &self,
+        core: &Arc<Core>,
+        content: Content,
+        effects: &[Effect],
+        started: Instant,
+    ) -> Reply {
+        match self {
+            Target::Collection { name, file_name, priority } => {
+                let into = (name.as_str(), file_name.as_str(), *priority);
+                keep_and_restore(core, into, content, effects, started).await
+            }
+            Target::Shard(target) => shard_upload::restore(core, target, content, effects, started).await,
+        }
+    }
 }
 
 /// The file stays, whatever comes of it.
 async fn keep_and_restore(
     core: &Arc<Core>,
-    node: usize,
-    collection: &str,
-    file_name: &str,
+    (collection, file_name, priority): (&str, &str, Priority),
     content: Content,
     effects: &[Effect],
     started: Instant,
 ) -> Reply {
+    let node = core.node;
     let sha256 = content.sha256();
     let looked_into = content.clone();
     let inspected = spawn_blocking(move || inspect(&looked_into)).await;
@@ -101,7 +146,7 @@ async fn keep_and_restore(
     if let Some(message) = state.collections.get(&name).and_then(|existing| mismatch(existing, &origin)) {
         return error(400, &message, started);
     }
-    restore(&mut state, node, &name, &origin, content);
+    restore(&mut state, node, (&name, priority), &origin, content);
     if !state.collections.contains_key(&name) {
         return no_collection(&name, started);
     }
@@ -158,42 +203,59 @@ fn mismatch(existing: &Collection, origin: &Origin) -> Option<String> {
     })
 }
 
-/// Puts the snapshot's shards in place on this node; those it lacks stay, or begin empty elsewhere.
-fn restore(state: &mut State, node: usize, name: &str, origin: &Origin, content: Content) {
-    let nodes = state.nodes.len();
+/// Puts the snapshot's shards in place on this node; those it lacks stay, or begin empty where a new collection has them.
+fn restore(
+    state: &mut State,
+    node: usize,
+    (name, priority): (&str, Priority),
+    origin: &Origin,
+    content: Content,
+) {
+    let nodes: Vec<usize> = (0..state.nodes.len()).collect();
+    let after = state.after_shard_upload;
     let collection = state.collections.entry(name.to_owned()).or_insert_with(|| {
         let mut created = origin.clone().into_collection(name, content.clone());
         // Lost on a real server too: the request that makes the collection has no place for them.
         if let Some(params) = created.config["params"].as_object_mut() {
             params.retain(|key, _| !key.starts_with("read_fan_out_"));
         }
-        for shard in &mut created.shards {
-            let home = if origin.local_shards.contains_key(&shard.id) {
-                node
-            } else {
-                (node + 1 + shard.id as usize) % nodes
-            };
-            *shard = Shard::on_node(shard.id, 0, home);
+        let placed = spread(created.shards.len() as u32, replication_factor(&created), &nodes);
+        for (shard, nodes) in created.shards.iter_mut().zip(placed) {
+            shard.points_count = 0;
+            shard.replicas = nodes.into_iter().map(Replica::active).collect();
         }
         created
     });
-    for shard in &mut collection.shards {
-        if let Some(restored) = origin.shard_on(shard, node) {
-            *shard = restored;
+    let others_kept = replication_factor(collection).saturating_sub(1) as usize;
+    for id in origin.local_shards.keys() {
+        let Some(shard) = collection.shard_mut(*id) else { continue };
+        let before = shard.points_count;
+        let Some(restored) = origin.shard_on(shard, node) else { continue };
+        let mut replicas = std::mem::replace(shard, restored).replicas;
+        let own = replicas.iter().position(|replica| replica.node == node);
+        shard.replicas = own.map(|own| vec![replicas.remove(own)]).unwrap_or_default();
+        if priority == Priority::Snapshot {
+            replicas.truncate(others_kept);
         }
+        shard.replicas.extend(replicas);
+        collection.uploaded(*id, node, before, priority, after);
     }
     collection.points = origin.points.clone();
     collection.payload_indexes.clone_from(&origin.payload_indexes);
     if collection.is_custom() {
         collection.generate_content();
-    } else if nodes == 1 {
+    } else if nodes.len() == 1 {
         collection.content = content;
     } else {
         collection.content_on_node.insert(node, content);
     }
 }
 
-fn spoil(collection: &mut Collection, effects: &[Effect]) {
+fn replication_factor(collection: &Collection) -> u32 {
+    collection.config["params"]["replication_factor"].as_u64().unwrap_or(1).clamp(1, 64) as u32
+}
+
+pub(crate) fn spoil(collection: &mut Collection, effects: &[Effect]) {
     for effect in effects {
         match effect {
             Effect::RestoredLacksPoints(points) => {

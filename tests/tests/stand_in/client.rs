@@ -44,6 +44,36 @@ pub fn post(stand_in: &StandIn, path: &str, json: &str) -> Response {
     send(stand_in, "POST", path, &[("content-type", "application/json")], json.as_bytes()).unwrap()
 }
 
+pub fn put(stand_in: &StandIn, path: &str, json: &Value) -> Response {
+    let body = json.to_string();
+    send(stand_in, "PUT", path, &[("content-type", "application/json")], body.as_bytes()).unwrap()
+}
+
+pub fn count(stand_in: &StandIn, collection: &str) -> Response {
+    post(stand_in, &format!("/collections/{collection}/points/count"), r#"{"exact":true}"#)
+}
+
+/// Every point with its payload and vectors.
+pub fn points(stand_in: &StandIn, collection: &str) -> Value {
+    let body = r#"{"limit":10000,"with_vector":true,"with_payload":true}"#;
+    post(stand_in, &format!("/collections/{collection}/points/scroll"), body).result()["points"].clone()
+}
+
+/// `(shard, peer, state)` of all replicas as this node sees them, sorted.
+pub fn replicas(stand_in: &StandIn, collection: &str) -> Vec<(u64, u64, String)> {
+    let cluster = get(stand_in, &format!("/collections/{collection}/cluster")).result();
+    let mut replicas = Vec::new();
+    for list in ["local_shards", "remote_shards"] {
+        for shard in cluster[list].as_array().unwrap() {
+            let peer = shard.get("peer_id").unwrap_or(&cluster["peer_id"]).as_u64().unwrap();
+            let state = shard["state"].as_str().unwrap().to_owned();
+            replicas.push((shard["shard_id"].as_u64().unwrap(), peer, state));
+        }
+    }
+    replicas.sort();
+    replicas
+}
+
 pub fn upload(stand_in: &StandIn, path: &str, file_name: &str, content: &[u8]) -> Response {
     let (content_type, body) = multipart(file_name, content);
     send(stand_in, "POST", path, &[("content-type", &content_type)], &body).unwrap()
@@ -70,7 +100,7 @@ pub fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Response> {
-    let mut stream = TcpStream::connect(("127.0.0.1", stand_in.port()))?;
+    let mut stream = TcpStream::connect(stand_in.address())?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len())?;
     for (name, value) in headers {

@@ -137,7 +137,7 @@ fn a_cluster_is_whole_again_when_every_node_has_its_snapshot() {
     for (node, number) in nodes.iter().zip(1..) {
         let file = format!("cluster-node-{number}.spread.snapshot");
         let bytes = GenuineSnapshot::find("1.18.3", &file).unwrap().read().unwrap();
-        upload(node, "/collections/spread/snapshots/upload", &file, &bytes).result();
+        upload(node, "/collections/spread/snapshots/upload?priority=snapshot", &file, &bytes).result();
         counts.push(count(&nodes[0], "spread"));
     }
     assert_eq!(counts, [json!(161), json!(161), json!(300)]);

@@ -1,0 +1,103 @@
+//! What becomes of a shard's replicas when a snapshot was uploaded into one of them, step by step as clients see it.
+
+use super::collection::Collection;
+use super::shard::Replica;
+use super::timeline::{Change, Transfer, When};
+
+/// For how many polls of `GET /collections/{c}/cluster` (of all nodes together) each step shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aftermath {
+    /// First the nodes have not agreed yet: all replicas are `Active` (a new one is `Dead`), and the others are as they were.
+    pub as_before: u32,
+    /// Then the others are `Dead`.
+    pub dead: u32,
+    /// Then they are brought up to date, one after the other: a transfer to each is listed.
+    pub transfers: u32,
+}
+
+impl Default for Aftermath {
+    fn default() -> Aftermath {
+        Aftermath { as_before: 0, dead: 1, transfers: 1 }
+    }
+}
+
+/// Which replica counts when a shard has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Priority {
+    NoSync,
+    Snapshot,
+    Replica,
+}
+
+impl Priority {
+    /// Of the query's `priority`; without one the replicas count.
+    pub(crate) fn of(text: Option<&str>) -> Option<Priority> {
+        match text {
+            None | Some("replica") => Some(Priority::Replica),
+            Some("snapshot") => Some(Priority::Snapshot),
+            Some("no_sync") => Some(Priority::NoSync),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Collection {
+    /// The shard's replica on `node` holds what was uploaded; `before` points were in the others.
+    pub(crate) fn uploaded(
+        &mut self,
+        shard: u32,
+        node: usize,
+        before: u64,
+        priority: Priority,
+        after: Aftermath,
+    ) {
+        let Some(found) = self.shard_mut(shard) else { return };
+        let others: Vec<usize> = found
+            .replicas
+            .iter()
+            .filter(|replica| replica.node != node && replica.is_active())
+            .map(|replica| replica.node)
+            .collect();
+        let is_new = !found.has_replica_on(node);
+        if is_new {
+            found.replicas.push(Replica::active(node));
+        }
+        if let Some(replica) = found.replica_on_mut(node) {
+            replica.holds = None;
+            "Active".clone_into(&mut replica.state);
+        }
+        if others.is_empty() || priority == Priority::NoSync {
+            return;
+        }
+        if priority == Priority::Replica {
+            // The upload is lost again: the others are whole and this one is brought to their state.
+            found.points_count = before;
+            self.recover(shard, others[0], &[node], 0, after);
+            return;
+        }
+        for replica in &mut found.replicas {
+            if others.contains(&replica.node) {
+                replica.holds.get_or_insert(before);
+            }
+        }
+        let mut as_before = after.as_before;
+        if is_new {
+            as_before = as_before.max(1);
+            self.set_replica_state(shard, node, "Dead");
+            self.schedule(When::Polls(as_before), Change::Replica(shard, node, "Active".to_owned()));
+        }
+        self.recover(shard, node, &others, as_before, after);
+    }
+
+    fn recover(&mut self, shard: u32, from: usize, nodes: &[usize], as_before: u32, after: Aftermath) {
+        // One after the other: a node sends only one shard at a time.
+        for (turn, node) in (0..).zip(nodes) {
+            let transfer = Transfer::recovery(shard, from, *node);
+            let dead = Change::Replica(shard, *node, "Dead".to_owned());
+            self.schedule(When::Polls(as_before), dead);
+            let begins = as_before + after.dead + turn * (after.transfers + after.dead);
+            self.schedule(When::Polls(begins), Change::Begins(transfer.clone()));
+            self.schedule(When::Polls(begins + after.transfers), Change::Done(transfer));
+        }
+    }
+}
