@@ -90,7 +90,8 @@ fn target_words(plan: &Plan) -> String {
         }
         Some(Existing { points }) if plan.is_there => {
             let points = points.map_or_else(String::new, |points| format!(" ({points} points)"));
-            format!("{}, which is there already{points}: SKIPPED; --force restores over it", plan.target)
+            let over = if plan.by_shard.is_none() { "; --force restores over it" } else { "" };
+            format!("{}, which is there already{points}: SKIPPED{over}", plan.target)
         }
         Some(Existing { points }) => {
             let points = points.map_or_else(String::new, |points| format!("{points} "));

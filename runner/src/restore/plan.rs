@@ -260,6 +260,8 @@ impl Plan {
             self.by_shard = Some(ByShard::of(manifest, &self.target, facts, options));
         } else if let Err(error) = sole_archive(manifest) {
             self.obstacles.push(error);
+        } else if facts.nodes.as_ref().is_some_and(|nodes| nodes.peers() > 1) {
+            self.on_node = Some(facts.url.clone());
         }
         if !options.allow_version_skew
             && let Err(skew) = check_version(manifest.source.qdrant_version.as_deref(), &facts.version)

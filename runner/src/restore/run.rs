@@ -173,10 +173,11 @@ async fn work(
 async fn leave(session: &Session, context: &RestoreContext, plan: &Plan) -> Option<CollectionReport> {
     let points = plan.existing.as_ref().and_then(|existing| existing.points);
     tracing::info!(
-        "Skipped {}: \"{}\" is there already, with {} points; --force restores over it",
+        "Skipped {}: \"{}\" is there already, with {} points{}",
         plan.collection,
         plan.target,
-        points.map_or_else(|| "?".to_owned(), |points| points.to_string())
+        points.map_or_else(|| "?".to_owned(), |points| points.to_string()),
+        if plan.by_shard.is_none() { "; --force restores over it" } else { "" }
     );
     if plan.aliases.is_empty() {
         return None;
