@@ -12,6 +12,16 @@ pub struct ShardKey {
     pub key: serde_json::Value,
     /// The ids of its shards, ascending.
     pub shard_ids: Vec<u32>,
+    /// How many copies each of them had; nothing where only a snapshot of the collection told the keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+}
+
+impl ShardKey {
+    /// A key of which no more is known than its shards.
+    pub fn new(key: serde_json::Value, shard_ids: Vec<u32>) -> Self {
+        Self { key, shard_ids, replicas: None }
+    }
 }
 
 /// At most so many keys are listed.
@@ -43,10 +53,7 @@ mod tests {
 
     #[test]
     fn keys_are_listed_with_their_shards_and_numbers_are_not_texts() {
-        let keys = [
-            ShardKey { key: json!("eu"), shard_ids: vec![1, 2] },
-            ShardKey { key: json!(7), shard_ids: vec![3] },
-        ];
+        let keys = [ShardKey::new(json!("eu"), vec![1, 2]), ShardKey::new(json!(7), vec![3])];
         assert_eq!(list(&keys), "\"eu\" (shards 1, 2), 7 (shard 3)");
     }
 }

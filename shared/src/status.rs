@@ -58,6 +58,9 @@ pub struct Status {
     /// Uploads that had no answer: for as long as the server may be at work on one, its file is not touched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unanswered_uploads: Vec<UnansweredUpload>,
+    /// Restores, shard by shard, that have begun and have not ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restoring: Vec<RestoringShards>,
     /// Backups that a prune has decided to delete and is deleting. What a killed one left of them, the next finishes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pruning: Vec<PrunedBackup>,
@@ -156,6 +159,26 @@ pub struct UnansweredUpload {
     pub file: ServerSnapshot,
     /// When it was known that no answer would come, by our clock.
     pub unanswered_at: DateTime<Utc>,
+}
+
+/// A restore, shard by shard, that has begun and has not ended: what the next one goes on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RestoringShards {
+    /// The collection that was made for it.
+    pub target: CollectionName,
+    /// The node that was asked to make it, without credentials.
+    pub node_url: String,
+    /// The collection that was backed up.
+    pub collection: CollectionName,
+    /// Its backup.
+    pub backup_id: BackupId,
+    /// Shards whose upload was begun.
+    #[serde(default)]
+    pub sent: BTreeSet<u32>,
+    /// Those of them that the server says it has restored.
+    #[serde(default)]
+    pub done: BTreeSet<u32>,
 }
 
 /// A backup that a prune has decided to delete.
@@ -258,6 +281,7 @@ impl Status {
             unlisted_uploads: Vec::new(),
             unanswered_creations: Vec::new(),
             unanswered_uploads: Vec::new(),
+            restoring: Vec::new(),
             pruning: Vec::new(),
             retired_collections: BTreeSet::new(),
             retention_seconds: None,

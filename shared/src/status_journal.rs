@@ -21,8 +21,8 @@ use crate::layout::Layout;
 use crate::links;
 use crate::operation::Operation;
 use crate::status::{
-    CollectionStatus, Creating, CurrentRun, OperationStatus, PrunedBackup, ServerSnapshot, Status,
-    UnansweredUpload,
+    CollectionStatus, Creating, CurrentRun, OperationStatus, PrunedBackup, RestoringShards, ServerSnapshot,
+    Status, UnansweredUpload,
 };
 
 const WHAT: &str = "status journal";
@@ -74,6 +74,9 @@ pub struct StatusChange {
     /// What is different in that list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruning: Option<ListChange<PrunedBackup>>,
+    /// What is different in that list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restoring: Option<ListChange<RestoringShards>>,
 }
 
 /// What is different in a list.
@@ -204,6 +207,7 @@ impl StatusChange {
             unanswered_uploads,
             unlisted_uploads,
             pruning,
+            restoring,
             retired_collections,
             retention_seconds,
         } = after;
@@ -230,6 +234,7 @@ impl StatusChange {
             unanswered_uploads: ListChange::between(&before.unanswered_uploads, unanswered_uploads),
             unlisted_uploads: ListChange::between(&before.unlisted_uploads, unlisted_uploads),
             pruning: ListChange::between(&before.pruning, pruning),
+            restoring: ListChange::between(&before.restoring, restoring),
         })
     }
 
@@ -256,7 +261,8 @@ impl StatusChange {
         ListChange::make(self.unanswered_creations, &mut status.unanswered_creations)?;
         ListChange::make(self.unanswered_uploads, &mut status.unanswered_uploads)?;
         ListChange::make(self.unlisted_uploads, &mut status.unlisted_uploads)?;
-        ListChange::make(self.pruning, &mut status.pruning)
+        ListChange::make(self.pruning, &mut status.pruning)?;
+        ListChange::make(self.restoring, &mut status.restoring)
     }
 }
 

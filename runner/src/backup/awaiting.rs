@@ -55,7 +55,7 @@ pub enum Looked {
 /// An interruption, and that the collection does not exist.
 pub async fn look_for(
     run: &Run<'_>,
-    part: &Part<'_>,
+    part: &Part,
     creating: &Creating,
     requested: Instant,
     cause: &Error,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::error::BackupError;
 use super::run::Run;
+use super::settled::settled;
 use crate::qdrant::sample;
 use crate::qdrant::{self, CollectionCluster, ShardTable};
 
@@ -67,6 +68,10 @@ pub async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Befor
     let client = run.context.client.clone();
     let cluster = client.collection_cluster(collection).await?;
     run.see_peers(cluster.peer_ids());
+    if let Some(cluster) = run.cluster.as_ref().filter(|_| run.goes_by_shard(false)) {
+        // First, because a node that is down makes all that is asked below fail without the shard being named.
+        settled(run, cluster, collection).await?;
+    }
     let info = client.collection_info(collection).await?;
     let has_shards = !ShardTable::from(&cluster).shards.is_empty();
     let by_shard = has_shards && run.goes_by_shard(is_custom(&info.config));

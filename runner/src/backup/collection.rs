@@ -1,5 +1,6 @@
 //! The backup of one collection, from the first question to the manifest.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -159,7 +160,7 @@ async fn take_whole(
     let collection = work.collection;
     let compression = run.context.options.compression;
     let path = run.layout.archive(collection, id, &compression.encoding());
-    let part = Part { node: &run.main, subject: Subject::whole(collection) };
+    let part = Part { node: Rc::clone(&run.main), subject: Subject::whole(collection) };
     let mut after = After::default();
     let made = async || {
         after = look_again(run, collection, before).await?;
@@ -231,9 +232,9 @@ fn note_sharding(run: &Run<'_>, collection: &CollectionName, keys: Option<&[Shar
 async fn tidy_server(run: &Run<'_>, work: &Work<'_, '_>, interrupted: bool) {
     let collection = work.collection;
     let nodes: Vec<Client> = run
-        .nodes()
-        .map(|node| &node.client)
-        .map(|client| if interrupted { client.for_cleanup(LAST_REQUESTS) } else { client.clone() })
+        .clients()
+        .into_iter()
+        .map(|client| if interrupted { client.for_cleanup(LAST_REQUESTS) } else { client })
         .collect();
     if run.context.options.keep_server_snapshots {
         run.session.amend_status(|status| {

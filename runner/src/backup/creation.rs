@@ -35,7 +35,7 @@ pub struct Adopted {
 
 /// Has the node make a snapshot and records in the status that it is ours to delete. One that was found in the list because no
 /// answer named it is remembered by `work`.
-pub async fn create(run: &Run<'_>, part: &Part<'_>, work: &Work<'_, '_>) -> Result<Snapshot, BackupError> {
+pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<Snapshot, BackupError> {
     let client = &part.node.client;
     let mut before = client.snapshots(&part.subject).await?;
     if stamped_this_second(&before, &part.subject) {
@@ -98,7 +98,7 @@ enum Made {
 /// as any other request. `in_doubt` says whether a snapshot may appear of which nothing was seen.
 async fn ask_and_look(
     run: &Run<'_>,
-    part: &Part<'_>,
+    part: &Part,
     creating: &Creating,
     work: &Work<'_, '_>,
     in_doubt: &mut bool,
@@ -165,7 +165,7 @@ fn clear(status: &mut Status, creating: &Creating) {
     }
 }
 
-fn intent(run: &Run<'_>, part: &Part<'_>, before: &SnapshotList, listed_at: Instant) -> Creating {
+fn intent(run: &Run<'_>, part: &Part, before: &SnapshotList, listed_at: Instant) -> Creating {
     let since = TimeDelta::from_std(listed_at.elapsed()).unwrap_or_default();
     Creating {
         collection: part.collection().clone(),
@@ -185,7 +185,7 @@ fn intent(run: &Run<'_>, part: &Part<'_>, before: &SnapshotList, listed_at: Inst
 }
 
 /// Asks, and moves the heartbeat for as long as the server may be at it. Ends when the process that was asked is no more.
-async fn ask(run: &Run<'_>, part: &Part<'_>) -> Result<Snapshot, CreateError> {
+async fn ask(run: &Run<'_>, part: &Part) -> Result<Snapshot, CreateError> {
     let client = part.node.client.clone();
     let probe = client.for_cleanup(Duration::from_secs(10));
     let mut creation = pin!(client.create_snapshot(&part.subject));

@@ -84,7 +84,7 @@ pub fn entry(creating: &Creating, snapshot: &Snapshot) -> ServerSnapshot {
 /// Deals with what earlier runs left: deletes what is recorded as ours, and reports what appeared in place of an
 /// answer that never came.
 pub async fn settle_earlier(run: &Run<'_>) {
-    let nodes: Vec<Client> = run.nodes().map(|node| node.client.clone()).collect();
+    let nodes = run.clients();
     let recorded = run.session.status(|status| status.undeleted_snapshots.clone());
     let here = recorded.iter().filter(|snapshot| at(&nodes, &snapshot.node_url).is_some());
     let mut collections: Vec<CollectionName> = here.map(|snapshot| snapshot.collection.clone()).collect();

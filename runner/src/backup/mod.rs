@@ -2,6 +2,7 @@
 
 mod awaiting;
 mod before;
+mod cluster;
 mod collection;
 mod creation;
 mod describe;
@@ -14,6 +15,7 @@ mod operation;
 mod part;
 mod run;
 mod server_wait;
+mod settled;
 mod shards;
 mod shared_session;
 mod signs;

@@ -1,6 +1,7 @@
 //! The nodes that snapshots are asked of, and what is known of each while the operation goes on.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use qdrant_backup_shared::CollectionName;
 use tokio::sync::{Mutex, MutexGuard};
@@ -19,9 +20,9 @@ pub struct Node {
 
 /// The snapshot that is to be made on a node.
 #[derive(Debug, Clone)]
-pub struct Part<'a> {
+pub struct Part {
     /// The node.
-    pub(super) node: &'a Node,
+    pub(super) node: Rc<Node>,
     /// What of.
     pub(super) subject: Subject,
 }
@@ -44,7 +45,7 @@ impl Node {
     }
 }
 
-impl Part<'_> {
+impl Part {
     /// The collection that it is of.
     pub(super) fn collection(&self) -> &CollectionName {
         &self.subject.collection

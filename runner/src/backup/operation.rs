@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::future::ready;
+use std::rc::Rc;
 
 use futures_util::stream::{self, StreamExt};
 use qdrant_backup_shared::collection_name::ImpossibleName;
@@ -12,11 +13,12 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
 use tokio::sync::Semaphore;
 
+use super::cluster::Cluster;
 use super::collection::{self, Ended};
 use super::error::BackupError;
 use super::leftovers;
 use super::node::Node;
-use super::run::{BackupContext, Cluster, Run};
+use super::run::{BackupContext, Run};
 use super::shared_session::SharedSession;
 use super::{files, guards, server_wait};
 use crate::qdrant::Error;
@@ -42,7 +44,7 @@ pub async fn back_up(session: &mut Session, context: &BackupContext) {
         session: SharedSession::new(session),
         aliases: Vec::new(),
         qdrant_version: None,
-        main: Node::new(context.client.clone()),
+        main: Rc::new(Node::new(context.client.clone())),
         cluster: None,
         slots: Semaphore::new(usize::from(options.jobs.get())),
         listed: Vec::new(),
@@ -104,7 +106,6 @@ impl Run<'_> {
         let (selected, absent) = self.select()?;
         self.aliases = client.aliases().await.map_err(request)?;
         self.find_nodes().await?;
-        self.meet_nodes().await;
         leftovers::settle_earlier(self).await;
         tracing::info!(
             "Backing up {} of {} collections of Qdrant {version} at {} to {}",
@@ -147,6 +148,7 @@ impl Run<'_> {
     /// Finds the nodes of the cluster, if the server is in one. Where that cannot be asked, the configured node is backed up alone, and what
     /// it lacks is found with each collection.
     async fn find_nodes(&mut self) -> Result<(), Failure> {
+        self.main.meet().await;
         let client = &self.context.client;
         let found = match client.nodes(&self.context.options.nodes).await {
             Ok(found) => found,
@@ -160,7 +162,7 @@ impl Run<'_> {
         self.see_peers(found.nodes.iter().map(|node| node.peer_id).chain(found.lost.keys().copied()));
         // Whether that matters is seen when a shard is on no other node.
         found.warnings().iter().for_each(|warning| self.session.warn(warning));
-        self.cluster = Some(Cluster::of(found));
+        self.cluster = Some(Cluster::of(found).await);
         Ok(())
     }
 

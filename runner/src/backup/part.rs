@@ -25,7 +25,7 @@ pub struct Obtained {
 /// Makes the snapshot and downloads it to `path`; once more when what came is not what was made. After each creation `made` is called.
 pub async fn obtain(
     run: &Run<'_>,
-    part: &Part<'_>,
+    part: &Part,
     path: &Path,
     work: &Work<'_, '_>,
     mut made: impl AsyncFnMut() -> Result<(), BackupError>,
@@ -51,7 +51,7 @@ pub async fn obtain(
     Ok(Obtained { snapshot, received })
 }
 
-async fn make(run: &Run<'_>, part: &Part<'_>, work: &Work<'_, '_>) -> Result<Snapshot, BackupError> {
+async fn make(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<Snapshot, BackupError> {
     let _turn = match part.subject.shard_id {
         Some(_) => Some(part.node.turn().await),
         None => None,
@@ -69,7 +69,7 @@ async fn make(run: &Run<'_>, part: &Part<'_>, work: &Work<'_, '_>) -> Result<Sna
 /// Downloads the snapshot, beginning again when it does not begin or cannot be gone on with.
 async fn fetch(
     run: &Run<'_>,
-    part: &Part<'_>,
+    part: &Part,
     path: &Path,
     snapshot: &Snapshot,
     work: &Work<'_, '_>,
@@ -98,7 +98,7 @@ async fn fetch(
 
 async fn fetch_once(
     run: &Run<'_>,
-    part: &Part<'_>,
+    part: &Part,
     path: &Path,
     snapshot: &Snapshot,
     expected_bytes: u64,
@@ -138,7 +138,7 @@ async fn fetch_once(
 }
 
 /// Bytes that the archive will probably take, for which there is room.
-fn check_room(run: &Run<'_>, part: &Part<'_>, snapshot_bytes: u64) -> Result<u64, BackupError> {
+fn check_room(run: &Run<'_>, part: &Part, snapshot_bytes: u64) -> Result<u64, BackupError> {
     let compressed = run.context.options.compression != Compression::None;
     let expected = run.session.with(|session| {
         guards::expected_archive_bytes(session.catalog(), part.collection(), snapshot_bytes, compressed)

@@ -1,21 +1,23 @@
 //! What the parts of the operation share while it goes on.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroU8;
+use std::rc::Rc;
 use std::time::Duration;
 
 use qdrant_backup_shared::{CollectionName, Layout};
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::cluster::Cluster;
 use super::guards;
 use super::node::Node;
 use super::shared_session::SharedSession;
 use crate::archive::write::{Compression, Throttle};
 use crate::choice::Selection;
 use crate::host::console::Console;
-use crate::qdrant::{Alias, Client, Nodes};
+use crate::qdrant::{Alias, Client};
 
 /// What is to be backed up, and how.
 pub struct BackupOptions {
@@ -63,7 +65,7 @@ pub struct Run<'a> {
     pub(super) aliases: Vec<Alias>,
     pub(super) qdrant_version: Option<String>,
     /// The node that is configured.
-    pub(super) main: Node,
+    pub(super) main: Rc<Node>,
     /// All nodes of its cluster, where it is in one.
     pub(super) cluster: Option<Cluster>,
     /// As many as there may be snapshots under way.
@@ -72,46 +74,19 @@ pub struct Run<'a> {
     pub(super) seen_peers: RefCell<BTreeSet<u64>>,
 }
 
-/// The nodes of the cluster that is backed up.
-pub struct Cluster {
-    /// Those that answer, by their peer ids.
-    nodes: BTreeMap<u64, Node>,
-    /// How many peers it has.
-    peers: usize,
-}
-
-impl Cluster {
-    /// Of what was found.
-    pub(super) fn of(found: Nodes) -> Self {
-        let peers = found.peers();
-        let nodes = found.nodes.into_iter().map(|node| (node.peer_id, Node::new(node.client))).collect();
-        Self { nodes, peers }
-    }
-
-    /// The node with that id, if it answers.
-    pub(super) fn node(&self, peer_id: u64) -> Option<&Node> {
-        self.nodes.get(&peer_id)
-    }
-}
-
 impl Run<'_> {
-    /// Every node that answers; the configured one first, which in a cluster may come again under another URL.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
-        let others = self.cluster.iter().flat_map(|cluster| cluster.nodes.values());
-        std::iter::once(&self.main).chain(others.filter(|node| node.client.url() != self.main.client.url()))
-    }
-
-    /// Asks all nodes which processes they are.
-    pub(super) async fn meet_nodes(&self) {
-        let all = self.main.meet();
-        let others = self.cluster.iter().flat_map(|cluster| cluster.nodes.values());
-        futures_util::future::join(all, futures_util::future::join_all(others.map(Node::meet))).await;
+    /// Asks every node that answers; the configured one first, which in a cluster may come again under another URL.
+    pub(super) fn clients(&self) -> Vec<Client> {
+        let mut clients = vec![self.main.client.clone()];
+        let others = self.cluster.iter().flat_map(Cluster::nodes).map(|node| node.client.clone());
+        clients.extend(others.filter(|client| client.url() != self.main.client.url()));
+        clients
     }
 
     /// Whether collections are backed up shard by shard: where no node has all of a collection for certain, and where a collection
     /// cannot be restored otherwise.
     pub(super) fn goes_by_shard(&self, is_custom: bool) -> bool {
-        self.cluster.as_ref().is_some_and(|cluster| cluster.peers > 1 || is_custom)
+        self.cluster.as_ref().is_some_and(|cluster| cluster.peers() > 1 || is_custom)
     }
 
     /// Whether the server is of that version or a newer one.

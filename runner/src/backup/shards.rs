@@ -5,26 +5,24 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::rc::Rc;
 
 use futures_util::stream::{self, StreamExt};
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::operation::Stage;
 
 use super::before::{Before, Counts, look_again};
+use super::cluster::Cluster;
 use super::error::BackupError;
 use super::node::{Node, Part};
 use super::part::{Obtained, obtain};
-use super::run::{Cluster, Run};
+use super::run::Run;
+use super::settled::settled;
 use super::taken::{Taken, TakenArchive};
 use super::work::Work;
 use super::{guards, leftovers};
 use crate::qdrant::{Error, ShardTable, Subject};
 
-/// Between looks at shards that are on their way.
-const FIRST_LOOK: Duration = Duration::from_millis(500);
-const LONGEST_LOOK: Duration = Duration::from_secs(10);
 /// So often what has moved is taken again.
 const ROUNDS: usize = 3;
 
@@ -99,40 +97,6 @@ pub async fn take(
     })
 }
 
-/// Where the shards lie, once each has an active copy on a node that answers and none is on its way. That is waited for, for a bounded time.
-async fn settled(
-    run: &Run<'_>,
-    cluster: &Cluster,
-    collection: &CollectionName,
-) -> Result<ShardTable, BackupError> {
-    let client = &run.context.client;
-    let limit = run.context.options.cluster_timeout;
-    let since = Instant::now();
-    let mut pause = FIRST_LOOK;
-    let mut told = false;
-    loop {
-        let table = ShardTable::from(&client.collection_cluster(collection).await?);
-        let shards = table.unsettled(|peer| cluster.node(peer).is_some());
-        if shards.is_empty() {
-            return Ok(table);
-        }
-        let left = limit.saturating_sub(since.elapsed());
-        if left.is_zero() {
-            return Err(BackupError::ShardsUnsettled { shards, waited: Some(limit) });
-        }
-        if !told {
-            told = true;
-            tracing::info!(
-                "\"{collection}\": {}; waiting for it, for up to {} (qdrant.cluster_timeout)",
-                shards.join(", "),
-                humantime::format_duration(limit)
-            );
-        }
-        client.pause(pause.min(left)).await?;
-        pause = (pause * 2).min(LONGEST_LOOK);
-    }
-}
-
 /// Takes the shards of `table` that are not `taken` yet. After the first one that fails no other is begun.
 async fn take_missing(
     run: &Run<'_>,
@@ -143,7 +107,7 @@ async fn take_missing(
     taken: &mut BTreeMap<u32, TakenShard>,
 ) -> Result<(), BackupError> {
     let wanted = table.shards.keys().filter(|shard_id| !taken.contains_key(shard_id));
-    let plan = assign(table, wanted.copied(), |peer| cluster.node(peer).is_some());
+    let plan = assign(table, wanted.copied(), |peer| cluster.answers(peer));
     let failed = Cell::new(false);
     let at_once = usize::from(run.context.options.jobs.get());
     let mut under_way = stream::iter(plan)
@@ -151,7 +115,7 @@ async fn take_missing(
             if failed.get() {
                 return None;
             }
-            let nodes: Vec<(u64, &Node)> =
+            let nodes: Vec<(u64, Rc<Node>)> =
                 peers.into_iter().filter_map(|peer| Some((peer, cluster.node(peer)?))).collect();
             let result = take_shard(run, work, id, shard_id, &nodes).await;
             failed.set(failed.get() || result.is_err());
@@ -175,7 +139,7 @@ async fn take_shard(
     work: &Work<'_, '_>,
     id: BackupId,
     shard_id: u32,
-    nodes: &[(u64, &Node)],
+    nodes: &[(u64, Rc<Node>)],
 ) -> Result<TakenShard, BackupError> {
     let encoding = run.context.options.compression.encoding();
     let path = run.layout.shard_archive(work.collection, id, shard_id, &encoding);
@@ -184,7 +148,7 @@ async fn take_shard(
         if let Some(error) = failed.take() {
             run.session.warn(format!("{error}; trying {}, which has this shard too", node.client.url()));
         }
-        let part = Part { node, subject: Subject::shard(work.collection, shard_id) };
+        let part = Part { node: Rc::clone(node), subject: Subject::shard(work.collection, shard_id) };
         let obtained = obtain(run, &part, &path, work, async || Ok(())).await;
         let error = match obtained.and_then(|obtained| {
             guards::check_shard(&obtained.received.inspection)?;
@@ -210,7 +174,7 @@ async fn take_shard(
 
 /// Deletes the shard's snapshot on its node as soon as it is here, so that no node has all of its shards twice. What no answer had named
 /// is dealt with at the end.
-async fn tidy(run: &Run<'_>, part: &Part<'_>, work: &Work<'_, '_>) {
+async fn tidy(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) {
     if run.context.options.keep_server_snapshots || work.has_adopted(&part.subject) {
         return;
     }
@@ -218,7 +182,7 @@ async fn tidy(run: &Run<'_>, part: &Part<'_>, work: &Work<'_, '_>) {
     leftovers::clean_up_of(run, &[part.node.client.clone()], &part.subject).await;
 }
 
-fn note_oddities(run: &Run<'_>, part: &Part<'_>, obtained: &Obtained) {
+fn note_oddities(run: &Run<'_>, part: &Part, obtained: &Obtained) {
     for oddity in obtained.received.inspection.findings.iter().take(3) {
         run.session.warn(format!("{}: unusual snapshot: {oddity}", part.subject));
     }

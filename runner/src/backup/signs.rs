@@ -26,7 +26,7 @@ pub enum Sign {
 const TELLS_OF_SHARDS: (u64, u64) = (1, 16);
 
 /// Asks the node once, by way of `client`.
-pub async fn sign(run: &Run<'_>, part: &Part<'_>, client: &Client) -> Sign {
+pub async fn sign(run: &Run<'_>, part: &Part, client: &Client) -> Sign {
     let told = match client.telemetry().await {
         Ok(told) => told,
         // A proxy that does not let the question through, or a server that does not know it.

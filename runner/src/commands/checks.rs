@@ -18,7 +18,7 @@ use crate::commands::entry::{CRON, cron_runs, is_started_by};
 use crate::host::clock::Clock;
 use crate::host::output;
 use crate::host::user::ROOT;
-use crate::qdrant::{Certificate, Listing, certificates};
+use crate::qdrant::{Certificate, Client, Listing, certificates};
 use crate::settings::trust;
 use crate::settings::{HOOKS, Settings, hook_problem};
 use crate::store;
@@ -285,10 +285,13 @@ pub async fn server(settings: &Settings) -> Server {
         Err(error) => return failed(error.to_string()),
     };
     let found = Check::of("Qdrant", Ok::<_, String>(format!("{version} at {}", client.url())));
+    let mut nodes = nodes(settings, &client).await;
+    nodes.insert(0, found);
+    let found = |access: Check| nodes.into_iter().chain([access]).collect();
     match client.listing().await {
         Ok(Listing { impossible, .. }) if !impossible.is_empty() => {
             let problem = impossible.first().map(ToString::to_string).unwrap_or_default();
-            Server { checks: vec![found, Check::of("access", Err(problem))], selected: Vec::new() }
+            Server { checks: found(Check::of("access", Err(problem))), selected: Vec::new() }
         }
         Ok(Listing { names: collections, .. }) => {
             let count = collections.len();
@@ -305,10 +308,28 @@ pub async fn server(settings: &Settings) -> Server {
                 ),
                 _ => Check::of("access", Ok::<_, String>(text)),
             };
-            Server { checks: vec![found, access], selected }
+            Server { checks: found(access), selected }
         }
-        Err(error) => Server { checks: vec![found, Check::of("access", Err(error))], selected: Vec::new() },
+        Err(error) => Server { checks: found(Check::of("access", Err(error))), selected: Vec::new() },
     }
+}
+
+/// Whether every node of the cluster can be asked. Nothing outside cluster mode, or where that cannot be asked.
+async fn nodes(settings: &Settings, client: &Client) -> Vec<Check> {
+    let Ok(Some(nodes)) = client.nodes(&settings.qdrant.nodes).await else {
+        let given = settings.qdrant.nodes.len();
+        let text =
+            format!("qdrant.nodes names {given}, and {} is in no cluster, or does not tell", client.url());
+        return if given == 0 { Vec::new() } else { vec![Check::doubtful("cluster", text)] };
+    };
+    let (answering, all) = (nodes.nodes.len(), nodes.peers());
+    let text = format!("{answering} of {all} nodes answer");
+    let warnings = nodes.warnings();
+    if warnings.is_empty() {
+        return vec![Check::of("cluster", Ok::<_, String>(text))];
+    }
+    let lost = warnings.into_iter().map(|warning| Check::doubtful("cluster", warning));
+    std::iter::once(Check::doubtful("cluster", text)).chain(lost).collect()
 }
 
 /// Whether this is the server whose backups are in the directory. Nothing where that is as it should be, or cannot be told.

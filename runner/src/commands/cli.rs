@@ -277,6 +277,9 @@ pub struct RestoreArgs {
     /// Restore whatever versions of Qdrant the backup and the server are of
     #[arg(long)]
     pub allow_version_skew: bool,
+    /// Copies of each shard in a cluster, if not as many as there were; for backups made shard by shard
+    #[arg(long, value_name = "N")]
+    pub replication_factor: Option<std::num::NonZeroU32>,
     /// Check everything that can be checked, and change nothing
     #[arg(long)]
     pub dry_run: bool,

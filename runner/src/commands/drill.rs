@@ -41,6 +41,7 @@ pub async fn drill(
     let context = DrillContext {
         destination: Destination {
             client,
+            nodes: if on_source { settings.qdrant.nodes.clone() } else { Vec::new() },
             console: console.clone(),
             settle_timeout: settings.get(&SETTLE_TIMEOUT),
         },

@@ -51,18 +51,22 @@ pub async fn restore(
         None => client(settings, signals.token())?,
     };
     repository::open(&layout)?;
+    let is_source =
+        settings.restore_to.as_ref().is_none_or(|other| other.url.as_url() == settings.qdrant.url.as_url());
+    let destination = Destination {
+        client: target,
+        nodes: if is_source { settings.qdrant.nodes.clone() } else { Vec::new() },
+        console: console.clone(),
+        settle_timeout: settings.get(&SETTLE_TIMEOUT),
+    };
     if args.dry_run {
-        return dry_run(&layout, &target, &options, selection, args, &signals, clock, console).await;
+        return dry_run(&layout, &destination, options, selection, args, &signals, clock).await;
     }
     let source = client(settings, signals.token())?;
     let mut held = repository::enter(Purpose::Run, settings, "restore", clock, &signals).await?;
     let session = &mut held.session;
     let context = RestoreContext {
-        destination: Destination {
-            client: target,
-            console: console.clone(),
-            settle_timeout: settings.get(&SETTLE_TIMEOUT),
-        },
+        destination,
         selection,
         include_retired: args.include_retired,
         options,
@@ -104,6 +108,8 @@ fn plan_options(
         safety_backup: !args.no_safety_backup,
         elsewhere: to.is_some_and(|other| other.url.as_url() != settings.qdrant.url.as_url()),
         allow_version_skew: args.allow_version_skew,
+        replication_factor: args.replication_factor,
+        restoring: Vec::new(),
     })
 }
 
@@ -142,17 +148,16 @@ fn safety(settings: &Settings, client: Client, console: &Console, clock: Clock) 
 
 /// Checks everything that reading can check. No lock is taken, the server is only asked, and nothing is written but that a backup
 /// is corrupt.
-#[expect(clippy::too_many_arguments, reason = "the whole of a command")]
 async fn dry_run(
     layout: &Layout,
-    client: &Client,
-    options: &PlanOptions,
+    destination: &Destination,
+    mut options: PlanOptions,
     selection: Selection,
     args: &RestoreArgs,
     signals: &Signals,
     clock: Clock,
-    console: &Console,
 ) -> Result<Exit, Refusal> {
+    let Destination { client, console, .. } = destination;
     let refuse = |error: crate::qdrant::Error| stopped(error, signals);
     let catalog = Catalog::read(layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
@@ -160,14 +165,18 @@ async fn dry_run(
     for unreadable in &catalog.unreadable {
         tracing::warn!("{}", unreadable.problem);
     }
-    let facts = Facts::ask(client).await.map_err(refuse)?;
+    let facts = Facts::ask(destination).await.map_err(refuse)?;
+    let status = status_store::look(layout).unwrap_or_else(|error| {
+        tracing::warn!(
+            "{error}; which collections are retired, and which restores have not ended, is not known"
+        );
+        None
+    });
+    options.restoring = status.as_ref().map(|status| status.restoring.clone()).unwrap_or_default();
+    let options = &options;
     let names = if selection.is_named() {
         selection.names().to_vec()
     } else {
-        let status = status_store::look(layout).unwrap_or_else(|error| {
-            tracing::warn!("{error}; which collections are retired is not known");
-            None
-        });
         every(&catalog, status.as_ref(), args.include_retired)
     };
     if names.is_empty() {

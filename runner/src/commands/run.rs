@@ -173,6 +173,7 @@ async fn drill_one(
     };
     let context = DrillContext {
         destination: Destination {
+            nodes: Vec::new(),
             client,
             console: console.clone(),
             settle_timeout: settings.get(&SETTLE_TIMEOUT),

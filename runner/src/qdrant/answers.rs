@@ -135,6 +135,9 @@ pub struct Shard {
     /// The key whose points it holds, with custom sharding.
     #[serde(default)]
     pub shard_key: Option<serde_json::Value>,
+    /// About how many points it has.
+    #[serde(default)]
+    pub points_count: Option<u64>,
     /// The replica's state, `Active` when it serves.
     pub state: String,
 }

@@ -1,11 +1,13 @@
 //! Requests that change the server: collections and aliases. None is repeated: whoever asks looks first.
 
 use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::text::shortened;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::answers::{Envelope, Exists};
 use super::client::{Client, decode};
+use super::create::PayloadIndex;
 use super::error::Error;
 
 /// An alias that is to stand for a collection.
@@ -37,6 +39,62 @@ impl Client {
         let what = format!("creating collection \"{collection}\"");
         let body = json!({ "vectors": { "size": 1, "distance": "Dot" } });
         self.change(&what, Method::PUT, &["collections", collection.as_str()], Some(&body)).await?;
+        Ok(())
+    }
+
+    /// Makes a collection as `body` says, which is that of the create request.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`]. Also when the name is taken (409).
+    pub async fn create_collection(&self, collection: &CollectionName, body: &Value) -> Result<(), Error> {
+        let what = format!("creating collection \"{collection}\"");
+        self.change(&what, Method::PUT, &["collections", collection.as_str()], Some(body)).await?;
+        Ok(())
+    }
+
+    /// Makes a payload index, and waits until it is there.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn create_payload_index(
+        &self,
+        collection: &CollectionName,
+        index: &PayloadIndex,
+    ) -> Result<(), Error> {
+        let field = shortened(&index.field_name, 80);
+        let what = format!("making the payload index \"{field}\" of \"{collection}\"");
+        let mut url = self.path(&what, &["collections", collection.as_str(), "index"])?;
+        url.query_pairs_mut().append_pair("wait", "true");
+        self.send_to(&what, Method::PUT, url, Some(&index.body()), self.limits.create).await?;
+        Ok(())
+    }
+
+    /// Makes a shard key with that many shards of `copies` copies each. Their ids go on from the highest that there ever was.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`]. Outside cluster mode there are no shard keys (400).
+    pub async fn create_shard_key(
+        &self,
+        collection: &CollectionName,
+        key: &Value,
+        shards: u32,
+        copies: u32,
+    ) -> Result<(), Error> {
+        let what = format!("making the shard key {} of \"{collection}\"", shortened(&key.to_string(), 60));
+        let body = json!({ "shard_key": key, "shards_number": shards, "replication_factor": copies });
+        self.change(&what, Method::PUT, &["collections", collection.as_str(), "shards"], Some(&body)).await?;
+        Ok(())
+    }
+
+    /// Drops a shard key with its shards.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn delete_shard_key(&self, collection: &CollectionName, key: &Value) -> Result<(), Error> {
+        let what = format!("dropping the shard key {} of \"{collection}\"", shortened(&key.to_string(), 60));
+        let body = json!({ "shard_key": key });
+        let path = ["collections", collection.as_str(), "shards", "delete"];
+        self.change(&what, Method::POST, &path, Some(&body)).await?;
         Ok(())
     }
 

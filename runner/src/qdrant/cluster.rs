@@ -144,7 +144,7 @@ impl Client {
                     "{} is node {other}; set qdrant.nodes to the REST URLs of all nodes",
                     client.url()
                 )),
-                Err(why) => Err(why),
+                Err(why) => Err(format!("{}: {why}", client.url())),
             };
             Ok((*peer_id, found))
         });
@@ -179,7 +179,7 @@ impl Client {
         }
         for (peer_id, peer) in peers {
             if nodes.get(*peer_id).is_none() {
-                let why = format!("no URL of qdrant.nodes is its ({})", peer.uri);
+                let why = format!("no URL of qdrant.nodes that answers is its ({})", peer.uri);
                 nodes.lost.insert(*peer_id, why);
             }
         }
@@ -199,9 +199,9 @@ impl Client {
     async fn identity(&self) -> Result<Result<u64, String>, Error> {
         match self.asking_once().cluster().await {
             Ok(ClusterStatus { peer_id: Some(peer_id), .. }) => Ok(Ok(peer_id)),
-            Ok(_) => Ok(Err(format!("{} is not in cluster mode", self.url()))),
+            Ok(_) => Ok(Err("it is not in cluster mode".to_owned())),
             Err(error @ Error::Interrupted) => Err(error),
-            Err(error) => Ok(Err(format!("{}: {error}", self.url()))),
+            Err(error) => Ok(Err(error.to_string())),
         }
     }
 }

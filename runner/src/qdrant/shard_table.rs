@@ -116,9 +116,13 @@ impl ShardTable {
         let mut keys: Vec<ShardKey> = Vec::new();
         for (id, replicas) in &self.shards {
             let key = replicas.key.clone()?;
+            let replicas = u32::try_from(replicas.states.len()).ok();
             match keys.iter_mut().find(|known| known.key == key) {
-                Some(known) => known.shard_ids.push(*id),
-                None => keys.push(ShardKey { key, shard_ids: vec![*id] }),
+                Some(known) => {
+                    known.shard_ids.push(*id);
+                    known.replicas = known.replicas.max(replicas);
+                }
+                None => keys.push(ShardKey { key, shard_ids: vec![*id], replicas }),
             }
         }
         (!keys.is_empty()).then_some(keys)
@@ -178,13 +182,7 @@ mod tests {
         let custom = json!({ "peer_id": 1, "shard_count": 3, "local_shards": [{ "shard_id": 4, "shard_key": "eu", "state": "Active" }],
             "remote_shards": [{ "shard_id": 2, "shard_key": "us", "peer_id": 2, "state": "Active" }, { "shard_id": 3, "shard_key": "eu", "peer_id": 2, "state": "Active" }] });
         let keys = table(&custom).keys().unwrap();
-        assert_eq!(
-            keys,
-            [
-                ShardKey { key: json!("us"), shard_ids: vec![2] },
-                ShardKey { key: json!("eu"), shard_ids: vec![3, 4] }
-            ]
-        );
+        assert_eq!(keys, [ShardKey::new(json!("us"), vec![2]), ShardKey::new(json!("eu"), vec![3, 4])]);
         let mut moved = custom.clone();
         moved["remote_shards"][0]["peer_id"] = json!(3);
         assert!(table(&moved).has_the_shards_of(&table(&custom)));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use qdrant_backup_shared::{CollectionName, Sha256Digest};
+use qdrant_backup_shared::Sha256Digest;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Method};
 use tokio::sync::mpsc;
@@ -21,6 +21,7 @@ use super::client::{ANSWER_MAX_BYTES, Client, decode, read_body};
 use super::error::Error;
 use super::piece::Piece;
 use super::snapshot_name::SnapshotName;
+use super::subject::Subject;
 
 /// How often it is looked whether anything moved.
 const WATCH: Duration = Duration::from_millis(100);
@@ -77,7 +78,8 @@ impl UploadError {
 }
 
 impl Client {
-    /// Uploads a snapshot and has the server restore it into `collection`: a new one, or over the data of the one that is there.
+    /// Uploads a snapshot and has the node restore it: into a collection, a new one or over the data of the one that is there; or into a
+    /// shard of a collection that is there.
     /// The `pieces` must be exactly `upload.size_bytes` long and end in [`Piece::End`]; if they just stop, the request is
     /// broken off and the server does nothing. Not repeated.
     ///
@@ -88,13 +90,13 @@ impl Client {
     /// As every request, and whether the server may have had the file whole.
     pub async fn upload_snapshot(
         &self,
-        collection: &CollectionName,
+        subject: &Subject,
         upload: &Upload,
         pieces: mpsc::Receiver<Piece>,
         progress: &UploadProgress,
     ) -> Result<(), UploadError> {
-        let what = format!("uploading the snapshot to \"{collection}\"");
-        let exchange = self.exchange(&what, collection, upload, pieces, progress);
+        let what = format!("uploading the snapshot to {subject}");
+        let exchange = self.exchange(&what, subject, upload, pieces, progress);
         let watched = async {
             tokio::select! {
                 answer = exchange => answer,
@@ -111,12 +113,12 @@ impl Client {
     async fn exchange(
         &self,
         what: &str,
-        collection: &CollectionName,
+        subject: &Subject,
         upload: &Upload,
         pieces: mpsc::Receiver<Piece>,
         progress: &UploadProgress,
     ) -> Result<(), Error> {
-        let mut url = self.path(what, &["collections", collection.as_str(), "snapshots", "upload"])?;
+        let mut url = self.path(what, &subject.path(&["upload"]))?;
         // The snapshot's data counts, whatever replicas on other nodes hold.
         url.query_pairs_mut()
             .append_pair("priority", "snapshot")
@@ -138,8 +140,9 @@ impl Client {
             let error = self.refusal(what, response).await;
             return Err(error);
         }
-        let done: Envelope<bool> = decode(what, &read_body(what, response, ANSWER_MAX_BYTES).await?)?;
-        if done.result {
+        // Of a shard it says nothing in return.
+        let done: Envelope<Option<bool>> = decode(what, &read_body(what, response, ANSWER_MAX_BYTES).await?)?;
+        if done.result.unwrap_or(subject.shard_id.is_some()) {
             Ok(())
         } else {
             Err(Error::Unexpected { what: what.to_owned(), problem: "it says false and not why".to_owned() })

@@ -50,7 +50,7 @@ impl Again {
             TargetState::Untouched | TargetState::Absent | TargetState::Restored if self.existed => {
                 " --force"
             }
-            TargetState::Untouched | TargetState::Absent | TargetState::Restored => "",
+            TargetState::Untouched | TargetState::Absent | TargetState::Half | TargetState::Restored => "",
         };
         format!("`{}{}{}{force}`", self.begin, self.backup, self.options)
     }

@@ -1,11 +1,11 @@
 //! `--dry-run`: is the snapshot in the archive what its manifest says? Reads it whole and changes nothing.
 
 use qdrant_backup_shared::Layout;
-use qdrant_backup_shared::manifest::Manifest;
+use qdrant_backup_shared::manifest::{Archive, Manifest};
 use tokio_util::sync::CancellationToken;
 
 use super::error::RestoreError;
-use super::read::{read_whole, sole_archive};
+use super::read::{read_whole, shard_archives, sole_archive};
 use crate::archive::read::Prove;
 use crate::host::console::Console;
 use crate::qdrant;
@@ -20,23 +20,36 @@ pub async fn check_archive(
     console: &Console,
     interrupt: &CancellationToken,
 ) -> Result<(), RestoreError> {
-    let size_bytes = sole_archive(manifest)?.snapshot.size_bytes;
+    let size_bytes = archives(manifest)?.iter().map(|archive| archive.snapshot.size_bytes).sum();
     let bar = console.transfer(&manifest.collection, size_bytes);
     let reading = tokio::task::spawn_blocking({
         let (layout, manifest, interrupt) = (layout.clone(), manifest.clone(), interrupt.clone());
         let bar = bar.clone();
         move || {
-            let archive = sole_archive(&manifest)?;
-            read_whole(&layout, &manifest, archive, Prove::Snapshot, |piece| {
-                bar.inc(piece.len() as u64);
-                !interrupt.is_cancelled()
-            })
+            for archive in archives(&manifest)? {
+                let is_whole = read_whole(&layout, &manifest, archive, Prove::Snapshot, |piece| {
+                    bar.inc(piece.len() as u64);
+                    !interrupt.is_cancelled()
+                })?;
+                if !is_whole {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         }
     });
     let read = reading.await;
     bar.finish_and_clear();
-    match read.map_err(|error| RestoreError::Internal(error.to_string()))?? {
+    let read: Result<bool, RestoreError> = read.map_err(|error| RestoreError::Internal(error.to_string()))?;
+    match read? {
         true => Ok(()),
         false => Err(qdrant::Error::Interrupted.into()),
     }
+}
+
+fn archives(manifest: &Manifest) -> Result<Vec<&Archive>, RestoreError> {
+    if manifest.is_by_shard() {
+        return Ok(shard_archives(manifest)?.into_values().collect());
+    }
+    Ok(vec![sole_archive(manifest)?])
 }

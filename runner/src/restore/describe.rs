@@ -7,7 +7,7 @@ use qdrant_backup_shared::text::shortened;
 use qdrant_backup_shared::{ShardKey, shard_key};
 use serde_json::{Value, json};
 
-use super::plan::{Existing, Plan};
+use super::plan::{ByShard, Existing, Plan};
 use crate::host::output;
 
 /// At most so many differences between configurations are shown.
@@ -25,13 +25,19 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
         line("sharding", sharding_words(keys));
     }
     line("into", target_words(plan));
+    if let Some(by_shard) = &plan.by_shard {
+        line("shards", shard_words(by_shard));
+    }
+    if let Some(node) = &plan.on_node {
+        line("shards", format!("all of them will lie on {node}, which the snapshot is uploaded to"));
+    }
     for difference in plan.differences.iter().take(SHOWN_DIFFERENCES) {
         line("differs", difference.to_string());
     }
     if plan.differences.len() > SHOWN_DIFFERENCES {
         line("differs", format!("and {} more", plan.differences.len() - SHOWN_DIFFERENCES));
     }
-    if plan.existing.is_some() && plan.is_possible() && !plan.is_there {
+    if plan.existing.is_some() && plan.is_possible() && !plan.is_there && plan.by_shard.is_none() {
         let first =
             if plan.safety_backup { "the collection is backed up" } else { "nothing: NO safety backup" };
         line("first", first.to_owned());
@@ -79,9 +85,13 @@ fn verified_words(backup: &Backup) -> String {
 fn target_words(plan: &Plan) -> String {
     match &plan.existing {
         None => format!("{} (new)", plan.target),
+        Some(_) if plan.by_shard.as_ref().is_some_and(|by_shard| by_shard.begun.is_some()) => {
+            format!("{}, which an earlier restore has made and not finished", plan.target)
+        }
         Some(Existing { points }) if plan.is_there => {
             let points = points.map_or_else(String::new, |points| format!(" ({points} points)"));
-            format!("{}, which is there already{points}: SKIPPED; --force restores over it", plan.target)
+            let over = if plan.by_shard.is_none() { "; --force restores over it" } else { "" };
+            format!("{}, which is there already{points}: SKIPPED{over}", plan.target)
         }
         Some(Existing { points }) => {
             let points = points.map_or_else(String::new, |points| format!("{points} "));
@@ -91,6 +101,20 @@ fn target_words(plan: &Plan) -> String {
             )
         }
     }
+}
+
+fn shard_words(by_shard: &ByShard) -> String {
+    let ByShard { shards, copies, nodes, begun } = by_shard;
+    let (shard_word, node_word) =
+        (if *shards == 1 { "shard" } else { "shards" }, if *nodes == 1 { "node" } else { "nodes" });
+    let copies = if *copies > 1 { format!(", {copies} copies of each") } else { String::new() };
+    let begun = begun.as_ref().map_or_else(String::new, |begun| {
+        let left = shards.saturating_sub(begun.done.len());
+        format!("; GOES ON with what was begun: {left} of them are left")
+    });
+    format!(
+        "{shards} {shard_word}, each uploaded to a node that holds it, on {nodes} {node_word}{copies}{begun}"
+    )
 }
 
 fn sharding_words(keys: &[ShardKey]) -> String {
@@ -131,6 +155,13 @@ pub fn as_json(plan: &Plan, now: DateTime<Utc>) -> Value {
         "target_exists": plan.existing.is_some(),
         "target_points": plan.existing.as_ref().and_then(|existing| existing.points).map(|count| count.points),
         "shard_keys": plan.shard_keys,
+        "shards": plan.by_shard.as_ref().map(|by_shard| json!({
+            "count": by_shard.shards,
+            "copies": by_shard.copies,
+            "nodes": by_shard.nodes,
+            "restored_before": by_shard.begun.as_ref().map(|begun| &begun.done),
+        })),
+        "on_node": plan.on_node,
         "differences": plan.differences.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "aliases": plan.aliases.iter().map(|change| &change.alias).collect::<Vec<_>>(),
         "safety_backup": plan.safety_backup,

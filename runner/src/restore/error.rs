@@ -41,6 +41,59 @@ pub enum RestoreError {
         /// The keys and their shards.
         keys: String,
     },
+    /// Custom sharding, and a server that knows no shard keys.
+    #[error(
+        "the backup has custom sharding ({keys}), and \"{target}\" can only be made with these shard keys in cluster mode; start the server with cluster mode on, one node is enough, or restore into a cluster (docs/clusters.md)"
+    )]
+    NeedsClusterMode {
+        /// The target.
+        target: CollectionName,
+        /// The keys and their shards.
+        keys: String,
+    },
+    /// A backup of shards, over a collection that is there.
+    #[error(
+        "collection \"{target}\" exists ({points} points), and a backup of shards is restored into a new one only, with or without --force: restore beside it with --as NEW, look at it, then move the alias, or delete \"{target}\" first (docs/clusters.md)"
+    )]
+    TargetExistsByShard {
+        /// The target.
+        target: CollectionName,
+        /// Its points.
+        points: String,
+    },
+    /// A restore was begun, and somebody has written to its collection.
+    #[error(
+        "a restore into \"{target}\" was begun and has not ended, and somebody has written to it since: its shard {shard_id} has points and was not uploaded yet; delete \"{target}\" if nobody needs it, or restore beside it with --as NEW"
+    )]
+    NotAsItWasLeft {
+        /// The target.
+        target: CollectionName,
+        /// A shard that should be empty.
+        shard_id: u32,
+    },
+    /// The new collection is another one than was backed up.
+    #[error(
+        "\"{target}\" was made and is not as the one that was backed up: {problem}; look at Qdrant's log"
+    )]
+    NotAsRecorded {
+        /// The target.
+        target: CollectionName,
+        /// What differs.
+        problem: String,
+    },
+    /// One shard could not be restored.
+    #[error("shard {shard_id}, to {node}: {cause}; {progress}")]
+    Shard {
+        /// Which.
+        shard_id: u32,
+        /// The URL of the node that was asked last.
+        node: String,
+        /// Why.
+        #[source]
+        cause: Box<RestoreError>,
+        /// What is where.
+        progress: String,
+    },
     /// The target's shards are others than the backup's.
     #[error(
         "the shards of \"{target}\" are not those of the backup: {problem}; make it anew with the backup's shard keys (docs/recovery.md, section 8)"
@@ -196,9 +249,12 @@ impl RestoreError {
             Self::Requires { .. }
             | Self::Unsupported { .. }
             | Self::NeedsShardKeys { .. }
+            | Self::NeedsClusterMode { .. }
             | Self::ShardKeysDiffer { .. }
             | Self::Version(_) => FailureKind::VersionUnsupported,
             Self::TargetExists { .. }
+            | Self::TargetExistsByShard { .. }
+            | Self::NotAsItWasLeft { .. }
             | Self::Incompatible { .. }
             | Self::TargetIsAlias { .. }
             | Self::TargetIsScratch { .. }
@@ -214,7 +270,10 @@ impl RestoreError {
             Self::Readers(LockError::Io { .. }) => FailureKind::Io,
             Self::Readers(_) => FailureKind::Locked,
             Self::NotSettled { .. } => FailureKind::Timeout,
-            Self::PointsLost { .. } | Self::PointsDiffer { .. } => FailureKind::RestoreMismatch,
+            Self::PointsLost { .. } | Self::PointsDiffer { .. } | Self::NotAsRecorded { .. } => {
+                FailureKind::RestoreMismatch
+            }
+            Self::Shard { cause, .. } => cause.kind(),
             Self::Internal(_) => FailureKind::Internal,
         }
     }

@@ -5,6 +5,7 @@
 
 mod again;
 mod aliases;
+mod by_shard;
 mod check;
 mod compatibility;
 mod corruption;
@@ -25,6 +26,7 @@ mod target;
 mod upload;
 
 pub use again::Again;
+pub use by_shard::obstacles;
 pub use check::check_archive;
 pub use compatibility::check_version;
 pub use corruption::{Recorded, advice, is_corrupt, record};
@@ -33,7 +35,7 @@ pub use describe::{as_json, as_text};
 pub use differences::{Difference, differences};
 pub use error::RestoreError;
 pub use order::{Destination, Put};
-pub use plan::{Facts, Plan, PlanOptions, plan_all};
+pub use plan::{ByShard, Facts, Plan, PlanOptions, plan_all};
 pub use put::{PutError, put};
 pub use read::read_whole;
 pub use run::{Announce, NOTHING, RestoreContext, Safety, every, restore};

@@ -1,18 +1,23 @@
 //! What a restore would do, found out by reading only.
 
+use std::num::NonZeroU32;
+
 use qdrant_backup_shared::catalog::{Backup, Catalog, Whole, WholeError};
 use qdrant_backup_shared::manifest::is_custom;
+use qdrant_backup_shared::status::RestoringShards;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Layout, PointsCount, ShardKey};
+use qdrant_backup_shared::{CollectionName, Layout, Manifest, PointsCount, ShardKey};
 
 use super::aliases;
+use super::by_shard::{self, Begun};
 use super::compatibility::check_version;
 use super::differences::{Difference, differences};
 use super::error::RestoreError;
+use super::order::Destination;
 use super::read::sole_archive;
 use super::shard_keys::{check_existing, check_new, shard_keys_of};
 use crate::choice::{Accept, Which, choose_one};
-use crate::qdrant::{Alias, AliasChange, Client, Error};
+use crate::qdrant::{Alias, AliasChange, Client, Error, Nodes};
 use qdrant_backup_shared::scratch_name::is_scratch;
 
 /// What is asked for, for each collection alike.
@@ -34,6 +39,10 @@ pub struct PlanOptions {
     pub elsewhere: bool,
     /// Restore whatever the versions are.
     pub allow_version_skew: bool,
+    /// How many copies of each shard there are to be, if not as many as there were.
+    pub replication_factor: Option<NonZeroU32>,
+    /// What earlier restores have begun and not ended.
+    pub restoring: Vec<RestoringShards>,
 }
 
 /// What the server says of itself, asked once.
@@ -41,10 +50,27 @@ pub struct PlanOptions {
 pub struct Facts {
     /// Its version.
     pub version: String,
+    /// Its URL, without credentials.
+    pub url: String,
     /// Its collections.
     pub collections: Vec<CollectionName>,
     /// Its aliases.
     pub aliases: Vec<Alias>,
+    /// All nodes, where it is in cluster mode.
+    pub nodes: Option<Nodes>,
+}
+
+/// How a backup by shard would be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByShard {
+    /// How many shards there are.
+    pub shards: usize,
+    /// How many copies of each there are to be.
+    pub copies: u64,
+    /// How many nodes take them.
+    pub nodes: usize,
+    /// What an earlier restore has left to go on from.
+    pub begun: Option<Begun>,
 }
 
 /// The target, where it exists.
@@ -73,6 +99,10 @@ pub struct Plan {
     pub aliases: Vec<AliasChange>,
     /// The shard keys of the backup; nothing for automatic sharding.
     pub shard_keys: Option<Vec<ShardKey>>,
+    /// How a backup by shard would be restored; nothing for one of a whole collection.
+    pub by_shard: Option<ByShard>,
+    /// Of a backup of a whole collection: the node of a cluster on which all its shards will lie.
+    pub on_node: Option<String>,
     /// Whether the target is to be backed up first.
     pub safety_backup: bool,
     /// It is there already, with as many points as it must have, and is left alone but for its aliases.
@@ -81,16 +111,45 @@ pub struct Plan {
     pub obstacles: Vec<RestoreError>,
 }
 
+impl ByShard {
+    fn of(manifest: &Manifest, target: &CollectionName, facts: &Facts, options: &PlanOptions) -> Self {
+        let recorded = manifest.source.config.as_ref();
+        let recorded = recorded.and_then(|config| config.pointer("/params/replication_factor")?.as_u64());
+        let copies =
+            options.replication_factor.map(|factor| u64::from(factor.get())).or(recorded).unwrap_or(1);
+        let nodes = facts.nodes.as_ref().map_or(1, |nodes| nodes.nodes.len());
+        let most = u64::try_from(nodes).unwrap_or(u64::MAX);
+        Self {
+            shards: manifest.archives.len(),
+            copies: copies.min(most),
+            nodes,
+            begun: by_shard::begun(&options.restoring, manifest, target, &facts.url),
+        }
+    }
+}
+
 impl Facts {
     /// Asks the server.
     ///
     /// # Errors
     /// As every request: see [`Error`].
-    pub async fn ask(client: &Client) -> Result<Self, Error> {
+    pub async fn ask(destination: &Destination) -> Result<Self, Error> {
+        let client = &destination.client;
+        let nodes = match client.nodes(&destination.nodes).await {
+            Ok(nodes) => nodes,
+            // A key that may not, a proxy that does not let it through: then it is as one node alone.
+            Err(error) if error.is_answered() => {
+                tracing::info!("{error}; going on as if {} were alone", client.url());
+                None
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Self {
             version: client.version().await?,
+            url: client.url().to_owned(),
             collections: client.collections().await?,
             aliases: client.aliases().await?,
+            nodes,
         })
     }
 }
@@ -145,6 +204,8 @@ async fn plan(
         had_aliases: Vec::new(),
         aliases: Vec::new(),
         shard_keys: None,
+        by_shard: None,
+        on_node: None,
         safety_backup: false,
         is_there: false,
         obstacles: Vec::new(),
@@ -194,8 +255,13 @@ impl Plan {
         }
         let backup = backup.whole(layout)?;
         let manifest = &backup.manifest;
-        if let Err(error) = sole_archive(manifest) {
+        if manifest.is_by_shard() {
+            self.obstacles.extend(by_shard::obstacles(manifest, &self.target, facts.nodes.as_ref()));
+            self.by_shard = Some(ByShard::of(manifest, &self.target, facts, options));
+        } else if let Err(error) = sole_archive(manifest) {
             self.obstacles.push(error);
+        } else if facts.nodes.as_ref().is_some_and(|nodes| nodes.peers() > 1) {
+            self.on_node = Some(facts.url.clone());
         }
         if !options.allow_version_skew
             && let Err(skew) = check_version(manifest.source.qdrant_version.as_deref(), &facts.version)
@@ -215,6 +281,31 @@ impl Plan {
             self.obstacles.extend(obstacles);
         }
         self.backup = Some(backup);
+        Ok(())
+    }
+
+    /// What is there of a backup by shard: what an earlier restore has left, which is gone on with; all of it; or something else, which is
+    /// never overwritten.
+    async fn look_at_half(
+        &mut self,
+        facts: &Facts,
+        options: &PlanOptions,
+        client: &Client,
+        points: String,
+    ) -> Result<(), RestoreError> {
+        let target = self.target.clone();
+        if let Some(begun) = self.by_shard.as_ref().and_then(|by_shard| by_shard.begun.as_ref()) {
+            let nodes: Vec<Client> = match &facts.nodes {
+                Some(nodes) => nodes.nodes.iter().map(|node| node.client.clone()).collect(),
+                None => vec![client.clone()],
+            };
+            return by_shard::check_begun(&nodes, &target, begun).await;
+        }
+        if !options.force && options.skip_existing && self.has_come_back() {
+            self.is_there = true;
+        } else {
+            self.obstacles.push(RestoreError::TargetExistsByShard { target, points });
+        }
         Ok(())
     }
 
@@ -248,6 +339,10 @@ impl Plan {
             return Ok(());
         }
         if !facts.collections.contains(&target) {
+            if let Some(by_shard) = &mut self.by_shard {
+                by_shard.begun = None;
+                return Ok(());
+            }
             return check_new(&target, self.shard_keys.as_deref());
         }
         // That it is there is known from the list, whatever else the server tells or refuses to tell.
@@ -260,6 +355,9 @@ impl Plan {
         let points = existing
             .points
             .map_or_else(|| "it is not known how many".to_owned(), |points| points.to_string());
+        if self.by_shard.is_some() {
+            return self.look_at_half(facts, options, client, points).await;
+        }
         let config = client.collection_info(&target).await?.config;
         if let Some(backup) = &self.backup {
             if let Some(ours) = &backup.manifest.source.config {

@@ -6,6 +6,7 @@ use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::{CollectionName, Layout};
 
+use super::by_shard;
 use super::count::{Counted, count};
 use super::error::RestoreError;
 use super::order::{Destination, Put};
@@ -14,7 +15,7 @@ use super::settle::settle;
 use super::target::TargetState;
 use super::upload::{Failed, upload};
 use crate::backup::Stages;
-use crate::qdrant::{Client, Error, SnapshotName};
+use crate::qdrant::{Client, Error, SnapshotName, Subject};
 use crate::session::Session;
 use crate::session::leftovers::upload as leftover;
 use crate::store::lock::ReadersLock;
@@ -47,6 +48,9 @@ pub async fn put(
 ) -> Result<Counted, PutError> {
     let before = if put.existed { TargetState::Untouched } else { TargetState::Absent };
     let untouched = |error: RestoreError| PutError { error, state: before };
+    if put.manifest.is_by_shard() {
+        return by_shard::put(session, destination, put, stages).await;
+    }
     let archive = sole_archive(put.manifest).map_err(untouched)?;
     let readers = share_readers(session.layout()).await.map_err(untouched)?;
     // A run restores into a collection once, so its id makes the name unique there.
@@ -60,9 +64,10 @@ pub async fn put(
         name,
         checksum: None,
     };
+    let subject = Subject::whole(put.target);
     leftover::record(session, &file);
 
-    let uploaded = upload(session, destination, put, archive, &file_name, stages).await;
+    let uploaded = upload(session, destination, put, &subject, archive, &file_name, stages).await;
 
     drop(readers);
     if let Err(failed) = uploaded {
@@ -75,8 +80,9 @@ pub async fn put(
     stages.enter(Stage::Settle);
     session.enter_stage(Stage::Settle, put.collection());
     let client = &destination.client;
-    let caught_up =
-        settle(session, client, put.target, destination.settle_timeout).await.map_err(doubtful)?;
+    let caught_up = settle(session, std::slice::from_ref(client), put.target, destination.settle_timeout)
+        .await
+        .map_err(doubtful)?;
     stages.enter(Stage::Compare);
     session.enter_stage(Stage::Compare, put.collection());
     count(session, client, put, caught_up)
@@ -85,12 +91,12 @@ pub async fn put(
 }
 
 /// A collection with more points than its backup lacks none: somebody has written to it.
-fn state_after_count(error: &RestoreError) -> TargetState {
+pub(super) fn state_after_count(error: &RestoreError) -> TargetState {
     let exceeds = matches!(error, RestoreError::PointsDiffer { found, got, .. } if got > found);
     if exceeds { TargetState::Exceeded } else { TargetState::Doubtful }
 }
 
-async fn share_readers(layout: &Layout) -> Result<ReadersLock, RestoreError> {
+pub(super) async fn share_readers(layout: &Layout) -> Result<ReadersLock, RestoreError> {
     let path = layout.readers_file();
     let taken = tokio::task::spawn_blocking(move || ReadersLock::share(&path)).await;
     Ok(taken.map_err(|error| RestoreError::Internal(error.to_string()))??)

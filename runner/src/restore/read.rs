@@ -1,5 +1,7 @@
 //! A backup's archive as the snapshot in it, piece by piece, with what was to be proven compared at the end.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use indicatif::HumanBytes;
 use qdrant_backup_shared::Layout;
@@ -8,11 +10,36 @@ use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, Scope, SizeAnd
 use super::error::RestoreError;
 use crate::archive::read::{ArchiveReader, Prove, is_readable};
 
+/// The archives to restore, of one shard each, by their shards.
+///
+/// # Errors
+/// When the backup needs what this version does not know.
+pub fn shard_archives(manifest: &Manifest) -> Result<BTreeMap<u32, &Archive>, RestoreError> {
+    check_readable(manifest)?;
+    let of_shards = manifest.archives.iter().flat_map(|archive| {
+        let ids = archive.shard_ids.iter();
+        ids.map(move |id| (*id, archive))
+    });
+    Ok(of_shards.collect())
+}
+
 /// The archive to restore.
 ///
 /// # Errors
 /// When the backup is more than one snapshot of a collection, or needs what this version does not know.
 pub fn sole_archive(manifest: &Manifest) -> Result<&Archive, RestoreError> {
+    let unsupported = |what: String| Err(RestoreError::Unsupported { what });
+    check_readable(manifest)?;
+    let [archive] = manifest.archives.as_slice() else {
+        return unsupported(format!("consists of {} snapshots of different nodes", manifest.archives.len()));
+    };
+    if archive.scope != Scope::Collection {
+        return unsupported(format!("is a snapshot of a {}", archive.scope));
+    }
+    Ok(archive)
+}
+
+fn check_readable(manifest: &Manifest) -> Result<(), RestoreError> {
     let unsupported = |what: String| Err(RestoreError::Unsupported { what });
     if let Some(what) = manifest.unknown_requirement() {
         return Err(RestoreError::Requires { what: qdrant_backup_shared::text::shortened(what, 80) });
@@ -20,17 +47,11 @@ pub fn sole_archive(manifest: &Manifest) -> Result<&Archive, RestoreError> {
     if let Some(other) = manifest.depends_on.first() {
         return unsupported(format!("builds on backup {other}"));
     }
-    let [archive] = manifest.archives.as_slice() else {
-        return unsupported(format!("consists of {} snapshots of different nodes", manifest.archives.len()));
-    };
-    if archive.scope != Scope::Collection {
-        return unsupported(format!("is a snapshot of a {}", archive.scope));
-    }
-    if !is_readable(&archive.encoding) {
+    if let Some(archive) = manifest.archives.iter().find(|archive| !is_readable(&archive.encoding)) {
         let names: Vec<&str> = archive.encoding.iter().map(Encoding::as_str).collect();
         return unsupported(format!("is stored as {}", names.join("+")));
     }
-    Ok(archive)
+    Ok(())
 }
 
 /// Reads the archive from its first to its last byte and gives the snapshot to `take`, which may end the reading by

@@ -73,14 +73,15 @@ pub async fn restore(session: &mut Session, context: &RestoreContext) {
 
 async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Facts, Vec<Plan>), Error> {
     let client = &context.destination.client;
-    let facts = Facts::ask(client).await?;
+    let facts = Facts::ask(&context.destination).await?;
     let catalog = session.catalog();
     let all = if context.selection.is_named() {
         context.selection.names().to_vec()
     } else {
         every(catalog, Some(session.status()), context.include_retired)
     };
-    let plans = plan_all(client, session.layout(), &facts, catalog, &all, &context.options).await;
+    let options = PlanOptions { restoring: session.status().restoring.clone(), ..context.options.clone() };
+    let plans = plan_all(client, session.layout(), &facts, catalog, &all, &options).await;
     Ok((facts, plans))
 }
 
@@ -172,10 +173,11 @@ async fn work(
 async fn leave(session: &Session, context: &RestoreContext, plan: &Plan) -> Option<CollectionReport> {
     let points = plan.existing.as_ref().and_then(|existing| existing.points);
     tracing::info!(
-        "Skipped {}: \"{}\" is there already, with {} points; --force restores over it",
+        "Skipped {}: \"{}\" is there already, with {} points{}",
         plan.collection,
         plan.target,
-        points.map_or_else(|| "?".to_owned(), |points| points.to_string())
+        points.map_or_else(|| "?".to_owned(), |points| points.to_string()),
+        if plan.by_shard.is_none() { "; --force restores over it" } else { "" }
     );
     if plan.aliases.is_empty() {
         return None;
@@ -229,6 +231,8 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
                 (
                     RestoreError::Qdrant(_)
                     | RestoreError::NotSettled { .. }
+                    | RestoreError::Shard { .. }
+                    | RestoreError::NotAsRecorded { .. }
                     | RestoreError::PointsLost { .. }
                     | RestoreError::PointsDiffer { .. },
                     state,
@@ -286,6 +290,7 @@ async fn attempt(
         existed,
         prove: Prove::Snapshot,
         by: Operation::Restore,
+        replication_factor: context.options.replication_factor,
         known: backup.backup.remarks().restored_points.as_ref(),
     };
     let counted = put(session, &context.destination, &job, stages).await?;

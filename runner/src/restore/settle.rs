@@ -1,5 +1,6 @@
 //! Waiting until a restored collection serves, and has taken in everything that it was given.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use qdrant_backup_shared::CollectionName;
@@ -24,22 +25,27 @@ enum Readiness {
     Not(String),
 }
 
-/// Waits until `target` is green, every replica on the node is active and no update waits, for at most `limit`. A collection
+/// Waits until `target` is green on all `nodes`, every replica there is active and no update waits, for at most `limit`. A collection
 /// that then serves, and is only still at work, will do, with a warning. True when its points can be counted: servers
 /// replay the end of a snapshot's log while they serve already.
+///
+/// Several nodes must also have heard of the same decisions and count the same points, and that twice in a row: an upload is answered
+/// before the cluster has heard that the other copies are out of date.
 ///
 /// # Errors
 /// When it does not serve by then, or an interruption came.
 pub async fn settle(
     session: &mut Session,
-    client: &Client,
+    nodes: &[Client],
     target: &CollectionName,
     limit: Duration,
 ) -> Result<bool, RestoreError> {
+    let Some(client) = nodes.first() else { return Ok(true) };
     let since = Instant::now();
     let mut pause = FIRST_LOOK;
+    let mut to_be_seen = if nodes.len() > 1 { 2 } else { 1 };
     loop {
-        let readiness = match look(client, target).await {
+        let readiness = match look_at_all(nodes, target).await {
             Ok(readiness) => {
                 session.heartbeat();
                 readiness
@@ -47,9 +53,14 @@ pub async fn settle(
             Err(error @ (Error::Interrupted | Error::Unauthorized { .. })) => return Err(error.into()),
             Err(error) => Readiness::Not(error.to_string()),
         };
+        to_be_seen = if matches!(readiness, Readiness::Ready) {
+            to_be_seen - 1
+        } else {
+            to_be_seen.max(nodes.len().min(2))
+        };
         let expired = since.elapsed() >= limit;
         match readiness {
-            Readiness::Ready => return Ok(true),
+            Readiness::Ready if to_be_seen == 0 || expired => return Ok(true),
             Readiness::Optimising if expired => {
                 session.warn(format!("\"{target}\" serves and is still being optimised (yellow)"));
                 return Ok(true);
@@ -60,10 +71,66 @@ pub async fn settle(
                 return Ok(false);
             }
             Readiness::Not(last) if expired => return Err(RestoreError::NotSettled { limit, last }),
-            Readiness::Optimising | Readiness::Behind(_) | Readiness::Not(_) => {}
+            Readiness::Ready | Readiness::Optimising | Readiness::Behind(_) | Readiness::Not(_) => {}
         }
         client.pause(pause.min(limit.saturating_sub(since.elapsed()))).await?;
         pause = (pause * 2).min(LONGEST_LOOK);
+    }
+}
+
+/// The worst that any node shows.
+async fn look_at_all(nodes: &[Client], target: &CollectionName) -> Result<Readiness, Error> {
+    let mut worst = Readiness::Ready;
+    for node in nodes {
+        let there = match look(node, target).await? {
+            Readiness::Not(what) if nodes.len() > 1 => Readiness::Not(format!("{}: {what}", node.url())),
+            other => other,
+        };
+        if there.rank() > worst.rank() {
+            worst = there;
+        }
+    }
+    if worst.rank() > Readiness::Optimising.rank() || nodes.len() < 2 {
+        return Ok(worst);
+    }
+    Ok(disagreement(nodes, target).await?.map_or(worst, Readiness::Not))
+}
+
+/// In what the nodes do not agree, if they do not.
+async fn disagreement(nodes: &[Client], target: &CollectionName) -> Result<Option<String>, Error> {
+    let (mut commits, mut counts) = (BTreeSet::new(), BTreeSet::new());
+    for node in nodes {
+        if let Some(raft) = node.cluster().await?.raft_info {
+            commits.insert(raft.commit);
+            if raft.pending_operations > 0 {
+                return Ok(Some(format!(
+                    "{} has not carried out all decisions of the cluster yet",
+                    node.url()
+                )));
+            }
+        }
+        match node.count(target).await {
+            Ok(count) if count.exact => drop(counts.insert(count.points)),
+            Ok(_) => {}
+            Err(error) if error.is_refusal() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if commits.len() > 1 {
+        return Ok(Some("not all nodes have heard of the same decisions of the cluster yet".to_owned()));
+    }
+    let told = || counts.iter().map(u64::to_string).collect::<Vec<_>>().join(" and ");
+    Ok((counts.len() > 1).then(|| format!("its nodes count {} points", told())))
+}
+
+impl Readiness {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Ready => 0,
+            Self::Optimising => 1,
+            Self::Behind(_) => 2,
+            Self::Not(_) => 3,
+        }
     }
 }
 

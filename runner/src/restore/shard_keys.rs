@@ -135,10 +135,7 @@ mod tests {
     }
 
     fn keys() -> Vec<ShardKey> {
-        vec![
-            ShardKey { key: json!("eu"), shard_ids: vec![1, 2] },
-            ShardKey { key: json!(7), shard_ids: vec![3] },
-        ]
+        vec![ShardKey::new(json!("eu"), vec![1, 2]), ShardKey::new(json!(7), vec![3])]
     }
 
     fn cluster(shards: &[(u32, Value)]) -> CollectionCluster {

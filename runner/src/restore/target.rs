@@ -9,6 +9,8 @@ pub enum TargetState {
     Absent,
     /// The server began to restore it and did not finish, or what came of it is not what was backed up.
     Doubtful,
+    /// Some of its shards are restored; the same command goes on with the others.
+    Half,
     /// It holds more than the backup does.
     Exceeded,
     /// The server had everything and did not answer: it may still be at work.
@@ -25,6 +27,9 @@ impl TargetState {
             Self::Absent => format!("\"{target}\" does not exist; to try again: {again}"),
             Self::Doubtful => {
                 format!("\"{target}\" may be PARTLY RESTORED: do not use it; to restore it again: {again}")
+            }
+            Self::Half => {
+                format!("\"{target}\" is PARTLY RESTORED: do not use it; to go on where this ended: {again}")
             }
             Self::Exceeded => format!(
                 "\"{target}\" is restored and holds more than the backup: look who writes to it before you use it; to restore it again: {again}"

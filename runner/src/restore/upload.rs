@@ -14,7 +14,7 @@ use super::error::RestoreError;
 use super::order::{Destination, Put};
 use super::read::read_whole;
 use crate::backup::Stages;
-use crate::qdrant::{Client, Piece, SnapshotName, Upload, UploadError, UploadProgress};
+use crate::qdrant::{Client, Piece, SnapshotName, Subject, Upload, UploadError, UploadProgress};
 use crate::session::Session;
 
 /// Pieces of about 256 KiB that may wait for the connection.
@@ -41,6 +41,7 @@ pub async fn upload(
     session: &mut Session,
     destination: &Destination,
     put: &Put<'_>,
+    subject: &Subject,
     archive: &Archive,
     file_name: &SnapshotName,
     stages: &mut Stages,
@@ -53,10 +54,10 @@ pub async fn upload(
     let (sender, pieces) = mpsc::channel(QUEUE_PIECES);
     let stop = CancellationToken::new();
     let reading = spawn_reader(session, put, archive, sender, &stop);
-    tracing::info!("Uploading {} to \"{}\" at {}", HumanBytes(size_bytes), put.target, client.url());
+    tracing::info!("Uploading {} to {subject} at {}", HumanBytes(size_bytes), client.url());
 
     let progress = UploadProgress::default();
-    let uploading = client.upload_snapshot(put.target, &upload, pieces, &progress);
+    let uploading = client.upload_snapshot(subject, &upload, pieces, &progress);
     let result = watch(session, destination, put, uploading, &progress, stages, size_bytes).await;
 
     // The reader may be waiting for a connection that takes no more.

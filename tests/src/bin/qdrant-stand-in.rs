@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use e2e::qdrant_stand_in::{Collection, FillKind, GeneratedSnapshot, Setup, StandIn};
+use e2e::qdrant_stand_in::{Collection, FillKind, GeneratedSnapshot, Setup, StandIn, StandInCluster};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves genuine and generated collections as Qdrant does, until stdin closes or SIGTERM comes.
@@ -24,6 +24,15 @@ struct Opts {
     /// Without the sample collections.
     #[arg(long)]
     empty: bool,
+    /// How many nodes: more than one are a cluster, at one port of 127.0.0.1, 127.0.0.2, ….
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    nodes: u8,
+    /// How many shards each generated collection has, spread over the nodes.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    shards: u32,
+    /// How many replicas each of these shards has.
+    #[arg(long, default_value_t = 1)]
+    replication_factor: u32,
     /// The key every request needs.
     #[arg(long)]
     api_key: Option<String>,
@@ -40,24 +49,54 @@ fn main() -> ExitCode {
 }
 
 fn run(opts: Opts) -> io::Result<()> {
-    let stand_in = StandIn::try_start(setup(opts))?;
+    let servers = start(opts)?;
     let mut stdout = io::stdout();
-    writeln!(stdout, "listening on {}", stand_in.url())?;
+    for url in servers.urls() {
+        writeln!(stdout, "listening on {url}")?;
+    }
     stdout.flush()?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(told_to_stop())?;
-    drop(stand_in);
+    drop(servers);
     Ok(())
+}
+
+enum Servers {
+    One(StandIn),
+    Cluster(StandInCluster),
+}
+
+impl Servers {
+    fn urls(&self) -> Vec<String> {
+        match self {
+            Servers::One(stand_in) => vec![stand_in.url()],
+            Servers::Cluster(cluster) => cluster.urls(),
+        }
+    }
+}
+
+fn start(opts: Opts) -> io::Result<Servers> {
+    let nodes = opts.nodes;
+    let setup = setup(opts);
+    if nodes > 1 {
+        StandInCluster::try_start(setup).map(Servers::Cluster)
+    } else {
+        StandIn::try_start(setup).map(Servers::One)
+    }
 }
 
 fn setup(opts: Opts) -> Setup {
     let version = opts.version_served;
     let setup = if opts.empty { Setup::empty_of(&version) } else { Setup::sample_of(&version) };
     let mut setup = setup.port(opts.port);
+    if opts.nodes > 1 {
+        setup = setup.in_cluster(opts.nodes);
+    }
     if let Some(key) = &opts.api_key {
         setup = setup.api_key(key);
     }
     for (name, snapshot) in opts.generated {
-        setup = setup.collection(Collection::generated(&name, snapshot));
+        let collection = Collection::generated(&name, snapshot.shards(opts.shards));
+        setup = setup.spread(collection, opts.replication_factor);
     }
     setup
 }

@@ -1,8 +1,8 @@
 //! What becomes of a shard's replicas when a snapshot was uploaded into one of them, step by step as clients see it.
 
+use super::change::{Change, Transfer, When};
 use super::collection::Collection;
 use super::shard::Replica;
-use super::timeline::{Change, Transfer, When};
 
 /// For how many polls of `GET /collections/{c}/cluster` (of all nodes together) each step shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use super::recorded;
 use super::server::StandIn;
 use super::setup::Setup;
 use super::state::State;
+use super::tls::Tls;
 
 /// How often to look for a port that is free at every address.
 const ONE_PORT_ATTEMPTS: u32 = 20;
@@ -59,7 +60,11 @@ impl StandInCluster {
         }
     }
 
-    fn try_start(setup: Setup) -> io::Result<StandInCluster> {
+    /// Starts one server for each node of the setup's state.
+    ///
+    /// # Errors
+    /// When a port is taken, or certificates or threads cannot be made.
+    pub fn try_start(setup: Setup) -> io::Result<StandInCluster> {
         let hosts: Vec<Ipv4Addr> = setup.state.nodes.iter().map(|node| node.host).collect();
         let one_port = hosts.iter().collect::<BTreeSet<_>>().len() == hosts.len() && hosts.len() > 1;
         let mut attempts = if one_port && setup.port == 0 { ONE_PORT_ATTEMPTS } else { 1 };
@@ -75,6 +80,10 @@ impl StandInCluster {
 
     fn start_nodes(setup: &Setup, one_port: bool) -> io::Result<StandInCluster> {
         let state = Arc::new(Mutex::new(setup.state.clone()));
+        // One certificate for all of them, so that a client trusts one authority.
+        let hosts = setup.state.nodes.iter().map(|node| node.host.to_string());
+        let tls = setup.tls.clone().map(|tls| hosts.fold(tls, |tls, host| tls.and_name(&host)));
+        let tls = tls.as_ref().map(Tls::make).transpose()?;
         let mut nodes: Vec<StandIn> = Vec::new();
         for node in 0..setup.state.nodes.len() {
             let port = match nodes.first() {
@@ -82,7 +91,7 @@ impl StandInCluster {
                 _ if node == 0 || one_port => setup.port,
                 _ => 0,
             };
-            nodes.push(StandIn::start_node(setup.clone().port(port), state.clone(), node)?);
+            nodes.push(StandIn::start_node(setup.clone().port(port), tls.clone(), state.clone(), node)?);
         }
         Ok(StandInCluster { nodes })
     }

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::answers::{Reply, error, no_collection, ok};
+use super::change::{Change, Transfer, When};
 use super::collection::Collection;
 use super::collections_api::bad_json;
 use super::request::Asked;
 use super::shard::Shard;
 use super::state::State;
-use super::timeline::{Change, Transfer, When};
 
 /// `GET /cluster`. Each poll brings a node that is behind closer to the others.
 pub(crate) fn cluster(state: &mut State, asked: &Asked) -> Reply {

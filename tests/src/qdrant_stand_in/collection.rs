@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
+use super::change::{Change, Resharding, Transfer, When};
 use super::content::Content;
 use super::data::GenuineSnapshot;
 use super::generated::GeneratedSnapshot;
@@ -14,7 +15,6 @@ use super::plain::{plain_config, split};
 use super::points::Points;
 use super::shard::{Shard, ranges};
 use super::shard_archive::{Bulk, ShardArchive, ShardOrigin};
-use super::timeline::{Change, Resharding, Transfer, When};
 
 /// A collection.
 #[derive(Clone, Debug)]

@@ -21,13 +21,8 @@ const SHARDED: [(u64, u16); 3] =
     [(8_179_168_769_462_515, 6361), (5_023_857_323_839_849, 6362), (6_604_486_580_146_123, 6363)];
 
 fn cluster(nodes: [(u64, u16); 3]) -> Setup {
-    let mut setup = Setup::empty_of(VERSION);
-    setup.state.cluster_enabled = true;
-    setup.state.nodes = nodes
-        .iter()
-        .map(|(peer_id, port)| Node::new(*peer_id, &format!("http://127.0.0.1:{port}/")))
-        .collect();
-    setup
+    let node = |(peer_id, port): (u64, u16)| Node::new(peer_id, &format!("http://127.0.0.1:{port}/"));
+    Setup::empty_of(VERSION).nodes(nodes.map(node))
 }
 
 /// `spread`, of which each node's snapshot is genuine.

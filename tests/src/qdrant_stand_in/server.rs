@@ -62,7 +62,8 @@ impl StandIn {
     /// When the port is taken, or certificates or threads cannot be made.
     pub fn try_start(setup: Setup) -> io::Result<StandIn> {
         let state = Arc::new(Mutex::new(setup.state.clone()));
-        StandIn::start_node(setup, state, 0)
+        let tls = setup.tls.as_ref().map(Tls::make).transpose()?;
+        StandIn::start_node(setup, tls, state, 0)
     }
 
     /// Starts the server with the genuine collections: [`Setup::sample`].
@@ -71,7 +72,12 @@ impl StandIn {
     }
 
     /// Starts one node on a state that others share.
-    pub(crate) fn start_node(setup: Setup, state: Arc<Mutex<State>>, node: usize) -> io::Result<StandIn> {
+    pub(crate) fn start_node(
+        setup: Setup,
+        tls: Option<Tls>,
+        state: Arc<Mutex<State>>,
+        node: usize,
+    ) -> io::Result<StandIn> {
         let core = Arc::new(Core {
             state,
             node,
@@ -80,7 +86,6 @@ impl StandIn {
             path_prefix: setup.path_prefix,
             killed: Notify::new(),
         });
-        let tls = setup.tls.as_ref().map(Tls::make).transpose()?;
         let (acceptor, authority_pem, client_identity) = match tls {
             Some(tls) => (Some(tls.acceptor), Some(tls.authority_pem), tls.client),
             None => (None, None, None),

@@ -46,26 +46,32 @@ impl Setup {
     /// A cluster of so many nodes without collections, all at one port: the first at 127.0.0.1, the second at 127.0.0.2, …. Their
     /// p2p URIs are `http://127.0.0.N:6335/`. For [`super::StandInCluster::start_with`].
     pub fn cluster(nodes: u8) -> Setup {
-        Setup::cluster_of((1..=nodes).map(|node| {
-            let host = Ipv4Addr::new(127, 0, 0, node);
-            Node::new(peer_id(node), &format!("http://{host}:6335/")).at(host)
-        }))
+        Setup::empty().in_cluster(nodes)
     }
 
     /// A cluster of so many nodes without collections, all at 127.0.0.1, each at a port of its own, from which nothing follows for
     /// the others. Their p2p URIs are `http://127.0.0.1:6335/`, `…:6345/`, ….
     pub fn cluster_on_ports(nodes: u8) -> Setup {
-        Setup::cluster_of((1..=nodes).map(|node| {
+        let node = |node: u8| {
             let port = 6325 + 10 * u32::from(node);
             Node::new(peer_id(node), &format!("http://127.0.0.1:{port}/"))
+        };
+        Setup::empty().nodes((1..=nodes).map(node))
+    }
+
+    /// With as many nodes as [`Setup::cluster`] has; the shards of collections that are there already stay on the first.
+    pub fn in_cluster(self, nodes: u8) -> Setup {
+        self.nodes((1..=nodes).map(|node| {
+            let host = Ipv4Addr::new(127, 0, 0, node);
+            Node::new(peer_id(node), &format!("http://{host}:6335/")).at(host)
         }))
     }
 
-    fn cluster_of(nodes: impl Iterator<Item = Node>) -> Setup {
-        let mut setup = Setup::empty();
-        setup.state.cluster_enabled = true;
-        setup.state.nodes = nodes.collect();
-        setup
+    /// With these nodes, in cluster mode.
+    pub fn nodes(mut self, nodes: impl IntoIterator<Item = Node>) -> Setup {
+        self.state.cluster_enabled = true;
+        self.state.nodes = nodes.into_iter().collect();
+        self
     }
 
     /// With this collection, its shards spread over the nodes with so many replicas each.
@@ -76,7 +82,9 @@ impl Setup {
         for (shard, nodes) in collection.shards.iter_mut().zip(placed) {
             shard.replicas = nodes.into_iter().map(Replica::active).collect();
         }
-        collection.config["params"]["replication_factor"] = replication_factor.into();
+        if self.state.cluster_enabled {
+            collection.config["params"]["replication_factor"] = replication_factor.into();
+        }
         self.collection(collection)
     }
 

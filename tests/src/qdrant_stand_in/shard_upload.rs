@@ -14,7 +14,7 @@ use super::data::GenuineSnapshot;
 use super::effect::Effect;
 use super::request::Core;
 use super::shard_archive::{Bulk, inspect};
-use super::upload::spoil;
+use super::spoil::spoil;
 
 /// The shard that is to be replaced, and how.
 #[derive(Clone)]

@@ -49,6 +49,14 @@ impl TlsSetup {
         TlsSetup { given: Some((certificate.to_owned(), key.to_owned())), ..TlsSetup::of_authority() }
     }
 
+    /// For this host as well.
+    pub(crate) fn and_name(mut self, name: &str) -> TlsSetup {
+        if !self.names.iter().any(|known| known == name) {
+            self.names.push(name.to_owned());
+        }
+        self
+    }
+
     /// For these hosts instead; none at all is possible.
     pub fn names(self, names: &[&str]) -> TlsSetup {
         TlsSetup { names: names.iter().map(|name| (*name).to_owned()).collect(), ..self }
@@ -96,6 +104,7 @@ pub struct ClientIdentity {
 }
 
 /// What a TLS server needs, and what its clients do.
+#[derive(Clone)]
 pub(crate) struct Tls {
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) authority_pem: String,

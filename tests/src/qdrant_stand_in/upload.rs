@@ -24,6 +24,7 @@ use super::request::{Asked, Core, drain};
 use super::route::Endpoint;
 use super::shard::Replica;
 use super::shard_upload;
+use super::spoil::spoil;
 use super::state::State;
 
 pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> Reply {
@@ -253,22 +254,6 @@ fn restore(
 
 fn replication_factor(collection: &Collection) -> u32 {
     collection.config["params"]["replication_factor"].as_u64().unwrap_or(1).clamp(1, 64) as u32
-}
-
-pub(crate) fn spoil(collection: &mut Collection, effects: &[Effect]) {
-    for effect in effects {
-        match effect {
-            Effect::RestoredLacksPoints(points) => {
-                collection.set_points_count(collection.points_count().saturating_sub(*points));
-            }
-            Effect::ReplicasDeadForPolls(polls) => collection.dead_polls_left = *polls,
-            Effect::UpdatesQueuedForPolls(polls) => collection.queued_polls_left = *polls,
-            Effect::RestoredVectorDiffers(index) => {
-                collection.points.change_vector(*index, &collection.config);
-            }
-            _ => {}
-        }
-    }
 }
 
 fn is_sha256(text: &str) -> bool {

@@ -54,10 +54,7 @@ fn custom_sharding_is_backed_up_verified_and_told_once() {
     ]);
     assert_eq!(place.status().last_run.unwrap().warnings.len(), 1, "{}", ran.stderr);
     let manifest = place.backups(DOCS).remove(0).manifest;
-    let expected = [
-        ShardKey { key: json!("eu"), shard_ids: vec![1, 2] },
-        ShardKey { key: json!("us"), shard_ids: vec![3] },
-    ];
+    let expected = [ShardKey::new(json!("eu"), vec![1, 2]), ShardKey::new(json!("us"), vec![3])];
     assert_eq!(manifest.source.shard_keys.as_deref(), Some(expected.as_slice()));
     assert_eq!(manifest.archives[0].shard_ids, [1, 2, 3]);
     place.run(&["verify"]).success();

@@ -40,6 +40,22 @@ fn nodes_at_one_address_have_a_port_each() {
     }
 }
 
+#[tokio::test]
+async fn one_authority_is_enough_to_trust_every_node() {
+    let provider = rustls::crypto::ring::default_provider();
+    // Another test of this process may have installed it before.
+    provider.install_default().ok();
+    let cluster = StandInCluster::start_with(Setup::cluster(3).tls());
+    let pem = cluster.nodes()[0].authority_pem().unwrap();
+    let trusting = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(pem.as_bytes()).unwrap()])
+        .build()
+        .unwrap();
+    for url in cluster.urls() {
+        assert_eq!(trusting.get(format!("{url}/cluster")).send().await.unwrap().status(), 200, "{url}");
+    }
+}
+
 #[test]
 fn a_peer_may_be_listed_that_is_not_there_and_a_node_may_be_behind() {
     let setup = Setup::cluster(2).stranger(77, "http://127.0.0.9:6335/");

@@ -124,7 +124,7 @@ impl Inspection {
         let keyless = self.shard_ids(|_| true).into_iter().filter(|id| !keyed.contains(id));
         let keyless: Vec<u32> = keyless.collect();
         if !keyless.is_empty() {
-            keys.push(ShardKey { key: Value::Null, shard_ids: keyless });
+            keys.push(ShardKey::new(Value::Null, keyless));
         }
         keys.sort_by(|one, other| one.shard_ids.cmp(&other.shard_ids));
         Some(keys)
@@ -163,10 +163,7 @@ pub(super) fn mapped_keys(mapping: &Value) -> Vec<ShardKey> {
         let numbers = ids.as_array().into_iter().flatten().filter_map(Value::as_u64);
         numbers.filter_map(|number| u32::try_from(number).ok()).collect()
     };
-    pairs
-        .into_iter()
-        .map(|(key, list)| ShardKey { key, shard_ids: ids(list).into_iter().collect() })
-        .collect()
+    pairs.into_iter().map(|(key, list)| ShardKey::new(key, ids(list).into_iter().collect())).collect()
 }
 
 /// Whether a snapshot's `config.json` describes another collection than the configuration in a manifest

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_backup_that_cannot_be_drilled_takes_no_others_turn() {
         let mut catalog = Catalog::default();
-        let keys = vec![ShardKey { key: "eu".into(), shard_ids: vec![1] }];
+        let keys = vec![ShardKey::new("eu".into(), vec![1])];
         let keyed = keyed_backup("keyed", 2, None, Some(keys));
         let plain = backup("plain", 1, Some("2025-08-02T00:00:00Z"));
         for backup in [keyed, plain] {

@@ -19,7 +19,9 @@ use crate::archive::read::Prove;
 use crate::backup::Stages;
 use crate::choice::{ChoiceError, Selection, Which};
 use crate::qdrant::Client;
-use crate::restore::{Destination, Facts, Put, RestoreError, check_new, check_version, put, shard_keys_of};
+use crate::restore::{
+    Destination, Facts, Put, RestoreError, check_new, check_version, obstacles, put, shard_keys_of,
+};
 use crate::session::Session;
 use crate::session::leftovers::upload::settle_server;
 use crate::verify::{self, Check};
@@ -54,7 +56,7 @@ pub struct DrillContext {
 pub async fn drill(session: &mut Session, context: &DrillContext) {
     let begun = session.begin(Operation::Drill, Stage::Inspect, |_| {});
     let mut reports = Vec::new();
-    let (version, failure) = match Facts::ask(&context.destination.client).await {
+    let (version, failure) = match Facts::ask(&context.destination).await {
         Ok(facts) => {
             let failure = work(session, context, &facts, &mut reports).await;
             (Some(facts.version), failure)
@@ -175,7 +177,7 @@ async fn drill_one(
                 &uuid::Uuid::new_v4().to_string(),
             );
             report.restored_into = Some(scratch.clone());
-            let result = restore_and_compare(session, context, &backup, &scratch, &mut stages).await;
+            let result = restore_and_compare(session, context, facts, &backup, &scratch, &mut stages).await;
             stages.enter(Stage::Cleanup);
             session.enter_stage(Stage::Cleanup, collection);
             remove(session, context, &scratch).await;
@@ -201,18 +203,33 @@ fn check_size(context: &DrillContext, backup: &Backup) -> Result<(), RestoreErro
 async fn restore_and_compare(
     session: &mut Session,
     context: &DrillContext,
+    facts: &Facts,
     backup: &Whole,
     scratch: &CollectionName,
     stages: &mut Stages,
 ) -> Result<Drilled, RestoreError> {
     let manifest = &backup.manifest;
     let client = &context.destination.client;
-    let keys = shard_keys_of(session.layout(), manifest, client.interrupt()).await?;
-    check_new(&manifest.collection, keys.as_deref())?;
+    if manifest.is_by_shard() {
+        if let Some(obstacle) = obstacles(manifest, scratch, facts.nodes.as_ref()).into_iter().next() {
+            return Err(obstacle);
+        }
+    } else {
+        let keys = shard_keys_of(session.layout(), manifest, client.interrupt()).await?;
+        check_new(&manifest.collection, keys.as_deref())?;
+    }
     let known = backup.backup.remarks().restored_points.as_ref();
     // A drill vouches for the archive as a whole.
     let prove = Prove::File;
-    let job = Put { manifest, target: scratch, existed: false, prove, by: Operation::Drill, known };
+    let job = Put {
+        manifest,
+        target: scratch,
+        existed: false,
+        prove,
+        by: Operation::Drill,
+        replication_factor: None,
+        known,
+    };
     let counted = put(session, &context.destination, &job, stages).await.map_err(|failed| failed.error)?;
     let matched_before = known.is_some_and(|known| known.sample_matched_at.is_some());
     let compared = compare(client, scratch, manifest, counted.exactly(), matched_before).await?;
@@ -262,7 +279,8 @@ fn conclude(
         Err(error) => {
             let (outcome, finding) = judge(&error);
             // That no server can restore it by itself is nobody's failure.
-            let needs_keys = matches!(error, RestoreError::NeedsShardKeys { .. });
+            let needs_keys =
+                matches!(error, RestoreError::NeedsShardKeys { .. } | RestoreError::NeedsClusterMode { .. });
             let failure =
                 (!needs_keys).then(|| Failure { kind: error.kind(), message: finding.message.clone() });
             Drilled { outcome, findings: vec![finding], failure, points: None }
@@ -301,7 +319,7 @@ fn conclude(
             fail(report, failure);
         }
         None if check.outcome == CheckOutcome::Unsupported => session.warn(format!(
-            "backup {} of {} was not drilled: drills make new collections, and its custom sharding needs one with the same shard keys",
+            "backup {} of {} was not drilled: custom sharding needs a server in cluster mode, and a backup that is by shard",
             backup.manifest.backup_id, report.collection
         )),
         None => tracing::info!(

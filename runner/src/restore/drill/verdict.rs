@@ -19,15 +19,19 @@ pub fn judge(error: &RestoreError) -> (CheckOutcome, Finding) {
         | RestoreError::Archive(ArchiveError::Unsupported { .. }) => {
             (CheckOutcome::Unsupported, "unsupported")
         }
-        RestoreError::NeedsShardKeys { .. } | RestoreError::ShardKeysDiffer { .. } => {
-            (CheckOutcome::Unsupported, "custom_sharding")
-        }
+        RestoreError::Shard { cause, .. } => (judge(cause).0, "shard"),
+        RestoreError::NeedsShardKeys { .. }
+        | RestoreError::NeedsClusterMode { .. }
+        | RestoreError::ShardKeysDiffer { .. } => (CheckOutcome::Unsupported, "custom_sharding"),
         RestoreError::Archive(ArchiveError::NotAFile { .. } | ArchiveError::Io { .. })
         | RestoreError::Manifest(_)
         | RestoreError::Readers(_) => (CheckOutcome::Inconclusive, "io"),
         RestoreError::Choice(_)
         | RestoreError::Version(_)
         | RestoreError::TargetExists { .. }
+        | RestoreError::TargetExistsByShard { .. }
+        | RestoreError::NotAsItWasLeft { .. }
+        | RestoreError::NotAsRecorded { .. }
         | RestoreError::Incompatible { .. }
         | RestoreError::TargetIsAlias { .. }
         | RestoreError::TargetIsScratch { .. }

@@ -1,0 +1,72 @@
+//! The nodes that a collection's shards are uploaded to.
+
+use qdrant_backup_shared::CollectionName;
+
+use crate::qdrant::{Client, Error, ShardTable};
+use crate::restore::order::Destination;
+
+/// The nodes of the destination that answer.
+pub(super) struct Targets {
+    /// Each with its peer id.
+    nodes: Vec<(u64, Client)>,
+    /// Whether the server is in cluster mode.
+    pub(super) is_cluster: bool,
+}
+
+impl Targets {
+    /// Finds them. Those that do not answer are `lost`: told, and a hindrance only where a shard lies on no other.
+    pub(super) async fn find(destination: &Destination) -> Result<(Self, Vec<String>), Error> {
+        match destination.client.nodes(&destination.nodes).await? {
+            Some(found) => {
+                let warnings = found.warnings();
+                let nodes = found.nodes.into_iter().map(|node| (node.peer_id, node.client)).collect();
+                Ok((Self { nodes, is_cluster: true }, warnings))
+            }
+            None => {
+                Ok((Self { nodes: vec![(0, destination.client.clone())], is_cluster: false }, Vec::new()))
+            }
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Asks each of them.
+    pub(super) fn clients(&self) -> Vec<Client> {
+        self.nodes.iter().map(|(_, client)| client.clone()).collect()
+    }
+
+    /// Whether that node answers.
+    pub(super) fn answers(&self, peer_id: u64) -> bool {
+        !self.is_cluster || self.nodes.iter().any(|(id, _)| *id == peer_id)
+    }
+
+    /// Where the shards of `collection` lie.
+    pub(super) async fn table(
+        &self,
+        client: &Client,
+        collection: &CollectionName,
+    ) -> Result<ShardTable, Error> {
+        Ok(ShardTable::from(&client.collection_cluster(collection).await?))
+    }
+
+    /// The nodes that hold `shard_id` and answer, those whose copy serves first, and of these the one with the fewest of `given`.
+    pub(super) fn holders(
+        &self,
+        table: &ShardTable,
+        shard_id: u32,
+        given: impl Fn(&Client) -> usize,
+    ) -> Vec<&Client> {
+        if !self.is_cluster {
+            return self.nodes.iter().map(|(_, client)| client).collect();
+        }
+        let Some(replicas) = table.shards.get(&shard_id) else { return Vec::new() };
+        let active: Vec<u64> = replicas.active().collect();
+        let mut holders: Vec<&(u64, Client)> =
+            self.nodes.iter().filter(|(id, _)| replicas.states.contains_key(id)).collect();
+        holders.sort_by_key(|(id, client)| (!active.contains(id), given(client)));
+        holders.into_iter().map(|(_, client)| client).collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! What stands against a restore shard by shard, before anything is changed.
+
+use qdrant_backup_shared::{CollectionName, Manifest, shard_key};
+
+use super::keys::steps;
+use super::progress::Begun;
+use crate::qdrant::{Client, Nodes};
+use crate::restore::error::RestoreError;
+use crate::restore::read::shard_archives;
+
+/// What stands against it on that server, whose `nodes` are known if it is in cluster mode.
+pub fn obstacles(manifest: &Manifest, target: &CollectionName, nodes: Option<&Nodes>) -> Vec<RestoreError> {
+    let mut all = Vec::new();
+    all.extend(shard_archives(manifest).err());
+    let unsupported = |what: String| RestoreError::Unsupported { what };
+    if manifest.source.config.is_none() {
+        all.push(unsupported("does not say how its collection is configured".to_owned()));
+    }
+    let keys = manifest.source.shard_keys.as_deref().unwrap_or_default();
+    if !keys.is_empty() {
+        if let Err(problem) = steps(keys) {
+            all.push(unsupported(format!("has shard keys that cannot be made again: {problem}")));
+        }
+        if nodes.is_none() {
+            let (target, keys) = (target.clone(), shard_key::list(keys));
+            all.push(RestoreError::NeedsClusterMode { target, keys });
+        }
+    }
+    all
+}
+
+/// Whether the collection that is there is what the restore that was begun has left: shards that were never uploaded are empty.
+///
+/// # Errors
+/// [`RestoreError::NotAsItWasLeft`], and as every request.
+pub async fn check_begun(
+    nodes: &[Client],
+    target: &CollectionName,
+    begun: &Begun,
+) -> Result<(), RestoreError> {
+    for node in nodes {
+        let shards = node.collection_cluster(target).await?.local_shards;
+        let written = shards.iter().find(|shard| {
+            !begun.sent.contains(&shard.shard_id) && shard.points_count.is_some_and(|points| points > 0)
+        });
+        if let Some(shard) = written {
+            let (target, shard_id) = (target.clone(), shard.shard_id);
+            return Err(RestoreError::NotAsItWasLeft { target, shard_id });
+        }
+    }
+    Ok(())
+}
