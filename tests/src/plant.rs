@@ -78,7 +78,7 @@ impl Directory {
             if let Some(key) = &shard.shard_key {
                 match keys.iter_mut().find(|known| known.key == *key) {
                     Some(known) => known.shard_ids.extend(&archive.shard_ids),
-                    None => keys.push(ShardKey { key: key.clone(), shard_ids: archive.shard_ids.clone() }),
+                    None => keys.push(ShardKey::new(key.clone(), archive.shard_ids.clone())),
                 }
             }
             let snapshot = shard.read().expect("a genuine snapshot");
