@@ -135,6 +135,7 @@ impl Facts {
     /// As every request: see [`Error`].
     pub async fn ask(destination: &Destination) -> Result<Self, Error> {
         let client = &destination.client;
+        let version = client.version().await?;
         let nodes = match client.nodes(&destination.nodes).await {
             Ok(nodes) => nodes,
             // A key that may not, a proxy that does not let it through: then it is as one node alone.
@@ -145,7 +146,7 @@ impl Facts {
             Err(error) => return Err(error),
         };
         Ok(Self {
-            version: client.version().await?,
+            version,
             url: client.url().to_owned(),
             collections: client.collections().await?,
             aliases: client.aliases().await?,

@@ -11,6 +11,7 @@ mod backup;
 mod by_shard;
 mod client;
 mod cluster;
+mod cluster_by_hand;
 mod command_line;
 mod containers;
 mod corruption;
