@@ -155,12 +155,12 @@ fn planned(state: &State, name: &str, operation: &str, wanted: &Value) -> Result
     match operation {
         "move_shard" => {
             let transfer: Transfer = transfer(false)?;
-            check_ends(state, shard, &transfer)?;
+            check_ends(state, collection, shard, &transfer)?;
             Ok(Plan::Transfer(transfer))
         }
         "replicate_shard" => {
             let transfer: Transfer = transfer(true)?;
-            check_ends(state, shard, &transfer)?;
+            check_ends(state, collection, shard, &transfer)?;
             Ok(Plan::Transfer(transfer))
         }
         "abort_transfer" => {
@@ -186,12 +186,29 @@ fn planned(state: &State, name: &str, operation: &str, wanted: &Value) -> Result
     }
 }
 
-/// A transfer goes from a replica to another node.
-fn check_ends(state: &State, shard: &Shard, transfer: &Transfer) -> Result<(), Refusal> {
+/// A transfer goes from an active replica to another node, while none of the shard is under way there.
+fn check_ends(
+    state: &State,
+    collection: &Collection,
+    shard: &Shard,
+    transfer: &Transfer,
+) -> Result<(), Refusal> {
     let peer_id = |node: usize| state.nodes.get(node).map_or(0, |node| node.peer_id);
     if !shard.replica_on(transfer.from).is_some_and(super::shard::Replica::is_active) {
         let message = format!("Shard {} is not active on peer {}", shard.id, peer_id(transfer.from));
         return Err(Refusal::Bad(message));
+    }
+    let ends = [transfer.from, transfer.to];
+    let conflict = collection.transfers.iter().find(|other| {
+        other.shard == transfer.shard && (ends.contains(&other.from) || ends.contains(&other.to))
+    });
+    if let Some(other) = conflict {
+        return Err(Refusal::Bad(format!(
+            "Shard {} is already involved in transfer {} -> {}",
+            shard.id,
+            peer_id(other.from),
+            peer_id(other.to)
+        )));
     }
     if transfer.from == transfer.to {
         let message = format!("Source and target shard must be different, {} given", peer_id(transfer.to));

@@ -45,6 +45,8 @@ pub struct Collection {
     pub(crate) made: BTreeMap<u32, (ShardArchive, Content)>,
     /// What a generated snapshot of one of its shards is like.
     pub(crate) bulk: Bulk,
+    /// What a snapshot of it contains is to be generated anew: its shards hold other points than they did.
+    pub(crate) content_is_stale: bool,
     /// Transfers under way, as `…/cluster` lists them.
     pub(crate) transfers: Vec<Transfer>,
     /// Reshardings under way.
@@ -166,6 +168,7 @@ impl Collection {
             shard_snapshots: BTreeMap::new(),
             made: BTreeMap::new(),
             bulk: Bulk::default(),
+            content_is_stale: false,
             transfers: Vec::new(),
             reshardings: Vec::new(),
             timeline: Vec::new(),

@@ -17,7 +17,7 @@ impl Collection {
         if let Some(content) = self.content_on_node.get(&node) {
             return content.clone();
         }
-        if self.shards.iter().all(|shard| shard.has_replica_on(node)) {
+        if !self.content_is_stale && self.shards.iter().all(|shard| shard.has_replica_on(node)) {
             return self.content.clone();
         }
         let shards = self.shards.len() as u32;

@@ -60,14 +60,14 @@ fn held(state: &State, shard: &Shard, node: usize) -> Result<Option<u64>, String
     if !state.cluster_enabled {
         return Ok(None);
     }
-    let active = || shard.replicas.iter().filter(|replica| replica.is_active());
+    let readable = || shard.replicas.iter().filter(|replica| replica.is_readable());
     let up = |node: usize| state.nodes.get(node).filter(|node| !node.down);
-    let near = active().find(|replica| replica.node == node);
-    if let Some(replica) = near.or_else(|| active().find(|replica| up(replica.node).is_some())) {
+    let near = readable().find(|replica| replica.node == node);
+    if let Some(replica) = near.or_else(|| readable().find(|replica| up(replica.node).is_some())) {
         return Ok(replica.holds);
     }
     let peer_id = state.nodes.get(node).map_or(0, |node| node.peer_id);
-    let gone: Vec<&Node> = active().filter_map(|replica| state.nodes.get(replica.node)).collect();
+    let gone: Vec<&Node> = readable().filter_map(|replica| state.nodes.get(replica.node)).collect();
     if gone.is_empty() {
         return Err(format!(
             "Service internal error: The replica set for shard {} on peer {peer_id} does not have enough active replicas",

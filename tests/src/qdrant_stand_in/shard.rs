@@ -21,9 +21,14 @@ impl Replica {
         Replica { node, state: "Active".to_owned(), holds: None }
     }
 
-    /// Whether clients' reads are answered from it.
+    /// Whether it is a source of truth.
     pub(crate) fn is_active(&self) -> bool {
         matches!(self.state.as_str(), "Active" | "ReshardingScaleDown")
+    }
+
+    /// Whether clients' reads are answered from it.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.is_active() || self.state == "ActiveRead"
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) async fn restore(
         collection.shard_snapshots.remove(&id);
         collection.bulk = Bulk { size_bytes: content.size_bytes(), ..collection.bulk };
     }
+    collection.content_is_stale = true;
+    collection.content_on_node.clear();
     collection.uploaded(id, core.node, before, target.priority, after);
     // A point that lies in another shard comes back unchanged; what lacks has been taken from this shard.
     let here = |effect: &&Effect| match effect {

@@ -243,6 +243,7 @@ fn restore(
     }
     collection.points = origin.points.clone();
     collection.payload_indexes.clone_from(&origin.payload_indexes);
+    collection.content_is_stale = false;
     if collection.is_custom() {
         collection.generate_content();
     } else if nodes.len() == 1 {

@@ -84,6 +84,8 @@ fn clients_move_replicate_and_drop_replicas() {
     let change = |body: Value| post(node, "/collections/docs/cluster", &body.to_string());
     let ends = |shard: u32, from: usize, to: usize| json!({ "shard_id": shard, "from_peer_id": peers[from], "to_peer_id": peers[to] });
     assert_eq!(change(json!({ "move_shard": ends(0, 0, 2) })).result(), json!(true));
+    let again = change(json!({ "replicate_shard": ends(0, 0, 1) }));
+    assert!(again.text().contains("is already involved in transfer"), "{}", again.text());
     assert_eq!(cluster(node)["shard_transfers"][0]["sync"], json!(false));
     assert_eq!(peers_of(node, 0), [peers[2]]);
     change(json!({ "replicate_shard": ends(0, 2, 1) })).result();

@@ -124,6 +124,55 @@ fn all_shards_restore_the_same_points_into_as_many_fewer_or_more_nodes() {
 }
 
 #[test]
+fn shards_of_keys_come_back_into_the_same_ids_with_a_placeholder_for_a_gap() {
+    let keys = [(json!("eu"), vec![1]), (json!("us"), vec![3, 4])];
+    let snapshot = GeneratedSnapshot::new(0).points_count(100).shard_keys(&keys);
+    let source =
+        StandInCluster::start_with(Setup::cluster(3).spread(Collection::generated("docs", snapshot), 2));
+    let archives = archives(&source, "docs");
+    assert_eq!(archives.iter().map(|(shard, _)| *shard).collect::<Vec<u32>>(), [1, 3, 4]);
+    for nodes in [1, 2] {
+        let target = StandInCluster::start_with(Setup::cluster(nodes));
+        let node = &target.nodes()[0];
+        let body = json!({
+            "vectors": { "size": 1024, "distance": "Cosine" }, "sharding_method": "custom",
+            "replication_factor": 2,
+        });
+        put(node, "/collections/docs", &body).result();
+        for (key, shards) in [("eu", 1), ("gap", 1), ("us", 2)] {
+            let body = json!({ "shard_key": key, "shards_number": shards });
+            put(node, "/collections/docs/shards", &body).result();
+        }
+        post(node, "/collections/docs/shards/delete", r#"{"shard_key":"gap"}"#).result();
+        for (shard, bytes) in &archives {
+            restore(node, "docs", *shard, bytes).result();
+        }
+        let shown = get(node, "/collections/docs/cluster").result()["local_shards"].clone();
+        let of_key = |key: &str| {
+            let shards = shown.as_array().unwrap().iter().filter(|shard| shard["shard_key"] == json!(key));
+            shards.map(|shard| shard["shard_id"].as_u64().unwrap()).collect::<Vec<u64>>()
+        };
+        assert_eq!((of_key("eu"), of_key("us")), (vec![1], vec![3, 4]));
+        assert_eq!(points(node, "docs"), points(&source.nodes()[0], "docs"));
+    }
+}
+
+#[test]
+fn a_collection_restored_by_shards_makes_whole_snapshots_again() {
+    let archives = archives(&three(), "docs");
+    let middle = StandIn::start(Setup::empty());
+    empty_docs(&middle, 3, 1);
+    for (shard, bytes) in &archives {
+        restore(&middle, "docs", *shard, bytes).result();
+    }
+    let name = post(&middle, "/collections/docs/snapshots", "").result()["name"].clone();
+    let bytes = get(&middle, &format!("/collections/docs/snapshots/{}", name.as_str().unwrap())).body;
+    let last = StandIn::start(Setup::empty());
+    upload(&last, "/collections/docs/snapshots/upload?priority=snapshot", "x.snapshot", &bytes).result();
+    assert_eq!(points(&last, "docs"), points(&middle, "docs"));
+}
+
+#[test]
 fn a_shard_that_is_missing_or_in_anothers_place_is_seen() {
     let source = three();
     let archives = archives(&source, "docs");

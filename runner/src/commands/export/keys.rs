@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     fn key(key: &str, shard_ids: &[u32]) -> ShardKey {
-        ShardKey { key: json!(key), shard_ids: shard_ids.to_vec() }
+        ShardKey::new(json!(key), shard_ids.to_vec())
     }
 
     fn step(key: &str, first_id: u32, shards: u32) -> Step {
