@@ -4,8 +4,8 @@ use qdrant_backup_shared::manifest::Manifest;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::keys::{Placeholder, Step, steps};
 use crate::qdrant::{CreateBody, PayloadIndex};
+use crate::restore::{Placeholder, Step, steps};
 
 /// The requests of a collection, each as the body that Qdrant takes.
 #[derive(Debug, Serialize)]
