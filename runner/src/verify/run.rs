@@ -188,8 +188,14 @@ fn tell(backup: &Whole, check: &Check) {
             tracing::error!("{line}");
         }
     }
+    let archives = &backup.manifest.archives;
+    let shards = if backup.manifest.is_by_shard() {
+        format!(" of {} shard{}", archives.len(), if archives.len() == 1 { "" } else { "s" })
+    } else {
+        String::new()
+    };
     let line = format!(
-        "Verified {collection} {id} at {}: {}, {} in {:.1} s",
+        "Verified {collection} {id} at {}: {}, {}{shards} in {:.1} s",
         check.level,
         check.outcome,
         HumanBytes(backup.manifest.stored_size_bytes()),
