@@ -77,7 +77,10 @@ impl Figures {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let good: Vec<&Backup> = view.good().collect();
         let is_incomplete = |backup: &&Backup| backup.condition() == Condition::Incomplete;
-        let bad = backups.iter().filter(|backup| backup.verification_failed || is_incomplete(backup));
+        // What another place alone has is neither good nor bad here.
+        let is_here = |backup: &&Backup| !backup.is_offsite_only();
+        let is_failed = |backup: &&Backup| backup.verification_failed && is_here(backup);
+        let bad = backups.iter().filter(|backup| is_failed(backup) || is_incomplete(backup));
         Self {
             good: number(good.len()),
             good_bytes: good.iter().map(|backup| backup.stored_size_bytes()).sum(),
@@ -94,8 +97,10 @@ impl Figures {
                     passed.map(|backup| backup.started_at).max()
                 })
                 .collect(),
-            unverified: number(backups.iter().filter(|backup| !backup.is_verified()).count()),
-            verification_failed: number(backups.iter().filter(|backup| backup.verification_failed).count()),
+            unverified: number(
+                backups.iter().filter(|backup| !backup.is_verified() && is_here(backup)).count(),
+            ),
+            verification_failed: number(backups.iter().filter(|backup| is_failed(backup)).count()),
             incomplete: number(backups.iter().filter(is_incomplete).count()),
             newest_bad_at: bad.map(|backup| backup.started_at).max(),
         }

@@ -140,7 +140,7 @@ fn collection(
         newest: newest.map(|newest| backup(newest, now)),
         good_backups: number(Backup::is_good),
         incomplete_backups: number(|backup| backup.condition() == Condition::Incomplete),
-        verification_failed_backups: number(|backup| backup.verification_failed),
+        verification_failed_backups: number(|backup| backup.verification_failed && !backup.is_offsite_only()),
         last_success_at: claimed.and_then(|claimed| claimed.last_success_at),
         last_outcome: claimed.and_then(|claimed| claimed.last_outcome.clone()),
         failure: claimed.and_then(|claimed| claimed.failure.clone()),

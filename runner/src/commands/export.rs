@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::{HumanBytes, ProgressBar};
+use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::manifest::{Archive, Manifest};
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Refusal, collection, corrupt, listen, repository};
-use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
+use crate::archive::read::{ArchiveError, ArchiveReader, Prove, Source};
 use crate::choice::{Accept, ChoiceError, Which, choose_one};
 use crate::commands::cli::ExportArgs;
 use crate::commands::exit::Exit;
@@ -54,6 +54,7 @@ pub async fn export(
     let begun = Instant::now();
     let signals = listen()?;
     let layout = repository::layout(settings);
+    let source = Source::here(layout.clone());
     repository::open(&layout)?;
     let collection = collection(&args.collection)?;
     let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
@@ -77,7 +78,7 @@ pub async fn export(
     };
     let target = Target::open(&args.output, args.force)?;
     let bar = console.transfer(&collection, archive.stored.size_bytes);
-    let result = copy(&layout, manifest, archive, target, &bar, &signals.token());
+    let result = copy(&source, manifest, archive, target, &bar, &signals.token());
     bar.finish_and_clear();
     match result {
         Ok(to) => {
@@ -130,9 +131,10 @@ fn choose<'c>(
         ChoiceError::NoneFits { .. } => Refusal::failed(format!(
             "collection \"{collection}\": {error}; name one with --backup to try it all the same"
         )),
-        ChoiceError::NoSuchId(_) | ChoiceError::Incomplete { .. } | ChoiceError::Failed { .. } => {
-            Refusal::failed(format!("collection \"{collection}\": {error}"))
-        }
+        ChoiceError::NoSuchId(_)
+        | ChoiceError::OffsiteOnly { .. }
+        | ChoiceError::Incomplete { .. }
+        | ChoiceError::Failed { .. } => Refusal::failed(format!("collection \"{collection}\": {error}")),
     })?;
     if chosen.condition() == Condition::Failed {
         tracing::warn!(
@@ -204,7 +206,7 @@ impl Target {
 /// # Crash safety
 /// A file appears under its name only when all of it is there and has its digest.
 fn copy(
-    layout: &Layout,
+    source: &Source,
     manifest: &Manifest,
     archive: &Archive,
     mut target: Target,
@@ -213,7 +215,7 @@ fn copy(
 ) -> Result<String, ExportError> {
     let to = target.name();
     let write_error = |source: io::Error| ExportError::Write { to: to.clone(), source };
-    let mut reader = ArchiveReader::open(layout, manifest, archive, Prove::Snapshot)?;
+    let mut reader = ArchiveReader::open(source, manifest, archive, Prove::Snapshot)?;
     let mut left = archive.snapshot.size_bytes;
     loop {
         if interrupt.is_cancelled() {

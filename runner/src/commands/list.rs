@@ -87,6 +87,7 @@ fn row(backup: &Backup, clock: Clock) -> Vec<String> {
 /// In a word, how far the backup can be trusted.
 fn verified(backup: &Backup) -> String {
     match backup.condition() {
+        Condition::OffsiteOnly => "only offsite".to_owned(),
         Condition::Incomplete => "INCOMPLETE".to_owned(),
         Condition::Failed => "FAILED".to_owned(),
         Condition::Unknown => "UNKNOWN".to_owned(),

@@ -7,7 +7,7 @@ use qdrant_backup_shared::config_file::keys::SETTLE_TIMEOUT;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Failure, Layout};
+use qdrant_backup_shared::{CollectionName, Failure};
 use serde_json::json;
 
 use super::corrupt::on_record;
@@ -15,6 +15,7 @@ use super::restore_files::restore_files;
 use super::{
     Refusal, backup, client, client_for_other, listen, print_report, repository, selection, stopped,
 };
+use crate::archive::read::Source;
 use crate::backup::BackupContext;
 use crate::choice::{Selection, Which};
 use crate::commands::cli::RestoreArgs;
@@ -52,7 +53,8 @@ pub async fn restore(
     };
     repository::open(&layout)?;
     if args.dry_run {
-        return dry_run(&layout, &target, &options, selection, args, &signals, clock, console).await;
+        return dry_run(&Source::here(layout), &target, &options, selection, args, &signals, clock, console)
+            .await;
     }
     let source = client(settings, signals.token())?;
     let mut held = repository::enter(Purpose::Run, settings, "restore", clock, &signals).await?;
@@ -144,7 +146,7 @@ fn safety(settings: &Settings, client: Client, console: &Console, clock: Clock) 
 /// is corrupt.
 #[expect(clippy::too_many_arguments, reason = "the whole of a command")]
 async fn dry_run(
-    layout: &Layout,
+    source: &Source,
     client: &Client,
     options: &PlanOptions,
     selection: Selection,
@@ -154,8 +156,8 @@ async fn dry_run(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     let refuse = |error: crate::qdrant::Error| stopped(error, signals);
-    let catalog = Catalog::read(layout).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+    let catalog = Catalog::read(source.layout()).map_err(|error| {
+        Refusal::failed(format!("{}: cannot be read: {error}", source.layout().collections().display()))
     })?;
     for unreadable in &catalog.unreadable {
         tracing::warn!("{}", unreadable.problem);
@@ -164,7 +166,7 @@ async fn dry_run(
     let names = if selection.is_named() {
         selection.names().to_vec()
     } else {
-        let status = status_store::look(layout).unwrap_or_else(|error| {
+        let status = status_store::look(source.layout()).unwrap_or_else(|error| {
             tracing::warn!("{error}; which collections are retired is not known");
             None
         });
@@ -173,11 +175,11 @@ async fn dry_run(
     if names.is_empty() {
         return Err(Refusal::failed(NOTHING));
     }
-    let mut plans = plan_all(client, layout, &facts, &catalog, &names, options).await;
+    let mut plans = plan_all(client, source, &facts, &catalog, &names, options).await;
     for plan in &mut plans {
         let begun = Instant::now();
         if let Some(backup) = &plan.backup
-            && let Err(error) = check_archive(layout, &backup.manifest, console, &signals.token()).await
+            && let Err(error) = check_archive(source, &backup.manifest, console, &signals.token()).await
         {
             if is_corrupt(&error) {
                 let (manifest, problem) = (&backup.manifest, error.to_string());
@@ -186,7 +188,8 @@ async fn dry_run(
                     let command = again.of_other(other).after(TargetState::Untouched);
                     format!("restore {other} instead: {command}")
                 };
-                let advice = on_record(layout, &catalog, manifest, &problem, begun.elapsed(), clock, by);
+                let advice =
+                    on_record(source.layout(), &catalog, manifest, &problem, begun.elapsed(), clock, by);
                 tracing::error!("{}: {}; {}", plan.collection, one_line(&problem), one_line(&advice));
             }
             if let RestoreError::Qdrant(error) = error {

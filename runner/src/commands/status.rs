@@ -201,6 +201,7 @@ fn bad(newest: &Backup) -> Option<String> {
     let id = newest.backup_id;
     match newest.condition() {
         Condition::Good => None,
+        Condition::OffsiteOnly => Some(format!("newest backup {id} is ONLY OFFSITE")),
         Condition::Incomplete => Some(format!("newest backup {id} is INCOMPLETE")),
         Condition::Failed => Some(format!("newest backup {id} has FAILED verification")),
         Condition::Unknown => {

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use indicatif::HumanBytes;
-use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, Scope, SizeAndDigest};
 
 use super::error::RestoreError;
-use crate::archive::read::{ArchiveReader, Prove, is_readable};
+use crate::archive::read::{ArchiveReader, Prove, Source, is_readable};
 
 /// The archive to restore.
 ///
@@ -40,14 +39,14 @@ pub fn sole_archive(manifest: &Manifest) -> Result<&Archive, RestoreError> {
 /// # Errors
 /// When the archive cannot be read, or is another one than the manifest says.
 pub fn read_whole(
-    layout: &Layout,
+    source: &Source,
     manifest: &Manifest,
     archive: &Archive,
     prove: Prove,
     mut take: impl FnMut(Bytes) -> bool,
 ) -> Result<bool, RestoreError> {
     let damaged = |problem: String| RestoreError::Damaged { file: archive.file_name.clone(), problem };
-    let mut reader = ArchiveReader::open(layout, manifest, archive, prove)?;
+    let mut reader = ArchiveReader::open(source, manifest, archive, prove)?;
     let mut read_bytes = 0;
     loop {
         let piece = reader.next_piece()?;

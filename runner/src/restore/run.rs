@@ -80,7 +80,7 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
     } else {
         every(catalog, Some(session.status()), context.include_retired)
     };
-    let plans = plan_all(client, session.layout(), &facts, catalog, &all, &context.options).await;
+    let plans = plan_all(client, session.source(), &facts, catalog, &all, &context.options).await;
     Ok((facts, plans))
 }
 

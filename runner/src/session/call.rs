@@ -8,6 +8,7 @@
 //! the same catalog and status, and leaves to the next run what only a run tells: see [`Purpose`].
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -19,6 +20,7 @@ use qdrant_backup_shared::status::{CurrentRun, Status};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout, Repository};
 
+use crate::archive::read::{Elsewhere, Source};
 use crate::host::clock::Clock;
 use crate::session::status_store::{StatusError, StatusStore};
 use crate::session::warnings::Warnings;
@@ -60,6 +62,7 @@ pub enum Purpose {
 #[derive(Debug)]
 pub struct Session {
     layout: Layout,
+    source: Source,
     clock: Clock,
     catalog: Catalog,
     repository: Repository,
@@ -111,6 +114,7 @@ impl Session {
             tracing::warn!("{warning}");
         }
         let mut session = Self {
+            source: Source::here(layout.clone()),
             layout,
             clock,
             catalog,
@@ -137,6 +141,16 @@ impl Session {
     /// Where everything lies.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Where archives are read from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Has archives read from another place, of whose copies the directory has the manifests.
+    pub fn read_from(&mut self, place: Arc<dyn Elsewhere>) {
+        self.source = Source::elsewhere(self.layout.clone(), place);
     }
 
     /// The time.
@@ -293,6 +307,7 @@ impl Session {
             outcome,
             failure: failure.filter(|_| !told),
             collections,
+            places: Vec::new(),
             left_out: None,
         };
         self.amend_status(|status| {

@@ -318,6 +318,7 @@ impl Judge {
             | Operation::Verify
             | Operation::Prune
             | Operation::Drill
+            | Operation::Offsite
             | Operation::Other(_) => Severity::Warning,
         };
         self.find(severity, Kind::RunFailed, text);

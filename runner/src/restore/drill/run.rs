@@ -207,7 +207,7 @@ async fn restore_and_compare(
 ) -> Result<Drilled, RestoreError> {
     let manifest = &backup.manifest;
     let client = &context.destination.client;
-    let keys = shard_keys_of(session.layout(), manifest, client.interrupt()).await?;
+    let keys = shard_keys_of(session.source(), manifest, client.interrupt()).await?;
     check_new(&manifest.collection, keys.as_deref())?;
     let known = backup.backup.remarks().restored_points.as_ref();
     // A drill vouches for the archive as a whole.
