@@ -13,6 +13,7 @@ use qdrant_backup_shared::manifest::{Archive, Manifest};
 use qdrant_backup_shared::text::one_line;
 use tokio_util::sync::CancellationToken;
 
+use super::from::From;
 use super::{Refusal, collection, corrupt, listen, repository};
 use crate::archive::read::{ArchiveError, ArchiveReader, Prove, Source};
 use crate::choice::{Accept, ChoiceError, Which, choose_one};
@@ -53,10 +54,11 @@ pub async fn export(
 ) -> Result<Exit, Refusal> {
     let begun = Instant::now();
     let signals = listen()?;
-    let layout = repository::layout(settings);
-    let source = Source::here(layout.clone());
-    repository::open(&layout)?;
     let collection = collection(&args.collection)?;
+    let from = From::look(settings, &args.from, std::slice::from_ref(&collection), signals.token(), clock)?;
+    let layout = repository::layout(from.settings());
+    let source = from.source();
+    repository::open(&layout)?;
     let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
@@ -99,7 +101,7 @@ pub async fn export(
                 ExportError::Archive(_) | ExportError::Write { .. } => Exit::Failed,
             };
             let mut message = format!("export of {collection} {} failed: {error}", manifest.backup_id);
-            if exit == Exit::VerificationFailed {
+            if exit == Exit::VerificationFailed && !from.is_place() {
                 let again = |other| {
                     let (collection, output) = (collection.as_str(), args.output.display().to_string());
                     format!(

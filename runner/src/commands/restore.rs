@@ -9,13 +9,14 @@ use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::corrupt::on_record;
+use super::from::From;
 use super::restore_files::restore_files;
 use super::{
     Refusal, backup, client, client_for_other, listen, print_report, repository, selection, stopped,
 };
-use crate::archive::read::Source;
 use crate::backup::BackupContext;
 use crate::choice::{Selection, Which};
 use crate::commands::cli::RestoreArgs;
@@ -41,24 +42,35 @@ pub async fn restore(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     if let Some(into) = &args.into {
-        return restore_files(settings, args.which(), into, clock);
+        let files = [CollectionName::files()];
+        let from = From::look(settings, &args.from, &files, CancellationToken::new(), clock)?;
+        return restore_files(&from, args.which(), into, clock);
     }
     let signals = listen()?;
-    let layout = repository::layout(settings);
     let selection = selection(&args.collections)?;
     let options = plan_options(settings, args, &selection)?;
     let target = match &settings.restore_to {
         Some(other) => client_for_other(settings, other, signals.token())?,
         None => client(settings, signals.token())?,
     };
-    repository::open(&layout)?;
-    if args.dry_run {
-        return dry_run(&Source::here(layout), &target, &options, selection, args, &signals, clock, console)
-            .await;
+    if args.from.from.is_some() && args.force && !args.no_safety_backup && !args.dry_run {
+        // Their safety backup would lie in a directory that is soon gone.
+        return Err(Refusal {
+            exit: Exit::Usage,
+            message: "--from with --force needs --no-safety-backup: back up what would be overwritten first, with `qdrant-backup backup --collection NAME`"
+                .to_owned(),
+        });
     }
+    let from = From::look(settings, &args.from, selection.names(), signals.token(), clock)?;
     let source = client(settings, signals.token())?;
+    let settings = from.settings();
+    repository::open(&repository::layout(settings))?;
+    if args.dry_run {
+        return dry_run(&from, &target, &options, selection, args, &signals, clock, console).await;
+    }
     let mut held = repository::enter(Purpose::Run, settings, "restore", clock, &signals).await?;
     let session = &mut held.session;
+    from.read_by(session);
     let context = RestoreContext {
         destination: Destination {
             client: target,
@@ -146,7 +158,7 @@ fn safety(settings: &Settings, client: Client, console: &Console, clock: Clock) 
 /// is corrupt.
 #[expect(clippy::too_many_arguments, reason = "the whole of a command")]
 async fn dry_run(
-    source: &Source,
+    from: &From,
     client: &Client,
     options: &PlanOptions,
     selection: Selection,
@@ -156,6 +168,7 @@ async fn dry_run(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     let refuse = |error: crate::qdrant::Error| stopped(error, signals);
+    let source = &from.source();
     let catalog = Catalog::read(source.layout()).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", source.layout().collections().display()))
     })?;
@@ -181,7 +194,7 @@ async fn dry_run(
         if let Some(backup) = &plan.backup
             && let Err(error) = check_archive(source, &backup.manifest, console, &signals.token()).await
         {
-            if is_corrupt(&error) {
+            if is_corrupt(&error) && !from.is_place() {
                 let (manifest, problem) = (&backup.manifest, error.to_string());
                 let again = Again::of(plan, options, client.url());
                 let by = |other| {

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use tar::EntryType;
 
 use super::corrupt::on_record;
+use super::from::From;
 use super::{Refusal, repository};
 use crate::archive::read::{ArchiveReader, Prove, Source};
 use crate::choice::{Accept, Which, choose_one};
@@ -23,16 +24,15 @@ use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::shell::quoted;
 use crate::restore::{RestoreError, is_corrupt, read_whole};
-use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
 /// Configuration may hold secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Unpacks a backup of configuration files. Never in place: what is there now may be what one needs to compare with.
-pub fn restore_files(settings: &Settings, which: Which, into: &Path, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = repository::layout(settings);
-    let source = Source::here(layout.clone());
+pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Result<Exit, Refusal> {
+    let layout = repository::layout(from.settings());
+    let source = from.source();
     repository::open(&layout)?;
     let _readers = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout)
@@ -61,7 +61,7 @@ pub fn restore_files(settings: &Settings, which: Which, into: &Path, clock: Cloc
         let begun = Instant::now();
         if let Err(error) = check(&source, &backup.manifest, archive) {
             let mut message = error.to_string();
-            if is_corrupt(&error) {
+            if is_corrupt(&error) && !from.is_place() {
                 let again = |other| {
                     let into = quoted(&into.display().to_string());
                     format!(

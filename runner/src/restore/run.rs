@@ -243,7 +243,9 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
             };
             let mut failure = failure(&error);
             failure.message = format!("{}; {state}", failure.message);
-            if let Some(backup) = backup.filter(|_| corruption::is_corrupt(&error)) {
+            if let Some(backup) =
+                backup.filter(|_| corruption::is_corrupt(&error) && !session.source().is_elsewhere())
+            {
                 let manifest = &backup.manifest;
                 let (message, now) = (error.to_string(), session.now());
                 let recorded = corruption::record(session.layout(), manifest, &message, begun.elapsed(), now);

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
-use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
+use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, PlaceReport, RunReport};
 use qdrant_backup_shared::status::{CurrentRun, Status};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout, Repository};
@@ -293,7 +293,6 @@ impl Session {
         failure: Option<Failure>,
         qdrant_version: Option<String>,
     ) {
-        self.under_way = None;
         let outcome = outcome(&collections, failure.as_ref());
         // The collection that was interrupted carries the interruption already; counting it twice would be wrong.
         let told =
@@ -310,6 +309,35 @@ impl Session {
             places: Vec::new(),
             left_out: None,
         };
+        self.enter(report);
+    }
+
+    /// Ends an operation at places for copies, as [`Session::end`] does one on collections.
+    pub fn end_places(&mut self, begun: Begun, places: Vec<PlaceReport>, failure: Option<Failure>) {
+        let outcomes = places.iter().map(|place| place.outcome.clone());
+        let outcome = match &failure {
+            Some(failure) if failure.kind == FailureKind::Interrupted => Outcome::Interrupted,
+            Some(_) => Outcome::Failed,
+            None => outcomes.reduce(Outcome::and).unwrap_or(Outcome::Success),
+        };
+        let told = places.iter().any(|place| place.outcome == Outcome::Interrupted);
+        let report = OperationReport {
+            operation: begun.operation,
+            qdrant_version: None,
+            started_at: begun.started_at,
+            completed_at: self.now(),
+            duration_seconds: begun.since.elapsed().as_secs_f64(),
+            outcome,
+            failure: failure.filter(|_| !told),
+            collections: Vec::new(),
+            places,
+            left_out: None,
+        };
+        self.enter(report);
+    }
+
+    fn enter(&mut self, report: OperationReport) {
+        self.under_way = None;
         self.amend_status(|status| {
             status.operations.entry(report.operation.clone()).or_default().enter(&report)
         });

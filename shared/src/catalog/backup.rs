@@ -304,6 +304,23 @@ impl Backup {
         self.copies.iter().find(|copy| &*copy.place == place)
     }
 
+    /// The same backup as it stands in the place of that name, for whoever judges the copies there: complete, and found sound when
+    /// everything there was read back. What keeps it here keeps it there.
+    #[must_use]
+    pub fn as_copy(&self, place: &str) -> Self {
+        let mut copy = self.clone();
+        let checked_at = self.copy_in(place).and_then(|copied| copied.last_checked_at);
+        let checks =
+            checked_at.map(|at| LevelCheck { level: Level::Archive, last_at: at, last_passed_at: Some(at) });
+        copy.checks = checks.into_iter().collect();
+        copy.verification_failed = false;
+        copy.copies = Arc::default();
+        copy.remark(|remarks| {
+            (remarks.missing, remarks.unknown, remarks.failures) = (None, None, None);
+        });
+        copy
+    }
+
     /// All archives' length on disk by the manifest, in bytes.
     pub fn stored_size_bytes(&self) -> u64 {
         self.archives.iter().map(|archive| archive.size_bytes).sum()

@@ -73,7 +73,7 @@ impl ArchiveReader {
         archive: &Archive,
         prove: Prove,
     ) -> Result<Self, ArchiveError> {
-        let path = path(source.layout(), manifest, archive)?;
+        let path = named(source, path(source.layout(), manifest, archive)?);
         check_encoding(&path, &archive.encoding)?;
         let (stored, size_bytes) = open_stored(source, &path, manifest, archive)?;
         let mut reader = Self::new(stored, &path, &archive.encoding, prove)?;
@@ -90,7 +90,7 @@ impl ArchiveReader {
         manifest: &Manifest,
         archive: &Archive,
     ) -> Result<Self, ArchiveError> {
-        let path = path(source.layout(), manifest, archive)?;
+        let path = named(source, path(source.layout(), manifest, archive)?);
         let (stored, size_bytes) = open_stored(source, &path, manifest, archive)?;
         let mut reader = Self::start(Stored::new(stored), &path, None)?;
         reader.size_bytes = size_bytes;
@@ -266,6 +266,14 @@ fn check_encoding(path: &Path, encoding: &[Encoding]) -> Result<(), ArchiveError
     let names: Vec<&str> = encoding.iter().map(Encoding::as_str).collect();
     let encoding = qdrant_backup_shared::text::shortened(&names.join("+"), 80);
     Err(ArchiveError::Unsupported { path: path.to_owned(), encoding })
+}
+
+/// What an archive is called in messages: of another place it is no path.
+fn named(source: &Source, path: PathBuf) -> PathBuf {
+    match path.file_name() {
+        Some(name) if source.is_elsewhere() => PathBuf::from(name),
+        Some(_) | None => path,
+    }
 }
 
 /// The stored bytes, and how many there are, where that is known before they are read.

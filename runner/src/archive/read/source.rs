@@ -40,6 +40,11 @@ impl Source {
         &self.layout
     }
 
+    /// Whether archives come from another place.
+    pub fn is_elsewhere(&self) -> bool {
+        self.elsewhere.is_some()
+    }
+
     /// The other place, if archives come from one.
     pub(super) fn place(&self) -> Option<&dyn Elsewhere> {
         self.elsewhere.as_deref()
