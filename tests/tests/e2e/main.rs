@@ -43,6 +43,8 @@ mod memory;
 mod modes;
 #[cfg(feature = "outside")]
 mod odd_disks;
+#[cfg(feature = "outside")]
+mod offsite;
 mod options;
 mod pages;
 mod pipes;
