@@ -6,7 +6,7 @@ use crate::atomic::{TEMPORARY_SUFFIX, is_temporary};
 use crate::backup_id::{BACKUP_ID_BYTES, BackupId};
 use crate::collection_name::CollectionName;
 use crate::encoding::Encoding;
-use crate::offsite::is_place_name;
+use crate::place_name::is_place_name;
 
 pub(crate) const MANIFEST_SUFFIX: &str = ".manifest.json";
 pub(crate) const VERIFICATION_SUFFIX: &str = ".verification.json";

@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod offsite;
 mod open_enum;
 pub mod operation;
+pub mod place_name;
 pub mod place_status;
 pub mod points_count;
 pub mod points_sample;

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backup_id::BackupId;
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
-
-/// The longest name of a place, in characters.
-const NAME_MAX: usize = 32;
+use crate::place_name::is_place_name;
 
 /// One copy of a backup in a restic repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,28 +70,12 @@ impl OffsiteRecord {
     }
 }
 
-/// Whether a place can be called so: its name becomes part of file names, of restic's tags and of metrics.
-pub fn is_place_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with(['-', '_'])
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
     use crate::json_file;
-
-    #[test]
-    fn names_of_places_are_plain() {
-        for good in ["s3", "nas", "b2-eu_1", "0"] {
-            assert!(is_place_name(good), "{good}");
-        }
-        for bad in ["", "S3", "a b", "a,b", "-a", "../x", "ä", &"a".repeat(33)] {
-            assert!(!is_place_name(bad), "{bad}");
-        }
-    }
 
     #[test]
     fn what_is_written_is_read_back_and_a_foreign_name_is_refused() {

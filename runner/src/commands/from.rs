@@ -49,7 +49,18 @@ pub fn refusal(error: &OffsiteError, interrupt: Option<crate::host::signals::Sig
         OffsiteError::Locked { .. } => Exit::Locked,
         OffsiteError::Damaged(_) => Exit::VerificationFailed,
         OffsiteError::Interrupted => interrupt.map_or(Exit::Failed, Exit::Interrupted),
-        _ => Exit::Failed,
+        OffsiteError::Exists(..)
+        | OffsiteError::NoSpace(_)
+        | OffsiteError::Unreachable(_)
+        | OffsiteError::Refused(_)
+        | OffsiteError::Failed { .. }
+        | OffsiteError::Answer { .. }
+        | OffsiteError::Archive(_)
+        | OffsiteError::NotAsManifest { .. }
+        | OffsiteError::Unsupported(_)
+        | OffsiteError::Manifest(_)
+        | OffsiteError::Local { .. }
+        | OffsiteError::TooMany(_) => Exit::Failed,
     };
     Refusal { exit, message: error.to_string() }
 }

@@ -92,12 +92,8 @@ impl Running {
 
     fn end(&mut self) -> io::Result<Ended> {
         drop(self.child.stdin.take());
-        loop {
-            match waitid(WaitId::Pid(self.pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-                Err(rustix::io::Errno::INTR) => {}
-                Ok(_) | Err(_) => break,
-            }
-        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(self.pid), options) {}
         if let Some((ended, watcher)) = self.watcher.take() {
             drop(ended);
             watcher.join().unwrap_or(());

@@ -74,7 +74,7 @@ impl Listing {
         let mut listing = Self::default();
         for (key, mut snapshots) in by_key {
             // Of two complete ones the newer counts.
-            snapshots.sort_by(|a, b| b.time.cmp(&a.time));
+            snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.time));
             let copy = snapshots.iter().find_map(|snapshot| copy(&key, snapshot, &snapshots));
             let mut used = BTreeSet::new();
             if let Some(copy) = &copy {

@@ -12,7 +12,7 @@ use super::policy::Policy;
 use super::suggest::closest;
 use super::tree::{Entry, Node, Value};
 use super::types::{SecretText, parse_duration, parse_rate};
-use crate::offsite::is_place_name;
+use crate::place_name::is_place_name;
 use crate::text::{one_line, shortened};
 
 /// A place for copies: a restic repository, and how it is used.
@@ -61,9 +61,9 @@ const DEFAULT_PRUNE: &str = "@weekly";
 const EXPECTED: &str = "expected a list such as [{name: nas, repository: /mnt/nas/restic, password_file: /etc/qdrant-backup/restic-password}]";
 
 /// A list of places. Of each only the name is shown, and where it is without what may be secret.
-pub(super) const PLACES: Kind<Vec<OffsitePlace>> = Kind { read: places, show: shown };
+pub(super) const PLACES: Kind<Vec<OffsitePlace>> = Kind { read: places, show: |places| shown(places) };
 
-fn shown(places: &Vec<OffsitePlace>) -> Json {
+fn shown(places: &[OffsitePlace]) -> Json {
     places.iter().map(|place| json!(format!("{}: {}", place.name.value, place.shown_repository()))).collect()
 }
 
