@@ -186,3 +186,98 @@ fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("an address").port()
 }
+
+/// A way to a server that breaks: what is sent through it after so many bytes is lost, with the connection.
+pub struct Breaking {
+    /// Where it listens.
+    pub port: u16,
+    state: std::sync::Arc<BreakingState>,
+}
+
+struct BreakingState {
+    to: u16,
+    left: std::sync::Mutex<Option<u64>>,
+    broken: std::sync::atomic::AtomicBool,
+    heals: bool,
+}
+
+impl Breaking {
+    /// To what listens on `to`; breaks once after `bytes`. Where it does not heal, nothing gets through from then on.
+    pub fn after(to: u16, bytes: u64, heals: bool) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let state = std::sync::Arc::new(BreakingState {
+            to,
+            left: std::sync::Mutex::new(Some(bytes)),
+            broken: std::sync::atomic::AtomicBool::new(false),
+            heals,
+        });
+        let of_thread = std::sync::Arc::clone(&state);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let state = std::sync::Arc::clone(&of_thread);
+                std::thread::spawn(move || state.serve(client));
+            }
+        });
+        Self { port, state }
+    }
+
+    /// Whether it has broken.
+    pub fn has_broken(&self) -> bool {
+        self.state.broken.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+impl BreakingState {
+    fn serve(&self, client: std::net::TcpStream) {
+        use std::io::{Read, Write};
+        use std::net::{Shutdown, TcpStream};
+        use std::sync::atomic::Ordering;
+
+        if self.broken.load(Ordering::SeqCst) && !self.heals {
+            return;
+        }
+        let Ok(server) = TcpStream::connect(("127.0.0.1", self.to)) else { return };
+        let (mut back_from, mut back_to) =
+            (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
+        std::thread::spawn(move || {
+            drop(std::io::copy(&mut back_from, &mut back_to));
+            drop(back_to.shutdown(Shutdown::Both));
+        });
+        let (mut client, mut server) = (client, server);
+        let mut buffer = [0; 16 << 10];
+        while let Ok(count @ 1..) = client.read(&mut buffer) {
+            let breaks = {
+                let mut left = self.left.lock().expect("nobody has panicked");
+                match left.as_mut() {
+                    Some(bytes) if *bytes < count as u64 => left.take().is_some(),
+                    Some(bytes) => {
+                        *bytes -= count as u64;
+                        false
+                    }
+                    None => self.broken.load(Ordering::SeqCst) && !self.heals,
+                }
+            };
+            if breaks {
+                self.broken.store(true, Ordering::SeqCst);
+                break;
+            }
+            if server.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        drop(client.shutdown(Shutdown::Both));
+        drop(server.shutdown(Shutdown::Both));
+    }
+}
+
+/// The processes that `pid` has started, by their numbers.
+pub fn children(pid: u32) -> Vec<u32> {
+    let of = |entry: fs::DirEntry| {
+        let child: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+        let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+        (parent == pid).then_some(child)
+    };
+    fs::read_dir("/proc").expect("there are processes").flatten().filter_map(of).collect()
+}

@@ -49,8 +49,7 @@ pub fn refusal(error: &OffsiteError, interrupt: Option<crate::host::signals::Sig
         OffsiteError::Locked { .. } => Exit::Locked,
         OffsiteError::Damaged(_) => Exit::VerificationFailed,
         OffsiteError::Interrupted => interrupt.map_or(Exit::Failed, Exit::Interrupted),
-        OffsiteError::Exists(..)
-        | OffsiteError::NoSpace(_)
+        OffsiteError::NoSpace(_)
         | OffsiteError::Unreachable(_)
         | OffsiteError::Refused(_)
         | OffsiteError::Failed { .. }

@@ -38,6 +38,7 @@ mod schedule;
 mod scheduled;
 mod setup;
 mod status;
+mod status_places;
 mod trial;
 mod verify;
 

@@ -1,6 +1,7 @@
 //! `qdrant-backup offsite`: the places for copies.
 
 use indicatif::HumanBytes;
+use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::{OperationReport, PlaceReport, RunReport};
 use qdrant_backup_shared::text::one_line;
@@ -184,6 +185,7 @@ pub(super) fn context(
     let of = |place: &&PlaceSettings| Offsite {
         restic: Restic::new((*place).clone(), interrupt.clone()),
         policies: Policies::of_place(place.place.retention.as_ref(), settings),
+        gone_after_days: settings.get(&GONE_AFTER_DAYS).filter(|_| place.place.retention.is_none()),
     };
     OffsiteContext {
         places: places.iter().map(of).collect(),

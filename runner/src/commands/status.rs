@@ -12,6 +12,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, Layout, json_file};
 use serde::Serialize;
 
+use super::status_places::places;
 use super::{Refusal, repository};
 use crate::commands::cli::StatusArgs;
 use crate::commands::exit::Exit;
@@ -367,6 +368,7 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
             ));
         }
     }
+    text.push_str(&places(status, now));
     for snapshot in &status.undeleted_snapshots {
         text.push_str(&format!("  still on the server: {} of {}\n", snapshot.name, snapshot.collection));
     }

@@ -52,9 +52,6 @@ pub enum OffsiteError {
         /// Where it should be.
         repository: String,
     },
-    /// There is one, and init was to make it.
-    #[error("there is a restic repository at {0} already, and it cannot be opened: {1}")]
-    Exists(String, String),
     /// Somebody else works there.
     #[error(
         "the repository is locked by somebody else ({by}); nothing was removed. If that process is gone, `restic unlock` frees it"
@@ -133,8 +130,7 @@ impl OffsiteError {
             Self::NoProgram { .. }
             | Self::TooOld { .. }
             | Self::Unreadable(_)
-            | Self::NoRepository { .. }
-            | Self::Exists(..) => FailureKind::OffsiteUnusable,
+            | Self::NoRepository { .. } => FailureKind::OffsiteUnusable,
             Self::WrongPassword { .. } | Self::Refused(_) => FailureKind::Unauthorized,
             Self::Locked { .. } => FailureKind::Locked,
             Self::NoSpace(_) => FailureKind::NoSpace,

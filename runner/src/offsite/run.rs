@@ -1,6 +1,8 @@
 //! The offsite operation: one place after the other; whatever happens at one stops no other.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -66,6 +68,8 @@ pub struct Offsite {
     pub restic: Restic,
     /// What is kept there; everything where there are no rules.
     pub policies: Option<Policies>,
+    /// After how many days all copies expire of a collection that is gone from the server.
+    pub gone_after_days: Option<NonZeroU32>,
 }
 
 /// Everything that the operation is given.
@@ -82,6 +86,9 @@ pub struct OffsiteContext {
     /// Ends the work.
     pub interrupt: CancellationToken,
 }
+
+/// How often the heartbeat is moved while restic works by itself.
+const BEAT: Duration = Duration::from_millis(100);
 
 /// Works at every place, and enters in the session how that ended.
 pub fn offsite(session: &mut Session, context: &OffsiteContext) {
@@ -160,6 +167,26 @@ fn at_place(session: &mut Session, context: &OffsiteContext, place: &Offsite) ->
 
 fn amend(session: &mut Session, place: &str, change: impl FnOnce(&mut PlaceStatus)) {
     session.amend_status(|status| change(status.offsite.entry(place.to_owned()).or_default()));
+}
+
+/// Does what restic does by itself for a long time, while the heartbeat moves.
+fn beating<T: Send>(session: &mut Session, work: impl FnOnce() -> T + Send) -> Option<T> {
+    let dispatcher = tracing::dispatcher::get_default(Clone::clone);
+    thread::scope(|scope| {
+        let working = scope.spawn(|| tracing::dispatcher::with_default(&dispatcher, work));
+        while !working.is_finished() {
+            thread::sleep(BEAT);
+            session.heartbeat();
+        }
+        working.join().ok()
+    })
+}
+
+fn died() -> OffsiteError {
+    OffsiteError::Local {
+        what: "working with restic".to_owned(),
+        source: std::io::Error::other("a thread died; this is a fault in qdrant-backup"),
+    }
 }
 
 struct AtPlace<'a> {
@@ -256,7 +283,7 @@ impl AtPlace<'_> {
     fn prune_context(&self) -> Option<PruneContext> {
         Some(PruneContext {
             policies: self.place.policies.clone()?,
-            gone_after_days: None,
+            gone_after_days: self.place.gone_after_days,
             selection: Selection::default(),
             yes: self.context.work.yes,
             interrupt: self.context.interrupt.clone(),
@@ -341,7 +368,8 @@ impl AtPlace<'_> {
             self.session.enter_stage(Stage::Verify, &run);
         }
         self.session.show_status();
-        let found = check(restic, share, of, begun_at);
+        let found =
+            beating(self.session, || check(restic, share, of, begun_at)).unwrap_or_else(|| Err(died()));
         let at = self.session.now();
         match found {
             Ok(()) => {
@@ -418,7 +446,8 @@ impl AtPlace<'_> {
         }
         if work.prune || self.prune_is_due(&status, now) {
             self.session.show_status();
-            alone(restic, now, || restic.call(&["prune"]))?;
+            let pruned = beating(self.session, || alone(restic, now, || restic.call(&["prune"])));
+            pruned.unwrap_or_else(|| Err(died()))?;
             self.report.pruned = true;
             tracing::info!("Removed the data in {name} that no copy needs");
             amend(self.session, name, |status| status.last_prune_at = Some(now));

@@ -45,6 +45,8 @@ mod modes;
 mod odd_disks;
 #[cfg(feature = "outside")]
 mod offsite;
+#[cfg(feature = "outside")]
+mod offsite_faults;
 mod options;
 mod pages;
 mod pipes;
