@@ -149,6 +149,12 @@ impl Memory for Remembered<'_> {
         found.is_some() && found == known
     }
 
+    fn forget_copies(&mut self) {
+        if let Some((_, read)) = self.after.last_mut() {
+            read.copies = None;
+        }
+    }
+
     fn asks_for_holds(&self) -> bool {
         false
     }

@@ -1,5 +1,7 @@
 //! One collection's backups, and the figures of them: counted once whenever they have changed, not at every scrape.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::{Backup, Condition};
 use qdrant_backup_shared::verification::Level;
@@ -33,6 +35,19 @@ pub struct Figures {
     pub incomplete: u64,
     /// When the newest began that failed or is incomplete.
     pub newest_bad_at: Option<DateTime<Utc>>,
+    /// The copies in other places, by the places' names.
+    pub copies: BTreeMap<Box<str>, Copies>,
+}
+
+/// The copies in one place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copies {
+    /// How many.
+    pub backups: u64,
+    /// When the newest backup among them began.
+    pub newest_at: DateTime<Utc>,
+    /// When the newest began that was read back there and found sound.
+    pub newest_checked_at: Option<DateTime<Utc>>,
 }
 
 /// The newest good backup.
@@ -103,6 +118,27 @@ impl Figures {
             verification_failed: number(backups.iter().filter(|backup| is_failed(backup)).count()),
             incomplete: number(backups.iter().filter(is_incomplete).count()),
             newest_bad_at: bad.map(|backup| backup.started_at).max(),
+            copies: copies(backups),
         }
     }
+}
+
+fn copies(backups: &[Backup]) -> BTreeMap<Box<str>, Copies> {
+    let mut copies: BTreeMap<Box<str>, Copies> = BTreeMap::new();
+    for (backup, copied) in
+        backups.iter().flat_map(|backup| backup.copies.iter().map(move |copied| (backup, copied)))
+    {
+        let at = backup.started_at;
+        let of_place = copies.entry(copied.place.clone()).or_insert(Copies {
+            backups: 0,
+            newest_at: at,
+            newest_checked_at: None,
+        });
+        of_place.backups += 1;
+        of_place.newest_at = of_place.newest_at.max(at);
+        if copied.last_checked_at.is_some() {
+            of_place.newest_checked_at = of_place.newest_checked_at.max(Some(at));
+        }
+    }
+    copies
 }

@@ -75,6 +75,9 @@ pub trait Memory {
     /// Whether that backup was found with the records of copies at these paths, which are all there are, as they are now.
     fn has_copies(&mut self, paths: &[PathBuf]) -> bool;
 
+    /// One of these records could not be read: all of them are to be read again.
+    fn forget_copies(&mut self);
+
     /// Whether it matters who is on hold: only to those who may prune.
     fn asks_for_holds(&self) -> bool;
 }
@@ -97,6 +100,8 @@ impl Memory for NoMemory {
     fn has_copies(&mut self, _paths: &[PathBuf]) -> bool {
         false
     }
+
+    fn forget_copies(&mut self) {}
 
     fn asks_for_holds(&self) -> bool {
         true
@@ -308,7 +313,7 @@ impl<'a> Listing<'a> {
         }
         let copies = self.copies_of(id);
         if !memory.has_copies(&copies) || !is_known {
-            backup.copies = self.read_copies(id, &copies);
+            backup.copies = self.read_copies(id, &copies, memory);
         }
         if memory.asks_for_holds() {
             hold = match about(id, &file(HOLD_SUFFIX), |hold: &Hold| hold.backup_id) {
@@ -377,7 +382,7 @@ impl<'a> Listing<'a> {
     }
 
     /// What these records say. One that cannot be read says nothing: the next copying writes it anew.
-    fn read_copies(&mut self, id: BackupId, paths: &[PathBuf]) -> Arc<[Copied]> {
+    fn read_copies(&mut self, id: BackupId, paths: &[PathBuf], memory: &mut dyn Memory) -> Arc<[Copied]> {
         let mut copies = Vec::with_capacity(paths.len());
         for path in paths {
             match about(id, path, |record: &OffsiteRecord| record.backup_id) {
@@ -388,7 +393,10 @@ impl<'a> Listing<'a> {
                     only_copy: record.only_copy,
                 }),
                 Ok(None) => {}
-                Err(problem) => self.found.unreadable.push(problem),
+                Err(problem) => {
+                    memory.forget_copies();
+                    self.found.unreadable.push(problem);
+                }
             }
         }
         copies.into()
@@ -499,6 +507,8 @@ mod tests {
         fn has_copies(&mut self, _paths: &[PathBuf]) -> bool {
             true
         }
+
+        fn forget_copies(&mut self) {}
 
         fn asks_for_holds(&self) -> bool {
             false
