@@ -229,7 +229,9 @@ impl Restic {
             .envs(environment)
             .env("RESTIC_REPOSITORY", place.repository.expose())
             .env("RESTIC_PASSWORD_FILE", &place.password_file);
-        if std::env::var_os("HOME").or_else(|| std::env::var_os("XDG_CACHE_HOME")).is_none() {
+        // It would only complain that there is no place for one.
+        let home = std::env::var_os("HOME").is_some_and(|home| std::path::Path::new(&home).is_dir());
+        if !home && std::env::var_os("XDG_CACHE_HOME").is_none() {
             command.arg("--no-cache");
         }
         Ok(command)

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::documents::{commands, document};
 use e2e::offsite::{Nas, Serving, configure};
 use e2e::qdrant_stand_in::{Setup, StandIn};
 use e2e::{Place, Ran, Scene};
@@ -281,4 +282,90 @@ fn rclone_serves_a_place_and_append_only_is_no_failure() {
     configure(place, &[&nas], "retention: {keep_last: 1}\n");
     place.run(&["offsite", "prune", "far", "--yes"]).success().says(&["2 copies deleted"]);
     assert_eq!(copies(place), 1);
+}
+
+/// docs/offsite.md is true: its recipe with restic and curl alone brings a collection back.
+#[test]
+fn the_recipe_with_restic_and_curl_alone_brings_everything_back() {
+    const COLLECTION: &str = "mixtral_embeddings";
+    let (scene, nas) = backed_up("nas");
+    let place = &scene.place;
+    place.run(&["offsite", "copy"]).success();
+    let manifest = place.newest(COLLECTION).manifest;
+    let text = document("docs/offsite.md");
+    let section =
+        text.split("\n## ").find(|section| section.starts_with("Everything back")).expect("a section");
+    let documented = "ce12198c41aae0907860f659e8f63e22892871317f376b3e892cab6474b975dd";
+    let script = commands(section).join("\n");
+    assert!(script.contains(documented) && !script.contains("qdrant-backup offsite"), "{script}");
+    fs::remove_dir_all(place.path()).unwrap();
+    let target = StandIn::start(Setup::empty());
+    let password = nas.password_file().display().to_string();
+    let values = [
+        ("http://new-server:6333", target.url()),
+        ("/mnt/nas/restic", nas.repository().to_owned()),
+        ("/etc/qdrant-backup/restic-password", password),
+        ("/var/tmp", place.beside("").display().to_string()),
+        ("2026-11-21-02-00-00", manifest.backup_id.to_string()),
+        (documented, manifest.archives[0].snapshot.sha256.to_string()),
+    ];
+    let script = values.iter().fold(script, |script, (documented, ours)| script.replace(documented, ours));
+    let ran = Ran::of(
+        std::process::Command::new("timeout")
+            .args(["60", "sh", "-euc", &script])
+            .env_clear()
+            .env("HOME", place.beside(""))
+            .env("PATH", "/usr/bin:/bin"),
+    );
+    let ran = ran.success();
+    assert!(ran.stdout.contains(": OK\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(r#"{"count":250}"#), "{}", ran.stdout);
+    assert_eq!(target.snapshot_names(COLLECTION), Vec::<String>::new());
+}
+
+#[test]
+fn configuration_files_and_names_that_no_tag_can_hold_are_copied_and_come_back() {
+    let name = "a,b=c d/é".replace('/', "-");
+    let scene = Scene::of(
+        Setup::empty().collection(e2e::scene::generated(&name)).collection(e2e::scene::generated("files")),
+    );
+    let place = &scene.place;
+    let nas = Nas::directory(place, "nas");
+    let pattern = place.beside("backup.yaml").display().to_string();
+    configure(place, &[&nas], &format!("backup: {{include_files: [\"{pattern}\"]}}\n"));
+    place.run(&["offsite", "init", "nas"]).success();
+    place.run(&["run"]).success().says(&["Place nas: 3 backups copied"]);
+    fs::remove_dir_all(place.path()).unwrap();
+    place.run(&["offsite", "recover", "nas"]).success();
+    assert!(place.newest(&name).is_offsite_only() && place.newest("files").is_offsite_only());
+    let other = StandIn::start(Setup::empty());
+    place.run(&["restore", "--all", "--from", "nas", "--to", &other.url()]).success();
+    assert!(other.state(|state| state.collections.contains_key(&name)));
+    let into = place.beside("into");
+    place.run(&["restore", "--files", "--into", into.to_str().unwrap(), "--from", "nas"]).success();
+    let restored = into.join(pattern.trim_start_matches('/'));
+    assert_eq!(fs::read(restored).unwrap(), fs::read(&pattern).unwrap());
+}
+
+#[test]
+fn a_drill_and_a_dry_run_read_from_a_place_too_and_what_exists_is_not_overwritten_unasked() {
+    let (scene, _nas) = backed_up("nas");
+    let place = &scene.place;
+    place.run(&["offsite", "copy"]).success();
+    let drills = StandIn::start(Setup::empty());
+    let collection = ["--collection", "mixtral_embeddings", "--from", "nas"];
+    place
+        .run(&[&["drill", "--to", &drills.url()], &collection[..]].concat())
+        .success()
+        .says(&["Drill", "passed"]);
+    place.run(&[&["restore", "--dry-run", "--to", &drills.url()], &collection[..]].concat()).success();
+    place
+        .run(&[&["restore", "--force"], &collection[..]].concat())
+        .code(2)
+        .says(&["needs --no-safety-backup"]);
+    place
+        .run(&[&["restore", "--force", "--no-safety-backup"], &collection[..]].concat())
+        .success()
+        .says(&["Restore succeeded"]);
+    assert!(place.newest("mixtral_embeddings").verification.is_none(), "nothing is entered here");
 }
