@@ -23,7 +23,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    fn find(&mut self, severity: Severity, kind: Kind, text: String) {
+    pub(super) fn find(&mut self, severity: Severity, kind: Kind, text: String) {
         let document = format!("docs/exporter.md#{}", kind.name());
         self.findings.push(Finding { kind, severity, text, document });
     }
