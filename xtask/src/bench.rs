@@ -5,6 +5,7 @@ mod exporter;
 mod goals;
 mod lab;
 mod machine;
+mod offsite;
 mod page;
 mod repository;
 mod restore;
@@ -31,6 +32,9 @@ enum Benchmark {
     Verify(lab::Scale),
     /// A restore, beside uploading its plain snapshot with curl
     Restore(lab::Scale),
+    /// A first copy into a restic repository, beside gunzip and restic by hand; its calls of restic take a second or two of their
+    /// own, so that only a size of 1GiB or more says something
+    Offsite(lab::Scale),
     /// Scrapes of a large backup directory, beside a bare listing and node_exporter
     Exporter(exporter::Opts),
     /// All of these, into docs/performance.md
@@ -49,6 +53,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         Some(Benchmark::Backup(opts)) => each_kind(opts, backup::run),
         Some(Benchmark::Verify(opts)) => each_kind(opts, verify::run),
         Some(Benchmark::Restore(opts)) => each_kind(opts, restore::run),
+        Some(Benchmark::Offsite(opts)) => each_kind(opts, offsite::run),
         Some(Benchmark::Exporter(opts)) => {
             print!("\n{}", exporter::measure(opts)?);
             Ok(())
