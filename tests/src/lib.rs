@@ -7,6 +7,7 @@ pub mod directory;
 pub mod exporter;
 pub mod history;
 pub mod http;
+pub mod offsite;
 pub mod place;
 pub mod plant;
 pub mod programs;

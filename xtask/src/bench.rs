@@ -6,6 +6,7 @@ mod exporter;
 mod goals;
 mod lab;
 mod machine;
+mod offsite;
 mod page;
 mod repository;
 mod restore;
@@ -34,6 +35,9 @@ enum Benchmark {
     Restore(lab::Scale),
     /// A backup of six shards on three nodes, beside six times curl
     Cluster(lab::Scale),
+    /// A first copy into a restic repository, beside gunzip and restic by hand; its calls of restic take a second or two of their
+    /// own, so that only a size of 1GiB or more says something
+    Offsite(lab::Scale),
     /// Scrapes of a large backup directory, beside a bare listing and node_exporter
     Exporter(exporter::Opts),
     /// All of these, into docs/performance.md
@@ -53,6 +57,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         Some(Benchmark::Verify(opts)) => each_kind(opts, Lab::new, verify::run),
         Some(Benchmark::Restore(opts)) => each_kind(opts, Lab::new, restore::run),
         Some(Benchmark::Cluster(opts)) => each_kind(opts, Lab::of_cluster, cluster::run),
+        Some(Benchmark::Offsite(opts)) => each_kind(opts, Lab::new, offsite::run),
         Some(Benchmark::Exporter(opts)) => {
             print!("\n{}", exporter::measure(opts)?);
             Ok(())

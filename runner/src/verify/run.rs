@@ -161,7 +161,7 @@ fn check_backup(
     context: &VerifyContext,
     backup: &Whole,
 ) -> Result<Check, Interrupted> {
-    let layout = session.layout().clone();
+    let source = session.source().clone();
     let manifest = &backup.manifest;
     let bar = context.console.transfer(&manifest.collection, manifest.stored_size_bytes());
     let mut progress = |count| {
@@ -169,7 +169,7 @@ fn check_backup(
         session.heartbeat();
     };
     let interrupt = || context.interrupt.is_cancelled();
-    let result = verify_backup(&layout, manifest, context.options.depth, &mut progress, &interrupt);
+    let result = verify_backup(&source, manifest, context.options.depth, &mut progress, &interrupt);
     bar.finish_and_clear();
     let check = result?;
     tell(backup, &check);

@@ -45,6 +45,10 @@ mod memory;
 mod modes;
 #[cfg(feature = "outside")]
 mod odd_disks;
+#[cfg(feature = "outside")]
+mod offsite;
+#[cfg(feature = "outside")]
+mod offsite_faults;
 mod options;
 mod pages;
 mod pipes;
