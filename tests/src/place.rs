@@ -46,12 +46,12 @@ pub struct Ran {
 
 impl Place {
     /// A place that backs up the Qdrant at `url`. There is no repository yet. Retries are off, and so is waiting for the
-    /// server, so that a fault shows at once.
+    /// server and, for long, for its shards, so that a fault shows at once.
     pub fn new(url: &str) -> Self {
         let outer = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::at(outer.path().join("backups"));
         let place = Self { outer, directory, url: url.to_owned() };
-        place.configure("qdrant:\n  retries: 0\n  wait_for_server: 0s\n");
+        place.configure("qdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 1s\n");
         place
     }
 

@@ -16,8 +16,8 @@ pub const DOCS: &str = "docs";
 pub const POINTS: u64 = 10;
 /// The size of its snapshots.
 pub const SIZE: u64 = 204_800;
-/// Time-outs short enough for a test; no retries, and no waiting for the server.
-pub const IMPATIENT: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  stall_timeout: 1s\n  request_timeout: 10s\n  create_timeout: 20s\n";
+/// Time-outs short enough for a test; no retries, and no waiting for the server or, for long, for its shards.
+pub const IMPATIENT: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 1s\n  stall_timeout: 1s\n  request_timeout: 10s\n  create_timeout: 20s\n";
 
 /// A server and a place.
 pub struct Scene<S = StandIn> {

@@ -37,10 +37,7 @@ impl Server {
             kind: Kind::Real {
                 url: url.trim_end_matches('/').to_owned(),
                 runtime: tokio::runtime::Runtime::new().expect("a runtime"),
-                client: reqwest::Client::builder()
-                    .tls_backend_preconfigured(plain_tls())
-                    .build()
-                    .expect("a client"),
+                client: http_client(),
             },
             collections: ["empty", "small", "larger"].map(|name| format!("{stem}-{name}")).to_vec(),
         };
@@ -114,19 +111,29 @@ impl Server {
 
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let Kind::Real { url, runtime, client } = &self.kind else { panic!("only real servers are asked") };
-        runtime.block_on(async {
-            let mut request = client.request(method, format!("{url}{path}"));
-            if let Ok(key) = std::env::var("QDRANT_API_KEY") {
-                request = request.header("api-key", key);
-            }
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            let response = request.send().await.expect("Qdrant answers");
-            assert!(response.status().is_success(), "{path}: {}", response.status());
-            response.json().await.expect("JSON")
-        })
+        runtime.block_on(send(client, method, &format!("{url}{path}"), body))
     }
+}
+
+/// A client for plain HTTP.
+pub(crate) fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().tls_backend_preconfigured(plain_tls()).build().expect("a client")
+}
+
+/// The answer to a request, which succeeds.
+pub(crate) async fn send(client: &reqwest::Client, method: Method, url: &str, body: Option<&Value>) -> Value {
+    let mut request = client.request(method, url);
+    if let Ok(key) = std::env::var("QDRANT_API_KEY") {
+        request = request.header("api-key", key);
+    }
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let response = request.send().await.expect("Qdrant answers");
+    let status = response.status();
+    let text = response.text().await.expect("an answer");
+    assert!(status.is_success(), "{url}: {status}: {text}");
+    serde_json::from_str(&text).expect("JSON")
 }
 
 fn plain_tls() -> rustls::ClientConfig {

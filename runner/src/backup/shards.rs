@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_util::stream::{self, StreamExt};
+use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::operation::Stage;
 
@@ -47,7 +48,13 @@ pub async fn take(
     let mut taken: BTreeMap<u32, TakenShard> = BTreeMap::new();
     let mut after = None;
     for _ in 0..ROUNDS {
-        take_missing(run, cluster, work, id, &table, &mut taken).await?;
+        if let Err(error) = take_missing(run, cluster, work, id, &table, &mut taken).await {
+            table = where_it_went(run, cluster, collection, error).await?;
+            if !table.has_the_shards_of(&first) {
+                return Err(BackupError::ShardsChanged);
+            }
+            continue;
+        }
         after = Some(look_again(run, collection, before).await?);
         table = settled(run, cluster, collection).await?;
         if !table.has_the_shards_of(&first) {
@@ -56,10 +63,7 @@ pub async fn take(
         let moved = |id: &u32, shard: &TakenShard| {
             let still = table.shards.get(id).is_some_and(|at| at.active().any(|peer| peer == shard.peer_id));
             if !still {
-                run.session.warn(format!(
-                    "shard {id} of \"{collection}\" has left {} while it was being backed up; taking it again from where it is now",
-                    shard.url
-                ));
+                warn_of_move(run, collection, *id, &shard.url);
             }
             still
         };
@@ -95,6 +99,32 @@ pub async fn take(
         shard_count: u32::try_from(table.shards.len()).unwrap_or(u32::MAX),
         shard_keys: table.keys(),
     })
+}
+
+/// Where the shards lie now, if `error` is of one that has left the node that was asked for it. Any other error is given back.
+async fn where_it_went(
+    run: &Run<'_>,
+    cluster: &Cluster,
+    collection: &CollectionName,
+    error: BackupError,
+) -> Result<ShardTable, BackupError> {
+    let BackupError::Shard { shard_id, node, .. } = &error else { return Err(error) };
+    if !error.may_be_the_nodes() {
+        return Err(error);
+    }
+    let Ok(table) = settled(run, cluster, collection).await else { return Err(error) };
+    let asked = |peer| cluster.node(peer).is_some_and(|there| there.client.url() == node);
+    if table.shards.get(shard_id).is_none_or(|at| at.active().any(asked)) {
+        return Err(error);
+    }
+    warn_of_move(run, collection, *shard_id, node);
+    Ok(table)
+}
+
+fn warn_of_move(run: &Run<'_>, collection: &CollectionName, shard_id: u32, url: &str) {
+    run.session.warn(format!(
+        "shard {shard_id} of \"{collection}\" has left {url} while it was being backed up; taking it again from where it is now"
+    ));
 }
 
 /// Takes the shards of `table` that are not `taken` yet. After the first one that fails no other is begun.

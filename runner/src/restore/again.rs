@@ -28,6 +28,9 @@ impl Again {
         if given.elsewhere {
             options.push_str(&format!(" --to {}", quoted(url)));
         }
+        if let Some(factor) = given.replication_factor {
+            options.push_str(&format!(" --replication-factor {factor}"));
+        }
         for (is_given, option) in
             [(given.allow_version_skew, " --allow-version-skew"), (given.with_aliases, " --with-aliases")]
         {

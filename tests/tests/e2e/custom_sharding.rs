@@ -1,6 +1,7 @@
-//! Collections whose shards go by keys: backed up, drilled by nobody, restored only into the same keys.
+//! Collections whose shards go by keys, where nobody says which nodes there are (a proxy does not let `GET /cluster` through) or an
+//! earlier version made the backup: the snapshot is of all of one node, drilled by nobody, and restored only into the same keys.
 
-use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup, StandIn};
+use e2e::qdrant_stand_in::{Collection, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn};
 use e2e::scene::{DOCS, POINTS, SIZE};
 use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::catalog::Condition;
@@ -20,11 +21,9 @@ fn keyed(name: &str, keys: &[(Value, Vec<u32>)], points: u64) -> Collection {
     Collection::generated(name, snapshot)
 }
 
-/// One node in cluster mode.
+/// One node in cluster mode, behind a proxy.
 fn node() -> Setup {
-    let mut setup = Setup::empty();
-    setup.state.cluster_enabled = true;
-    setup
+    Setup::cluster(1).fault(Fault::status(404).on(Endpoint::Cluster))
 }
 
 /// That node with [`DOCS`], of two keys and three shards, backed up.

@@ -106,10 +106,16 @@ const KILLS: u64 = 60;
 const KILLS_OF_SEVERAL: u64 = 40;
 
 /// A sequence of numbers that a seed repeats.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    /// The sequence of that seed.
+    pub fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number, less than `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -118,7 +124,7 @@ impl Random {
 }
 
 /// `QDRANT_BACKUP_TEST_SEED`, else one that differs from run to run.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let given = std::env::var("QDRANT_BACKUP_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = given.unwrap_or_else(|| {
         let bytes = fs::read("/proc/sys/kernel/random/uuid").expect("the kernel's random numbers");
@@ -130,7 +136,7 @@ fn seed() -> u64 {
 
 /// What `list` shows can be trusted: every backup good, every archive decompressing to the recorded digest.
 #[track_caller]
-fn assert_list_is_true(place: &Place) -> usize {
+pub fn assert_list_is_true(place: &Place) -> usize {
     let list = place.run(&["list", "--json"]).success();
     let listing: Value = serde_json::from_str(&list.stdout).expect("JSON");
     let backups = listing["backups"].as_array().unwrap();

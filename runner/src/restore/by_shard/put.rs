@@ -77,6 +77,8 @@ pub async fn put(
         return Err(PutError { error: not_made.error, state: TargetState::Absent });
     }
     let half = |error: RestoreError| PutError { error, state: TargetState::Half };
+    // First, because a node that is down makes all that is asked below fail without the shard being named.
+    settled(session, destination, &targets, put.target).await.map_err(half)?;
     make::complete(session, client, &targets, put).await.map_err(half)?;
     let table = settled(session, destination, &targets, put.target).await.map_err(half)?;
     make::check_shards(put.manifest, put.target, &table).map_err(half)?;

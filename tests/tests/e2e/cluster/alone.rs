@@ -1,11 +1,19 @@
-//! Clusters: what a node's snapshot would lack, and what it lacks although the server claims otherwise.
+//! One node of a cluster that does not tell of the others (a proxy does not let `GET /cluster` through): what its snapshot of a collection
+//! would lack, and what it lacks although the server claims otherwise.
 
 use e2e::directory::name;
-use e2e::qdrant_stand_in::{Collection, Content, Effect, Fault, GeneratedSnapshot, Setup, StandInCluster};
+use e2e::qdrant_stand_in::{
+    Collection, Content, Effect, Endpoint, Fault, GeneratedSnapshot, Setup, StandInCluster,
+};
 use e2e::scene::{DOCS, IMPATIENT, POINTS, SIZE, generated};
 use e2e::{Place, Scene};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::{Operation, Outcome};
+
+/// The proxy's answer.
+fn untold() -> Fault {
+    Fault::status(404).on(Endpoint::Cluster)
+}
 
 fn two_shards() -> Collection {
     Collection::generated(DOCS, GeneratedSnapshot::new(SIZE).points_count(POINTS).shards(2))
@@ -13,7 +21,7 @@ fn two_shards() -> Collection {
 
 #[test]
 fn a_node_that_lacks_shards_is_refused_with_the_shards_named() {
-    let cluster = StandInCluster::start();
+    let cluster = StandInCluster::start_with(StandInCluster::setup().fault(untold()));
     for (node, lacks) in [
         (0, "shard 1 (only on peer 5657630203459650)"),
         (1, "shard 0 (only on peer 5269863909012892), shard 1 (only on peer 5657630203459650)"),
@@ -44,7 +52,8 @@ fn a_node_that_lacks_shards_is_refused_with_the_shards_named() {
 
 #[test]
 fn a_collection_that_is_whole_on_the_asked_node_is_backed_up_beside_one_that_is_not() {
-    let cluster = StandInCluster::start_with(StandInCluster::setup().collection(generated(DOCS)));
+    let cluster =
+        StandInCluster::start_with(StandInCluster::setup().collection(generated(DOCS)).fault(untold()));
     let mut place = Place::initialised(&cluster.urls()[0]);
 
     place.run(&["backup"]).code(3).says(&["spread (shards_uncovered)"]);
@@ -97,7 +106,7 @@ fn a_snapshot_without_a_shard_that_the_server_calls_local_is_refused() {
 fn a_replica_on_every_node_makes_each_of_them_enough() {
     let mut setup = StandInCluster::setup();
     setup.state.collections.clear();
-    let mut setup = setup.collection(two_shards());
+    let mut setup = setup.collection(two_shards()).fault(untold());
     for shard in &mut setup.state.collection_mut(DOCS).shards {
         let replica = shard.replicas[0].clone();
         shard.replicas.extend((1..3).map(|node| e2e::qdrant_stand_in::Replica { node, ..replica.clone() }));

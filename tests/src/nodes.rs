@@ -1,0 +1,87 @@
+//! The nodes of a cluster as clients of Qdrant ask them: over HTTP, each for itself.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::server::{http_client, send};
+
+/// Points in one answer: fewer than most tests have, so that there are several.
+const PAGE: u32 = 64;
+
+/// Asks the nodes of a cluster, the stand-in's or a real one's.
+pub struct Nodes {
+    urls: Vec<String>,
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
+}
+
+impl Nodes {
+    /// The nodes that answer there.
+    pub fn at(urls: &[String]) -> Self {
+        Self {
+            urls: urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect(),
+            runtime: tokio::runtime::Runtime::new().expect("a runtime"),
+            client: http_client(),
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.urls.len()
+    }
+
+    /// Where they answer.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// The `result` of a request to one of them, which succeeds.
+    #[track_caller]
+    pub fn ask(&self, node: usize, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let url = format!("{}{path}", self.urls[node]);
+        self.runtime.block_on(send(&self.client, method, &url, body))["result"].take()
+    }
+
+    /// Every point of `collection` with payload and vectors, by scrolling on that node.
+    #[track_caller]
+    pub fn points(&self, node: usize, collection: &str) -> Vec<Value> {
+        let path = format!("/collections/{collection}/points/scroll");
+        let (mut points, mut offset) = (Vec::new(), Value::Null);
+        loop {
+            let body = json!({ "limit": PAGE, "offset": offset, "with_payload": true, "with_vector": true });
+            let mut page = self.ask(node, Method::POST, &path, Some(&body));
+            points.extend(page["points"].as_array().expect("points").iter().cloned());
+            offset = page["next_page_offset"].take();
+            if offset.is_null() {
+                return points;
+            }
+        }
+    }
+
+    /// Fails the test unless every node gives exactly these points.
+    #[track_caller]
+    pub fn assert_points(&self, collection: &str, expected: &[Value]) {
+        for node in 0..self.count() {
+            let points = self.points(node, collection);
+            assert_eq!(points.len(), expected.len(), "{collection} on {}", self.urls[node]);
+            for (point, expected) in points.iter().zip(expected) {
+                assert_eq!(point, expected, "{collection} on {}", self.urls[node]);
+            }
+        }
+    }
+
+    /// Every copy of every shard: its id, its key and its state, ascending by ids.
+    pub fn replicas(&self, collection: &str) -> Vec<(u64, Value, String)> {
+        let cluster = self.ask(0, Method::GET, &format!("/collections/{collection}/cluster"), None);
+        let parts = ["local_shards", "remote_shards"];
+        let all = parts.iter().flat_map(|part| cluster[part].as_array().cloned().unwrap_or_default());
+        let mut replicas: Vec<(u64, Value, String)> = all
+            .map(|shard| {
+                let state = shard["state"].as_str().expect("a state").to_owned();
+                (shard["shard_id"].as_u64().expect("an id"), shard["shard_key"].clone(), state)
+            })
+            .collect();
+        replicas.sort_by_key(|(id, _, _)| *id);
+        replicas
+    }
+}
