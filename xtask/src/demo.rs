@@ -9,6 +9,7 @@ use std::{
 };
 
 use flate2::read::MultiGzDecoder;
+use qdrant_backup_shared::atomic;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -96,8 +97,8 @@ fn show_a_copy(directory: &Path, bin_dir: &Path, envs: &[(&str, OsString)]) -> R
         repository.display(),
         password.display()
     );
-    std::fs::write(&password, "of a demonstration\n").context(password.display())?;
-    std::fs::write(&config, &yaml).context(config.display())?;
+    atomic::write(&password, 0o600, b"of a demonstration\n").context(password.display())?;
+    atomic::write(&config, 0o644, yaml.as_bytes()).context(config.display())?;
     println!("\n$ cat {}\n{}", config.display(), yaml.trim_end());
     for command in [&["offsite", "init", "nas"][..], &["offsite", "copy"], &["list", "--from", "nas"]] {
         println!();

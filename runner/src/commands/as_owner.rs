@@ -27,11 +27,12 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
     }
     let layout = repository::layout(settings);
     let owner = owner(&layout);
-    let heir = if matches!(command, Command::Init) { heir(&layout) } else { None };
+    let needs_none = command.is_without_directory();
+    let heir = if needs_none { heir(&layout) } else { None };
     let trusted = [ROOT, owner.as_ref().or(heir.as_ref()).map_or(ROOT, |owner| owner.uid)];
     let is_check = matches!(command, Command::Config(_));
     if let Some(problem) = trust::problems(settings, &trusted).into_iter().next().filter(|_| !is_check) {
-        if owner.is_none() && doer == Doer::Owner && !matches!(command, Command::Init) {
+        if owner.is_none() && doer == Doer::Owner && !needs_none {
             // Whom the backups belong to, and so whose these files may be, is not known while they are not there.
             repository::open(&layout)?;
         }

@@ -14,6 +14,7 @@ use qdrant_backup_shared::{BackupId, CollectionName, Layout, Repository, atomic,
 
 use super::error::OffsiteError;
 use super::listing::{Copy, File, Listing};
+use super::locks::alone;
 use super::records::manifest_of;
 use super::restic::Restic;
 use super::tags::plain_name;
@@ -54,8 +55,8 @@ impl Copies {
     /// As [`OffsiteError`] says.
     pub fn look(restic: &Restic, wanted: &Wanted<'_>, now: DateTime<Utc>) -> Result<Self, OffsiteError> {
         restic.version()?;
-        restic.repository_id()?;
-        let listing = Listing::read(restic)?;
+        alone(restic, now, || restic.repository_id())?;
+        let listing = alone(restic, now, || Listing::read(restic))?;
         let repository_id = match wanted.repository_id {
             Some(id) if listing.of_repository(id).next().is_some() => id.to_owned(),
             Some(_) | None => only_repository(restic.settings().name(), &listing)?,

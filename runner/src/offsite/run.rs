@@ -200,8 +200,9 @@ impl AtPlace<'_> {
     fn work(&mut self) -> Result<(), OffsiteError> {
         let restic = &self.place.restic;
         restic.version()?;
-        let repository = restic.repository_id()?;
-        let mut listing = Listing::read(restic)?;
+        // Whatever is asked of a repository needs a lock, which one that a killed run left may forbid.
+        let repository = alone(restic, self.session.now(), || restic.repository_id())?;
+        let mut listing = alone(restic, self.session.now(), || Listing::read(restic))?;
         self.reconcile(&repository, &listing)?;
         let work = &self.context.work;
         let copied = if work.copy { self.copy_all(&repository, &listing) } else { Ok(()) };

@@ -73,7 +73,9 @@ pub(super) fn select(
             Ok(chosen) => {
                 selection.chosen.insert((*name).clone(), chosen.into_iter().cloned().collect());
             }
-            Err(error @ ChoiceError::NoSuchId(_)) if collections.is_named() => {
+            Err(error @ (ChoiceError::NoSuchId(_) | ChoiceError::OffsiteOnly { .. }))
+                if collections.is_named() =>
+            {
                 selection.absent.push(((*name).clone(), error.to_string()));
             }
             Err(_) => {}

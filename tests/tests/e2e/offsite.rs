@@ -369,3 +369,61 @@ fn a_drill_and_a_dry_run_read_from_a_place_too_and_what_exists_is_not_overwritte
         .says(&["Restore succeeded"]);
     assert!(place.newest("mixtral_embeddings").verification.is_none(), "nothing is entered here");
 }
+
+#[test]
+fn more_than_half_may_go_here_once_the_copies_of_it_were_read_back() {
+    let scene = Scene::new();
+    let place = &scene.place;
+    let nas = Nas::directory(place, "nas").with("retention: {keep_last: 9}");
+    configure(place, &[&nas], "retention: {keep_last: 1}\n");
+    place.run(&["offsite", "init", "nas"]).success();
+    for _ in 0..4 {
+        scene.backup().success();
+    }
+    place.run(&["offsite", "copy"]).success();
+    place.run(&["prune"]).code(1).says(&["3 of 4 good backups have expired"]);
+    place.run(&["offsite", "check", "nas"]).success();
+    place.run(&["prune"]).success().says(&["Deleted backup", "copies stay in nas"]);
+    let backups = place.backups("docs");
+    assert_eq!(backups.iter().filter(|backup| backup.is_offsite_only()).count(), 3);
+    place.run(&["verify", "--backup", "all"]).success().says(&["1 backup checked"]);
+    let id = backups[0].backup_id.to_string();
+    let verify = ["verify", "--collection", "docs", "--backup", &id];
+    place.run(&verify).code(1).says(&["only offsite", "--from nas"]);
+    place.run(&[&verify[..], &["--from", "nas"]].concat()).success().says(&["1 backup checked"]);
+    let listed = json(&place.run(&["list", "--json"]).success());
+    assert_eq!(listed["backups"][0]["condition"], "offsite_only");
+    assert_eq!(listed["backups"][0]["offsite"][0], "nas");
+    place.run(&["status"]).success();
+}
+
+#[test]
+fn what_somebody_else_has_deleted_or_put_there_is_known_after_the_next_copying() {
+    let (scene, nas) = backed_up("nas");
+    let place = &scene.place;
+    place.run(&["offsite", "copy"]).success();
+    let gone = record(place, "mixtral_embeddings", "nas").unwrap();
+    nas.restic(&["forget", &gone.manifest_snapshot]).success();
+    assert_eq!(copies(place), 3);
+    place
+        .run(&["offsite", "copy"])
+        .success()
+        .says(&["WARN", "\"mixtral_embeddings\"", "is not there any more"])
+        .says(&["Place nas: 1 backups copied"]);
+    let record_path = |collection: &str| {
+        let backup = place.newest(collection);
+        place.layout().offsite(&backup.collection, backup.backup_id, "nas")
+    };
+    fs::remove_file(record_path("mixtral_embeddings")).unwrap();
+    qdrant_backup_shared::atomic::write(&record_path("minilm_general"), 0o640, b"{").unwrap();
+    place.run(&["offsite", "copy"]).success().says(&["nothing to do"]);
+    assert!(record(place, "mixtral_embeddings", "nas").is_some());
+    assert!(record(place, "minilm_general", "nas").is_some());
+    // Another repository by the same name, as after a disk was replaced.
+    let other = Nas::at(place, "nas", &place.beside("replaced").display().to_string());
+    configure(place, &[&other], "");
+    place.run(&["offsite", "init", "nas"]).success();
+    place.run(&["offsite", "copy"]).success().says(&["Place nas: 4 backups copied"]);
+    let now = record(place, "mixtral_embeddings", "nas").unwrap();
+    assert_ne!(now.repository, gone.repository);
+}

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use qdrant_backup_shared::atomic;
+
 use super::{
     lab::{COMPRESSIONS, Lab, shell},
     turns::{Row, Way, take_turns},
@@ -59,7 +61,8 @@ impl Place {
     fn fresh(scratch: &Path) -> Result<Self> {
         let [repository, password_file, config] =
             ["repository", "password", "backup.yaml"].map(|name| scratch.join(name));
-        let write = |path: &Path, text: &str| std::fs::write(path, text).context(path.display());
+        let write =
+            |path: &Path, text: &str| atomic::write(path, 0o600, text.as_bytes()).context(path.display());
         write(&password_file, "of no secret\n")?;
         let yaml = format!(
             "offsite:\n  - name: bench\n    repository: {}\n    password_file: {}\n",

@@ -68,6 +68,31 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether it can be done where there is no backup directory yet, or none any more.
+    pub fn is_without_directory(&self) -> bool {
+        match self {
+            Self::Init | Self::Offsite(_) => true,
+            Self::Export(args) => args.from.from.is_some(),
+            Self::Restore(args) => args.from.from.is_some(),
+            Self::Verify(args) => args.from.from.is_some(),
+            Self::Drill(args) => args.from.from.is_some(),
+            Self::List(args) => args.from.from.is_some(),
+            Self::Setup(_)
+            | Self::Backup(_)
+            | Self::Prune(_)
+            | Self::Hold(_)
+            | Self::Unhold(_)
+            | Self::Import(_)
+            | Self::Run(_)
+            | Self::Status(_)
+            | Self::AcceptSource
+            | Self::Schedule(_)
+            | Self::Config(_) => false,
+        }
+    }
+}
+
 impl ScheduleCommand {
     fn entry(&self) -> &EntryArgs {
         match self {

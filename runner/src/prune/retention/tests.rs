@@ -456,3 +456,22 @@ proptest! {
         prop_assert_eq!(after.len(), before.len() + usize::try_from(failures).unwrap());
     }
 }
+
+#[test]
+fn what_was_read_back_elsewhere_need_not_be_the_verified_one_that_stays_here() {
+    let mut older = good("2025-07-01T00:00:00Z");
+    older.verified = true;
+    let newest = good("2025-07-03T00:00:00Z");
+    let kept = |older: &Candidate| kept_at(&last(1), &[older.clone(), newest.clone()], now());
+    assert!(kept(&older).contains(&older.id), "it is the only one that was verified");
+    older.copied = true;
+    assert_eq!(kept(&older), [newest.id].into());
+}
+
+#[test]
+fn what_is_only_elsewhere_stays_known_and_counts_for_no_rule() {
+    let elsewhere = backup(time("2025-07-05T00:00:00Z"), Standing::Elsewhere { places: "nas".to_owned() });
+    let (older, newest) = (good("2025-07-01T00:00:00Z"), good("2025-07-03T00:00:00Z"));
+    let kept = kept_at(&last(1), &[elsewhere.clone(), older, newest.clone()], now());
+    assert_eq!(kept, [elsewhere.id, newest.id].into(), "the newest that is here is the newest");
+}
