@@ -49,6 +49,10 @@ open_enum! {
         RestoreMismatch = "restore_mismatch",
         /// More backups have expired than are deleted without being told to.
         PruneRefused = "prune_refused",
+        /// A place for copies cannot be used: no such repository, or no program to use it with.
+        OffsiteUnusable = "offsite_unusable",
+        /// What a place for copies holds is damaged.
+        OffsiteDamaged = "offsite_damaged",
         /// Another run held the lock.
         Locked = "locked",
         /// A signal ended the run.

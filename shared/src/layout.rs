@@ -6,10 +6,13 @@ use crate::atomic::{TEMPORARY_SUFFIX, is_temporary};
 use crate::backup_id::{BACKUP_ID_BYTES, BackupId};
 use crate::collection_name::CollectionName;
 use crate::encoding::Encoding;
+use crate::place_name::is_place_name;
 
 pub(crate) const MANIFEST_SUFFIX: &str = ".manifest.json";
 pub(crate) const VERIFICATION_SUFFIX: &str = ".verification.json";
 pub(crate) const HOLD_SUFFIX: &str = ".hold.json";
+const OFFSITE_BEGIN: &str = ".offsite-";
+const OFFSITE_END: &str = ".json";
 const SNAPSHOT_SUFFIX: &str = ".snapshot";
 const SHARD_INFIX: &str = ".shard-";
 const FILES_SUFFIX: &str = ".tar";
@@ -42,6 +45,11 @@ pub enum FileRole {
     },
     /// What keeps a backup from being pruned.
     Hold {
+        /// The backup it is about.
+        id: BackupId,
+    },
+    /// What is known of a backup's copy in another place.
+    Offsite {
         /// The backup it is about.
         id: BackupId,
     },
@@ -155,6 +163,11 @@ impl Layout {
         self.file(collection, id, HOLD_SUFFIX)
     }
 
+    /// The record of one backup's copy in the place of that name.
+    pub fn offsite(&self, collection: &CollectionName, id: BackupId, place: &str) -> PathBuf {
+        self.file(collection, id, &format!("{OFFSITE_BEGIN}{place}{OFFSITE_END}"))
+    }
+
     fn file(&self, collection: &CollectionName, id: BackupId, suffix: &str) -> PathBuf {
         self.collection(collection).join(format!("{}{suffix}", stem(&component(collection), id)))
     }
@@ -194,8 +207,15 @@ fn parse(component: &str, file_name: &str) -> Option<FileRole> {
         MANIFEST_SUFFIX => Some(FileRole::Manifest { id }),
         VERIFICATION_SUFFIX => Some(FileRole::Verification { id }),
         HOLD_SUFFIX => Some(FileRole::Hold { id }),
+        _ if is_offsite_suffix(suffix) => Some(FileRole::Offsite { id }),
         _ => is_archive_suffix(suffix).then_some(FileRole::Archive { id }),
     }
+}
+
+/// `.offsite-<place>.json`
+fn is_offsite_suffix(suffix: &str) -> bool {
+    let place = suffix.strip_prefix(OFFSITE_BEGIN).and_then(|rest| rest.strip_suffix(OFFSITE_END));
+    place.is_some_and(is_place_name)
 }
 
 /// `.snapshot`, `.snapshot.gz`, `.snapshot.zst`, each perhaps after `.<peer id>` or `.shard-<id>`, and the same of `.tar`.
@@ -258,6 +278,7 @@ mod tests {
             assert_eq!(role_of(layout.manifest(&name, id())), FileRole::Manifest { id: id() });
             assert_eq!(role_of(layout.verification(&name, id())), FileRole::Verification { id: id() });
             assert_eq!(role_of(layout.hold(&name, id())), FileRole::Hold { id: id() });
+            assert_eq!(role_of(layout.offsite(&name, id(), "s3-eu")), FileRole::Offsite { id: id() });
         }
     }
 
@@ -280,6 +301,8 @@ mod tests {
             "a-2025-07-15-14-30.snapshot",
             "b-2025-07-15-14-30-00.snapshot",
             "a-2025-07-15-14-30-00.snapshot.bz2",
+            "a-2025-07-15-14-30-00.offsite-.json",
+            "a-2025-07-15-14-30-00.offsite-A,B.json",
             "a",
             "",
             "a-ä25-07-15-14-30-0",

@@ -15,6 +15,8 @@ open_enum! {
         Drill = "drill",
         /// Restores.
         Restore = "restore",
+        /// Copying to other places, and what is done there.
+        Offsite = "offsite",
     }
 }
 
@@ -59,6 +61,8 @@ open_enum! {
         Settle = "settle",
         /// What was restored is compared with the backup.
         Compare = "compare",
+        /// A backup is on its way to another place, or is looked for there.
+        Copy = "copy",
     }
 }
 

@@ -58,6 +58,9 @@ pub struct OperationReport {
     /// What happened to each collection, in the order in which they were worked on.
     #[serde(default)]
     pub collections: Vec<CollectionReport>,
+    /// What was done at each place for copies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<PlaceReport>,
     /// In the status only: the collections that are not listed, where there are very many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
@@ -159,6 +162,103 @@ pub struct BackupFate {
     pub stored_size_bytes: u64,
 }
 
+/// What was done at one place for copies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PlaceReport {
+    /// The place, as the configuration calls it.
+    pub place: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub duration_seconds: f64,
+    /// The backups that were copied, in the order of the work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied: Vec<CopiedBackup>,
+    /// The backups that could not be copied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_copied: Vec<NotCopied>,
+    /// What retention decided there, backup by backup, where something was to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<ForgottenCopy>,
+    /// What reading back a share of the repository found, where that was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<CheckOutcome>,
+    /// Whether data that no copy needs was removed.
+    #[serde(default)]
+    pub pruned: bool,
+    /// Why the place as a whole failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// One backup that was copied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CopiedBackup {
+    /// Its collection.
+    pub collection: CollectionName,
+    /// Its id.
+    pub backup_id: BackupId,
+    /// What it added to the repository after deduplication, in bytes.
+    pub added_bytes: u64,
+    /// Its snapshots' length, in bytes.
+    pub snapshot_size_bytes: u64,
+    /// How long it took.
+    pub duration_seconds: f64,
+}
+
+/// One backup that could not be copied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NotCopied {
+    /// Its collection.
+    pub collection: CollectionName,
+    /// Its id.
+    pub backup_id: BackupId,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// One copy that was deleted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ForgottenCopy {
+    /// Its collection.
+    pub collection: CollectionName,
+    /// Its backup.
+    pub backup_id: BackupId,
+    /// Why, in words.
+    pub reasons: Vec<String>,
+}
+
+impl PlaceReport {
+    /// A report of `place` that is a success until something else is entered.
+    pub fn new(place: &str) -> Self {
+        Self {
+            place: place.to_owned(),
+            outcome: Outcome::Success,
+            duration_seconds: 0.0,
+            copied: Vec::new(),
+            not_copied: Vec::new(),
+            forgotten: Vec::new(),
+            checked: None,
+            pruned: false,
+            failure: None,
+        }
+    }
+
+    /// Everything that failed there.
+    pub fn all_failures(&self) -> impl Iterator<Item = &Failure> {
+        self.failure.iter().chain(self.not_copied.iter().map(|copy| &copy.failure))
+    }
+
+    /// What all copies added to the repository, in bytes.
+    pub fn added_bytes(&self) -> u64 {
+        self.copied.iter().map(|copy| copy.added_bytes).sum()
+    }
+}
+
 impl CollectionReport {
     /// A report of `collection`, begun at `started_at`, that is a success until something else is entered.
     pub fn new(collection: CollectionName, started_at: DateTime<Utc>) -> Self {
@@ -193,6 +293,11 @@ impl RunReport {
                 let mut stages = Vec::new();
                 rest.iter().flat_map(|report| &report.stages).for_each(|stage| stage.add_to(&mut stages));
                 operation.left_out = Some(LeftOut { collections: rest.len() as u64, stages });
+            }
+            for place in &mut operation.places {
+                keep_some(&mut place.copied, BACKUPS_KEPT, |_| false);
+                keep_some(&mut place.not_copied, BACKUPS_KEPT, |_| false);
+                keep_some(&mut place.forgotten, BACKUPS_KEPT, |_| false);
             }
             let each = (BACKUPS_KEPT / operation.collections.len().max(1)).max(1);
             for report in &mut operation.collections {
@@ -266,7 +371,8 @@ impl OperationReport {
     pub fn failures(&self) -> BTreeMap<FailureKind, u64> {
         let mut failures = BTreeMap::new();
         let of_collections = self.collections.iter().filter_map(|collection| collection.failure.as_ref());
-        for failure in self.failure.iter().chain(of_collections) {
+        let of_places = self.places.iter().flat_map(PlaceReport::all_failures);
+        for failure in self.failure.iter().chain(of_collections).chain(of_places) {
             *failures.entry(failure.kind.clone()).or_insert(0) += 1;
         }
         failures
@@ -305,6 +411,7 @@ mod tests {
             outcome: Outcome::Partial,
             failure: None,
             collections: reports.collect(),
+            places: Vec::new(),
             left_out: None,
         };
         RunReport {

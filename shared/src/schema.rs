@@ -6,6 +6,7 @@ use crate::hold::Hold;
 use crate::last_refused::LastRefused;
 use crate::last_skipped::LastSkipped;
 use crate::manifest::Manifest;
+use crate::offsite::OffsiteRecord;
 use crate::repository::Repository;
 use crate::run_report::RunReport;
 use crate::status::Status;
@@ -19,6 +20,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("last_refused.schema.json", text::<LastRefused>()),
         ("last_skipped.schema.json", text::<LastSkipped>()),
         ("manifest.schema.json", text::<Manifest>()),
+        ("offsite_record.schema.json", text::<OffsiteRecord>()),
         ("repository.schema.json", text::<Repository>()),
         ("run_report.schema.json", text::<RunReport>()),
         ("status_journal.schema.json", text::<StatusChange>()),

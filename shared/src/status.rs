@@ -14,6 +14,7 @@ use crate::digest::Sha256Digest;
 use crate::failure::{Failure, FailureKind};
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::operation::{Operation, Outcome, Stage};
+use crate::place_status::PlaceStatus;
 use crate::run_report::{CollectionReport, OperationReport, RunReport};
 use crate::text::shortened;
 
@@ -70,6 +71,9 @@ pub struct Status {
     /// The configured retention by age, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_seconds: Option<u64>,
+    /// The history of each configured place for copies.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub offsite: BTreeMap<String, PlaceStatus>,
 }
 
 /// A run that is going on.
@@ -285,6 +289,7 @@ impl Status {
             pruning: Vec::new(),
             retired_collections: BTreeSet::new(),
             retention_seconds: None,
+            offsite: BTreeMap::new(),
         }
     }
 }
@@ -328,7 +333,14 @@ impl OperationStatus {
             })
         };
         let failed = report.outcome != Outcome::Success;
-        let failure = failed.then(|| report.failure.clone().or_else(of_collection)).flatten();
+        let of_place = || {
+            report.places.iter().find_map(|place| {
+                let Failure { kind, message } = place.all_failures().next().cloned()?;
+                Some(Failure { kind, message: format!("{}: {message}", place.place) })
+            })
+        };
+        let first = || report.failure.clone().or_else(of_collection).or_else(of_place);
+        let failure = failed.then(first).flatten();
         self.failure = failure.map(|Failure { kind, message }| {
             let message = shortened(&message, LONGEST_MESSAGE);
             Failure { kind, message }
@@ -384,6 +396,7 @@ mod tests {
             outcome,
             failure,
             collections: Vec::new(),
+            places: Vec::new(),
             left_out: None,
         }
     }

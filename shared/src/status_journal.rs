@@ -20,6 +20,7 @@ use crate::json_file::{self, ReadError, SCHEMA_VERSION};
 use crate::layout::Layout;
 use crate::links;
 use crate::operation::Operation;
+use crate::place_status::PlaceStatus;
 use crate::status::{
     CollectionStatus, Creating, CurrentRun, OperationStatus, PrunedBackup, RestoringShards, ServerSnapshot,
     Status, UnansweredUpload,
@@ -56,6 +57,9 @@ pub struct StatusChange {
     /// The collections whose history has changed, each whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub collections: BTreeMap<CollectionName, CollectionStatus>,
+    /// The places for copies whose history has changed, each whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub offsite: BTreeMap<String, PlaceStatus>,
     /// What is different in that list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undeleted_snapshots: Option<ListChange<ServerSnapshot>>,
@@ -210,6 +214,7 @@ impl StatusChange {
             restoring,
             retired_collections,
             retention_seconds,
+            offsite,
         } = after;
         let same = *schema_version == before.schema_version
             && *runner_version == before.runner_version
@@ -217,6 +222,7 @@ impl StatusChange {
             && *last_run == before.last_run
             && *retired_collections == before.retired_collections;
         let lost = before.operations.keys().any(|key| !operations.contains_key(key))
+            || before.offsite.keys().any(|key| !offsite.contains_key(key))
             || before.collections.len() > collections.len()
             || before.collections.keys().any(|key| !collections.contains_key(key));
         if !same || lost {
@@ -228,6 +234,7 @@ impl StatusChange {
             retention_seconds: *retention_seconds,
             operations: changed(&before.operations, operations),
             collections: changed(&before.collections, collections),
+            offsite: changed(&before.offsite, offsite),
             undeleted_snapshots: ListChange::between(&before.undeleted_snapshots, undeleted_snapshots),
             suspected_leftovers: ListChange::between(&before.suspected_leftovers, suspected_leftovers),
             unanswered_creations: ListChange::between(&before.unanswered_creations, unanswered_creations),
@@ -256,6 +263,7 @@ impl StatusChange {
         status.retention_seconds = self.retention_seconds;
         status.operations.extend(self.operations);
         status.collections.extend(self.collections);
+        status.offsite.extend(self.offsite);
         ListChange::make(self.undeleted_snapshots, &mut status.undeleted_snapshots)?;
         ListChange::make(self.suspected_leftovers, &mut status.suspected_leftovers)?;
         ListChange::make(self.unanswered_creations, &mut status.unanswered_creations)?;

@@ -13,7 +13,8 @@ use qdrant_backup_shared::manifest::{
 };
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{
-    BackupId, CollectionName, Layout, Repository, Sha256Digest, Status, VerificationRecord, atomic,
+    BackupId, CollectionName, Layout, OffsiteRecord, Repository, Sha256Digest, Status, VerificationRecord,
+    atomic,
 };
 
 /// A backup directory, which is its own state directory.
@@ -120,6 +121,20 @@ impl Directory {
             record.enter(level.clone(), at, outcome.clone(), 1.5, Vec::new());
         }
         self.put(&self.layout().verification(&name(collection), id), &record);
+    }
+
+    /// Notes a copy of a backup in `place`, made an hour after it; one that is the only one has no archives here.
+    pub fn copy(&self, collection: &str, id: BackupId, place: &str, checked: bool, only: bool) {
+        let at = id.time() + TimeDelta::hours(1);
+        let snapshots = (format!("{:x>64}", "m"), vec![format!("{:x>64}", "a")]);
+        let mut record = OffsiteRecord::new(id, place, "5e5e", at, snapshots.0, snapshots.1);
+        record.added_bytes = Some(5);
+        record.last_checked_at = checked.then_some(at + TimeDelta::hours(1));
+        record.only_copy = only;
+        self.put(&self.layout().offsite(&name(collection), id, place), &record);
+        if only && self.archive(collection, id).exists() {
+            fs::remove_file(self.archive(collection, id)).unwrap();
+        }
     }
 
     /// Replaces the status.

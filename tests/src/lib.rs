@@ -9,6 +9,7 @@ pub mod exporter;
 pub mod history;
 pub mod http;
 pub mod nodes;
+pub mod offsite;
 pub mod place;
 pub mod plant;
 pub mod programs;

@@ -47,6 +47,7 @@ impl Week {
             (Operation::Verify, DAY),
             (Operation::Prune, DAY),
             (Operation::Drill, 7.0 * DAY),
+            (Operation::Offsite, DAY),
         ] {
             let scheduled =
                 OperationStatus { schedule_interval_seconds: Some(interval), ..OperationStatus::default() };
@@ -101,6 +102,7 @@ fn a_night(place: &Directory, status: &mut Status, at: DateTime<Utc>, days: i64,
         }
         let points = points_then(*points, days);
         back_up(place, collection, at, points);
+        place.copy(collection, id, "nas", true, false);
         entry.last_outcome = Some(Outcome::Success);
         (entry.last_success_at, entry.last_backup_id) = (Some(id.time()), Some(id));
         entry.last_duration_seconds = Some(95.0 / f64::from(index + 1) + days as f64);
@@ -109,6 +111,10 @@ fn a_night(place: &Directory, status: &mut Status, at: DateTime<Utc>, days: i64,
     let outcome = if failed.is_some() { Outcome::Partial } else { Outcome::Success };
     ended(status, Operation::Backup, at, 140.0 - 3.0 * days as f64, outcome);
     ended(status, Operation::Verify, at + TimeDelta::minutes(4), 74.0 - days as f64, Outcome::Success);
+    ended(status, Operation::Offsite, at + TimeDelta::minutes(5), 40.0, Outcome::Success);
+    let nas = status.offsite.entry("nas".to_owned()).or_default();
+    nas.enter(at, at + TimeDelta::minutes(5), 40.0, Outcome::Success, [].into(), None);
+    nas.added_bytes_total += 900_000_000 + 40_000_000 * days.unsigned_abs();
     ended(status, Operation::Prune, at + TimeDelta::minutes(6), 1.5, Outcome::Success);
     if days == DRILL {
         let checks = [(Level::Archive, CheckOutcome::Passed), (Level::Restore, CheckOutcome::Passed)];

@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: measurements, printed as Markdown. Nothing here asserts a time.
 
 mod backup;
+mod cluster;
 mod exporter;
 mod goals;
 mod lab;
 mod machine;
+mod offsite;
 mod page;
 mod repository;
 mod restore;
@@ -31,6 +33,11 @@ enum Benchmark {
     Verify(lab::Scale),
     /// A restore, beside uploading its plain snapshot with curl
     Restore(lab::Scale),
+    /// A backup of six shards on three nodes, beside six times curl
+    Cluster(lab::Scale),
+    /// A first copy into a restic repository, beside gunzip and restic by hand; its calls of restic take a second or two of their
+    /// own, so that only a size of 1GiB or more says something
+    Offsite(lab::Scale),
     /// Scrapes of a large backup directory, beside a bare listing and node_exporter
     Exporter(exporter::Opts),
     /// All of these, into docs/performance.md
@@ -46,9 +53,11 @@ struct Listing {
 
 pub(crate) fn run(opts: &Opts) -> Result<()> {
     match &opts.benchmark {
-        Some(Benchmark::Backup(opts)) => each_kind(opts, backup::run),
-        Some(Benchmark::Verify(opts)) => each_kind(opts, verify::run),
-        Some(Benchmark::Restore(opts)) => each_kind(opts, restore::run),
+        Some(Benchmark::Backup(opts)) => each_kind(opts, Lab::new, backup::run),
+        Some(Benchmark::Verify(opts)) => each_kind(opts, Lab::new, verify::run),
+        Some(Benchmark::Restore(opts)) => each_kind(opts, Lab::new, restore::run),
+        Some(Benchmark::Cluster(opts)) => each_kind(opts, Lab::of_cluster, cluster::run),
+        Some(Benchmark::Offsite(opts)) => each_kind(opts, Lab::new, offsite::run),
         Some(Benchmark::Exporter(opts)) => {
             print!("\n{}", exporter::measure(opts)?);
             Ok(())
@@ -65,10 +74,14 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
 }
 
 /// Measures with a snapshot of each kind that was asked for.
-fn each_kind(opts: &lab::Scale, measure: impl Fn(&Lab, u32) -> Result<Vec<turns::Row>>) -> Result<()> {
+fn each_kind(
+    opts: &lab::Scale,
+    lab: impl Fn(&str, lab::Kind) -> Result<Lab>,
+    measure: impl Fn(&Lab, u32) -> Result<Vec<turns::Row>>,
+) -> Result<()> {
     lab::prepare()?;
     for kind in opts.kinds() {
-        let rows = measure(&Lab::new(&opts.size, kind)?, opts.rounds)?;
+        let rows = measure(&lab(&opts.size, kind)?, opts.rounds)?;
         let (size, title, rounds) = (&opts.size, kind.title(), opts.rounds);
         println!("\n{size} of {title}, {rounds} rounds, medians.\n\n{}", turns::table(&rows));
     }

@@ -77,9 +77,34 @@ fn show(directory: &Path) -> Result<usize> {
         runner.quiet_envs(&envs).run()?;
     }
 
+    show_a_copy(directory, &bin_dir, &envs)?;
     println!("\n{}", tree::draw(&backups)?);
     println!("Decompressed and hashed here, without the programs:");
     prove_all(&backups)
+}
+
+/// Copies what was backed up to another place, and lists it from there. Only where restic is installed.
+fn show_a_copy(directory: &Path, bin_dir: &Path, envs: &[(&str, OsString)]) -> Result<()> {
+    if Cmd::new("restic").arg("version").read().is_err() {
+        println!("\nrestic is not installed, so no copy in another place is shown (docs/offsite.md).");
+        return Ok(());
+    }
+    let [config, password] = ["backup.yaml", "restic-password"].map(|name| directory.join(name));
+    let repository = directory.join("another-disk");
+    let yaml = format!(
+        "offsite:\n  - name: nas\n    repository: {}\n    password_file: {}\n",
+        repository.display(),
+        password.display()
+    );
+    std::fs::write(&password, "of a demonstration\n").context(password.display())?;
+    std::fs::write(&config, &yaml).context(config.display())?;
+    println!("\n$ cat {}\n{}", config.display(), yaml.trim_end());
+    for command in [&["offsite", "init", "nas"][..], &["offsite", "copy"], &["list", "--from", "nas"]] {
+        println!();
+        let runner = Cmd::new(bin_dir.join("qdrant-backup")).shown_as("qdrant-backup").args(command);
+        runner.arg("--config").arg(&config).quiet_envs(envs).run()?;
+    }
+    Ok(())
 }
 
 /// Checks every backup in the directory and returns the number of archives.

@@ -62,9 +62,10 @@ pub(crate) fn debian(package: &str, path: &str) -> Result<()> {
     }
 }
 
-/// Python's packages that judge our files: the client library whose parser reads our OpenMetrics output, and the schemas of
-/// Kubernetes.
-pub(crate) const JUDGES: &[&str] = &["prometheus_client==0.26.0", "kubernetes-validate==1.37.0"];
+/// Python's packages that judge our files: the client library whose parser reads our OpenMetrics output, the schemas of
+/// Kubernetes, and a server of S3.
+pub(crate) const JUDGES: &[&str] =
+    &["prometheus_client==0.26.0", "kubernetes-validate==1.37.0", "moto[s3,server]==5.2.5"];
 
 /// A step of `cargo xtask test`: what the tests call, installed before they run.
 pub(crate) fn judges() -> Result<()> {
@@ -75,6 +76,9 @@ pub(crate) fn judges() -> Result<()> {
     debian("chromium", "/usr/bin/chromium")?;
     // Without a font the browser shows no letter.
     debian("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")?;
+    // What copies in other places are made with, and served by.
+    debian("restic", "/usr/bin/restic")?;
+    debian("rclone", "/usr/bin/rclone")?;
     python_with(JUDGES).map(drop)
 }
 
@@ -94,7 +98,8 @@ pub(crate) fn python_with(packages: &[&str]) -> Result<PathBuf> {
     let programs = directory.join("bin");
     let python = programs.join("python");
     let installed = Cmd::new(&python).args(["-m", "pip", "list", "--format", "freeze"]).read();
-    if installed.is_ok_and(|found| packages.iter().all(|wanted| found.lines().any(|line| line == *wanted))) {
+    let is_there = |wanted: &str, found: &str| found.lines().any(|line| line == without_extras(wanted));
+    if installed.is_ok_and(|found| packages.iter().all(|wanted| is_there(wanted, &found))) {
         println!("{}", packages.join(", "));
         return Ok(programs);
     }
@@ -103,6 +108,14 @@ pub(crate) fn python_with(packages: &[&str]) -> Result<PathBuf> {
     Cmd::new("python3").args(["-m", "venv"]).arg(&directory).run()?;
     Cmd::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages).run()?;
     Ok(programs)
+}
+
+/// A package as it is listed: `name[extra]==1` is `name==1`.
+fn without_extras(package: &str) -> String {
+    match (package.split_once('['), package.split_once(']')) {
+        (Some((name, _)), Some((_, version))) => format!("{name}{version}"),
+        _ => package.to_owned(),
+    }
 }
 
 fn cargo_home() -> Result<PathBuf> {

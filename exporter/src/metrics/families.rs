@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use prometheus::proto::MetricFamily;
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus};
 use qdrant_backup_shared::verification::Level;
 use qdrant_backup_shared::{CollectionName, FailureKind, Operation, Status};
 
+use super::offsite;
 use super::process::ProcessInfo;
 use super::sheet::Sheet;
 use super::table::{self, Metric};
+use super::units::{count, flag, time};
 use crate::build_info;
 use crate::observe::{CollectionView, Observation};
 
@@ -45,6 +46,7 @@ fn observed(observation: &Observation) -> Sheet {
         operations(&mut sheet, status);
         current_run(&mut sheet, status);
         collections(&mut sheet, status);
+        offsite::places(&mut sheet, status);
         sheet.add_if(&table::RETENTION, &[], status.retention_seconds.map(count));
         sheet.add(&table::SOURCE_CHANGED, &[], flag(status.source_changed));
     }
@@ -139,6 +141,9 @@ fn directory(sheet: &mut Sheet, observation: &Observation) {
         backups(sheet, collection.as_str(), view);
     }
     if let Some(status) = &observation.status.value {
+        offsite::copies(sheet, status, &views);
+    }
+    if let Some(status) = &observation.status.value {
         let gone = views.iter().filter(|(collection, view)| {
             let entry = status.collections.get(**collection);
             entry.is_some_and(|entry| entry.on_server == Some(false))
@@ -183,17 +188,4 @@ fn process_figures(sheet: &mut Sheet, process: &ProcessInfo) {
     whole(&table::PROCESS_THREADS, process.threads);
     sheet.add_if(&table::PROCESS_CPU, &[], process.cpu_seconds);
     sheet.add_if(&table::PROCESS_START, &[], process.start_time_seconds);
-}
-
-fn flag(value: bool) -> f64 {
-    f64::from(u8::from(value))
-}
-
-/// Exact up to 2^53, that is, up to eight million gigabytes.
-fn count(number: u64) -> f64 {
-    number as f64
-}
-
-fn time(at: DateTime<Utc>) -> f64 {
-    at.timestamp_millis() as f64 / 1000.0
 }

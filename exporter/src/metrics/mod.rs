@@ -2,10 +2,12 @@
 
 mod encode;
 mod families;
+mod offsite;
 mod process;
 mod reference;
 mod sheet;
 mod table;
+mod units;
 
 pub use encode::{openmetrics, text};
 pub use families::{families, textfile_families};

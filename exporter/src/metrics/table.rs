@@ -117,6 +117,25 @@ metrics! {
     NEWEST_BAD = Gauge "qdrant_backup_newest_bad_timestamp_seconds" ["collection"]
         "When the newest backup on disk that is incomplete or failed verification began.";
 
+    OFFSITE_LAST_SUCCESS = Gauge "qdrant_backup_offsite_last_success_timestamp_seconds" ["place"]
+        "When copying to this place last ended with every backup copied. A failure never moves it.";
+    OFFSITE_LAST_RUN_SUCCESS = Gauge "qdrant_backup_offsite_last_run_success" ["place"]
+        "Whether the last copying to this place succeeded as a whole.";
+    OFFSITE_LAST_RUN_FAILURES = Gauge "qdrant_backup_offsite_last_run_failures" ["place", "kind"]
+        "What failed in the last copying to this place, by kind of failure; kinds that this version does not know are \"other\".";
+    OFFSITE_NEWEST = Gauge "qdrant_backup_offsite_newest_timestamp_seconds" ["place", "collection"]
+        "When the newest backup began of which this place has a copy: the age of its data.";
+    OFFSITE_BACKUPS = Gauge "qdrant_backup_offsite_backups" ["place", "collection"]
+        "Backups of which this place has a copy, by the records beside them.";
+    OFFSITE_NEWEST_CHECKED = Gauge "qdrant_backup_offsite_newest_checked_timestamp_seconds" ["place", "collection"]
+        "When the newest backup began whose copy in this place was read back, with everything else there, and found sound.";
+    OFFSITE_ADDED = Counter "qdrant_backup_offsite_added_bytes_total" ["place"]
+        "What copies have added to this place after deduplication.";
+    OFFSITE_LAST_CHECK = Gauge "qdrant_backup_offsite_last_check_timestamp_seconds" ["place"]
+        "When a share of what this place holds was last read back.";
+    OFFSITE_CHECK_FAILED = Gauge "qdrant_backup_offsite_check_failed" ["place"]
+        "1 while damage stands that a check of this place has found, until everything there was read and found sound.";
+
     ORPHAN_FILES = Gauge "qdrant_backup_orphan_files" []
         "Archives without a manifest. Each may be a last copy.";
     ORPHAN_BYTES = Gauge "qdrant_backup_orphan_bytes" []

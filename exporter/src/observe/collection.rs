@@ -1,7 +1,8 @@
 //! One collection's directory as [`Shelf`] finds it, and what is remembered so that nothing is read twice.
 
 use std::fs::File;
-use std::path::Path;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -36,6 +37,8 @@ struct Read {
     manifest: Option<Stamp>,
     /// Nothing inside: that there was none.
     record: Option<Option<Stamp>>,
+    /// Of the records of all its copies, by names and stamps.
+    copies: Option<u64>,
 }
 
 impl Collection {
@@ -106,7 +109,7 @@ impl Memory for Remembered<'_> {
         let backups = &self.before.view.backups;
         self.at = backups.binary_search_by_key(&id, |backup| backup.backup_id).ok();
         let manifest = stamp.and_then(|stamp| stamp.settled(self.now));
-        self.after.push((id, Read { manifest, record: None }));
+        self.after.push((id, Read { manifest, record: None, copies: None }));
         let at = self.at.filter(|at| stamp.is_some() && self.before.read[*at].manifest == stamp)?;
         Some(backups[at].clone())
     }
@@ -127,6 +130,28 @@ impl Memory for Remembered<'_> {
     fn forget_record(&mut self) {
         if let Some((_, read)) = self.after.last_mut() {
             read.record = None;
+        }
+    }
+
+    fn has_copies(&mut self, paths: &[PathBuf]) -> bool {
+        let known = self.at.and_then(|at| self.before.read[at].copies);
+        let mut hasher = DefaultHasher::new();
+        let mut is_settled = true;
+        for path in paths {
+            let stamp = self.stamp(path).and_then(|stamp| stamp.settled(self.now));
+            is_settled &= stamp.is_some();
+            (path.file_name(), stamp).hash(&mut hasher);
+        }
+        let found = is_settled.then(|| hasher.finish());
+        if let Some((_, read)) = self.after.last_mut() {
+            read.copies = found;
+        }
+        found.is_some() && found == known
+    }
+
+    fn forget_copies(&mut self) {
+        if let Some((_, read)) = self.after.last_mut() {
+            read.copies = None;
         }
     }
 

@@ -1,5 +1,7 @@
 //! One collection's backups, and the figures of them: counted once whenever they have changed, not at every scrape.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::{Backup, Condition};
 use qdrant_backup_shared::verification::Level;
@@ -33,6 +35,19 @@ pub struct Figures {
     pub incomplete: u64,
     /// When the newest began that failed or is incomplete.
     pub newest_bad_at: Option<DateTime<Utc>>,
+    /// The copies in other places, by the places' names.
+    pub copies: BTreeMap<Box<str>, Copies>,
+}
+
+/// The copies in one place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copies {
+    /// How many.
+    pub backups: u64,
+    /// When the newest backup among them began.
+    pub newest_at: DateTime<Utc>,
+    /// When the newest began that was read back there and found sound.
+    pub newest_checked_at: Option<DateTime<Utc>>,
 }
 
 /// The newest good backup.
@@ -77,7 +92,10 @@ impl Figures {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let good: Vec<&Backup> = view.good().collect();
         let is_incomplete = |backup: &&Backup| backup.condition() == Condition::Incomplete;
-        let bad = backups.iter().filter(|backup| backup.verification_failed || is_incomplete(backup));
+        // What another place alone has is neither good nor bad here.
+        let is_here = |backup: &&Backup| !backup.is_offsite_only();
+        let is_failed = |backup: &&Backup| backup.verification_failed && is_here(backup);
+        let bad = backups.iter().filter(|backup| is_failed(backup) || is_incomplete(backup));
         Self {
             good: number(good.len()),
             good_bytes: good.iter().map(|backup| backup.stored_size_bytes()).sum(),
@@ -94,10 +112,33 @@ impl Figures {
                     passed.map(|backup| backup.started_at).max()
                 })
                 .collect(),
-            unverified: number(backups.iter().filter(|backup| !backup.is_verified()).count()),
-            verification_failed: number(backups.iter().filter(|backup| backup.verification_failed).count()),
+            unverified: number(
+                backups.iter().filter(|backup| !backup.is_verified() && is_here(backup)).count(),
+            ),
+            verification_failed: number(backups.iter().filter(|backup| is_failed(backup)).count()),
             incomplete: number(backups.iter().filter(is_incomplete).count()),
             newest_bad_at: bad.map(|backup| backup.started_at).max(),
+            copies: copies(backups),
         }
     }
+}
+
+fn copies(backups: &[Backup]) -> BTreeMap<Box<str>, Copies> {
+    let mut copies: BTreeMap<Box<str>, Copies> = BTreeMap::new();
+    for (backup, copied) in
+        backups.iter().flat_map(|backup| backup.copies.iter().map(move |copied| (backup, copied)))
+    {
+        let at = backup.started_at;
+        let of_place = copies.entry(copied.place.clone()).or_insert(Copies {
+            backups: 0,
+            newest_at: at,
+            newest_checked_at: None,
+        });
+        of_place.backups += 1;
+        of_place.newest_at = of_place.newest_at.max(at);
+        if copied.last_checked_at.is_some() {
+            of_place.newest_checked_at = of_place.newest_checked_at.max(Some(at));
+        }
+    }
+    copies
 }

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, Stat};
 const SETTLED_AFTER: TimeDelta = TimeDelta::seconds(2);
 
 /// What the file system says of one file or directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Stamp {
     device: u64,
     inode: u64,

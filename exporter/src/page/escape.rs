@@ -1,5 +1,8 @@
 //! Text in markup.
 
+use qdrant_backup_shared::operation::Outcome;
+use qdrant_backup_shared::text::shortened;
+
 /// `text` where markup is expected: names come from servers.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -14,4 +17,15 @@ pub(super) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// A name or message on one line, cut, and escaped.
+pub(super) fn safe(text: &str) -> String {
+    escape(&shortened(text, 300))
+}
+
+/// How something ended, in its colour.
+pub(super) fn outcome(outcome: &Outcome) -> String {
+    let class = if *outcome == Outcome::Success { "good-text" } else { "bad-text" };
+    format!("<span class=\"{class}\">{}</span>", safe(outcome.as_str()))
 }

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use qdrant_backup_shared::operation::Outcome;
-use qdrant_backup_shared::text::{shortened, visible};
+use qdrant_backup_shared::text::visible;
 use sha2::{Digest, Sha256};
 
 use super::chart;
-use super::escape::escape;
+use super::escape::{escape, outcome, safe};
 use super::explain;
+use super::offsite;
 use super::parts::{BackupReport, CollectionReport, LastRun, OperationReport};
 use super::report::Report;
 use super::verdict::{Kind, Severity};
@@ -28,11 +28,6 @@ pub fn content_security_policy() -> String {
         "default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'"
     )
-}
-
-/// A name or message on one line, cut, and escaped.
-fn safe(text: &str) -> String {
-    escape(&shortened(text, 300))
 }
 
 /// The page. The metrics are at `telemetry`.
@@ -54,6 +49,7 @@ pub fn html(report: &Report, telemetry: &str) -> String {
         collections(report),
         report.last_run.as_ref().map(|run| last_run(run, report)).unwrap_or_default(),
         operations(report),
+        offsite::places(report),
         storage(report),
         problems(report),
         explanations(report),
@@ -102,11 +98,13 @@ fn collections(report: &Report) -> String {
     if report.collections.is_empty() {
         return "<h2>Collections</h2><p>None is known.</p>".to_owned();
     }
-    let mut html = "<h2>Collections</h2><table class=\"cards\"><caption>Each collection's newest backup that can be \
+    let copies = if report.places.is_empty() { "" } else { "<th scope=\"col\">Copies</th>" };
+    let mut html = format!(
+        "<h2>Collections</h2><table class=\"cards\"><caption>Each collection's newest backup that can be \
         relied on, and the sizes of the last ones</caption><thead><tr><th scope=\"col\">Collection</th>\
         <th scope=\"col\">Age</th><th scope=\"col\" class=\"number\">Size</th><th scope=\"col\" class=\"number\">Points</th>\
-        <th scope=\"col\">Verified</th><th scope=\"col\">Backups</th><th scope=\"col\">Sizes</th></tr></thead><tbody>"
-        .to_owned();
+        <th scope=\"col\">Verified</th><th scope=\"col\">Backups</th>{copies}<th scope=\"col\">Sizes</th></tr></thead><tbody>"
+    );
     for collection in &report.collections {
         html.push_str(&row(collection, report));
     }
@@ -136,13 +134,14 @@ fn row(collection: &CollectionReport, report: &Report) -> String {
     format!(
         "<tr><th scope=\"row\">{}{on_server}{}</th><td data-label=\"Age\">{age}</td>\
          <td data-label=\"Size\" class=\"number\">{}</td><td data-label=\"Points\" class=\"number\">{}</td>\
-         <td data-label=\"Verified\">{}</td><td data-label=\"Backups\">{}</td><td data-label=\"Sizes\">{}</td></tr>",
+         <td data-label=\"Verified\">{}</td><td data-label=\"Backups\">{}</td>{}<td data-label=\"Sizes\">{}</td></tr>",
         safe(&visible(collection.collection.as_str())),
         failure.unwrap_or_default(),
         newest.map_or_else(unknown, |newest| words::bytes(newest.size_bytes)),
         newest.and_then(|newest| newest.points).map_or_else(unknown, words::count),
         newest.map_or_else(unknown, |newest| verified(newest, report)),
         backups(collection),
+        offsite::cell(collection, report),
         chart::sizes(&collection.history),
     )
 }
@@ -172,11 +171,6 @@ fn backups(collection: &CollectionReport) -> String {
         }
     }
     html
-}
-
-fn outcome(outcome: &Outcome) -> String {
-    let class = if *outcome == Outcome::Success { "good-text" } else { "bad-text" };
-    format!("<span class=\"{class}\">{}</span>", safe(outcome.as_str()))
 }
 
 fn last_run(run: &LastRun, report: &Report) -> String {

@@ -7,6 +7,7 @@ mod chart;
 mod escape;
 mod explain;
 mod html;
+mod offsite;
 mod parts;
 mod report;
 #[cfg(feature = "schema")]

@@ -32,6 +32,40 @@ pub struct CollectionReport {
     pub failure: Option<Failure>,
     /// The last backups, oldest first.
     pub history: Vec<BackupReport>,
+    /// Its copies in each place that is configured.
+    pub copies: Vec<CopiesReport>,
+}
+
+/// One collection's copies in one place.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CopiesReport {
+    /// The place.
+    pub place: String,
+    /// How many.
+    pub backups: u64,
+    /// When the newest backup began of which it has a copy.
+    pub newest_at: Option<DateTime<Utc>>,
+}
+
+/// A place for copies.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PlaceReport {
+    /// What it is called.
+    pub place: String,
+    /// When everything was last copied there.
+    pub last_success_at: Option<DateTime<Utc>>,
+    /// How copying there last ended.
+    pub last_outcome: Option<Outcome>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// When a share of what is there was last read back.
+    pub last_check_at: Option<DateTime<Utc>>,
+    /// Whether damage stands that was found there.
+    pub is_damaged: bool,
+    /// What copies have added there after deduplication, in bytes.
+    pub added_bytes_total: u64,
 }
 
 /// One backup.
@@ -48,7 +82,7 @@ pub struct BackupReport {
     pub size_bytes: u64,
     /// Points that it holds.
     pub points: Option<u64>,
-    /// Whether it can be trusted: `good`, `incomplete`, `failed` or `unknown`.
+    /// Whether it can be trusted: `good`, `incomplete`, `failed` or `unknown`; `offsite_only` where only other places have it.
     pub condition: String,
     /// The deepest level at which it passed.
     pub verified_level: Option<Level>,

@@ -3,12 +3,14 @@
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Condition, counts_as_newest};
+use qdrant_backup_shared::place_status::PlaceStatus;
 use qdrant_backup_shared::status::{CollectionStatus, Status};
 use qdrant_backup_shared::text::is_unseen;
 use serde::Serialize;
 
 use super::parts::{
-    BackupReport, CollectionReport, CurrentRun, LastRun, OperationReport, StageReport, Storage,
+    BackupReport, CollectionReport, CopiesReport, CurrentRun, LastRun, OperationReport, PlaceReport,
+    StageReport, Storage,
 };
 use super::verdict::{Verdict, verdict};
 use super::words;
@@ -40,6 +42,8 @@ pub struct Report {
     pub last_run: Option<LastRun>,
     /// Each operation that was ever begun.
     pub operations: Vec<OperationReport>,
+    /// Each place for copies that is configured.
+    pub places: Vec<PlaceReport>,
     /// Room on the disk; unknown where it could not be asked.
     pub storage: Option<Storage>,
     /// For how long backups are kept, where age decides that.
@@ -66,6 +70,7 @@ impl Report {
             current_run: status.and_then(current_run),
             last_run: status.and_then(last_run),
             operations: status.map(operations).unwrap_or_default(),
+            places: status.map(places).unwrap_or_default(),
             storage: observation
                 .storage
                 .value
@@ -115,7 +120,10 @@ fn collections(observation: &Observation, now: DateTime<Utc>) -> Vec<CollectionR
         let view = directory.and_then(|directory| directory.collections.get(name)).map(AsRef::as_ref);
         let claimed = status.and_then(|status| status.collections.get(name));
         let retired = status.is_some_and(|status| status.retired_collections.contains(name));
-        collection(name, view, claimed, retired, now)
+        let places = status.map(|status| status.offsite.keys()).into_iter().flatten();
+        let mut report = collection(name, view, claimed, retired, now);
+        report.copies = places.map(|place| copies(place, view)).collect();
+        report
     };
     names.into_iter().map(of).collect()
 }
@@ -140,12 +148,35 @@ fn collection(
         newest: newest.map(|newest| backup(newest, now)),
         good_backups: number(Backup::is_good),
         incomplete_backups: number(|backup| backup.condition() == Condition::Incomplete),
-        verification_failed_backups: number(|backup| backup.verification_failed),
+        verification_failed_backups: number(|backup| backup.verification_failed && !backup.is_offsite_only()),
         last_success_at: claimed.and_then(|claimed| claimed.last_success_at),
         last_outcome: claimed.and_then(|claimed| claimed.last_outcome.clone()),
         failure: claimed.and_then(|claimed| claimed.failure.clone()),
         history: history.iter().map(|view| backup(view, now)).collect(),
+        copies: Vec::new(),
     }
+}
+
+fn copies(place: &str, view: Option<&CollectionView>) -> CopiesReport {
+    let copies = view.and_then(|view| view.figures().copies.get(place));
+    CopiesReport {
+        place: place.to_owned(),
+        backups: copies.map_or(0, |copies| copies.backups),
+        newest_at: copies.map(|copies| copies.newest_at),
+    }
+}
+
+fn places(status: &Status) -> Vec<PlaceReport> {
+    let one = |(name, place): (&String, &PlaceStatus)| PlaceReport {
+        place: name.clone(),
+        last_success_at: place.last_success_at,
+        last_outcome: place.last_outcome.clone(),
+        failure: place.failure.clone(),
+        last_check_at: place.last_check_at,
+        is_damaged: place.is_damaged(),
+        added_bytes_total: place.added_bytes_total,
+    };
+    status.offsite.iter().map(one).collect()
 }
 
 /// The good backup that counts as the newest.

@@ -1,4 +1,4 @@
-//! The whole of `/metrics` in seven situations, kept in `tests/golden`. `UPDATE_GOLDEN=1 cargo test` writes them anew.
+//! The whole of `/metrics` in eight situations, kept in `tests/golden`. `UPDATE_GOLDEN=1 cargo test` writes them anew.
 
 use std::path::Path;
 use std::time::Duration;

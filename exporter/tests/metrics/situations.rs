@@ -1,8 +1,9 @@
-//! The seven situations whose metrics are kept in `tests/golden`.
+//! The eight situations whose metrics are kept in `tests/golden`.
 
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::operation::{Outcome, Stage};
+use qdrant_backup_shared::place_status::PlaceStatus;
 use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, ServerSnapshot};
 use qdrant_backup_shared::{BackupId, Failure, FailureKind, Operation, Status};
 
@@ -20,6 +21,7 @@ pub const ALL: &[Situation] = &[
     ("corrupt_files", corrupt_files),
     ("source_changed", source_changed),
     ("retired_collection", retired_collection),
+    ("copies", copies),
 ];
 
 fn never_ran() -> Watched {
@@ -114,6 +116,25 @@ fn retired_collection() -> Watched {
     let mut status = status();
     status.collections.get_mut(&name("images")).unwrap().on_server = Some(false);
     status.collections.remove(&name("with \"quotes\"\\ and\nlines"));
+    place.put_status(&status);
+    place
+}
+
+/// Two places: one has copies and was damaged once, the other cannot be reached.
+fn copies() -> Watched {
+    let place = Watched::from(directories::copied());
+    let mut status = status();
+    let ended =
+        OperationStatus { last_outcome: Some(Outcome::Partial), runs_total: 3, ..OperationStatus::default() };
+    status.operations.insert(Operation::Offsite, ended);
+    let mut nas = PlaceStatus { added_bytes_total: 123_456_789, ..PlaceStatus::default() };
+    nas.enter(night(), at("15T02:05:00"), 300.0, Outcome::Success, [].into(), None);
+    nas.enter_damaged(at("15T02:10:00"), "pack 5e5e");
+    let mut far = PlaceStatus::default();
+    let unreachable = Failure { kind: FailureKind::Unreachable, message: "no answer".to_owned() };
+    let kinds = [(FailureKind::Unreachable, 1), (FailureKind::Other("gremlins".to_owned()), 2)];
+    far.enter(night(), at("15T02:06:00"), 1.0, Outcome::Failed, kinds.into(), Some(unreachable));
+    status.offsite = [("nas".to_owned(), nas), ("far".to_owned(), far)].into();
     place.put_status(&status);
     place
 }

@@ -12,9 +12,9 @@ use qdrant_backup_shared::Status;
 use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::status::{Creating, ListedSnapshot};
 
+use super::adopted::{Adopted, recorded};
 use super::awaiting::{Looked, look_for};
 use super::error::BackupError;
-use super::leftovers;
 use super::node::Part;
 use super::run::Run;
 use super::signs::{Sign, sign};
@@ -23,15 +23,6 @@ use crate::qdrant::{CreateError, Error, Snapshot, SnapshotList, Subject};
 
 /// How often it is asked, during a creation, whether the server still is at it.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
-
-/// A snapshot that was found in the list because no answer named it.
-#[derive(Debug, Clone)]
-pub struct Adopted {
-    /// The creation that it is taken to be of.
-    pub creating: Creating,
-    /// The snapshot.
-    pub snapshot: Snapshot,
-}
 
 /// Has the node make a snapshot and records in the status that it is ours to delete. One that was found in the list because no
 /// answer named it is remembered by `work`.
@@ -62,7 +53,7 @@ pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<S
             return Err(error);
         }
     };
-    let entry = |snapshot: &Snapshot| leftovers::entry(&creating, snapshot);
+    let entry = |snapshot: &Snapshot| recorded(&creating, snapshot);
     let (snapshot, others) = match made {
         Made::Named(snapshot) => (snapshot, Vec::new()),
         Made::Found { snapshot, others } => {

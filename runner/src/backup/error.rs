@@ -211,15 +211,17 @@ impl BackupError {
 
     /// Whether a collection that is no longer there may be the reason.
     pub fn may_be_a_dropped_collection(&self) -> bool {
-        let shown = match self {
-            Self::Shard { cause, .. } => return cause.may_be_a_dropped_collection(),
+        if let Self::Shard { cause, .. } = self {
+            return cause.may_be_a_dropped_collection();
+        }
+        let shown = matches!(
+            self,
             Self::ShardsUncovered { .. }
-            | Self::ShardsUnsettled { .. }
-            | Self::ShardsChanged
-            | Self::EmptySnapshot { .. }
-            | Self::Contents { .. } => true,
-            _ => false,
-        };
+                | Self::ShardsUnsettled { .. }
+                | Self::ShardsChanged
+                | Self::EmptySnapshot { .. }
+                | Self::Contents { .. }
+        );
         shown || self.request().is_some_and(|error| !matches!(error, qdrant::Error::Interrupted))
     }
 

@@ -3,10 +3,10 @@
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::status::{Creating, ServerSnapshot};
 
+use super::adopted::{Adopted, recorded};
 use super::awaiting::Fresh;
-use super::creation::Adopted;
 use super::run::Run;
-use crate::qdrant::{Client, Snapshot, Subject};
+use crate::qdrant::{Client, Subject};
 use crate::session::leftovers::{
     Occasion, Standing, conclude, delete_ours, look, may_be_at_work, still_at_work, unanswered,
 };
@@ -23,9 +23,9 @@ pub async fn clean_up_of(run: &Run<'_>, nodes: &[Client], subject: &Subject) {
 }
 
 async fn clean_up_where(run: &Run<'_>, nodes: &[Client], which: impl Fn(&ServerSnapshot) -> bool) {
-    let mut recorded = run.session.status(|status| status.undeleted_snapshots.clone());
-    recorded.retain(which);
-    for snapshot in recorded {
+    let mut noted = run.session.status(|status| status.undeleted_snapshots.clone());
+    noted.retain(which);
+    for snapshot in noted {
         let Some(client) = at(nodes, &snapshot.node_url) else { continue };
         let unanswered_at = run.session.status(|status| unanswered(status, &snapshot));
         if may_be_at_work(client, &snapshot, unanswered_at, run.session.now()).await {
@@ -58,7 +58,7 @@ pub async fn reconsider_adopted(run: &Run<'_>, nodes: &[Client], adopted: Adopte
         "{} snapshots of {subject} have appeared where one was asked for: deleting none",
         found.len(),
     ));
-    let found: Vec<ServerSnapshot> = found.iter().map(|snapshot| entry(&creating, snapshot)).collect();
+    let found: Vec<ServerSnapshot> = found.iter().map(|snapshot| recorded(&creating, snapshot)).collect();
     run.session.amend_status(|status| {
         status.undeleted_snapshots.retain(|ours| !found.contains(ours));
         status.suspected_leftovers.extend(found);
@@ -70,23 +70,12 @@ fn at<'a>(nodes: &'a [Client], url: &str) -> Option<&'a Client> {
     nodes.iter().find(|client| client.url() == url)
 }
 
-/// As the status keeps a snapshot that came of `creating`.
-pub fn entry(creating: &Creating, snapshot: &Snapshot) -> ServerSnapshot {
-    ServerSnapshot {
-        collection: creating.collection.clone(),
-        shard_id: creating.shard_id,
-        node_url: creating.node_url.clone(),
-        name: snapshot.name.as_str().to_owned(),
-        checksum: snapshot.checksum,
-    }
-}
-
 /// Deals with what earlier runs left: deletes what is recorded as ours, and reports what appeared in place of an
 /// answer that never came.
 pub async fn settle_earlier(run: &Run<'_>) {
     let nodes = run.clients();
-    let recorded = run.session.status(|status| status.undeleted_snapshots.clone());
-    let here = recorded.iter().filter(|snapshot| at(&nodes, &snapshot.node_url).is_some());
+    let noted = run.session.status(|status| status.undeleted_snapshots.clone());
+    let here = noted.iter().filter(|snapshot| at(&nodes, &snapshot.node_url).is_some());
     let mut collections: Vec<CollectionName> = here.map(|snapshot| snapshot.collection.clone()).collect();
     collections.sort();
     collections.dedup();
@@ -127,7 +116,7 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
     let found: Vec<ServerSnapshot> = Fresh::of(creating, &list)
         .candidates()
         .iter()
-        .map(|snapshot| entry(creating, snapshot))
+        .map(|snapshot| recorded(creating, snapshot))
         .filter(|snapshot| !run.session.status(|status| status.suspected_leftovers.contains(snapshot)))
         .filter(|snapshot| !ours.contains(snapshot))
         .collect();

@@ -1,5 +1,6 @@
 //! Making backups: one operation over many collections.
 
+mod adopted;
 mod awaiting;
 mod before;
 mod cluster;

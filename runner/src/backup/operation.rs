@@ -103,6 +103,7 @@ impl Run<'_> {
             return Err(Failure { kind: FailureKind::SourceChanged, message: one_line(&message) });
         }
         self.note_selected();
+        self.warn_of_halves();
         let (selected, absent) = self.select()?;
         self.aliases = client.aliases().await.map_err(request)?;
         self.find_nodes().await?;
@@ -225,6 +226,20 @@ impl Run<'_> {
                     status.collections.entry(collection.clone()).or_default().on_server = Some(true);
                 }
             });
+        }
+    }
+
+    /// Says which collections are only partly restored: their backups hold no more than that.
+    fn warn_of_halves(&self) {
+        let url = self.context.client.url();
+        for begun in self.session.status(|status| status.restoring.clone()) {
+            if begun.node_url == url && self.lists(&begun.target) {
+                self.session.warn(format!(
+                    "\"{}\" is only partly restored: the restore of backup {} of \"{}\" into it has not ended; repeat that restore, which goes \
+                     on where it ended, or delete the collection",
+                    begun.target, begun.backup_id, begun.collection
+                ));
+            }
         }
     }
 

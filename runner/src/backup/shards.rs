@@ -209,7 +209,7 @@ async fn tidy(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) {
         return;
     }
     work.enter(Stage::Cleanup);
-    leftovers::clean_up_of(run, &[part.node.client.clone()], &part.subject).await;
+    leftovers::clean_up_of(run, std::slice::from_ref(&part.node.client), &part.subject).await;
 }
 
 fn note_oddities(run: &Run<'_>, part: &Part, obtained: &Obtained) {

@@ -6,7 +6,7 @@ use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::run_report::StageReport;
 
-use super::creation::Adopted;
+use super::adopted::Adopted;
 use super::run::Run;
 use super::stages::Stages;
 use crate::qdrant::Subject;

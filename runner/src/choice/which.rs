@@ -116,6 +116,14 @@ pub enum ChoiceError {
         /// What is missing.
         missing: String,
     },
+    /// Nothing of it is here.
+    #[error("backup {id} is only offsite: take it from there with --from {places}")]
+    OffsiteOnly {
+        /// The backup.
+        id: BackupId,
+        /// The places that have it, in words.
+        places: String,
+    },
     /// Verification found it bad.
     #[error(
         "backup {id} failed verification ({findings}); choose another one, or try it all the same with --force"
@@ -132,7 +140,9 @@ impl ChoiceError {
     /// The kind for the status file and the metrics.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::None | Self::NoSuchId(_) | Self::NoneFits { .. } => FailureKind::NoBackup,
+            Self::None | Self::NoSuchId(_) | Self::NoneFits { .. } | Self::OffsiteOnly { .. } => {
+                FailureKind::NoBackup
+            }
             Self::Incomplete { .. } | Self::Failed { .. } => FailureKind::ArchiveCorrupt,
         }
     }
@@ -184,13 +194,14 @@ pub fn choose_one(backups: &[Backup], which: Which, accept: Accept) -> Result<&B
 }
 
 fn will_do(backup: &Backup, accept: Accept) -> bool {
-    accept == Accept::Any || backup.is_good()
+    (accept == Accept::Any && !backup.is_offsite_only()) || backup.is_good()
 }
 
 fn check_named(backup: &Backup, accept: Accept) -> Result<&Backup, ChoiceError> {
     let id = backup.backup_id;
     match backup.condition() {
         Condition::Good | Condition::Unknown => Ok(backup),
+        Condition::OffsiteOnly => Err(ChoiceError::OffsiteOnly { id, places: places(backup) }),
         Condition::Failed if accept >= Accept::NamedThoughFailed => Ok(backup),
         Condition::Failed => Err(ChoiceError::Failed { id, findings: findings(backup) }),
         Condition::Incomplete if accept >= Accept::Named => Ok(backup),
@@ -223,6 +234,9 @@ fn defect(backup: &Backup) -> Option<String> {
     let id = backup.backup_id;
     match backup.condition() {
         Condition::Good => None,
+        Condition::OffsiteOnly => {
+            Some(format!("{id}, is only offsite: take it from there with --from {}", places(backup)))
+        }
         Condition::Incomplete => {
             Some(format!("{id}, is incomplete: {}", backup.remarks().missing.as_deref().unwrap_or_default()))
         }
@@ -232,6 +246,11 @@ fn defect(backup: &Backup) -> Option<String> {
             Some(format!("{id}, is not known to be good: {why}; `qdrant-backup verify` finds out"))
         }
     }
+}
+
+/// Where copies of it are, in words.
+fn places(backup: &Backup) -> String {
+    backup.places().collect::<Vec<_>>().join(" or ")
 }
 
 fn findings(backup: &Backup) -> String {

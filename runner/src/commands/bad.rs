@@ -11,7 +11,7 @@ use crate::commands::cli::PruneArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::output;
-use crate::prune::flaw;
+use crate::prune::{Deletion, flaw};
 use crate::session::Purpose;
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
@@ -75,7 +75,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
     let catalog = read()?;
     let found = find(&catalog, &selection);
     let doomed: Vec<Backup> = going(&found, args.even_the_last).map(|bad| bad.backup.clone()).collect();
-    delete(session, &doomed, &signals)?;
+    delete(session, &doomed, Deletion::of, &signals)?;
     // That the deletion is over is written, too.
     session.record(|_| {}).map_err(Refusal::failed)?;
     for bad in &found {

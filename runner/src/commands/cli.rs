@@ -74,6 +74,9 @@ pub enum Command {
     List(ListArgs),
     /// Show the last run and each collection's newest backup; exit 5 if one is too old
     Status(StatusArgs),
+    /// Copies in other places: make, list, check and prune them, and begin anew from them
+    #[command(subcommand)]
+    Offsite(OffsiteCommand),
     /// Say that the server that is backed up now is the right one, after a move or a rebuild
     AcceptSource,
     /// Print or install the entry by which cron or systemd starts `run` on schedule
@@ -212,6 +215,8 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "LEVEL", default_value = "archive", value_parser = ["checksum", "archive"])]
     pub level: String,
     #[command(flatten)]
+    pub from: FromArgs,
+    #[command(flatten)]
     given: Given,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
@@ -233,6 +238,8 @@ pub struct ExportArgs {
     /// Replace the file if it is there
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub from: FromArgs,
 }
 
 /// Options of `restore`.
@@ -263,6 +270,8 @@ pub struct RestoreArgs {
     /// Restore into a collection of this name instead
     #[arg(long = "as", value_name = "NAME", conflicts_with = "all")]
     pub target: Option<String>,
+    #[command(flatten)]
+    pub from: FromArgs,
     #[command(flatten)]
     to: ToArgs,
     /// Overwrite a collection that exists, move aliases that stand for others, use a backup that failed verification
@@ -306,6 +315,8 @@ pub struct DrillArgs {
     #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LeastRecent]))]
     pub backup: Which,
     #[command(flatten)]
+    pub from: FromArgs,
+    #[command(flatten)]
     to: ToArgs,
     /// Drill on the server that is backed up, snapshots of at most drill.max_size
     #[arg(long, conflicts_with = "to")]
@@ -342,6 +353,8 @@ pub struct ListArgs {
     /// List only this collection; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME")]
     pub collections: Vec<String>,
+    #[command(flatten)]
+    pub from: FromArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -353,6 +366,76 @@ pub struct StatusArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Where backups are read from.
+#[derive(Args)]
+pub struct FromArgs {
+    /// Read the copies in this place (offsite) instead of the backup directory, which need not be there
+    #[arg(long, value_name = "PLACE")]
+    pub from: Option<String>,
+    /// With --from: copies of this backup directory, by its id, where there are those of several
+    #[arg(long, value_name = "ID", requires = "from")]
+    pub repository: Option<String>,
+}
+
+/// What to do with copies in other places.
+#[derive(Subcommand)]
+pub enum OffsiteCommand {
+    /// Make a place a restic repository; changes nothing if it is one
+    Init {
+        /// The place, as the configuration calls it
+        #[arg(value_name = "PLACE")]
+        place: String,
+    },
+    /// Copy every good backup that is not there yet, to one place or all
+    Copy {
+        /// The place, as the configuration calls it
+        #[arg(value_name = "PLACE")]
+        place: Option<String>,
+        /// Print the run's report as JSON to stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the copies that are there, in one place or all
+    List {
+        /// The place, as the configuration calls it
+        #[arg(value_name = "PLACE")]
+        place: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read back everything in a place
+    Check {
+        /// The place, as the configuration calls it
+        #[arg(value_name = "PLACE")]
+        place: String,
+        /// Print the run's report as JSON to stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Apply retention in a place, and remove the data that no copy needs
+    Prune {
+        /// The place, as the configuration calls it
+        #[arg(value_name = "PLACE")]
+        place: String,
+        /// Delete also more than half of a collection's copies
+        #[arg(long)]
+        yes: bool,
+        /// Print the run's report as JSON to stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the backup directory anew, knowing the backups that this place has copies of
+    Recover {
+        /// The place, as the configuration calls it
+        #[arg(value_name = "PLACE")]
+        place: String,
+        /// Those of this backup directory, by its id, where there are copies of several
+        #[arg(long, value_name = "ID")]
+        repository: Option<String>,
+    },
 }
 
 /// Whose entry.

@@ -1,6 +1,6 @@
 //! `qdrant-backup config show` and `config check`.
 
-use super::{Refusal, checks, trial};
+use super::{Refusal, checks, offsite, trial};
 use crate::commands::cli::CheckArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -25,6 +25,7 @@ pub async fn check(settings: &Settings, args: &CheckArgs, clock: Clock) -> Resul
     all.extend(checks::trust(settings));
     all.extend(checks::hooks(settings));
     all.extend([checks::own_disk(settings), checks::schedule(settings, clock), checks::started_by(settings)]);
+    all.extend(offsite::checks(settings));
     all.extend(checks::client_certificate(settings, clock));
     let server = checks::server(settings).await;
     let selected = server.selected;

@@ -11,8 +11,8 @@ use tracing::Level;
 
 use super::refusal::Refusal;
 use super::{
-    accept_source, as_owner, backup, config, drill, export, hold, import, list, prune, refused, restore, run,
-    schedule, setup, status, verify,
+    accept_source, as_owner, backup, config, drill, export, hold, import, list, offsite, prune, refused,
+    restore, run, schedule, setup, status, verify,
 };
 use crate::commands::cli::{Cli, Command, ConfigCommand};
 use crate::commands::exit::Exit;
@@ -107,6 +107,7 @@ fn execute(
         Command::Drill(args) => block_on(drill::drill(settings, args, clock, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),
+        Command::Offsite(command) => block_on(offsite::offsite(settings, command, clock, console))?,
         Command::AcceptSource => block_on(accept_source::accept_source(settings, clock))?,
         Command::Setup(args) => {
             block_on(setup::setup(settings, args, cli.named_config(), environment, clock))?

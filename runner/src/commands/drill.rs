@@ -7,6 +7,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 use tokio_util::sync::CancellationToken;
 
+use super::from::From;
 use super::{Refusal, client, client_for_other, exit, listen, print_report, repository, selection};
 use crate::choice::Which;
 use crate::commands::cli::DrillArgs;
@@ -27,16 +28,19 @@ pub async fn drill(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
-    let layout = repository::layout(settings);
     let selection = selection(&args.collections)?;
     if matches!(args.backup, Which::Id(_)) && selection.names().len() != 1 {
         return Err(Refusal::id_of_several());
     }
     let token = signals.token().child_token();
     let (client, on_source) = server(settings, args, &token)?;
+    let from = From::look(settings, &args.from, selection.names(), signals.token(), clock)?;
+    let settings = from.settings();
+    let layout = repository::layout(settings);
     repository::open(&layout)?;
     let mut held = repository::enter(Purpose::Run, settings, repository::DRILL, clock, &signals).await?;
     let session = &mut held.session;
+    from.read_by(session);
     let give_way = GiveWay::watch(layout.waiting_file(), token);
     let context = DrillContext {
         destination: Destination {

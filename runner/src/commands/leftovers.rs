@@ -152,7 +152,7 @@ async fn delete(
     for (snapshot, whose) in recorded {
         let Some(client) = servers.at(&snapshot.node_url) else {
             tracing::warn!(
-                "Snapshot {} of {} is on {}; `--url` says which server to ask",
+                "Snapshot {} of {} is on {}, which is not asked: `--url` says which server is, and qdrant.nodes which nodes of its cluster are",
                 snapshot.name,
                 snapshot.collection,
                 snapshot.node_url

@@ -5,7 +5,9 @@ use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::manifest::Encoding;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
+use super::from::From;
 use super::{Refusal, repository, selection};
 use crate::commands::cli::ListArgs;
 use crate::commands::exit::Exit;
@@ -23,11 +25,15 @@ struct Entry<'a> {
     points: Option<u64>,
     snapshot_size_bytes: u64,
     stored_size_bytes: u64,
+    /// One, or as many as there are shards.
+    archives: usize,
     encoding: &'a [Encoding],
     condition: &'static str,
     verified: Option<String>,
     held: Option<&'a str>,
     problem: Option<&'a str>,
+    /// The places that have a copy.
+    offsite: Vec<&'a str>,
 }
 
 /// Everything that was found, for `--json`.
@@ -41,12 +47,13 @@ struct Listing<'a> {
 
 /// Lists the backups. Takes no lock.
 pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = repository::layout(settings);
+    let selection = selection(&args.collections)?;
+    let from = From::look(settings, &args.from, selection.names(), CancellationToken::new(), clock)?;
+    let layout = repository::layout(from.settings());
     repository::open(&layout)?;
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;
-    let selection = selection(&args.collections)?;
     let backups: Vec<&Backup> = catalog
         .collections
         .iter()
@@ -56,8 +63,20 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
     let text = if args.json {
         json(&backups, &catalog, clock)?
     } else {
-        let rows = backups.iter().map(|backup| row(backup, clock));
-        let header = ["COLLECTION", "BACKUP", "AGE", "POINTS", "SNAPSHOT", "STORED", "ENCODING", "VERIFIED"];
+        // Nobody who has none needs a column for copies.
+        let has_copies = backups.iter().any(|backup| !backup.copies.is_empty());
+        let rows = backups.iter().map(|backup| {
+            let mut row = row(backup, clock);
+            if has_copies {
+                row.push(backup.places().collect::<Vec<_>>().join(", "));
+            }
+            row
+        });
+        let mut header =
+            vec!["COLLECTION", "BACKUP", "AGE", "POINTS", "SNAPSHOT", "STORED", "ENCODING", "VERIFIED"];
+        if has_copies {
+            header.push("OFFSITE");
+        }
         output::table(&header, &[3, 4, 5], rows)
     };
     output::print(&text).map_err(Refusal::failed)?;
@@ -87,6 +106,7 @@ fn row(backup: &Backup, clock: Clock) -> Vec<String> {
 /// In a word, how far the backup can be trusted.
 fn verified(backup: &Backup) -> String {
     match backup.condition() {
+        Condition::OffsiteOnly => "only offsite".to_owned(),
         Condition::Incomplete => "INCOMPLETE".to_owned(),
         Condition::Failed => "FAILED".to_owned(),
         Condition::Unknown => "UNKNOWN".to_owned(),
@@ -106,11 +126,13 @@ fn json(backups: &[&Backup], catalog: &Catalog, clock: Clock) -> Result<String, 
         points: backup.points_count(),
         snapshot_size_bytes: backup.snapshot_size_bytes,
         stored_size_bytes: backup.stored_size_bytes(),
+        archives: backup.archives.len(),
         encoding: &backup.encoding,
         condition: backup.condition().as_str(),
         verified: backup.deepest_pass().map(|(level, _)| level.to_string()),
         held: backup.remarks().hold.as_deref(),
         problem: backup.remarks().missing.as_deref().or(backup.remarks().unknown.as_deref()),
+        offsite: backup.places().collect(),
     });
     let listing = Listing {
         backups: entries.collect(),
@@ -126,7 +148,7 @@ fn remark(backups: &[&Backup], catalog: &Catalog) {
     if backups.is_empty() {
         tracing::info!("No backups yet");
     }
-    for backup in backups {
+    for backup in backups.iter().filter(|backup| !backup.is_offsite_only()) {
         if let Some(missing) = &backup.remarks().missing {
             tracing::warn!("Backup {} of {} is incomplete: {missing}", backup.backup_id, backup.collection);
         }

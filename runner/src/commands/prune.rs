@@ -125,6 +125,7 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
             outcome: Outcome::Success,
             failure: None,
             collections,
+            places: Vec::new(),
             left_out: None,
         });
         let text = serde_json::to_string_pretty(&report).map_err(Refusal::failed)?;

@@ -7,10 +7,12 @@ use qdrant_backup_shared::config_file::keys::SETTLE_TIMEOUT;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Failure, Layout};
+use qdrant_backup_shared::{CollectionName, Failure};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::corrupt::on_record;
+use super::from::From;
 use super::restore_files::restore_files;
 use super::{
     Refusal, backup, client, client_for_other, listen, print_report, repository, selection, stopped,
@@ -40,17 +42,29 @@ pub async fn restore(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     if let Some(into) = &args.into {
-        return restore_files(settings, args.which(), into, clock);
+        let files = [CollectionName::files()];
+        let from = From::look(settings, &args.from, &files, CancellationToken::new(), clock)?;
+        return restore_files(&from, args.which(), into, clock);
     }
     let signals = listen()?;
-    let layout = repository::layout(settings);
     let selection = selection(&args.collections)?;
     let options = plan_options(settings, args, &selection)?;
     let target = match &settings.restore_to {
         Some(other) => client_for_other(settings, other, signals.token())?,
         None => client(settings, signals.token())?,
     };
-    repository::open(&layout)?;
+    if args.from.from.is_some() && args.force && !args.no_safety_backup && !args.dry_run {
+        // Their safety backup would lie in a directory that is soon gone.
+        return Err(Refusal {
+            exit: Exit::Usage,
+            message: "--from with --force needs --no-safety-backup: back up what would be overwritten first, with `qdrant-backup backup --collection NAME`"
+                .to_owned(),
+        });
+    }
+    let from = From::look(settings, &args.from, selection.names(), signals.token(), clock)?;
+    let source = client(settings, signals.token())?;
+    let settings = from.settings();
+    repository::open(&repository::layout(settings))?;
     let is_source =
         settings.restore_to.as_ref().is_none_or(|other| other.url.as_url() == settings.qdrant.url.as_url());
     let destination = Destination {
@@ -60,11 +74,11 @@ pub async fn restore(
         settle_timeout: settings.get(&SETTLE_TIMEOUT),
     };
     if args.dry_run {
-        return dry_run(&layout, &destination, options, selection, args, &signals, clock).await;
+        return dry_run(&from, &destination, options, selection, args, &signals, clock).await;
     }
-    let source = client(settings, signals.token())?;
     let mut held = repository::enter(Purpose::Run, settings, "restore", clock, &signals).await?;
     let session = &mut held.session;
+    from.read_by(session);
     let context = RestoreContext {
         destination,
         selection,
@@ -149,7 +163,7 @@ fn safety(settings: &Settings, client: Client, console: &Console, clock: Clock) 
 /// Checks everything that reading can check. No lock is taken, the server is only asked, and nothing is written but that a backup
 /// is corrupt.
 async fn dry_run(
-    layout: &Layout,
+    from: &From,
     destination: &Destination,
     mut options: PlanOptions,
     selection: Selection,
@@ -159,14 +173,15 @@ async fn dry_run(
 ) -> Result<Exit, Refusal> {
     let Destination { client, console, .. } = destination;
     let refuse = |error: crate::qdrant::Error| stopped(error, signals);
-    let catalog = Catalog::read(layout).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+    let source = &from.source();
+    let catalog = Catalog::read(source.layout()).map_err(|error| {
+        Refusal::failed(format!("{}: cannot be read: {error}", source.layout().collections().display()))
     })?;
     for unreadable in &catalog.unreadable {
         tracing::warn!("{}", unreadable.problem);
     }
     let facts = Facts::ask(destination).await.map_err(refuse)?;
-    let status = status_store::look(layout).unwrap_or_else(|error| {
+    let status = status_store::look(source.layout()).unwrap_or_else(|error| {
         tracing::warn!(
             "{error}; which collections are retired, and which restores have not ended, is not known"
         );
@@ -182,20 +197,21 @@ async fn dry_run(
     if names.is_empty() {
         return Err(Refusal::failed(NOTHING));
     }
-    let mut plans = plan_all(client, layout, &facts, &catalog, &names, options).await;
+    let mut plans = plan_all(client, source, &facts, &catalog, &names, options).await;
     for plan in &mut plans {
         let begun = Instant::now();
         if let Some(backup) = &plan.backup
-            && let Err(error) = check_archive(layout, &backup.manifest, console, &signals.token()).await
+            && let Err(error) = check_archive(source, &backup.manifest, console, &signals.token()).await
         {
-            if is_corrupt(&error) {
+            if is_corrupt(&error) && !from.is_place() {
                 let (manifest, problem) = (&backup.manifest, error.to_string());
                 let again = Again::of(plan, options, client.url());
                 let by = |other| {
                     let command = again.of_other(other).after(TargetState::Untouched);
                     format!("restore {other} instead: {command}")
                 };
-                let advice = on_record(layout, &catalog, manifest, &problem, begun.elapsed(), clock, by);
+                let advice =
+                    on_record(source.layout(), &catalog, manifest, &problem, begun.elapsed(), clock, by);
                 tracing::error!("{}: {}; {}", plan.collection, one_line(&problem), one_line(&advice));
             }
             if let RestoreError::Qdrant(error) = error {

@@ -8,7 +8,6 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::catalog::{Catalog, Whole};
 use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope};
 use qdrant_backup_shared::text::one_line;
@@ -17,22 +16,23 @@ use rustix::io::Errno;
 use tar::EntryType;
 
 use super::corrupt::on_record;
+use super::from::From;
 use super::{Refusal, repository};
-use crate::archive::read::{ArchiveReader, Prove};
+use crate::archive::read::{ArchiveReader, Prove, Source};
 use crate::choice::{Accept, Which, choose_one};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::shell::quoted;
 use crate::restore::{RestoreError, is_corrupt, read_whole};
-use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
 /// Configuration may hold secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Unpacks a backup of configuration files. Never in place: what is there now may be what one needs to compare with.
-pub fn restore_files(settings: &Settings, which: Which, into: &Path, clock: Clock) -> Result<Exit, Refusal> {
-    let layout = repository::layout(settings);
+pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Result<Exit, Refusal> {
+    let layout = repository::layout(from.settings());
+    let source = from.source();
     repository::open(&layout)?;
     let _readers = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout)
@@ -59,9 +59,9 @@ pub fn restore_files(settings: &Settings, which: Which, into: &Path, clock: Cloc
     let mut count = 0;
     for archive in &backup.manifest.archives {
         let begun = Instant::now();
-        if let Err(error) = check(&layout, &backup.manifest, archive) {
+        if let Err(error) = check(&source, &backup.manifest, archive) {
             let mut message = error.to_string();
-            if is_corrupt(&error) {
+            if is_corrupt(&error) && !from.is_place() {
                 let again = |other| {
                     let into = quoted(&into.display().to_string());
                     format!(
@@ -74,7 +74,7 @@ pub fn restore_files(settings: &Settings, which: Which, into: &Path, clock: Cloc
             }
             return Err(Refusal::failed(message));
         }
-        count += unpack(&layout, backup, archive, &directory, into)?;
+        count += unpack(&source, backup, archive, &directory, into)?;
     }
     tracing::info!(
         "Restored {count} configuration files of backup {} into {}; compare them with the present ones before use",
@@ -123,8 +123,8 @@ fn make_empty(into: &Path) -> Result<File, Refusal> {
 }
 
 /// Reads the archive to its end before anything is unpacked from it.
-fn check(layout: &Layout, manifest: &Manifest, archive: &Archive) -> Result<(), RestoreError> {
-    read_whole(layout, manifest, archive, Prove::Snapshot, |_| true).map(drop)
+fn check(source: &Source, manifest: &Manifest, archive: &Archive) -> Result<(), RestoreError> {
+    read_whole(source, manifest, archive, Prove::Snapshot, |_| true).map(drop)
 }
 
 /// The way into a directory that is open, wherever its name leads by now: nobody but the caller gets in, but whoever has the one
@@ -134,14 +134,14 @@ fn inside(directory: &File) -> PathBuf {
 }
 
 fn unpack(
-    layout: &Layout,
+    source: &Source,
     backup: &Whole,
     archive: &Archive,
     directory: &File,
     into: &Path,
 ) -> Result<usize, Refusal> {
     let reader =
-        ArchiveReader::open(layout, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
+        ArchiveReader::open(source, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
     let failed = |error: io::Error| Refusal::failed(format!("unpacking into {}: {error}", into.display()));
     let mut tar = tar::Archive::new(reader);
     let mut count = 0;

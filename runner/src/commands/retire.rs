@@ -7,7 +7,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::status::PrunedBackup;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Status};
+use qdrant_backup_shared::{CollectionName, Layout, Status};
 
 use super::orphans::busy;
 use super::{Refusal, client, listen, repository, stopped};
@@ -150,7 +150,7 @@ fn delete_all(
     backups: &[Backup],
     signals: &Signals,
 ) -> Result<(), Refusal> {
-    delete(session, backups, signals)?;
+    delete(session, backups, Deletion::entirely, signals)?;
     drop(fs::remove_dir(session.layout().collection(name)));
     session
         .record(|status| {
@@ -228,7 +228,12 @@ fn check_free(backups: &[Backup]) -> Result<(), Refusal> {
 
 /// Deletes as prune does: noted first, newest first, so that whatever needs another one goes before it. What a signal ends in the
 /// middle is as after a kill: the next prune takes it off the note.
-pub(super) fn delete(session: &mut Session, backups: &[Backup], signals: &Signals) -> Result<(), Refusal> {
+pub(super) fn delete(
+    session: &mut Session,
+    backups: &[Backup],
+    deletion: fn(&Layout, &Backup) -> Deletion,
+    signals: &Signals,
+) -> Result<(), Refusal> {
     let noted = backups
         .iter()
         .map(|backup| PrunedBackup { collection: (*backup.collection).clone(), backup_id: backup.backup_id });
@@ -243,7 +248,7 @@ pub(super) fn delete(session: &mut Session, backups: &[Backup], signals: &Signal
             let so_far = format!("{done} of {} backups were deleted", backups.len());
             return Err(stopped(format!("interrupted by a signal; {so_far}"), signals));
         }
-        Deletion::of(session.layout(), backup)
+        deletion(session.layout(), backup)
             .perform()
             .map_err(|error| Refusal::failed(format!("deleting backup {id}: {error}")))?;
         tracing::info!(

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::scheduled::{Done, scheduled};
 use super::{
-    Refusal, backup, client, client_for_other, drill, exit, listen, print_report, prune, repository, verify,
+    Refusal, backup, client, client_for_other, drill, exit, listen, offsite, print_report, prune, repository,
+    verify,
 };
 use crate::backup::{BackupContext, back_up};
 use crate::choice::{Selection, Which};
@@ -23,12 +24,13 @@ use crate::commands::exit::Exit;
 use crate::commands::notify::Notifier;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
+use crate::offsite::{Check, Work};
 use crate::prune::PruneContext;
 use crate::prune::retention::Policies;
 use crate::restore::Destination;
 use crate::restore::drill::{DrillContext, DrillOptions, GiveWay};
 use crate::session::{Purpose, Session, overall};
-use crate::settings::{OtherServer, Settings};
+use crate::settings::{OtherServer, PlaceSettings, Settings};
 use crate::store::access;
 use crate::verify::{Depth, Extent, VerifyContext, VerifyOptions, any_failed};
 
@@ -79,6 +81,9 @@ async fn work(
     if settings.get(&RUN_VERIFY) && !token.is_cancelled() {
         verify_share(session, settings, interval.unwrap_or(DAY), console, token.clone());
     }
+    if !settings.offsite.is_empty() && !token.is_cancelled() {
+        copy_offsite(session, settings, interval.unwrap_or(DAY), console, token.clone());
+    }
     if could_not_back_up && settings.get(&RUN_PRUNE) && !token.is_cancelled() {
         session.warn("nothing is pruned, because no collection could be backed up");
     } else if settings.get(&RUN_PRUNE) && !token.is_cancelled() {
@@ -116,6 +121,24 @@ fn verify_share(
     let stored = verify::stored_bytes(session.last_operation(), session.catalog());
     if let Some(operation) = session.last_operation() {
         verify::summarize(operation, stored);
+    }
+}
+
+/// Copies to every place, reads a share of each back, and applies its retention.
+fn copy_offsite(
+    session: &mut Session,
+    settings: &Settings,
+    interval: Duration,
+    console: &Console,
+    interrupt: CancellationToken,
+) {
+    let forget = settings.get(&RUN_PRUNE);
+    let work = Work { copy: true, check: Check::Share { interval }, forget, prune: false, yes: false };
+    let places: Vec<&PlaceSettings> = settings.offsite.iter().collect();
+    let context = offsite::context(settings, &places, work, console, interrupt);
+    crate::offsite::offsite(session, &context);
+    if let Some(operation) = session.last_operation() {
+        offsite::summarize_operation(operation);
     }
 }
 
@@ -201,9 +224,12 @@ fn note_intervals(
     let verifies = interval.filter(|_| settings.get(&RUN_VERIFY));
     let prunes = interval.filter(|_| settings.get(&RUN_PRUNE));
     session.amend_status(|status| {
-        for (operation, interval) in
-            [(Operation::Verify, verifies), (Operation::Prune, prunes), (Operation::Drill, drills)]
-        {
+        for (operation, interval) in [
+            (Operation::Verify, verifies),
+            (Operation::Prune, prunes),
+            (Operation::Drill, drills),
+            (Operation::Offsite, interval),
+        ] {
             if let Some(history) = status.operations.get_mut(&operation) {
                 history.schedule_interval_seconds = interval.map(|interval| interval.as_secs_f64());
             }
@@ -216,7 +242,7 @@ fn sharpened(exit: Exit, report: &RunReport, gave_way: bool) -> Exit {
     if matches!(exit, Exit::Interrupted(_)) {
         return exit;
     }
-    if any_failed(report) || drill::any_bad(report) {
+    if any_failed(report) || drill::any_bad(report) || offsite::any_damaged(report) {
         return Exit::VerificationFailed;
     }
     if !gave_way {

@@ -153,7 +153,10 @@ fn systemd(
     let command = command_line(settings)?;
     let layout = settings.layout();
     let (backups, state) = (layout.root(), layout.state());
-    let writes: Vec<&Path> = if backups == state { vec![backups] } else { vec![backups, state] };
+    let mut writes: Vec<&Path> = if backups == state { vec![backups] } else { vec![backups, state] };
+    // Repositories for copies that are directories here; others are reached through the network.
+    let places = settings.offsite.iter().map(|place| Path::new(place.place.repository.expose()));
+    writes.extend(places.filter(|path| path.is_absolute()));
     let api_key_file = settings.get(&API_KEY_FILE);
     let service = Service {
         user: &user.name,

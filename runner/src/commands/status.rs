@@ -12,6 +12,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, Layout, json_file};
 use serde::Serialize;
 
+use super::status_places::places;
 use super::{Refusal, repository};
 use crate::commands::cli::StatusArgs;
 use crate::commands::exit::Exit;
@@ -201,6 +202,7 @@ fn bad(newest: &Backup) -> Option<String> {
     let id = newest.backup_id;
     match newest.condition() {
         Condition::Good => None,
+        Condition::OffsiteOnly => Some(format!("newest backup {id} is ONLY OFFSITE")),
         Condition::Incomplete => Some(format!("newest backup {id} is INCOMPLETE")),
         Condition::Failed => Some(format!("newest backup {id} has FAILED verification")),
         Condition::Unknown => {
@@ -366,6 +368,7 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
             ));
         }
     }
+    text.push_str(&places(status, now));
     for snapshot in &status.undeleted_snapshots {
         text.push_str(&format!("  still on the server: {} of {}\n", snapshot.name, snapshot.collection));
     }

@@ -7,6 +7,7 @@ use qdrant_backup_shared::run_report::{OperationReport, RunReport};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 
+use super::from::From;
 use super::{Refusal, exit, listen, print_report, repository, selection};
 use crate::commands::cli::VerifyArgs;
 use crate::commands::exit::Exit;
@@ -25,8 +26,12 @@ pub async fn verify(
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let options = options(args)?;
+    let names = options.selection.names();
+    let from = From::look(settings, &args.from, names, signals.token(), clock)?;
+    let settings = from.settings();
     let mut held = repository::enter(Purpose::Run, settings, "verify", clock, &signals).await?;
     let session = &mut held.session;
+    from.read_by(session);
     let context = VerifyContext { console: console.clone(), interrupt: signals.token(), options };
     verify::verify(session, &context);
     let stored = stored_bytes(session.last_operation(), session.catalog());

@@ -158,7 +158,11 @@ fn left(status: Option<&Status>) -> String {
             left.push("a scratch collection on the server".to_owned());
             "the next drill removes what is surely ours; `qdrant-backup status` shows the rest"
         }
-        Operation::Backup | Operation::Verify | Operation::Prune | Operation::Other(_) => {
+        Operation::Backup
+        | Operation::Verify
+        | Operation::Prune
+        | Operation::Offsite
+        | Operation::Other(_) => {
             "the next run removes what is surely ours; `qdrant-backup status` shows the rest"
         }
     };

@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::atomic::sync_directory;
 use qdrant_backup_shared::catalog::Backup;
+use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::layout::{FileRole, component, role};
 use qdrant_backup_shared::status::PrunedBackup;
+use qdrant_backup_shared::{Layout, OffsiteRecord};
 
 /// How one backup is deleted: step by step, each of them harmless to repeat.
 #[derive(Debug)]
@@ -18,33 +19,68 @@ pub struct Deletion {
 
 #[derive(Debug)]
 enum Step {
+    /// Says in a copy's record that the archives are gone on purpose.
+    Leave(PathBuf),
     Remove(PathBuf),
     Sync(PathBuf),
 }
 
 impl Deletion {
-    /// The deletion of `backup`. Of the files that its manifest names only those are touched whose names are those of archives of
+    /// The deletion of what is here of `backup`: of one that has copies in other places, the archives; its manifest and the records
+    /// of the copies stay, so that it is known where it is. Of one without, everything.
+    pub fn of(layout: &Layout, backup: &Backup) -> Self {
+        if backup.copies.is_empty() {
+            Self::entirely(layout, backup)
+        } else {
+            Self::but_for_copies(layout, backup)
+        }
+    }
+
+    /// # Crash safety
+    /// The records say first that the archives are gone: from then on what is missing is as it should be. As long as any
+    /// archive is left there is something to finish the deletion by.
+    fn but_for_copies(layout: &Layout, backup: &Backup) -> Self {
+        let (collection, id) = (&backup.collection, backup.backup_id);
+        let mut steps: Vec<Step> =
+            backup.places().map(|place| Step::Leave(layout.offsite(collection, id, place))).collect();
+        if backup.verification_failed {
+            // It was about the archives here.
+            steps.push(Step::Remove(layout.verification(collection, id)));
+        }
+        steps.extend(Self::archives(layout, backup));
+        steps.push(Step::Sync(layout.collection(collection)));
+        Self { steps }
+    }
+
+    fn archives(layout: &Layout, backup: &Backup) -> Vec<Step> {
+        let (collection, id) = (&backup.collection, backup.backup_id);
+        let directory = layout.collection(collection);
+        let component = component(collection);
+        backup
+            .archives
+            .iter()
+            .filter(|archive| role(&component, &archive.name) == FileRole::Archive { id })
+            .map(|archive| Step::Remove(directory.join(&*archive.name)))
+            .collect()
+    }
+
+    /// The deletion of `backup` with all that is known of it. Of the files that its manifest names only those are touched whose names are those of archives of
     /// this backup.
     ///
     /// # Crash safety
     /// The manifest goes first and for good: from then on there is no backup, and what is left of it are orphans. The archives
     /// go last, so that as long as anything is left there is something to finish the deletion by.
-    pub fn of(layout: &Layout, backup: &Backup) -> Self {
+    pub fn entirely(layout: &Layout, backup: &Backup) -> Self {
         let (collection, id) = (&backup.collection, backup.backup_id);
         let directory = layout.collection(collection);
-        let component = component(collection);
-        let archives = backup
-            .archives
-            .iter()
-            .filter(|archive| role(&component, &archive.name) == FileRole::Archive { id })
-            .map(|archive| Step::Remove(directory.join(&*archive.name)));
         let mut steps = vec![
             Step::Remove(layout.manifest(collection, id)),
             Step::Sync(directory.clone()),
             Step::Remove(layout.verification(collection, id)),
             Step::Remove(layout.hold(collection, id)),
         ];
-        steps.extend(archives);
+        steps.extend(backup.places().map(|place| Step::Remove(layout.offsite(collection, id, place))));
+        steps.extend(Self::archives(layout, backup));
         steps.push(Step::Sync(directory));
         Self { steps }
     }
@@ -61,6 +97,7 @@ impl Deletion {
 impl Step {
     fn perform(&self) -> io::Result<()> {
         match self {
+            Self::Leave(path) => leave(path),
             Self::Remove(path) => remove(path),
             Self::Sync(directory) => sync_directory(directory),
         }
@@ -75,7 +112,8 @@ impl Step {
 pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>> {
     let directory = layout.collection(&backup.collection);
     let component = component(&backup.collection);
-    if layout.manifest(&backup.collection, backup.backup_id).try_exists()? {
+    let is_there = layout.manifest(&backup.collection, backup.backup_id).try_exists()?;
+    if is_there && !is_left(layout, backup)? {
         return Ok(Vec::new());
     }
     let entries = match fs::read_dir(&directory) {
@@ -88,7 +126,9 @@ pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>
     for entry in entries {
         let entry = entry?;
         match role(&component, &entry.file_name().to_string_lossy()) {
-            FileRole::Verification { id } | FileRole::Hold { id } if id == backup.backup_id => {
+            FileRole::Verification { id } | FileRole::Hold { id } | FileRole::Offsite { id }
+                if id == backup.backup_id && !is_there =>
+            {
                 remove(&entry.path())?;
                 removed.push(entry.path());
             }
@@ -97,6 +137,7 @@ pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>
             | FileRole::Manifest { .. }
             | FileRole::Verification { .. }
             | FileRole::Hold { .. }
+            | FileRole::Offsite { .. }
             | FileRole::Temporary
             | FileRole::Foreign => {}
         }
@@ -115,6 +156,23 @@ pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>
     Ok(removed)
 }
 
+/// Whether the record of a copy says that the archives of this backup are gone on purpose.
+fn is_left(layout: &Layout, backup: &PrunedBackup) -> io::Result<bool> {
+    let directory = layout.collection(&backup.collection);
+    let component = component(&backup.collection);
+    for entry in fs::read_dir(&directory)? {
+        let entry = entry?;
+        if role(&component, &entry.file_name().to_string_lossy())
+            == (FileRole::Offsite { id: backup.backup_id })
+            && json_file::read::<OffsiteRecord>(&entry.path())
+                .is_ok_and(|record| record.backup_id == backup.backup_id && record.only_copy)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Removes one orphan for good.
 ///
 /// # Errors
@@ -122,6 +180,15 @@ pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>
 pub fn remove_orphan(path: &Path) -> io::Result<()> {
     remove(path)?;
     path.parent().map_or(Ok(()), sync_directory)
+}
+
+fn leave(path: &Path) -> io::Result<()> {
+    let mut record: OffsiteRecord = json_file::read(path).map_err(io::Error::other)?;
+    if record.only_copy {
+        return Ok(());
+    }
+    record.only_copy = true;
+    json_file::write(path, &record)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -233,6 +300,46 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_kill_while_what_has_a_copy_is_deleted_leaves_a_whole_backup_or_one_that_is_elsewhere() {
+        let put = |layout: &Layout, manifest: &Manifest| {
+            let id = manifest.backup_id;
+            let record =
+                OffsiteRecord::new(id, "s3", "ab", id.time(), "cd".to_owned(), vec!["ef".to_owned()]);
+            json_file::write(&layout.offsite(&manifest.collection, id, "s3"), &record).unwrap();
+            Catalog::read(layout).unwrap().collections[&manifest.collection]
+                .iter()
+                .find(|backup| backup.backup_id == id)
+                .unwrap()
+                .clone()
+        };
+        for done in 0..=3 {
+            let (_directory, layout, manifest) = place();
+            let backup = put(&layout, &manifest);
+            let deletion = Deletion::of(&layout, &backup);
+            assert_eq!(deletion.steps.len(), 3);
+            for step in &deletion.steps[..done] {
+                step.perform().unwrap();
+            }
+            let noted =
+                PrunedBackup { collection: manifest.collection.clone(), backup_id: manifest.backup_id };
+            finish(&layout, &noted).unwrap();
+            let catalog = Catalog::read(&layout).unwrap();
+            let backup = catalog.collections[&manifest.collection]
+                .iter()
+                .find(|backup| backup.backup_id == manifest.backup_id)
+                .unwrap();
+            assert_eq!(backup.is_good(), done == 0, "after {done} steps");
+            assert_eq!(backup.is_offsite_only(), done > 0, "after {done} steps");
+            assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty());
+            assert_eq!(backup.places().collect::<Vec<_>>(), ["s3"]);
+        }
+        let (_directory, layout, manifest) = place();
+        let backup = put(&layout, &manifest);
+        Deletion::entirely(&layout, &backup).perform().unwrap();
+        assert_eq!(files(&layout, manifest.backup_id), 0);
     }
 
     #[test]

@@ -121,7 +121,8 @@ pub fn plan(
         .collect();
     let expired = fates.iter().any(|fate| fate.fate == Fate::Delete);
     let guard = || {
-        let good = candidates.iter().filter(|backup| backup.is_good());
+        // What was read back in another place is not lost with what is here.
+        let good = candidates.iter().filter(|backup| backup.is_good() && !backup.copied);
         let (mut count, mut going) = (0, 0);
         for backup in good {
             count += 1;
@@ -153,7 +154,7 @@ pub fn flaw(backup: &Backup) -> Option<String> {
             backup.remarks().missing.as_deref().unwrap_or("an archive is missing")
         )),
         Condition::Failed => Some("failed verification".to_owned()),
-        Condition::Good | Condition::Unknown => None,
+        Condition::Good | Condition::Unknown | Condition::OffsiteOnly => None,
     }
 }
 

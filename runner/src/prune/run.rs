@@ -210,6 +210,10 @@ fn delete(session: &mut Session, context: &PruneContext, plan: Plan, backups: &[
                 });
                 if let Some(fate) = report.fates.iter_mut().find(|fate| fate.backup_id == id) {
                     fate.fate = Fate::Deleted;
+                    let copies: Vec<&str> = backup.places().collect();
+                    if !copies.is_empty() {
+                        fate.reasons.push(format!("copies stay in {}", copies.join(", ")));
+                    }
                     tracing::info!(
                         "Deleted backup {id} of {} ({}): {}",
                         report.collection,

@@ -107,7 +107,7 @@ fn without_nulls(value: &Value) -> Value {
             entries(value).map(|(key, value)| (key.to_owned(), without_nulls(value))).collect()
         }
         Value::Array(values) => values.iter().map(without_nulls).collect(),
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 

@@ -182,7 +182,11 @@ mod tests {
         let custom = json!({ "peer_id": 1, "shard_count": 3, "local_shards": [{ "shard_id": 4, "shard_key": "eu", "state": "Active" }],
             "remote_shards": [{ "shard_id": 2, "shard_key": "us", "peer_id": 2, "state": "Active" }, { "shard_id": 3, "shard_key": "eu", "peer_id": 2, "state": "Active" }] });
         let keys = table(&custom).keys().unwrap();
-        assert_eq!(keys, [ShardKey::new(json!("us"), vec![2]), ShardKey::new(json!("eu"), vec![3, 4])]);
+        let one_copy = |key: &str, ids: &[u32]| ShardKey {
+            replicas: Some(1),
+            ..ShardKey::new(json!(key), ids.to_vec())
+        };
+        assert_eq!(keys, [one_copy("us", &[2]), one_copy("eu", &[3, 4])]);
         let mut moved = custom.clone();
         moved["remote_shards"][0]["peer_id"] = json!(3);
         assert!(table(&moved).has_the_shards_of(&table(&custom)));

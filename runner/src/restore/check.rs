@@ -1,12 +1,11 @@
 //! `--dry-run`: is the snapshot in the archive what its manifest says? Reads it whole and changes nothing.
 
-use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::{Archive, Manifest};
 use tokio_util::sync::CancellationToken;
 
 use super::error::RestoreError;
 use super::read::{read_whole, shard_archives, sole_archive};
-use crate::archive::read::Prove;
+use crate::archive::read::{Prove, Source};
 use crate::host::console::Console;
 use crate::qdrant;
 
@@ -15,7 +14,7 @@ use crate::qdrant;
 /// # Errors
 /// When the backup cannot be restored by this version, or is damaged, or an interruption came.
 pub async fn check_archive(
-    layout: &Layout,
+    source: &Source,
     manifest: &Manifest,
     console: &Console,
     interrupt: &CancellationToken,
@@ -23,11 +22,11 @@ pub async fn check_archive(
     let size_bytes = archives(manifest)?.iter().map(|archive| archive.snapshot.size_bytes).sum();
     let bar = console.transfer(&manifest.collection, size_bytes);
     let reading = tokio::task::spawn_blocking({
-        let (layout, manifest, interrupt) = (layout.clone(), manifest.clone(), interrupt.clone());
+        let (source, manifest, interrupt) = (source.clone(), manifest.clone(), interrupt.clone());
         let bar = bar.clone();
         move || {
             for archive in archives(&manifest)? {
-                let is_whole = read_whole(&layout, &manifest, archive, Prove::Snapshot, |piece| {
+                let is_whole = read_whole(&source, &manifest, archive, Prove::Snapshot, |piece| {
                     bar.inc(piece.len() as u64);
                     !interrupt.is_cancelled()
                 })?;

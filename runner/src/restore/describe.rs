@@ -70,6 +70,7 @@ fn backup_words(backup: &Whole, now: DateTime<Utc>) -> String {
 
 fn verified_words(backup: &Backup) -> String {
     match backup.condition() {
+        Condition::OffsiteOnly => "only offsite".to_owned(),
         Condition::Incomplete => "INCOMPLETE".to_owned(),
         Condition::Failed => "FAILED".to_owned(),
         Condition::Unknown => {

@@ -26,7 +26,7 @@ mod target;
 mod upload;
 
 pub use again::Again;
-pub use by_shard::obstacles;
+pub use by_shard::{Placeholder, Step, obstacles, steps};
 pub use check::check_archive;
 pub use compatibility::check_version;
 pub use corruption::{Recorded, advice, is_corrupt, record};

@@ -16,6 +16,7 @@ use super::error::RestoreError;
 use super::order::Destination;
 use super::read::sole_archive;
 use super::shard_keys::{check_existing, check_new, shard_keys_of};
+use crate::archive::read::Source;
 use crate::choice::{Accept, Which, choose_one};
 use crate::qdrant::{Alias, AliasChange, Client, Error, Nodes};
 use qdrant_backup_shared::scratch_name::is_scratch;
@@ -135,6 +136,7 @@ impl Facts {
     /// As every request: see [`Error`].
     pub async fn ask(destination: &Destination) -> Result<Self, Error> {
         let client = &destination.client;
+        let version = client.version().await?;
         let nodes = match client.nodes(&destination.nodes).await {
             Ok(nodes) => nodes,
             // A key that may not, a proxy that does not let it through: then it is as one node alone.
@@ -145,7 +147,7 @@ impl Facts {
             Err(error) => return Err(error),
         };
         Ok(Self {
-            version: client.version().await?,
+            version,
             url: client.url().to_owned(),
             collections: client.collections().await?,
             aliases: client.aliases().await?,
@@ -157,7 +159,7 @@ impl Facts {
 /// Plans the restores of `collections`, and sees to it that they do not get in one another's way.
 pub async fn plan_all(
     client: &Client,
-    layout: &Layout,
+    source: &Source,
     facts: &Facts,
     catalog: &Catalog,
     collections: &[CollectionName],
@@ -165,7 +167,7 @@ pub async fn plan_all(
 ) -> Vec<Plan> {
     let mut plans = Vec::new();
     for collection in collections {
-        plans.push(plan(client, layout, facts, catalog, collection, options).await);
+        plans.push(plan(client, source, facts, catalog, collection, options).await);
     }
     let claims: Vec<(String, CollectionName)> = plans
         .iter()
@@ -188,7 +190,7 @@ pub async fn plan_all(
 /// Plans the restore of `collection`. Whatever stands against it becomes an obstacle of the plan.
 async fn plan(
     client: &Client,
-    layout: &Layout,
+    source: &Source,
     facts: &Facts,
     catalog: &Catalog,
     collection: &CollectionName,
@@ -214,14 +216,14 @@ async fn plan(
     let accept = if options.force { Accept::NamedThoughFailed } else { Accept::Good };
     match choose_one(backups, options.which, accept) {
         Ok(backup) => {
-            if let Err(error) = plan.take_backup(layout, backup, facts, options) {
+            if let Err(error) = plan.take_backup(source.layout(), backup, facts, options) {
                 plan.obstacles.push(error.into());
             }
         }
         Err(error) => plan.obstacles.push(error.into()),
     }
     if let Some(backup) = plan.backup.as_ref().filter(|_| plan.is_possible()) {
-        match shard_keys_of(layout, &backup.manifest, client.interrupt()).await {
+        match shard_keys_of(source, &backup.manifest, client.interrupt()).await {
             Ok(keys) => plan.shard_keys = keys,
             Err(error) => plan.obstacles.push(error),
         }

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use indicatif::HumanBytes;
-use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, Scope, SizeAndDigest};
 
 use super::error::RestoreError;
-use crate::archive::read::{ArchiveReader, Prove, is_readable};
+use crate::archive::read::{ArchiveReader, Prove, Source, is_readable};
 
 /// The archives to restore, of one shard each, by their shards.
 ///
@@ -61,14 +60,14 @@ fn check_readable(manifest: &Manifest) -> Result<(), RestoreError> {
 /// # Errors
 /// When the archive cannot be read, or is another one than the manifest says.
 pub fn read_whole(
-    layout: &Layout,
+    source: &Source,
     manifest: &Manifest,
     archive: &Archive,
     prove: Prove,
     mut take: impl FnMut(Bytes) -> bool,
 ) -> Result<bool, RestoreError> {
     let damaged = |problem: String| RestoreError::Damaged { file: archive.file_name.clone(), problem };
-    let mut reader = ArchiveReader::open(layout, manifest, archive, prove)?;
+    let mut reader = ArchiveReader::open(source, manifest, archive, prove)?;
     let mut read_bytes = 0;
     loop {
         let piece = reader.next_piece()?;

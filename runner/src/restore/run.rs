@@ -81,7 +81,7 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
         every(catalog, Some(session.status()), context.include_retired)
     };
     let options = PlanOptions { restoring: session.status().restoring.clone(), ..context.options.clone() };
-    let plans = plan_all(client, session.layout(), &facts, catalog, &all, &options).await;
+    let plans = plan_all(client, session.source(), &facts, catalog, &all, &options).await;
     Ok((facts, plans))
 }
 
@@ -245,9 +245,18 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
                 }
                 (_, state) => state.words(&target.to_string(), &again.after(state)),
             };
+            // Of what is read from another place nothing is remembered here.
+            let state = if untouched == TargetState::Half && session.source().is_elsewhere() {
+                let again = again.after(untouched);
+                format!("\"{target}\" is PARTLY RESTORED: delete it, then try again: {again}")
+            } else {
+                state
+            };
             let mut failure = failure(&error);
             failure.message = format!("{}; {state}", failure.message);
-            if let Some(backup) = backup.filter(|_| corruption::is_corrupt(&error)) {
+            if let Some(backup) =
+                backup.filter(|_| corruption::is_corrupt(&error) && !session.source().is_elsewhere())
+            {
                 let manifest = &backup.manifest;
                 let (message, now) = (error.to_string(), session.now());
                 let recorded = corruption::record(session.layout(), manifest, &message, begun.elapsed(), now);

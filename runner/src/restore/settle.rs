@@ -82,10 +82,12 @@ pub async fn settle(
 async fn look_at_all(nodes: &[Client], target: &CollectionName) -> Result<Readiness, Error> {
     let mut worst = Readiness::Ready;
     for node in nodes {
-        let there = match look(node, target).await? {
-            Readiness::Not(what) if nodes.len() > 1 => Readiness::Not(format!("{}: {what}", node.url())),
-            other => other,
-        };
+        let mut there = look(node, target).await?;
+        if let Readiness::Not(what) = &mut there
+            && nodes.len() > 1
+        {
+            *what = format!("{}: {what}", node.url());
+        }
         if there.rank() > worst.rank() {
             worst = there;
         }

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 
 use qdrant_backup_shared::manifest::is_custom;
 use qdrant_backup_shared::text::shortened;
-use qdrant_backup_shared::{CollectionName, Layout, Manifest, ShardKey, shard_key};
+use qdrant_backup_shared::{CollectionName, Manifest, ShardKey, shard_key};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RestoreError;
 use super::read::sole_archive;
 use crate::archive::inspect::{Limits, inspect};
-use crate::archive::read::{ArchiveReader, Prove};
+use crate::archive::read::{ArchiveReader, Prove, Source};
 use crate::qdrant::{self, CollectionCluster};
 
 /// At most so many shards are named.
@@ -26,7 +26,7 @@ const NAMED: usize = 5;
 /// # Errors
 /// When the archive had to be read and cannot be, or an interruption came.
 pub async fn shard_keys_of(
-    layout: &Layout,
+    source: &Source,
     manifest: &Manifest,
     interrupt: &CancellationToken,
 ) -> Result<Option<Vec<ShardKey>>, RestoreError> {
@@ -36,10 +36,10 @@ pub async fn shard_keys_of(
     if manifest.source.has_custom_sharding() == Some(false) {
         return Ok(None);
     }
-    let (layout, manifest) = (layout.clone(), manifest.clone());
+    let (source, manifest) = (source.clone(), manifest.clone());
     let reading = tokio::task::spawn_blocking(move || {
         let archive = sole_archive(&manifest)?;
-        let mut reader = ArchiveReader::open(&layout, &manifest, archive, Prove::Snapshot)?;
+        let mut reader = ArchiveReader::open(&source, &manifest, archive, Prove::Snapshot)?;
         match inspect(&mut reader, &Limits::default()) {
             Ok(inspection) => Ok(inspection.shard_keys()),
             Err(error) => Err(RestoreError::Damaged {

@@ -84,7 +84,7 @@ fn spawn_reader(
     sender: mpsc::Sender<Piece>,
     stop: &CancellationToken,
 ) -> tokio::task::JoinHandle<Result<(), RestoreError>> {
-    let (layout, manifest, archive) = (session.layout().clone(), put.manifest.clone(), archive.clone());
+    let (source, manifest, archive) = (session.source().clone(), put.manifest.clone(), archive.clone());
     let prove = put.prove;
     let stop = stop.clone();
     let runtime = tokio::runtime::Handle::current();
@@ -94,7 +94,7 @@ fn spawn_reader(
             let sent = stop.run_until_cancelled(sender.send(piece));
             matches!(runtime.block_on(sent), Some(Ok(())))
         };
-        if read_whole(&layout, &manifest, &archive, prove, |bytes: Bytes| send(Piece::Data(bytes)))? {
+        if read_whole(&source, &manifest, &archive, prove, |bytes: Bytes| send(Piece::Data(bytes)))? {
             send(Piece::End);
         }
         Ok(())

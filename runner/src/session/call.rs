@@ -8,17 +8,19 @@
 //! the same catalog and status, and leaves to the next run what only a run tells: see [`Purpose`].
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
-use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
+use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, PlaceReport, RunReport};
 use qdrant_backup_shared::status::{CurrentRun, Status};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout, Repository};
 
+use crate::archive::read::{Elsewhere, Source};
 use crate::host::clock::Clock;
 use crate::session::status_store::{StatusError, StatusStore};
 use crate::session::warnings::Warnings;
@@ -60,6 +62,7 @@ pub enum Purpose {
 #[derive(Debug)]
 pub struct Session {
     layout: Layout,
+    source: Source,
     clock: Clock,
     catalog: Catalog,
     repository: Repository,
@@ -111,6 +114,7 @@ impl Session {
             tracing::warn!("{warning}");
         }
         let mut session = Self {
+            source: Source::here(layout.clone()),
             layout,
             clock,
             catalog,
@@ -137,6 +141,16 @@ impl Session {
     /// Where everything lies.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Where archives are read from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Has archives read from another place, of whose copies the directory has the manifests.
+    pub fn read_from(&mut self, place: Arc<dyn Elsewhere>) {
+        self.source = Source::elsewhere(self.layout.clone(), place);
     }
 
     /// The time.
@@ -279,7 +293,6 @@ impl Session {
         failure: Option<Failure>,
         qdrant_version: Option<String>,
     ) {
-        self.under_way = None;
         let outcome = outcome(&collections, failure.as_ref());
         // The collection that was interrupted carries the interruption already; counting it twice would be wrong.
         let told =
@@ -293,8 +306,38 @@ impl Session {
             outcome,
             failure: failure.filter(|_| !told),
             collections,
+            places: Vec::new(),
             left_out: None,
         };
+        self.enter(report);
+    }
+
+    /// Ends an operation at places for copies, as [`Session::end`] does one on collections.
+    pub fn end_places(&mut self, begun: Begun, places: Vec<PlaceReport>, failure: Option<Failure>) {
+        let outcomes = places.iter().map(|place| place.outcome.clone());
+        let outcome = match &failure {
+            Some(failure) if failure.kind == FailureKind::Interrupted => Outcome::Interrupted,
+            Some(_) => Outcome::Failed,
+            None => outcomes.reduce(Outcome::and).unwrap_or(Outcome::Success),
+        };
+        let told = places.iter().any(|place| place.outcome == Outcome::Interrupted);
+        let report = OperationReport {
+            operation: begun.operation,
+            qdrant_version: None,
+            started_at: begun.started_at,
+            completed_at: self.now(),
+            duration_seconds: begun.since.elapsed().as_secs_f64(),
+            outcome,
+            failure: failure.filter(|_| !told),
+            collections: Vec::new(),
+            places,
+            left_out: None,
+        };
+        self.enter(report);
+    }
+
+    fn enter(&mut self, report: OperationReport) {
+        self.under_way = None;
         self.amend_status(|status| {
             status.operations.entry(report.operation.clone()).or_default().enter(&report)
         });

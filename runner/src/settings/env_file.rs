@@ -14,6 +14,32 @@ use qdrant_backup_shared::text::one_line;
 /// What the names of our variables begin with, and other programs' as well.
 const PREFIXES: [&str; 2] = ["QDRANT_", "BACKUP_"];
 
+/// Every variable that a text sets, whoever's they are: for another program.
+///
+/// # Errors
+/// Names the line and the variable, never a value.
+pub(super) fn assignments(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut values = BTreeMap::new();
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut line = 1;
+    while !rest.is_empty() {
+        let entry = Entry::split(rest);
+        let name = entry.name;
+        if !name.is_empty() {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            if !name.bytes().all(plain) || name.as_bytes()[0].is_ascii_digit() {
+                return Err(format!("line {line}: expected NAME=VALUE"));
+            }
+            let Some(value) = entry.value else { return Err(format!("line {line}: expected {name}=VALUE")) };
+            let value = unquote(value).map_err(|problem| format!("line {line}: {name}: {problem}"))?;
+            values.insert(name.to_owned(), value);
+        }
+        line += entry.whole.matches('\n').count();
+        rest = &rest[entry.whole.len()..];
+    }
+    Ok(values)
+}
+
 /// The variables of ours that a file sets. Has no `Debug`: the key may be among them.
 #[derive(Default)]
 pub(super) struct EnvFile {
@@ -212,6 +238,22 @@ mod tests {
         match problems.pop() {
             Some(problem) => Err(problem),
             None => Ok(file.get("BACKUP_SCHEDULE").map(|(_, value)| value.to_owned()).unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn the_variables_of_others_are_read_all_and_their_values_never_told() {
+        let values = assignments("# x\nexport A=1\nB_2='x y'\n\nC=\n").unwrap();
+        assert_eq!(
+            values.into_iter().collect::<Vec<_>>(),
+            [("A", "1"), ("B_2", "x y"), ("C", "")].map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        for (text, problem) in [
+            ("A=1\ns3cret\n", "line 2: expected s3cret=VALUE"),
+            ("A=\"s3cret", "line 1: A: the quote is not closed"),
+            ("A B=s3cret", "line 1: expected NAME=VALUE"),
+        ] {
+            assert_eq!(assignments(text).unwrap_err(), problem);
         }
     }
 

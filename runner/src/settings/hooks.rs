@@ -24,7 +24,7 @@ pub(super) fn find_programs(layers: &mut Layers<'_>) {
     let path = layers.variable("PATH").unwrap_or(OsStr::new("/usr/bin:/bin")).to_owned();
     for hook in HOOKS {
         if let Some(HookCommand::Program { program, arguments }) = layers.values.get(hook)
-            && let Some(program) = find(&program, &path)
+            && let Some(program) = find_program(&program, &path)
         {
             let source = layers.values.source(hook.key());
             layers.values.set(hook, Some(HookCommand::Program { program, arguments }), source);
@@ -45,7 +45,7 @@ pub fn hook_problem(command: &HookCommand) -> Option<String> {
 }
 
 /// Where `PATH` has a program of this name. What is relative in it depends on where we were started, and is passed over.
-fn find(name: &Path, path: &OsStr) -> Option<PathBuf> {
+pub(super) fn find_program(name: &Path, path: &OsStr) -> Option<PathBuf> {
     if name.is_absolute() {
         return None;
     }

@@ -13,6 +13,7 @@ use qdrant_backup_shared::config_file::{ConfigFile, Knob, LogFormat};
 use super::files::{DEFAULT_CONFIG_FILES, read_config_file, read_env_file, take_config};
 use super::hooks::{PingUrl, find_programs};
 use super::layers::Layers;
+use super::offsite::{PlaceSettings, choose_places};
 use super::opts::Opts;
 use super::qdrant::QdrantSettings;
 use super::restore::{DrillSettings, OtherServer};
@@ -28,6 +29,8 @@ use crate::choice::Selection;
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(super) values: Values,
+    /// Where everything lies instead of where the values say.
+    pub(super) other_layout: Option<Layout>,
     /// The server and how to reach it.
     pub qdrant: QdrantSettings,
     /// Which collections are backed up.
@@ -38,6 +41,8 @@ pub struct Settings {
     pub timezone: TimeZone,
     /// How drills are made.
     pub drill: DrillSettings,
+    /// The places for copies.
+    pub offsite: Vec<PlaceSettings>,
     /// Where `--to` says that it is restored to.
     pub restore_to: Option<OtherServer>,
     /// A dead man's service that is told how scheduled runs end.
@@ -121,6 +126,7 @@ impl Settings {
             |schedule| schedule.expression().to_owned(),
         );
         check_overrides(&mut layers);
+        let offsite = choose_places(&mut layers, timezone);
         let restore_to = OtherServer::choose(&mut layers);
         let drill = DrillSettings::choose(&mut layers, timezone);
         find_programs(&mut layers);
@@ -133,11 +139,13 @@ impl Settings {
         match qdrant {
             Some(qdrant) if layers.problems.is_empty() => Ok(Self {
                 values: layers.values,
+                other_layout: None,
                 qdrant,
                 selection,
                 schedule: schedule.map(|schedule| schedule.value),
                 timezone,
                 drill,
+                offsite,
                 restore_to,
                 ping_url,
                 config_file: layers.config_path,
@@ -169,7 +177,13 @@ impl Settings {
 
     /// The backup directory and the directory of the status files.
     pub fn layout(&self) -> Layout {
-        layout(&self.values)
+        self.other_layout.clone().unwrap_or_else(|| layout(&self.values))
+    }
+
+    /// The same settings for another directory.
+    #[must_use]
+    pub fn in_directory(&self, layout: Layout) -> Self {
+        Self { other_layout: Some(layout), ..self.clone() }
     }
 }
 

@@ -43,7 +43,16 @@ fn files(settings: &Settings) -> Vec<(&'static str, PathBuf)> {
     ];
     let hooks = HOOKS.map(|hook| settings.get(hook));
     let programs = hooks.into_iter().filter_map(|hook| Some(("hook", program(&hook?)?)));
-    named.into_iter().filter_map(|(what, path)| Some((what, path?))).chain(programs).collect()
+    let places = settings.offsite.iter().flat_map(|settings| {
+        let place = &settings.place;
+        let program = place.restic.is_absolute().then(|| place.restic.clone());
+        [
+            ("program of a place for copies", program),
+            ("password file of a place for copies", Some(place.password_file.clone())),
+            ("environment file of a place for copies", place.environment_file.clone()),
+        ]
+    });
+    named.into_iter().chain(places).filter_map(|(what, path)| Some((what, path?))).chain(programs).collect()
 }
 
 /// The file that a hook begins with, where it says so outright.

@@ -43,7 +43,8 @@ pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) 
             FileRole::Archive { id }
             | FileRole::Manifest { id }
             | FileRole::Verification { id }
-            | FileRole::Hold { id } => taken.insert(id),
+            | FileRole::Hold { id }
+            | FileRole::Offsite { id } => taken.insert(id),
             FileRole::Temporary | FileRole::Foreign => false,
         };
     }

@@ -3,16 +3,16 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::manifest::{Archive, Manifest, Scope, SizeAndDigest};
 use qdrant_backup_shared::verification::{CheckOutcome, Finding, Level};
-use qdrant_backup_shared::{FailureKind, Layout};
 
 use super::depth::Depth;
 use super::judge;
 use super::verdict::{Verdict, Weight};
 use super::watched::{TooLong, Watch, Watched};
 use crate::archive::inspect::{Inspection, Limits, inspect};
-use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
+use crate::archive::read::{ArchiveError, ArchiveReader, Prove, Source};
 
 /// What checking a backup found.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +41,7 @@ pub struct Interrupted;
 /// # Errors
 /// When it was stopped.
 pub fn verify_backup(
-    layout: &Layout,
+    source: &Source,
     manifest: &Manifest,
     depth: Depth,
     progress: &mut dyn FnMut(u64),
@@ -49,7 +49,7 @@ pub fn verify_backup(
 ) -> Result<Check, Interrupted> {
     let begun = Instant::now();
     let mut checking = Checking {
-        layout,
+        source,
         manifest,
         watch: Watch { progress, interrupt, reported: 0 },
         verdict: Verdict::default(),
@@ -71,7 +71,7 @@ pub fn verify_backup(
 }
 
 struct Checking<'a> {
-    layout: &'a Layout,
+    source: &'a Source,
     manifest: &'a Manifest,
     watch: Watch<'a>,
     verdict: Verdict,
@@ -96,7 +96,7 @@ impl Checking<'_> {
 
     /// The stored bytes alone.
     fn stored(&mut self, archive: &Archive) -> Result<(), Interrupted> {
-        match ArchiveReader::open_stored(self.layout, self.manifest, archive) {
+        match ArchiveReader::open_stored(self.source, self.manifest, archive) {
             Ok(reader) if self.has_its_size(&reader, archive) => self.rest(reader, archive),
             Ok(_) => Ok(()),
             Err(error) => {
@@ -114,7 +114,7 @@ impl Checking<'_> {
             self.stored(archive)?;
             return Ok(None);
         }
-        let mut reader = match ArchiveReader::open(self.layout, self.manifest, archive, Prove::File) {
+        let mut reader = match ArchiveReader::open(self.source, self.manifest, archive, Prove::File) {
             Ok(reader) => reader,
             Err(error) => {
                 self.cannot_read(archive, &error);
@@ -228,9 +228,10 @@ impl Checking<'_> {
         match error.downcast::<ArchiveError>() {
             Ok(error) => Ok(error),
             Err(_) if (self.watch.interrupt)() => Err(Interrupted),
-            Err(source) => {
-                Ok(ArchiveError::Io { path: self.layout.collection(&self.manifest.collection), source })
-            }
+            Err(source) => Ok(ArchiveError::Io {
+                path: self.source.layout().collection(&self.manifest.collection),
+                source,
+            }),
         }
     }
 

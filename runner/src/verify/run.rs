@@ -161,7 +161,7 @@ fn check_backup(
     context: &VerifyContext,
     backup: &Whole,
 ) -> Result<Check, Interrupted> {
-    let layout = session.layout().clone();
+    let source = session.source().clone();
     let manifest = &backup.manifest;
     let bar = context.console.transfer(&manifest.collection, manifest.stored_size_bytes());
     let mut progress = |count| {
@@ -169,7 +169,7 @@ fn check_backup(
         session.heartbeat();
     };
     let interrupt = || context.interrupt.is_cancelled();
-    let result = verify_backup(&layout, manifest, context.options.depth, &mut progress, &interrupt);
+    let result = verify_backup(&source, manifest, context.options.depth, &mut progress, &interrupt);
     bar.finish_and_clear();
     let check = result?;
     tell(backup, &check);
@@ -188,8 +188,14 @@ fn tell(backup: &Whole, check: &Check) {
             tracing::error!("{line}");
         }
     }
+    let archives = &backup.manifest.archives;
+    let shards = if backup.manifest.is_by_shard() {
+        format!(" of {} shard{}", archives.len(), if archives.len() == 1 { "" } else { "s" })
+    } else {
+        String::new()
+    };
     let line = format!(
-        "Verified {collection} {id} at {}: {}, {} in {:.1} s",
+        "Verified {collection} {id} at {}: {}, {}{shards} in {:.1} s",
         check.level,
         check.outcome,
         HumanBytes(backup.manifest.stored_size_bytes()),

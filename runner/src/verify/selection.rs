@@ -100,12 +100,14 @@ pub fn due<'c>(
     let mut due = BTreeSet::new();
     let mut others = Vec::new();
     for (name, backups) in collections {
-        let newest = backups.last();
+        // What is not here cannot be read here.
+        let here = || backups.iter().filter(|backup| !backup.is_offsite_only());
+        let newest = here().next_back();
         let newest_good = backups.iter().rev().find(|backup| backup.is_good());
         let newest = newest.into_iter().chain(newest_good);
         let unread = newest.filter(|backup| !is_gone(name) || last_read(backup, now).is_none());
         due.extend(unread.map(|backup| (*name, backup.backup_id)));
-        others.extend(backups.iter().map(|backup| (last_read(backup, now), *name, backup.backup_id)));
+        others.extend(here().map(|backup| (last_read(backup, now), *name, backup.backup_id)));
     }
     others.retain(|(_, name, id)| !due.contains(&(*name, *id)));
     // Never read comes first; of equals the newest, which one would rather restore.

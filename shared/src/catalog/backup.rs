@@ -39,6 +39,8 @@ pub struct Backup {
     pub checks: Arc<[LevelCheck]>,
     /// Whether a failed check stands, whatever else is wrong with it.
     pub verification_failed: bool,
+    /// Its copies in other places, as the records beside it tell; by the names of the places.
+    pub copies: Arc<[Copied]>,
     /// What there is to say of few backups, so that the others do not pay for it.
     remarks: Option<Box<Remarks>>,
 }
@@ -50,6 +52,19 @@ pub struct StoredFile {
     pub name: Box<str>,
     /// Its length in bytes.
     pub size_bytes: u64,
+}
+
+/// A copy of a backup in another place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The place.
+    pub place: Box<str>,
+    /// When the copy was complete.
+    pub copied_at: DateTime<Utc>,
+    /// When it was last read back, with everything else there, and found sound.
+    pub last_checked_at: Option<DateTime<Utc>>,
+    /// The archives are not here any more, and that is as it should be.
+    pub only_copy: bool,
 }
 
 /// What checking one backup at one level found.
@@ -90,6 +105,8 @@ pub struct Remarks {
 pub enum Condition {
     /// Complete, and not failed at any level of verification.
     Good,
+    /// Its archives are not here any more, as they should not be, and another place has a copy. Neither good nor bad.
+    OffsiteOnly,
     /// An archive is missing or has another size than the manifest says.
     Incomplete,
     /// Verification found it bad.
@@ -132,6 +149,7 @@ impl Condition {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Good => "good",
+            Self::OffsiteOnly => "offsite_only",
             Self::Incomplete => "incomplete",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
@@ -205,6 +223,7 @@ impl Backup {
             },
             checks: Arc::default(),
             verification_failed: false,
+            copies: Arc::default(),
             remarks: None,
         };
         let shard_keys = manifest.source.shard_keys.as_ref().map(Vec::len);
@@ -252,7 +271,9 @@ impl Backup {
     /// Whether it can be trusted.
     pub fn condition(&self) -> Condition {
         let remarks = self.remarks();
-        if remarks.missing.is_some() {
+        if remarks.missing.is_some() && self.copies.iter().any(|copy| copy.only_copy) {
+            Condition::OffsiteOnly
+        } else if remarks.missing.is_some() {
             Condition::Incomplete
         } else if self.verification_failed {
             Condition::Failed
@@ -266,6 +287,38 @@ impl Backup {
     /// Whether it is complete, and known not to stand as failed.
     pub fn is_good(&self) -> bool {
         self.condition() == Condition::Good
+    }
+
+    /// Whether nothing of it is here but what is known of it, and another place has it.
+    pub fn is_offsite_only(&self) -> bool {
+        self.condition() == Condition::OffsiteOnly
+    }
+
+    /// The names of the places that have a copy.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.copies.iter().map(|copy| &*copy.place)
+    }
+
+    /// Its copy in the place of that name.
+    pub fn copy_in(&self, place: &str) -> Option<&Copied> {
+        self.copies.iter().find(|copy| &*copy.place == place)
+    }
+
+    /// The same backup as it stands in the place of that name, for whoever judges the copies there: complete, and found sound when
+    /// everything there was read back. What keeps it here keeps it there.
+    #[must_use]
+    pub fn as_copy(&self, place: &str) -> Self {
+        let mut copy = self.clone();
+        let checked_at = self.copy_in(place).and_then(|copied| copied.last_checked_at);
+        let checks =
+            checked_at.map(|at| LevelCheck { level: Level::Archive, last_at: at, last_passed_at: Some(at) });
+        copy.checks = checks.into_iter().collect();
+        copy.verification_failed = false;
+        copy.copies = Arc::default();
+        copy.remark(|remarks| {
+            (remarks.missing, remarks.unknown, remarks.failures) = (None, None, None);
+        });
+        copy
     }
 
     /// All archives' length on disk by the manifest, in bytes.
@@ -319,6 +372,7 @@ impl Backup {
         let mut other = Self::of(manifest, Arc::clone(&self.collection));
         other.checks = Arc::clone(&self.checks);
         other.verification_failed = self.verification_failed;
+        other.copies = Arc::clone(&self.copies);
         let ours = self.remarks();
         other.remark(|remarks| {
             remarks.hold.clone_from(&ours.hold);

@@ -12,7 +12,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use backup::{
-    Backup, CLOCKS, Condition, LevelCheck, Remarks, StoredFile, Whole, WholeError, counts_as_newest,
+    Backup, CLOCKS, Condition, Copied, LevelCheck, Remarks, StoredFile, Whole, WholeError, counts_as_newest,
 };
 pub use shelf::{Memory, Orphan, Place, Shelf, Unreadable};
 

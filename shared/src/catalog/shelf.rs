@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::backup::Backup;
+use super::backup::{Backup, Copied};
 use crate::backup_id::BackupId;
 use crate::collection_name::CollectionName;
 use crate::hold::Hold;
@@ -15,6 +15,7 @@ use crate::layout::{
 };
 use crate::links;
 use crate::manifest::Manifest;
+use crate::offsite::OffsiteRecord;
 use crate::verification::VerificationRecord;
 
 /// An archive without a manifest.
@@ -71,6 +72,12 @@ pub trait Memory {
     /// The record could not be read, or is there although it was not listed: it is to be read again.
     fn forget_record(&mut self);
 
+    /// Whether that backup was found with the records of copies at these paths, which are all there are, as they are now.
+    fn has_copies(&mut self, paths: &[PathBuf]) -> bool;
+
+    /// One of these records could not be read: all of them are to be read again.
+    fn forget_copies(&mut self);
+
     /// Whether it matters who is on hold: only to those who may prune.
     fn asks_for_holds(&self) -> bool;
 }
@@ -89,6 +96,12 @@ impl Memory for NoMemory {
     }
 
     fn forget_record(&mut self) {}
+
+    fn has_copies(&mut self, _paths: &[PathBuf]) -> bool {
+        false
+    }
+
+    fn forget_copies(&mut self) {}
 
     fn asks_for_holds(&self) -> bool {
         true
@@ -177,6 +190,7 @@ struct Listing<'a> {
     /// With what their names begin with.
     manifests: Vec<(BackupId, String)>,
     records: Vec<BackupId>,
+    copies: Vec<(BackupId, PathBuf)>,
     archives: Vec<ArchiveFile>,
     found: Shelf,
 }
@@ -194,8 +208,8 @@ impl<'a> Listing<'a> {
             Ok(entries) => entries,
             Err(error) => return links::absent(&place.path, error).map(|()| None),
         };
-        let (manifests, records, archives) = (Vec::new(), Vec::new(), Vec::new());
-        let mut listing = Self { place, manifests, records, archives, found: Shelf::default() };
+        let (manifests, records, copies, archives) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut listing = Self { place, manifests, records, copies, archives, found: Shelf::default() };
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
@@ -217,12 +231,14 @@ impl<'a> Listing<'a> {
                     listing.manifests.push((id, stem.to_owned()));
                 }
                 FileRole::Verification { id } => listing.records.push(id),
+                FileRole::Offsite { id } => listing.copies.push((id, entry.path())),
                 FileRole::Temporary => listing.found.temporary.push(entry.path()),
                 FileRole::Hold { .. } | FileRole::Foreign => {}
             }
         }
         listing.manifests.sort_unstable();
         listing.records.sort_unstable();
+        listing.copies.sort_unstable();
         listing.archives.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(Some(listing))
     }
@@ -295,6 +311,10 @@ impl<'a> Listing<'a> {
                 }
             }
         }
+        let copies = self.copies_of(id);
+        if !memory.has_copies(&copies) || !is_known {
+            backup.copies = self.read_copies(id, &copies, memory);
+        }
         if memory.asks_for_holds() {
             hold = match about(id, &file(HOLD_SUFFIX), |hold: &Hold| hold.backup_id) {
                 Ok(hold) => hold.map(|hold| hold.reason.unwrap_or_default()),
@@ -352,6 +372,34 @@ impl<'a> Listing<'a> {
         let collection = self.found.collection.as_ref().map(Arc::clone);
         let collection = collection.unwrap_or_else(|| Arc::new(manifest.collection.clone()));
         Ok(Backup::of(&manifest, collection))
+    }
+
+    /// Where the records of the copies of backup `id` are.
+    fn copies_of(&self, id: BackupId) -> Vec<PathBuf> {
+        let begin = self.copies.partition_point(|(other, _)| *other < id);
+        let of_it = self.copies[begin..].iter().take_while(|(other, _)| *other == id);
+        of_it.map(|(_, path)| path.clone()).collect()
+    }
+
+    /// What these records say. One that cannot be read says nothing: the next copying writes it anew.
+    fn read_copies(&mut self, id: BackupId, paths: &[PathBuf], memory: &mut dyn Memory) -> Arc<[Copied]> {
+        let mut copies = Vec::with_capacity(paths.len());
+        for path in paths {
+            match about(id, path, |record: &OffsiteRecord| record.backup_id) {
+                Ok(Some(record)) => copies.push(Copied {
+                    place: record.place.into(),
+                    copied_at: record.copied_at,
+                    last_checked_at: record.last_checked_at,
+                    only_copy: record.only_copy,
+                }),
+                Ok(None) => {}
+                Err(problem) => {
+                    memory.forget_copies();
+                    self.found.unreadable.push(problem);
+                }
+            }
+        }
+        copies.into()
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
@@ -456,6 +504,12 @@ mod tests {
 
         fn forget_record(&mut self) {}
 
+        fn has_copies(&mut self, _paths: &[PathBuf]) -> bool {
+            true
+        }
+
+        fn forget_copies(&mut self) {}
+
         fn asks_for_holds(&self) -> bool {
             false
         }
@@ -507,6 +561,32 @@ mod tests {
             fs::write(scene.path("verification.json"), json_file::to_bytes(&record).unwrap()).unwrap();
         });
         assert_eq!(shelf.backups[0].condition(), Condition::Failed);
+    }
+
+    #[test]
+    fn what_another_place_alone_is_to_have_is_neither_good_nor_incomplete() {
+        let scene = Scene::new();
+        scene.put_manifest();
+        let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
+        let mut record =
+            OffsiteRecord::new(id, "s3", "ab", id.time(), "cd".to_owned(), vec!["ef".to_owned()]);
+        let put = |record: &OffsiteRecord| {
+            fs::write(scene.path("offsite-s3.json"), json_file::to_bytes(record).unwrap()).unwrap();
+        };
+        put(&record);
+        let condition = || scene.whole().backups[0].condition();
+        assert_eq!(condition(), Condition::Incomplete, "nobody meant it to be so");
+        record.only_copy = true;
+        put(&record);
+        assert_eq!(condition(), Condition::OffsiteOnly);
+        assert_eq!(scene.whole().backups[0].places().collect::<Vec<_>>(), ["s3"]);
+        scene.put_archive();
+        assert_eq!(condition(), Condition::Good, "it is there all the same");
+        scene.remove("snapshot.gz");
+        fs::write(scene.path("offsite-s3.json"), "{").unwrap();
+        let shelf = scene.whole();
+        assert_eq!(shelf.backups[0].condition(), Condition::Incomplete);
+        assert_eq!(shelf.unreadable.len(), 1);
     }
 
     #[test]

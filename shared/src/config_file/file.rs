@@ -110,6 +110,15 @@ impl Reader {
             self.unknown_key(&section.key, section.line, &section.key, &known);
             return;
         };
+        // A section that is one setting, with a list in it.
+        if known.iter().any(|setting| setting.about().key == *name) {
+            let is_empty =
+                matches!(&section.value.value, Value::Scalar { text, plain: true } if is_null(text));
+            if !is_empty {
+                self.key(known, name, section);
+            }
+            return;
+        }
         for entry in self.entries(&section.value, name, section.line) {
             self.key(known, &format!("{name}.{}", entry.key), entry);
         }

@@ -42,6 +42,12 @@ pub(super) fn example() -> String {
     let mut text = String::new();
     for (section, settings) in SECTIONS {
         text.push_str(&format!("{section}:\n"));
+        if let [only] = settings
+            && only.about().key == *section
+        {
+            text.push_str(&format!("{}\n", only.about().example().trim_start_matches('\n')));
+            continue;
+        }
         let mut mapping = None;
         for about in settings.iter().map(|setting| setting.about()).filter(|about| !about.secret) {
             let mut name = about.name();

@@ -56,6 +56,8 @@ const INCOMPLETE_UNCHECKED: Is = Is { condition: Condition::Incomplete, ..NEW };
 const FAILED: Is = Is { condition: Condition::Failed, verification_failed: true, ..GOOD };
 /// Incomplete, and a failed check stands.
 const BOTH: Is = Is { verification_failed: true, ..INCOMPLETE };
+/// Elsewhere, as it is meant to be.
+const ELSEWHERE: Is = Is { condition: Condition::OffsiteOnly, ..GOOD };
 const UNKNOWN: Is = Is { condition: Condition::Unknown, ..NEW };
 
 const QUOTES: &str = "with \"quotes\"\\ and\nlines";
@@ -175,6 +177,19 @@ pub const CASES: &[Case] = &[
             ..NOTHING
         },
     },
+    Case {
+        name: "copies are elsewhere",
+        build: copied,
+        found: Found {
+            collections: &[
+                ("docs", &[ELSEWHERE, GOOD, GOOD]),
+                ("images", &[GOOD, INCOMPLETE, GOOD]),
+                (QUOTES, &[GOOD; 3]),
+            ],
+            unreadable: &["docs-2025-07-14-02-00-00.offsite-far.json:1: not a valid record of a copy: EOF"],
+            ..NOTHING
+        },
+    },
     Case { name: "backups are on hold", build: held, found: Found { unreadable_holds: 1, ..HEALTHY } },
 ];
 
@@ -206,6 +221,19 @@ pub fn healthy() -> Directory {
     }
     let drilled = [(Level::Archive, CheckOutcome::Passed), (Level::Restore, CheckOutcome::Passed)];
     place.verify("docs", nights_ago(1), &drilled);
+    place
+}
+
+/// Of `docs` the oldest backup is only elsewhere, and of `images` one has lost its archive although there is a copy.
+pub fn copied() -> Directory {
+    let place = healthy();
+    place.copy("docs", nights_ago(2), "nas", true, true);
+    place.copy("docs", nights_ago(2), "far", false, true);
+    place.copy("docs", nights_ago(1), "nas", true, false);
+    place.copy("docs", nights_ago(0), "nas", false, false);
+    place.put_bytes(&place.layout().offsite(&name("docs"), nights_ago(1), "far"), b"{");
+    place.copy("images", nights_ago(1), "nas", true, false);
+    fs::remove_file(place.archive("images", nights_ago(1))).unwrap();
     place
 }
 

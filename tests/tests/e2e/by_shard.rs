@@ -310,6 +310,7 @@ fn a_shard_that_is_missing_or_damaged_makes_the_backup_bad_and_is_named() {
     fs::remove_file(&file).unwrap();
     let list: Value = serde_json::from_str(&place.run(&["list", "--json"]).success().stdout).unwrap();
     let newest = &list["backups"][1];
+    assert_eq!(newest["archives"], 3);
     assert_eq!(newest["backup_id"], bad.backup_id.to_string());
     assert!(newest.to_string().contains("custom-2025-07-16-14-30-00.shard-3.snapshot.gz"), "{newest}");
     place
@@ -322,7 +323,7 @@ fn a_shard_that_is_missing_or_damaged_makes_the_backup_bad_and_is_named() {
     export.says(&[&format!("Exported custom {}", good.backup_id)]);
 
     atomic::write(&file, 0o600, &bytes).unwrap();
-    place.run(&["verify", "--backup", "all"]).success();
+    place.run(&["verify", "--backup", "all"]).success().says(&["passed", "KiB of 3 shards in"]);
     flip(&file);
     place
         .run(&["verify", "--backup", &bad.backup_id.to_string()])

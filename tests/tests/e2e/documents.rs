@@ -92,6 +92,7 @@ fn every_documented_command_is_one_that_the_program_knows() {
         ("docs/faq.md", 10),
         ("docs/upgrading.md", 9),
         ("docs/install.md", 3),
+        ("docs/offsite.md", 12),
         ("README.md", 12),
     ] {
         let text = document(path);

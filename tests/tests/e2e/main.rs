@@ -11,6 +11,7 @@ mod backup;
 mod by_shard;
 mod client;
 mod cluster;
+mod cluster_by_hand;
 mod command_line;
 mod containers;
 mod corruption;
@@ -44,6 +45,10 @@ mod memory;
 mod modes;
 #[cfg(feature = "outside")]
 mod odd_disks;
+#[cfg(feature = "outside")]
+mod offsite;
+#[cfg(feature = "outside")]
+mod offsite_faults;
 mod options;
 mod pages;
 mod pipes;

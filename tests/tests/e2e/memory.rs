@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use e2e::offsite::{Nas, configure};
+use e2e::qdrant_stand_in::{Setup, StandIn};
 use e2e::{Place, Running, Scene};
 
 use crate::traces::{none, server_of};
@@ -56,4 +58,26 @@ fn the_peak_of_memory_is_small_and_does_not_grow_with_the_snapshot() {
         assert!(peak < LIMIT_KIB, "{peak} KiB is more than {LIMIT_KIB} KiB");
     }
     assert!(large < small + (8 << 10), "{small} KiB grew to {large} KiB");
+}
+
+/// What our own process takes; restic is another one.
+#[cfg(feature = "outside")]
+#[test]
+fn the_peak_of_memory_of_a_copy_and_of_a_restore_from_it_is_as_small() {
+    for compression in ["none", "gzip"] {
+        let size_bytes = if compression == "none" { 256 * MIB } else { 64 * MIB };
+        let Scene { server: _server, place } = Scene::on(server_of(size_bytes));
+        let nas = Nas::directory(&place, "nas");
+        configure(&place, &[&nas], "");
+        place.run(&["offsite", "init", "nas"]).success();
+        place.run(&["backup", "--compression", compression]).success();
+        let copy = peak_of(&place, &["offsite", "copy"]);
+        let other = StandIn::start(Setup::empty());
+        let restore = peak_of(&place, &["restore", "--all", "--from", "nas", "--to", &other.url()]);
+        println!("{} MiB, {compression}: {} KiB to copy, {} KiB to restore", size_bytes / MIB, copy, restore);
+        for peak in [copy, restore] {
+            assert!(peak > 4 << 10, "{peak} KiB is no measurement");
+            assert!(peak < LIMIT_KIB, "{peak} KiB is more than {LIMIT_KIB} KiB");
+        }
+    }
 }

@@ -128,6 +128,7 @@ fn healthy_status(last: DateTime<Utc>) -> Status {
         outcome: Outcome::Success,
         failure: None,
         collections: reports,
+        places: Vec::new(),
         left_out: None,
     };
     for (kind, interval) in [(Operation::Backup, 86_400.0), (Operation::Verify, 86_400.0)] {

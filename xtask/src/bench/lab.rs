@@ -15,6 +15,10 @@ use crate::{
 /// The generated collection.
 pub(super) const COLLECTION: &str = "bench";
 
+/// Of a cluster: how many nodes and shards.
+pub(super) const NODES: u32 = 3;
+pub(super) const SHARDS: u32 = 6;
+
 /// What `backup.compression` can be.
 pub(super) const COMPRESSIONS: [&str; 3] = ["none", "gzip", "zstd"];
 
@@ -78,9 +82,20 @@ pub(super) struct Lab {
 
 impl Lab {
     pub(super) fn new(size: &str, kind: Kind) -> Result<Self> {
+        Self::serving(size, kind, &[])
+    }
+
+    /// The same, with the collection's shards on several nodes.
+    pub(super) fn of_cluster(size: &str, kind: Kind) -> Result<Self> {
+        let (nodes, shards) = (NODES.to_string(), SHARDS.to_string());
+        Self::serving(size, kind, &["--nodes", &nodes, "--shards", &shards])
+    }
+
+    fn serving(size: &str, kind: Kind, more: &[&str]) -> Result<Self> {
         let bin_dir = workspace::bin_dir("release")?;
         let generated = format!("{COLLECTION}={size}:{}", kind.name());
-        let stand_in = Serving::stand_in(&bin_dir, &["--empty", "--generated", &generated])?;
+        let stand_in =
+            Serving::stand_in(&bin_dir, &[&["--empty", "--generated", &generated], more].concat())?;
         let directory = tempfile::tempdir().context("temporary directory")?;
         Ok(Self { stand_in, runner: bin_dir.join("qdrant-backup"), directory })
     }

@@ -40,6 +40,8 @@ pub enum Kind {
     SourceChanged,
     VerificationFailed,
     Incomplete,
+    CopiesDamaged,
+    CopiesTooOld,
     BackupMissing,
     NotVerified,
     StorageTooSmall,
@@ -52,7 +54,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the test that each is documented.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::DirectoryUnreadable,
         Self::StatusUnreadable,
         Self::NeverRan,
@@ -68,6 +70,8 @@ impl Kind {
         Self::SourceChanged,
         Self::VerificationFailed,
         Self::Incomplete,
+        Self::CopiesDamaged,
+        Self::CopiesTooOld,
         Self::BackupMissing,
         Self::NotVerified,
         Self::StorageTooSmall,

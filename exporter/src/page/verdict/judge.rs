@@ -23,7 +23,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    fn find(&mut self, severity: Severity, kind: Kind, text: String) {
+    pub(super) fn find(&mut self, severity: Severity, kind: Kind, text: String) {
         let document = format!("docs/exporter.md#{}", kind.name());
         self.findings.push(Finding { kind, severity, text, document });
     }
@@ -318,6 +318,7 @@ impl Judge {
             | Operation::Verify
             | Operation::Prune
             | Operation::Drill
+            | Operation::Offsite
             | Operation::Other(_) => Severity::Warning,
         };
         self.find(severity, Kind::RunFailed, text);

@@ -3,6 +3,7 @@
 //! Every rule adds a finding; the worst one is the headline. There is no finding only when everything that has to be
 //! known is known and is as it should be.
 
+mod copies;
 mod finding;
 mod judge;
 mod summary;
@@ -33,6 +34,7 @@ pub(super) fn verdict(
     if let Some(status) = status {
         judge.runs(status, observation);
         judge.server(status);
+        judge.copies(status, collections);
     }
     judge.storage(observation, collections);
     let mut findings = judge.findings;

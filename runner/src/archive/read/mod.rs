@@ -10,10 +10,12 @@ mod parts;
 mod pool;
 mod reader;
 mod sequential;
+mod source;
 mod stored;
 
 pub use error::ArchiveError;
 pub use reader::{ArchiveReader, Digests, Prove, is_readable};
+pub use source::{Elsewhere, Source};
 
 /// What is said when a thread is gone without a word. The archive is not to blame.
 fn thread_died() -> std::io::Error {

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::ahead::{self, Ahead, Next};
 use super::error::ArchiveError;
 use super::parts::Format;
+use super::source::Source;
 use super::stored::Stored;
 use super::thread_died;
 
@@ -61,22 +62,22 @@ pub struct Digests {
 }
 
 impl ArchiveReader {
-    /// Opens an archive of `manifest`. Only a regular file in the collection's own directory is read; links are not
+    /// Opens an archive of `manifest`. In the backup directory, only a regular file in the collection's own directory is read; links are not
     /// followed.
     ///
     /// # Errors
     /// Each of [`ArchiveError`] but `Corrupt`.
     pub fn open(
-        layout: &Layout,
+        source: &Source,
         manifest: &Manifest,
         archive: &Archive,
         prove: Prove,
     ) -> Result<Self, ArchiveError> {
-        let path = path(layout, manifest, archive)?;
+        let path = named(source, path(source.layout(), manifest, archive)?);
         check_encoding(&path, &archive.encoding)?;
-        let (file, size_bytes) = open_file(&path)?;
-        let mut reader = Self::new(file, &path, &archive.encoding, prove)?;
-        reader.size_bytes = Some(size_bytes);
+        let (stored, size_bytes) = open_stored(source, &path, manifest, archive)?;
+        let mut reader = Self::new(stored, &path, &archive.encoding, prove)?;
+        reader.size_bytes = size_bytes;
         Ok(reader)
     }
 
@@ -85,14 +86,14 @@ impl ArchiveReader {
     /// # Errors
     /// As [`ArchiveReader::open`], but never `Unsupported`.
     pub fn open_stored(
-        layout: &Layout,
+        source: &Source,
         manifest: &Manifest,
         archive: &Archive,
     ) -> Result<Self, ArchiveError> {
-        let path = path(layout, manifest, archive)?;
-        let (file, size_bytes) = open_file(&path)?;
-        let mut reader = Self::start(Stored::new(Box::new(file)), &path, None)?;
-        reader.size_bytes = Some(size_bytes);
+        let path = named(source, path(source.layout(), manifest, archive)?);
+        let (stored, size_bytes) = open_stored(source, &path, manifest, archive)?;
+        let mut reader = Self::start(Stored::new(stored), &path, None)?;
+        reader.size_bytes = size_bytes;
         Ok(reader)
     }
 
@@ -265,6 +266,31 @@ fn check_encoding(path: &Path, encoding: &[Encoding]) -> Result<(), ArchiveError
     let names: Vec<&str> = encoding.iter().map(Encoding::as_str).collect();
     let encoding = qdrant_backup_shared::text::shortened(&names.join("+"), 80);
     Err(ArchiveError::Unsupported { path: path.to_owned(), encoding })
+}
+
+/// What an archive is called in messages: of another place it is no path.
+fn named(source: &Source, path: PathBuf) -> PathBuf {
+    match path.file_name() {
+        Some(name) if source.is_elsewhere() => PathBuf::from(name),
+        Some(_) | None => path,
+    }
+}
+
+/// The stored bytes, and how many there are, where that is known before they are read.
+fn open_stored(
+    source: &Source,
+    path: &Path,
+    manifest: &Manifest,
+    archive: &Archive,
+) -> Result<(Box<dyn Read + Send>, Option<u64>), ArchiveError> {
+    match source.place() {
+        None => open_file(path)
+            .map(|(file, size_bytes)| (Box::new(file) as Box<dyn Read + Send>, Some(size_bytes))),
+        Some(place) => {
+            let stored = place.open(manifest, archive).map_err(|error| io_error(path, error))?;
+            Ok((stored, None))
+        }
+    }
 }
 
 fn open_file(path: &Path) -> Result<(File, u64), ArchiveError> {

@@ -1,6 +1,6 @@
 //! What sort of thing each command does: one line a command.
 
-use super::{Command, ConfigCommand, EntryArgs, ScheduleCommand};
+use super::{Command, ConfigCommand, EntryArgs, OffsiteCommand, ScheduleCommand};
 use crate::settings::Keys;
 
 /// Who does a command's work when root calls it in the backup directory of somebody else.
@@ -52,6 +52,11 @@ impl Command {
             Self::Drill(_) => (Owner, KEY, Some("drill")),
             Self::Run(_) => (Owner, KEY, Some("run")),
             Self::List(_) | Self::Status(_) => (Reader, NO_KEY, None),
+            Self::Offsite(OffsiteCommand::Init { .. } | OffsiteCommand::List { .. }) => (Owner, NO_KEY, None),
+            Self::Offsite(OffsiteCommand::Copy { .. }) => (Owner, NO_KEY, Some("offsite copy")),
+            Self::Offsite(OffsiteCommand::Check { .. }) => (Owner, NO_KEY, Some("offsite check")),
+            Self::Offsite(OffsiteCommand::Prune { .. }) => (Owner, NO_KEY, Some("offsite prune")),
+            Self::Offsite(OffsiteCommand::Recover { .. }) => (Owner, NO_KEY, Some("offsite recover")),
             Self::AcceptSource => (Owner, KEY, Some("accept-source")),
             Self::Schedule(schedule) if schedule.entry().write => (Caller, KEY, None),
             Self::Schedule(_) => (Reader, KEY, None),

@@ -4,8 +4,8 @@ use qdrant_backup_shared::manifest::Manifest;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::keys::{Placeholder, steps};
 use crate::qdrant::{CreateBody, PayloadIndex};
+use crate::restore::{Placeholder, Step, steps};
 
 /// The requests of a collection, each as the body that Qdrant takes.
 #[derive(Debug, Serialize)]
@@ -34,6 +34,9 @@ pub struct Key {
     pub shard_key: Value,
     /// How many shards it gets.
     pub shards_number: u32,
+    /// How many replicas each of them gets, where the backup knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replication_factor: Option<u32>,
     /// The id that the first of them gets, if the keys are made in this order in a new collection.
     pub first_shard_id: u32,
     /// Whether it only takes up the ids of shards that are gone, and is dropped in the end.
@@ -57,15 +60,20 @@ impl ByHand {
         if source.aliases.is_none() {
             lacking.push("the backup does not know the aliases".to_owned());
         }
-        let keys = steps(source.shard_keys.as_deref().unwrap_or_default()).unwrap_or_else(|problem| {
+        let known = source.shard_keys.as_deref().unwrap_or_default();
+        let keys = steps(known).unwrap_or_else(|problem| {
             lacking.push(format!("the shard keys cannot be made again: {problem}"));
             Vec::new()
         });
-        let key = |step: super::keys::Step| Key {
+        let key = |step: Step| Key {
             placeholder: Placeholder::is(&step.key),
-            shard_key: step.key,
             shards_number: step.shards,
+            replication_factor: known
+                .iter()
+                .find(|known| known.key == step.key)
+                .and_then(|known| known.replicas),
             first_shard_id: step.first_id,
+            shard_key: step.key,
         };
         let indexes = PayloadIndex::all(source.payload_schema.as_ref().unwrap_or(&Value::Null));
         Self {
@@ -93,5 +101,16 @@ impl ByHand {
         strict.is_some_and(|strict| {
             says(strict, "enabled") == Some(true) && says(strict, "search_allow_exact") == Some(false)
         })
+    }
+}
+
+impl Key {
+    /// Of `PUT /collections/{c}/shards`.
+    pub fn body(&self) -> Value {
+        let mut body = json!({ "shard_key": self.shard_key, "shards_number": self.shards_number });
+        if let Some(replicas) = self.replication_factor {
+            body["replication_factor"] = json!(replicas);
+        }
+        body
     }
 }

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
+use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::manifest::Manifest;
-use qdrant_backup_shared::{Layout, json_file};
 use tokio_util::sync::CancellationToken;
 
 use super::by_hand::ByHand;
 use super::readme::{readme, shard_id};
 use super::target::{ExportError, Target, copy};
+use crate::archive::read::Source;
 use crate::archive::write::Tally;
 use crate::commands::Refusal;
 use crate::store::import::{MANIFEST, shard_file_name};
@@ -91,12 +92,12 @@ impl Directory {
     /// When an archive is not as the manifest says, or something cannot be read or written. What was written is removed then.
     pub fn fill(
         mut self,
-        layout: &Layout,
+        source: &Source,
         manifest: &Manifest,
         bar: &ProgressBar,
         interrupt: &CancellationToken,
     ) -> Result<(), DirectoryError> {
-        let written = self.write(layout, manifest, bar, interrupt);
+        let written = self.write(source, manifest, bar, interrupt);
         if written.is_err() {
             self.discard();
         }
@@ -105,7 +106,7 @@ impl Directory {
 
     fn write(
         &mut self,
-        layout: &Layout,
+        source: &Source,
         manifest: &Manifest,
         bar: &ProgressBar,
         interrupt: &CancellationToken,
@@ -118,7 +119,7 @@ impl Directory {
             let target = Target::new_file(self.path.join(&name)).map_err(at)?;
             self.files.push(self.path.join(&name));
             let passed = |bytes| bar.set_position(read_bytes + bytes);
-            copy(layout, manifest, archive, target, &passed, interrupt).map_err(at)?;
+            copy(source, manifest, archive, target, &passed, interrupt).map_err(at)?;
             self.sums += &format!("{}  {name}\n", archive.snapshot.sha256);
             read_bytes += archive.stored.size_bytes;
         }

@@ -2,7 +2,6 @@
 
 mod by_hand;
 mod directory;
-mod keys;
 mod readme;
 mod run;
 mod target;

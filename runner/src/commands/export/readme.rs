@@ -46,10 +46,8 @@ pub fn readme(manifest: &Manifest, by_hand: &ByHand) -> String {
             text += PLACEHOLDERS;
         }
         text.push('\n');
-        text += &joined(by_hand.shard_keys.iter().map(|key| {
-            let body = json!({ "shard_key": key.shard_key, "shards_number": key.shards_number });
-            send("PUT", "/$COLLECTION/shards", &body)
-        }));
+        let keys = by_hand.shard_keys.iter().map(Key::body);
+        text += &joined(keys.map(|body| send("PUT", "/$COLLECTION/shards", &body)));
     }
     text += &uploads(manifest, all);
     if placeholders > 0 {
@@ -281,11 +279,11 @@ mod tests {
             &[1, 2, 4],
             &json!({
                 "config": { "params": { "sharding_method": "custom", "shard_number": 1 } },
-                "shard_keys": [{ "key": "eu", "shard_ids": [1, 2] }, { "key": 7, "shard_ids": [4] }], "shard_count": 3
+                "shard_keys": [{ "key": "eu", "shard_ids": [1, 2], "replicas": 2 }, { "key": 7, "shard_ids": [4] }], "shard_count": 3
             }),
         );
         let order = [
-            "{\"shard_key\":\"eu\",\"shards_number\":2}",
+            "{\"replication_factor\":2,\"shard_key\":\"eu\",\"shards_number\":2}",
             "{\"shard_key\":\"qdrant-backup-gap-3\",\"shards_number\":1}",
             "{\"shard_key\":7,\"shards_number\":1}",
             "settle 4\nupload 1 abab",

@@ -3,18 +3,19 @@
 use std::time::Instant;
 
 use indicatif::HumanBytes;
+use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::manifest::Manifest;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, Layout};
 use tokio_util::sync::CancellationToken;
 
 use super::directory::Directory;
 use super::target::{ExportError, Target, copy};
-use crate::archive::read::ArchiveError;
+use crate::archive::read::{ArchiveError, Source};
 use crate::choice::{Accept, ChoiceError, Which, choose_one};
 use crate::commands::cli::ExportArgs;
 use crate::commands::exit::Exit;
+use crate::commands::from::From;
 use crate::commands::{Refusal, collection, corrupt, listen, repository};
 use crate::host::clock::Clock;
 use crate::host::console::Console;
@@ -32,9 +33,11 @@ pub async fn export(
 ) -> Result<Exit, Refusal> {
     let begun = Instant::now();
     let signals = listen()?;
-    let layout = repository::layout(settings);
-    repository::open(&layout)?;
     let collection = collection(&args.collection)?;
+    let from = From::look(settings, &args.from, std::slice::from_ref(&collection), signals.token(), clock)?;
+    let layout = repository::layout(from.settings());
+    let source = from.source();
+    repository::open(&layout)?;
     let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = Catalog::read(&layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
@@ -48,9 +51,9 @@ pub async fn export(
         )));
     }
     let exported = if manifest.is_by_shard() {
-        shards(&layout, manifest, args, console, &signals.token())?
+        shards(&source, manifest, args, console, &signals.token())?
     } else {
-        snapshot(&layout, manifest, args, console, &signals.token())?
+        snapshot(&source, manifest, args, console, &signals.token())?
     };
     let Err(Failed { error, problem }) = exported else { return Ok(Exit::Success) };
     let exit = match &error {
@@ -61,7 +64,7 @@ pub async fn export(
         ExportError::Archive(_) | ExportError::Write { .. } => Exit::Failed,
     };
     let mut message = format!("export of {collection} {} failed: {problem}", manifest.backup_id);
-    if exit == Exit::VerificationFailed {
+    if exit == Exit::VerificationFailed && !from.is_place() {
         let again = |other| {
             let (collection, output) = (collection.as_str(), args.output.display().to_string());
             format!(
@@ -85,7 +88,7 @@ struct Failed {
 
 /// The one snapshot of a backup to a file or to stdout.
 fn snapshot(
-    layout: &Layout,
+    source: &Source,
     manifest: &Manifest,
     args: &ExportArgs,
     console: &Console,
@@ -100,7 +103,7 @@ fn snapshot(
     };
     let target = Target::open(&args.output, args.force)?;
     let bar = console.transfer(&manifest.collection, archive.stored.size_bytes);
-    let copied = copy(layout, manifest, archive, target, &|bytes| bar.set_position(bytes), interrupt);
+    let copied = copy(source, manifest, archive, target, &|bytes| bar.set_position(bytes), interrupt);
     bar.finish_and_clear();
     Ok(match copied {
         Ok(to) => {
@@ -119,7 +122,7 @@ fn snapshot(
 
 /// The snapshots of all shards of a backup to a directory.
 fn shards(
-    layout: &Layout,
+    source: &Source,
     manifest: &Manifest,
     args: &ExportArgs,
     console: &Console,
@@ -127,7 +130,7 @@ fn shards(
 ) -> Result<Result<(), Failed>, Refusal> {
     let directory = Directory::open(&args.output, manifest)?;
     let bar = console.transfer(&manifest.collection, manifest.stored_size_bytes());
-    let filled = directory.fill(layout, manifest, &bar, interrupt);
+    let filled = directory.fill(source, manifest, &bar, interrupt);
     bar.finish_and_clear();
     Ok(match filled {
         Ok(()) => {
@@ -159,9 +162,10 @@ fn choose<'c>(
         ChoiceError::NoneFits { .. } => Refusal::failed(format!(
             "collection \"{collection}\": {error}; name one with --backup to try it all the same"
         )),
-        ChoiceError::NoSuchId(_) | ChoiceError::Incomplete { .. } | ChoiceError::Failed { .. } => {
-            Refusal::failed(format!("collection \"{collection}\": {error}"))
-        }
+        ChoiceError::NoSuchId(_)
+        | ChoiceError::OffsiteOnly { .. }
+        | ChoiceError::Incomplete { .. }
+        | ChoiceError::Failed { .. } => Refusal::failed(format!("collection \"{collection}\": {error}")),
     })?;
     if chosen.condition() == Condition::Failed {
         tracing::warn!(

@@ -4,12 +4,11 @@ use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
 use qdrant_backup_shared::manifest::{Archive, Manifest};
 use tokio_util::sync::CancellationToken;
 
-use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
+use crate::archive::read::{ArchiveError, ArchiveReader, Prove, Source};
 use crate::commands::Refusal;
 
 /// Why an export failed.
@@ -121,7 +120,7 @@ impl Target {
 /// # Errors
 /// When the archive is not as the manifest says, or something cannot be read or written.
 pub fn copy(
-    layout: &Layout,
+    source: &Source,
     manifest: &Manifest,
     archive: &Archive,
     mut target: Target,
@@ -130,7 +129,7 @@ pub fn copy(
 ) -> Result<String, ExportError> {
     let to = target.name();
     let write_error = |source: io::Error| ExportError::Write { to: to.clone(), source };
-    let mut reader = ArchiveReader::open(layout, manifest, archive, Prove::Snapshot)?;
+    let mut reader = ArchiveReader::open(source, manifest, archive, Prove::Snapshot)?;
     let mut left = archive.snapshot.size_bytes;
     loop {
         if interrupt.is_cancelled() {

@@ -17,6 +17,8 @@ pub struct Candidate {
     pub verified: bool,
     /// Why it is on hold, if it is.
     pub hold: Option<String>,
+    /// Whether another place has a copy that was read back.
+    pub copied: bool,
     /// The backups that it cannot be restored without.
     pub depends_on: Vec<BackupId>,
 }
@@ -30,6 +32,11 @@ pub enum Standing {
     Failed,
     /// An archive is missing or of another size.
     Incomplete,
+    /// Nothing of it is here. It is not counted, and there is nothing to delete.
+    Elsewhere {
+        /// Where it is.
+        places: String,
+    },
     /// This version cannot tell, because the manifest requires something that it does not know.
     Unknown {
         /// The requirement.
@@ -48,6 +55,9 @@ impl From<&Backup> for Candidate {
         let standing = match (&remarks.requires, backup.condition()) {
             (Some(requirement), _) => Standing::Unknown { requirement: requirement.clone() },
             (None, Condition::Good) => Standing::Good,
+            (None, Condition::OffsiteOnly) => {
+                Standing::Elsewhere { places: backup.places().collect::<Vec<_>>().join(", ") }
+            }
             (None, Condition::Failed) => Standing::Failed,
             (None, Condition::Incomplete) => Standing::Incomplete,
             (None, Condition::Unknown) => {
@@ -60,6 +70,7 @@ impl From<&Backup> for Candidate {
             standing,
             verified: backup.deepest_pass().is_some(),
             hold: remarks.hold.clone(),
+            copied: backup.copies.iter().any(|copy| copy.last_checked_at.is_some()),
             depends_on: remarks.depends_on.clone(),
         }
     }

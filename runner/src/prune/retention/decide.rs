@@ -110,6 +110,7 @@ impl Keeping {
                     self.keep(backup, format!("requires {requirement:?}, which this version does not know"));
                 }
                 Standing::Untold { why } => self.keep(backup, format!("not known to be good or bad: {why}")),
+                Standing::Elsewhere { places } => self.keep(backup, format!("only offsite ({places})")),
                 Standing::Good | Standing::Failed | Standing::Incomplete => {}
             }
             if backup.started_at > now {
@@ -122,7 +123,9 @@ impl Keeping {
         if let Some(newest) = good.first() {
             self.keep(newest, "newest good");
         }
-        if let Some(newest) = good.iter().find(|backup| backup.verified) {
+        // One that was read back elsewhere is had from there.
+        let verified = good.iter().find(|backup| backup.verified);
+        if let Some(newest) = verified.filter(|backup| !backup.copied || good.first() == Some(*backup)) {
             self.keep(newest, "newest verified");
         }
     }
@@ -190,7 +193,9 @@ fn size(count: NonZeroU32) -> usize {
 
 fn expired(backup: &Candidate, newest_good: Option<&Candidate>) -> String {
     let flaw = match &backup.standing {
-        Standing::Good | Standing::Unknown { .. } | Standing::Untold { .. } => "",
+        Standing::Good | Standing::Elsewhere { .. } | Standing::Unknown { .. } | Standing::Untold { .. } => {
+            ""
+        }
         Standing::Failed => ", failed verification",
         Standing::Incomplete => ", incomplete",
     };

@@ -42,6 +42,15 @@ impl Policies {
         Self::new(general, overrides.collect())
     }
 
+    /// The rules of a place for copies: its own for every collection, or else those of the settings. Nothing where there are none at
+    /// all.
+    pub fn of_place(own: Option<&Policy>, settings: &Settings) -> Option<Self> {
+        match own {
+            Some(policy) => Self::new(policy.clone(), Vec::new()).ok(),
+            None => Self::from_settings(settings).ok(),
+        }
+    }
+
     /// The general rules and, for the names that a glob matches, others.
     ///
     /// # Errors

@@ -18,7 +18,15 @@ fn time(text: &str) -> DateTime<Utc> {
 
 fn backup(at: DateTime<Utc>, standing: Standing) -> Candidate {
     let verified = false;
-    Candidate { id: BackupId::at(at), started_at: at, standing, verified, hold: None, depends_on: Vec::new() }
+    Candidate {
+        id: BackupId::at(at),
+        started_at: at,
+        standing,
+        verified,
+        hold: None,
+        copied: false,
+        depends_on: Vec::new(),
+    }
 }
 
 fn good(text: &str) -> Candidate {

@@ -8,6 +8,7 @@ mod obstacles;
 mod progress;
 mod put;
 
+pub use keys::{Placeholder, Step, steps};
 pub use obstacles::{check_begun, obstacles};
 pub use progress::{Begun, begun};
 pub use put::put;

@@ -16,16 +16,20 @@ pub(super) struct Targets {
 impl Targets {
     /// Finds them. Those that do not answer are `lost`: told, and a hindrance only where a shard lies on no other.
     pub(super) async fn find(destination: &Destination) -> Result<(Self, Vec<String>), Error> {
-        match destination.client.nodes(&destination.nodes).await? {
-            Some(found) => {
-                let warnings = found.warnings();
-                let nodes = found.nodes.into_iter().map(|node| (node.peer_id, node.client)).collect();
-                Ok((Self { nodes, is_cluster: true }, warnings))
-            }
-            None => {
-                Ok((Self { nodes: vec![(0, destination.client.clone())], is_cluster: false }, Vec::new()))
-            }
-        }
+        let found = match destination.client.nodes(&destination.nodes).await {
+            // Who may not ask that has been told when the restore was planned.
+            Err(error) if error.is_answered() => None,
+            other => other?,
+        };
+        let Some(found) = found else {
+            return Ok((
+                Self { nodes: vec![(0, destination.client.clone())], is_cluster: false },
+                Vec::new(),
+            ));
+        };
+        let warnings = found.warnings();
+        let nodes = found.nodes.into_iter().map(|node| (node.peer_id, node.client)).collect();
+        Ok((Self { nodes, is_cluster: true }, warnings))
     }
 
     /// How many there are.

@@ -52,6 +52,11 @@ pub async fn put(
     let is_kept = put.by == Operation::Restore;
     let earlier =
         begun(&session.status().restoring, put.manifest, put.target, client.url()).filter(|_| put.existed);
+    if put.existed && earlier.is_none() {
+        let (target, points) = (put.target.clone(), "it is not known how many".to_owned());
+        let error = RestoreError::TargetExistsByShard { target, points };
+        return Err(PutError { error, state: TargetState::Untouched });
+    }
     let mut progress = Progress::new(
         put.manifest,
         put.target,
@@ -159,9 +164,7 @@ async fn upload_one(
     let mut failed = None;
     for client in &sent.holders {
         let url = client.url().to_owned();
-        wait_until_idle(destination, client, put.target)
-            .await
-            .map_err(|error| (url.clone(), error.into()))?;
+        wait_until_idle(destination, client, put.target).await.map_err(|error| (url.clone(), error))?;
         progress.begun.sent.insert(sent.shard_id);
         progress.write(session);
         let there = Destination { client: client.clone(), ..destination.clone() };
@@ -195,13 +198,17 @@ async fn wait_until_idle(
     destination: &Destination,
     client: &Client,
     target: &CollectionName,
-) -> Result<(), Error> {
-    let since = Instant::now();
+) -> Result<(), RestoreError> {
+    let (since, limit) = (Instant::now(), destination.settle_timeout);
     let mut pause = FIRST_LOOK;
     loop {
         let told = client.telemetry().await.ok().and_then(|told| told.restores(target));
-        if told.is_none_or(|count| count == 0) || since.elapsed() >= destination.settle_timeout {
+        if told.is_none_or(|count| count == 0) {
             return Ok(());
+        }
+        if since.elapsed() >= limit {
+            let last = format!("{} is still restoring into it", client.url());
+            return Err(RestoreError::NotSettled { limit, last });
         }
         client.pause(pause).await?;
         pause = (pause * 2).min(LONGEST_LOOK);

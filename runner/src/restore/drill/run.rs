@@ -215,7 +215,7 @@ async fn restore_and_compare(
             return Err(obstacle);
         }
     } else {
-        let keys = shard_keys_of(session.layout(), manifest, client.interrupt()).await?;
+        let keys = shard_keys_of(session.source(), manifest, client.interrupt()).await?;
         check_new(&manifest.collection, keys.as_deref())?;
     }
     let known = backup.backup.remarks().restored_points.as_ref();

@@ -160,9 +160,9 @@ fn manifest_in(directory: &Path) -> Result<Manifest, ImportError> {
 }
 
 fn of_shard(shard_id: u32) -> impl FnOnce(ImportError) -> ImportError {
-    move |error| match error {
+    move |error| {
         // This is nothing of the shard.
-        ImportError::Interrupted => error,
-        other => ImportError::Shard { shard_id, error: Box::new(other) },
+        let of_none = matches!(error, ImportError::Interrupted);
+        if of_none { error } else { ImportError::Shard { shard_id, error: Box::new(error) } }
     }
 }

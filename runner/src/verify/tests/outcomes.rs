@@ -14,6 +14,7 @@ use qdrant_backup_shared::{CollectionName, FailureKind, atomic};
 use super::stored::{Place, describe, genuine, kinds, stored};
 use super::structure::{take_apart, whole};
 use crate::archive::inspect::{Limits, inspect};
+use crate::archive::read::Source;
 use crate::verify::judge;
 use crate::verify::verdict::Verdict;
 use crate::verify::{Check, Depth, Interrupted, due, enter, verify_backup};
@@ -76,12 +77,11 @@ fn what_this_version_does_not_know_is_unsupported_unless_it_is_bad_anyway() {
 fn an_interrupted_check_has_found_nothing() {
     let place = Place::new();
     let backup = sample(&place);
+    let source = Source::here(place.layout.clone());
     for depth in [Depth::Checksum, Depth::Archive] {
         let read = std::cell::Cell::new(0);
         let result =
-            verify_backup(&place.layout, &backup.manifest, depth, &mut |count| read.set(count), &|| {
-                read.get() > 0
-            });
+            verify_backup(&source, &backup.manifest, depth, &mut |count| read.set(count), &|| read.get() > 0);
         assert_eq!(result, Err(Interrupted));
     }
 }
@@ -90,9 +90,10 @@ fn an_interrupted_check_has_found_nothing() {
 fn progress_adds_up_to_the_stored_bytes() {
     let place = Place::new();
     let backup = sample(&place);
+    let source = Source::here(place.layout.clone());
     for depth in [Depth::Checksum, Depth::Archive] {
         let mut read = 0;
-        verify_backup(&place.layout, &backup.manifest, depth, &mut |count| read += count, &|| false).unwrap();
+        verify_backup(&source, &backup.manifest, depth, &mut |count| read += count, &|| false).unwrap();
         assert_eq!(read, backup.manifest.stored_size_bytes());
     }
 }

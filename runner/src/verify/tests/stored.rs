@@ -16,6 +16,7 @@ use qdrant_backup_shared::{CollectionName, Layout, atomic};
 use sha2::{Digest, Sha256};
 
 use crate::archive::inspect::{Limits, SnapshotKind, inspect};
+use crate::archive::read;
 use crate::archive::write::{Compression, Encoder};
 use crate::verify::{Check, Depth, verify_backup};
 
@@ -83,7 +84,14 @@ impl Place {
     }
 
     pub fn check(&self, backup: &Whole, depth: Depth) -> Check {
-        let check = verify_backup(&self.layout, &backup.manifest, depth, &mut |_| {}, &|| false).unwrap();
+        let check = verify_backup(
+            &read::Source::here(self.layout.clone()),
+            &backup.manifest,
+            depth,
+            &mut |_| {},
+            &|| false,
+        )
+        .unwrap();
         assert_eq!(check.failure.is_none(), check.outcome == CheckOutcome::Passed);
         for finding in &check.findings {
             assert!(!finding.message.contains('\n') && finding.message.len() < 4000);

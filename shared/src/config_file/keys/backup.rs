@@ -65,11 +65,11 @@ pub static KEEP_SERVER_SNAPSHOTS: Knob<bool> = Knob::new("backup.keep_server_sna
     .meaning("Whether the server's own snapshot stays there after the download.");
 
 pub static JOBS: Knob<Option<NonZeroU8>> = Knob::new("backup.jobs", kinds::JOBS)
-    .option("--jobs", Follows::Text("N"), "Back up so many collections at a time, 1 to 16")
+    .option("--jobs", Follows::Text("N"), "Snapshots of collections or shards under way at a time, 1 to 16")
     .short('j')
     .only(&["backup", "run"])
     .default("1")
-    .meaning("How many collections are backed up at a time (1 to 16). Helps where no single one keeps all cores and the disk busy; each further one takes about 20 MiB of memory, and the server makes as many snapshots at once.");
+    .meaning("How many snapshots, of collections or of shards, are under way at a time (1 to 16). Helps where no single one keeps all cores and the disk busy; each further one takes about 20 MiB of memory, and the server makes as many snapshots at once.");
 
 pub static LIMIT_RATE: Knob<Option<NonZeroU64>> = Knob::new("backup.limit_rate", kinds::RATE)
     .option(

@@ -4,6 +4,7 @@
 //! by that name. Reading, the layers, options, `config show`, "did you mean" and the documentation go by this table.
 
 mod backup;
+mod offsite;
 mod overrides;
 mod retention;
 mod rules;
@@ -11,6 +12,7 @@ mod runs;
 mod server;
 
 pub use self::backup::*;
+pub use self::offsite::OFFSITE;
 pub use self::overrides::RetentionOverride;
 pub use self::retention::*;
 pub use self::rules::*;
@@ -27,6 +29,7 @@ pub static SECTIONS: &[Section] = &[
     ("backup", backup::BACKUP),
     ("schedule", backup::SCHEDULE),
     ("retention", retention::RETENTION),
+    ("offsite", offsite::PLACES),
     ("verify", runs::VERIFY),
     ("restore", runs::RESTORE),
     ("drill", runs::DRILL),
@@ -60,6 +63,7 @@ mod tests {
         let sources = [
             include_str!("server.rs"),
             include_str!("backup.rs"),
+            include_str!("offsite.rs"),
             include_str!("retention.rs"),
             include_str!("rules.rs"),
             include_str!("runs.rs"),

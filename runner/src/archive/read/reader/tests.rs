@@ -179,13 +179,14 @@ fn unknown_encodings_are_refused_by_name() {
 fn only_a_regular_file_in_the_collections_directory_is_opened() {
     let directory = tempfile::tempdir().unwrap();
     let layout = Layout::new(directory.path(), directory.path());
+    let source = Source::here(layout.clone());
     let mut manifest: Manifest =
         qdrant_backup_shared::json_file::parse(Path::new("m"), MANIFEST.as_bytes()).unwrap();
     let inside = layout.collection(&manifest.collection);
     std::fs::create_dir_all(&inside).unwrap();
     let archive = manifest.archives[0].clone();
     let path = inside.join(&archive.file_name);
-    let open = || ArchiveReader::open(&layout, &manifest, &archive, Prove::Snapshot);
+    let open = || ArchiveReader::open(&source, &manifest, &archive, Prove::Snapshot);
 
     assert!(matches!(open(), Err(ArchiveError::Missing { .. })));
     atomic::write(&directory.path().join("outside"), 0o600, &gzip(b"x")).unwrap();
@@ -200,14 +201,14 @@ fn only_a_regular_file_in_the_collections_directory_is_opened() {
     assert_eq!(reader.size_bytes(), Some(gzip(b"x").len() as u64));
     is(reader.finish().unwrap().snapshot, b"x");
     is(
-        ArchiveReader::open_stored(&layout, &manifest, &archive).unwrap().finish().unwrap().snapshot,
+        ArchiveReader::open_stored(&source, &manifest, &archive).unwrap().finish().unwrap().snapshot,
         &gzip(b"x"),
     );
 
     manifest.archives[0].file_name = "../../outside".to_owned();
     let archive = manifest.archives[0].clone();
     assert!(matches!(
-        ArchiveReader::open(&layout, &manifest, &archive, Prove::Snapshot),
+        ArchiveReader::open(&source, &manifest, &archive, Prove::Snapshot),
         Err(ArchiveError::NotAFile { .. })
     ));
 }

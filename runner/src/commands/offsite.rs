@@ -1,0 +1,409 @@
+//! `qdrant-backup offsite`: the places for copies.
+
+use indicatif::HumanBytes;
+use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::run_report::{OperationReport, PlaceReport, RunReport};
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::verification::CheckOutcome;
+use qdrant_backup_shared::{FailureKind, Repository, atomic, json_file};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::checks::Check as Checked;
+use super::from::{place, refusal};
+use super::{Refusal, exit, listen, print_report, repository};
+use crate::commands::cli::OffsiteCommand;
+use crate::commands::exit::Exit;
+use crate::host::clock::Clock;
+use crate::host::console::Console;
+use crate::host::output;
+use crate::host::signals::Signals;
+use crate::offsite::{
+    Check, Listing, Offsite, OffsiteContext, OffsiteError, Restic, Work, offsite as run_offsite,
+    only_repository,
+};
+use crate::prune::retention::Policies;
+use crate::session::{Purpose, Session};
+use crate::settings::{PlaceSettings, Settings};
+use crate::store;
+
+/// One copy, for `--json`.
+#[derive(Serialize)]
+struct Entry {
+    place: String,
+    repository_id: String,
+    collection: String,
+    backup_id: String,
+    copied_at: chrono::DateTime<chrono::Utc>,
+    manifest_snapshot: String,
+    archive_snapshots: Vec<String>,
+}
+
+/// Does what the words after `offsite` say.
+pub async fn offsite(
+    settings: &Settings,
+    command: &OffsiteCommand,
+    clock: Clock,
+    console: &Console,
+) -> Result<Exit, Refusal> {
+    let signals = listen()?;
+    let nothing = Work { copy: false, check: Check::None, forget: false, prune: false, yes: false };
+    match command {
+        OffsiteCommand::Init { place } => init(settings, place, &signals),
+        OffsiteCommand::List { place, json } => list(settings, place.as_deref(), *json, &signals),
+        OffsiteCommand::Recover { place, repository } => {
+            recover(settings, place, repository.as_deref(), clock, console, &signals).await
+        }
+        OffsiteCommand::Copy { place, json } => {
+            let work = Work { copy: true, ..nothing };
+            let name = place.as_deref();
+            work_at(settings, "offsite copy", name, work, *json, clock, console, &signals).await
+        }
+        OffsiteCommand::Check { place, json } => {
+            let work = Work { check: Check::All, ..nothing };
+            work_at(settings, "offsite check", Some(place), work, *json, clock, console, &signals).await
+        }
+        OffsiteCommand::Prune { place, yes, json } => {
+            if self::place(settings, place)?.place.append_only {
+                return Err(Refusal::configuration(format!(
+                    "place {place} is append-only (append_only), so nothing is deleted there"
+                )));
+            }
+            let work = Work { forget: true, prune: true, yes: *yes, ..nothing };
+            work_at(settings, "offsite prune", Some(place), work, *json, clock, console, &signals).await
+        }
+    }
+}
+
+/// The places of that name, or all.
+fn chosen<'s>(settings: &'s Settings, name: Option<&str>) -> Result<Vec<&'s PlaceSettings>, Refusal> {
+    match name {
+        Some(name) => Ok(vec![place(settings, name)?]),
+        None if settings.offsite.is_empty() => {
+            Err(Refusal::configuration("no place for copies is configured (offsite, see docs/offsite.md)"))
+        }
+        None => Ok(settings.offsite.iter().collect()),
+    }
+}
+
+fn init(settings: &Settings, name: &str, signals: &Signals) -> Result<Exit, Refusal> {
+    let restic = Restic::new(place(settings, name)?.clone(), signals.token());
+    let failed = |error: OffsiteError| Refusal {
+        message: format!("place {name}: {error}"),
+        ..refusal(&error, signals.received())
+    };
+    restic.version().map_err(failed)?;
+    let shown = restic.settings().place.shown_repository();
+    match restic.repository_id() {
+        Ok(_) => {
+            tracing::info!(
+                "{shown} is a restic repository already, and the password opens it; nothing changed"
+            );
+            return Ok(Exit::Success);
+        }
+        Err(OffsiteError::NoRepository { .. }) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    restic.init().map_err(failed)?;
+    tracing::info!(
+        "Made {shown} a restic repository for {name}; next: keep {} somewhere else too, for without it nothing there can be read, and `qdrant-backup offsite copy {name}`",
+        restic.settings().place.password_file.display()
+    );
+    Ok(Exit::Success)
+}
+
+fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) -> Result<Exit, Refusal> {
+    let mut entries = Vec::new();
+    let mut worst: Option<Refusal> = None;
+    let places = chosen(settings, name)?;
+    let count = places.len();
+    for settings in places {
+        let restic = Restic::new(settings.clone(), signals.token());
+        let name = settings.name();
+        let listed =
+            restic.version().and_then(|_| restic.repository_id()).and_then(|_| Listing::read(&restic));
+        match listed {
+            Ok(listing) => {
+                entries.extend(listing.copies.values().map(|copy| Entry {
+                    place: name.to_owned(),
+                    repository_id: copy.key.repository_id.clone(),
+                    collection: copy.key.component.clone(),
+                    backup_id: copy.key.backup_id.to_string(),
+                    copied_at: copy.copied_at,
+                    manifest_snapshot: copy.manifest.snapshot.clone(),
+                    archive_snapshots: copy.archives.iter().map(|file| file.snapshot.clone()).collect(),
+                }));
+                if !listing.leftovers.is_empty() {
+                    tracing::info!(
+                        "{name} has {} snapshots that are part of no copy; the next run's retention removes ours",
+                        listing.leftovers.len()
+                    );
+                }
+            }
+            Err(error) => {
+                let refusal = refusal(&error, signals.received());
+                let message = format!("place {name}: {}", refusal.message);
+                if count > 1 {
+                    tracing::error!("{}", one_line(&message));
+                }
+                worst = Some(Refusal { message, ..refusal });
+            }
+        }
+    }
+    let text = if json {
+        serde_json::to_string_pretty(&entries).map_err(Refusal::failed)?
+    } else {
+        let rows = entries.iter().map(|entry| {
+            vec![
+                entry.place.clone(),
+                entry.collection.clone(),
+                entry.backup_id.clone(),
+                output::time(entry.copied_at),
+                entry.manifest_snapshot.chars().take(8).collect(),
+            ]
+        });
+        output::table(&["PLACE", "COLLECTION", "BACKUP", "COPIED", "SNAPSHOT"], &[], rows)
+    };
+    match worst {
+        Some(refusal) if count == 1 => Err(refusal),
+        other => {
+            output::print(&text).map_err(Refusal::failed)?;
+            Ok(if other.is_some() { Exit::Partial } else { Exit::Success })
+        }
+    }
+}
+
+/// What is done at the places, for the operation.
+pub(super) fn context(
+    settings: &Settings,
+    places: &[&PlaceSettings],
+    work: Work,
+    console: &Console,
+    interrupt: CancellationToken,
+) -> OffsiteContext {
+    let of = |place: &&PlaceSettings| Offsite {
+        restic: Restic::new((*place).clone(), interrupt.clone()),
+        policies: Policies::of_place(place.place.retention.as_ref(), settings),
+        gone_after_days: settings.get(&GONE_AFTER_DAYS).filter(|_| place.place.retention.is_none()),
+    };
+    OffsiteContext {
+        places: places.iter().map(of).collect(),
+        configured: settings.offsite.iter().map(|place| place.name().to_owned()).collect(),
+        work,
+        console: console.clone(),
+        interrupt,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the whole of a command")]
+async fn work_at(
+    settings: &Settings,
+    command: &'static str,
+    name: Option<&str>,
+    work: Work,
+    json: bool,
+    clock: Clock,
+    console: &Console,
+    signals: &Signals,
+) -> Result<Exit, Refusal> {
+    let places = chosen(settings, name)?;
+    let context = context(settings, &places, work, console, signals.token());
+    let mut held = repository::enter(Purpose::Run, settings, command, clock, signals).await?;
+    run_offsite(&mut held.session, &context);
+    let finished = held.session.finish();
+    if json {
+        print_report(&finished)?;
+    }
+    summarize(&finished.report);
+    let exit = exit(&finished, signals.received())?;
+    Ok(sharpened(exit, &finished.report))
+}
+
+/// Damage has an exit code of its own, and a single place that cannot be used says why by its code.
+pub(super) fn sharpened(exit: Exit, report: &RunReport) -> Exit {
+    if matches!(exit, Exit::Interrupted(_) | Exit::Success) {
+        return exit;
+    }
+    if any_damaged(report) {
+        return Exit::VerificationFailed;
+    }
+    let places: Vec<&PlaceReport> =
+        report.operations.iter().flat_map(|operation| &operation.places).collect();
+    let [place] = places.as_slice() else { return exit };
+    match place.failure.as_ref().map(|failure| &failure.kind) {
+        Some(FailureKind::OffsiteUnusable | FailureKind::Unauthorized) => Exit::Configuration,
+        Some(FailureKind::Locked) => Exit::Locked,
+        Some(_) | None => exit,
+    }
+}
+
+/// Whether a place was found damaged, or a backup here when it was to be copied.
+pub(super) fn any_damaged(report: &RunReport) -> bool {
+    let mut places = report.operations.iter().flat_map(|operation| &operation.places);
+    places.any(|place| {
+        place.checked == Some(CheckOutcome::Failed)
+            || place.all_failures().any(|failure| {
+                matches!(failure.kind, FailureKind::OffsiteDamaged | FailureKind::ArchiveCorrupt)
+            })
+    })
+}
+
+/// Says in one line for each place how it went.
+pub(super) fn summarize(report: &RunReport) {
+    for operation in report.operations.iter().filter(|part| part.operation == Operation::Offsite) {
+        summarize_operation(operation);
+    }
+}
+
+pub(super) fn summarize_operation(operation: &OperationReport) {
+    if let Some(failure) = &operation.failure {
+        tracing::error!("Copying {}: {}", operation.outcome, failure.message);
+    }
+    for place in &operation.places {
+        let mut parts = Vec::new();
+        if !place.copied.is_empty() {
+            parts.push(format!(
+                "{} backups copied, {} new there",
+                place.copied.len(),
+                HumanBytes(place.added_bytes())
+            ));
+        }
+        if let Some(checked) = &place.checked {
+            parts.push(format!("check {checked}"));
+        }
+        if !place.forgotten.is_empty() {
+            parts.push(format!("{} copies deleted", place.forgotten.len()));
+        }
+        if place.pruned {
+            parts.push("pruned".to_owned());
+        }
+        if parts.is_empty() {
+            parts.push("nothing to do".to_owned());
+        }
+        let done = format!("{}, in {:.1} s", parts.join(", "), place.duration_seconds);
+        if place.outcome == Outcome::Success {
+            tracing::info!("Place {}: {done}", place.place);
+        } else {
+            let why: Vec<&str> =
+                place.all_failures().take(3).map(|failure| failure.message.as_str()).collect();
+            tracing::error!("Place {} {}: {done}; {}", place.place, place.outcome, one_line(&why.join("; ")));
+        }
+    }
+}
+
+/// Makes the backup directory anew, with the manifests of the copies.
+///
+/// # Crash safety
+/// A recovery that was killed is done again: what is known already stays.
+async fn recover(
+    settings: &Settings,
+    name: &str,
+    wanted: Option<&str>,
+    clock: Clock,
+    console: &Console,
+    signals: &Signals,
+) -> Result<Exit, Refusal> {
+    let place = place(settings, name)?;
+    let restic = Restic::new(place.clone(), signals.token());
+    let failed = |error: OffsiteError| Refusal {
+        message: format!("place {name}: {error}"),
+        ..refusal(&error, signals.received())
+    };
+    restic.version().map_err(failed)?;
+    restic.repository_id().map_err(failed)?;
+    let listing = Listing::read(&restic).map_err(failed)?;
+    let id = match wanted {
+        Some(id) if listing.of_repository(id).next().is_some() => id.to_owned(),
+        Some(id) => {
+            let shown = qdrant_backup_shared::text::shortened(id, 60);
+            return Err(Refusal::failed(format!("{name} has no copy of a backup directory {shown}")));
+        }
+        None => only_repository(name, &listing).map_err(failed)?,
+    };
+    let layout = repository::layout(settings);
+    if !layout.root().exists() {
+        atomic::create_directory(layout.root()).map_err(|error| {
+            Refusal::configuration(format!(
+                "backup directory {}: cannot be made: {error}; make its parent directory first",
+                layout.root().display()
+            ))
+        })?;
+    }
+    repository::check_directory(layout.root())?;
+    repository::make_state_directory(&layout)?;
+    let file = layout.repository_file();
+    match json_file::read::<Repository>(&file) {
+        Ok(repository) if repository.repository_id == id => {}
+        Ok(repository) => {
+            return Err(Refusal::configuration(format!(
+                "{} is another repository ({}) than the one that {name} has copies of ({id}); recover into a new directory",
+                layout.root().display(),
+                repository.repository_id
+            )));
+        }
+        Err(error) if error.is_not_found() => {
+            json_file::write_new(&file, &Repository::new(id.clone(), clock.now())).map_err(|error| {
+                Refusal::failed(format!("{}: cannot be written: {error}", file.display()))
+            })?;
+        }
+        Err(error) => return Err(Refusal::configuration(error)),
+    }
+    let nothing = Work { copy: false, check: Check::None, forget: false, prune: false, yes: false };
+    let context = context(settings, &[place], nothing, console, signals.token());
+    let mut held = repository::enter(Purpose::Run, settings, "offsite recover", clock, signals).await?;
+    run_offsite(&mut held.session, &context);
+    let known = offsite_only(&held.session);
+    let finished = held.session.finish();
+    summarize(&finished.report);
+    let exit = exit(&finished, signals.received())?;
+    if exit == Exit::Success {
+        tracing::info!(
+            "{} knows {known} backups that are only in {name}; next: `qdrant-backup restore --all --from {name}`, and then a run makes new ones",
+            layout.root().display()
+        );
+    }
+    Ok(sharpened(exit, &finished.report))
+}
+
+fn offsite_only(session: &Session) -> usize {
+    session.catalog().collections.values().flatten().filter(|backup| backup.is_offsite_only()).count()
+}
+
+/// Each place, tried: the program, the repository, the password, and the room where it is a directory here.
+pub(super) fn checks(settings: &Settings) -> Vec<Checked> {
+    let mut all = Vec::new();
+    for place in &settings.offsite {
+        let name = place.name();
+        let restic = Restic::new(place.clone(), CancellationToken::new());
+        let tried = restic.version().and_then(|version| restic.repository_id().map(|id| (version, id)));
+        let text = tried.map(|(version, id)| {
+            let id: String = id.chars().take(10).collect();
+            format!("{name}: restic {version} opens {} ({id})", place.place.shown_repository())
+        });
+        all.push(Checked::of("offsite", text.map_err(|error| format!("{name}: {error}"))));
+        all.extend(room(place));
+    }
+    all
+}
+
+/// The room of a repository that is a directory here. What is never deleted needs the more of it.
+fn room(settings: &PlaceSettings) -> Option<Checked> {
+    let path = std::path::Path::new(settings.place.repository.expose());
+    if !path.is_absolute() || !path.is_dir() {
+        return None;
+    }
+    let name = settings.name();
+    let bytes = store::available_bytes(path).ok()??;
+    let free = format!("{name}: {} free", HumanBytes(bytes));
+    if bytes < store::RESERVE_BYTES {
+        return Some(Checked::of("offsite", Err::<String, _>(format!("{free}: make room"))));
+    }
+    if settings.place.append_only {
+        return Some(Checked::doubtful(
+            "offsite",
+            format!("{free}, and nothing is ever deleted there (append_only)"),
+        ));
+    }
+    Some(Checked::of("offsite", Ok::<_, String>(free)))
+}

@@ -1,0 +1,40 @@
+//! What `status` says of the places for copies.
+
+use chrono::{DateTime, Utc};
+use indicatif::HumanBytes;
+use qdrant_backup_shared::operation::Outcome;
+use qdrant_backup_shared::place_status::PlaceStatus;
+use qdrant_backup_shared::status::Status;
+use qdrant_backup_shared::text::one_line;
+
+use crate::host::output;
+
+/// A line for each place, and another one for what is wrong with it.
+pub fn places(status: &Status, now: DateTime<Utc>) -> String {
+    let lines = status.offsite.iter().map(|(name, place)| one(name, place, now));
+    let text: String = lines.collect();
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+fn one(name: &str, place: &PlaceStatus, now: DateTime<Utc>) -> String {
+    let copied = match place.last_success_at {
+        Some(at) => format!("everything copied {} ago", output::age(at, now)),
+        None => "NEVER COPIED".to_owned(),
+    };
+    let read = match (place.is_damaged(), place.last_check_at) {
+        (true, _) => "DAMAGED".to_owned(),
+        (false, Some(at)) => format!("read back {} ago", output::age(at, now)),
+        (false, None) => "never read back".to_owned(),
+    };
+    let mut text =
+        format!("Copies in {name}: {copied}, {read}, {} added\n", HumanBytes(place.added_bytes_total));
+    if place.last_outcome.as_ref().is_some_and(|outcome| *outcome != Outcome::Success)
+        && let Some(failure) = &place.failure
+    {
+        text.push_str(&format!("  {}: {}\n", failure.kind, one_line(&failure.message)));
+    }
+    if let Some(problem) = place.check_problem.as_ref().filter(|_| place.is_damaged()) {
+        text.push_str(&format!("  {}\n", one_line(problem)));
+    }
+    text
+}

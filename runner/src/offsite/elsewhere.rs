@@ -1,0 +1,175 @@
+//! The copies of a place as something to read from: a directory with their manifests, which is soon gone again, and restic for the
+//! archives. Nothing of an archive is ever on a disk here.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::catalog::Catalog;
+use qdrant_backup_shared::manifest::{Archive, Manifest};
+use qdrant_backup_shared::{BackupId, CollectionName, Layout, Repository, atomic, json_file};
+
+use super::error::OffsiteError;
+use super::listing::{Copy, File, Listing};
+use super::records::manifest_of;
+use super::restic::Restic;
+use super::tags::plain_name;
+use crate::archive::read::Elsewhere;
+
+/// What is wanted of a place.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The backup directory whose copies they are; where it is not known, the only one that there is.
+    pub repository_id: Option<&'a str>,
+    /// Of these collections; of all where none is named.
+    pub collections: &'a [CollectionName],
+    /// The backup directory, where it is there: manifests that it has need not be fetched.
+    pub local: Option<&'a Layout>,
+}
+
+/// The copies of a place.
+#[derive(Debug)]
+pub struct Copies {
+    directory: tempfile::TempDir,
+    layout: Layout,
+    archives: Arc<Archives>,
+    /// Copies whose manifests cannot be used, a line each.
+    pub problems: Vec<String>,
+}
+
+/// Where the archives of copies are, by what they are called in the manifests.
+#[derive(Debug)]
+struct Archives {
+    restic: Restic,
+    files: BTreeMap<(CollectionName, BackupId, String), File>,
+}
+
+impl Copies {
+    /// Looks at the place and lays out what is wanted.
+    ///
+    /// # Errors
+    /// As [`OffsiteError`] says.
+    pub fn look(restic: &Restic, wanted: &Wanted<'_>, now: DateTime<Utc>) -> Result<Self, OffsiteError> {
+        restic.version()?;
+        restic.repository_id()?;
+        let listing = Listing::read(restic)?;
+        let repository_id = match wanted.repository_id {
+            Some(id) if listing.of_repository(id).next().is_some() => id.to_owned(),
+            Some(_) | None => only_repository(restic.settings().name(), &listing)?,
+        };
+        let local = |source: io::Error| OffsiteError::Local {
+            what: "making a temporary directory".to_owned(),
+            source,
+        };
+        let directory = tempfile::Builder::new().prefix("qdrant-backup-").tempdir().map_err(local)?;
+        let layout = Layout::new(directory.path(), directory.path());
+        let repository = Repository::new(repository_id.clone(), now);
+        json_file::write_new(&layout.repository_file(), &repository).map_err(|error| local(error.into()))?;
+        let mut files = BTreeMap::new();
+        let mut problems = Vec::new();
+        let components: Vec<String> = wanted.collections.iter().map(CollectionName::component).collect();
+        let is_wanted = |copy: &&Copy| components.is_empty() || components.contains(&copy.key.component);
+        let known = wanted.local.and_then(|layout| Catalog::read(layout).ok());
+        for copy in listing.of_repository(&repository_id).filter(is_wanted) {
+            let here = known
+                .as_ref()
+                .zip(wanted.local)
+                .and_then(|(catalog, layout)| local_manifest(catalog, layout, copy));
+            let manifest =
+                match here.map_or_else(|| manifest_of(restic, copy).map(|(manifest, _)| manifest), Ok) {
+                    Ok(manifest) => manifest,
+                    Err(error) if error.is_of_one() => {
+                        problems.push(error.to_string());
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+            lay_out(&layout, manifest, copy, &mut files).map_err(local)?;
+        }
+        Ok(Self {
+            directory,
+            layout,
+            archives: Arc::new(Archives { restic: restic.clone(), files }),
+            problems,
+        })
+    }
+
+    /// The directory with the manifests.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Where the archives are read from.
+    pub fn archives(&self) -> Arc<dyn Elsewhere> {
+        Arc::clone(&self.archives) as Arc<dyn Elsewhere>
+    }
+
+    /// Where that is on the disk.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+/// The only backup directory of which there are copies.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub fn only_repository(place: &str, listing: &Listing) -> Result<String, OffsiteError> {
+    let found = listing.repositories();
+    let mut ids = found.keys();
+    match (ids.next(), ids.next()) {
+        (Some(only), None) => Ok((*only).to_owned()),
+        (None, _) => Err(OffsiteError::Manifest(format!("there is no copy in {place}"))),
+        (Some(_), Some(_)) => {
+            let all: Vec<String> = found.iter().map(|(id, count)| format!("{id} ({count} copies)")).collect();
+            Err(OffsiteError::Manifest(format!(
+                "{place} has copies of several backup directories: {}; say which with --repository ID",
+                all.join(", ")
+            )))
+        }
+    }
+}
+
+/// The manifest of the same backup, where it is here.
+fn local_manifest(catalog: &Catalog, layout: &Layout, copy: &Copy) -> Option<Manifest> {
+    let mut all = catalog.collections.iter().filter(|(name, _)| name.component() == copy.key.component);
+    let (_, backups) = all.next()?;
+    let backup = backups.iter().find(|backup| backup.backup_id == copy.key.backup_id)?;
+    let manifest = backup.whole(layout).ok()?.manifest;
+    (manifest.archives.len() == copy.archives.len()).then_some(manifest)
+}
+
+/// Writes a manifest as the copy is: its archives are plain snapshots. In their places lie files of the same length without
+/// anything in them, so that the backup is complete to whoever looks.
+fn lay_out(
+    layout: &Layout,
+    mut manifest: Manifest,
+    copy: &Copy,
+    files: &mut BTreeMap<(CollectionName, BackupId, String), File>,
+) -> io::Result<()> {
+    let directory = layout.collection(&manifest.collection);
+    atomic::create_directory(directory.parent().unwrap_or(layout.root()))?;
+    atomic::create_directory(&directory)?;
+    for (archive, file) in manifest.archives.iter_mut().zip(&copy.archives) {
+        archive.file_name = plain_name(archive).to_owned();
+        archive.encoding.clear();
+        archive.stored = archive.snapshot;
+        let path = directory.join(&archive.file_name);
+        OpenOptions::new().write(true).create_new(true).open(path)?.set_len(archive.stored.size_bytes)?;
+        let name = archive.file_name.clone();
+        files.insert((manifest.collection.clone(), manifest.backup_id, name), file.clone());
+    }
+    json_file::write(&layout.manifest(&manifest.collection, manifest.backup_id), &manifest)
+}
+
+impl Elsewhere for Archives {
+    fn open(&self, manifest: &Manifest, archive: &Archive) -> io::Result<Box<dyn Read + Send>> {
+        let key = (manifest.collection.clone(), manifest.backup_id, archive.file_name.clone());
+        let file = self.files.get(&key).ok_or(io::ErrorKind::NotFound)?;
+        let dump = self.restic.dump(&file.snapshot, &file.path).map_err(io::Error::other)?;
+        Ok(Box::new(dump))
+    }
+}

@@ -1,0 +1,331 @@
+//! What can go wrong with a place for copies, and what restic's words mean.
+
+use std::io;
+
+use qdrant_backup_shared::text::{one_line, shortened};
+use qdrant_backup_shared::{Failure, FailureKind};
+
+use crate::archive::read::ArchiveError;
+
+/// The longest that is repeated of what restic says, in characters.
+const SHOWN: usize = 300;
+
+/// Something failed at a place, or on the way there. No message holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum OffsiteError {
+    /// The program cannot be started.
+    #[error(
+        "the program {program} cannot be started: {why}; install restic (0.14 or newer), or name it with `restic:`"
+    )]
+    NoProgram {
+        /// Which.
+        program: String,
+        /// Why.
+        why: String,
+    },
+    /// The program is too old, or another one.
+    #[error("{program} is {found}; restic 0.14 or newer is needed")]
+    TooOld {
+        /// Which.
+        program: String,
+        /// What it says of itself.
+        found: String,
+    },
+    /// A file that restic needs cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The password opens nothing there.
+    #[error("the password in {file} is not that of the repository {repository}: look at password_file")]
+    WrongPassword {
+        /// The file.
+        file: String,
+        /// The repository.
+        repository: String,
+    },
+    /// There is no repository.
+    #[error(
+        "there is no restic repository at {repository}; is the disk mounted? `qdrant-backup offsite init {place}` makes a new one"
+    )]
+    NoRepository {
+        /// The place.
+        place: String,
+        /// Where it should be.
+        repository: String,
+    },
+    /// Somebody else works there.
+    #[error(
+        "the repository is locked by somebody else ({by}); nothing was removed. If that process is gone, `restic unlock` frees it"
+    )]
+    Locked {
+        /// What restic says of the lock.
+        by: String,
+    },
+    /// The repository's disk is full.
+    #[error("the repository's disk is full: {0}; make room there, or keep fewer copies (retention)")]
+    NoSpace(String),
+    /// Nobody answers, or stopped answering.
+    #[error("the repository is not reached: {0}")]
+    Unreachable(String),
+    /// The storage refuses.
+    #[error("the storage refuses access: {0}; look at environment_file")]
+    Refused(String),
+    /// What is there is damaged.
+    #[error(
+        "the repository is damaged: {0}; see docs/runbook.md#qdrantbackupoffsitecheckfailed before anything is deleted anywhere"
+    )]
+    Damaged(String),
+    /// restic failed in another way.
+    #[error("restic failed ({status}): {said}")]
+    Failed {
+        /// How it ended.
+        status: String,
+        /// What it said.
+        said: String,
+    },
+    /// restic said something that cannot be understood.
+    #[error("restic's answer to `{command}` cannot be understood: {why}; is it a newer version?")]
+    Answer {
+        /// What was asked.
+        command: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// A signal.
+    #[error("interrupted by a signal")]
+    Interrupted,
+    /// The archive here cannot be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The archive here is not what its manifest says.
+    #[error("archive {file}: {problem}; it is damaged, and was not copied")]
+    NotAsManifest {
+        /// Its name.
+        file: String,
+        /// What differs.
+        problem: String,
+    },
+    /// This program cannot read it.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A manifest here, or of a copy, cannot be used.
+    #[error("{0}")]
+    Manifest(String),
+    /// A file here cannot be written.
+    #[error("{what}: {source}")]
+    Local {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// More has expired than is deleted without being told to.
+    #[error("{0}")]
+    TooMany(String),
+}
+
+impl OffsiteError {
+    /// The kind for the status file and the metrics.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::NoProgram { .. }
+            | Self::TooOld { .. }
+            | Self::Unreadable(_)
+            | Self::NoRepository { .. } => FailureKind::OffsiteUnusable,
+            Self::WrongPassword { .. } | Self::Refused(_) => FailureKind::Unauthorized,
+            Self::Locked { .. } => FailureKind::Locked,
+            Self::NoSpace(_) => FailureKind::NoSpace,
+            Self::Unreachable(_) => FailureKind::Unreachable,
+            Self::Damaged(_) => FailureKind::OffsiteDamaged,
+            Self::Failed { .. } | Self::Local { .. } => FailureKind::Io,
+            Self::Answer { .. } | Self::Unsupported(_) => FailureKind::VersionUnsupported,
+            Self::Interrupted => FailureKind::Interrupted,
+            Self::Archive(error) => error.kind(),
+            Self::NotAsManifest { .. } => FailureKind::ArchiveCorrupt,
+            Self::Manifest(_) => FailureKind::ManifestInvalid,
+            Self::TooMany(_) => FailureKind::PruneRefused,
+        }
+    }
+
+    /// As the status and the report keep it.
+    pub fn to_failure(&self) -> Failure {
+        Failure { kind: self.kind(), message: one_line(&self.to_string()) }
+    }
+
+    /// Whether it is about one archive or manifest here, so that others can still be copied.
+    pub fn is_of_one(&self) -> bool {
+        matches!(
+            self,
+            Self::Archive(_) | Self::NotAsManifest { .. } | Self::Unsupported(_) | Self::Manifest(_)
+        )
+    }
+}
+
+/// What restic's words mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    WrongPassword,
+    NoRepository,
+    Locked,
+    NoSpace,
+    Unreachable,
+    Refused,
+    Damaged,
+    Other,
+}
+
+/// Exit codes that say it themselves, since restic 0.17.
+const NO_REPOSITORY: i32 = 10;
+const LOCKED: i32 = 11;
+const WRONG_PASSWORD: i32 = 12;
+
+/// Words that say it, in lower case; the first that is found counts. Until 0.16 the exit code is 1 for everything. What the network
+/// did comes before what is damaged: a check that could not read everything calls that an error of the repository too.
+const WORDS: [(Meaning, &[&str]); 8] = [
+    (Meaning::WrongPassword, &["wrong password or no key found"]),
+    (Meaning::Locked, &["already locked", "unable to create lock in backend"]),
+    (
+        Meaning::NoSpace,
+        &["no space left on device", "insufficient storage", "disk quota exceeded", "quotaexceeded"],
+    ),
+    (
+        Meaning::Unreachable,
+        &[
+            "connection refused",
+            "no such host",
+            "i/o timeout",
+            "connection reset",
+            "network is unreachable",
+            "no route to host",
+            "broken pipe",
+            "tls:",
+            "x509:",
+            "dial tcp",
+            "server misbehaving",
+            "503 service unavailable",
+            "502 bad gateway",
+            "connection timed out",
+        ],
+    ),
+    (
+        Meaning::Refused,
+        &[
+            "access denied",
+            "accessdenied",
+            "401 unauthorized",
+            "403 forbidden",
+            "signaturedoesnotmatch",
+            "invalidaccesskeyid",
+            "permission denied",
+        ],
+    ),
+    (
+        Meaning::Damaged,
+        &[
+            "repository contains errors",
+            "ciphertext verification failed",
+            "does not match",
+            "invalid data returned",
+            "not found in index",
+            "readfull(<data/",
+            "load(<data/",
+            "unexpected file size",
+        ],
+    ),
+    (Meaning::Unreachable, &["unexpected eof", ": eof"]),
+    (
+        Meaning::NoRepository,
+        &["is there a repository at the following location", "nosuchbucket", "repository does not exist"],
+    ),
+];
+
+/// What it means that restic ended with `code` and these words.
+pub(super) fn meaning(code: Option<i32>, said: &str) -> Meaning {
+    match code {
+        Some(NO_REPOSITORY) => return Meaning::NoRepository,
+        Some(LOCKED) => return Meaning::Locked,
+        Some(WRONG_PASSWORD) => return Meaning::WrongPassword,
+        Some(_) | None => {}
+    }
+    // What was tried again was no reason to end.
+    let lines: Vec<&str> = said.lines().filter(|line| !line.contains("retrying after")).collect();
+    let said = lines.join("\n").to_lowercase();
+    let found = WORDS.iter().find(|(_, words)| words.iter().any(|word| said.contains(word)));
+    found.map_or(Meaning::Other, |(meaning, _)| *meaning)
+}
+
+/// What restic said, in one line that is not too long: what is fatal, or else the last that it said.
+pub(super) fn gist(said: &str) -> String {
+    let lines = || {
+        let lines = said.lines().map(str::trim);
+        lines.filter(|line| !line.is_empty() && !line.contains("retrying after"))
+    };
+    let is_telling = |line: &&str| {
+        let line = line.to_lowercase();
+        line.starts_with("fatal")
+            || line.starts_with("error")
+            || line.starts_with("pack ")
+            || line.contains("unable to")
+            || line.contains("cannot dump")
+    };
+    let mut telling: Vec<&str> = lines().filter(is_telling).take(4).collect();
+    telling.dedup();
+    let text = if telling.is_empty() {
+        lines().next_back().unwrap_or("nothing").to_owned()
+    } else {
+        telling.join("; ")
+    };
+    shortened(&one_line(&text), SHOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_old_versions_and_the_codes_of_new_ones_mean_the_same() {
+        for (code, said, expected) in [
+            (1, "Fatal: wrong password or no key found\n", Meaning::WrongPassword),
+            (12, "anything", Meaning::WrongPassword),
+            (
+                1,
+                "Fatal: unable to open config file: stat /x/config: no such file or directory\nIs there a repository at the following location?\n/x\n",
+                Meaning::NoRepository,
+            ),
+            (10, "", Meaning::NoRepository),
+            (
+                1,
+                "Fatal: unable to open config file: client.Head: dial tcp 127.0.0.1:1: connect: connection refused\nIs there a repository at the following location?",
+                Meaning::Unreachable,
+            ),
+            (
+                1,
+                "unable to create lock in backend: repository is already locked by PID 1 on vm by root",
+                Meaning::Locked,
+            ),
+            (11, "", Meaning::Locked),
+            (1, "Fatal: unable to save snapshot: write /x: no space left on device", Meaning::NoSpace),
+            (1, "error: pack ab: ...\nFatal: repository contains errors", Meaning::Damaged),
+            (
+                1,
+                "Load(<data/ab>, 1, 0) returned error, retrying after 1s: connection reset\ncannot dump file: ReadFull(<data/ab>): unexpected EOF",
+                Meaning::Damaged,
+            ),
+            (
+                1,
+                "error: pack ab: dial tcp: connection refused\nFatal: repository contains errors",
+                Meaning::Unreachable,
+            ),
+            (1, "Fatal: client.ListObjects: Access Denied.", Meaning::Refused),
+            (1, "Fatal: something new", Meaning::Other),
+        ] {
+            assert_eq!(meaning(Some(code), said), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn the_gist_is_one_line_of_what_is_fatal() {
+        assert_eq!(gist("a\nFatal: b\nhelp\n"), "Fatal: b");
+        assert_eq!(gist("only\nthis\n"), "this");
+        assert_eq!(gist(""), "nothing");
+    }
+}

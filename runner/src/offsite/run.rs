@@ -1,0 +1,468 @@
+//! The offsite operation: one place after the other; whatever happens at one stops no other.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use indicatif::HumanBytes;
+use qdrant_backup_shared::catalog::Backup;
+use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
+use qdrant_backup_shared::place_status::{PlaceStatus, RoundEnd};
+use qdrant_backup_shared::run_report::{CopiedBackup, NotCopied, PlaceReport};
+use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::verification::CheckOutcome;
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
+use tokio_util::sync::CancellationToken;
+
+use super::check::{check, shares};
+use super::copy::copy;
+use super::error::OffsiteError;
+use super::listing::Listing;
+use super::locks::alone;
+use super::records::{note_checked, reconcile, write};
+use super::restic::Restic;
+use super::retention::{Planned, forget_expired, forget_snapshots};
+use super::tags::Key;
+use crate::choice::Selection;
+use crate::host::console::Console;
+use crate::prune::PruneContext;
+use crate::prune::retention::Policies;
+use crate::session::Session;
+use crate::store::lock::ReadersLock;
+
+/// How much is read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Nothing.
+    None,
+    /// The share of a run that is started every so often, as each place is configured.
+    Share {
+        /// The time between two runs.
+        interval: Duration,
+    },
+    /// Everything.
+    All,
+}
+
+/// What is done at each place.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// Whether backups are copied that are not there.
+    pub copy: bool,
+    /// How much is read back.
+    pub check: Check,
+    /// Whether retention is applied.
+    pub forget: bool,
+    /// Whether data that nothing needs is removed now, or else when it is due.
+    pub prune: bool,
+    /// More than half of a collection's copies may be deleted at once.
+    pub yes: bool,
+}
+
+/// One place, and what stays there.
+#[derive(Debug, Clone)]
+pub struct Offsite {
+    /// restic for it.
+    pub restic: Restic,
+    /// What is kept there; everything where there are no rules.
+    pub policies: Option<Policies>,
+    /// After how many days all copies expire of a collection that is gone from the server.
+    pub gone_after_days: Option<NonZeroU32>,
+}
+
+/// Everything that the operation is given.
+#[derive(Debug)]
+pub struct OffsiteContext {
+    /// The places.
+    pub places: Vec<Offsite>,
+    /// The names of all that are configured, of which the status tells.
+    pub configured: Vec<String>,
+    /// What is done there.
+    pub work: Work,
+    /// Where progress is shown.
+    pub console: Console,
+    /// Ends the work.
+    pub interrupt: CancellationToken,
+}
+
+/// How often the heartbeat is moved while restic works by itself.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// Works at every place, and enters in the session how that ended.
+pub fn offsite(session: &mut Session, context: &OffsiteContext) {
+    let configured = &context.configured;
+    let begun = session.begin(Operation::Offsite, Stage::Copy, |status| {
+        status.offsite.retain(|name, _| configured.contains(name));
+        for name in configured {
+            status.offsite.entry(name.clone()).or_default();
+        }
+    });
+    let mut reports = Vec::new();
+    let mut failure = session
+        .read_again()
+        .err()
+        .map(|error| Failure { kind: FailureKind::Io, message: one_line(&error.to_string()) });
+    for place in &context.places {
+        if failure.is_some() {
+            break;
+        }
+        if context.interrupt.is_cancelled() {
+            failure = Some(OffsiteError::Interrupted.to_failure());
+            break;
+        }
+        let report = at_place(session, context, place);
+        if report.outcome == Outcome::Interrupted {
+            failure = Some(OffsiteError::Interrupted.to_failure());
+        }
+        reports.push(report);
+        // Records have changed, and what is only offsite.
+        if let Err(error) = session.read_again() {
+            session.warn(error.to_string());
+        }
+    }
+    session.end_places(begun, reports, failure);
+}
+
+/// Works at one place, whatever comes of it.
+fn at_place(session: &mut Session, context: &OffsiteContext, place: &Offsite) -> PlaceReport {
+    let (begun, begun_at) = (Instant::now(), session.now());
+    let name = place.restic.settings().name().to_owned();
+    let mut report = PlaceReport::new(&name);
+    let mut at = AtPlace { session, context, place, report: &mut report };
+    let failure = at.work().err();
+    if let Some(error) = failure {
+        report.failure = Some(error.to_failure());
+    }
+    report.duration_seconds = begun.elapsed().as_secs_f64();
+    report.outcome = match &report.failure {
+        Some(failure) if failure.kind == FailureKind::Interrupted => Outcome::Interrupted,
+        Some(_) if report.copied.is_empty() => Outcome::Failed,
+        Some(_) => Outcome::Partial,
+        None if report.not_copied.is_empty() => Outcome::Success,
+        None => Outcome::Partial,
+    };
+    if let Some(failure) = &report.failure {
+        tracing::error!("Place {name}: {}", failure.message);
+    }
+    let mut failures: BTreeMap<FailureKind, u64> = BTreeMap::new();
+    for failure in report.all_failures() {
+        *failures.entry(failure.kind.clone()).or_insert(0) += 1;
+    }
+    let first = report.all_failures().next().cloned();
+    let (outcome, seconds) = (report.outcome.clone(), report.duration_seconds);
+    let append_only = place.restic.settings().place.append_only;
+    let ended_at = session.now();
+    // What did not try to copy has not copied.
+    let copies = context.work.copy;
+    amend(session, &name, |status| {
+        status.append_only = append_only;
+        if copies {
+            status.enter(begun_at, ended_at, seconds, outcome, failures, first);
+        }
+    });
+    report
+}
+
+fn amend(session: &mut Session, place: &str, change: impl FnOnce(&mut PlaceStatus)) {
+    session.amend_status(|status| change(status.offsite.entry(place.to_owned()).or_default()));
+}
+
+/// Does what restic does by itself for a long time, while the heartbeat moves.
+fn beating<T: Send>(session: &mut Session, work: impl FnOnce() -> T + Send) -> Option<T> {
+    let dispatcher = tracing::dispatcher::get_default(Clone::clone);
+    thread::scope(|scope| {
+        let working = scope.spawn(|| tracing::dispatcher::with_default(&dispatcher, work));
+        while !working.is_finished() {
+            thread::sleep(BEAT);
+            session.heartbeat();
+        }
+        working.join().ok()
+    })
+}
+
+fn died() -> OffsiteError {
+    OffsiteError::Local {
+        what: "working with restic".to_owned(),
+        source: std::io::Error::other("a thread died; this is a fault in qdrant-backup"),
+    }
+}
+
+struct AtPlace<'a> {
+    session: &'a mut Session,
+    context: &'a OffsiteContext,
+    place: &'a Offsite,
+    report: &'a mut PlaceReport,
+}
+
+impl AtPlace<'_> {
+    fn work(&mut self) -> Result<(), OffsiteError> {
+        let restic = &self.place.restic;
+        restic.version()?;
+        let repository = restic.repository_id()?;
+        let mut listing = Listing::read(restic)?;
+        self.reconcile(&repository, &listing)?;
+        let work = &self.context.work;
+        let copied = if work.copy { self.copy_all(&repository, &listing) } else { Ok(()) };
+        if matches!(copied, Err(OffsiteError::Interrupted)) {
+            return copied;
+        }
+        // What fails with one of these says nothing about the others, unless nobody can be reached.
+        let checked = match &copied {
+            Err(_) => Ok(()),
+            Ok(()) => self.check(),
+        };
+        let pruned = match (&copied, &checked) {
+            (Ok(()), Ok(())) => {
+                if !self.report.copied.is_empty() {
+                    listing = Listing::read(restic)?;
+                    self.look_again();
+                }
+                self.tidy(&listing)
+            }
+            // Nothing is deleted where something may be damaged, or could not be copied.
+            _ => Ok(()),
+        };
+        copied.and(checked).and(pruned)
+    }
+
+    fn look_again(&mut self) {
+        if let Err(error) = self.session.read_again() {
+            self.session.warn(error.to_string());
+        }
+    }
+
+    fn reconcile(&mut self, repository: &str, listing: &Listing) -> Result<(), OffsiteError> {
+        let id = self.session.repository().repository_id.clone();
+        let (layout, catalog) = (self.session.layout(), self.session.catalog());
+        let found = reconcile(&self.place.restic, layout, catalog, &id, repository, listing)?;
+        let name = self.place.restic.settings().name();
+        if found.adopted > 0 {
+            tracing::info!("{} backups that are only in {name} are known again", found.adopted);
+        }
+        for warning in found.warnings {
+            self.session.warn(format!("place {name}: {warning}"));
+        }
+        self.look_again();
+        Ok(())
+    }
+
+    /// The backups that are to be copied, oldest first: good ones that are not there, and that retention would not delete at once.
+    fn due(&self, listing: &Listing) -> Vec<Backup> {
+        let id = &self.session.repository().repository_id;
+        let place = self.place.restic.settings().name();
+        let mut due = Vec::new();
+        for (collection, backups) in &self.session.catalog().collections {
+            let is_there =
+                |backup: &Backup| listing.copies.contains_key(&Key::new(id, collection, backup.backup_id));
+            let missing: Vec<&Backup> =
+                backups.iter().filter(|backup| backup.is_good() && !is_there(backup)).collect();
+            if missing.is_empty() {
+                continue;
+            }
+            let all = backups.iter().filter(|backup| is_there(backup) || backup.is_good());
+            let all: Vec<Backup> = all.map(|backup| backup.as_copy(place)).collect();
+            let planned = self.retention(collection, &all);
+            due.extend(
+                missing
+                    .into_iter()
+                    .filter(|backup| planned.as_ref().is_none_or(|plan| plan.keeps(backup)))
+                    .cloned(),
+            );
+        }
+        due.sort_by_key(|backup| (backup.started_at, backup.backup_id));
+        due
+    }
+
+    fn retention(&self, collection: &CollectionName, copies: &[Backup]) -> Option<Planned> {
+        let context = self.prune_context()?;
+        Some(Planned::of(&context, collection, copies, Some(self.session.status()), self.session.now()))
+    }
+
+    fn prune_context(&self) -> Option<PruneContext> {
+        Some(PruneContext {
+            policies: self.place.policies.clone()?,
+            gone_after_days: self.place.gone_after_days,
+            selection: Selection::default(),
+            yes: self.context.work.yes,
+            interrupt: self.context.interrupt.clone(),
+        })
+    }
+
+    fn copy_all(&mut self, repository: &str, listing: &Listing) -> Result<(), OffsiteError> {
+        // While archives are read, nobody deletes them.
+        let readers = self.session.layout().readers_file();
+        let _readers =
+            ReadersLock::share(&readers).map_err(|error| OffsiteError::Unreadable(error.to_string()))?;
+        for backup in self.due(listing) {
+            self.place.restic.go_on()?;
+            self.session.enter_stage(Stage::Copy, &backup.collection);
+            self.session.show_status();
+            match self.copy_one(repository, &backup) {
+                Ok(()) => {}
+                Err(error) if error.is_of_one() => {
+                    let failure = error.to_failure();
+                    let (collection, id) = (&backup.collection, backup.backup_id);
+                    tracing::error!("Copying {collection} {id} failed: {}", failure.message);
+                    self.report.not_copied.push(NotCopied {
+                        collection: (**collection).clone(),
+                        backup_id: id,
+                        failure,
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_one(&mut self, repository: &str, backup: &Backup) -> Result<(), OffsiteError> {
+        let begun = Instant::now();
+        let layout = self.session.layout().clone();
+        let id = self.session.repository().repository_id.clone();
+        let whole = backup.whole(&layout).map_err(|error| OffsiteError::Manifest(error.to_string()))?;
+        let bar = self.context.console.transfer(&backup.collection, backup.snapshot_size_bytes);
+        let session = &mut *self.session;
+        let made = copy(&self.place.restic, &layout, &id, &whole, &mut |count| {
+            bar.inc(count);
+            session.heartbeat();
+        });
+        bar.finish_and_clear();
+        let made = made?;
+        let name = self.place.restic.settings().name();
+        let record = made.record(&whole, name, repository, self.session.now());
+        write(&layout.offsite(&backup.collection, backup.backup_id, name), &record)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        tracing::info!(
+            "Copied {} {} to {name}: {}, of which {} were new there, in {seconds:.1} s",
+            backup.collection,
+            backup.backup_id,
+            HumanBytes(backup.snapshot_size_bytes),
+            HumanBytes(made.added_bytes)
+        );
+        let added_bytes = made.added_bytes;
+        amend(self.session, name, |status| status.added_bytes_total += added_bytes);
+        self.report.copied.push(CopiedBackup {
+            collection: (*backup.collection).clone(),
+            backup_id: backup.backup_id,
+            added_bytes,
+            snapshot_size_bytes: backup.snapshot_size_bytes,
+            duration_seconds: seconds,
+        });
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), OffsiteError> {
+        let restic = &self.place.restic;
+        let shares = match (self.context.work.check, restic.settings().place.check) {
+            (Check::None, _) | (Check::Share { .. }, None) => return Ok(()),
+            (Check::All, _) => 1,
+            (Check::Share { interval }, Some(within)) => shares(within, interval),
+        };
+        let name = restic.settings().name().to_owned();
+        let begun_at = self.session.now();
+        let (share, of) =
+            self.session.status().offsite.get(&name).cloned().unwrap_or_default().next_share(shares);
+        if let Some(run) = self.session.status().current_run.as_ref().and_then(|run| run.collection.clone()) {
+            self.session.enter_stage(Stage::Verify, &run);
+        }
+        self.session.show_status();
+        let found =
+            beating(self.session, || check(restic, share, of, begun_at)).unwrap_or_else(|| Err(died()));
+        let at = self.session.now();
+        match found {
+            Ok(()) => {
+                self.report.checked = Some(CheckOutcome::Passed);
+                let mut end = RoundEnd::Goes;
+                amend(self.session, &name, |status| end = status.enter_sound(begun_at, at, share, of));
+                if of == 1 {
+                    tracing::info!("Read back everything in {name}: it is sound");
+                } else {
+                    tracing::info!("Read back share {share} of {of} in {name}: it is sound");
+                }
+                if let RoundEnd::Complete(by) = end {
+                    self.look_again();
+                    note_checked(self.session.layout(), self.session.catalog(), &name, Some((by, at)))?;
+                }
+                Ok(())
+            }
+            Err(OffsiteError::Damaged(problem)) => {
+                self.report.checked = Some(CheckOutcome::Failed);
+                amend(self.session, &name, |status| status.enter_damaged(at, &problem));
+                self.look_again();
+                note_checked(self.session.layout(), self.session.catalog(), &name, None)?;
+                Err(OffsiteError::Damaged(problem))
+            }
+            Err(error) => {
+                self.report.checked = Some(CheckOutcome::Inconclusive);
+                Err(error)
+            }
+        }
+    }
+
+    /// Applies retention, and removes what nothing needs.
+    fn tidy(&mut self, listing: &Listing) -> Result<(), OffsiteError> {
+        let work = &self.context.work;
+        let restic = &self.place.restic;
+        let settings = restic.settings();
+        if settings.place.append_only || !(work.forget || work.prune) {
+            return Ok(());
+        }
+        let name = settings.name();
+        let status = self.session.status().offsite.get(name).cloned().unwrap_or_default();
+        if status.is_damaged() {
+            self.session.warn(format!("nothing is deleted in {name}, because what is there is damaged"));
+            return Ok(());
+        }
+        let now = self.session.now();
+        let id = self.session.repository().repository_id.clone();
+        let expired = match self.prune_context() {
+            Some(context) => forget_expired(
+                restic,
+                self.session.layout(),
+                self.session.catalog(),
+                &id,
+                listing,
+                &context,
+                Some(self.session.status()),
+                now,
+                &mut self.report.forgotten,
+            ),
+            None => Ok(()),
+        };
+        if !matches!(expired, Ok(()) | Err(OffsiteError::TooMany(_))) {
+            return expired;
+        }
+        let leftovers: Vec<&str> = listing
+            .leftovers
+            .iter()
+            .filter(|(key, _)| key.repository_id == id)
+            .map(|(_, snapshot)| snapshot.as_str())
+            .collect();
+        if !leftovers.is_empty() {
+            forget_snapshots(restic, &leftovers, now)?;
+            tracing::info!("Removed {} snapshots in {name} that were part of no copy", leftovers.len());
+        }
+        if work.prune || self.prune_is_due(&status, now) {
+            self.session.show_status();
+            let pruned = beating(self.session, || alone(restic, now, || restic.call(&["prune"])));
+            pruned.unwrap_or_else(|| Err(died()))?;
+            self.report.pruned = true;
+            tracing::info!("Removed the data in {name} that no copy needs");
+            amend(self.session, name, |status| status.last_prune_at = Some(now));
+        }
+        expired
+    }
+
+    /// Whether one of its times has come since the last one; of a place that was never pruned, since it was first used.
+    fn prune_is_due(&mut self, status: &PlaceStatus, now: DateTime<Utc>) -> bool {
+        let settings = self.place.restic.settings();
+        let Some(last) = status.last_prune_at else {
+            let name = settings.name().to_owned();
+            amend(self.session, &name, |status| status.last_prune_at = Some(now));
+            return false;
+        };
+        settings.prune.next_after(last).is_some_and(|next| next <= now)
+    }
+}

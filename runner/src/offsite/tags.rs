@@ -1,0 +1,101 @@
+//! How our snapshots are told in a restic repository: by tags, whose text is plain whatever a collection is called.
+
+use qdrant_backup_shared::manifest::{Archive, Encoding};
+use qdrant_backup_shared::{BackupId, CollectionName};
+
+/// On everything of ours.
+pub(super) const OURS: &str = "qdrant-backup";
+const REPOSITORY: &str = "repository=";
+const COLLECTION: &str = "collection=";
+const BACKUP: &str = "backup=";
+const ARCHIVE: &str = "archive=";
+
+/// Which backup of which backup directory a snapshot is part of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The id of the backup directory.
+    pub repository_id: String,
+    /// The collection's name as it stands in file names; that of configuration files is no collection's.
+    pub component: String,
+    /// The backup.
+    pub backup_id: BackupId,
+}
+
+impl Key {
+    /// The backup `id` of `collection` in the backup directory `repository_id`.
+    pub fn new(repository_id: &str, collection: &CollectionName, id: BackupId) -> Self {
+        // Not the name of their directory, which a collection can have.
+        Self { repository_id: repository_id.to_owned(), component: collection.component(), backup_id: id }
+    }
+
+    /// The tags of a snapshot of an archive.
+    pub(super) fn tags(&self) -> Vec<String> {
+        vec![
+            OURS.to_owned(),
+            format!("{REPOSITORY}{}", self.repository_id),
+            format!("{COLLECTION}{}", self.component),
+            format!("{BACKUP}{}", self.backup_id),
+        ]
+    }
+
+    /// The tags of the manifest's snapshot, which names those of the archives in order.
+    pub(super) fn tags_of_manifest(&self, archives: &[String]) -> Vec<String> {
+        let mut tags = self.tags();
+        tags.extend(archives.iter().map(|snapshot| format!("{ARCHIVE}{snapshot}")));
+        tags
+    }
+
+    /// What the tags say; nothing where they are not ours, or not all there.
+    pub(super) fn read(tags: &[String]) -> Option<Self> {
+        let value = |begin: &str| tags.iter().find_map(|tag| tag.strip_prefix(begin));
+        tags.iter().any(|tag| tag == OURS).then_some(())?;
+        Some(Self {
+            repository_id: value(REPOSITORY)?.to_owned(),
+            component: value(COLLECTION)?.to_owned(),
+            backup_id: value(BACKUP)?.parse().ok()?,
+        })
+    }
+}
+
+/// The snapshots of archives that the tags of a manifest's name, in order: each the id's beginning.
+pub(super) fn archives(tags: &[String]) -> Vec<&str> {
+    tags.iter().filter_map(|tag| tag.strip_prefix(ARCHIVE)).collect()
+}
+
+/// What an archive is called once it is decompressed.
+pub(super) fn plain_name(archive: &Archive) -> &str {
+    let mut name = archive.file_name.as_str();
+    for encoding in archive.encoding.iter().rev() {
+        let suffix = match encoding {
+            Encoding::Gzip => ".gz",
+            Encoding::Zstd => ".zst",
+            Encoding::Other(_) => continue,
+        };
+        name = name.strip_suffix(suffix).unwrap_or(name);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_collection_is_called_its_tags_are_plain_and_read_back() {
+        let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
+        for name in ["a", "a,b c", "Ünï=cöde", "--tag", &"x,".repeat(100), "/files"] {
+            let key = Key::new("0e9f", &CollectionName::new(name).unwrap(), id);
+            let mut tags = key.tags_of_manifest(&["12ab34cd".to_owned(), "ef".to_owned()]);
+            assert!(tags.iter().all(|tag| !tag.contains(',') && tag.is_ascii()), "{tags:?}");
+            tags.reverse();
+            assert_eq!(Key::read(&tags), Some(key), "{name}");
+            tags.reverse();
+            assert_eq!(archives(&tags), ["12ab34cd", "ef"]);
+        }
+        assert_ne!(
+            Key::new("r", &CollectionName::files(), id),
+            Key::new("r", &CollectionName::new("files").unwrap(), id)
+        );
+        assert_eq!(Key::read(&["qdrant-backup".to_owned()]), None);
+    }
+}

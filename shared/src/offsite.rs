@@ -1,0 +1,90 @@
+//! The record of a backup's copy in another place: while it lies beside the manifest, that place is known to have the copy.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::backup_id::BackupId;
+use crate::json_file::{JsonFile, SCHEMA_VERSION};
+use crate::place_name::is_place_name;
+
+/// One copy of a backup in a restic repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OffsiteRecord {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The backup.
+    pub backup_id: BackupId,
+    /// The place, as the configuration calls it.
+    pub place: String,
+    /// The id of the restic repository.
+    pub repository: String,
+    /// When the copy was complete, or was found there.
+    pub copied_at: DateTime<Utc>,
+    /// The restic snapshot that holds the manifest; the copy exists as long as it does.
+    pub manifest_snapshot: String,
+    /// The restic snapshots that hold the archives, in the manifest's order.
+    pub archive_snapshots: Vec<String>,
+    /// What the copy has added to the repository after deduplication, in bytes; nothing where that is not known any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_bytes: Option<u64>,
+    /// When everything that the repository held when this copy was complete had last been read back and found sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_checked_at: Option<DateTime<Utc>>,
+    /// The archives are not here any more, and that is as it should be: retention has removed them, or the directory was made anew
+    /// of its copies.
+    #[serde(default)]
+    pub only_copy: bool,
+}
+
+impl JsonFile for OffsiteRecord {
+    const WHAT: &'static str = "record of a copy";
+
+    fn check(&self) -> Result<(), String> {
+        if is_place_name(&self.place) { Ok(()) } else { Err("place: is no name of a place".to_owned()) }
+    }
+}
+
+impl OffsiteRecord {
+    /// The record of a copy that was complete at `copied_at`.
+    pub fn new(
+        backup_id: BackupId,
+        place: &str,
+        repository: &str,
+        copied_at: DateTime<Utc>,
+        manifest_snapshot: String,
+        archive_snapshots: Vec<String>,
+    ) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            backup_id,
+            place: place.to_owned(),
+            repository: repository.to_owned(),
+            copied_at,
+            manifest_snapshot,
+            archive_snapshots,
+            added_bytes: None,
+            last_checked_at: None,
+            only_copy: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::json_file;
+
+    #[test]
+    fn what_is_written_is_read_back_and_a_foreign_name_is_refused() {
+        let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
+        let record =
+            OffsiteRecord::new(id, "s3", "ab12", id.time(), "cd34".to_owned(), vec!["ef56".to_owned()]);
+        let text = String::from_utf8(json_file::to_bytes(&record).unwrap()).unwrap();
+        assert_eq!(json_file::parse::<OffsiteRecord>(Path::new("r"), text.as_bytes()).unwrap(), record);
+        let bad = text.replace("\"s3\"", "\"a/b\"");
+        assert!(json_file::parse::<OffsiteRecord>(Path::new("r"), bad.as_bytes()).is_err());
+    }
+}

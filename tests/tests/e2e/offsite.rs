@@ -1,0 +1,371 @@
+//! Copies in other places, with the real restic.
+
+use std::fs;
+
+use crate::documents::{commands, document};
+use e2e::offsite::{Nas, Serving, configure};
+use e2e::qdrant_stand_in::{Setup, StandIn};
+use e2e::{Place, Ran, Scene};
+use qdrant_backup_shared::operation::{Operation, Outcome};
+use qdrant_backup_shared::{FailureKind, OffsiteRecord, json_file};
+use serde_json::Value;
+
+/// A server with genuine collections, backed up, and a place that is a repository.
+fn backed_up(name: &str) -> (Scene<StandIn>, Nas) {
+    let scene = Scene::sample();
+    let nas = Nas::directory(&scene.place, name);
+    configure(&scene.place, &[&nas], "");
+    scene.place.run(&["offsite", "init", name]).success();
+    (scene, nas)
+}
+
+/// What `--json` printed.
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+}
+
+/// How many copies `offsite list` shows.
+fn copies(place: &Place) -> usize {
+    json(&place.run(&["offsite", "list", "--json"]).success()).as_array().unwrap().len()
+}
+
+fn record(place: &Place, collection: &str, nas: &str) -> Option<OffsiteRecord> {
+    let backup = place.newest(collection);
+    json_file::read(&place.layout().offsite(&backup.collection, backup.backup_id, nas)).ok()
+}
+
+#[test]
+fn what_is_lost_with_the_whole_directory_comes_back_from_a_copy_point_by_point() {
+    let Scene { server, place } = Scene::with_samples();
+    let nas = Nas::directory(&place, "nas");
+    let names = server.collections().to_vec();
+    let include = format!("backup: {{include: {names:?}}}\n");
+    configure(&place, &[&nas], &include);
+    place.run(&["offsite", "init", "nas"]).success().says(&["Made", "next: keep"]);
+    place.run(&["offsite", "init", "nas"]).success().says(&["already"]);
+    let before: Vec<Value> = names.iter().map(|name| server.points(name)).collect();
+    place.run(&["run"]).success().says(&["Copied", "to nas"]).says(&["Place nas: 3 backups copied"]);
+    let status = place.status();
+    assert_eq!(status.operations[&Operation::Offsite].last_outcome, Some(Outcome::Success));
+    assert!(status.offsite["nas"].added_bytes_total > 0);
+    assert!(record(&place, &names[1], "nas").unwrap().added_bytes > Some(0));
+    let ids = place.ids(&names[1]);
+
+    fs::remove_dir_all(place.path()).unwrap();
+    for name in &names {
+        server.delete(name);
+    }
+    let listed = json(&place.run(&["list", "--from", "nas", "--json"]).success());
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 3);
+    let selection = server.selection();
+    place
+        .run(&[&["verify", "--from", "nas"], &selection[..]].concat())
+        .success()
+        .says(&["3 backups checked"]);
+    let restored = place.run(&[&["restore", "--from", "nas"], &selection[..]].concat()).success();
+    restored.says(&["Restore succeeded: 3 of 3"]);
+    let after: Vec<Value> = names.iter().map(|name| server.points(name)).collect();
+    assert_eq!(after, before);
+    assert!(!place.path().exists(), "nothing was made there");
+
+    place.run(&["offsite", "recover", "nas"]).success().says(&["knows 3 backups that are only in nas"]);
+    let known = place.backups(&names[1]);
+    assert!(known[0].is_offsite_only() && place.ids(&names[1]) == ids);
+    let catalog = place.catalog();
+    assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty(), "{catalog:?}");
+    place.run(&["list"]).success();
+    place.run(&["verify"]).success().says(&["Nothing to verify"]);
+    let told = place.run(&[&["restore", "--force", "--no-safety-backup"], &selection[..]].concat()).code(1);
+    told.says(&["is only offsite: take it from there with --from nas"]);
+    place.run(&["run"]).success().says(&["Place nas: 3 backups copied"]);
+    assert_eq!(place.ids(&names[1]).len(), 2);
+    assert_eq!(copies(&place), 6);
+}
+
+#[test]
+fn what_is_there_is_not_copied_again_and_what_little_is_new_costs_little() {
+    let (scene, nas) = backed_up("nas");
+    let place = &scene.place;
+    place.run(&["offsite", "copy"]).success().says(&["Place nas: 4 backups copied"]);
+    place.run(&["offsite", "copy", "nas"]).success().says(&["nothing to do"]).never_says("Copied");
+    assert_eq!(copies(place), 4);
+    scene.backup().success();
+    let again = json(&place.run(&["offsite", "copy", "--json"]).success());
+    let report = &again["operations"][0]["places"][0];
+    assert_eq!(report["copied"].as_array().unwrap().len(), 4);
+    for copied in report["copied"].as_array().unwrap() {
+        let (added, size) = (copied["added_bytes"].as_u64(), copied["snapshot_size_bytes"].as_u64());
+        assert!(added < size.map(|size| size / 5), "the same data again: {copied}");
+    }
+    // The list of a person who has restic alone shows the same.
+    let snapshots = json(&nas.restic(&["snapshots", "--json", "--tag", "qdrant-backup"]).success());
+    assert_eq!(snapshots.as_array().unwrap().len(), 16);
+}
+
+#[test]
+fn retention_takes_what_is_here_down_to_what_a_copy_has_and_the_place_by_its_own_rules() {
+    let scene = Scene::new();
+    let place = &scene.place;
+    let (nas, far) = (
+        Nas::directory(place, "nas").with("retention: {keep_last: 2}"),
+        Nas::directory(place, "far").with("append_only: true"),
+    );
+    configure(place, &[&nas, &far], "retention: {keep_last: 1}\n");
+    for name in ["nas", "far"] {
+        place.run(&["offsite", "init", name]).success();
+    }
+    for _ in 0..4 {
+        place.run(&["run"]).success();
+    }
+    let backups = place.backups("docs");
+    assert_eq!(backups.len(), 4, "the place that keeps everything has them all");
+    assert_eq!(backups.iter().filter(|backup| backup.is_good()).count(), 1);
+    let of = |name: &str| backups.iter().filter(|backup| backup.copy_in(name).is_some()).count();
+    assert_eq!((of("nas"), of("far")), (2, 4));
+    assert!(backups[0].is_offsite_only() && backups[3].is_good());
+    assert_eq!(place.stored().iter().filter(|file| file.ends_with(".gz")).count(), 1);
+    place.run(&["offsite", "prune", "far"]).code(78).says(&["append-only"]);
+    place.run(&["offsite", "prune", "nas"]).success().says(&["pruned"]);
+    // What only the copy has is taken from there.
+    let id = backups[0].backup_id.to_string();
+    let out = place.beside("out.snapshot");
+    let export = ["export", "--collection", "docs", "--backup", &id, "--output", out.to_str().unwrap()];
+    place.run(&export).code(1).says(&["is only offsite", "--from far"]);
+    place.run(&[&export[..], &["--from", "far"]].concat()).success().says(&["digest as the manifest's"]);
+    assert_eq!(fs::metadata(out).unwrap().len(), backups[0].snapshot_size_bytes);
+}
+
+#[test]
+fn a_place_that_fails_stops_no_other_and_each_failure_has_its_own_words_and_code() {
+    let (scene, nas) = backed_up("nas");
+    let place = &scene.place;
+    let none = Nas::directory(place, "none");
+    let wrong = Nas::at(place, "wrong", nas.repository());
+    qdrant_backup_shared::atomic::write(wrong.password_file(), 0o600, b"another\n").unwrap();
+    let missing = Nas::at(place, "missing", nas.repository()).with("restic: /nowhere/restic");
+    let old = place.beside("old-restic");
+    qdrant_backup_shared::atomic::write(
+        &old,
+        0o755,
+        b"#!/bin/sh\necho 'restic 0.13.1 compiled with go1.18'\n",
+    )
+    .unwrap();
+    let old = Nas::at(place, "old", nas.repository()).with(&format!("restic: {}", old.display()));
+    let gone = Nas::at(place, "gone", "rest:http://me:s3cret-in-url@127.0.0.1:9/");
+    configure(place, &[&none, &wrong, &missing, &old, &gone, &nas], "");
+    place
+        .run(&["offsite", "copy"])
+        .code(3)
+        .says(&["Place nas: 4 backups copied"])
+        .says(&["ERROR", "Place none", "there is no restic repository at", "offsite init none"])
+        .never_says("s3cret");
+    assert_eq!(copies_of(&nas), 4);
+    let kind = |name: &str| place.status().offsite[name].failure.clone().unwrap().kind;
+    for (name, code, words, expected) in [
+        ("none", 78, "there is no restic repository", FailureKind::OffsiteUnusable),
+        ("wrong", 78, "is not that of the repository", FailureKind::Unauthorized),
+        ("missing", 78, "the program /nowhere/restic cannot be started", FailureKind::OffsiteUnusable),
+        ("old", 78, "is 0.13.1; restic 0.14 or newer is needed", FailureKind::OffsiteUnusable),
+        ("gone", 1, "the repository is not reached", FailureKind::Unreachable),
+    ] {
+        place.run(&["offsite", "copy", name]).code(code).says(&["ERROR", words]).never_says("s3cret");
+        assert_eq!(kind(name), expected, "{name}");
+        assert!(place.run(&["offsite", "list", name]).code != Some(0));
+        place.run(&["restore", "--all", "--from", name]).says(&["ERROR", words]).never_says("s3cret");
+    }
+    place.run(&["offsite", "copy", "nobody"]).code(78).says(&[
+        "no place",
+        "\"nobody\"",
+        "there are none, wrong",
+    ]);
+    let checked = place.run(&["config", "check"]);
+    for line in ["ok    offsite", "FAIL  offsite"] {
+        assert!(checked.stdout.contains(line), "{}", checked.stdout);
+    }
+    assert!(!checked.stdout.contains("s3cret") && !checked.stderr.contains("s3cret"));
+}
+
+/// How many manifests restic itself knows in a repository.
+fn copies_of(nas: &Nas) -> usize {
+    let snapshots = json(&nas.restic(&["snapshots", "--json"]).success());
+    let is_manifest = |snapshot: &&Value| {
+        snapshot["paths"][0].as_str().is_some_and(|path| path.ends_with(".manifest.json"))
+    };
+    snapshots.as_array().unwrap().iter().filter(is_manifest).count()
+}
+
+#[test]
+fn an_archive_that_is_damaged_here_is_not_copied_and_the_others_are() {
+    let (scene, nas) = backed_up("nas");
+    let place = &scene.place;
+    let archive = place.newest("mixtral_embeddings").archive;
+    let mut bytes = fs::read(&archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    qdrant_backup_shared::atomic::write(&archive, 0o600, &bytes).unwrap();
+    place
+        .run(&["offsite", "copy"])
+        .code(4)
+        .says(&["ERROR", "Copying mixtral_embeddings", "corrupt"])
+        .says(&["Place nas partial: 3 backups copied"]);
+    assert_eq!((copies(place), copies_of(&nas)), (3, 3));
+    assert!(record(place, "mixtral_embeddings", "nas").is_none());
+    let status = place.status();
+    assert_eq!(status.offsite["nas"].failures[&FailureKind::ArchiveCorrupt], 1);
+}
+
+#[test]
+fn damage_in_the_repository_is_found_by_the_check_and_refused_by_the_restore() {
+    let (scene, nas) = backed_up("nas");
+    let place = &scene.place;
+    place.run(&["offsite", "copy"]).success();
+    place.run(&["offsite", "check", "nas"]).success().says(&["Read back everything in nas: it is sound"]);
+    assert!(record(place, "mixtral_embeddings", "nas").unwrap().last_checked_at.is_some());
+    nas.damage();
+    place.run(&["offsite", "check", "nas"]).code(4).says(&["ERROR", "the repository is damaged"]);
+    assert!(place.status().offsite["nas"].is_damaged());
+    assert!(record(place, "mixtral_embeddings", "nas").unwrap().last_checked_at.is_none());
+    let ran = place.run(&["verify", "--from", "nas", "--backup", "all"]);
+    assert_ne!(ran.code, Some(0));
+    ran.says(&["the repository is damaged"]);
+    let other = StandIn::start(Setup::empty());
+    let to = ["restore", "--all", "--from", "nas", "--to"];
+    let ran = place.run(&[&to[..], &[&other.url()]].concat());
+    assert_ne!(ran.code, Some(0));
+    ran.says(&["the repository is damaged"]);
+    place
+        .run(&["offsite", "prune", "nas"])
+        .says(&["nothing is deleted in nas, because what is there is damaged"]);
+}
+
+#[test]
+fn a_repository_that_somebody_else_has_locked_is_left_alone() {
+    let (scene, nas) = backed_up("nas");
+    let place = &scene.place;
+    place.run(&["offsite", "copy"]).success();
+    // A restic that waits for its standard input holds a lock.
+    let mut command = nas.command(&["backup", "--stdin"]);
+    let mut other = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let locks = || nas.restic(&["list", "locks", "--no-lock"]).stdout.lines().count();
+    e2e::eventually("it has its lock", || locks() == 1);
+    place.run(&["offsite", "check", "nas"]).code(75).says(&["ERROR", "locked by somebody else", "PID"]);
+    assert_eq!(locks(), 1);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    // Now it is stale, and of this machine and user.
+    place.run(&["offsite", "check", "nas"]).success().says(&["WARN", "Removing a lock"]);
+    assert_eq!(locks(), 0);
+}
+
+#[test]
+fn rclone_serves_a_place_and_append_only_is_no_failure() {
+    let scene = Scene::new();
+    let place = &scene.place;
+    let path = place.beside("served");
+    fs::create_dir(&path).unwrap();
+    let serving = Serving::rclone(&path, &["--append-only", "--user", "me", "--pass", "s3cret-in-url"]);
+    let url = format!("rest:http://me:s3cret-in-url@127.0.0.1:{}/", serving.port);
+    let nas = Nas::at(place, "far", &url).with("append_only: true");
+    configure(place, &[&nas], "retention: {keep_last: 1}\n");
+    place.run(&["offsite", "init", "far"]).success().never_says("s3cret");
+    for _ in 0..3 {
+        place.run(&["run", "--log-level", "trace"]).success().never_says("s3cret");
+    }
+    assert_eq!(copies(place), 3);
+    // restic's own locks cannot be deleted there by anybody, and that is rclone's word.
+    let other = StandIn::start(Setup::empty());
+    let out = place.run(&["restore", "--all", "--from", "far", "--to", &other.url()]).success();
+    out.never_says("s3cret");
+    drop(serving);
+    let served = Serving::rclone(&path, &[]);
+    let nas = Nas::at(place, "far", &format!("rest:http://127.0.0.1:{}/", served.port));
+    configure(place, &[&nas], "retention: {keep_last: 1}\n");
+    place.run(&["offsite", "prune", "far", "--yes"]).success().says(&["2 copies deleted"]);
+    assert_eq!(copies(place), 1);
+}
+
+/// docs/offsite.md is true: its recipe with restic and curl alone brings a collection back.
+#[test]
+fn the_recipe_with_restic_and_curl_alone_brings_everything_back() {
+    const COLLECTION: &str = "mixtral_embeddings";
+    let (scene, nas) = backed_up("nas");
+    let place = &scene.place;
+    place.run(&["offsite", "copy"]).success();
+    let manifest = place.newest(COLLECTION).manifest;
+    let text = document("docs/offsite.md");
+    let section =
+        text.split("\n## ").find(|section| section.starts_with("Everything back")).expect("a section");
+    let documented = "ce12198c41aae0907860f659e8f63e22892871317f376b3e892cab6474b975dd";
+    let script = commands(section).join("\n");
+    assert!(script.contains(documented) && !script.contains("qdrant-backup offsite"), "{script}");
+    fs::remove_dir_all(place.path()).unwrap();
+    let target = StandIn::start(Setup::empty());
+    let password = nas.password_file().display().to_string();
+    let values = [
+        ("http://new-server:6333", target.url()),
+        ("/mnt/nas/restic", nas.repository().to_owned()),
+        ("/etc/qdrant-backup/restic-password", password),
+        ("/var/tmp", place.beside("").display().to_string()),
+        ("2026-11-21-02-00-00", manifest.backup_id.to_string()),
+        (documented, manifest.archives[0].snapshot.sha256.to_string()),
+    ];
+    let script = values.iter().fold(script, |script, (documented, ours)| script.replace(documented, ours));
+    let ran = Ran::of(
+        std::process::Command::new("timeout")
+            .args(["60", "sh", "-euc", &script])
+            .env_clear()
+            .env("HOME", place.beside(""))
+            .env("PATH", "/usr/bin:/bin"),
+    );
+    let ran = ran.success();
+    assert!(ran.stdout.contains(": OK\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(r#"{"count":250}"#), "{}", ran.stdout);
+    assert_eq!(target.snapshot_names(COLLECTION), Vec::<String>::new());
+}
+
+#[test]
+fn configuration_files_and_names_that_no_tag_can_hold_are_copied_and_come_back() {
+    let name = "a,b=c d/é".replace('/', "-");
+    let scene = Scene::of(
+        Setup::empty().collection(e2e::scene::generated(&name)).collection(e2e::scene::generated("files")),
+    );
+    let place = &scene.place;
+    let nas = Nas::directory(place, "nas");
+    let pattern = place.beside("backup.yaml").display().to_string();
+    configure(place, &[&nas], &format!("backup: {{include_files: [\"{pattern}\"]}}\n"));
+    place.run(&["offsite", "init", "nas"]).success();
+    place.run(&["run"]).success().says(&["Place nas: 3 backups copied"]);
+    fs::remove_dir_all(place.path()).unwrap();
+    place.run(&["offsite", "recover", "nas"]).success();
+    assert!(place.newest(&name).is_offsite_only() && place.newest("files").is_offsite_only());
+    let other = StandIn::start(Setup::empty());
+    place.run(&["restore", "--all", "--from", "nas", "--to", &other.url()]).success();
+    assert!(other.state(|state| state.collections.contains_key(&name)));
+    let into = place.beside("into");
+    place.run(&["restore", "--files", "--into", into.to_str().unwrap(), "--from", "nas"]).success();
+    let restored = into.join(pattern.trim_start_matches('/'));
+    assert_eq!(fs::read(restored).unwrap(), fs::read(&pattern).unwrap());
+}
+
+#[test]
+fn a_drill_and_a_dry_run_read_from_a_place_too_and_what_exists_is_not_overwritten_unasked() {
+    let (scene, _nas) = backed_up("nas");
+    let place = &scene.place;
+    place.run(&["offsite", "copy"]).success();
+    let drills = StandIn::start(Setup::empty());
+    let collection = ["--collection", "mixtral_embeddings", "--from", "nas"];
+    place
+        .run(&[&["drill", "--to", &drills.url()], &collection[..]].concat())
+        .success()
+        .says(&["Drill", "passed"]);
+    place.run(&[&["restore", "--dry-run", "--to", &drills.url()], &collection[..]].concat()).success();
+    place
+        .run(&[&["restore", "--force"], &collection[..]].concat())
+        .code(2)
+        .says(&["needs --no-safety-backup"]);
+    place
+        .run(&[&["restore", "--force", "--no-safety-backup"], &collection[..]].concat())
+        .success()
+        .says(&["Restore succeeded"]);
+    assert!(place.newest("mixtral_embeddings").verification.is_none(), "nothing is entered here");
+}
