@@ -10,8 +10,6 @@ use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{CollectionName, FailureKind, ShardKey, json_file};
 use serde_json::{Value, json};
 
-use crate::documents::{commands, document};
-
 fn keys() -> Vec<(Value, Vec<u32>)> {
     vec![(json!("eu"), vec![1, 2]), (json!("us"), vec![3])]
 }
@@ -216,34 +214,4 @@ fn an_imported_snapshot_with_custom_sharding_is_known_for_one() {
     assert!(ran.stderr.contains("is restored only into one with the same shard keys"), "{}", ran.stderr);
     let manifest = imported.backups(DOCS).remove(0).manifest;
     assert_eq!(manifest.source.shard_keys.map(|keys| keys.len()), Some(2));
-}
-
-#[cfg(feature = "outside")]
-#[test]
-fn the_documented_recipe_restores_a_collection_with_shard_keys() {
-    let mut snapshot = GeneratedSnapshot::new(SIZE).points_count(POINTS);
-    snapshot.config["params"]["vectors"] = json!({ "size": 384, "distance": "Cosine" });
-    let tenants = Collection::generated("tenants", snapshot.shard_keys(&keys()));
-    let Scene { server, place } = Scene::on(StandIn::start(node().collection(tenants)));
-    place.run(&["backup"]).success();
-    server.state(|state| state.collections.remove("tenants"));
-    let text = document("docs/recovery.md");
-    let section = text.split("\n### Custom sharding\n").nth(1).expect("the section");
-    let section = section.split("\n## ").next().unwrap();
-    let (ours, others): (Vec<&str>, Vec<&str>) =
-        commands(section).into_iter().partition(|command| command.starts_with("qdrant-backup "));
-    let typed = |command: &str| -> Ran {
-        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
-        place.run(&words)
-    };
-    let [refused, taken] = ours.as_slice() else { panic!("{ours:?}") };
-    typed(refused).code(1).says(&["would come back empty"]);
-    let script = others.join("\n").replace("http://localhost:6333", server.url().trim_end_matches('/'));
-    let mut by_hand = std::process::Command::new("sh");
-    by_hand.args(["-euc", &script]).env_clear().env("PATH", "/usr/bin:/bin");
-    let made = Ran::of(&mut by_hand).success();
-    assert!(!made.stdout.contains("error"), "{}", made.stdout);
-    typed(taken).success();
-    let points = server.state(|state| state.collection_mut("tenants").points_count());
-    assert_eq!(points, POINTS);
 }
