@@ -9,8 +9,8 @@ Written by `cargo xtask metrics` from the exporter's own table; a test fails whe
 
 Everything is read from the files at each scrape: nothing is counted in the exporter, so a restart loses nothing. Times are Unix
 seconds; how old something is, is computed in PromQL. What is unknown is absent, never 0. A backup's time is when it began,
-because that is the age of its data; an operation's success is when it ended. `operation` is backup, verify, prune, drill or
-restore. The label `collection` is what Qdrant's own metrics call `id`.
+because that is the age of its data; an operation's success is when it ended. `operation` is backup, verify, prune, drill,
+restore or offsite; `place` is a place for copies ([offsite.md](offsite.md)) that is configured. The label `collection` is what Qdrant's own metrics call `id`.
 
 ## What is shown when something is wrong
 

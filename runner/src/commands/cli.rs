@@ -70,7 +70,7 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Restore backups into a scratch collection, compare them, and remove it again
     Drill(DrillArgs),
-    /// Back up, verify and prune in one go: what cron or a timer calls
+    /// Back up, verify, copy elsewhere and prune in one go: what cron or a timer calls
     Run(RunArgs),
     /// List the backups in the directory
     List(ListArgs),

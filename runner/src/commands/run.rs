@@ -1,4 +1,4 @@
-//! `qdrant-backup run`: backup, verify, prune, and a drill when one is due; one lock, one status, one exit code.
+//! `qdrant-backup run`: backup, verify, copies, prune, and a drill when one is due; one lock, one status, one exit code.
 
 use std::time::Duration;
 

@@ -224,6 +224,8 @@ impl Restic {
         let mut command = Command::new(&place.restic);
         command.args(arguments).args(&place.extra_options);
         clean(&mut command);
+        let cache_named =
+            ["RESTIC_CACHE_DIR", "XDG_CACHE_HOME"].iter().any(|name| environment.contains_key(*name));
         command
             .env("RESTIC_PROGRESS_FPS", "0.1")
             .envs(environment)
@@ -231,7 +233,7 @@ impl Restic {
             .env("RESTIC_PASSWORD_FILE", &place.password_file);
         // It would only complain that there is no place for one.
         let home = std::env::var_os("HOME").is_some_and(|home| std::path::Path::new(&home).is_dir());
-        if !home && std::env::var_os("XDG_CACHE_HOME").is_none() {
+        if !home && !cache_named && std::env::var_os("XDG_CACHE_HOME").is_none() {
             command.arg("--no-cache");
         }
         Ok(command)
