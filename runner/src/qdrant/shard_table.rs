@@ -1,6 +1,6 @@
 //! Where each shard of a collection lies: what one node says of all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qdrant_backup_shared::ShardKey;
 use qdrant_backup_shared::text::shortened;
@@ -75,6 +75,13 @@ impl From<&CollectionCluster> for ShardTable {
 }
 
 impl ShardTable {
+    /// On how many nodes its shards lie.
+    pub fn nodes(&self) -> usize {
+        let peers: BTreeSet<&u64> =
+            self.shards.values().flat_map(|replicas| replicas.states.keys()).collect();
+        peers.len()
+    }
+
     /// Whether `other` has the same shards with the same keys, wherever they lie.
     pub fn has_the_shards_of(&self, other: &Self) -> bool {
         self.shards.len() == other.shards.len()

@@ -82,6 +82,11 @@ pub async fn put(
     make::complete(session, client, &targets, put).await.map_err(half)?;
     let table = settled(session, destination, &targets, put.target).await.map_err(half)?;
     make::check_shards(put.manifest, put.target, &table).map_err(half)?;
+    if !targets.is_cluster && table.nodes() > 1 {
+        let problem = "its shards lie on several nodes, and the server does not say which these are (GET /cluster); use a URL and a key that may ask it"
+            .to_owned();
+        return Err(half(RestoreError::NotAsRecorded { target: put.target.clone(), problem }));
+    }
 
     upload_all(session, destination, &targets, &table, put, &archives, &mut progress, stages)
         .await
