@@ -25,6 +25,23 @@ pub fn uncommented(text: &str) -> String {
     text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n").collect()
 }
 
+/// A program that `cargo xtask test --only tools` installs with Python.
+///
+/// # Panics
+/// When it is not there.
+pub fn python_program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a path");
+    // target/debug/deps/test-0123 is three below.
+    let target = test.ancestors().nth(3).expect("tests lie in target/<profile>/deps");
+    let program = target.join("python/bin").join(name);
+    assert!(
+        program.is_file(),
+        "{} is missing; `cargo xtask test --only tools` installs it",
+        program.display()
+    );
+    program
+}
+
 /// The documents of a YAML file of the repository, read by Python as Kubernetes and Compose read them: numbers in octal,
 /// anchors and merges included. `cargo xtask test --only tools` installs the Python.
 ///
@@ -32,11 +49,8 @@ pub fn uncommented(text: &str) -> String {
 /// When it is no YAML, or Python is not installed.
 pub fn yaml(file: &str) -> Vec<Value> {
     const PRINT: &str = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
-    let test = std::env::current_exe().expect("a running test has a path");
-    // target/debug/deps/test-0123 is three below.
-    let target = test.ancestors().nth(3).expect("tests lie in target/<profile>/deps");
     let input = fs::File::open(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-    let output = Command::new(target.join("python/bin/python"))
+    let output = Command::new(python_program("python"))
         .args(["-c", PRINT])
         .stdin(input)
         .output()

@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use e2e::offsite::{Breaking, Nas, PASSWORD, Serving, children, configure};
-use e2e::programs::program;
 use e2e::qdrant_stand_in::{Setup, StandIn};
+use e2e::repository::python_program;
 use e2e::running::PATIENCE;
 use e2e::{Place, Ran, Running, Scene, eventually, eventually_within};
 use qdrant_backup_shared::FailureKind;
@@ -206,10 +206,7 @@ fn nobody_sees_a_password_or_a_key() {
 
 #[test]
 fn a_real_s3_holds_copies_that_come_back() {
-    let programs = program("qdrant-backup");
-    let moto = programs.parent().unwrap().join("python/bin/moto_server");
-    assert!(moto.is_file(), "{} is missing; `cargo xtask test --only tools` installs it", moto.display());
-    let serving = Serving::program(&moto, &["-H", "127.0.0.1"]);
+    let serving = Serving::program(&python_program("moto_server"), &["-H", "127.0.0.1"]);
     let scene = Scene::sample();
     let place = &scene.place;
     let url = format!("s3:http://127.0.0.1:{}/qdrant-backups", serving.port);
