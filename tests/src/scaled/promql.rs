@@ -26,6 +26,7 @@ const WORDS: &[&str] = &[
     "max_over_time",
     "operation",
     "or",
+    "place",
     "predict_linear",
     "sum",
     "time",
