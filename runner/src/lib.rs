@@ -8,6 +8,7 @@ pub mod backup;
 pub mod choice;
 mod commands;
 mod host;
+pub mod points;
 pub mod prune;
 pub mod qdrant;
 pub mod restore;

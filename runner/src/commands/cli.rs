@@ -15,10 +15,12 @@ use crate::settings::Opts;
 /// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
 #[derive(Parser)]
 #[command(name = PROGRAM, version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, \
+#[command(
+    after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, or (compare) different, \
     4 a backup was found bad, 5 too old (status), \
     75 another run holds the lock, 78 configuration, 130/143 interrupted.\n\
-    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`.")]
+    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -66,6 +68,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Restore collections from backups
     Restore(RestoreArgs),
+    /// Say which points differ between a backup and the live collection, or another backup; exit 3 if some do
+    Compare(CompareArgs),
     /// Restore backups into a scratch collection, compare them, and remove it again
     Drill(DrillArgs),
     /// Back up, verify and prune in one go: what cron or a timer calls
@@ -249,10 +253,33 @@ pub struct RestoreArgs {
     #[arg(long, conflicts_with_all = ["collections", "files"])]
     pub include_retired: bool,
     /// Restore the configuration files that backup.include_files named, into --into
-    #[arg(long, requires = "into", conflicts_with_all = ["collections", "all", "target", "force", "with_aliases", "dry_run", "json"])]
+    #[arg(long, requires = "into", conflicts_with_all = ["collections", "all", "target", "force", "with_aliases", "dry_run", "json"], group = "parts")]
     pub files: bool,
-    /// A directory for --files that is empty or does not exist; never where the files came from
-    #[arg(long, value_name = "DIR", requires = "files")]
+    /// Bring back single points into a collection that is there, and touch nothing else: say which with --missing, --changed, --ids or
+    /// --filter
+    #[arg(long, conflicts_with_all = ["all", "target", "with_aliases", "no_safety_backup", "replication_factor"], group = "parts")]
+    pub points: bool,
+    /// With --points: those that the collection lacks [default with --ids and --filter, unless --changed is given]
+    #[arg(long, requires = "points")]
+    pub missing: bool,
+    /// With --points: overwrite those that differ
+    #[arg(long, requires = "points")]
+    pub changed: bool,
+    /// With --points: only these, ids or files with one a line, as `compare --ids` writes them
+    #[arg(long, value_name = "ID|FILE", num_args = 1.., requires = "points", conflicts_with = "filter")]
+    pub ids: Vec<String>,
+    /// With --points: only those that Qdrant finds in the backup by this filter, as in '{"must": [{"key": "lang", "match": {"value": "en"}}]}'
+    #[arg(long, value_name = "JSON", requires = "points")]
+    pub filter: Option<String>,
+    /// With --points: restore the backup for a while to the server that is backed up (snapshots of at most drill.max_size), not to
+    /// --to or drill.url
+    #[arg(long, requires = "points", conflicts_with = "to")]
+    pub on_source: bool,
+    /// With --points: read at most so many points a second of each side
+    #[arg(long, value_name = "POINTS", requires = "points")]
+    pub rate: Option<std::num::NonZeroU32>,
+    /// With --files, a directory that is empty or does not exist; never where the files came from. With --points, another collection
+    #[arg(long, value_name = "DIR|NAME", requires = "parts")]
     pub into: Option<std::path::PathBuf>,
     /// Which backup: latest (the newest good one), latest-verified, or an id as `list` shows it
     #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
@@ -293,6 +320,58 @@ impl RestoreArgs {
     pub fn which(&self) -> Which {
         self.before.unwrap_or(self.backup)
     }
+}
+
+/// Options of `compare`.
+#[derive(Args)]
+#[command(after_help = "Exit codes as diff's: 0 equal, 3 different; 1 and others as always.")]
+pub struct CompareArgs {
+    /// The collection
+    #[arg(long, short, value_name = "NAME")]
+    pub collection: String,
+    /// Which backup: latest (the newest good one), latest-verified, or an id as `list` shows it
+    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
+    backup: Which,
+    /// The newest good backup that was complete by then: RFC 3339, or `2025-07-15 14:30` in UTC
+    #[arg(long, value_name = "TIME", conflicts_with = "backup", value_parser = Which::read_before)]
+    before: Option<Which>,
+    /// Compare with this backup instead of the live collection
+    #[arg(long, value_name = "WHICH", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
+    pub with: Option<Which>,
+    /// Write kind and id of every point that differs, one a line, to this file; `-` is stdout
+    #[arg(long, value_name = "FILE")]
+    pub ids: Option<PathBuf>,
+    /// Write every point that differs, as JSON lines, to this file; .gz and .zst are compressed
+    #[arg(long, value_name = "FILE")]
+    pub points: Option<PathBuf>,
+    #[command(flatten)]
+    pub scratch: ScratchArgs,
+    #[command(flatten)]
+    to: ToArgs,
+    /// Restore the backup whatever versions of Qdrant it and the server are of
+    #[arg(long)]
+    pub allow_version_skew: bool,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl CompareArgs {
+    /// Which backup is meant.
+    pub fn which(&self) -> Which {
+        self.before.unwrap_or(self.backup)
+    }
+}
+
+/// Where a backup's points are read from, and how fast.
+#[derive(Args)]
+pub struct ScratchArgs {
+    /// Restore the backup for a while to the server that is backed up; snapshots of at most drill.max_size
+    #[arg(long, conflicts_with = "to")]
+    pub on_source: bool,
+    /// Read at most so many points a second of each side
+    #[arg(long, value_name = "POINTS")]
+    pub rate: Option<std::num::NonZeroU32>,
 }
 
 /// Options of `drill`.
@@ -443,7 +522,9 @@ impl Cli {
         {
             opts.given.extend(given.0.clone());
         }
-        if let Command::Restore(RestoreArgs { to, .. }) | Command::Drill(DrillArgs { to, .. }) = &self.command
+        if let Command::Restore(RestoreArgs { to, .. })
+        | Command::Compare(CompareArgs { to, .. })
+        | Command::Drill(DrillArgs { to, .. }) = &self.command
         {
             opts.to = to.to.clone();
             opts.to_api_key_file = to.to_api_key_file.clone();

@@ -11,8 +11,8 @@ use tracing::Level;
 
 use super::refusal::Refusal;
 use super::{
-    accept_source, as_owner, backup, config, drill, export, hold, import, list, prune, refused, restore, run,
-    schedule, setup, status, verify,
+    accept_source, as_owner, backup, compare, config, drill, export, hold, import, list, prune, refused,
+    restore, run, schedule, setup, status, verify,
 };
 use crate::commands::cli::{Cli, Command, ConfigCommand};
 use crate::commands::exit::Exit;
@@ -104,6 +104,7 @@ fn execute(
         Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
         Command::Export(args) => block_on(export::export(settings, args, clock, console))?,
         Command::Restore(args) => block_on(restore::restore(settings, args, clock, console))?,
+        Command::Compare(args) => block_on(compare::compare(settings, args, clock, console))?,
         Command::Drill(args) => block_on(drill::drill(settings, args, clock, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::corrupt::on_record;
 use super::restore_files::restore_files;
+use super::restore_points::restore_points;
 use super::{
     Refusal, backup, client, client_for_other, listen, print_report, repository, selection, stopped,
 };
@@ -39,6 +40,9 @@ pub async fn restore(
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
+    if args.points {
+        return restore_points(settings, args, clock, console).await;
+    }
     if let Some(into) = &args.into {
         return restore_files(settings, args.which(), into, clock);
     }

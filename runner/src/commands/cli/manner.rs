@@ -49,6 +49,7 @@ impl Command {
             Self::Export(_) => (Caller, NO_KEY, None),
             Self::Restore(restore) if restore.files => (Caller, NO_KEY, None),
             Self::Restore(restore) => (Owner, KEY, (!restore.dry_run).then_some("restore")),
+            Self::Compare(_) => (Owner, KEY, None),
             Self::Drill(_) => (Owner, KEY, Some("drill")),
             Self::Run(_) => (Owner, KEY, Some("run")),
             Self::List(_) | Self::Status(_) => (Reader, NO_KEY, None),
