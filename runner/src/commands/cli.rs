@@ -189,7 +189,7 @@ pub struct UnholdArgs {
 /// Options of `import`.
 #[derive(Args)]
 pub struct ImportArgs {
-    /// Snapshots of collections, plain, gzip or zstd; they are copied, but for archives that lie in the backup directory already. Or
+    /// Snapshots of collections, plain, gzip or zstd (with --points: one file that `export --points` wrote); they are copied, but for archives that lie in the backup directory already. Or
     /// directories that `export` made of backups by shards
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
@@ -199,6 +199,20 @@ pub struct ImportArgs {
     /// When they were made (as in 2025-07-15T14:30:00Z), where the files' names do not say so [default: when the file was written]
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
+    /// Make a collection on the server, --into NAME, of a file that `export --points` wrote; `-` is stdin
+    #[arg(long, requires = "into", conflicts_with_all = ["collection", "at"])]
+    pub points: bool,
+    /// With --points: the new collection
+    #[arg(long, value_name = "NAME", requires = "points")]
+    pub into: Option<String>,
+    /// With --points: change the collection's configuration, by keys of Qdrant's create request, as in shard_number=6 or hnsw_config.m=32
+    #[arg(long, value_name = "KEY=VALUE", requires = "points")]
+    pub set: Vec<String>,
+    /// With --points: go on with an import into --into that broke off
+    #[arg(long, requires = "points")]
+    pub resume: bool,
+    #[command(flatten)]
+    to: ToArgs,
     #[command(flatten)]
     given: Given,
 }
@@ -237,6 +251,21 @@ pub struct ExportArgs {
     /// Replace the file if it is there
     #[arg(long)]
     pub force: bool,
+    /// Write the points as JSON lines instead, for a server that the snapshot does not fit; .gz and .zst are compressed
+    #[arg(long)]
+    pub points: bool,
+    /// With --points: restore the backup for a while to the server that is backed up (snapshots of at most drill.max_size), not to
+    /// --to or drill.url
+    #[arg(long, requires = "points", conflicts_with = "to")]
+    pub on_source: bool,
+    /// With --points: read at most so many points a second
+    #[arg(long, value_name = "POINTS", requires = "points")]
+    pub rate: Option<std::num::NonZeroU32>,
+    /// With --points: restore the backup whatever versions of Qdrant it and the server are of
+    #[arg(long, requires = "points")]
+    pub allow_version_skew: bool,
+    #[command(flatten)]
+    to: ToArgs,
 }
 
 /// Options of `restore`.
@@ -524,6 +553,8 @@ impl Cli {
         }
         if let Command::Restore(RestoreArgs { to, .. })
         | Command::Compare(CompareArgs { to, .. })
+        | Command::Export(ExportArgs { to, .. })
+        | Command::Import(ImportArgs { to, .. })
         | Command::Drill(DrillArgs { to, .. }) = &self.command
         {
             opts.to = to.to.clone();

@@ -39,6 +39,7 @@ mod scheduled;
 mod scratch_server;
 mod setup;
 mod status;
+mod transfer;
 mod trial;
 mod verify;
 

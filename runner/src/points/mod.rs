@@ -21,6 +21,7 @@ mod progress;
 mod source;
 mod spool;
 mod tally;
+mod transfer;
 mod walk;
 
 pub use bring_back::{
@@ -29,5 +30,7 @@ pub use bring_back::{
 pub use compare::{CompareContext, Comparison, Outputs, compare};
 pub use error::PointsError;
 pub use ids_file::read as read_ids;
+pub use input::Input;
 pub use output::Output;
 pub use source::SourceOptions;
+pub use transfer::{ExportContext, ImportContext, export_points, import_points};

@@ -132,6 +132,11 @@ impl Collection {
         self.bulk.seed += 1;
     }
 
+    /// Every point, whole, in the order of ids.
+    pub fn whole_points(&self) -> Vec<Value> {
+        self.listed(0..self.points_count())
+    }
+
     /// Every point in the order of ids, of those that are made up only these.
     pub(crate) fn listed(&self, made_up: impl Iterator<Item = u64>) -> Vec<Value> {
         let keys = super::shard::ranges(&self.shards);

@@ -48,6 +48,7 @@ mod odd_disks;
 mod options;
 mod pages;
 mod pipes;
+mod points;
 mod prune;
 mod recovery;
 mod refused;

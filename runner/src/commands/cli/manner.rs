@@ -44,8 +44,11 @@ impl Command {
                 (Owner, if asks { KEY } else { NO_KEY }, (!prune.dry_run).then_some("prune"))
             }
             Self::Hold(_) | Self::Unhold(_) => (Owner, NO_KEY, None),
+            // It reads what the caller may read, and writes nothing here.
+            Self::Import(import) if import.points => (Reader, KEY, None),
             Self::Import(_) => (Owner, NO_KEY, Some("import")),
             Self::Verify(_) => (Owner, NO_KEY, Some("verify")),
+            Self::Export(export) if export.points => (Owner, KEY, None),
             Self::Export(_) => (Caller, NO_KEY, None),
             Self::Restore(restore) if restore.files => (Caller, NO_KEY, None),
             Self::Restore(restore) => (Owner, KEY, (!restore.dry_run).then_some("restore")),

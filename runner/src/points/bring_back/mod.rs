@@ -10,3 +10,4 @@ mod write;
 pub use plan::PointsPlan;
 pub use run::{AnnouncePlan, BringBackContext, BroughtBack, bring_back};
 pub use wanted::{Wanted, WhichPoints};
+pub use write::upsert;

@@ -167,11 +167,18 @@ impl BroughtBack {
                 self.plan.to_write
             );
         };
-        let mut words = format!("{} points are back in \"{target}\"", written.missing);
-        if self.plan.wanted.changed {
-            words.push_str(&format!(" and {} were overwritten", written.changed));
+        let Wanted { missing, changed, .. } = self.plan.wanted;
+        let mut words = match (missing || written.missing > 0, changed) {
+            (true, false) => format!("{} points are back in \"{target}\"", written.missing),
+            (true, true) => format!(
+                "{} points are back in \"{target}\" and {} were overwritten",
+                written.missing, written.changed
+            ),
+            (false, _) => format!("{} points of \"{target}\" were overwritten", written.changed),
+        };
+        if written.missing + written.changed > 0 {
+            words.push_str(", all of them read back");
         }
-        words.push_str(", all of them read back");
         let came_back = &written.came_back;
         if came_back.count > 0 {
             words.push_str(&format!(

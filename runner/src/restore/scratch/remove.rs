@@ -17,7 +17,7 @@ const CLEANUP: Duration = Duration::from_secs(30);
 pub async fn remove_leftovers(session: &mut Session, destination: &Destination, facts: &Facts) {
     let repository = session.repository().repository_id.clone();
     for scratch in facts.collections.iter().filter(|name| is_scratch_of(name.as_str(), &repository)) {
-        tracing::info!("Removing \"{scratch}\", which an interrupted drill left on the server");
+        tracing::info!("Removing \"{scratch}\", which an interrupted run left on the server");
         remove(session, destination, scratch).await;
     }
 }
@@ -27,7 +27,7 @@ pub async fn remove(session: &mut Session, destination: &Destination, scratch: &
     let client = destination.client.for_cleanup(CLEANUP);
     if !is_done(destination, &client, scratch).await {
         return session.warn(format!(
-            "Qdrant is still restoring \"{scratch}\", which stays on the server until the next drill removes it"
+            "Qdrant is still restoring \"{scratch}\", which stays on the server until the next drill or comparison removes it"
         ));
     }
     match remove_whole(&client, scratch).await {
@@ -40,8 +40,9 @@ pub async fn remove(session: &mut Session, destination: &Destination, scratch: &
                 .retain(|upload| upload.file.collection != *scratch || upload.file.node_url != client.url());
         }),
         Ok(false) => {}
-        Err(error) => session
-            .warn(format!("{error}; \"{scratch}\" stays on the server until the next drill removes it")),
+        Err(error) => session.warn(format!(
+            "{error}; \"{scratch}\" stays on the server until the next drill or comparison removes it"
+        )),
     }
 }
 
