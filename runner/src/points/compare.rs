@@ -147,7 +147,7 @@ async fn fill_and_walk(
             ServerPages::read(client.clone(), first.clone(), reading.clone()),
             ServerPages::read(other_client.clone(), other_name.clone(), reading),
             &Rules::of(&our_config, &their_config),
-            &mut progress,
+            |points| progress.add(points),
             |found| outputs.take(found),
         )
         .await?

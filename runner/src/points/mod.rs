@@ -28,9 +28,13 @@ pub use bring_back::{
     AnnouncePlan, BringBackContext, BroughtBack, PointsPlan, Wanted, WhichPoints, bring_back,
 };
 pub use compare::{CompareContext, Comparison, Outputs, compare};
+pub use difference::Rules;
 pub use error::PointsError;
 pub use ids_file::read as read_ids;
 pub use input::Input;
 pub use output::Output;
+pub use pages::Pages;
+pub use point::Point;
 pub use source::SourceOptions;
 pub use transfer::{ExportContext, ImportContext, export_points, import_points};
+pub use walk::{Found, walk};

@@ -30,9 +30,9 @@ impl PageSize {
 
     /// Takes in how long an answer of so many points was.
     pub fn was(&mut self, points: usize, size_bytes: usize) {
-        if points > 0 {
-            let each = (size_bytes / points).max(1);
-            self.points = (GOOD_BYTES / each).clamp(1, self.most).min(self.points.saturating_mul(GROWTH));
+        if let Some(each) = size_bytes.checked_div(points) {
+            let good = GOOD_BYTES / each.max(1);
+            self.points = good.clamp(1, self.most).min(self.points.saturating_mul(GROWTH));
         }
     }
 

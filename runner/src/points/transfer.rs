@@ -27,6 +27,8 @@ use crate::session::Session;
 
 /// The version of the format.
 const FORMAT: u32 = 1;
+/// The key of the last line, which has the number of points.
+const END: &str = "points_in_all";
 /// So many points, and so much text of them, wait for their request.
 const WAITING_POINTS: usize = 500;
 const WAITING_BYTES: usize = 4 << 20;
@@ -144,6 +146,7 @@ async fn write_all(
         points += page.len() as u64;
         progress.add(page.len() as u64);
     }
+    output.line(&json!({ END: points }).to_string())?;
     Ok((points, begun.elapsed()))
 }
 
@@ -239,15 +242,19 @@ async fn write_points(
     let (mut waiting, mut bytes, mut points) = (Vec::new(), 0, 0);
     let (mut size, mut told) = (PageSize::default(), Instant::now());
     loop {
-        let line = input.line()?;
-        let is_last = line.is_none();
-        if let Some(line) = line {
+        let Some(line) = input.line()? else {
+            let problem = "the file ends here and has no last line, so points are missing; export it again";
+            return Err(input.wrong(problem));
+        };
+        let end = if line.contains(END) { end(&line) } else { None };
+        if end.is_none() {
             let point = serde_json::from_str(&line).map_err(|error| input.wrong(error.to_string()))?;
             let point = Point::of(point).map_err(|error| input.wrong(error.to_string()))?;
             bytes += point.size_bytes();
             waiting.push(point);
         }
-        if !waiting.is_empty() && (is_last || waiting.len() >= WAITING_POINTS || bytes >= WAITING_BYTES) {
+        if !waiting.is_empty() && (end.is_some() || waiting.len() >= WAITING_POINTS || bytes >= WAITING_BYTES)
+        {
             let mut by_key: BTreeMap<String, (Option<&Value>, Vec<&Point>)> = BTreeMap::new();
             for point in &waiting {
                 let key = point.shard_key.as_ref().filter(|_| is_custom);
@@ -266,10 +273,20 @@ async fn write_points(
                 tracing::info!("The import goes on: {points} points so far");
             }
         }
-        if is_last {
-            return Ok(points);
+        match end {
+            Some(all) if all == points => return Ok(points),
+            Some(all) => {
+                return Err(input.wrong(format!("{points} points came before it, and it says {all}")));
+            }
+            None => {}
         }
     }
+}
+
+/// How many points there are, if this is the last line.
+fn end(line: &str) -> Option<u64> {
+    let line: Map<String, Value> = serde_json::from_str(line).ok()?;
+    line.get(END).filter(|_| line.len() == 1)?.as_u64()
 }
 
 /// The body of the create request, and what only a later one takes.

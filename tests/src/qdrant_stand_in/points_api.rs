@@ -1,7 +1,5 @@
 //! Counting, scrolling and retrieving points.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::answers::{Reply, error, no_collection, ok};
@@ -60,8 +58,9 @@ pub(crate) fn scroll(state: &mut State, asked: &Asked) -> Reply {
     if filter.is_some() || !collection.points.written.is_empty() || collection.is_custom() {
         let Some(filter) = Filter::of(filter) else { return bad_json(asked) };
         let from = offset.and_then(Key::of);
-        let mut points = collection.listed(readable.indices());
-        points.retain(|point| Key::of(&point["id"]) >= from && filter.lets_through(point));
+        let through = |point: &Value| filter.lets_through(point);
+        let most = (limit as usize).saturating_add(1);
+        let mut points = collection.listed(readable.indices(), from.as_ref(), most, through);
         let next = points.get(limit as usize).map_or(Value::Null, |point| point["id"].clone());
         points.truncate(limit as usize);
         let points: Vec<Value> =
@@ -118,19 +117,10 @@ pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
     let (_, with_vector) = selection(body);
     // Unlike a scroll, this leaves payloads out unless they are asked for.
     let with_payload = !matches!(body.get("with_payload"), None | Some(Value::Null | Value::Bool(false)));
-    if !collection.points.written.is_empty() || collection.is_custom() {
-        let wanted: BTreeSet<Option<Key>> = ids.iter().map(Key::of).collect();
-        let mut points = collection.listed(readable.indices());
-        points.retain(|point| wanted.contains(&Key::of(&point["id"])));
-        let points: Vec<Value> =
-            points.into_iter().map(|point| view(point, with_payload, &with_vector)).collect();
-        return ok(&json!(points), asked.started);
-    }
     let points: Vec<Value> = ids
         .iter()
-        .filter_map(|id| collection.points.index_of(id))
-        .filter(|index| readable.has(*index))
-        .map(|index| view(collection.points.point(index, &collection.config), with_payload, &with_vector))
+        .filter_map(|id| collection.point(id, |index| readable.has(index)))
+        .map(|point| view(point, with_payload, &with_vector))
         .collect();
     ok(&json!(points), asked.started)
 }

@@ -59,7 +59,8 @@ pub(crate) fn readable(state: &State, collection: &Collection, node: usize) -> R
     }
     let mut readable = Readable { count, ranges: merged(ranges) };
     if !collection.points.written.is_empty() {
-        readable.count = collection.listed(readable.indices()).len() as u64;
+        let more = collection.written_more(|index| readable.has(index));
+        readable.count = readable.count.saturating_add_signed(more);
     }
     Ok(readable)
 }

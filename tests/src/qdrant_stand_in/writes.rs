@@ -134,32 +134,60 @@ impl Collection {
 
     /// Every point, whole, in the order of ids.
     pub fn whole_points(&self) -> Vec<Value> {
-        self.listed(0..self.points_count())
+        self.listed(0..self.points_count(), None, usize::MAX, |_| true)
     }
 
-    /// Every point in the order of ids, of those that are made up only these.
-    pub(crate) fn listed(&self, made_up: impl Iterator<Item = u64>) -> Vec<Value> {
-        let keys = super::shard::ranges(&self.shards);
-        let key_of = |index: u64| {
-            let place = keys.iter().position(|range| range.contains(&index))?;
-            self.shards.get(place)?.key.clone()
-        };
-        let mut all: BTreeMap<Key, Value> = BTreeMap::new();
+    /// So many points from this id on in the order of ids, of those that are made up only these, as far as the filter lets them through.
+    pub(crate) fn listed(
+        &self,
+        made_up: impl Iterator<Item = u64>,
+        from: Option<&Key>,
+        most: usize,
+        filter: impl Fn(&Value) -> bool,
+    ) -> Vec<Value> {
+        let mut all: BTreeMap<Key, Option<u64>> = BTreeMap::new();
         for index in made_up {
-            let mut point = self.points.point(index, &self.config);
-            if let Some(key) = key_of(index) {
-                point["shard_key"] = key;
-            }
-            if let Some(key) = Key::of(&point["id"]) {
-                all.insert(key, point);
-            }
+            all.extend(Key::of(&self.points.id(index)).map(|key| (key, Some(index))));
         }
         for (key, written) in &self.points.written {
             match written {
-                Some(point) => drop(all.insert(key.clone(), point.clone())),
+                Some(_) => drop(all.insert(key.clone(), None)),
                 None => drop(all.remove(key)),
             }
         }
-        all.into_values().collect()
+        let wanted = all.into_iter().filter(|(key, _)| from.is_none_or(|from| key >= from));
+        let whole = wanted.filter_map(|(key, index)| match index {
+            Some(index) => Some(self.made_up(index)),
+            None => self.points.written.get(&key).cloned().flatten(),
+        });
+        whole.filter(|point| filter(point)).take(most).collect()
+    }
+
+    /// The point with this id, of those that are made up only where it can be read.
+    pub(crate) fn point(&self, id: &Value, can_be_read: impl Fn(u64) -> bool) -> Option<Value> {
+        match self.points.written.get(&Key::of(id)?) {
+            Some(written) => written.clone(),
+            None => {
+                let index = self.points.index_of(id).filter(|index| can_be_read(*index))?;
+                Some(self.made_up(index))
+            }
+        }
+    }
+
+    /// By how many points more there are than those made up ones that can be read.
+    pub(crate) fn written_more(&self, can_be_read: impl Fn(u64) -> bool) -> i64 {
+        let made_up = |key: &Key| self.points.index_of(&key.value()).is_some_and(&can_be_read);
+        let more =
+            |(key, written): (&Key, &Option<Value>)| i64::from(written.is_some()) - i64::from(made_up(key));
+        self.points.written.iter().map(more).sum()
+    }
+
+    fn made_up(&self, index: u64) -> Value {
+        let mut point = self.points.point(index, &self.config);
+        let place = super::shard::ranges(&self.shards).iter().position(|range| range.contains(&index));
+        if let Some(key) = place.and_then(|place| self.shards.get(place)?.key.clone()) {
+            point["shard_key"] = key;
+        }
+        point
     }
 }

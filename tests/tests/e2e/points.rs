@@ -402,8 +402,8 @@ fn killed_in_the_middle_the_next_call_tidies_up_and_goes_on() {
     for (endpoint, arguments) in
         [(Endpoint::ScrollPoints, &COMPARE[..]), (Endpoint::UpsertPoints, &MISSING[..])]
     {
-        let scene = docs(2000, |_| {});
-        delete(&scene.server, 1500);
+        let scene = docs(600, |_| {});
+        delete(&scene.server, 500);
         let all = if endpoint == Endpoint::UpsertPoints { 2 } else { 1 };
         scene.server.faults(|faults| faults.add(Fault::new(Effect::NeverAnswer).on(endpoint).after(all)));
         let mut child = scene.place.command(arguments).spawn().unwrap();
@@ -430,4 +430,53 @@ fn killed_in_the_middle_the_next_call_tidies_up_and_goes_on() {
             scene.place.run(&COMPARE).success();
         }
     }
+}
+
+#[test]
+fn a_backup_goes_through_a_file_of_lines_into_another_collection() {
+    let spoiled = Spoiled::new();
+    let server = &spoiled.scene.server;
+    for name in ["points.jsonl", "points.jsonl.gz", "points.jsonl.zst"] {
+        let file = spoiled.place().beside(name).display().to_string();
+        let export = ["export", "--points", "--collection", &spoiled.name, "--on-source", "-o", &file];
+        spoiled
+            .place()
+            .run(&export)
+            .success()
+            .says(&[&format!("Exported {} points of", spoiled.before.len())]);
+        spoiled.place().run(&export).code(1).says(&["it is there already"]);
+        spoiled.assert_tidy();
+        let into = format!("{}-again", spoiled.name);
+        let import = [
+            "import",
+            "--points",
+            &file,
+            "--into",
+            &into,
+            "--set",
+            "shard_number=3",
+            "--set",
+            "hnsw_config.m=7",
+        ];
+        spoiled
+            .place()
+            .run(&import)
+            .success()
+            .says(&[&format!("Imported {} points of", spoiled.before.len())]);
+        assert_eq!(by_id(&server.points(&into)), spoiled.before, "{name}");
+        spoiled.place().run(&import).code(1).says(&["exists; name another one, or go on", "--resume"]);
+        spoiled.place().run(&[&import[..], &["--resume"]].concat()).success();
+        assert_eq!(by_id(&server.points(&into)), spoiled.before, "{name}");
+        server.delete(&into);
+    }
+    // A file that was cut between two lines.
+    let file = spoiled.place().beside("points.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    let cut: Vec<&str> = text.lines().take(100).collect();
+    qdrant_backup_shared::atomic::write(&file, 0o600, cut.join("\n").as_bytes()).unwrap();
+    let into = format!("{}-cut", spoiled.name);
+    let import = ["import", "--points", file.to_str().unwrap(), "--into", &into];
+    spoiled.place().run(&import).code(1).says(&["line 100: the file ends here and has no last line"]);
+    server.delete(&into);
+    spoiled.place().run(&["import", "--points", file.to_str().unwrap()]).code(2);
 }

@@ -68,9 +68,13 @@ pub async fn find(
     match &wanted.which {
         WhichPoints::All => {
             let theirs = ServerPages::read(target.client.clone(), target.name.clone(), reading(None));
-            let tally = walk(read_scratch(None), theirs, rules, progress, |found| {
-                finding.enter(found, wanted, target)
-            });
+            let tally = walk(
+                read_scratch(None),
+                theirs,
+                rules,
+                |points| progress.add(points),
+                |found| finding.enter(found, wanted, target),
+            );
             finding.tally = tally.await?;
         }
         WhichPoints::Filter(filter) => {
