@@ -131,13 +131,12 @@ async fn fill_and_walk(
         }
         None => (Other::Live(context.live.url().to_owned()), &context.live, &context.source.collection),
     };
-    let our_config = client.collection_info(first).await?.config;
-    let their_config = other_client.collection_info(other_name).await?.config;
-    if let Some(difference) = misfit(&our_config, &their_config) {
+    let our_info = client.collection_info(first).await?;
+    let their_info = other_client.collection_info(other_name).await?;
+    if let Some(difference) = misfit(&our_info.config, &their_info.config) {
         session.warn(format!("the two are configured otherwise, so every point may differ: {difference}"));
     }
-    let counts = (source::about(client, first).await?, source::about(other_client, other_name).await?);
-    let total = counts.0.zip(counts.1).map(|(ours, theirs)| ours + theirs);
+    let total = our_info.points_count.zip(their_info.points_count).map(|(ours, theirs)| ours + theirs);
     let begun = Instant::now();
     let reading = Reading { filter: None, most_a_second: context.most_a_second };
     let tally = {
@@ -146,7 +145,7 @@ async fn fill_and_walk(
         walk(
             ServerPages::read(client.clone(), first.clone(), reading.clone()),
             ServerPages::read(other_client.clone(), other_name.clone(), reading),
-            &Rules::of(&our_config, &their_config),
+            &Rules::of(&our_info.config, &their_info.config),
             |points| progress.add(points),
             |found| outputs.take(found),
         )

@@ -1,15 +1,14 @@
 //! The backup whose points are looked at: chosen, and restored into a scratch collection.
 
+use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::Whole;
 use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{CollectionName, PointsCount};
 
 use super::error::PointsError;
 use crate::archive::read::Prove;
 use crate::backup::Stages;
 use crate::choice::{Accept, Which, choose_one};
-use crate::qdrant::Client;
 use crate::restore::{Destination, Facts, check_version, scratch};
 use crate::session::Session;
 use crate::session::leftovers::upload::settle_server;
@@ -79,16 +78,4 @@ pub async fn fill(
     scratch::fill(session, destination, facts, backup, name, Prove::Snapshot, stages).await?;
     stages.enter(Stage::Compare);
     Ok(())
-}
-
-/// About how many points there are, where the server tells.
-///
-/// # Errors
-/// As every request, but for refusals.
-pub async fn about(client: &Client, collection: &CollectionName) -> Result<Option<u64>, PointsError> {
-    match client.count(collection).await {
-        Ok(PointsCount { points, .. }) => Ok(Some(points)),
-        Err(error) if error.is_refusal() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

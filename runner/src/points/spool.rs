@@ -7,6 +7,9 @@ use std::path::Path;
 use super::error::PointsError;
 use super::id::PointId;
 
+/// What stands before the id of a point that is to be overwritten.
+const OVERWRITES: &str = "=";
+
 /// Ids that are written down one after the other, and read again once.
 pub struct Spool {
     file: BufWriter<File>,
@@ -28,13 +31,13 @@ impl Spool {
         Ok(Self { file: BufWriter::new(file), count: 0 })
     }
 
-    /// One more.
+    /// One more, and whether it is there already and to be overwritten.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn add(&mut self, id: PointId) -> Result<(), PointsError> {
+    pub fn add(&mut self, id: PointId, overwrites: bool) -> Result<(), PointsError> {
         self.count += 1;
-        writeln!(self.file, "{id}").map_err(failed)
+        writeln!(self.file, "{}{id}", if overwrites { OVERWRITES } else { "" }).map_err(failed)
     }
 
     /// How many there are.
@@ -58,13 +61,12 @@ impl Unspooled {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn next(&mut self, most: usize) -> Result<Vec<PointId>, PointsError> {
+    pub fn next(&mut self, most: usize) -> Result<Vec<(PointId, bool)>, PointsError> {
         let mut ids = Vec::new();
         while ids.len() < most {
-            match self.lines.next().transpose().map_err(failed)? {
-                Some(line) => ids.push(line.parse()?),
-                None => break,
-            }
+            let Some(line) = self.lines.next().transpose().map_err(failed)? else { break };
+            let id = line.strip_prefix(OVERWRITES);
+            ids.push((id.unwrap_or(&line).parse()?, id.is_some()));
         }
         Ok(ids)
     }
@@ -84,11 +86,11 @@ mod tests {
         let mut spool = Spool::new(directory.path()).unwrap();
         let ids =
             [PointId::Number(9), "0a0a0a0a-0000-4000-8000-00000000000f".parse().unwrap(), PointId::Number(3)];
-        ids.iter().for_each(|id| spool.add(*id).unwrap());
+        ids.iter().for_each(|id| spool.add(*id, *id == ids[1]).unwrap());
         assert_eq!(spool.count(), 3);
         let mut read = spool.read().unwrap();
-        assert_eq!(read.next(2).unwrap(), ids[..2]);
-        assert_eq!(read.next(2).unwrap(), ids[2..]);
+        assert_eq!(read.next(2).unwrap(), [(ids[0], false), (ids[1], true)]);
+        assert_eq!(read.next(2).unwrap(), [(ids[2], false)]);
         assert_eq!(read.next(2).unwrap(), []);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }

@@ -122,9 +122,9 @@ async fn write_all(
     output: &mut Output,
 ) -> Result<(u64, Duration), PointsError> {
     let client = &context.scratch.client;
+    let info = client.collection_info(name).await?;
     if header.config.is_null() {
         // An imported backup does not say it; the collection that came of it does.
-        let info = client.collection_info(name).await?;
         (header.config, header.payload_schema) = (info.config, info.payload_schema);
     }
     let line = serde_json::to_string(&header).map_err(|error| PointsError::File {
@@ -132,9 +132,8 @@ async fn write_all(
         source: error.into(),
     })?;
     output.line(&line)?;
-    let total = source::about(client, name).await?;
-    let bar = context.scratch.console.points(&context.source.collection, total);
-    let mut progress = Progress::new(session, bar, "Export", total);
+    let bar = context.scratch.console.points(&context.source.collection, info.points_count);
+    let mut progress = Progress::new(session, bar, "Export", info.points_count);
     let begun = Instant::now();
     let reading = Reading { filter: None, most_a_second: context.most_a_second };
     let mut pages = ServerPages::read(client.clone(), name.clone(), reading);

@@ -144,6 +144,6 @@ impl Finding {
         if let Some(key) = target.key_of(point) {
             *self.shard_keys.entry(key.to_string()).or_default() += 1;
         }
-        self.spool.add(point.id)
+        self.spool.add(point.id, matches!(found, Found::Changed(..)))
     }
 }

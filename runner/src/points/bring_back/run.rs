@@ -105,13 +105,11 @@ async fn fill_and_write(
     source::fill(session, &context.scratch, facts, backup, name, stages).await?;
     session.enter_stage(Stage::Compare, collection);
     let scratch = Scratch { client: &context.scratch.client, name };
-    let config = scratch.client.collection_info(name).await?.config;
-    target.check_fits(&config)?;
-    let rules = Rules::of(&config, &target.config);
+    let info = scratch.client.collection_info(name).await?;
+    target.check_fits(&info.config)?;
+    let rules = Rules::of(&info.config, &target.config);
     let directory = session.layout().state().to_owned();
-    let counts =
-        (source::about(scratch.client, name).await?, source::about(&target.client, &target.name).await?);
-    let total = counts.0.zip(counts.1).map(|(ours, theirs)| ours + theirs);
+    let total = info.points_count.zip(target.points_count).map(|(ours, theirs)| ours + theirs);
     let finding = {
         let bar = context.scratch.console.points(collection, total);
         let mut progress = Progress::new(session, bar, "Looking for the points", total);
@@ -149,9 +147,14 @@ async fn fill_and_write(
         if now.is_empty() {
             break;
         }
-        let points = by_id::read(scratch.client, name, &now, true, &mut size).await?;
+        let of = |wanted: bool| {
+            let ids = now.iter().filter(|(_, overwrites)| *overwrites == wanted);
+            ids.map(|(id, _)| *id).collect::<Vec<_>>()
+        };
+        let missing = by_id::read(scratch.client, name, &of(false), true, &mut size).await?;
+        let changed = by_id::read(scratch.client, name, &of(true), true, &mut size).await?;
         progress.add(now.len() as u64);
-        writer.write(points.into_values().collect(), context.wanted.changed).await?;
+        writer.write(missing.into_values().collect(), changed.into_values().collect()).await?;
     }
     drop(progress);
     Ok(BroughtBack { plan, written: Some(writer.written), wrote_for: begun.elapsed() })

@@ -25,6 +25,8 @@ pub struct Target {
     pub client: Client,
     /// Its configuration.
     pub config: Value,
+    /// About how many points it has, where it tells.
+    pub points_count: Option<u64>,
     /// Its shard keys; nothing where it has automatic sharding.
     keys: Option<Vec<Value>>,
     /// How points that are there already are kept from being overwritten.
@@ -45,8 +47,8 @@ impl Target {
             let collection = shortened(&alias.collection_name, 120);
             return Err(PointsError::IsAlias { target: name.clone(), collection });
         }
-        let config = match client.collection_info(name).await {
-            Ok(info) => info.config,
+        let (config, points_count) = match client.collection_info(name).await {
+            Ok(info) => (info.config, info.points_count),
             Err(error) if error.is_not_found() => {
                 let (collection, url) = (name.clone(), client.url().to_owned());
                 return Err(PointsError::NoCollection { collection, url });
@@ -60,7 +62,7 @@ impl Target {
             None
         };
         let leave = if leaves(&client.version().await?) { Existing::Leave } else { Existing::Overwrite };
-        Ok(Self { name: name.clone(), client: client.clone(), config, keys, leave })
+        Ok(Self { name: name.clone(), client: client.clone(), config, points_count, keys, leave })
     }
 
     /// Whether points of a collection with this configuration can be written there.

@@ -97,23 +97,19 @@ impl<'a> Writer<'a> {
         Self { target, rules, written: Written::default(), sizes: Default::default() }
     }
 
-    /// Writes these points of the backup, but for those that have come back by themselves, unless what differs is to be overwritten.
+    /// Writes these points of the backup: those that were missing, unless they have come back by themselves, and those that are to be
+    /// overwritten.
     ///
     /// # Errors
     /// When the server does not take them. What was written by then is.
-    pub async fn write(&mut self, points: Vec<Point>, overwrites: bool) -> Result<(), PointsError> {
+    pub async fn write(&mut self, missing: Vec<Point>, changed: Vec<Point>) -> Result<(), PointsError> {
         let Target { name, client, leave, .. } = self.target;
         let [looking, writing, reading] = &mut self.sizes;
-        let ids: Vec<PointId> = points.iter().map(|point| point.id).collect();
+        let ids: Vec<PointId> = missing.iter().map(|point| point.id).collect();
         let there = by_id::read(client, name, &ids, false, looking).await?;
-        let (changed, missing): (Vec<Point>, Vec<Point>) =
-            points.into_iter().partition(|point| there.contains_key(&point.id));
-        let changed = if overwrites {
-            changed
-        } else {
-            changed.iter().for_each(|point| self.written.came_back.add(point.id));
-            Vec::new()
-        };
+        let (came_back, missing): (Vec<Point>, Vec<Point>) =
+            missing.into_iter().partition(|point| there.contains_key(&point.id));
+        came_back.iter().for_each(|point| self.written.came_back.add(point.id));
         for (points, existing) in [(&missing, *leave), (&changed, Existing::Overwrite)] {
             let mut by_key: BTreeMap<String, (Option<&Value>, Vec<&Point>)> = BTreeMap::new();
             for point in points {
