@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use e2e::qdrant_stand_in::{Answer, Collection, Effect, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn};
 use e2e::scene::{DOCS, SIZE};
 use e2e::server::Server;
-use e2e::{Place, Scene};
+use e2e::{Place, Running, Scene};
 use qdrant_backup_shared::operation::{Operation, Outcome};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// A server with a backup of its larger collection (250 points), after which 20 points were deleted, the payload of 10 was changed, the
@@ -479,4 +480,68 @@ fn a_backup_goes_through_a_file_of_lines_into_another_collection() {
     spoiled.place().run(&import).code(1).says(&["line 100: the file ends here and has no last line"]);
     server.delete(&into);
     spoiled.place().run(&["import", "--points", file.to_str().unwrap()]).code(2);
+}
+
+/// Starts `arguments` and waits until a fault has had its effect.
+fn started(scene: &Scene, arguments: &[&str]) -> Running {
+    let running = Running::start(&mut scene.place.command(arguments));
+    let begun = Instant::now();
+    while scene.hits() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never came so far");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running
+}
+
+#[test]
+fn a_point_that_somebody_writes_after_the_plan_is_left_alone() {
+    let scene = docs(50, |_| {});
+    delete(&scene.server, 13);
+    // The first points by their ids are read after the plan.
+    let slow = Fault::new(Effect::Delay(Duration::from_secs(2))).on(Endpoint::RetrievePoints).first(1);
+    scene.server.faults(|faults| faults.add(slow));
+    let running = started(&scene, &MISSING);
+    let theirs = scene.server.state(|state| {
+        let docs = state.collection_mut(DOCS);
+        let mut point = docs.whole_points().remove(0);
+        (point["id"], point["payload"]) = (json!(11), json!({ "written": "just now" }));
+        docs.write_point(point.clone());
+        point
+    });
+    running
+        .end()
+        .success()
+        .says(&["2 points are back in", "1 were written by somebody else meanwhile and are left alone (11)"]);
+    let now = scene.server.state(|state| state.collection_mut(DOCS).whole_points());
+    assert_eq!(now[11], theirs);
+}
+
+#[test]
+fn a_signal_ends_a_comparison_and_leaves_nothing_on_the_server() {
+    let scene = docs(50, |_| {});
+    scene.server.faults(|faults| faults.add(Fault::new(Effect::NeverAnswer).on(Endpoint::ScrollPoints)));
+    let running = started(&scene, &COMPARE);
+    running.signal(Signal::TERM);
+    running.end().code(143).says(&["Comparison failed: interrupted by a signal"]);
+    scene.server.state(|state| assert_eq!(state.collections.keys().collect::<Vec<_>>(), [DOCS]));
+    scene.assert_server_clean();
+}
+
+#[test]
+fn a_backup_that_is_too_large_for_the_source_is_compared_elsewhere() {
+    let scene = docs(50, |_| {});
+    delete(&scene.server, 13);
+    scene.place.configure("drill:\n  max_size: 1KiB\n");
+    scene.place.run(&COMPARE).code(1).says(&["drill.max_size is 1.00 KiB"]);
+    let other = StandIn::start(Setup::empty());
+    let elsewhere = ["compare", "--collection", DOCS, "--to", &other.url()];
+    let ran = scene.place.run(&elsewhere).code(3);
+    assert!(ran.stdout.contains("missing               3"), "{}", ran.stdout);
+    assert!(other.state(|state| state.collections.is_empty()));
+    scene
+        .place
+        .run(&["restore", "--points", "--missing", "--collection", DOCS, "--to", &other.url()])
+        .success();
+    assert!(other.requests_matching("PUT", "/points").is_empty(), "points go to the live collection");
+    scene.place.run(&elsewhere).success();
 }
