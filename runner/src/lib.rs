@@ -9,6 +9,7 @@ pub mod choice;
 mod commands;
 mod host;
 pub mod offsite;
+pub mod points;
 pub mod prune;
 pub mod qdrant;
 pub mod restore;

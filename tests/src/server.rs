@@ -88,17 +88,58 @@ impl Server {
     /// Every point of `collection` with payload and vectors, in the order of ids.
     pub fn points(&self, collection: &str) -> Value {
         match &self.kind {
-            Kind::StandIn(stand_in) => stand_in.state(|state| {
-                let collection = state.collection_mut(collection);
-                let points = 0..collection.points_count();
-                points.map(|index| collection.points.point(index, &collection.config)).collect()
-            }),
+            Kind::StandIn(stand_in) => {
+                stand_in.state(|state| Value::Array(state.collection_mut(collection).whole_points()))
+            }
             Kind::Real { .. } => {
                 let body = json!({ "limit": 10_000, "with_payload": true, "with_vector": true });
                 let path = format!("/collections/{collection}/points/scroll");
                 self.ask(Method::POST, &path, Some(&body))["result"]["points"].clone()
             }
         }
+    }
+
+    /// Writes whole points, as a client would.
+    pub fn write(&self, collection: &str, points: &[Value]) {
+        match &self.kind {
+            Kind::StandIn(stand_in) => stand_in.state(|state| {
+                let collection = state.collection_mut(collection);
+                points.iter().for_each(|point| collection.write_point(point.clone()));
+            }),
+            Kind::Real { .. } => {
+                let path = format!("/collections/{collection}/points?wait=true");
+                self.ask(Method::PUT, &path, Some(&json!({ "points": points })));
+            }
+        }
+    }
+
+    /// Deletes points by their ids, as a client would.
+    pub fn delete_points(&self, collection: &str, ids: &[Value]) {
+        match &self.kind {
+            Kind::StandIn(stand_in) => stand_in.state(|state| {
+                let collection = state.collection_mut(collection);
+                ids.iter().for_each(|id| collection.delete_point(id));
+            }),
+            Kind::Real { .. } => {
+                let path = format!("/collections/{collection}/points/delete?wait=true");
+                self.ask(Method::POST, &path, Some(&json!({ "points": ids })));
+            }
+        }
+    }
+
+    /// The names of scratch collections on the server.
+    pub fn scratch_collections(&self) -> Vec<String> {
+        let names: Vec<String> = match &self.kind {
+            Kind::StandIn(stand_in) => stand_in.state(|state| state.collections.keys().cloned().collect()),
+            Kind::Real { .. } => {
+                let answer = self.ask(Method::GET, "/collections", None);
+                let list = answer["result"]["collections"].as_array().cloned().unwrap_or_default();
+                list.iter().filter_map(|entry| Some(entry["name"].as_str()?.to_owned())).collect()
+            }
+        };
+        let ours =
+            |name: &String| self.collections.iter().any(|own| name.starts_with(&format!("{own}__drill_")));
+        names.into_iter().filter(ours).collect()
     }
 
     /// Removes a collection that a test has made.

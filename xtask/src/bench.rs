@@ -8,6 +8,7 @@ mod lab;
 mod machine;
 mod offsite;
 mod page;
+mod points;
 mod repository;
 mod restore;
 mod sample;
@@ -40,7 +41,9 @@ enum Benchmark {
     Offsite(lab::Scale),
     /// Scrapes of a large backup directory, beside a bare listing and node_exporter
     Exporter(exporter::Opts),
-    /// All of these, into docs/performance.md
+    /// Points a second of `compare` and `export --points`, beside a scroll loop in Python
+    Points(points::Opts),
+    /// All of these but that of points, into docs/performance.md
     Table(page::Opts),
 }
 
@@ -62,6 +65,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
             print!("\n{}", exporter::measure(opts)?);
             Ok(())
         }
+        Some(Benchmark::Points(opts)) => points::run(opts),
         Some(Benchmark::Table(opts)) => page::write(opts),
         None => {
             for benchmark in Listing::command().get_subcommands() {

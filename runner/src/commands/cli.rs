@@ -17,10 +17,12 @@ use crate::settings::Opts;
 /// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
 #[derive(Parser)]
 #[command(name = PROGRAM, version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, \
+#[command(
+    after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, or (compare) different, \
     4 a backup was found bad, 5 too old (status), \
     75 another run holds the lock, 78 configuration, 130/143 interrupted.\n\
-    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`.")]
+    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -68,6 +70,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Restore collections from backups
     Restore(RestoreArgs),
+    /// Say which points differ between a backup and the live collection, or another backup; exit 3 if some do
+    Compare(CompareArgs),
     /// Restore backups into a scratch collection, compare them, and remove it again
     Drill(DrillArgs),
     /// Back up, verify, copy elsewhere and prune in one go: what cron or a timer calls
@@ -190,7 +194,7 @@ pub struct UnholdArgs {
 /// Options of `import`.
 #[derive(Args)]
 pub struct ImportArgs {
-    /// Snapshots of collections, plain, gzip or zstd; they are copied, but for archives that lie in the backup directory already. Or
+    /// Snapshots of collections, plain, gzip or zstd (with --points: one file that `export --points` wrote); they are copied, but for archives that lie in the backup directory already. Or
     /// directories that `export` made of backups by shards
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
@@ -200,6 +204,20 @@ pub struct ImportArgs {
     /// When they were made (as in 2025-07-15T14:30:00Z), where the files' names do not say so [default: when the file was written]
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
+    /// Make a collection on the server, --into NAME, of a file that `export --points` wrote; `-` is stdin
+    #[arg(long, requires = "into", conflicts_with_all = ["collection", "at"])]
+    pub points: bool,
+    /// With --points: the new collection
+    #[arg(long, value_name = "NAME", requires = "points")]
+    pub into: Option<String>,
+    /// With --points: change the collection's configuration, by keys of Qdrant's create request, as in shard_number=6 or hnsw_config.m=32
+    #[arg(long, value_name = "KEY=VALUE", requires = "points")]
+    pub set: Vec<String>,
+    /// With --points: go on with an import into --into that broke off
+    #[arg(long, requires = "points")]
+    pub resume: bool,
+    #[command(flatten)]
+    to: ToArgs,
     #[command(flatten)]
     given: Given,
 }
@@ -242,6 +260,21 @@ pub struct ExportArgs {
     pub force: bool,
     #[command(flatten)]
     pub from: FromArgs,
+    /// Write the points as JSON lines instead, for a server that the snapshot does not fit; .gz and .zst are compressed
+    #[arg(long, conflicts_with = "from")]
+    pub points: bool,
+    /// With --points: restore the backup for a while to the server that is backed up (snapshots of at most drill.max_size), not to
+    /// --to or drill.url
+    #[arg(long, requires = "points", conflicts_with = "to")]
+    pub on_source: bool,
+    /// With --points: read at most so many points a second
+    #[arg(long, value_name = "POINTS", requires = "points")]
+    pub rate: Option<std::num::NonZeroU32>,
+    /// With --points: restore the backup whatever versions of Qdrant it and the server are of
+    #[arg(long, requires = "points")]
+    pub allow_version_skew: bool,
+    #[command(flatten)]
+    to: ToArgs,
 }
 
 /// Options of `restore`.
@@ -258,10 +291,33 @@ pub struct RestoreArgs {
     #[arg(long, conflicts_with_all = ["collections", "files"])]
     pub include_retired: bool,
     /// Restore the configuration files that backup.include_files named, into --into
-    #[arg(long, requires = "into", conflicts_with_all = ["collections", "all", "target", "force", "with_aliases", "dry_run", "json"])]
+    #[arg(long, requires = "into", conflicts_with_all = ["collections", "all", "target", "force", "with_aliases", "dry_run", "json"], group = "parts")]
     pub files: bool,
-    /// A directory for --files that is empty or does not exist; never where the files came from
-    #[arg(long, value_name = "DIR", requires = "files")]
+    /// Bring back single points into a collection that is there, and touch nothing else: say which with --missing, --changed, --ids or
+    /// --filter
+    #[arg(long, conflicts_with_all = ["all", "target", "with_aliases", "no_safety_backup", "replication_factor", "from"], group = "parts")]
+    pub points: bool,
+    /// With --points: those that the collection lacks [default with --ids and --filter, unless --changed is given]
+    #[arg(long, requires = "points")]
+    pub missing: bool,
+    /// With --points: overwrite those that differ
+    #[arg(long, requires = "points")]
+    pub changed: bool,
+    /// With --points: only these, ids or files with one a line, as `compare --ids` writes them
+    #[arg(long, value_name = "ID|FILE", num_args = 1.., requires = "points", conflicts_with = "filter")]
+    pub ids: Vec<String>,
+    /// With --points: only those that Qdrant finds in the backup by this filter, as in '{"must": [{"key": "lang", "match": {"value": "en"}}]}'
+    #[arg(long, value_name = "JSON", requires = "points")]
+    pub filter: Option<String>,
+    /// With --points: restore the backup for a while to the server that is backed up (snapshots of at most drill.max_size), not to
+    /// --to or drill.url
+    #[arg(long, requires = "points", conflicts_with = "to")]
+    pub on_source: bool,
+    /// With --points: read at most so many points a second of each side
+    #[arg(long, value_name = "POINTS", requires = "points")]
+    pub rate: Option<std::num::NonZeroU32>,
+    /// With --files, a directory that is empty or does not exist; never where the files came from. With --points, another collection
+    #[arg(long, value_name = "DIR|NAME", requires = "parts")]
     pub into: Option<std::path::PathBuf>,
     /// Which backup: latest (the newest good one), latest-verified, or an id as `list` shows it
     #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
@@ -304,6 +360,58 @@ impl RestoreArgs {
     pub fn which(&self) -> Which {
         self.before.unwrap_or(self.backup)
     }
+}
+
+/// Options of `compare`.
+#[derive(Args)]
+#[command(after_help = "Exit codes as diff's: 0 equal, 3 different; 1 and others as always.")]
+pub struct CompareArgs {
+    /// The collection
+    #[arg(long, short, value_name = "NAME")]
+    pub collection: String,
+    /// Which backup: latest (the newest good one), latest-verified, or an id as `list` shows it
+    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
+    backup: Which,
+    /// The newest good backup that was complete by then: RFC 3339, or `2025-07-15 14:30` in UTC
+    #[arg(long, value_name = "TIME", conflicts_with = "backup", value_parser = Which::read_before)]
+    before: Option<Which>,
+    /// Compare with this backup instead of the live collection
+    #[arg(long, value_name = "WHICH", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
+    pub with: Option<Which>,
+    /// Write kind and id of every point that differs, one a line, to this file; `-` is stdout
+    #[arg(long, value_name = "FILE")]
+    pub ids: Option<PathBuf>,
+    /// Write every point that differs, as JSON lines, to this file; .gz and .zst are compressed
+    #[arg(long, value_name = "FILE")]
+    pub points: Option<PathBuf>,
+    #[command(flatten)]
+    pub scratch: ScratchArgs,
+    #[command(flatten)]
+    to: ToArgs,
+    /// Restore the backup whatever versions of Qdrant it and the server are of
+    #[arg(long)]
+    pub allow_version_skew: bool,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl CompareArgs {
+    /// Which backup is meant.
+    pub fn which(&self) -> Which {
+        self.before.unwrap_or(self.backup)
+    }
+}
+
+/// Where a backup's points are read from, and how fast.
+#[derive(Args)]
+pub struct ScratchArgs {
+    /// Restore the backup for a while to the server that is backed up; snapshots of at most drill.max_size
+    #[arg(long, conflicts_with = "to")]
+    pub on_source: bool,
+    /// Read at most so many points a second of each side
+    #[arg(long, value_name = "POINTS")]
+    pub rate: Option<std::num::NonZeroU32>,
 }
 
 /// Options of `drill`.
@@ -458,7 +566,11 @@ impl Cli {
         {
             opts.given.extend(given.0.clone());
         }
-        if let Command::Restore(RestoreArgs { to, .. }) | Command::Drill(DrillArgs { to, .. }) = &self.command
+        if let Command::Restore(RestoreArgs { to, .. })
+        | Command::Compare(CompareArgs { to, .. })
+        | Command::Export(ExportArgs { to, .. })
+        | Command::Import(ImportArgs { to, .. })
+        | Command::Drill(DrillArgs { to, .. }) = &self.command
         {
             opts.to = to.to.clone();
             opts.to_api_key_file = to.to_api_key_file.clone();

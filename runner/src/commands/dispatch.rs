@@ -11,8 +11,8 @@ use tracing::Level;
 
 use super::refusal::Refusal;
 use super::{
-    accept_source, as_owner, backup, config, drill, export, hold, import, list, offsite, prune, refused,
-    restore, run, schedule, setup, status, verify,
+    accept_source, as_owner, backup, compare, config, drill, export, hold, import, list, offsite, prune,
+    refused, restore, run, schedule, setup, status, transfer, verify,
 };
 use crate::commands::cli::{Cli, Command, ConfigCommand};
 use crate::commands::exit::Exit;
@@ -100,10 +100,15 @@ fn execute(
         Command::Prune(args) => block_on(prune::prune(settings, args, clock))?,
         Command::Hold(args) => hold::hold(settings, args, clock),
         Command::Unhold(args) => hold::unhold(settings, args),
+        Command::Import(args) if args.points => block_on(transfer::import_points(settings, args))?,
         Command::Import(args) => block_on(import::import(settings, args, clock))?,
         Command::Verify(args) => block_on(verify::verify(settings, args, clock, console))?,
+        Command::Export(args) if args.points => {
+            block_on(transfer::export_points(settings, args, clock, console))?
+        }
         Command::Export(args) => block_on(export::export(settings, args, clock, console))?,
         Command::Restore(args) => block_on(restore::restore(settings, args, clock, console))?,
+        Command::Compare(args) => block_on(compare::compare(settings, args, clock, console))?,
         Command::Drill(args) => block_on(drill::drill(settings, args, clock, console))?,
         Command::List(args) => list::list(settings, args, clock),
         Command::Status(args) => status::status(settings, args, clock),

@@ -5,20 +5,22 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
-use tokio_util::sync::CancellationToken;
 
 use super::from::From;
-use super::{Refusal, client, client_for_other, exit, listen, print_report, repository, selection};
+use super::scratch_server::{For, scratch_server};
+use super::{Refusal, exit, listen, print_report, repository, selection};
 use crate::choice::Which;
 use crate::commands::cli::DrillArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
-use crate::qdrant::Client;
 use crate::restore::Destination;
 use crate::restore::drill::{self, DrillContext, DrillOptions, GiveWay};
 use crate::session::Purpose;
-use crate::settings::{OtherServer, Settings};
+use crate::settings::Settings;
+
+/// What the server is for.
+const WORDS: For = For { lacking: "no server to drill on", doing: "drill on" };
 
 /// Drills, and says in one last line how it went.
 pub async fn drill(
@@ -33,7 +35,7 @@ pub async fn drill(
         return Err(Refusal::id_of_several());
     }
     let token = signals.token().child_token();
-    let (client, on_source) = server(settings, args, &token)?;
+    let (client, on_source) = scratch_server(settings, args.on_source, WORDS, &token)?;
     let from = From::look(settings, &args.from, selection.names(), signals.token(), clock)?;
     let settings = from.settings();
     let layout = repository::layout(settings);
@@ -72,29 +74,6 @@ pub async fn drill(
     } else {
         exit
     })
-}
-
-/// Where to drill, and whether that is the server that is backed up, which has to be said.
-fn server(
-    settings: &Settings,
-    args: &DrillArgs,
-    token: &CancellationToken,
-) -> Result<(Client, bool), Refusal> {
-    let configured = settings.drill.url.as_ref();
-    let configured =
-        configured.map(|url| OtherServer { url: url.clone(), api_key: settings.drill.api_key.clone() });
-    let is_source = |other: &OtherServer| other.url.as_url() == settings.qdrant.url.as_url();
-    let other = settings.restore_to.clone().or(configured);
-    let other = other.filter(|other| !(args.on_source && is_source(other)));
-    let source = settings.qdrant.url.value.to_string();
-    match other {
-        _ if args.on_source => Ok((client(settings, token.clone())?, true)),
-        Some(other) if !is_source(&other) => Ok((client_for_other(settings, &other, token.clone())?, false)),
-        Some(_) | None => Err(Refusal::configuration(format!(
-            "no server to drill on: set drill.url or give --to, or say --on-source to drill on {source} itself, where it takes \
-             two to three times the collection's disk and memory"
-        ))),
-    }
 }
 
 /// Whether a backup was found bad.

@@ -17,6 +17,8 @@ pub enum Exit {
     Usage,
     /// Some collections failed.
     Partial,
+    /// What was compared is not equal.
+    Different,
     /// A backup was found bad.
     VerificationFailed,
     /// A newest backup is too old.
@@ -46,7 +48,7 @@ impl Exit {
             Self::Success => 0,
             Self::Failed => 1,
             Self::Usage => 2,
-            Self::Partial => 3,
+            Self::Partial | Self::Different => 3,
             Self::VerificationFailed => 4,
             Self::TooOld => 5,
             Self::Locked => 75,

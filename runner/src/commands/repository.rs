@@ -23,7 +23,7 @@ use crate::store::waiting::Waiting;
 /// The command of drills, which give way to every other one.
 pub const DRILL: &str = "drill";
 /// The commands that write nothing but what became of their work.
-const ONLY_READ: [&str; 3] = ["restore", "verify", DRILL];
+const ONLY_READ: [&str; 5] = ["restore", "compare", "export", "verify", DRILL];
 /// How long a drill may take to stop and to remove what it has on the server.
 const DRILL_ENDS: Duration = Duration::from_secs(2 * 60);
 

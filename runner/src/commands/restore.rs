@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::corrupt::on_record;
 use super::from::From;
 use super::restore_files::restore_files;
+use super::restore_points::restore_points;
 use super::{
     Refusal, backup, client, client_for_other, listen, print_report, repository, selection, stopped,
 };
@@ -41,6 +42,9 @@ pub async fn restore(
     clock: Clock,
     console: &Console,
 ) -> Result<Exit, Refusal> {
+    if args.points {
+        return restore_points(settings, args, clock, console).await;
+    }
     if let Some(into) = &args.into {
         let files = [CollectionName::files()];
         let from = From::look(settings, &args.from, &files, CancellationToken::new(), clock)?;

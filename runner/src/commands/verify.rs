@@ -61,6 +61,7 @@ fn sharpened(exit: Exit, report: &RunReport) -> Exit {
         _ if verify::any_failed(report) => Exit::VerificationFailed,
         Exit::Partial => Exit::Failed,
         Exit::Success
+        | Exit::Different
         | Exit::Failed
         | Exit::Usage
         | Exit::VerificationFailed

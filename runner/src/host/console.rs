@@ -63,6 +63,21 @@ impl Console {
         bar.enable_steady_tick(Duration::from_millis(500));
         bar
     }
+
+    /// A progress bar for about `total` points of `collection`, if it is known how many.
+    pub fn points(&self, collection: &CollectionName, total: Option<u64>) -> ProgressBar {
+        let bar = self.bars.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
+        let template = match total {
+            Some(_) => "{prefix:.bold} [{bar:30}] {human_pos}/{human_len} points {per_sec} ETA {eta}",
+            None => "{prefix:.bold} {spinner} {human_pos} points {per_sec}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(qdrant_backup_shared::text::shortened(&collection.to_string(), 40));
+        bar.enable_steady_tick(Duration::from_millis(500));
+        bar
+    }
 }
 
 /// One event, one line.

@@ -23,6 +23,7 @@ mod tls;
 mod transport;
 mod transport_error;
 mod upload;
+mod whole_points;
 
 pub use answers::{
     Alias, CollectionCluster, CollectionInfo, RemoteShard, Shard, Snapshot, SnapshotList, UpdateQueue,
@@ -43,3 +44,4 @@ pub use tls::{Certificate, Identity, certificates};
 pub use transport::{ClientOptions, http_client, without_tls_riddles};
 pub use transport_error::TransportError;
 pub use upload::{Upload, UploadError, UploadProgress};
+pub use whole_points::{Existing, Page, PageWanted, WholePoint};

@@ -18,7 +18,7 @@ use super::request::{Asked, Core, drain};
 use super::route::{Endpoint, route};
 use super::{
     cluster_api, collections_api, creation, download, indexes, points_api, shard_keys, snapshots_api,
-    telemetry, upload,
+    telemetry, upload, writes,
 };
 
 /// Answers a request, or says that the connection is to be closed.
@@ -140,6 +140,8 @@ async fn dispatch(core: &Arc<Core>, asked: Asked) -> Result<Reply, HangUp> {
         Endpoint::DeleteShardKey => shard_keys::delete(&mut core.state(), &asked),
         Endpoint::CountPoints => points_api::count(&mut core.state(), &asked),
         Endpoint::ScrollPoints => points_api::scroll(&mut core.state(), &asked),
+        Endpoint::UpsertPoints => writes::upsert(&mut core.state(), &asked),
+        Endpoint::DeletePoints => writes::delete(&mut core.state(), &asked),
         Endpoint::RetrievePoints => points_api::retrieve(&mut core.state(), &asked),
         Endpoint::CreateSnapshot | Endpoint::CreateShardSnapshot => {
             return creation::create(core, &asked).await;

@@ -53,6 +53,7 @@ mod telemetry;
 mod timeline;
 mod tls;
 mod upload;
+mod writes;
 
 pub use aftermath::Aftermath;
 pub use change::{Change, Resharding, Transfer, When};

@@ -18,12 +18,42 @@ pub struct Points {
     /// Points that differ from what would be made up, by their index; each a whole point as Qdrant
     /// answers it: `{"id", "payload", "vector"}`.
     pub overrides: BTreeMap<u64, Value>,
+    /// What clients have written, and nothing where they have deleted.
+    pub(crate) written: BTreeMap<Key, Option<Value>>,
+}
+
+/// An id by its place in the order of ids: numbers, then UUIDs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Number(u64),
+    Text(String),
+}
+
+impl Key {
+    pub(crate) fn of(id: &Value) -> Option<Key> {
+        match id {
+            Value::String(text) => Some(Key::Text(text.clone())),
+            id => id.as_u64().map(Key::Number),
+        }
+    }
+
+    pub(crate) fn value(&self) -> Value {
+        match self {
+            Key::Number(number) => json!(number),
+            Key::Text(text) => json!(text),
+        }
+    }
 }
 
 impl Points {
     /// Points with numbers for ids.
     pub fn new(seed: &str) -> Points {
-        Points { seed: seed.to_owned(), uuid_ids: false, overrides: BTreeMap::new() }
+        Points {
+            seed: seed.to_owned(),
+            uuid_ids: false,
+            overrides: BTreeMap::new(),
+            written: BTreeMap::new(),
+        }
     }
 
     /// These points within a range of indices, and beside it the others, if they are of the same kind.
@@ -32,6 +62,7 @@ impl Points {
             self.overrides.retain(|index, _| within.contains(index));
             let beside = others.overrides.iter().filter(|(index, _)| !within.contains(index));
             self.overrides.extend(beside.map(|(index, point)| (*index, point.clone())));
+            self.written.extend(others.written.iter().map(|(key, point)| (key.clone(), point.clone())));
         }
         self
     }

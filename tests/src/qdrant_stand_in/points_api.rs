@@ -6,7 +6,7 @@ use super::answers::{Reply, error, no_collection, ok};
 use super::collection::Collection;
 use super::collections_api::bad_json;
 use super::effect::Effect;
-use super::points::view;
+use super::points::{Key, view};
 use super::reads::{Readable, readable};
 use super::request::Asked;
 use super::state::State;
@@ -51,20 +51,50 @@ pub(crate) fn scroll(state: &mut State, asked: &Asked) -> Reply {
         Ok(read) => read,
         Err(refused) => return *refused,
     };
-    let start = match body.get("offset") {
-        None | Some(Value::Null) => Some(0),
-        Some(id) => collection.points.index_of(id),
-    };
-    let Some(start) = start else { return bad_json(asked) };
     let limit = body.get("limit").and_then(Value::as_u64).unwrap_or(10).max(1);
-    let (page, next) = readable.page(start, limit);
     let (with_payload, with_vector) = selection(body);
+    let offset = body.get("offset").filter(|offset| !offset.is_null());
+    let filter = body.get("filter").filter(|filter| !filter.is_null());
+    if filter.is_some() || !collection.points.written.is_empty() || collection.is_custom() {
+        let Some(filter) = Filter::of(filter) else { return bad_json(asked) };
+        let from = offset.and_then(Key::of);
+        let through = |point: &Value| filter.lets_through(point);
+        let most = (limit as usize).saturating_add(1);
+        let mut points = collection.listed(readable.indices(), from.as_ref(), most, through);
+        let next = points.get(limit as usize).map_or(Value::Null, |point| point["id"].clone());
+        points.truncate(limit as usize);
+        let points: Vec<Value> =
+            points.into_iter().map(|point| view(point, with_payload, &with_vector)).collect();
+        return ok(&json!({ "points": points, "next_page_offset": next }), asked.started);
+    }
+    let Some(start) = offset.map_or(Some(0), |id| collection.points.index_of(id)) else {
+        return bad_json(asked);
+    };
+    let (page, next) = readable.page(start, limit);
     let points: Vec<Value> = page
         .into_iter()
         .map(|index| view(collection.points.point(index, &collection.config), with_payload, &with_vector))
         .collect();
     let next = next.map_or(Value::Null, |index| collection.points.id(index));
     ok(&json!({ "points": points, "next_page_offset": next }), asked.started)
+}
+
+/// Conditions of the kind `{"must": [{"key": …, "match": {"value": …}}]}` on keys at the top of payloads.
+struct Filter(Vec<(String, Value)>);
+
+impl Filter {
+    fn of(filter: Option<&Value>) -> Option<Filter> {
+        let Some(filter) = filter else { return Some(Filter(Vec::new())) };
+        let condition = |condition: &Value| {
+            let key = condition.get("key")?.as_str()?.to_owned();
+            Some((key, condition.pointer("/match/value")?.clone()))
+        };
+        filter.get("must")?.as_array()?.iter().map(condition).collect::<Option<_>>().map(Filter)
+    }
+
+    fn lets_through(&self, point: &Value) -> bool {
+        self.0.iter().all(|(key, value)| point["payload"].get(key) == Some(value))
+    }
 }
 
 /// The points with these ids; ids of no point are passed over.
@@ -89,9 +119,8 @@ pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
     let with_payload = !matches!(body.get("with_payload"), None | Some(Value::Null | Value::Bool(false)));
     let points: Vec<Value> = ids
         .iter()
-        .filter_map(|id| collection.points.index_of(id))
-        .filter(|index| readable.has(*index))
-        .map(|index| view(collection.points.point(index, &collection.config), with_payload, &with_vector))
+        .filter_map(|id| collection.point(id, |index| readable.has(index)))
+        .map(|point| view(point, with_payload, &with_vector))
         .collect();
     ok(&json!(points), asked.started)
 }

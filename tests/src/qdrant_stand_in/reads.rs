@@ -30,6 +30,11 @@ impl Readable {
         (page, None)
     }
 
+    /// The indices of all of them.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = u64> {
+        self.ranges.iter().flat_map(Clone::clone)
+    }
+
     pub(crate) fn has(&self, index: u64) -> bool {
         self.ranges.iter().any(|range| range.contains(&index))
     }
@@ -52,7 +57,12 @@ pub(crate) fn readable(state: &State, collection: &Collection, node: usize) -> R
             left -= range.end - range.start;
         }
     }
-    Ok(Readable { count, ranges: merged(ranges) })
+    let mut readable = Readable { count, ranges: merged(ranges) };
+    if !collection.points.written.is_empty() {
+        let more = collection.written_more(|index| readable.has(index));
+        readable.count = readable.count.saturating_add_signed(more);
+    }
+    Ok(readable)
 }
 
 /// How many points the replica holds that answers, where it does not hold all.

@@ -26,6 +26,8 @@ pub enum Endpoint {
     CountPoints,
     ScrollPoints,
     RetrievePoints,
+    UpsertPoints,
+    DeletePoints,
     CreateSnapshot,
     ListSnapshots,
     DownloadSnapshot,
@@ -73,6 +75,8 @@ impl Endpoint {
                 | Endpoint::ChangeCollectionCluster
                 | Endpoint::CreateIndex
                 | Endpoint::DeleteIndex
+                | Endpoint::UpsertPoints
+                | Endpoint::DeletePoints
         )
     }
 }
@@ -124,6 +128,8 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
         ("POST", ["collections", name, "points", "count"]) => (Endpoint::CountPoints, *name, ""),
         ("POST", ["collections", name, "points", "scroll"]) => (Endpoint::ScrollPoints, *name, ""),
         ("POST", ["collections", name, "points"]) => (Endpoint::RetrievePoints, *name, ""),
+        ("PUT", ["collections", name, "points"]) => (Endpoint::UpsertPoints, *name, ""),
+        ("POST", ["collections", name, "points", "delete"]) => (Endpoint::DeletePoints, *name, ""),
         ("POST", ["collections", name, "snapshots"]) => (Endpoint::CreateSnapshot, *name, ""),
         ("GET", ["collections", name, "snapshots"]) => (Endpoint::ListSnapshots, *name, ""),
         ("POST", ["collections", name, "snapshots", "upload"]) => (Endpoint::UploadSnapshot, *name, ""),

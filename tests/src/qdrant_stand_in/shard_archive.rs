@@ -11,7 +11,7 @@ use super::data::GenuineSnapshot;
 use super::fill::FillKind;
 use super::generated::{self, Layout};
 use super::origin::{Unrestorable, read_json, walk};
-use super::points::Points;
+use super::points::{Key, Points};
 use super::tar_layout;
 
 /// What Qdrant reserves for a segment of the log, most of it a hole.
@@ -94,6 +94,10 @@ impl ShardArchive {
         if !points.overrides.is_empty() {
             carried["overrides"] = json!(points.overrides);
         }
+        if !points.written.is_empty() {
+            let written = points.written.iter().map(|(key, point)| json!([key.value(), point]));
+            carried["written"] = written.collect();
+        }
         carried
     }
 }
@@ -106,6 +110,12 @@ impl ShardOrigin {
         let overrides = carried["overrides"].as_object().into_iter().flatten();
         points.overrides =
             overrides.filter_map(|(index, point)| Some((index.parse().ok()?, point.clone()))).collect();
+        let written = carried["written"].as_array().into_iter().flatten();
+        points.written = written
+            .filter_map(|pair| {
+                Some((Key::of(&pair[0])?, Some(pair[1].clone()).filter(|point| !point.is_null())))
+            })
+            .collect();
         ShardOrigin { points, first_index: number("first_index"), points_count: number("points_count") }
     }
 

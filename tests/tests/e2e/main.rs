@@ -52,6 +52,7 @@ mod offsite_faults;
 mod options;
 mod pages;
 mod pipes;
+mod points;
 mod prune;
 mod recovery;
 mod refused;

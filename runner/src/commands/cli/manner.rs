@@ -44,11 +44,15 @@ impl Command {
                 (Owner, if asks { KEY } else { NO_KEY }, (!prune.dry_run).then_some("prune"))
             }
             Self::Hold(_) | Self::Unhold(_) => (Owner, NO_KEY, None),
+            // It reads what the caller may read, and writes nothing here.
+            Self::Import(import) if import.points => (Reader, KEY, None),
             Self::Import(_) => (Owner, NO_KEY, Some("import")),
             Self::Verify(_) => (Owner, NO_KEY, Some("verify")),
+            Self::Export(export) if export.points => (Owner, KEY, None),
             Self::Export(_) => (Caller, NO_KEY, None),
             Self::Restore(restore) if restore.files => (Caller, NO_KEY, None),
             Self::Restore(restore) => (Owner, KEY, (!restore.dry_run).then_some("restore")),
+            Self::Compare(_) => (Owner, KEY, None),
             Self::Drill(_) => (Owner, KEY, Some("drill")),
             Self::Run(_) => (Owner, KEY, Some("run")),
             Self::List(_) | Self::Status(_) => (Reader, NO_KEY, None),
@@ -80,6 +84,7 @@ impl Command {
             Self::List(args) => args.from.from.is_some(),
             Self::Setup(_)
             | Self::Backup(_)
+            | Self::Compare(_)
             | Self::Prune(_)
             | Self::Hold(_)
             | Self::Unhold(_)

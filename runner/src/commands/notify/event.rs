@@ -39,7 +39,7 @@ impl Ended<'_> {
     pub fn event(&self) -> Event {
         match self.exit {
             Exit::Success => Event::Success,
-            Exit::Partial => Event::Partial,
+            Exit::Partial | Exit::Different => Event::Partial,
             Exit::Locked => Event::Skipped,
             Exit::Failed
             | Exit::Usage

@@ -7,7 +7,6 @@ mod compare;
 mod give_way;
 mod run;
 mod sampled;
-mod scratch;
 mod verdict;
 
 pub use choice::choose;

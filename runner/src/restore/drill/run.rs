@@ -13,22 +13,14 @@ use qdrant_backup_shared::{CollectionName, Failure, FailureKind, PointsCount};
 use super::choice::choose;
 use super::compare::compare;
 use super::give_way::GiveWay;
-use super::scratch;
 use super::verdict::judge;
 use crate::archive::read::Prove;
 use crate::backup::Stages;
 use crate::choice::{ChoiceError, Selection, Which};
-use crate::qdrant::Client;
-use crate::restore::{
-    Destination, Facts, Put, RestoreError, check_new, check_version, obstacles, put, shard_keys_of,
-};
+use crate::restore::{Destination, Facts, RestoreError, check_version, scratch};
 use crate::session::Session;
 use crate::session::leftovers::upload::settle_server;
 use crate::verify::{self, Check};
-use qdrant_backup_shared::scratch_name::{is_scratch_of, scratch_name};
-
-/// How long removing the scratch collection may take, for each request.
-const CLEANUP: Duration = Duration::from_secs(30);
 
 /// What is to be drilled, and how.
 #[derive(Debug, Clone)]
@@ -72,7 +64,7 @@ async fn work(
     facts: &Facts,
     reports: &mut Vec<CollectionReport>,
 ) -> Option<Failure> {
-    remove_leftovers(session, context, facts).await;
+    scratch::remove_leftovers(session, &context.destination, facts).await;
     settle_server(session, &context.destination.client).await;
     let chosen = choose(session.catalog(), &context.options.selection, context.options.which);
     let chosen: Vec<(CollectionName, Result<Backup, ChoiceError>)> =
@@ -94,52 +86,6 @@ async fn work(
         }
     }
     None
-}
-
-/// Removes what drills of this repository that were killed left on the server.
-async fn remove_leftovers(session: &mut Session, context: &DrillContext, facts: &Facts) {
-    let repository = session.repository().repository_id.clone();
-    for scratch in facts.collections.iter().filter(|name| is_scratch_of(name.as_str(), &repository)) {
-        tracing::info!("Removing \"{scratch}\", which an interrupted drill left on the server");
-        remove(session, context, scratch).await;
-    }
-}
-
-async fn remove(session: &mut Session, context: &DrillContext, scratch: &CollectionName) {
-    let client = context.destination.client.for_cleanup(CLEANUP);
-    if !is_done(context, &client, scratch).await {
-        return session.warn(format!(
-            "Qdrant is still restoring \"{scratch}\", which stays on the server until the next drill removes it"
-        ));
-    }
-    match scratch::remove(&client, scratch).await {
-        Ok(true) => session.amend_status(|status| {
-            status
-                .undeleted_snapshots
-                .retain(|entry| entry.collection != *scratch || entry.node_url != client.url());
-            status
-                .unanswered_uploads
-                .retain(|upload| upload.file.collection != *scratch || upload.file.node_url != client.url());
-        }),
-        Ok(false) => {}
-        Err(error) => session
-            .warn(format!("{error}; \"{scratch}\" stays on the server until the next drill removes it")),
-    }
-}
-
-/// Waits until the server no longer restores into `scratch`, as far as it tells.
-async fn is_done(context: &DrillContext, client: &Client, scratch: &CollectionName) -> bool {
-    let since = Instant::now();
-    loop {
-        let told = client.telemetry().await.ok().and_then(|told| told.restores(scratch));
-        if told.is_none_or(|count| count == 0) {
-            return true;
-        }
-        let expired = since.elapsed() >= context.destination.settle_timeout;
-        if expired || context.destination.client.pause(Duration::from_secs(1)).await.is_err() {
-            return false;
-        }
-    }
 }
 
 /// A drill that came to an end.
@@ -164,23 +110,19 @@ async fn drill_one(
     session.enter_stage(Stage::Inspect, collection);
     let backup = backup.map_err(RestoreError::from).and_then(|backup| {
         report.backup_id = Some(backup.backup_id);
-        check_size(context, &backup)?;
+        scratch::check_size(&backup, context.options.max_size_bytes)?;
         let backup = backup.whole(session.layout())?;
         check_version(backup.manifest.source.qdrant_version.as_deref(), &facts.version)?;
         Ok(backup)
     });
     match backup {
         Ok(backup) => {
-            let scratch = scratch_name(
-                collection,
-                &session.repository().repository_id,
-                &uuid::Uuid::new_v4().to_string(),
-            );
+            let scratch = scratch::name_for(session, collection);
             report.restored_into = Some(scratch.clone());
             let result = restore_and_compare(session, context, facts, &backup, &scratch, &mut stages).await;
             stages.enter(Stage::Cleanup);
             session.enter_stage(Stage::Cleanup, collection);
-            remove(session, context, &scratch).await;
+            scratch::remove(session, &context.destination, &scratch).await;
             conclude(session, context, &mut report, &backup, result, begun.elapsed());
         }
         Err(error) => {
@@ -190,14 +132,6 @@ async fn drill_one(
     report.stages = stages.finish();
     report.duration_seconds = begun.elapsed().as_secs_f64();
     report
-}
-
-fn check_size(context: &DrillContext, backup: &Backup) -> Result<(), RestoreError> {
-    let size_bytes = backup.snapshot_size_bytes;
-    match context.options.max_size_bytes {
-        Some(most) if size_bytes > most => Err(RestoreError::TooLarge { size_bytes, most }),
-        Some(_) | None => Ok(()),
-    }
 }
 
 async fn restore_and_compare(
@@ -210,27 +144,10 @@ async fn restore_and_compare(
 ) -> Result<Drilled, RestoreError> {
     let manifest = &backup.manifest;
     let client = &context.destination.client;
-    if manifest.is_by_shard() {
-        if let Some(obstacle) = obstacles(manifest, scratch, facts.nodes.as_ref()).into_iter().next() {
-            return Err(obstacle);
-        }
-    } else {
-        let keys = shard_keys_of(session.source(), manifest, client.interrupt()).await?;
-        check_new(&manifest.collection, keys.as_deref())?;
-    }
     let known = backup.backup.remarks().restored_points.as_ref();
     // A drill vouches for the archive as a whole.
-    let prove = Prove::File;
-    let job = Put {
-        manifest,
-        target: scratch,
-        existed: false,
-        prove,
-        by: Operation::Drill,
-        replication_factor: None,
-        known,
-    };
-    let counted = put(session, &context.destination, &job, stages).await.map_err(|failed| failed.error)?;
+    let counted =
+        scratch::fill(session, &context.destination, facts, backup, scratch, Prove::File, stages).await?;
     let matched_before = known.is_some_and(|known| known.sample_matched_at.is_some());
     let compared = compare(client, scratch, manifest, counted.exactly(), matched_before).await?;
     if let Some(doubt) = &compared.doubtful {

@@ -1,0 +1,44 @@
+//! The server that scratch collections are made on: one for that, or the one that is backed up, if that is said.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Refusal, client, client_for_other};
+use crate::qdrant::Client;
+use crate::settings::{OtherServer, Settings};
+
+/// How it is put what the server is for.
+#[derive(Debug, Clone, Copy)]
+pub struct For {
+    /// As in `no server to drill on`.
+    pub lacking: &'static str,
+    /// As in `say --on-source to drill on`.
+    pub doing: &'static str,
+}
+
+/// Where to, and whether that is the server that is backed up, which has to be said.
+///
+/// # Errors
+/// When no server is named, or its client cannot be made.
+pub fn scratch_server(
+    settings: &Settings,
+    on_source: bool,
+    words: For,
+    token: &CancellationToken,
+) -> Result<(Client, bool), Refusal> {
+    let configured = settings.drill.url.as_ref();
+    let configured =
+        configured.map(|url| OtherServer { url: url.clone(), api_key: settings.drill.api_key.clone() });
+    let is_source = |other: &OtherServer| other.url.as_url() == settings.qdrant.url.as_url();
+    let other = settings.restore_to.clone().or(configured);
+    let other = other.filter(|other| !(on_source && is_source(other)));
+    let source = settings.qdrant.url.value.to_string();
+    match other {
+        _ if on_source => Ok((client(settings, token.clone())?, true)),
+        Some(other) if !is_source(&other) => Ok((client_for_other(settings, &other, token.clone())?, false)),
+        Some(_) | None => Err(Refusal::configuration(format!(
+            "{}: set drill.url or give --to, or say --on-source to {} {source} itself, where it takes \
+             two to three times the collection's disk and memory",
+            words.lacking, words.doing
+        ))),
+    }
+}

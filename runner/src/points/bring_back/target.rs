@@ -1,0 +1,123 @@
+//! The collection that points are written to: whether they fit into it, and under which shard keys.
+
+use std::collections::BTreeMap;
+
+use qdrant_backup_shared::manifest::is_custom;
+use qdrant_backup_shared::text::shortened;
+use qdrant_backup_shared::{CollectionName, scratch_name};
+use serde_json::Value;
+
+use crate::points::error::PointsError;
+use crate::points::fit::misfit;
+use crate::points::point::Point;
+use crate::qdrant::{Client, Existing};
+use crate::restore::RestoreError;
+
+/// From this minor version of Qdrant 1 on, points that are there already can be left alone by the write itself.
+const LEAVES_FROM: u32 = 17;
+
+/// The collection.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: CollectionName,
+    /// The way to it.
+    pub client: Client,
+    /// Its configuration.
+    pub config: Value,
+    /// About how many points it has, where it tells.
+    pub points_count: Option<u64>,
+    /// Its shard keys; nothing where it has automatic sharding.
+    keys: Option<Vec<Value>>,
+    /// How points that are there already are kept from being overwritten.
+    pub leave: Existing,
+}
+
+impl Target {
+    /// Looks at it.
+    ///
+    /// # Errors
+    /// When it is not there, or its name stands for another one.
+    pub async fn look(client: &Client, name: &CollectionName) -> Result<Self, PointsError> {
+        if scratch_name::is_scratch(name.as_str()) {
+            return Err(RestoreError::TargetIsScratch { target: name.clone() }.into());
+        }
+        let aliases = client.aliases().await?;
+        if let Some(alias) = aliases.into_iter().find(|alias| alias.alias_name == name.as_str()) {
+            let collection = shortened(&alias.collection_name, 120);
+            return Err(PointsError::IsAlias { target: name.clone(), collection });
+        }
+        let (config, points_count) = match client.collection_info(name).await {
+            Ok(info) => (info.config, info.points_count),
+            Err(error) if error.is_not_found() => {
+                let (collection, url) = (name.clone(), client.url().to_owned());
+                return Err(PointsError::NoCollection { collection, url });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let keys = if is_custom(&config) {
+            let cluster = client.collection_cluster(name).await?;
+            Some(cluster.shard_keys().into_values().flatten().collect())
+        } else {
+            None
+        };
+        let leave = if leaves(&client.version().await?) { Existing::Leave } else { Existing::Overwrite };
+        Ok(Self { name: name.clone(), client: client.clone(), config, points_count, keys, leave })
+    }
+
+    /// Whether points of a collection with this configuration can be written there.
+    ///
+    /// # Errors
+    /// [`PointsError::DoesNotFit`].
+    pub fn check_fits(&self, config: &Value) -> Result<(), PointsError> {
+        let differs = |difference: String| PointsError::DoesNotFit { target: self.name.clone(), difference };
+        if let Some(difference) = misfit(config, &self.config) {
+            return Err(differs(difference));
+        }
+        if self.keys.is_some() && !is_custom(config) {
+            return Err(differs("it has custom sharding, and the points have no shard keys".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The shard key that a point is written under; none with automatic sharding.
+    pub fn key_of<'p>(&self, point: &'p Point) -> Option<&'p Value> {
+        point.shard_key.as_ref().filter(|_| self.keys.is_some())
+    }
+
+    /// Whether it has these shard keys, with the points under each.
+    ///
+    /// # Errors
+    /// [`PointsError::NoShardKey`].
+    pub fn check_keys(&self, wanted: &BTreeMap<String, u64>) -> Result<(), PointsError> {
+        let Some(keys) = &self.keys else { return Ok(()) };
+        let there: Vec<String> = keys.iter().map(Value::to_string).collect();
+        match wanted.iter().find(|(key, _)| !there.contains(key)) {
+            Some((key, points)) => Err(PointsError::NoShardKey {
+                target: self.name.clone(),
+                key: shortened(key, 60),
+                points: *points,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn leaves(version: &str) -> bool {
+    let mut parts = version.trim_start_matches('v').split('.').map(|part| part.parse::<u32>().ok());
+    match (parts.next().flatten(), parts.next().flatten()) {
+        (Some(major), Some(minor)) => major > 1 || major == 1 && minor >= LEAVES_FROM,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_servers_that_know_how_are_asked_to_leave_points_alone() {
+        assert!(leaves("1.18.3") && leaves("1.17.0") && leaves("2.0.0"));
+        assert!(!leaves("1.16.9") && !leaves("1.14.1") && !leaves("dev"));
+    }
+}

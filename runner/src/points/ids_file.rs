@@ -1,0 +1,50 @@
+//! The ids that somebody names: on the command line, or in a file with one a line.
+
+use std::path::Path;
+
+use super::error::PointsError;
+use super::id::PointId;
+use super::input::Input;
+use super::tally::Kind;
+
+/// What is meant by these words: ids, or the names of files with a line for each, which may begin with a kind, as `compare --ids`
+/// writes them. What the kinds say is not gone by: that is looked at anew.
+///
+/// # Errors
+/// When a word is neither, or a file cannot be read, or has another line.
+pub fn read(words: &[String]) -> Result<Vec<PointId>, PointsError> {
+    let mut ids = Vec::new();
+    for word in words {
+        if let Ok(id) = word.parse() {
+            ids.push(id);
+            continue;
+        }
+        let mut input = Input::open(Path::new(word))?;
+        while let Some(line) = input.line()? {
+            let id = Kind::ALL.iter().find_map(|kind| line.strip_prefix(kind.word())?.strip_prefix(' '));
+            let id = id.unwrap_or(&line).parse().map_err(|error| input.wrong(format!("{error}")))?;
+            ids.push(id);
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_words_or_lines_with_and_without_a_kind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ids");
+        qdrant_backup_shared::atomic::write(&path, 0o600, b"missing 7\n\n9\r\nchanged 8\nnew 7\n").unwrap();
+        let ids = read(&["3".to_owned(), path.display().to_string()]).unwrap();
+        assert_eq!(ids, [3, 7, 8, 9].map(PointId::Number));
+        qdrant_backup_shared::atomic::write(&path, 0o600, b"missing 7\nmissing seven\n").unwrap();
+        let error = read(&[path.display().to_string()]).unwrap_err().to_string();
+        assert!(error.ends_with("ids, line 2: `seven` is no id of a point: a number or a UUID"), "{error}");
+        assert!(read(&["nowhere".to_owned()]).is_err());
+    }
+}

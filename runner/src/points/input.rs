@@ -1,0 +1,124 @@
+//! Files of lines, read one after the other, however they are compressed.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::error::PointsError;
+
+/// No point is longer: servers take no larger requests.
+const LINE_MAX_BYTES: u64 = 1 << 30;
+
+/// Lines of a file.
+pub struct Input {
+    from: String,
+    lines: Box<dyn BufRead + Send>,
+    line: u64,
+}
+
+impl Input {
+    /// The file, or stdin for `-`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, PointsError> {
+        let from = path.display().to_string();
+        let failed = |source: io::Error| PointsError::File { what: format!("{from} cannot be read"), source };
+        if path == Path::new("-") {
+            return Self::of("stdin".to_owned(), io::stdin());
+        }
+        Self::of(from.clone(), File::open(path).map_err(failed)?)
+    }
+
+    fn of(from: String, raw: impl Read + Send + 'static) -> Result<Self, PointsError> {
+        let failed = |source: io::Error| PointsError::File { what: format!("{from} cannot be read"), source };
+        let mut raw = BufReader::with_capacity(1 << 16, raw);
+        let lines: Box<dyn BufRead + Send> = match raw.fill_buf().map_err(failed)? {
+            [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(raw))),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+                Box::new(BufReader::new(zstd::Decoder::with_buffer(raw).map_err(failed)?))
+            }
+            _ => Box::new(raw),
+        };
+        Ok(Self { from, lines, line: 0 })
+    }
+
+    /// The next line that is not empty, without its end.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no text.
+    pub fn line(&mut self) -> Result<Option<String>, PointsError> {
+        loop {
+            let mut line = Vec::new();
+            let read = self.lines.by_ref().take(LINE_MAX_BYTES).read_until(b'\n', &mut line);
+            let read = read.map_err(|source| PointsError::File {
+                what: format!("{} cannot be read after line {}", self.from, self.line),
+                source,
+            })?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            let line = String::from_utf8(line).map_err(|_| self.wrong("it is no text"))?;
+            let line = line.trim();
+            if !line.is_empty() {
+                return Ok(Some(line.to_owned()));
+            }
+        }
+    }
+
+    /// What is wrong with the line that was read last.
+    pub fn wrong(&self, problem: impl Into<String>) -> PointsError {
+        PointsError::Line { file: self.from.clone(), line: self.line, problem: problem.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::points::output::Output;
+
+    #[test]
+    fn what_was_written_is_read_back_whatever_it_was_compressed_with() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst"] {
+            let path = directory.path().join(name);
+            let mut output = Output::open(&path, false).unwrap();
+            for line in 0..1000 {
+                output.line(&format!("{{\"line\":{line}}}")).unwrap();
+            }
+            assert!(!path.exists(), "it has no name yet");
+            output.finish().unwrap();
+            let mut input = Input::open(&path).unwrap();
+            for line in 0..1000 {
+                assert_eq!(input.line().unwrap(), Some(format!("{{\"line\":{line}}}")));
+            }
+            assert_eq!(input.line().unwrap(), None);
+            assert!(Output::open(&path, false).is_err());
+            Output::open(&path, true).unwrap().finish().unwrap();
+            assert_eq!(Input::open(&path).unwrap().line().unwrap(), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_is_an_error_that_names_the_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.jsonl.gz");
+        let mut output = Output::open(&path, false).unwrap();
+        (0..10_000)
+            .for_each(|line| output.line(&format!("{}", fastrand::Rng::with_seed(line).u64(..))).unwrap());
+        output.finish().unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        let mut input = Input::open(&path).unwrap();
+        let error = loop {
+            match input.line() {
+                Ok(line) => assert!(line.is_some(), "it ended as if it were whole"),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("cannot be read after line "), "{error}");
+    }
+}

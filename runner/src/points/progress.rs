@@ -1,0 +1,52 @@
+//! How far a walk is: a bar on a terminal, a line a minute in a log, and the heartbeat.
+
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+
+use crate::session::Session;
+
+/// How often a long walk says in the log that it goes on.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+/// After so many points it is looked whether something is to be told.
+const LOOK_EVERY: u64 = 1000;
+
+/// How far it is.
+pub struct Progress<'a> {
+    session: &'a mut Session,
+    bar: ProgressBar,
+    what: &'static str,
+    total: Option<u64>,
+    done: u64,
+    shown: u64,
+    told: Instant,
+}
+
+impl<'a> Progress<'a> {
+    /// Of work on about `total` points, as in `Comparing`.
+    pub fn new(session: &'a mut Session, bar: ProgressBar, what: &'static str, total: Option<u64>) -> Self {
+        Self { session, bar, what, total, done: 0, shown: 0, told: Instant::now() }
+    }
+
+    /// So many more.
+    pub fn add(&mut self, points: u64) {
+        self.done += points;
+        if self.done - self.shown < LOOK_EVERY {
+            return;
+        }
+        self.shown = self.done;
+        self.bar.set_position(self.done);
+        self.session.heartbeat();
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            let of = self.total.map(|total| format!(" of about {total}")).unwrap_or_default();
+            tracing::info!("{} goes on: {}{of} points", self.what, self.done);
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,81 @@
+//! The backup whose points are looked at: chosen, and restored into a scratch collection.
+
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::catalog::Whole;
+use qdrant_backup_shared::operation::Stage;
+use qdrant_backup_shared::text::one_line;
+
+use super::error::PointsError;
+use crate::archive::read::Prove;
+use crate::backup::Stages;
+use crate::choice::{Accept, Which, choose_one};
+use crate::restore::{Destination, Facts, check_version, scratch};
+use crate::session::Session;
+use crate::session::leftovers::upload::settle_server;
+
+/// How a backup is taken.
+#[derive(Debug, Clone)]
+pub struct SourceOptions {
+    /// The collection that was backed up.
+    pub collection: CollectionName,
+    /// The largest snapshot to restore, in bytes; no limit on a server that is only for this.
+    pub max_size_bytes: Option<u64>,
+    /// Restore it whatever the versions are.
+    pub allow_version_skew: bool,
+    /// Take one that is named although it failed verification.
+    pub accept_failed: bool,
+}
+
+/// Asks the server what there is, after removing what killed runs left there.
+///
+/// # Errors
+/// As every request.
+pub async fn begin(session: &mut Session, destination: &Destination) -> Result<Facts, PointsError> {
+    let facts = Facts::ask(destination).await?;
+    scratch::remove_leftovers(session, destination, &facts).await;
+    settle_server(session, &destination.client).await;
+    Ok(facts)
+}
+
+/// The backup that is meant, if it can be restored there.
+///
+/// # Errors
+/// When there is none, it is too large, or of another version.
+pub fn choose(
+    session: &Session,
+    facts: &Facts,
+    options: &SourceOptions,
+    which: Which,
+) -> Result<Whole, PointsError> {
+    let backups = session.catalog().collections.get(&options.collection);
+    let backups = backups.map(Vec::as_slice).unwrap_or_default();
+    let accept = if options.accept_failed { Accept::NamedThoughFailed } else { Accept::Good };
+    let backup = choose_one(backups, which, accept)?;
+    if let Some(why) = &backup.remarks().unknown {
+        tracing::warn!("backup {} is not known to be good: {}", backup.backup_id, one_line(why));
+    }
+    scratch::check_size(backup, options.max_size_bytes)?;
+    let whole = backup.whole(session.layout()).map_err(crate::restore::RestoreError::from)?;
+    if !options.allow_version_skew {
+        let version = whole.manifest.source.qdrant_version.as_deref();
+        check_version(version, &facts.version).map_err(crate::restore::RestoreError::from)?;
+    }
+    Ok(whole)
+}
+
+/// Restores it into `name`. The caller removes that, whatever comes of it.
+///
+/// # Errors
+/// As every restore.
+pub async fn fill(
+    session: &mut Session,
+    destination: &Destination,
+    facts: &Facts,
+    backup: &Whole,
+    name: &CollectionName,
+    stages: &mut Stages,
+) -> Result<(), PointsError> {
+    scratch::fill(session, destination, facts, backup, name, Prove::Snapshot, stages).await?;
+    stages.enter(Stage::Compare);
+    Ok(())
+}

@@ -1,0 +1,344 @@
+//! Whole collections as lines of JSON: written from a backup, and made into a collection again. The format is in docs/points.md.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use qdrant_backup_shared::manifest::is_custom;
+use qdrant_backup_shared::operation::Stage;
+use qdrant_backup_shared::{BackupId, CollectionName, ShardKey};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::bring_back::upsert;
+use super::error::PointsError;
+use super::input::Input;
+use super::output::Output;
+use super::page_size::PageSize;
+use super::pages::{Pages, Reading, ServerPages};
+use super::point::Point;
+use super::progress::Progress;
+use super::source::{self, SourceOptions};
+use crate::backup::Stages;
+use crate::choice::Which;
+use crate::qdrant::{Client, CreateBody, Existing, PayloadIndex};
+use crate::restore::{Destination, scratch, steps};
+use crate::session::Session;
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+/// The key of the last line, which has the number of points.
+const END: &str = "points_in_all";
+/// So many points, and so much text of them, wait for their request.
+const WAITING_POINTS: usize = 500;
+const WAITING_BYTES: usize = 4 << 20;
+
+/// The first line of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of the format.
+    pub qdrant_backup_points: u32,
+    /// The collection that was backed up.
+    pub collection: String,
+    /// The backup.
+    pub backup_id: String,
+    /// The version of the server that it was made of.
+    #[serde(default)]
+    pub qdrant_version: Option<String>,
+    /// The collection's configuration, as that server gave it.
+    #[serde(default)]
+    pub config: Value,
+    /// Its payload indexes, likewise.
+    #[serde(default)]
+    pub payload_schema: Value,
+    /// Its shard keys, with custom sharding.
+    #[serde(default)]
+    pub shard_keys: Option<Vec<ShardKey>>,
+}
+
+/// What is to be exported.
+pub struct ExportContext {
+    /// Where the backup is restored for it.
+    pub scratch: Destination,
+    /// How it is taken.
+    pub source: SourceOptions,
+    /// Which backup.
+    pub which: Which,
+    /// At most so many points a second.
+    pub most_a_second: Option<NonZeroU32>,
+}
+
+/// What was exported.
+#[derive(Debug)]
+pub struct Exported {
+    /// The backup.
+    pub backup_id: BackupId,
+    /// How many points.
+    pub points: u64,
+    /// How long the walk took.
+    pub took: Duration,
+}
+
+/// Restores the backup into a scratch collection and writes all of its points.
+///
+/// # Errors
+/// As [`PointsError`] says.
+pub async fn export_points(
+    session: &mut Session,
+    context: &ExportContext,
+    output: &mut Output,
+) -> Result<Exported, PointsError> {
+    let facts = source::begin(session, &context.scratch).await?;
+    let backup = source::choose(session, &facts, &context.source, context.which)?;
+    let name = scratch::name_for(session, &context.source.collection);
+    let mut stages = Stages::begin(Stage::Inspect);
+    let filled = source::fill(session, &context.scratch, &facts, &backup, &name, &mut stages).await;
+    let written = match filled {
+        Ok(()) => {
+            let header = Header {
+                qdrant_backup_points: FORMAT,
+                collection: context.source.collection.as_str().to_owned(),
+                backup_id: backup.manifest.backup_id.to_string(),
+                qdrant_version: backup.manifest.source.qdrant_version.clone(),
+                config: backup.manifest.source.config.clone().unwrap_or_default(),
+                payload_schema: backup.manifest.source.payload_schema.clone().unwrap_or_default(),
+                shard_keys: backup.manifest.source.shard_keys.clone(),
+            };
+            write_all(session, context, &name, header, output).await
+        }
+        Err(error) => Err(error),
+    };
+    scratch::remove(session, &context.scratch, &name).await;
+    session.show_status();
+    let (points, took) = written?;
+    Ok(Exported { backup_id: backup.manifest.backup_id, points, took })
+}
+
+async fn write_all(
+    session: &mut Session,
+    context: &ExportContext,
+    name: &CollectionName,
+    mut header: Header,
+    output: &mut Output,
+) -> Result<(u64, Duration), PointsError> {
+    let client = &context.scratch.client;
+    let info = client.collection_info(name).await?;
+    if header.config.is_null() {
+        // An imported backup does not say it; the collection that came of it does.
+        (header.config, header.payload_schema) = (info.config, info.payload_schema);
+    }
+    let line = serde_json::to_string(&header).map_err(|error| PointsError::File {
+        what: "the first line cannot be written".to_owned(),
+        source: error.into(),
+    })?;
+    output.line(&line)?;
+    let bar = context.scratch.console.points(&context.source.collection, info.points_count);
+    let mut progress = Progress::new(session, bar, "Export", info.points_count);
+    let begun = Instant::now();
+    let reading = Reading { filter: None, most_a_second: context.most_a_second };
+    let mut pages = ServerPages::read(client.clone(), name.clone(), reading);
+    let mut points = 0;
+    while let Some(page) = pages.next().await? {
+        for point in &page {
+            output.line(&point.line())?;
+        }
+        points += page.len() as u64;
+        progress.add(page.len() as u64);
+    }
+    output.line(&json!({ END: points }).to_string())?;
+    Ok((points, begun.elapsed()))
+}
+
+/// What is to be imported.
+pub struct ImportContext {
+    /// The server.
+    pub client: Client,
+    /// The collection to make.
+    pub into: CollectionName,
+    /// Changes to its configuration, by dotted keys of the create request.
+    pub set: Vec<(String, Value)>,
+    /// Go on with a collection that is there.
+    pub resume: bool,
+}
+
+/// What was imported.
+#[derive(Debug)]
+pub struct Imported {
+    /// What the file said.
+    pub header: Header,
+    /// How many points.
+    pub points: u64,
+    /// What could not be made as it was.
+    pub warnings: Vec<String>,
+}
+
+/// Makes the collection and writes every point of the file.
+///
+/// # Crash safety
+/// Repeating it with `resume` writes what is there already once more, which changes nothing.
+///
+/// # Errors
+/// As [`PointsError`] says. The collection then has a part of the points.
+pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result<Imported, PointsError> {
+    let ImportContext { client, into, .. } = context;
+    let Some(first) = input.line()? else { return Err(input.wrong("the file is empty")) };
+    let header: Header = serde_json::from_str(&first).map_err(|error| {
+        input.wrong(format!("it is not the first line of a file by `export --points`: {error}"))
+    })?;
+    if header.qdrant_backup_points != FORMAT {
+        let problem =
+            format!("its format is version {}, and this program knows {FORMAT}", header.qdrant_backup_points);
+        return Err(input.wrong(problem));
+    }
+    let mut warnings = Vec::new();
+    let is_there = client.exists(into).await?;
+    if is_there && !context.resume {
+        return Err(PointsError::Exists(into.clone()));
+    }
+    if !is_there {
+        let (body, later) = body(&header, &context.set);
+        client.create_collection(into, &body).await?;
+        if !later.is_empty() {
+            client.set_params(into, &later).await?;
+        }
+    }
+    let info = client.collection_info(into).await?;
+    let is_custom = is_custom(&info.config);
+    if is_custom {
+        let cluster = client.collection_cluster(into).await?;
+        let there: Vec<Value> = cluster.shard_keys().into_values().flatten().collect();
+        for step in steps(header.shard_keys.as_deref().unwrap_or_default()).unwrap_or_default() {
+            let is_wanted = header.shard_keys.iter().flatten().any(|key| key.key == step.key);
+            if is_wanted && !there.contains(&step.key) {
+                client.create_shard_key(into, &step.key, step.shards, 1).await?;
+            }
+        }
+    }
+    for index in PayloadIndex::all(&header.payload_schema) {
+        if info.payload_schema.get(&index.field_name).is_some() {
+            continue;
+        }
+        match client.create_payload_index(into, &index).await {
+            Err(error) if error.is_refusal() => {
+                warnings.push(format!("{error}; filters on that field are slow without it"));
+            }
+            other => other?,
+        }
+    }
+    let points = write_points(context, input, is_custom).await?;
+    let counted = client.count(into).await?;
+    if counted.exact && counted.points < points {
+        return Err(PointsError::NotAll { target: into.clone(), expected: points, got: counted.points });
+    }
+    Ok(Imported { header, points, warnings })
+}
+
+async fn write_points(
+    context: &ImportContext,
+    input: &mut Input,
+    is_custom: bool,
+) -> Result<u64, PointsError> {
+    let (mut waiting, mut bytes, mut points) = (Vec::new(), 0, 0);
+    let (mut size, mut told) = (PageSize::default(), Instant::now());
+    loop {
+        let Some(line) = input.line()? else {
+            let problem = "the file ends here and has no last line, so points are missing; export it again";
+            return Err(input.wrong(problem));
+        };
+        let end = if line.contains(END) { end(&line) } else { None };
+        if end.is_none() {
+            let point = serde_json::from_str(&line).map_err(|error| input.wrong(error.to_string()))?;
+            let point = Point::of(point).map_err(|error| input.wrong(error.to_string()))?;
+            bytes += point.size_bytes();
+            waiting.push(point);
+        }
+        if !waiting.is_empty() && (end.is_some() || waiting.len() >= WAITING_POINTS || bytes >= WAITING_BYTES)
+        {
+            let mut by_key: BTreeMap<String, (Option<&Value>, Vec<&Point>)> = BTreeMap::new();
+            for point in &waiting {
+                let key = point.shard_key.as_ref().filter(|_| is_custom);
+                let entry = by_key.entry(key.map(Value::to_string).unwrap_or_default());
+                entry.or_insert_with(|| (key, Vec::new())).1.push(point);
+            }
+            for (key, of_key) in by_key.into_values() {
+                upsert(&context.client, &context.into, &of_key, key, Existing::Overwrite, &mut size).await?;
+            }
+            size.was(waiting.len(), bytes);
+            points += waiting.len() as u64;
+            waiting.clear();
+            bytes = 0;
+            if told.elapsed() >= Duration::from_secs(60) {
+                told = Instant::now();
+                tracing::info!("The import goes on: {points} points so far");
+            }
+        }
+        match end {
+            Some(all) if all == points => return Ok(points),
+            Some(all) => {
+                return Err(input.wrong(format!("{points} points came before it, and it says {all}")));
+            }
+            None => {}
+        }
+    }
+}
+
+/// How many points there are, if this is the last line.
+fn end(line: &str) -> Option<u64> {
+    let line: Map<String, Value> = serde_json::from_str(line).ok()?;
+    line.get(END).filter(|_| line.len() == 1)?.as_u64()
+}
+
+/// The body of the create request, and what only a later one takes.
+fn body(header: &Header, set: &[(String, Value)]) -> (Value, Map<String, Value>) {
+    let CreateBody { mut body, params_later, .. } = CreateBody::of(&header.config, None);
+    for (path, value) in set {
+        put(&mut body, path, value);
+    }
+    (body, params_later)
+}
+
+/// Sets what stands at a dotted path; null takes it away.
+fn put(body: &mut Value, path: &str, value: &Value) {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    if !body.is_object() {
+        *body = json!({});
+    }
+    let Some(members) = body.as_object_mut() else { return };
+    match rest {
+        Some(rest) => put(members.entry(first).or_insert_with(|| json!({})), rest, value),
+        None if value.is_null() => drop(members.remove(first)),
+        None => drop(members.insert(first.to_owned(), value.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_takes_the_place_of_what_was_recorded() {
+        let header: Header = serde_json::from_value(json!({
+            "qdrant_backup_points": 1, "collection": "docs", "backup_id": "2025-07-15-14-30-00",
+            "config": {
+                "params": { "vectors": { "size": 4, "distance": "Dot" }, "shard_number": 2, "sharding_method": "custom" },
+                "hnsw_config": { "m": 16 },
+            },
+        }))
+        .unwrap();
+        let set = [
+            ("shard_number".to_owned(), json!(6)),
+            ("hnsw_config.m".to_owned(), json!(32)),
+            ("quantization_config.scalar.type".to_owned(), json!("int8")),
+            ("sharding_method".to_owned(), Value::Null),
+        ];
+        let (body, later) = body(&header, &set);
+        assert_eq!(
+            body,
+            json!({
+                "vectors": { "size": 4, "distance": "Dot" }, "shard_number": 6, "hnsw_config": { "m": 32 },
+                "quantization_config": { "scalar": { "type": "int8" } },
+            })
+        );
+        assert!(later.is_empty());
+    }
+}

@@ -1,0 +1,166 @@
+//! Points as they go from one collection to another: read by pages or by their ids, and written. Payloads and vectors stay the text that the
+//! server gave, which is compared and passed on without being taken apart.
+
+use std::time::Duration;
+
+use qdrant_backup_shared::CollectionName;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::answers::Envelope;
+use super::client::{Client, decode};
+use super::error::Error;
+
+/// A point as a server gives it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct WholePoint {
+    /// A number or a UUID.
+    pub id: Value,
+    /// Its payload; absent where it was not asked for.
+    #[serde(default)]
+    pub payload: Option<Box<RawValue>>,
+    /// Its vectors; absent where they were not asked for.
+    #[serde(default)]
+    pub vector: Option<Box<RawValue>>,
+    /// The key of its shard, with custom sharding.
+    #[serde(default)]
+    pub shard_key: Option<Value>,
+}
+
+/// Which page of a collection.
+#[derive(Debug, Clone, Default)]
+pub struct PageWanted {
+    /// The first id that may be on it; from the beginning without one.
+    pub from: Option<Value>,
+    /// At most so many points.
+    pub limit: usize,
+    /// Only points that this filter of Qdrant's lets through.
+    pub filter: Option<Value>,
+}
+
+/// A page of a collection, in the order of ids.
+#[derive(Debug)]
+pub struct Page {
+    /// Its points, with payload and vectors.
+    pub points: Vec<WholePoint>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Value>,
+    /// The length of the answer.
+    pub size_bytes: usize,
+}
+
+#[derive(Deserialize)]
+struct Scrolled {
+    points: Vec<WholePoint>,
+    #[serde(default)]
+    next_page_offset: Value,
+}
+
+/// What is done about points that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// They are overwritten.
+    Overwrite,
+    /// They are left alone, by servers that can (1.17 and later); older ones overwrite them.
+    Leave,
+}
+
+impl Client {
+    /// One page of a collection, asked for once.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn page(&self, collection: &CollectionName, wanted: &PageWanted) -> Result<Page, Error> {
+        let what = format!("reading points of \"{collection}\"");
+        let path = ["collections", collection.as_str(), "points", "scroll"];
+        let mut body = json!({ "limit": wanted.limit, "with_payload": true, "with_vector": true });
+        if let Some(from) = &wanted.from {
+            body["offset"] = from.clone();
+        }
+        if let Some(filter) = &wanted.filter {
+            body["filter"] = filter.clone();
+        }
+        let answer = self.send(&what, Method::POST, &path, Some(&body), self.limits.request).await?;
+        let scrolled: Envelope<Scrolled> = decode(&what, &answer.body)?;
+        let Scrolled { points, next_page_offset } = scrolled.result;
+        let next = (!next_page_offset.is_null()).then_some(next_page_offset);
+        Ok(Page { points, next, size_bytes: answer.body.len() })
+    }
+
+    /// The points with these ids, in no particular order, asked for once; ids of no point are passed over.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn whole_points(
+        &self,
+        collection: &CollectionName,
+        ids: &[Value],
+        with_content: bool,
+    ) -> Result<Vec<WholePoint>, Error> {
+        let what = format!("reading points of \"{collection}\"");
+        let path = ["collections", collection.as_str(), "points"];
+        let body = json!({ "ids": ids, "with_payload": with_content, "with_vector": with_content });
+        let answer = self.send(&what, Method::POST, &path, Some(&body), self.limits.request).await?;
+        let points: Envelope<Vec<WholePoint>> = decode(&what, &answer.body)?;
+        Ok(points.result)
+    }
+
+    /// Writes points, of one shard key where there are such, and waits until that is done on as many copies as the collection wants.
+    /// Asked once; repeating it does no harm.
+    ///
+    /// # Errors
+    /// As every request: see [`Error`].
+    pub async fn upsert(
+        &self,
+        collection: &CollectionName,
+        points: Vec<Value>,
+        shard_key: Option<&Value>,
+        existing: Existing,
+    ) -> Result<(), Error> {
+        let what = format!("writing points of \"{collection}\"");
+        let mut body = json!({ "points": points });
+        if let Some(key) = shard_key {
+            body["shard_key"] = key.clone();
+        }
+        if existing == Existing::Leave {
+            body["update_mode"] = json!("insert_only");
+        }
+        let mut url = self.path(&what, &["collections", collection.as_str(), "points"])?;
+        url.query_pairs_mut().append_pair("wait", "true").append_pair("ordering", "strong");
+        let limit = self.limits.request;
+        let answer = self.send_to(&what, Method::PUT, url, Some(&body), limit).await?;
+        // `acknowledged` says that it will be done: then it shows a little later.
+        decode::<Envelope<Value>>(&what, &answer.body).map(drop)
+    }
+
+    /// Waits before asking again after `error`, if that may help: as long as a busy server wants, for `patience` together, and after other
+    /// failures in passing as often as requests are repeated.
+    ///
+    /// # Errors
+    /// `error` itself, where it is of no use; and an interruption.
+    pub async fn wait_after(
+        &self,
+        error: Error,
+        retries: &mut u32,
+        patience: &mut Duration,
+    ) -> Result<(), Error> {
+        if error.is_busy() && !error.is_too_much() {
+            let pause = error.retry_after().unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(100));
+            if pause > *patience {
+                return Err(error);
+            }
+            *patience -= pause;
+            tracing::debug!("{error}; asking again in {:.1} s", pause.as_secs_f64());
+            return self.pause(pause).await;
+        }
+        if error.is_transient() && *retries < self.limits.retries {
+            tracing::debug!("{error}; trying again");
+            self.pause_before_retry(*retries, &error).await?;
+            *retries += 1;
+            return Ok(());
+        }
+        Err(error)
+    }
+}

@@ -1,0 +1,80 @@
+//! How scratch collections are removed, with everything in their snapshot folder.
+
+use std::time::{Duration, Instant};
+
+use qdrant_backup_shared::CollectionName;
+use qdrant_backup_shared::scratch_name::is_scratch_of;
+
+use crate::qdrant::{Client, Error, Subject};
+use crate::restore::order::Destination;
+use crate::restore::plan::Facts;
+use crate::session::Session;
+
+/// How long removing one may take, for each request.
+const CLEANUP: Duration = Duration::from_secs(30);
+
+/// Removes what drills and comparisons of this repository that were killed left on the server.
+pub async fn remove_leftovers(session: &mut Session, destination: &Destination, facts: &Facts) {
+    let repository = session.repository().repository_id.clone();
+    for scratch in facts.collections.iter().filter(|name| is_scratch_of(name.as_str(), &repository)) {
+        tracing::info!("Removing \"{scratch}\", which an interrupted run left on the server");
+        remove(session, destination, scratch).await;
+    }
+}
+
+/// Removes `scratch` with its files, also after an interruption. What cannot be removed is a warning: the next drill does it.
+pub async fn remove(session: &mut Session, destination: &Destination, scratch: &CollectionName) {
+    let client = destination.client.for_cleanup(CLEANUP);
+    if !is_done(destination, &client, scratch).await {
+        return session.warn(format!(
+            "Qdrant is still restoring \"{scratch}\", which stays on the server until the next drill or comparison removes it"
+        ));
+    }
+    match remove_whole(&client, scratch).await {
+        Ok(true) => session.amend_status(|status| {
+            status
+                .undeleted_snapshots
+                .retain(|entry| entry.collection != *scratch || entry.node_url != client.url());
+            status
+                .unanswered_uploads
+                .retain(|upload| upload.file.collection != *scratch || upload.file.node_url != client.url());
+        }),
+        Ok(false) => {}
+        Err(error) => session.warn(format!(
+            "{error}; \"{scratch}\" stays on the server until the next drill or comparison removes it"
+        )),
+    }
+}
+
+/// Waits until the server no longer restores into `scratch`, as far as it tells.
+async fn is_done(destination: &Destination, client: &Client, scratch: &CollectionName) -> bool {
+    let since = Instant::now();
+    loop {
+        let told = client.telemetry().await.ok().and_then(|told| told.restores(scratch));
+        if told.is_none_or(|count| count == 0) {
+            return true;
+        }
+        let expired = since.elapsed() >= destination.settle_timeout;
+        if expired || destination.client.pause(Duration::from_secs(1)).await.is_err() {
+            return false;
+        }
+    }
+}
+
+/// Removes a scratch collection with everything in its snapshot folder, which nothing reaches any more once the
+/// collection is gone. True when there was one.
+async fn remove_whole(client: &Client, scratch: &CollectionName) -> Result<bool, Error> {
+    let subject = Subject::whole(scratch);
+    let list = match client.snapshots(&subject).await {
+        Ok(list) => list,
+        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for snapshot in list.snapshots {
+        match client.delete_snapshot(&subject, &snapshot.name).await {
+            Err(error) if !error.is_not_found() => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    client.delete_collection(scratch).await
+}
