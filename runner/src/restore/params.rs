@@ -1,14 +1,11 @@
-//! Parameters that Qdrant leaves out when it makes a collection of a snapshot.
+//! Parameters that Qdrant 1.14 to 1.19 leave out when they make a collection of a snapshot, or by a request.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::manifest::Source;
 use serde_json::{Map, Value};
 
-use crate::qdrant::Client;
+use crate::qdrant::{Client, CreateBody};
 use crate::session::Session;
-
-/// They are in the snapshot, and Qdrant 1.14 to 1.19 do not take them over.
-const LEFT_OUT: [&str; 2] = ["read_fan_out_factor", "read_fan_out_delay_ms"];
 
 /// Sets in a collection that was just restored what the backed up one had and Qdrant has left out. That it cannot be done is a
 /// warning: only how reads are spread over replicas depends on it.
@@ -31,10 +28,9 @@ pub async fn complete(session: &mut Session, client: &Client, target: &Collectio
 
 /// What `backup` has and `restored` lacks.
 fn left_out(backup: &Value, restored: &Value) -> Map<String, Value> {
-    let value = |config: &Value, key: &str| config.get("params").and_then(|params| params.get(key)).cloned();
-    let set = |config: &Value, key: &str| value(config, key).filter(|value| !value.is_null());
-    let lacking = LEFT_OUT.iter().filter(|key| set(restored, key).is_none());
-    lacking.filter_map(|key| Some(((*key).to_owned(), set(backup, key)?))).collect()
+    let there = CreateBody::of(restored, None).params_later;
+    let had = CreateBody::of(backup, None).params_later;
+    had.into_iter().filter(|(key, _)| !there.contains_key(key)).collect()
 }
 
 #[cfg(test)]
