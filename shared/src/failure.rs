@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::open_enum::open_enum;
+use crate::text::shortened;
 
 open_enum! {
     /// The kind of a failure. Goes to the status file and, from there, to a metric's label.
@@ -62,6 +63,9 @@ open_enum! {
     }
 }
 
+/// The longest message of a failure that a history keeps, in characters.
+pub(crate) const LONGEST_MESSAGE: usize = 500;
+
 /// One failure, for the status file and the report of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -70,4 +74,11 @@ pub struct Failure {
     pub kind: FailureKind,
     /// One line for a person: what failed, of what, why, what to do. Never holds a secret.
     pub message: String,
+}
+
+impl Failure {
+    /// As a history keeps it: with a message that is not too long.
+    pub(crate) fn kept(self) -> Self {
+        Self { message: shortened(&self.message, LONGEST_MESSAGE), ..self }
+    }
 }

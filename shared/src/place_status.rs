@@ -5,13 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind, LONGEST_MESSAGE};
 use crate::operation::Outcome;
 use crate::text::shortened;
 use crate::verification::CheckOutcome;
-
-/// The longest message that is kept, in characters.
-const LONGEST_MESSAGE: usize = 500;
 
 /// One place's history. Counters only grow, also across runs, and a failure never erases a last success.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -97,10 +94,7 @@ impl PlaceStatus {
         }
         self.last_outcome = Some(outcome);
         self.failures = failures;
-        self.failure = failure.map(|Failure { kind, message }| {
-            let message = shortened(&message, LONGEST_MESSAGE);
-            Failure { kind, message }
-        });
+        self.failure = failure.map(Failure::kept);
     }
 
     /// The share to read next, from 1, and of how many. A round of another number of shares, or one that found damage, begins anew.

@@ -16,7 +16,6 @@ use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::operation::{Operation, Outcome, Stage};
 use crate::place_status::PlaceStatus;
 use crate::run_report::{CollectionReport, OperationReport, RunReport};
-use crate::text::shortened;
 
 /// The whole status file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -195,9 +194,6 @@ pub struct PrunedBackup {
     pub backup_id: BackupId,
 }
 
-/// The longest message of a failure in an operation's history, in characters.
-const LONGEST_MESSAGE: usize = 500;
-
 /// One operation's history. Counters only grow, also across runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -341,10 +337,7 @@ impl OperationStatus {
         };
         let first = || report.failure.clone().or_else(of_collection).or_else(of_place);
         let failure = failed.then(first).flatten();
-        self.failure = failure.map(|Failure { kind, message }| {
-            let message = shortened(&message, LONGEST_MESSAGE);
-            Failure { kind, message }
-        });
+        self.failure = failure.map(Failure::kept);
         if report.outcome == Outcome::Success {
             // A drill of nothing that can be drilled is no failure, and has proven nothing either.
             if report.operation != Operation::Drill || report.has_proven() {

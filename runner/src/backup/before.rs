@@ -19,8 +19,8 @@ pub struct Before {
     pub payload_schema: Value,
     /// Where its shards lie.
     pub cluster: CollectionCluster,
-    /// Whether its shards are backed up one by one, each from a node that has it.
-    pub by_shard: bool,
+    /// The shards, where they are backed up one by one, each from a node that has it.
+    pub shards: Option<ShardTable>,
     /// Nothing when the server does not tell.
     pub points: Option<PointsCount>,
     /// Some of its points.
@@ -68,16 +68,22 @@ pub async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Befor
     let client = run.context.client.clone();
     let cluster = client.collection_cluster(collection).await?;
     run.see_peers(cluster.peer_ids());
-    if let Some(cluster) = run.cluster.as_ref().filter(|_| run.goes_by_shard(false)) {
-        // First, because a node that is down makes all that is asked below fail without the shard being named.
-        settled(run, cluster, collection).await?;
-    }
+    // First, because a node that is down makes all that is asked below fail without the shard being named.
+    let mut shards = match run.cluster.as_ref().filter(|_| run.goes_by_shard(false)) {
+        Some(nodes) => Some(settled(run, nodes, collection).await?),
+        None => None,
+    };
     let info = client.collection_info(collection).await?;
-    let has_shards = !ShardTable::from(&cluster).shards.is_empty();
-    let by_shard = has_shards && run.goes_by_shard(is_custom(&info.config));
-    let shards = cluster.uncovered_shards();
-    if !by_shard && !shards.is_empty() {
-        return Err(BackupError::ShardsUncovered { shards });
+    if let Some(nodes) =
+        run.cluster.as_ref().filter(|_| shards.is_none() && run.goes_by_shard(is_custom(&info.config)))
+    {
+        shards = Some(settled(run, nodes, collection).await?);
+    }
+    // One that has no shard yet has nothing but its configuration.
+    shards = shards.filter(|table| !table.shards.is_empty());
+    let uncovered = cluster.uncovered_shards();
+    if shards.is_none() && !uncovered.is_empty() {
+        return Err(BackupError::ShardsUncovered { shards: uncovered });
     }
     let points = count(run, collection).await?;
     let empty = points.is_some_and(|count| count.points == 0);
@@ -86,7 +92,7 @@ pub async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Befor
         config: info.config,
         payload_schema: info.payload_schema,
         cluster,
-        by_shard,
+        shards,
         points,
         sampled: sampled.unwrap_or_default(),
     })

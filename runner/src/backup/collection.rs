@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::backup_id::BackupId;
-use qdrant_backup_shared::manifest::{Manifest, ServerChecksum};
+use qdrant_backup_shared::manifest::{Manifest, Scope, ServerChecksum};
 use qdrant_backup_shared::operation::{Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
 use qdrant_backup_shared::{CollectionName, FailureKind, ShardKey, shard_key};
@@ -16,7 +16,7 @@ use super::before::{After, Before, Counts, inspect, look_again};
 use super::describe::describe;
 use super::error::BackupError;
 use super::node::Part;
-use super::part::{Obtained, obtain};
+use super::part::obtain;
 use super::run::Run;
 use super::taken::{Taken, TakenArchive};
 use super::work::Work;
@@ -137,8 +137,8 @@ async fn attempt(
     let before = inspect(run, collection).await?;
     let id = store::prepare(&run.layout, collection, started_at)
         .map_err(BackupError::io("making the collection's directory"))?;
-    let taken = match run.cluster.as_ref().filter(|_| before.by_shard) {
-        Some(cluster) => shards::take(run, cluster, work, id, &before).await?,
+    let taken = match run.cluster.as_ref().zip(before.shards.as_ref()) {
+        Some((cluster, table)) => shards::take(run, cluster, work, id, &before, table).await?,
         None => take_whole(run, work, id, &before).await?,
     };
     work.enter(Stage::Commit);
@@ -166,18 +166,20 @@ async fn take_whole(
         after = look_again(run, collection, before).await?;
         Ok(())
     };
-    let Obtained { snapshot, received } = obtain(run, &part, &path, work, made).await?;
+    let obtained = obtain(run, &part, &path, work, made).await?;
+    let received = &obtained.received;
     let counts = Counts::of(before.points, after.points);
     guards::check_contents(&received.inspection, &before.cluster, counts.at_least())?;
     for oddity in received.inspection.findings.iter().take(3) {
         run.session.warn(format!("\"{collection}\": unusual snapshot: {oddity}"));
     }
-    let config = settled_config(run, collection, &before.config, &received).await?;
+    let config = settled_config(run, collection, &before.config, received).await?;
     let shard_keys = received.inspection.shard_keys();
+    let shard_ids = received.inspection.shards_with_segments();
     note_sharding(run, collection, shard_keys.as_deref());
     let (peer_id, url) = (before.cluster.peer_id, run.context.client.url().to_owned());
     Ok(Taken {
-        archives: vec![TakenArchive::of_collection(peer_id, url, compression, &snapshot, received)],
+        archives: vec![TakenArchive::of(Scope::Collection, shard_ids, peer_id, url, compression, obtained)],
         after,
         config,
         payload_schema: before.payload_schema.clone(),

@@ -17,7 +17,7 @@ use super::shared_session::SharedSession;
 use crate::archive::write::{Compression, Throttle};
 use crate::choice::Selection;
 use crate::host::console::Console;
-use crate::qdrant::{Alias, Client};
+use crate::qdrant::{Alias, Client, minor_version};
 
 /// What is to be backed up, and how.
 pub struct BackupOptions {
@@ -90,10 +90,8 @@ impl Run<'_> {
     }
 
     /// Whether the server is of that version or a newer one.
-    pub(super) fn is_at_least(&self, (major, minor): (u64, u64)) -> bool {
-        let version = self.qdrant_version.as_deref().unwrap_or_default();
-        let mut parts = version.split('.').map_while(|part| part.parse::<u64>().ok());
-        (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (major, minor)
+    pub(super) fn is_at_least(&self, least: (u32, u32)) -> bool {
+        self.qdrant_version.as_deref().and_then(minor_version).is_some_and(|version| version >= least)
     }
 
     /// Takes note of peers that the server shows, and says at once when none of them is known.

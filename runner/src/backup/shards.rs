@@ -10,6 +10,7 @@ use std::rc::Rc;
 use futures_util::stream::{self, StreamExt};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::backup_id::BackupId;
+use qdrant_backup_shared::manifest::Scope;
 use qdrant_backup_shared::operation::Stage;
 
 use super::before::{Before, Counts, look_again};
@@ -34,30 +35,30 @@ struct TakenShard {
     obtained: Obtained,
 }
 
-/// Takes every shard of the collection.
+/// Takes every shard of the collection, which `first` has shown before anything was counted.
 pub async fn take(
     run: &Run<'_>,
     cluster: &Cluster,
     work: &Work<'_, '_>,
     id: BackupId,
     before: &Before,
+    first: &ShardTable,
 ) -> Result<Taken, BackupError> {
     let collection = work.collection;
-    let first = settled(run, cluster, collection).await?;
     let mut table = first.clone();
     let mut taken: BTreeMap<u32, TakenShard> = BTreeMap::new();
     let mut after = None;
     for _ in 0..ROUNDS {
         if let Err(error) = take_missing(run, cluster, work, id, &table, &mut taken).await {
             table = where_it_went(run, cluster, collection, error).await?;
-            if !table.has_the_shards_of(&first) {
+            if !table.has_the_shards_of(first) {
                 return Err(BackupError::ShardsChanged);
             }
             continue;
         }
         after = Some(look_again(run, collection, before).await?);
         table = settled(run, cluster, collection).await?;
-        if !table.has_the_shards_of(&first) {
+        if !table.has_the_shards_of(first) {
             return Err(BackupError::ShardsChanged);
         }
         let moved = |id: &u32, shard: &TakenShard| {
@@ -88,8 +89,8 @@ pub async fn take(
     }
     let compression = run.context.options.compression;
     let archives = taken.into_iter().map(|(shard_id, shard)| {
-        let Obtained { snapshot, received } = shard.obtained;
-        TakenArchive::of_shard(shard_id, shard.peer_id, shard.url, compression, &snapshot, received)
+        let TakenShard { peer_id, url, obtained } = shard;
+        TakenArchive::of(Scope::Shard, vec![shard_id], peer_id, url, compression, obtained)
     });
     Ok(Taken {
         archives: archives.collect(),

@@ -23,7 +23,7 @@ pub enum Sign {
 }
 
 /// Before this version, servers do not tell of shards' snapshots that they are making.
-const TELLS_OF_SHARDS: (u64, u64) = (1, 16);
+const TELLS_OF_SHARDS: (u32, u32) = (1, 16);
 
 /// Asks the node once, by way of `client`.
 pub async fn sign(run: &Run<'_>, part: &Part, client: &Client) -> Sign {

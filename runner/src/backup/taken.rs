@@ -6,8 +6,8 @@ use qdrant_backup_shared::manifest::{Archive, Scope, ServerChecksum};
 use serde_json::Value;
 
 use super::before::After;
-use crate::archive::write::{Compression, Received};
-use crate::qdrant::Snapshot;
+use super::part::Obtained;
+use crate::archive::write::Compression;
 
 /// All of a collection.
 pub struct Taken {
@@ -34,39 +34,16 @@ pub struct TakenArchive {
 }
 
 impl TakenArchive {
-    /// The snapshot of what `node_url`, which is peer `peer_id`, has of a collection.
-    pub fn of_collection(
-        peer_id: u64,
-        node_url: String,
-        compression: Compression,
-        snapshot: &Snapshot,
-        received: Received,
-    ) -> Self {
-        let shard_ids = received.inspection.shards_with_segments();
-        Self::of(Scope::Collection, shard_ids, peer_id, node_url, compression, snapshot, received)
-    }
-
-    /// The snapshot of one shard.
-    pub fn of_shard(
-        shard_id: u32,
-        peer_id: u64,
-        node_url: String,
-        compression: Compression,
-        snapshot: &Snapshot,
-        received: Received,
-    ) -> Self {
-        Self::of(Scope::Shard, vec![shard_id], peer_id, node_url, compression, snapshot, received)
-    }
-
-    fn of(
+    /// The snapshot that `node_url`, which is peer `peer_id`, has given.
+    pub fn of(
         scope: Scope,
         shard_ids: Vec<u32>,
         peer_id: u64,
         node_url: String,
         compression: Compression,
-        snapshot: &Snapshot,
-        received: Received,
+        obtained: Obtained,
     ) -> Self {
+        let Obtained { snapshot, received } = obtained;
         let file = received.file;
         let name = file.target().file_name().map(|name| name.to_string_lossy().into_owned());
         let server_checksum =

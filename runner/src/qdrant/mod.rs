@@ -23,6 +23,7 @@ mod tls;
 mod transport;
 mod transport_error;
 mod upload;
+mod version;
 mod whole_points;
 
 pub use answers::{
@@ -44,4 +45,5 @@ pub use tls::{Certificate, Identity, certificates};
 pub use transport::{ClientOptions, http_client, without_tls_riddles};
 pub use transport_error::TransportError;
 pub use upload::{Upload, UploadError, UploadProgress};
+pub use version::minor_version;
 pub use whole_points::{Existing, Page, PageWanted, WholePoint};

@@ -1,5 +1,7 @@
 //! Whether a server's version can be trusted with a backup of another version. Pure.
 
+use crate::qdrant::minor_version;
+
 /// Why it cannot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionSkew {
@@ -43,12 +45,8 @@ pub fn check_version(source: Option<&str>, target: &str) -> Result<(), VersionSk
 }
 
 fn minor(version: &str) -> Result<(u32, u32), VersionSkew> {
-    let mut parts = version.trim_start_matches('v').split('.');
-    let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok());
-    match (part(), part()) {
-        (Some(major), Some(minor)) => Ok((major, minor)),
-        _ => Err(VersionSkew::NoVersion { text: qdrant_backup_shared::text::shortened(version, 40) }),
-    }
+    let no_version = || VersionSkew::NoVersion { text: qdrant_backup_shared::text::shortened(version, 40) };
+    minor_version(version).ok_or_else(no_version)
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use serde_json::Value;
 use crate::points::error::PointsError;
 use crate::points::fit::misfit;
 use crate::points::point::Point;
-use crate::qdrant::{Client, Existing};
+use crate::qdrant::{Client, Existing, minor_version};
 use crate::restore::RestoreError;
 
-/// From this minor version of Qdrant 1 on, points that are there already can be left alone by the write itself.
-const LEAVES_FROM: u32 = 17;
+/// From this version of Qdrant on, points that are there already can be left alone by the write itself.
+const LEAVES_FROM: (u32, u32) = (1, 17);
 
 /// The collection.
 #[derive(Debug)]
@@ -104,11 +104,7 @@ impl Target {
 }
 
 fn leaves(version: &str) -> bool {
-    let mut parts = version.trim_start_matches('v').split('.').map(|part| part.parse::<u32>().ok());
-    match (parts.next().flatten(), parts.next().flatten()) {
-        (Some(major), Some(minor)) => major > 1 || major == 1 && minor >= LEAVES_FROM,
-        _ => false,
-    }
+    minor_version(version).is_some_and(|version| version >= LEAVES_FROM)
 }
 
 #[cfg(test)]
