@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the Qdrant stand-in, and the built programs called as their users would.
 
 pub mod alertmanager;
+pub mod campaign;
 pub mod cluster;
 pub mod daemon;
 pub mod dashboard;
@@ -20,6 +21,7 @@ pub mod running;
 pub mod scaled;
 pub mod scene;
 pub mod server;
+pub mod strace;
 pub mod users;
 pub mod webhook;
 pub mod week;

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup};
 use e2e::scene::generated;
+use e2e::strace::under_strace;
 use e2e::{Place, Ran, Scene};
 
 /// With several collections, what each adds can be told from what a run costs anyhow.
@@ -30,21 +31,11 @@ fn costs(collections: usize) -> [(usize, usize); 2] {
 /// How often a backup has a file or directory synced, as the kernel sees it.
 fn syncs(place: &Place) -> usize {
     let trace = place.beside("trace");
-    let backup = place.command(&["backup"]);
-    let mut strace = Command::new("/usr/bin/strace");
-    strace
-        .args(["--follow-forks", "--quiet=all", "--trace=fsync,fdatasync,sync_file_range,syncfs,sync,msync"])
-        .arg("--output")
-        .arg(&trace)
-        .arg(backup.get_program())
-        .args(backup.get_args())
-        .env_clear();
-    for (key, value) in backup.get_envs() {
-        if let Some(value) = value {
-            strace.env(key, value);
-        }
-    }
-    Ran::of(&mut strace).success();
+    let options = [
+        "--trace=fsync,fdatasync,sync_file_range,syncfs,sync,msync".into(),
+        format!("--output={}", trace.display()),
+    ];
+    Ran::of(&mut under_strace(options, &place.command(&["backup"]))).success();
     // A call that another thread's call interrupts has a second line, which begins with `<...`.
     let trace = fs::read_to_string(trace).expect("strace writes what it saw");
     let called = |line: &&str| line.contains("sync") && line.contains('(') && !line.contains("<...");

@@ -3,10 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use e2e::qdrant_stand_in::StandIn;
-use e2e::users::is_root;
+use e2e::strace::under_strace;
 use e2e::{Place, Planted, Ran, Scene};
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::{CollectionName, FailureKind};
@@ -49,29 +48,12 @@ impl Odd {
 
     /// The program on such a file system.
     fn run(&self, place: &Place, arguments: &[&str]) -> Ran {
-        let command = place.command(arguments);
-        // The program shuts out other processes of its user; only who has all rights where it was started may look into it.
-        let mut by = if is_root() {
-            Command::new("/usr/bin/strace")
-        } else {
-            let mut by = Command::new("unshare");
-            by.args(["--map-root-user", "/usr/bin/strace"]);
-            by
-        };
-        by.args(["--follow-forks", "--quiet=all", "--output=/dev/null"]);
-        for answer in &self.answers {
-            by.arg(format!("--inject={answer}"));
-        }
+        let mut options = vec!["--output=/dev/null".to_owned()];
+        options.extend(self.answers.iter().map(|answer| format!("--inject={answer}")));
         for path in &self.paths {
-            by.arg(format!("--trace-path={}", path.display().to_string().trim_end_matches('/')));
+            options.push(format!("--trace-path={}", path.display().to_string().trim_end_matches('/')));
         }
-        by.arg(command.get_program()).args(command.get_args()).env_clear();
-        for (key, value) in command.get_envs() {
-            if let Some(value) = value {
-                by.env(key, value);
-            }
-        }
-        Ran::of(&mut by)
+        Ran::of(&mut under_strace(options, &place.command(arguments)))
     }
 }
 

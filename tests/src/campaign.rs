@@ -1,0 +1,75 @@
+//! What a campaign of faults tried, for `docs/reliability.md`.
+//!
+//! A campaign goes through many cases and asserts on each. It counts what it tried here, and the counts are written as a
+//! file that `cargo xtask campaign` makes the page's table of.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How much of a campaign is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What the tests of every change go through: the same cases each time, spread over all of them.
+    Short,
+    /// Every case.
+    Full,
+}
+
+impl Extent {
+    /// `QDRANT_BACKUP_CAMPAIGN=full` asks for every case.
+    ///
+    /// # Panics
+    /// When the variable has another value.
+    pub fn asked_for() -> Self {
+        match std::env::var("QDRANT_BACKUP_CAMPAIGN").as_deref() {
+            Err(_) => Self::Short,
+            Ok("full") => Self::Full,
+            Ok(other) => panic!("QDRANT_BACKUP_CAMPAIGN is {other:?}; it can be \"full\" or unset"),
+        }
+    }
+
+    /// Whether case number `case` is tried, where a short campaign tries every `one_in`th.
+    pub fn tries(self, case: usize, one_in: usize) -> bool {
+        self == Self::Full || case.is_multiple_of(one_in)
+    }
+}
+
+/// The counts of one campaign.
+#[derive(Debug)]
+pub struct Tally {
+    campaign: &'static str,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// Nothing tried yet. The name is that of the file, and of the page's row.
+    pub fn of(campaign: &'static str) -> Self {
+        Self { campaign, counts: BTreeMap::new() }
+    }
+
+    /// Counts one more of `what`, as "states after a power failure".
+    pub fn count(&mut self, what: &str) {
+        self.add(what, 1);
+    }
+
+    /// Counts so many more.
+    pub fn add(&mut self, what: &str, more: u64) {
+        *self.counts.entry(what.to_owned()).or_default() += more;
+    }
+
+    /// Prints the counts, and writes them into the directory `QDRANT_BACKUP_CAMPAIGN_DIR`, where that is set.
+    ///
+    /// # Panics
+    /// When nothing was tried, which proves nothing, or the file cannot be written.
+    pub fn done(self) {
+        assert!(self.counts.values().sum::<u64>() > 0, "campaign {} tried nothing", self.campaign);
+        for (what, count) in &self.counts {
+            println!("{}: {count} {what}", self.campaign);
+        }
+        if let Some(directory) = std::env::var_os("QDRANT_BACKUP_CAMPAIGN_DIR") {
+            let file = PathBuf::from(directory).join(format!("{}.json", self.campaign));
+            let text = serde_json::to_string_pretty(&self.counts).expect("JSON");
+            std::fs::write(&file, text + "\n").unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The program under strace: what it asks of the kernel is written down, or answered in the kernel's place.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+use crate::users::is_root;
+
+/// `command` under strace with these `options`, with the same environment and nothing else.
+///
+/// The program shuts out other processes of its user, so only who has all rights where it was started may look into it:
+/// who is not root becomes root of a user namespace of its own.
+pub fn under_strace<O: AsRef<OsStr>>(options: impl IntoIterator<Item = O>, command: &Command) -> Command {
+    let mut by = if is_root() {
+        Command::new("/usr/bin/strace")
+    } else {
+        let mut by = Command::new("unshare");
+        by.args(["--map-root-user", "/usr/bin/strace"]);
+        by
+    };
+    by.args(["--follow-forks", "--quiet=all"]).args(options);
+    by.arg(command.get_program()).args(command.get_args()).env_clear();
+    by.envs(command.get_envs().filter_map(|(key, value)| value.map(|value| (key, value))));
+    by
+}
