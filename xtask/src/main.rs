@@ -4,6 +4,7 @@ mod acceptance;
 mod alerts;
 mod bench;
 mod campaign;
+mod daemon;
 mod dashboard;
 mod demo;
 mod deploy;

@@ -1,5 +1,4 @@
-//! A snapshot on its way to the server: a multipart body made by hand, because its length is known beforehand and
-//! its content comes in pieces.
+//! A snapshot on its way to the server: its length is known beforehand, and its content comes in pieces.
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use qdrant_backup_shared::Sha256Digest;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Method};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -124,15 +123,12 @@ impl Client {
             .append_pair("priority", "snapshot")
             .append_pair("checksum", &upload.checksum.to_string());
         tracing::debug!("POST {}", url.path());
-        let boundary = format!("qdrant-backup-{}", uuid::Uuid::new_v4().simple());
-        let framing = Framing::new(&boundary, &upload.file_name);
-        let request = self
+        let content = Body::wrap_stream(Content { pieces, progress: progress.clone() });
+        let file =
+            Part::stream_with_length(content, upload.size_bytes).file_name(upload.file_name.to_string());
+        let response = self
             .request(Method::POST, url)
-            .header(CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}"))
-            .header(CONTENT_LENGTH, framing.length(upload.size_bytes));
-        let body = MultipartBody { framing, pieces, part: Part::Head, progress: progress.clone() };
-        let response = request
-            .body(Body::wrap_stream(body))
+            .multipart(Form::new().part("snapshot", file))
             .send()
             .await
             .map_err(|error| self.send_error(what, &error, self.limits.create))?;
@@ -199,67 +195,28 @@ fn with_advice(mut error: Error, complete: bool) -> Error {
     error
 }
 
-/// What stands around the snapshot in a multipart body.
+/// The snapshot on its way, handed out as the connection takes it.
 #[derive(Debug)]
-struct Framing {
-    head: Bytes,
-    tail: Bytes,
-}
-
-impl Framing {
-    fn new(boundary: &str, file_name: &SnapshotName) -> Self {
-        let head = format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"snapshot\"; filename=\"{file_name}\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\n"
-        );
-        Self { head: head.into(), tail: format!("\r\n--{boundary}--\r\n").into() }
-    }
-
-    fn length(&self, snapshot_bytes: u64) -> u64 {
-        snapshot_bytes + self.head.len() as u64 + self.tail.len() as u64
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Head,
-    Snapshot,
-    End,
-}
-
-/// The body of the request, handed out as the connection takes it.
-#[derive(Debug)]
-struct MultipartBody {
-    framing: Framing,
+struct Content {
     pieces: mpsc::Receiver<Piece>,
-    part: Part,
     progress: UploadProgress,
 }
 
-impl Stream for MultipartBody {
+impl Stream for Content {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let body = &mut *self;
-        Poll::Ready(match body.part {
-            Part::Head => {
-                body.part = Part::Snapshot;
-                Some(Ok(body.framing.head.clone()))
+        Poll::Ready(match ready!(self.pieces.poll_recv(context)) {
+            Some(Piece::Data(bytes)) => {
+                self.progress.0.sent_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                Some(Ok(bytes))
             }
-            Part::Snapshot => match ready!(body.pieces.poll_recv(context)) {
-                Some(Piece::Data(bytes)) => {
-                    body.progress.0.sent_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                    Some(Ok(bytes))
-                }
-                Some(Piece::End) => {
-                    body.part = Part::End;
-                    body.progress.0.complete.store(true, Ordering::Relaxed);
-                    Some(Ok(body.framing.tail.clone()))
-                }
-                // Without the end of its body the request is worth nothing to the server, and that is right.
-                None => Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ended early"))),
-            },
-            Part::End => None,
+            Some(Piece::End) => {
+                self.progress.0.complete.store(true, Ordering::Relaxed);
+                None
+            }
+            // Without the end of its body the request is worth nothing to the server, and that is right.
+            None => Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ended early"))),
         })
     }
 }
@@ -268,37 +225,30 @@ impl Stream for MultipartBody {
 mod tests {
     use super::*;
 
-    async fn collect(pieces: Vec<Piece>) -> (Vec<Option<String>>, UploadProgress, u64) {
+    async fn collect(pieces: Vec<Piece>) -> (Vec<Option<Bytes>>, UploadProgress) {
         let (sender, receiver) = mpsc::channel(8);
         for piece in pieces {
             sender.send(piece).await.unwrap();
         }
         drop(sender);
-        let framing = Framing::new("b", &SnapshotName::new("mine.snapshot").unwrap());
-        let length = framing.length(5);
         let progress = UploadProgress::default();
-        let mut body =
-            MultipartBody { framing, pieces: receiver, part: Part::Head, progress: progress.clone() };
+        let mut content = Content { pieces: receiver, progress: progress.clone() };
         let mut items = Vec::new();
-        while let Some(item) = std::future::poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
-            items.push(item.ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+        while let Some(item) = std::future::poll_fn(|context| Pin::new(&mut content).poll_next(context)).await
+        {
+            items.push(item.ok());
             if items.last().is_some_and(Option::is_none) {
                 break;
             }
         }
-        (items, progress, length)
+        (items, progress)
     }
 
     #[tokio::test]
-    async fn the_body_is_as_long_as_was_said_and_framed_as_a_file() {
+    async fn an_upload_is_complete_at_the_said_end() {
         let data = |text: &'static str| Piece::Data(Bytes::from_static(text.as_bytes()));
-        let (items, progress, length) = collect(vec![data("hel"), data("lo"), Piece::End]).await;
-        let body: String = items.into_iter().map(Option::unwrap).collect();
-        assert_eq!(body.len() as u64, length);
-        assert!(body.starts_with(
-            "--b\r\nContent-Disposition: form-data; name=\"snapshot\"; filename=\"mine.snapshot\"\r\n"
-        ));
-        assert!(body.ends_with("\r\n\r\nhello\r\n--b--\r\n"));
+        let (items, progress) = collect(vec![data("hel"), data("lo"), Piece::End]).await;
+        assert_eq!(items, [Some(Bytes::from_static(b"hel")), Some(Bytes::from_static(b"lo"))]);
         assert_eq!((progress.sent_bytes(), progress.is_complete()), (5, true));
     }
 
@@ -323,7 +273,7 @@ mod tests {
 
     #[tokio::test]
     async fn pieces_that_just_stop_break_the_request_off() {
-        let (items, progress, _) = collect(vec![Piece::Data(Bytes::from_static(b"hel"))]).await;
+        let (items, progress) = collect(vec![Piece::Data(Bytes::from_static(b"hel"))]).await;
         assert_eq!(items.last(), Some(&None));
         assert!(!progress.is_complete());
     }

@@ -1,21 +1,16 @@
 //! Scrapes of a large backup directory: in the process, beside a bare listing, and over HTTP beside node_exporter.
 
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Stdio},
-    time::{Duration, Instant},
-};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::{repository, sample::median};
 use crate::{
+    daemon::Daemon,
     sh::{Cmd, Context, Result},
     tools, tree, workspace,
 };
 
 const NODE_EXPORTER: &str = "/usr/bin/prometheus-node-exporter";
-const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
@@ -93,21 +88,21 @@ fn in_process(bin_dir: &Path, directory: &Path, rounds: u32) -> Result<Vec<Row>>
 
 /// Scrapes over HTTP of the exporter and of node_exporter, in turns.
 fn over_http(bin_dir: &Path, directory: &Path, scratch: &Path, rounds: u32) -> Result<Vec<Row>> {
-    let ours = Server::start("qdrant-backup-exporter, warm scrape", |address| {
+    let ours = Daemon::start("qdrant-backup-exporter, warm scrape", |address| {
         Cmd::new(bin_dir.join("qdrant-backup-exporter"))
             .arg("--backup-dir")
             .arg(directory)
             .arg(format!("--web.listen-address={address}"))
             .cwd(scratch)
     })?;
-    let theirs = Server::start("node_exporter, scrape", |address| {
+    let theirs = Daemon::start("node_exporter, scrape", |address| {
         Cmd::new(NODE_EXPORTER).arg(format!("--web.listen-address={address}")).cwd(scratch)
     })?;
     let mut servers = [(ours, Vec::new()), (theirs, Vec::new())];
     for _ in 0..rounds * 5 {
         for (server, seconds) in &mut servers {
             let began = Instant::now();
-            server.scrape()?;
+            server.get("/metrics")?;
             seconds.push(began.elapsed().as_secs_f64());
         }
     }
@@ -118,63 +113,6 @@ fn over_http(bin_dir: &Path, directory: &Path, scratch: &Path, rounds: u32) -> R
             Ok(Row { name: server.name.clone(), seconds, memory_bytes })
         })
         .collect()
-}
-
-/// A program that answers Prometheus, killed when it is dropped.
-struct Server {
-    name: String,
-    address: SocketAddr,
-    child: Child,
-}
-
-impl Server {
-    fn start(name: &str, command: impl FnOnce(SocketAddr) -> Cmd) -> Result<Self> {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = free.context("a free port")?;
-        let mut command = command(address).into_command();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().context(format!("cannot start {name}"))?;
-        let mut server = Self { name: name.to_owned(), address, child };
-        let began = Instant::now();
-        // The first scrape reads everything, and is not measured here.
-        while let Err(error) = server.scrape() {
-            if began.elapsed() > STARTS_WITHIN || !matches!(server.child.try_wait(), Ok(None)) {
-                return Err(format!("{name} does not answer: {error}"));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(server)
-    }
-
-    fn scrape(&self) -> Result<()> {
-        let mut stream = TcpStream::connect(self.address).context(self.address)?;
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
-            .context(self.address)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).context(self.address)?;
-        if answer.starts_with(b"HTTP/1.1 200 ") {
-            Ok(())
-        } else {
-            let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
-            Err(format!("{} said {:?}", self.name, String::from_utf8_lossy(line)))
-        }
-    }
-
-    fn memory_bytes(&self) -> Result<u64> {
-        let path = PathBuf::from(format!("/proc/{}/status", self.child.id()));
-        let text = std::fs::read_to_string(&path).context(path.display())?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        Ok(kibibytes.ok_or_else(|| format!("{}: has no VmRSS", path.display()))? * 1024)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 fn table(opts: &Opts, rows: &[Row]) -> String {

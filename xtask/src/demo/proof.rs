@@ -1,125 +1,28 @@
-//! `cargo xtask demo`: the built programs at work in a temporary directory, and a proof of what they wrote that
-//! uses none of their code.
+//! The proof of what the programs wrote, which uses none of their code: every archive is decompressed and hashed here, and held
+//! against its manifest.
 
-use std::{
-    ffi::OsString,
-    fs::File,
-    io::{BufReader, Read},
-    path::{Path, PathBuf},
-};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use qdrant_backup_shared::atomic;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    serving::Serving,
-    sh::{Cmd, Context, Result},
-    tree, workspace,
-};
+use crate::sh::{Context, Result};
+use crate::tree;
 
-#[derive(clap::Args)]
-pub(crate) struct Opts {
-    /// Leave the temporary directory and say where it is
-    #[arg(long)]
-    keep: bool,
-}
-
-pub(crate) fn run(opts: &Opts) -> Result<()> {
-    workspace::cargo().args(["build", "--workspace", "--bins", "--locked"]).run()?;
-    let directory =
-        tempfile::Builder::new().prefix("qdrant-backup-demo-").tempdir().context("temporary directory")?;
-    let outcome = show(directory.path());
-    if opts.keep {
-        println!("\nleft for you to look at: {}", directory.keep().display());
-    } else {
-        let path = directory.path().to_owned();
-        directory.close().context(path.display())?;
+/// Checks every backup in the directory, and says of each archive what it is.
+pub(super) fn prove_all(backups: &Path) -> Result<Vec<String>> {
+    let mut proven = Vec::new();
+    for manifest in &manifests(backups)? {
+        proven.extend(prove(manifest)?);
     }
-    let proven = outcome?;
-    println!(
-        "\nDEMO PASSED: archives proven: {proven}, each with the digest in its manifest, which is the server's."
-    );
-    Ok(())
-}
-
-/// Runs the programs in `directory` and returns how many archives were proven.
-fn show(directory: &Path) -> Result<usize> {
-    let bin_dir = workspace::bin_dir("debug")?;
-    let given = std::env::var("QDRANT_URL").ok().filter(|url| !url.is_empty());
-    let stand_in = if given.is_some() { None } else { Some(Serving::stand_in(&bin_dir, &[])?) };
-    let url = match (&stand_in, given) {
-        (Some(stand_in), _) => {
-            println!("\nThe Qdrant stand-in with its sample collections listens on {}", stand_in.url());
-            stand_in.url().to_owned()
-        }
-        (None, given) => given.unwrap_or_default(),
-    };
-
-    let backups = directory.join("backups");
-    let envs: [(&str, OsString); 3] = [
-        ("QDRANT_URL", url.clone().into()),
-        ("QDRANT_BACKUP_PATH", backups.clone().into()),
-        ("BACKUP_SCHEDULE", "0 2 * * *".into()),
-    ];
-    println!("\n$ export QDRANT_URL={}", without_credentials(&url));
-    println!("$ export QDRANT_BACKUP_PATH={}", backups.display());
-    println!("$ export BACKUP_SCHEDULE='0 2 * * *'");
-    for command in ["init", "backup", "list", "status"] {
-        println!();
-        let mut runner = Cmd::new(bin_dir.join("qdrant-backup")).shown_as("qdrant-backup").arg(command);
-        for name in ["BACKUP_COMPRESSION", "BACKUP_RETENTION_DAYS"] {
-            runner = runner.env_remove(name);
-        }
-        if stand_in.is_some() {
-            runner = runner.env_remove("QDRANT_API_KEY").env_remove("QDRANT_API_KEY_FILE");
-        }
-        runner.quiet_envs(&envs).run()?;
-    }
-
-    show_a_copy(directory, &bin_dir, &envs)?;
-    println!("\n{}", tree::draw(&backups)?);
-    println!("Decompressed and hashed here, without the programs:");
-    prove_all(&backups)
-}
-
-/// Copies what was backed up to another place, and lists it from there. Only where restic is installed.
-fn show_a_copy(directory: &Path, bin_dir: &Path, envs: &[(&str, OsString)]) -> Result<()> {
-    if Cmd::new("restic").arg("version").read().is_err() {
-        println!("\nrestic is not installed, so no copy in another place is shown (docs/offsite.md).");
-        return Ok(());
-    }
-    let [config, password] = ["backup.yaml", "restic-password"].map(|name| directory.join(name));
-    let repository = directory.join("another-disk");
-    let yaml = format!(
-        "offsite:\n  - name: nas\n    repository: {}\n    password_file: {}\n",
-        repository.display(),
-        password.display()
-    );
-    atomic::write(&password, 0o600, b"of a demonstration\n").context(password.display())?;
-    atomic::write(&config, 0o644, yaml.as_bytes()).context(config.display())?;
-    println!("\n$ cat {}\n{}", config.display(), yaml.trim_end());
-    for command in [&["offsite", "init", "nas"][..], &["offsite", "copy"], &["list", "--from", "nas"]] {
-        println!();
-        let runner = Cmd::new(bin_dir.join("qdrant-backup")).shown_as("qdrant-backup").args(command);
-        runner.arg("--config").arg(&config).quiet_envs(envs).run()?;
-    }
-    Ok(())
-}
-
-/// Checks every backup in the directory and returns the number of archives.
-fn prove_all(backups: &Path) -> Result<usize> {
-    let manifests = manifests(backups)?;
-    let mut count = 0;
-    for manifest in &manifests {
-        count += prove(manifest)?;
-    }
-    if count == 0 { Err(format!("there is no backup in {}", backups.display())) } else { Ok(count) }
+    if proven.is_empty() { Err(format!("there is no backup in {}", backups.display())) } else { Ok(proven) }
 }
 
 /// Every manifest of a collection's backup, in order.
-fn manifests(backups: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn manifests(backups: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let collections = backups.join("collections");
     for collection in std::fs::read_dir(&collections).context(collections.display())? {
@@ -135,8 +38,8 @@ fn manifests(backups: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Checks every archive of a backup against its manifest and returns their number.
-fn prove(manifest: &Path) -> Result<usize> {
+/// Checks every archive of a backup against its manifest.
+fn prove(manifest: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(manifest).context(manifest.display())?;
     let json: Value = serde_json::from_str(&text).context(manifest.display())?;
     let archives =
@@ -144,13 +47,10 @@ fn prove(manifest: &Path) -> Result<usize> {
     if archives.is_empty() {
         return Err(format!("{}: no archives", manifest.display()));
     }
-    for archive in archives {
-        prove_archive(manifest, archive).context(manifest.display())?;
-    }
-    Ok(archives.len())
+    archives.iter().map(|archive| prove_archive(manifest, archive).context(manifest.display())).collect()
 }
 
-fn prove_archive(manifest: &Path, archive: &Value) -> Result<()> {
+fn prove_archive(manifest: &Path, archive: &Value) -> Result<String> {
     let name = archive["file_name"].as_str().ok_or("an archive without a file name")?;
     let path = manifest.with_file_name(name);
     let open = || File::open(&path).map(BufReader::new).context(name);
@@ -170,14 +70,13 @@ fn prove_archive(manifest: &Path, archive: &Value) -> Result<()> {
     if server != "matched" {
         return Err(format!("{name}: the server's checksum is {server}, not matched"));
     }
-    println!(
+    Ok(format!(
         "  {name}\n    stored       {}  {:>10}\n    decompressed {}  {:>10}  as in the manifest; server's checksum: {server}",
         stored.sha256,
         tree::human_size(stored.size_bytes),
         snapshot.sha256,
         tree::human_size(snapshot.size_bytes),
-    );
-    Ok(())
+    ))
 }
 
 /// What a stream of bytes amounts to.
@@ -213,14 +112,6 @@ fn compare(name: &str, what: &str, measured: &Measured, recorded: &Value) -> Res
         "{name} {what}: the manifest says {} bytes with SHA-256 {}, but there are {} bytes with {}",
         recorded.size_bytes, recorded.sha256, measured.size_bytes, measured.sha256
     ))
-}
-
-/// The URL as it may be shown: what comes before `@` may be a password.
-fn without_credentials(url: &str) -> String {
-    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
-        Some((scheme, host)) => format!("{scheme}://…@{host}"),
-        None => url.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -264,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_true_manifest_is_proven() {
-        assert_eq!(prove_all(backup(|_| {}).path()), Ok(1));
+        assert_eq!(prove_all(backup(|_| {}).path()).unwrap().len(), 1);
     }
 
     #[test]
@@ -288,11 +179,5 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("collections")).unwrap();
         assert!(prove_all(directory.path()).unwrap_err().contains("no backup"));
-    }
-
-    #[test]
-    fn a_password_in_the_url_is_not_shown() {
-        assert_eq!(without_credentials("http://me:secret@db:6333/x"), "http://…@db:6333/x");
-        assert_eq!(without_credentials("http://db:6333"), "http://db:6333");
     }
 }
