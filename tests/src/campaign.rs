@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use qdrant_backup_shared::atomic;
+
 /// How much of a campaign is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
@@ -69,7 +71,8 @@ impl Tally {
         if let Some(directory) = std::env::var_os("QDRANT_BACKUP_CAMPAIGN_DIR") {
             let file = PathBuf::from(directory).join(format!("{}.json", self.campaign));
             let text = serde_json::to_string_pretty(&self.counts).expect("JSON");
-            std::fs::write(&file, text + "\n").unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            atomic::write(&file, 0o644, (text + "\n").as_bytes())
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         }
     }
 }

@@ -3,11 +3,13 @@
 mod acceptance;
 mod alerts;
 mod bench;
+mod campaign;
 mod dashboard;
 mod demo;
 mod deploy;
 mod dist;
 mod links;
+mod mutants;
 mod package;
 mod pages;
 mod prose;
@@ -49,6 +51,10 @@ enum Command {
     Acceptance(acceptance::Opts),
     /// Check the dashboard with Grafana's own libraries (480 MB from npm), and draw docs/images/dashboard.png
     Dashboard,
+    /// Run the campaigns of faults whole, and write their counts into docs/reliability.md
+    Campaign(campaign::Opts),
+    /// Take out one defense after the other, and check that the campaigns notice
+    Mutants(mutants::Opts),
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
     /// Build what is shipped: a tarball, a Debian package, SHA256SUMS
@@ -65,6 +71,8 @@ fn main() -> ExitCode {
         Command::Alerts(opts) => alerts::run(&opts),
         Command::Acceptance(opts) => acceptance::run(&opts),
         Command::Dashboard => dashboard::run(),
+        Command::Campaign(opts) => campaign::run(&opts),
+        Command::Mutants(opts) => mutants::run(&opts),
         Command::Bench(opts) => bench::run(&opts),
         Command::Dist(opts) => dist::run(&opts),
     };

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    acceptance, alerts, dashboard, deploy, links, package, pages, prose, schema,
+    acceptance, alerts, campaign, dashboard, deploy, links, package, pages, prose, schema,
     sh::{Cmd, Result},
     structure, tools, workspace,
 };
@@ -35,6 +35,11 @@ const STEPS: &[Step] = &[
     step("schema", "docs/schema/ is what the types say", schema::check_current),
     step("settings", "docs/configuration.md is what the declarations say", pages::settings_are_current),
     step("metrics", "docs/metrics.md is what the exporter's table says", pages::metrics_are_current),
+    step(
+        "reliability",
+        "docs/reliability.md lists the defenses that are taken out on trial",
+        campaign::page_is_current,
+    ),
     step("tools", "the tools of others that judge our output are there", tools::judges),
     step(
         "alerts",
