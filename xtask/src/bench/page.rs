@@ -26,26 +26,26 @@ pub(crate) struct Opts {
 /// The part of the page that does not change.
 const INTRODUCTION: &str = "# Performance
 
-`cargo xtask bench table` measures everything here and writes this page. `cargo xtask bench` lists the benchmarks, which can be run one by one.
+`cargo xtask bench table` measures everything here and writes this page. `cargo xtask bench` lists the benchmarks, which you can run one by one.
 
 ## How it is measured
 
-- The server is the tests' stand-in for Qdrant on the same machine: it makes up the bytes while it sends them and keeps uploads in a file. It takes
-  its share of the cores from everybody alike, and no network is between.
-- The data: vectors of 1024 float32. *Random unit vectors* hardly compress. *Embeddings with payload* are vectors of which most lies in few
+- The server is the tests' stand-in for Qdrant on the same machine. It makes up the bytes while it sends them, and keeps uploads in a file. It takes
+  the same share of the cores from every program, and there is no network in between.
+- The data are vectors of 1024 float32. *Random unit vectors* hardly compress. *Embeddings with payload* are vectors that lie mostly in few
   directions, with noise, and a quarter of JSON in words. *Mostly zeros and holes* are preallocated logs that were not written, and sparse files.
 - All ways of doing the same thing take turns (A B C A B C …), after one turn that does not count. *Seconds* are medians. *Beside* is the median of
-  the ratios of each round: a machine that is slow for a while is slow for both sides of it. Seconds of different tables are not to be compared.
-- *Peak memory* is that of the largest single process. A pipeline's processes add up to more.
-- A backup's time includes creating and deleting the snapshot, looking into it, both digests, `fsync` and the manifest; the pipelines' includes
-  creating, deleting and `sync`. The pipeline into `openssl` keeps nothing: it is what hashing alone costs.
-- `verify` and `restore` and what they stand beside read from the page cache: it is the programs that are measured, not the disk. On a disk
-  slower than that, the disk sets the time for all of them.
-- `verify` computes two digests, of the stored and of the plain bytes, and looks inside; `openssl dgst` computes one. The two run on different
-  threads, so on two cores nothing else fits beside them.
-- A restore decompresses and computes the digest of the snapshot, where `curl -F` only reads and sends; the server hashes what it gets. All of that
+  the ratios of each round: if the machine is slow for a while, it is slow for both sides. Do not compare seconds of different tables.
+- *Peak memory* is that of the largest single process. The processes of a pipeline add up to more.
+- The time of a backup includes creating and deleting the snapshot, checking its contents, both digests, `fsync` and the manifest. The time of a pipeline includes
+  creating, deleting and `sync`. The pipeline into `openssl` keeps nothing: it shows the cost of hashing alone.
+- `verify`, `restore` and the commands beside them read from the page cache, so the programs are measured and not the disk. On a slower
+  disk, the disk sets the time for all of them.
+- `verify` computes two digests, of the stored and of the plain bytes, and checks the contents. `openssl dgst` computes one. The two digests run on different
+  threads, so two cores have no time for anything else.
+- A restore decompresses and computes the digest of the snapshot, while `curl -F` only reads and sends; the server hashes what it gets. All of that
   shares the same cores.
-- SHA-256 uses the processor's own instructions where it has them; it is found out when the program starts (crate `sha2`).
+- SHA-256 uses the processor's own instructions if it has them, which the program finds out when it starts (crate `sha2`).
 ";
 
 pub(super) fn write(opts: &Opts) -> Result<()> {
@@ -101,9 +101,9 @@ fn measure(opts: &Opts) -> Result<String> {
 fn page(head: &str, goals: &str, memory: &str, tables: &str, exporter: &str) -> String {
     format!(
         "{head}\n## Goals\n\n\
-         How many times as long as `curl -o` and `sync` a backup takes, as `openssl dgst -sha256` of the plain snapshot a verification, and as \
-         `curl -F` of it a restore. A backup, gzip being the default, is to be six times as fast as the pipeline with gzip and twice as fast as the one \
-         with zstd. A verification may take twice as long where its archive must be decompressed.\n\n{goals}\n\
+         The ratio of the time of a backup to that of `curl -o` and `sync`, of a verification to `openssl dgst -sha256` of the plain snapshot, and \
+         of a restore to `curl -F` of it. A backup with gzip, the default, should be six times as fast as the pipeline with gzip and twice as fast \
+         as the one with zstd. A verification may take twice as long if it must decompress the archive.\n\n{goals}\n\
          ## Memory\n\n\
          Peak memory of `qdrant-backup`, archives as gzip, random unit vectors.\n\n{memory}\
          {tables}\n\
@@ -117,7 +117,7 @@ fn load_in_words(loads: &[f64]) -> String {
         loads.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &load| (low.min(load), high.max(load)));
     format!(
         "the load average was between {lowest:.1} and {highest:.1} between the measurements. \
-         Where that is well above the number of cores, others were at work, and single figures are not to be relied on."
+         Where it is well above the number of cores, other programs were running, and single figures are not reliable."
     )
 }
 

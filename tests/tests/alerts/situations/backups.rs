@@ -25,7 +25,7 @@ pub fn a_good_run(site: &mut Site, chain: &Chain) {
         severity: "none",
         labels: &[],
         summary: "Always firing: shows that alerts get through.",
-        description: "The dead man's switch of the backup alerts. Whoever stops hearing of it knows that alerting is broken.",
+        description: "The dead man's switch of the backup alerts. If it falls silent, alerting is broken.",
         last_good_backup: "…",
         command: "amtool alert query alertname=QdrantBackupWatchdog --alertmanager.url=http://localhost:9093",
     };
@@ -111,7 +111,7 @@ pub fn a_deleted_archive(site: &mut Site, chain: &Chain) {
         alert: "Incomplete",
         severity: "warning",
         labels: &[("collection", DOCS)],
-        summary: "The archive of an old backup is missing or has another size; a newer backup is good.",
+        summary: "The archive of an old backup is missing or has the wrong size; a newer backup is good.",
         description: "Collection docs of deleted has 1 incomplete backups, and a newer good one.",
         last_good_backup: "… ago",
         command: "qdrant-backup prune --bad",
@@ -136,7 +136,7 @@ pub fn a_killed_run(site: &mut Site, chain: &Chain) {
         severity: "warning",
         labels: &[("operation", "backup")],
         summary: "A run has stalled or died.",
-        description: "The backup under way on killed has not moved for ….",
+        description: "The running backup on killed has made no progress for ….",
         last_good_backup: "… ago",
         command: "qdrant-backup status; pgrep -a qdrant-backup",
     };

@@ -9,7 +9,7 @@ const EXPORTER_DOWN: Expected = Expected {
     severity: "warning",
     labels: &[],
     summary: "Backups are not watched: the exporter is down, gone, or cannot read the files.",
-    description: "Nothing certain is known about the backups of qdrant-backup ….",
+    description: "The state of the backups of qdrant-backup … is unknown.",
     last_good_backup: "…",
     command: "curl localhost:19854/api/v1/status",
 };
@@ -31,7 +31,7 @@ pub fn a_dead_exporter(site: &mut Site, chain: &Chain) {
     chain.sees(site, "count(qdrant_backup_newest_timestamp_seconds{SITE})", "1");
     site.kill_exporter();
     let down = Expected {
-        description: "Nothing certain is known about the backups of qdrant-backup dead.",
+        description: "The state of the backups of qdrant-backup dead is unknown.",
         last_good_backup: "… ago",
         ..EXPORTER_DOWN
     };
@@ -53,7 +53,7 @@ pub fn a_repository_before_its_first_run(site: &mut Site, chain: &Chain) {
 pub fn no_repository(site: &mut Site, chain: &Chain) {
     chain.sees(site, "qdrant_backup_up{SITE}", "0");
     let down = Expected {
-        description: "Nothing certain is known about the backups of qdrant-backup uninitialised.",
+        description: "The state of the backups of qdrant-backup uninitialised is unknown.",
         last_good_backup: "unknown",
         ..EXPORTER_DOWN
     };
@@ -77,8 +77,8 @@ pub fn a_web_configuration_that_turned_bad(site: &mut Site, chain: &Chain) {
         alert: "WebConfigRefused",
         severity: "warning",
         labels: &[],
-        summary: "The exporter cannot use its web configuration and keeps the one before.",
-        description: "The exporter of misconfigured goes on with the certificate and passwords that it read before. It cannot start anew with its files as they are.",
+        summary: "The exporter cannot use its web configuration and keeps the previous one.",
+        description: "The exporter of misconfigured still uses the certificate and passwords that it read before. It could not start again with the present files.",
         last_good_backup: "… ago",
         command: "journalctl -u qdrant-backup-exporter -n 20",
     };
