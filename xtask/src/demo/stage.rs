@@ -20,7 +20,7 @@ pub(super) struct Stage {
 
 /// What a program said.
 pub(super) struct Said {
-    /// The last line of its log, without the time.
+    /// The last line of its log, without the time and the level.
     pub last: String,
 }
 
@@ -66,7 +66,10 @@ impl Stage {
         }
         let line =
             stderr.lines().chain(stdout.lines()).rfind(|line| line.starts_with('[')).unwrap_or_default();
-        Ok(Said { last: line.split_once("] ").map_or(line, |(_, message)| message).to_owned() })
+        let message = line.splitn(3, ' ').nth(2).unwrap_or(line);
+        let message =
+            message.trim_start_matches(|letter: char| letter.is_ascii_uppercase()).trim_start_matches(": ");
+        Ok(Said { last: message.to_owned() })
     }
 
     /// Starts the exporter for the directory.
