@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use super::parts::{
     BackupReport, CollectionReport, CopiesReport, CurrentRun, LastRun, OperationReport, PlaceReport,
-    StageReport, Storage,
+    StageReport,
 };
 use super::verdict::{Verdict, verdict};
 use super::words;
 use crate::build_info;
-use crate::observe::{CollectionView, Observation};
+use crate::observe::{CollectionView, Observation, Storage};
 
 /// How many backups' sizes are shown.
 const SIZES: usize = 30;
@@ -71,11 +71,7 @@ impl Report {
             last_run: status.and_then(last_run),
             operations: status.map(operations).unwrap_or_default(),
             places: status.map(places).unwrap_or_default(),
-            storage: observation
-                .storage
-                .value
-                .as_deref()
-                .map(|storage| Storage { avail_bytes: storage.avail_bytes, size_bytes: storage.size_bytes }),
+            storage: observation.storage.value.as_deref().copied(),
             retention_seconds: status.and_then(|status| status.retention_seconds),
             collections,
             problems,
