@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
@@ -17,7 +16,7 @@ use crate::log;
 use crate::observe::Observer;
 use crate::once::once;
 use crate::stop::Stop;
-use crate::web::{Live, Server, Site, check_telemetry_path, listen};
+use crate::web::{Live, Server, check_telemetry_path, listen};
 
 /// Says why the command line is not understood, or what it asks to be told: `--help`.
 pub(crate) fn misunderstood(
@@ -70,7 +69,12 @@ fn run(
 ) -> Result<ExitCode, Stop> {
     let directories = Directories::find(cli, environment)?;
     let observer = Observer::new(&directories.backup, &directories.state);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // The three parts of a look and the web configuration, which may hang, a password, and the renderings.
+        .max_blocking_threads(8)
+        .enable_all()
+        .build()?;
     if cli.once {
         let up = runtime.block_on(once(&observer, clock(), cli.output.as_deref(), &mut io::stdout()));
         // A look that hangs is not waited for.
@@ -78,18 +82,9 @@ fn run(
         return Ok(if up? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     check_telemetry_path(&cli.telemetry_path)?;
-    let web_config = cli.web_config_file.as_deref();
-    let live = Live::open(web_config, clock)?;
+    let live = Live::open(cli.web_config_file.as_deref(), clock)?;
     greet(&directories);
-    let has_tls = live.has_tls();
-    let site = Site {
-        live,
-        telemetry_path: cli.telemetry_path.clone(),
-        max_requests: cli.max_requests,
-        observer,
-        clock,
-    };
-    let result = runtime.block_on(serve(site, &cli.listen_addresses, web_config, has_tls));
+    let result = runtime.block_on(serve(cli, live, observer, clock));
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
 }
@@ -113,26 +108,21 @@ fn greet(directories: &Directories) {
     }
 }
 
-async fn serve(
-    site: Site,
-    addresses: &[String],
-    web_config: Option<&Path>,
-    has_tls: bool,
-) -> Result<(), Stop> {
+async fn serve(cli: &Cli, live: Live, observer: Observer, clock: fn() -> DateTime<Utc>) -> Result<(), Stop> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut listeners = Vec::new();
-    for address in addresses {
+    for address in &cli.listen_addresses {
         let listener = listen(address)?;
         info!(address = %listener.local_addr()?, "Listening on");
         listeners.push(listener);
     }
-    match web_config {
-        Some(path) if has_tls => info!(file = %path.display(), "TLS is enabled."),
-        Some(path) => info!(file = %path.display(), "TLS is disabled."),
-        None => info!("TLS is disabled."),
+    let tls = if live.has_tls() { "TLS is enabled." } else { "TLS is disabled." };
+    match &cli.web_config_file {
+        Some(path) => info!(file = %path.display(), "{tls}"),
+        None => info!("{tls}"),
     }
-    let server = Server::new(site);
+    let server = Server::new(live, cli.telemetry_path.clone(), cli.max_requests, observer, clock);
     tell_systemd(NotifyState::Ready);
     let stop = async {
         let name = tokio::select! {

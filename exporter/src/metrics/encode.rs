@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::sheet::Family;
-use super::table::Kind;
 
 /// The families in the text format 0.0.4.
 pub fn text(families: &[Family]) -> String {
@@ -24,10 +23,7 @@ fn encode(
     let mut text = String::new();
     for Family { metric, samples } in families {
         let (name, help) = head(metric.name, metric.help);
-        let kind = match metric.kind {
-            Kind::Gauge => "gauge",
-            Kind::Counter => "counter",
-        };
+        let kind = metric.kind.as_str();
         push(&mut text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         for (labels, value) in samples {
             text.push_str(metric.name);

@@ -3,13 +3,11 @@
 mod encode;
 mod families;
 mod process;
-mod reference;
 mod sheet;
 mod table;
 
 pub use encode::{openmetrics, text};
 pub use families::{families, textfile_families};
 pub use process::ProcessInfo;
-pub use reference::reference;
 pub use sheet::Family;
-pub use table::{ALL, Kind, Metric};
+pub use table::{ALL, Kind, Metric, reference};

@@ -15,7 +15,6 @@ use crate::worker::{Answer, Worker};
 /// Looks at a backup directory and its state directory. Shared by all who ask.
 #[derive(Debug)]
 pub struct Observer {
-    layout: Layout,
     state: Worker<StateLook>,
     directory: Worker<DirectoryLook>,
     storage: Worker<Result<Option<Storage>, String>>,
@@ -25,30 +24,22 @@ impl Observer {
     /// An observer of `backup_dir`, whose status files are in `state_dir`. Nothing is looked at yet.
     pub fn new(backup_dir: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> Self {
         let layout = Layout::new(backup_dir, state_dir);
-        let (of_state, of_directory) = (layout.clone(), layout.clone());
-        let root = layout.root().to_owned();
+        let (of_state, root) = (layout.clone(), layout.root().to_owned());
         Self::with(
-            layout,
             remembering(move || State::new(&of_state), State::look),
-            remembering(move || Directory::new(of_directory.clone()), Directory::look),
+            remembering(move || Directory::new(layout.clone()), Directory::look),
             move |_| state::storage(&root),
         )
     }
 
     /// An observer whose parts are looked at in these ways.
     fn with(
-        layout: Layout,
         state: impl FnMut(DateTime<Utc>) -> StateLook + Send + 'static,
         directory: impl FnMut(DateTime<Utc>) -> DirectoryLook + Send + 'static,
         storage: impl FnMut(DateTime<Utc>) -> Result<Option<Storage>, String> + Send + 'static,
     ) -> Self {
         let (state, directory) = (Worker::new(state), Worker::new(directory));
-        Self { layout, state, directory, storage: Worker::new(storage) }
-    }
-
-    /// The layout that is looked at.
-    pub fn layout(&self) -> &Layout {
-        &self.layout
+        Self { state, directory, storage: Worker::new(storage) }
     }
 
     /// Looks, and answers within `deadline`. A part that has not answered by then is given as it was last
@@ -129,7 +120,7 @@ mod tests {
 
     /// An observer whose directory is looked at by `directory`, and who finds nothing else.
     fn of(directory: impl FnMut(DateTime<Utc>) -> DirectoryLook + Send + 'static) -> Observer {
-        Observer::with(Layout::new("/b", "/b"), |_| StateLook::default(), directory, |_| Ok(None))
+        Observer::with(|_| StateLook::default(), directory, |_| Ok(None))
     }
 
     fn with_orphans(orphan_files: u64) -> DirectoryLook {
@@ -212,7 +203,7 @@ mod tests {
             last_refused: Found { value: None, problem: Some(problem("last_refused.json")) },
         };
         let directory = move |_| DirectoryLook { problems: vec![problem("manifest")], ..Default::default() };
-        let observer = Observer::with(Layout::new("/b", "/b"), state, directory, |_| Err("none".to_owned()));
+        let observer = Observer::with(state, directory, |_| Err("none".to_owned()));
         let seen = observer.observe(DateTime::UNIX_EPOCH, SOON).await;
         let paths: Vec<_> = seen.problems.iter().map(|problem| problem.message.as_str()).collect();
         assert_eq!(paths, ["status.json", "last_skipped.json", "last_refused.json", "manifest"]);

@@ -40,7 +40,6 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// `bytes` on their way.
     pub(super) fn new(
         left: Bytes,
         turn: Option<OwnedSemaphorePermit>,

@@ -25,9 +25,7 @@ const WRONG: usize = 256;
 /// What the door says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// The password is right.
     Admitted,
-    /// It is not, or there is none.
     Refused,
     /// It was not looked at: too many wait.
     Busy,

@@ -1,7 +1,6 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::Request;
@@ -11,8 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
@@ -24,10 +22,15 @@ use super::queue::Client;
 /// No head of a request is larger: 431 otherwise.
 const HEAD_BYTES: usize = 16 << 10;
 
-/// Serves `socket` until the client leaves, takes too long, or `stop` says that all has to end.
-pub(super) async fn serve(gate: Arc<Gate>, socket: TcpStream, address: IpAddr, stop: watch::Receiver<bool>) {
+/// Serves `socket` until the client leaves, takes too long, or `stop` says that all has to end. Gives back `_place` then.
+pub(super) async fn serve(
+    gate: Arc<Gate>,
+    socket: TcpStream,
+    client: Client,
+    _place: OwnedSemaphorePermit,
+    stop: watch::Receiver<bool>,
+) {
     let (phase, phases) = watch::channel(Phase::Asking);
-    let client = Client { address, since: Instant::now() };
     tokio::select! {
         result = converse(&gate, socket, client, Arc::new(phase), stop) => {
             if let Err(error) = result {

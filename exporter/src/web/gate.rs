@@ -30,12 +30,10 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// A gate before `routes`.
     pub(super) fn new(live: Live, limits: Limits, routes: Routes) -> Self {
         Self { live, limits, rate: Rate::default(), door: Doorkeeper::new(), routes }
     }
 
-    /// What connections have to share.
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -91,7 +89,8 @@ impl Gate {
             return (plain(StatusCode::SERVICE_UNAVAILABLE, &text), None);
         };
         let left = timeout.saturating_sub(began.elapsed());
-        (self.routes.answer(looks, left, current).await, Some(turn))
+        // In a box, so that what waits for its turn stays small.
+        (Box::pin(self.routes.answer(looks, left, current)).await, Some(turn))
     }
 }
 

@@ -11,11 +11,8 @@ use tokio::time::sleep;
 pub(super) enum Phase {
     /// The client connects, agrees on TLS, and sends the head of its first request.
     Asking,
-    /// We work on the answer.
     Answering,
-    /// The client takes the answer.
     Taking,
-    /// The next request may come or not.
     Idle,
 }
 
@@ -43,7 +40,6 @@ impl Limits {
         }
     }
 
-    /// The number of turns that was configured.
     pub(super) fn most_turns(&self) -> u32 {
         self.most_turns
     }

@@ -21,9 +21,9 @@ pub fn listen(address: &str) -> Result<TcpListener, Stop> {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let listener = if host.is_empty() {
         // IPv6 with IPv4 inside; where the machine has no IPv6, IPv4.
-        bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| match error.kind() {
-            io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
-            _ => bind((Ipv4Addr::UNSPECIFIED, port).into()),
+        bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| {
+            let is_final = matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied);
+            if is_final { Err(error) } else { bind((Ipv4Addr::UNSPECIFIED, port).into()) }
         })
     } else {
         let addresses = (host, port).to_socket_addrs();

@@ -20,4 +20,4 @@ mod server;
 pub use config::Live;
 pub use listen::listen;
 pub use routes::check_telemetry_path;
-pub use server::{Server, Site};
+pub use server::Server;

@@ -8,11 +8,9 @@ use crate::metrics::{self, Family};
 /// A format of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Prometheus' text format 0.0.4.
     Text,
     /// OpenMetrics 0.0.1, which is 1.0.0 by an older name.
     OpenMetrics001,
-    /// OpenMetrics 1.0.0.
     OpenMetrics100,
 }
 

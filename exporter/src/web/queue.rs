@@ -16,9 +16,7 @@ const ADDRESSES: usize = 16;
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client {
-    /// Where from.
     pub(super) address: IpAddr,
-    /// When it connected.
     pub(super) since: Instant,
 }
 

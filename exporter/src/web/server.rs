@@ -8,13 +8,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
 use super::config::Live;
 use super::connection;
 use super::gate::Gate;
 use super::limits::Limits;
+use super::queue::Client;
 use super::routes::Routes;
 use crate::observe::Observer;
 
@@ -27,28 +28,20 @@ const OTHER_DESCRIPTORS: u64 = 64;
 /// How long requests that are being answered may take when the program has to end.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// What is served.
-pub struct Site {
-    /// TLS, users, headers.
-    pub live: Live,
-    /// The path of the metrics.
-    pub telemetry_path: String,
-    /// The most requests that are answered at once.
-    pub max_requests: u32,
-    /// Who looks at the files.
-    pub observer: Observer,
-    /// What time it is.
-    pub clock: fn() -> DateTime<Utc>,
-}
-
 /// The web server.
 pub struct Server(Arc<Gate>);
 
 impl Server {
-    /// A server of `site`.
-    pub fn new(site: Site) -> Self {
-        let routes = Routes::new(site.telemetry_path, site.observer, site.clock);
-        Self(Arc::new(Gate::new(site.live, Limits::new(most_connections(), site.max_requests), routes)))
+    /// A server that answers by what `observer` sees, as many as `max_requests` at once, with the metrics at `telemetry_path`.
+    pub fn new(
+        live: Live,
+        telemetry_path: String,
+        max_requests: u32,
+        observer: Observer,
+        clock: fn() -> DateTime<Utc>,
+    ) -> Self {
+        let limits = Limits::new(most_connections(), max_requests);
+        Self(Arc::new(Gate::new(live, limits, Routes::new(telemetry_path, observer, clock))))
     }
 
     /// Accepts on `listeners` until `stop` ends, then closes what is idle and waits a while for what is not. Says
@@ -71,11 +64,8 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>, stop: watch::Receiver<bo
     while let Some(place) = gate.limits().place().await {
         match listener.accept().await {
             Ok((socket, peer)) => {
-                let served = connection::serve(Arc::clone(&gate), socket, peer.ip(), stop.clone());
-                tokio::spawn(async move {
-                    served.await;
-                    drop(place);
-                });
+                let client = Client { address: peer.ip(), since: Instant::now() };
+                tokio::spawn(connection::serve(Arc::clone(&gate), socket, client, place, stop.clone()));
             }
             Err(error) => {
                 // Mostly too many open files, which passes; asking again at once would only burn time.

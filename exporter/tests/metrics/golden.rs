@@ -111,9 +111,8 @@ fn a_textfile_says_when_it_was_written_and_nothing_of_a_process_that_is_over() {
 fn the_document_is_what_the_table_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
     let document = std::fs::read_to_string(path).unwrap();
-    assert_eq!(
-        document,
-        metrics::reference(),
+    assert!(
+        document.ends_with(&format!("\n\n{}", metrics::reference())),
         "docs/metrics.md has drifted; `cargo xtask metrics` writes it anew"
     );
 }

@@ -16,20 +16,16 @@ use crate::stop::Stop;
 pub struct WebConfig {
     /// TLS; without it, plain HTTP.
     pub tls: Option<TlsSection>,
-    /// Headers of every response.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Who may come in; everybody when empty.
     pub users: BTreeMap<String, PasswordHash>,
-    /// How many requests are answered.
     pub rate_limit: Option<RateLimit>,
 }
 
-/// `tls_server_config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSection {
     /// The server's certificate and what leads to its authority.
     pub certificate: Pem,
-    /// The server's private key.
     pub key: Pem,
     /// The authorities of clients' certificates; without them, no certificate is asked for.
     pub client_ca: Option<Pem>,
@@ -42,9 +38,7 @@ pub struct TlsSection {
 /// Text in PEM, or the file that holds it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Pem {
-    /// A file.
     File(PathBuf),
-    /// The text itself.
     Inline(String),
 }
 
@@ -57,7 +51,6 @@ impl fmt::Debug for Pem {
     }
 }
 
-/// `rate_limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
     /// Time between two requests in the long run.

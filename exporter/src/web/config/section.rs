@@ -68,12 +68,10 @@ impl<'n, 'f> Section<'n, 'f> {
         section
     }
 
-    /// One entry, if the file has it.
     pub(super) fn entry(&self, key: &str) -> Option<&'n Entry> {
         self.entries.iter().copied().find(|entry| entry.key == key)
     }
 
-    /// Reports a problem with `entry`.
     pub(super) fn refuse(&mut self, entry: &Entry, message: impl Into<String>) {
         let key: String = entry.key.chars().take(80).collect();
         let dotted = if self.name.is_empty() { key } else { format!("{}.{key}", self.name) };

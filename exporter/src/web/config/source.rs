@@ -13,11 +13,8 @@ use rustls::ServerConfig;
 use tracing::{error, info};
 
 use super::file::WebConfig;
-use super::tls::Material;
+use super::tls::{MAX_BYTES, Material};
 use crate::stop::Stop;
-
-/// No web configuration, certificate or key is that long; a larger file is another file.
-pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// What requests are answered by.
 #[derive(Clone, Default)]
@@ -51,7 +48,6 @@ impl Source {
         Ok(Self { path: path.to_owned(), in_force, material, problem: None })
     }
 
-    /// What is in force.
     pub(super) fn in_force(&self) -> InForce {
         InForce { current: Some(self.problem.is_none()), ..self.in_force.clone() }
     }

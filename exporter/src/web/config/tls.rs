@@ -16,8 +16,10 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, Error, RootCertStore, ServerConfig, version};
 
 use super::file::{Pem, TlsSection};
-use super::source::MAX_BYTES;
 use crate::stop::Stop;
+
+/// No web configuration, certificate or key is that long; a larger file is another file.
+pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// The contents of the files that a section names, each read once.
 #[derive(PartialEq, Eq)]
