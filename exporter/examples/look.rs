@@ -20,11 +20,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     #[expect(clippy::disallowed_methods, reason = "what the times of the files are compared with")]
     let mut now = Utc::now();
-    let observer = Observer::new(&directory, &directory)?;
+    let observer = Observer::new(&directory, &directory);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     let mut scrape = |later: TimeDelta| {
         now += later;
         let began = Instant::now();
-        let observation = observer.observe(now, Duration::from_secs(600));
+        let observation = runtime.block_on(observer.observe(now, Duration::from_secs(600)));
         let text = metrics::text(&metrics::families(&observation, &ProcessInfo::read()));
         let took = began.elapsed();
         if observation.directory.success() && !text.is_empty() { Ok(took) } else { Err("the look failed") }

@@ -1,4 +1,4 @@
-//! Prints `docs/metrics.md`, for `cargo xtask metrics`.
+//! Prints the table of `docs/metrics.md`, for `cargo xtask metrics`.
 
 use std::io::{self, Write};
 

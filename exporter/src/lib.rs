@@ -12,6 +12,7 @@ pub mod observe;
 pub mod once;
 pub mod page;
 mod start;
+pub mod stop;
 pub mod web;
 mod worker;
 

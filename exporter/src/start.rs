@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sd_notify::NotifyState;
@@ -13,38 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::build_info;
-use crate::cli::{Cli, Directories, SettingsError};
+use crate::cli::{Cli, Directories};
 use crate::log;
 use crate::observe::Observer;
-use crate::once::{OnceError, once};
-use crate::web::{ListenError, Live, LiveError, Paths, PathsError, Server, Site, listen};
-
-/// The program cannot start or cannot go on.
-#[derive(Debug, thiserror::Error)]
-enum StartError {
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    #[error(transparent)]
-    Web(#[from] LiveError),
-    #[error(transparent)]
-    Paths(#[from] PathsError),
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    #[error(transparent)]
-    Once(#[from] OnceError),
-    #[error("the system refuses: {0}")]
-    System(#[from] io::Error),
-}
-
-impl StartError {
-    /// What is wrong with the configuration is `EX_CONFIG`, as for the runner.
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Settings(_) | Self::Web(_) | Self::Paths(_) => ExitCode::from(78),
-            Self::Listen(_) | Self::Once(_) | Self::System(_) => ExitCode::FAILURE,
-        }
-    }
-}
+use crate::once::once;
+use crate::stop::Stop;
+use crate::web::{Live, Server, check_telemetry_path, listen};
 
 /// Says why the command line is not understood, or what it asks to be told: `--help`.
 pub(crate) fn misunderstood(
@@ -78,7 +50,7 @@ pub(crate) fn start(
         let printed = io::stdout().write_all(build_info::version_text().as_bytes());
         return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let subscriber = log::subscriber(cli.log_level.into(), cli.log_format.into(), clock);
+    let subscriber = log::subscriber(cli.log_level, cli.log_format, clock);
     log::tell_of_panics();
     // Nobody else sets one.
     tracing::subscriber::set_global_default(subscriber).unwrap_or(());
@@ -86,7 +58,7 @@ pub(crate) fn start(
         for line in error.to_string().lines() {
             error!("{line}");
         }
-        error.exit_code()
+        ExitCode::from(error.exit_code())
     })
 }
 
@@ -94,28 +66,25 @@ fn run(
     cli: &Cli,
     environment: &BTreeMap<OsString, OsString>,
     clock: fn() -> DateTime<Utc>,
-) -> Result<ExitCode, StartError> {
+) -> Result<ExitCode, Stop> {
     let directories = Directories::find(cli, environment)?;
-    let observer = Observer::new(&directories.backup, &directories.state)?;
-    if cli.once {
-        let up = once(&observer, clock(), cli.output.as_deref(), &mut io::stdout())?;
-        return Ok(if up { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-    }
-    let paths = Paths::new(&cli.telemetry_path)?;
-    let web_config = cli.web_config_file.as_deref();
-    let live = Live::open(web_config, clock)?;
-    greet(&directories);
-    let has_tls = live.has_tls();
-    let site = Site { live, paths, max_requests: cli.max_requests, observer: Arc::new(observer), clock };
+    let observer = Observer::new(&directories.backup, &directories.state);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .thread_name("web")
-        // Looks that a hung disk keeps waiting, and never more than there are turns for by default.
-        .max_blocking_threads(64)
+        // The three parts of a look and the web configuration, which may hang, a password, and the renderings.
+        .max_blocking_threads(8)
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve(site, &cli.listen_addresses, web_config, has_tls));
-    // A look that hangs is not waited for.
+    if cli.once {
+        let up = runtime.block_on(once(&observer, clock(), cli.output.as_deref(), &mut io::stdout()));
+        // A look that hangs is not waited for.
+        runtime.shutdown_background();
+        return Ok(if up? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    check_telemetry_path(&cli.telemetry_path)?;
+    let live = Live::open(cli.web_config_file.as_deref(), clock)?;
+    greet(&directories);
+    let result = runtime.block_on(serve(cli, live, observer, clock));
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
 }
@@ -139,26 +108,21 @@ fn greet(directories: &Directories) {
     }
 }
 
-async fn serve(
-    site: Site,
-    addresses: &[String],
-    web_config: Option<&Path>,
-    has_tls: bool,
-) -> Result<(), StartError> {
+async fn serve(cli: &Cli, live: Live, observer: Observer, clock: fn() -> DateTime<Utc>) -> Result<(), Stop> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut listeners = Vec::new();
-    for address in addresses {
+    for address in &cli.listen_addresses {
         let listener = listen(address)?;
         info!(address = %listener.local_addr()?, "Listening on");
         listeners.push(listener);
     }
-    match web_config {
-        Some(path) if has_tls => info!(file = %path.display(), "TLS is enabled."),
-        Some(path) => info!(file = %path.display(), "TLS is disabled."),
-        None => info!("TLS is disabled."),
+    let tls = if live.has_tls() { "TLS is enabled." } else { "TLS is disabled." };
+    match &cli.web_config_file {
+        Some(path) => info!(file = %path.display(), "{tls}"),
+        None => info!("{tls}"),
     }
-    let server = Server::new(site);
+    let server = Server::new(live, cli.telemetry_path.clone(), cli.max_requests, observer, clock);
     tell_systemd(NotifyState::Ready);
     let stop = async {
         let name = tokio::select! {

@@ -23,12 +23,14 @@ pub(crate) fn settings(opts: &Opts) -> Result<()> {
     page(opts, SETTINGS, "settings", &text)
 }
 
-/// The whole page, from the exporter's own table.
+/// The table at the end of the page, from the exporter's own.
 pub(crate) fn metrics(opts: &Opts) -> Result<()> {
     let example =
         ["run", "--quiet", "--locked", "--package", "qdrant-backup-exporter", "--example", "reference"];
-    let text = workspace::cargo().args(example).read()?;
-    page(opts, METRICS, "metrics", &text)
+    let table = workspace::cargo().args(example).read()?;
+    let text = read(METRICS)?;
+    let words = table.lines().next().and_then(|head| text.split(head).next()).unwrap_or_default();
+    page(opts, METRICS, "metrics", &format!("{words}{table}"))
 }
 
 /// A step of `cargo xtask test`.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::log::Format;
 
@@ -27,11 +28,11 @@ pub struct Cli {
     #[arg(long = "web.max-requests", value_name = "NUMBER", default_value_t = 40)]
     pub max_requests: u32,
     /// Least important lines to log
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
-    pub log_level: LogLevel,
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", value_parser = log_level())]
+    pub log_level: tracing::Level,
     /// How the log looks
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
-    pub log_format: LogFormat,
+    pub log_format: Format,
     /// Configuration file [default: /etc/qdrant-backup/backup.yaml, else /opt/qdrant/config/backup.yaml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -52,46 +53,9 @@ pub struct Cli {
     pub version: bool,
 }
 
-/// A log level, as Prometheus' programs name them.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum LogLevel {
-    /// Requests and decisions.
-    Debug,
-    /// What was done.
-    Info,
-    /// What may need attention.
-    Warn,
-    /// What failed.
-    Error,
-}
-
-/// How the log looks.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum LogFormat {
-    /// `key=value`.
-    Logfmt,
-    /// A JSON object a line.
-    Json,
-}
-
-impl From<LogLevel> for tracing::Level {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Error => Self::ERROR,
-        }
-    }
-}
-
-impl From<LogFormat> for Format {
-    fn from(format: LogFormat) -> Self {
-        match format {
-            LogFormat::Logfmt => Self::Logfmt,
-            LogFormat::Json => Self::Json,
-        }
-    }
+/// As Prometheus' programs name the levels.
+fn log_level() -> impl TypedValueParser<Value = tracing::Level> {
+    PossibleValuesParser::new(["debug", "info", "warn", "error"]).try_map(|level| level.parse())
 }
 
 #[cfg(test)]

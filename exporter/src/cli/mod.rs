@@ -3,5 +3,5 @@
 mod args;
 mod settings;
 
-pub use args::{Cli, LogLevel};
-pub use settings::{Directories, SettingsError};
+pub use args::Cli;
+pub use settings::Directories;

@@ -11,6 +11,7 @@ use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::text::one_line;
 
 use super::args::Cli;
+use crate::stop::Stop;
 
 /// Larger files are no configuration.
 const MAX_BYTES: u64 = 1 << 20;
@@ -26,33 +27,12 @@ pub struct Directories {
     pub warnings: Vec<String>,
 }
 
-/// The settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// `backup.yaml` cannot be read.
-    #[error("{asked}: cannot read {}: {source}", path.display())]
-    Read {
-        /// Who named it.
-        asked: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// `backup.yaml` does not say where the backups are in a way that can be understood.
-    #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
-    Config(Vec<Problem>),
-    /// A directory is relative: it would mean another place wherever the program is started.
-    #[error("{0}: expected an absolute path, one that begins with /")]
-    Relative(String),
-}
-
 impl Directories {
     /// Finds the directories.
     ///
     /// # Errors
     /// When a configuration file cannot be read or understood, or when a path is relative.
-    pub fn find(cli: &Cli, environment: &BTreeMap<OsString, OsString>) -> Result<Self, SettingsError> {
+    pub fn find(cli: &Cli, environment: &BTreeMap<OsString, OsString>) -> Result<Self, Stop> {
         Self::find_with(cli, environment, &DEFAULT_FILES.map(PathBuf::from))
     }
 
@@ -60,7 +40,7 @@ impl Directories {
         cli: &Cli,
         environment: &BTreeMap<OsString, OsString>,
         defaults: &[PathBuf],
-    ) -> Result<Self, SettingsError> {
+    ) -> Result<Self, Stop> {
         let (path, state_dir) = (BACKUP_PATH.about(), STATE_DIR.about());
         let variable = |about: &About| {
             let name = about.variable?;
@@ -86,14 +66,11 @@ impl Directories {
 }
 
 /// The flags are people's, who mean the directory they are in; files and variables are read from anywhere.
-fn absolute((place, path): (String, PathBuf)) -> Result<PathBuf, SettingsError> {
-    if path.is_absolute() {
-        Ok(path)
-    } else if place.starts_with("--") {
-        std::path::absolute(path).map_err(|_| SettingsError::Relative(place))
-    } else {
-        Err(SettingsError::Relative(place))
-    }
+fn absolute((place, path): (String, PathBuf)) -> Result<PathBuf, Stop> {
+    let found = if place.starts_with("--") { std::path::absolute(path).ok() } else { Some(path) };
+    found.filter(|path| path.is_absolute()).ok_or_else(|| {
+        Stop::Configuration(format!("{place}: expected an absolute path, one that begins with /"))
+    })
 }
 
 /// Reads `backup.yaml`: the one asked for, which must exist, or the first default that does. Only what it says of the
@@ -102,7 +79,7 @@ fn read_config(
     asked: Option<&Path>,
     defaults: &[PathBuf],
     keys: &[&str],
-) -> Result<(ConfigFile, Vec<String>), SettingsError> {
+) -> Result<(ConfigFile, Vec<String>), Stop> {
     let paths = match asked {
         Some(path) => vec![path],
         None => defaults.iter().map(PathBuf::as_path).collect(),
@@ -111,16 +88,17 @@ fn read_config(
         match regular_file::read_text(path, Links::Follow, MAX_BYTES) {
             Ok(text) => return understand(path, &text, keys),
             Err(error) if asked.is_none() && is_absent(&error) => {}
-            Err(source) => {
+            Err(error) => {
                 let asked = if asked.is_some() { "--config" } else { "configuration" };
-                return Err(SettingsError::Read { asked, path: path.to_owned(), source });
+                let text = format!("{asked}: cannot read {}: {error}", path.display());
+                return Err(Stop::Configuration(text));
             }
         }
     }
     Ok((ConfigFile::default(), Vec::new()))
 }
 
-fn understand(path: &Path, text: &str, keys: &[&str]) -> Result<(ConfigFile, Vec<String>), SettingsError> {
+fn understand(path: &Path, text: &str, keys: &[&str]) -> Result<(ConfigFile, Vec<String>), Stop> {
     let invalid = match ConfigFile::parse(path, text) {
         Ok(config) => return Ok((config, Vec::new())),
         Err(invalid) => invalid,
@@ -132,7 +110,8 @@ fn understand(path: &Path, text: &str, keys: &[&str]) -> Result<(ConfigFile, Vec
     if ours.is_empty() {
         Ok((*invalid.readable, others.iter().map(|problem| one_line(&problem.to_string())).collect()))
     } else {
-        Err(SettingsError::Config(ours))
+        let lines: Vec<String> = ours.iter().map(Problem::to_string).collect();
+        Err(Stop::Configuration(lines.join("\n")))
     }
 }
 
@@ -147,11 +126,7 @@ mod tests {
 
     use super::*;
 
-    fn find(
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-        yaml: &str,
-    ) -> Result<Directories, SettingsError> {
+    fn find(arguments: &[&str], variables: &[(&str, &str)], yaml: &str) -> Result<Directories, Stop> {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("backup.yaml");
         qdrant_backup_shared::atomic::write(&file, 0o600, yaml.as_bytes()).unwrap();

@@ -1,56 +1,45 @@
 //! The two text formats.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
-use prometheus::TextEncoder;
-use prometheus::proto::{LabelPair, MetricFamily, MetricType};
+use super::sheet::Family;
 
 /// The families in the text format 0.0.4.
-pub fn text(families: &[MetricFamily]) -> String {
-    let mut text = String::new();
-    match TextEncoder::new().encode_utf8(families, &mut text) {
-        Ok(()) => text,
-        // Only a family without a name or a sample is refused, and `families` makes none. Without `up`, the
-        // alert on the exporter fires.
-        Err(error) => format!("# {error}\n"),
-    }
+pub fn text(families: &[Family]) -> String {
+    encode(families, |name, help| (name, help.into()))
 }
 
 /// The families in OpenMetrics 1.0.0: as the other format, but a counter's family is called without `_total`,
-/// quotes in a help text are escaped, and the end is marked. Knows gauges and counters only.
-pub fn openmetrics(families: &[MetricFamily]) -> String {
+/// quotes in a help text are escaped, and the end is marked.
+pub fn openmetrics(families: &[Family]) -> String {
+    encode(families, |name, help| (name.strip_suffix("_total").unwrap_or(name), escaped(help))) + "# EOF\n"
+}
+
+fn encode(
+    families: &[Family],
+    head: impl Fn(&'static str, &'static str) -> (&'static str, Cow<'static, str>),
+) -> String {
     let mut text = String::new();
-    for family in families {
-        let name = family.name();
-        let counter = family.get_field_type() == MetricType::COUNTER;
-        let (kind, family_name) =
-            if counter { ("counter", name.strip_suffix("_total").unwrap_or(name)) } else { ("gauge", name) };
-        push(&mut text, format_args!("# HELP {family_name} {}\n", escaped(family.help())));
-        push(&mut text, format_args!("# TYPE {family_name} {kind}\n"));
-        for sample in family.get_metric() {
-            let value =
-                if counter { sample.get_counter().get_value() } else { sample.get_gauge().get_value() };
-            text.push_str(name);
-            push_labels(&mut text, sample.get_label());
-            push(&mut text, format_args!(" {value}\n"));
+    for Family { metric, samples } in families {
+        let (name, help) = head(metric.name, metric.help);
+        let kind = metric.kind.as_str();
+        push(&mut text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        for (labels, value) in samples {
+            text.push_str(metric.name);
+            let mut before = '{';
+            for (label, value) in metric.labels.iter().zip(labels) {
+                push(&mut text, format_args!("{before}{label}=\"{}\"", escaped(value)));
+                before = ',';
+            }
+            text.push_str(if labels.is_empty() { " " } else { "} " });
+            push(&mut text, format_args!("{value}\n"));
         }
     }
-    text.push_str("# EOF\n");
     text
 }
 
-fn push_labels(text: &mut String, labels: &[LabelPair]) {
-    let mut before = '{';
-    for label in labels {
-        push(text, format_args!("{before}{}=\"{}\"", label.name(), escaped(label.value())));
-        before = ',';
-    }
-    if !labels.is_empty() {
-        text.push('}');
-    }
-}
-
-fn escaped(value: &str) -> std::borrow::Cow<'_, str> {
+fn escaped(value: &str) -> Cow<'_, str> {
     if value.contains(['\\', '"', '\n']) {
         value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into()
     } else {

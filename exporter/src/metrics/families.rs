@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::proto::MetricFamily;
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus};
 use qdrant_backup_shared::verification::Level;
-use qdrant_backup_shared::{CollectionName, FailureKind, Operation, Status};
+use qdrant_backup_shared::{CollectionName, Operation, Status};
 
-use super::offsite;
 use super::process::ProcessInfo;
-use super::sheet::Sheet;
+use super::sheet::{Family, Sheet, count, flag, time};
 use super::table::{self, Metric};
-use super::units::{count, flag, time};
 use crate::build_info;
 use crate::observe::{CollectionView, Observation};
 
 /// Every metric that is known, built afresh. What is unknown is absent.
-pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricFamily> {
+pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<Family> {
     let mut sheet = observed(observation);
     process_figures(&mut sheet, process);
     sheet.into_families()
@@ -27,7 +24,7 @@ pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<MetricF
 
 /// The same for a file that another exporter reads: when it was written, because the file stays when nobody writes it any
 /// more, and nothing about this process, which is over by then; the other exporter says that of itself.
-pub fn textfile_families(observation: &Observation) -> Vec<MetricFamily> {
+pub fn textfile_families(observation: &Observation) -> Vec<Family> {
     let mut sheet = observed(observation);
     sheet.add(&table::TEXTFILE, &[], time(observation.taken_at));
     sheet.into_families()
@@ -46,7 +43,7 @@ fn observed(observation: &Observation) -> Sheet {
         operations(&mut sheet, status);
         current_run(&mut sheet, status);
         collections(&mut sheet, status);
-        offsite::places(&mut sheet, status);
+        places(&mut sheet, status);
         sheet.add_if(&table::RETENTION, &[], status.retention_seconds.map(count));
         sheet.add(&table::SOURCE_CHANGED, &[], flag(status.source_changed));
     }
@@ -84,14 +81,7 @@ fn operations(sheet: &mut Sheet, status: &Status) {
         sheet.add_if(&table::LAST_RUN_SUCCESS, labels, success);
         sheet.add_if(&table::LAST_RUN_DURATION, labels, history.last_duration_seconds);
         sheet.add_if(&table::SCHEDULE_INTERVAL, labels, history.schedule_interval_seconds);
-        let mut failures: BTreeMap<&str, u64> = BTreeMap::new();
-        for (kind, collections) in &history.failures {
-            let kind = if FailureKind::KNOWN.contains(kind) { kind.as_str() } else { "other" };
-            *failures.entry(kind).or_default() += collections;
-        }
-        for (kind, collections) in failures {
-            sheet.add(&table::LAST_RUN_FAILURES, &[name, kind], count(collections));
-        }
+        sheet.add_failures(&table::LAST_RUN_FAILURES, name, &history.failures);
     }
 }
 
@@ -141,9 +131,7 @@ fn directory(sheet: &mut Sheet, observation: &Observation) {
         backups(sheet, collection.as_str(), view);
     }
     if let Some(status) = &observation.status.value {
-        offsite::copies(sheet, status, &views);
-    }
-    if let Some(status) = &observation.status.value {
+        copies(sheet, status, &views);
         let gone = views.iter().filter(|(collection, view)| {
             let entry = status.collections.get(**collection);
             entry.is_some_and(|entry| entry.on_server == Some(false))
@@ -164,10 +152,10 @@ fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
     sheet.add(&table::BACKUPS, labels, count(figures.good));
     sheet.add(&table::BACKUPS_SIZE, labels, count(figures.good_bytes));
     sheet.add_if(&table::OLDEST, labels, figures.oldest_at.map(time));
-    if let Some(newest) = &figures.newest {
+    if let Some(newest) = view.newest_good() {
         sheet.add(&table::NEWEST, labels, time(newest.started_at));
-        sheet.add(&table::NEWEST_SIZE, labels, count(newest.stored_bytes));
-        sheet.add(&table::NEWEST_SNAPSHOT_SIZE, labels, count(newest.snapshot_bytes));
+        sheet.add(&table::NEWEST_SIZE, labels, count(newest.stored_size_bytes()));
+        sheet.add(&table::NEWEST_SNAPSHOT_SIZE, labels, count(newest.snapshot_size_bytes));
     }
     for (level, newest_at) in Level::KNOWN.iter().zip(&figures.newest_verified_at) {
         sheet.add_if(&table::NEWEST_VERIFIED, &[collection, level.as_str()], newest_at.map(time));
@@ -176,6 +164,34 @@ fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
     sheet.add(&table::VERIFICATION_FAILED, labels, count(figures.verification_failed));
     sheet.add(&table::INCOMPLETE, labels, count(figures.incomplete));
     sheet.add_if(&table::NEWEST_BAD, labels, figures.newest_bad_at.map(time));
+}
+
+/// What the status says of the places for copies. Only those that are configured: a bounded set of labels.
+fn places(sheet: &mut Sheet, status: &Status) {
+    for (name, place) in &status.offsite {
+        let labels = &[name.as_str()];
+        sheet.add_if(&table::OFFSITE_LAST_SUCCESS, labels, place.last_success_at.map(time));
+        let success = place.last_outcome.as_ref().map(|outcome| flag(*outcome == Outcome::Success));
+        sheet.add_if(&table::OFFSITE_LAST_RUN_SUCCESS, labels, success);
+        sheet.add_failures(&table::OFFSITE_LAST_RUN_FAILURES, name, &place.failures);
+        sheet.add(&table::OFFSITE_ADDED, labels, count(place.added_bytes_total));
+        sheet.add_if(&table::OFFSITE_LAST_CHECK, labels, place.last_check_at.map(time));
+        sheet.add(&table::OFFSITE_CHECK_FAILED, labels, flag(place.is_damaged()));
+    }
+}
+
+/// What the records beside the backups say. That a place has no copy of a collection is known too.
+fn copies(sheet: &mut Sheet, status: &Status, views: &BTreeMap<&CollectionName, &Arc<CollectionView>>) {
+    for place in status.offsite.keys() {
+        for (collection, view) in views {
+            let labels = &[place.as_str(), collection.as_str()];
+            let copies = view.figures().copies.get(place.as_str());
+            sheet.add(&table::OFFSITE_BACKUPS, labels, count(copies.map_or(0, |copies| copies.backups)));
+            sheet.add_if(&table::OFFSITE_NEWEST, labels, copies.map(|copies| time(copies.newest_at)));
+            let checked = copies.and_then(|copies| copies.newest_checked_at);
+            sheet.add_if(&table::OFFSITE_NEWEST_CHECKED, labels, checked.map(time));
+        }
+    }
 }
 
 fn process_figures(sheet: &mut Sheet, process: &ProcessInfo) {

@@ -2,15 +2,12 @@
 
 mod encode;
 mod families;
-mod offsite;
 mod process;
-mod reference;
 mod sheet;
 mod table;
-mod units;
 
 pub use encode::{openmetrics, text};
 pub use families::{families, textfile_families};
 pub use process::ProcessInfo;
-pub use reference::reference;
-pub use table::{ALL, Kind, Metric};
+pub use sheet::Family;
+pub use table::{ALL, Kind, Metric, reference};

@@ -1,43 +1,36 @@
 //! Samples on their way into families.
 
-use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
-use qdrant_backup_shared::text;
+use std::collections::BTreeMap;
 
-use super::table::{self, Kind, Metric};
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::{FailureKind, text};
+
+use super::table::{self, Metric};
+
+/// A metric with its samples.
+#[derive(Debug, Clone)]
+pub struct Family {
+    /// Which metric.
+    pub metric: &'static Metric,
+    /// The values of its labels, in their order, and the value.
+    pub(super) samples: Vec<(Vec<String>, f64)>,
+}
 
 /// One family per metric of the table, in its order.
-pub(super) struct Sheet(Vec<MetricFamily>);
+pub(super) struct Sheet(Vec<Family>);
 
 impl Sheet {
     pub fn new() -> Self {
-        Self(table::ALL.iter().map(family).collect())
+        Self(table::ALL.iter().map(|metric| Family { metric, samples: Vec::new() }).collect())
     }
 
     /// Adds a sample. `labels` are the values of the metric's labels, in their order. Names come from servers: what is not
     /// seen in one is escaped, and different names stay different series.
     pub fn add(&mut self, metric: &Metric, labels: &[&str], value: f64) {
         debug_assert_eq!(metric.labels.len(), labels.len(), "{}", metric.name);
-        let pairs = metric.labels.iter().zip(labels).map(|(name, value)| {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value(text::visible(value).into_owned());
-            pair
-        });
-        let mut sample = proto::Metric::from_label(pairs.collect());
-        match metric.kind {
-            Kind::Gauge => {
-                let mut gauge = proto::Gauge::default();
-                gauge.set_value(value);
-                sample.set_gauge(gauge);
-            }
-            Kind::Counter => {
-                let mut counter = proto::Counter::default();
-                counter.set_value(value);
-                sample.set_counter(counter);
-            }
-        }
-        if let Some(at) = table::ALL.iter().position(|other| other.name == metric.name) {
-            self.0[at].mut_metric().push(sample);
+        let labels = labels.iter().map(|label| text::visible(label).into_owned()).collect();
+        if let Some(family) = self.0.iter_mut().find(|family| family.metric.name == metric.name) {
+            family.samples.push((labels, value));
         }
     }
 
@@ -48,19 +41,34 @@ impl Sheet {
         }
     }
 
+    /// Adds how often each kind of failure occurred to what `of` names: a bounded set of labels.
+    pub fn add_failures(&mut self, metric: &Metric, of: &str, failures: &BTreeMap<FailureKind, u64>) {
+        let mut known: BTreeMap<&str, u64> = BTreeMap::new();
+        for (kind, number) in failures {
+            let kind = if FailureKind::KNOWN.contains(kind) { kind.as_str() } else { "other" };
+            *known.entry(kind).or_default() += number;
+        }
+        for (kind, number) in known {
+            self.add(metric, &[of, kind], count(number));
+        }
+    }
+
     /// The families that have a sample.
-    pub fn into_families(self) -> Vec<MetricFamily> {
-        self.0.into_iter().filter(|family| !family.get_metric().is_empty()).collect()
+    pub fn into_families(self) -> Vec<Family> {
+        self.0.into_iter().filter(|family| !family.samples.is_empty()).collect()
     }
 }
 
-fn family(metric: &Metric) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(metric.name.to_owned());
-    family.set_help(metric.help.to_owned());
-    family.set_field_type(match metric.kind {
-        Kind::Gauge => MetricType::GAUGE,
-        Kind::Counter => MetricType::COUNTER,
-    });
-    family
+/// 1 or 0.
+pub(super) fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+/// Exact up to 2^53, that is, up to eight million gigabytes.
+pub(super) fn count(number: u64) -> f64 {
+    number as f64
+}
+
+pub(super) fn time(at: DateTime<Utc>) -> f64 {
+    at.timestamp_millis() as f64 / 1000.0
 }

@@ -1,4 +1,4 @@
-//! Every metric: name, type, labels, meaning. The one place that `docs/metrics.md` is made from.
+//! Every metric: name, type, labels, meaning. The table in `docs/metrics.md` is made from it.
 
 /// One metric.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +20,25 @@ pub enum Kind {
     Gauge,
     /// A count that only grows.
     Counter,
+}
+
+impl Kind {
+    /// Its name in the text formats.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+        }
+    }
+}
+
+/// The table of `docs/metrics.md`.
+pub fn reference() -> String {
+    let row = |Metric { name, kind, labels, help }: &Metric| {
+        format!("| `{name}` | {} | {} | {help} |\n", kind.as_str(), labels.join(", "))
+    };
+    let rows: String = ALL.iter().map(row).collect();
+    format!("| name | type | labels | meaning |\n|---|---|---|---|\n{rows}")
 }
 
 macro_rules! metrics {

@@ -11,6 +11,8 @@ use qdrant_backup_shared::verification::Level;
 pub struct CollectionView {
     /// Oldest first.
     pub backups: Vec<Backup>,
+    /// Which of them is the good one with the newest data.
+    newest: Option<usize>,
     figures: Figures,
 }
 
@@ -23,8 +25,6 @@ pub struct Figures {
     pub good_bytes: u64,
     /// When the oldest of them began.
     pub oldest_at: Option<DateTime<Utc>>,
-    /// The good one with the newest data.
-    pub newest: Option<Newest>,
     /// When the newest good one began that has passed each of the known levels, in their order.
     pub newest_verified_at: Vec<Option<DateTime<Utc>>>,
     /// Backups that have passed no verification.
@@ -50,23 +50,13 @@ pub struct Copies {
     pub newest_checked_at: Option<DateTime<Utc>>,
 }
 
-/// The newest good backup.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Newest {
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// What it takes on disk, in bytes.
-    pub stored_bytes: u64,
-    /// The snapshot in it, in bytes.
-    pub snapshot_bytes: u64,
-}
-
 impl CollectionView {
     /// A collection with these backups, oldest first.
     pub fn of(backups: Vec<Backup>) -> Self {
-        let mut view = Self { backups, figures: Figures::default() };
-        view.figures = Figures::of(&view);
-        view
+        let good = backups.iter().enumerate().filter(|(_, backup)| backup.is_good());
+        let newest = good.max_by_key(|(_, backup)| (backup.started_at, backup.backup_id)).map(|(at, _)| at);
+        let figures = Figures::of(&backups);
+        Self { backups, newest, figures }
     }
 
     /// What the metrics say of them.
@@ -81,16 +71,15 @@ impl CollectionView {
 
     /// The good backup with the newest data.
     pub fn newest_good(&self) -> Option<&Backup> {
-        self.good().max_by_key(|backup| (backup.started_at, backup.backup_id))
+        self.backups.get(self.newest?)
     }
 }
 
 impl Figures {
     /// Counts.
-    pub(super) fn of(view: &CollectionView) -> Self {
-        let backups = &view.backups;
+    fn of(backups: &[Backup]) -> Self {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let good: Vec<&Backup> = view.good().collect();
+        let good: Vec<&Backup> = backups.iter().filter(|backup| backup.is_good()).collect();
         let is_incomplete = |backup: &&Backup| backup.condition() == Condition::Incomplete;
         // What another place alone has is neither good nor bad here.
         let is_here = |backup: &&Backup| !backup.is_offsite_only();
@@ -100,11 +89,6 @@ impl Figures {
             good: number(good.len()),
             good_bytes: good.iter().map(|backup| backup.stored_size_bytes()).sum(),
             oldest_at: good.iter().map(|backup| backup.started_at).min(),
-            newest: view.newest_good().map(|newest| Newest {
-                started_at: newest.started_at,
-                stored_bytes: newest.stored_size_bytes(),
-                snapshot_bytes: newest.snapshot_size_bytes,
-            }),
             newest_verified_at: Level::KNOWN
                 .iter()
                 .map(|level| {

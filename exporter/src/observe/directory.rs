@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::catalog::{Place, Unreadable};
@@ -30,7 +31,7 @@ pub(super) struct Directory {
 /// What one look found.
 #[derive(Debug, Default)]
 pub(super) struct DirectoryLook {
-    pub view: Option<DirectoryView>,
+    pub view: Option<Arc<DirectoryView>>,
     pub problem: Option<String>,
     pub problems: Vec<Problem>,
 }
@@ -62,7 +63,7 @@ impl Directory {
         // Without its marker and without a backup it is somebody else's directory, or an empty mount point:
         // nothing is known about backups, not even that there is none.
         if look.problem.is_none() || !view.collections.is_empty() {
-            look.view = Some(view);
+            look.view = Some(Arc::new(view));
         }
         look
     }

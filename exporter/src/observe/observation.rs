@@ -11,6 +11,7 @@ use qdrant_backup_shared::catalog::Unreadable;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::status::Status;
+use serde::Serialize;
 
 use super::collection_view::CollectionView;
 use super::stamp::Stamp;
@@ -73,10 +74,11 @@ pub struct DirectoryView {
     pub temporary_files: u64,
 }
 
-/// Room on a file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Room on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Storage {
-    /// What an ordinary user can still write, in bytes.
+    /// What can still be written, in bytes.
     pub avail_bytes: u64,
     /// The whole, in bytes.
     pub size_bytes: u64,

@@ -22,15 +22,25 @@ pub(super) struct State {
     last_refused: Remembered<LastRefused>,
 }
 
-/// What one look found. Nothing without a problem means that there is no such file.
+/// What one look found.
 #[derive(Debug, Default)]
 pub(super) struct StateLook {
-    pub status: Option<Arc<Status>>,
-    pub status_problem: Option<Problem>,
-    pub last_skipped: Option<Arc<LastSkipped>>,
-    pub last_skipped_problem: Option<Problem>,
-    pub last_refused: Option<Arc<LastRefused>>,
-    pub last_refused_problem: Option<Problem>,
+    pub status: Found<Status>,
+    pub last_skipped: Found<LastSkipped>,
+    pub last_refused: Found<LastRefused>,
+}
+
+/// What one file says. Neither a value nor a problem means that there is no such file.
+#[derive(Debug)]
+pub(super) struct Found<T> {
+    pub value: Option<Arc<T>>,
+    pub problem: Option<Problem>,
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self { value: None, problem: None }
+    }
 }
 
 /// One file, with the journal beside it where it has one, parsed again only when something has changed.
@@ -63,20 +73,13 @@ impl State {
     }
 
     pub fn look(&mut self, now: DateTime<Utc>) -> StateLook {
-        let (status, status_problem) = self
-            .status
-            .look(now, |_| status_journal::read(&self.layout).map(|kept| (kept.status, kept.problem)));
-        let (last_skipped, last_skipped_problem) =
-            self.last_skipped.look(now, |path| json_file::read(path).map(|value| (value, None)));
-        let (last_refused, last_refused_problem) =
-            self.last_refused.look(now, |path| json_file::read(path).map(|value| (value, None)));
+        let layout = &self.layout;
         StateLook {
-            status,
-            status_problem,
-            last_skipped,
-            last_skipped_problem,
-            last_refused,
-            last_refused_problem,
+            status: self
+                .status
+                .look(now, |_| status_journal::read(layout).map(|kept| (kept.status, kept.problem))),
+            last_skipped: self.last_skipped.look(now, |path| Ok((json_file::read(path)?, None))),
+            last_refused: self.last_refused.look(now, |path| Ok((json_file::read(path)?, None))),
         }
     }
 }
@@ -86,37 +89,28 @@ impl<T> Remembered<T> {
         Self { path, journal, stamps: None, value: None }
     }
 
-    fn look(
-        &mut self,
-        now: DateTime<Utc>,
-        read: impl FnOnce(&Path) -> Read<T>,
-    ) -> (Option<Arc<T>>, Option<Problem>) {
+    fn look(&mut self, now: DateTime<Utc>, read: impl FnOnce(&Path) -> Read<T>) -> Found<T> {
         // Looked at before it is read: if it is replaced in between, the next look reads it again.
         let stamps = self.stamps();
         if stamps.is_some() && stamps == self.stamps {
-            return (self.value.clone(), None);
+            return Found { value: self.value.clone(), problem: None };
         }
         self.stamps = None;
-        self.value = None;
-        let problem = match read(&self.path) {
-            Ok((value, None)) => {
-                self.stamps = stamps.and_then(|stamps| stamps.settled(now));
-                self.value = Some(Arc::new(value));
-                return (self.value.clone(), None);
-            }
-            Ok((value, Some(problem))) => {
-                self.value = Some(Arc::new(value));
-                problem
-            }
-            Err(error) if error.is_not_found() => return (None, None),
-            Err(error) => error,
+        let (value, error) = match read(&self.path) {
+            Ok((value, error)) => (Some(Arc::new(value)), error),
+            Err(error) if error.is_not_found() => (None, None),
+            Err(error) => (None, Some(error)),
         };
-        let problem = Problem {
+        self.value.clone_from(&value);
+        if value.is_some() && error.is_none() {
+            self.stamps = stamps.and_then(|stamps| stamps.settled(now));
+        }
+        let problem = error.map(|error| Problem {
             path: self.path.clone(),
             modified: stamps.and_then(|stamps| stamps.file.modified()),
-            message: problem.to_string(),
-        };
-        (self.value.clone(), Some(problem))
+            message: error.to_string(),
+        });
+        Found { value, problem }
     }
 
     fn stamps(&self) -> Option<Stamps> {
@@ -156,7 +150,7 @@ mod tests {
         atomic::write(&layout.status_file(), 0o640, &bytes).unwrap();
         let later = Stamp::at(&layout.status_file()).unwrap().modified().unwrap() + TimeDelta::hours(1);
         let mut state = State::new(&layout);
-        let changed = |look: &StateLook| look.status.as_ref().map(|status| status.source_changed);
+        let changed = |look: &StateLook| look.status.value.as_ref().map(|status| status.source_changed);
         assert_eq!(changed(&state.look(later)), Some(false));
 
         let mut after = status.clone();
@@ -165,14 +159,14 @@ mod tests {
         let journal = [head(&bytes).unwrap(), line].concat();
         atomic::write(&layout.status_journal(), 0o640, &journal).unwrap();
         let seen = state.look(later);
-        assert!(changed(&seen) == Some(true) && seen.status_problem.is_none());
+        assert!(changed(&seen) == Some(true) && seen.status.problem.is_none());
         let again = state.look(later);
-        assert!(Arc::ptr_eq(&seen.status.unwrap(), &again.status.unwrap()), "from memory");
+        assert!(Arc::ptr_eq(&seen.status.value.unwrap(), &again.status.value.unwrap()), "from memory");
 
         atomic::write(&layout.status_journal(), 0o640, &[journal.as_slice(), b"{]\n"].concat()).unwrap();
         let damaged = state.look(later);
         assert_eq!(changed(&damaged), Some(true), "what came before the damage");
-        let problem = damaged.status_problem.unwrap().message;
+        let problem = damaged.status.problem.unwrap().message;
         assert!(problem.contains("status.json.journal:3: not a valid status journal"), "{problem}");
     }
 
@@ -182,13 +176,16 @@ mod tests {
         let link = directory.path().join("state");
         let mut state = State::new(&Layout::new(directory.path(), &link));
         let look = state.look(DateTime::UNIX_EPOCH);
-        assert!(look.status.is_none() && look.status_problem.is_none(), "nothing ever ran");
+        assert!(look.status.value.is_none() && look.status.problem.is_none(), "nothing ever ran");
         std::os::unix::fs::symlink(directory.path(), &link).unwrap();
         let look = state.look(DateTime::UNIX_EPOCH);
-        assert!(look.status.is_none() && look.status_problem.is_none(), "nothing ever ran there either");
+        assert!(
+            look.status.value.is_none() && look.status.problem.is_none(),
+            "nothing ever ran there either"
+        );
         std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink("/nowhere/at/all", &link).unwrap();
-        let problem = state.look(DateTime::UNIX_EPOCH).status_problem.unwrap().message;
+        let problem = state.look(DateTime::UNIX_EPOCH).status.problem.unwrap().message;
         assert!(problem.contains("a link to /nowhere/at/all, which does not exist"), "{problem}");
     }
 }

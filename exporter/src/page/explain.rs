@@ -1,13 +1,14 @@
 //! What a finding means and what to do, out of docs/exporter.md, on the page itself: whoever sees the page can follow its links, also
 //! where no document is installed and no other server is reached.
 
-use super::escape::escape;
+use maud::{Markup, html};
+
 use super::verdict::Kind;
 
 const DOCUMENT: &str = include_str!("../../../docs/exporter.md");
 
-/// The paragraphs about a kind, as markup; nothing when the document has none.
-pub(super) fn paragraphs(kind: Kind) -> Vec<String> {
+/// The paragraphs about a kind; nothing when the document has none.
+pub(super) fn paragraphs(kind: Kind) -> Vec<Markup> {
     let heading = format!("\n### {}\n", kind.name());
     let section = DOCUMENT.split_once(&heading).map_or("", |(_, after)| after);
     let section = section.split("\n#").next().unwrap_or_default();
@@ -15,16 +16,12 @@ pub(super) fn paragraphs(kind: Kind) -> Vec<String> {
 }
 
 /// A paragraph of Markdown: code spans stay, and of a link to a document its words and the document's name.
-fn markup(paragraph: &str) -> String {
-    let mut html = String::new();
-    for (index, part) in paragraph.replace('\n', " ").split('`').enumerate() {
-        if index % 2 == 1 {
-            html.push_str(&format!("<code>{}</code>", escape(part)));
-        } else {
-            html.push_str(&escape(&without_links(part)));
+fn markup(paragraph: &str) -> Markup {
+    html! {
+        @for (index, part) in paragraph.replace('\n', " ").split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (without_links(part)) }
         }
     }
-    html
 }
 
 fn without_links(text: &str) -> String {
@@ -52,7 +49,7 @@ mod tests {
     #[test]
     fn every_kind_has_words_that_a_browser_can_show() {
         for kind in Kind::ALL {
-            let text = paragraphs(kind).join(" ");
+            let text: String = paragraphs(*kind).into_iter().map(Markup::into_string).collect();
             assert!(text.len() > 30, "{}: {text:?}", kind.name());
             assert!(!text.contains("](") && !text.contains('`'), "{}: {text}", kind.name());
         }
@@ -61,7 +58,7 @@ mod tests {
     #[test]
     fn code_and_links_are_for_reading() {
         assert_eq!(
-            markup("Run `a <b>` & see\n[the runbook](runbook.md#x), or [faq.md](faq.md)."),
+            markup("Run `a <b>` & see\n[the runbook](runbook.md#x), or [faq.md](faq.md).").into_string(),
             "Run <code>a &lt;b&gt;</code> &amp; see the runbook (runbook.md), or faq.md."
         );
     }

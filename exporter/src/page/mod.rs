@@ -4,10 +4,8 @@
 //! that is unknown is ever shown as fine.
 
 mod chart;
-mod escape;
 mod explain;
 mod html;
-mod offsite;
 mod parts;
 mod report;
 #[cfg(feature = "schema")]

@@ -161,13 +161,3 @@ pub struct OperationReport {
     /// The longest gap that its schedule allows.
     pub schedule_interval_seconds: Option<f64>,
 }
-
-/// Room on a disk.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Storage {
-    /// What can still be written, in bytes.
-    pub avail_bytes: u64,
-    /// The whole, in bytes.
-    pub size_bytes: u64,
-}

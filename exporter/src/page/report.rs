@@ -1,8 +1,10 @@
 //! What the page shows, as data. Also the answer of `/api/v1/status`.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::catalog::{Backup, Condition, counts_as_newest};
+use qdrant_backup_shared::catalog::{Backup, counts_as_newest};
 use qdrant_backup_shared::place_status::PlaceStatus;
 use qdrant_backup_shared::status::{CollectionStatus, Status};
 use qdrant_backup_shared::text::is_unseen;
@@ -10,12 +12,12 @@ use serde::Serialize;
 
 use super::parts::{
     BackupReport, CollectionReport, CopiesReport, CurrentRun, LastRun, OperationReport, PlaceReport,
-    StageReport, Storage,
+    StageReport,
 };
 use super::verdict::{Verdict, verdict};
 use super::words;
 use crate::build_info;
-use crate::observe::{CollectionView, Observation};
+use crate::observe::{CollectionView, Observation, Storage};
 
 /// How many backups' sizes are shown.
 const SIZES: usize = 30;
@@ -71,11 +73,7 @@ impl Report {
             last_run: status.and_then(last_run),
             operations: status.map(operations).unwrap_or_default(),
             places: status.map(places).unwrap_or_default(),
-            storage: observation
-                .storage
-                .value
-                .as_deref()
-                .map(|storage| Storage { avail_bytes: storage.avail_bytes, size_bytes: storage.size_bytes }),
+            storage: observation.storage.value.as_deref().copied(),
             retention_seconds: status.and_then(|status| status.retention_seconds),
             collections,
             problems,
@@ -109,56 +107,53 @@ pub fn json(report: &Report) -> serde_json::Result<String> {
 fn collections(observation: &Observation, now: DateTime<Utc>) -> Vec<CollectionReport> {
     let status = observation.status.value.as_deref();
     let directory = observation.directory.value.as_deref();
-    let mut names: Vec<&CollectionName> = directory
-        .iter()
-        .flat_map(|directory| directory.collections.keys())
-        .chain(status.iter().flat_map(|status| status.collections.keys()))
-        .collect();
-    names.sort();
-    names.dedup();
+    let on_disk = directory.iter().flat_map(|directory| directory.collections.keys());
+    let claimed = status.iter().flat_map(|status| status.collections.keys());
+    let names: BTreeSet<&CollectionName> = on_disk.chain(claimed).collect();
+    let (no_view, no_claim) = (CollectionView::default(), CollectionStatus::default());
     let of = |name: &CollectionName| {
-        let view = directory.and_then(|directory| directory.collections.get(name)).map(AsRef::as_ref);
+        let view = directory.and_then(|directory| directory.collections.get(name));
         let claimed = status.and_then(|status| status.collections.get(name));
         let retired = status.is_some_and(|status| status.retired_collections.contains(name));
-        let places = status.map(|status| status.offsite.keys()).into_iter().flatten();
-        let mut report = collection(name, view, claimed, retired, now);
-        report.copies = places.map(|place| copies(place, view)).collect();
-        report
+        let places = status.iter().flat_map(|status| status.offsite.keys());
+        let view = view.map_or(&no_view, AsRef::as_ref);
+        CollectionReport {
+            copies: places.map(|place| copies(place, view)).collect(),
+            ..collection(name, view, claimed.unwrap_or(&no_claim), retired, now)
+        }
     };
     names.into_iter().map(of).collect()
 }
 
 fn collection(
     name: &CollectionName,
-    view: Option<&CollectionView>,
-    claimed: Option<&CollectionStatus>,
+    view: &CollectionView,
+    claimed: &CollectionStatus,
     retired: bool,
     now: DateTime<Utc>,
 ) -> CollectionReport {
-    let backups = view.map(|view| view.backups.as_slice()).unwrap_or_default();
-    let number = |condition: fn(&Backup) -> bool| {
-        u64::try_from(backups.iter().filter(|backup| condition(backup)).count()).unwrap_or(u64::MAX)
-    };
-    let newest = view.and_then(|view| newest(view, claimed, now));
-    let history = &backups[backups.len().saturating_sub(SIZES)..];
+    let figures = view.figures();
+    let newest =
+        view.newest_good().map(|newest| counts_as_newest(newest, view.good(), claimed.last_backup_id, now));
+    let history = &view.backups[view.backups.len().saturating_sub(SIZES)..];
     CollectionReport {
         collection: name.clone(),
-        on_server: if retired { Some(false) } else { claimed.and_then(|claimed| claimed.on_server) },
+        on_server: if retired { Some(false) } else { claimed.on_server },
         retired,
         newest: newest.map(|newest| backup(newest, now)),
-        good_backups: number(Backup::is_good),
-        incomplete_backups: number(|backup| backup.condition() == Condition::Incomplete),
-        verification_failed_backups: number(|backup| backup.verification_failed && !backup.is_offsite_only()),
-        last_success_at: claimed.and_then(|claimed| claimed.last_success_at),
-        last_outcome: claimed.and_then(|claimed| claimed.last_outcome.clone()),
-        failure: claimed.and_then(|claimed| claimed.failure.clone()),
+        good_backups: figures.good,
+        incomplete_backups: figures.incomplete,
+        verification_failed_backups: figures.verification_failed,
+        last_success_at: claimed.last_success_at,
+        last_outcome: claimed.last_outcome.clone(),
+        failure: claimed.failure.clone(),
         history: history.iter().map(|view| backup(view, now)).collect(),
         copies: Vec::new(),
     }
 }
 
-fn copies(place: &str, view: Option<&CollectionView>) -> CopiesReport {
-    let copies = view.and_then(|view| view.figures().copies.get(place));
+fn copies(place: &str, view: &CollectionView) -> CopiesReport {
+    let copies = view.figures().copies.get(place);
     CopiesReport {
         place: place.to_owned(),
         backups: copies.map_or(0, |copies| copies.backups),
@@ -177,16 +172,6 @@ fn places(status: &Status) -> Vec<PlaceReport> {
         added_bytes_total: place.added_bytes_total,
     };
     status.offsite.iter().map(one).collect()
-}
-
-/// The good backup that counts as the newest.
-fn newest<'a>(
-    view: &'a CollectionView,
-    claimed: Option<&CollectionStatus>,
-    now: DateTime<Utc>,
-) -> Option<&'a Backup> {
-    let made_last = claimed.and_then(|claimed| claimed.last_backup_id);
-    Some(counts_as_newest(view.newest_good()?, view.good(), made_last, now))
 }
 
 fn backup(view: &Backup, now: DateTime<Utc>) -> BackupReport {
@@ -216,22 +201,21 @@ fn current_run(status: &Status) -> Option<CurrentRun> {
 
 fn last_run(status: &Status) -> Option<LastRun> {
     let run = status.last_run.as_ref()?;
-    let mut stages: Vec<StageReport> = Vec::new();
-    for operation in &run.operations {
-        stages.extend(operation.stages().into_iter().map(|stage| StageReport {
+    let stages = run.operations.iter().flat_map(|operation| {
+        operation.stages().into_iter().map(|stage| StageReport {
             operation: operation.operation.clone(),
             stage: stage.stage,
             duration_seconds: stage.duration_seconds,
             bytes: stage.bytes,
-        }));
-    }
+        })
+    });
     Some(LastRun {
         command: run.command.clone(),
         started_at: run.started_at,
         completed_at: run.completed_at,
         duration_seconds: run.duration_seconds,
         outcome: run.outcome.clone(),
-        stages,
+        stages: stages.collect(),
         warnings: run.warnings.clone(),
     })
 }

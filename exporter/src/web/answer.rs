@@ -2,15 +2,16 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::turns::Turn;
-use super::visitors::Answering;
+use super::limits::Phase;
 
 /// What is handed to the connection at once.
 const PIECE_BYTES: usize = 8 << 10;
@@ -34,15 +35,24 @@ pub(super) fn refusal(status: StatusCode) -> Answer {
 /// The body of an answer on its way. It holds the request's turn until the client has taken all but the last pieces.
 pub(super) struct Pieces {
     left: Bytes,
-    _answering: Answering,
-    _turn: Option<Turn>,
+    _turn: Option<OwnedSemaphorePermit>,
+    phase: Arc<watch::Sender<Phase>>,
 }
 
 impl Pieces {
-    /// `bytes` on their way.
-    pub(super) fn new(bytes: Bytes, answering: Answering, turn: Option<Turn>) -> Self {
-        answering.ready();
-        Self { left: bytes, _answering: answering, _turn: turn }
+    pub(super) fn new(
+        left: Bytes,
+        turn: Option<OwnedSemaphorePermit>,
+        phase: Arc<watch::Sender<Phase>>,
+    ) -> Self {
+        phase.send_replace(Phase::Taking);
+        Self { left, _turn: turn, phase }
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::Idle);
     }
 }
 

@@ -25,9 +25,7 @@ const WRONG: usize = 256;
 /// What the door says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// The password is right.
     Admitted,
-    /// It is not, or there is none.
     Refused,
     /// It was not looked at: too many wait.
     Busy,
@@ -64,17 +62,21 @@ impl Memory {
 
 impl Doorkeeper {
     pub(super) fn new() -> Self {
-        let random = || RandomState::new().hash_one(0);
-        Self { salt: [random(), random()], memory: Mutex::default(), queue: Queue::default() }
+        let salt = [(); 2].map(|()| RandomState::new().hash_one(0));
+        Self { salt, memory: Mutex::default(), queue: Queue::default() }
     }
 
-    /// Whether the `Authorization` header that `client` sent names one of `users` with the right password.
+    /// Whether the `Authorization` header that `client` sent names one of `users` with the right password. Everybody is let in
+    /// where there are no users.
     pub(super) async fn admits(
         &self,
         users: &BTreeMap<String, PasswordHash>,
         authorization: Option<&HeaderValue>,
         client: Client,
     ) -> Admission {
+        if users.is_empty() {
+            return Admission::Admitted;
+        }
         let Some((user, password)) = authorization.and_then(credentials) else { return Admission::Refused };
         let hash = users.get(&user).map(PasswordHash::expose);
         let proof = self.proof(hash.unwrap_or_default(), &user, &password);
@@ -110,15 +112,9 @@ impl Doorkeeper {
 
     /// Ties a password to its user and to the hash that it is compared with; a user's name has no colon.
     fn proof(&self, hash: &str, user: &str, password: &[u8]) -> Proof {
-        let [one, other] = self.salt.map(u64::to_ne_bytes);
-        let digest = Sha256::new().chain_update(one).chain_update(other).chain_update(hash);
-        digest
-            .chain_update([0])
-            .chain_update(user)
-            .chain_update(b":")
-            .chain_update(password)
-            .finalize()
-            .into()
+        let salt = self.salt.map(u64::to_ne_bytes).concat();
+        let text = [&salt, hash.as_bytes(), &[0], user.as_bytes(), b":", password].concat();
+        Sha256::digest(text).into()
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -142,28 +138,33 @@ fn credentials(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
 mod tests {
     use std::path::Path;
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
+
+    use tokio::time::Instant;
 
     use super::super::config::WebConfig;
     use super::*;
 
-    const HERE: Client = Client { address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), number: 1 };
+    type Users = BTreeMap<String, PasswordHash>;
+
+    fn here() -> Client {
+        Client { address: std::net::Ipv4Addr::LOCALHOST.into(), since: Instant::now() }
+    }
 
     /// Whether the door opens; it is not busy.
-    async fn admits(
-        door: &Doorkeeper,
-        users: &BTreeMap<String, PasswordHash>,
-        authorization: Option<&HeaderValue>,
-    ) -> bool {
-        let admission = door.admits(users, authorization, HERE).await;
+    async fn admits(door: &Doorkeeper, users: &Users, authorization: &HeaderValue) -> bool {
+        let admission = door.admits(users, Some(authorization), here()).await;
         assert_ne!(admission, Admission::Busy);
         admission == Admission::Admitted
     }
 
-    fn users(name: &str, password: &str) -> BTreeMap<String, PasswordHash> {
-        let hash = bcrypt::hash(password, 4).unwrap();
+    fn users_at(cost: u32, name: &str, password: &str) -> Users {
+        let hash = bcrypt::hash(password, cost).unwrap();
         let text = format!("basic_auth_users:\n  {name}: {hash}\n");
         WebConfig::parse(Path::new("web.yml"), &text).unwrap().users
+    }
+
+    fn users(name: &str, password: &str) -> Users {
+        users_at(4, name, password)
     }
 
     fn basic(user: &str, password: &str) -> HeaderValue {
@@ -174,8 +175,9 @@ mod tests {
     async fn only_the_right_password_of_a_known_user_opens() {
         let door = Doorkeeper::new();
         let users = users("alice", "s3cret:with colon");
-        assert!(admits(&door, &users, Some(&basic("alice", "s3cret:with colon"))).await);
-        assert!(admits(&door, &users, Some(&basic("alice", "s3cret:with colon"))).await);
+        for _ in 0..2 {
+            assert!(admits(&door, &users, &basic("alice", "s3cret:with colon")).await);
+        }
         for wrong in [
             basic("alice", "s3cret"),
             basic("alice", ""),
@@ -186,40 +188,40 @@ mod tests {
             HeaderValue::from_static("Basic !!!"),
             HeaderValue::from_static(""),
         ] {
-            assert!(!admits(&door, &users, Some(&wrong)).await, "{wrong:?}");
+            assert!(!admits(&door, &users, &wrong).await, "{wrong:?}");
         }
-        assert!(!admits(&door, &users, None).await);
+        assert_eq!(door.admits(&users, None, here()).await, Admission::Refused);
+        assert_eq!(door.admits(&Users::new(), None, here()).await, Admission::Admitted);
     }
 
     #[tokio::test]
     async fn a_changed_password_and_a_removed_user_are_forgotten() {
         let door = Doorkeeper::new();
-        assert!(admits(&door, &users("alice", "old"), Some(&basic("alice", "old"))).await);
+        assert!(admits(&door, &users("alice", "old"), &basic("alice", "old")).await);
         let changed = users("alice", "new");
-        assert!(!admits(&door, &changed, Some(&basic("alice", "old"))).await);
-        assert!(admits(&door, &changed, Some(&basic("alice", "new"))).await);
-        assert!(!admits(&door, &users("bob", "x"), Some(&basic("alice", "new"))).await);
+        assert!(!admits(&door, &changed, &basic("alice", "old")).await);
+        assert!(admits(&door, &changed, &basic("alice", "new")).await);
+        assert!(!admits(&door, &users("bob", "x"), &basic("alice", "new")).await);
     }
 
     #[tokio::test]
     async fn who_is_logged_in_waits_for_nobody_and_who_guesses_is_told_quickly() {
         let door = Arc::new(Doorkeeper::new());
         let users = Arc::new(users("alice", "right"));
-        assert!(admits(&door, &users, Some(&basic("alice", "right"))).await);
+        assert!(admits(&door, &users, &basic("alice", "right")).await);
         // Nothing is compared any more until this is given back.
-        let comparing = door.queue.turn(HERE).await.unwrap();
+        let comparing = door.queue.turn(here()).await.unwrap();
         let guesses: Vec<_> = (0..250)
             .map(|number| {
                 let (door, users) = (Arc::clone(&door), Arc::clone(&users));
-                tokio::spawn(async move {
-                    door.admits(&users, Some(&basic("alice", &format!("guess {number}"))), HERE).await
-                })
+                let guess = basic("alice", &format!("guess {number}"));
+                tokio::spawn(async move { door.admits(&users, Some(&guess), here()).await })
             })
             .collect();
-        while guesses.iter().filter(|guess| guess.is_finished()).count() < 246 {
+        while guesses.iter().filter(|guess| guess.is_finished()).count() < 249 {
             tokio::task::yield_now().await;
         }
-        assert!(admits(&door, &users, Some(&basic("alice", "right"))).await);
+        assert!(admits(&door, &users, &basic("alice", "right")).await);
         drop(comparing);
         let mut refused = 0;
         for guess in guesses {
@@ -229,20 +231,20 @@ mod tests {
                 Admission::Admitted => panic!("a guess is right"),
             }
         }
-        assert_eq!(refused, 4);
+        assert_eq!(refused, 1);
     }
 
     #[tokio::test]
     async fn what_was_wrong_is_not_compared_again_until_the_password_changes() {
         let door = Doorkeeper::new();
         let old = users("alice", "old");
-        assert!(!admits(&door, &old, Some(&basic("alice", "new"))).await);
-        let comparing = door.queue.turn(HERE).await.unwrap();
-        assert!(!admits(&door, &old, Some(&basic("alice", "new"))).await);
+        assert!(!admits(&door, &old, &basic("alice", "new")).await);
+        let comparing = door.queue.turn(here()).await.unwrap();
+        assert!(!admits(&door, &old, &basic("alice", "new")).await);
         drop(comparing);
-        assert!(admits(&door, &users("alice", "new"), Some(&basic("alice", "new"))).await);
+        assert!(admits(&door, &users("alice", "new"), &basic("alice", "new")).await);
         for number in 0..2 * WRONG {
-            assert!(!admits(&door, &old, Some(&basic("alice", &number.to_string()))).await);
+            assert!(!admits(&door, &old, &basic("alice", &number.to_string())).await);
         }
         assert_eq!(door.memory().wrong.len(), WRONG);
     }
@@ -250,11 +252,9 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_user_costs_a_comparison_too() {
         let door = Doorkeeper::new();
-        let hash = bcrypt::hash("x", 10).unwrap();
-        let text = format!("basic_auth_users:\n  alice: {hash}\n");
-        let users = WebConfig::parse(Path::new("web.yml"), &text).unwrap().users;
+        let users = users_at(10, "alice", "x");
         let began = Instant::now();
-        assert!(!admits(&door, &users, Some(&basic("bob", "x"))).await);
-        assert!(began.elapsed() > Duration::from_millis(5), "the dummy hash was not even compared");
+        assert!(!admits(&door, &users, &basic("bob", "x")).await);
+        assert!(began.elapsed().as_millis() > 5, "the dummy hash was not even compared");
     }
 }

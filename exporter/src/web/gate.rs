@@ -7,39 +7,35 @@ use hyper::header::{AUTHORIZATION, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUT
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
 use rustls::ServerConfig;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Answer, plain, refusal};
 use super::auth::{Admission, Doorkeeper};
-use super::config::{InForce, Live, WebConfig};
+use super::config::Live;
+use super::limits::Limits;
 use super::queue::Client;
 use super::rate::Rate;
 use super::routes::{Route, Routes};
-use super::turns::{Turn, Turns};
-use super::visitors::Visitors;
 
 /// What Prometheus says of how long it waits.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 
-/// How long anybody else is thought to wait.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Kept back of the time-out for the answer's way.
-const MARGIN: Duration = Duration::from_millis(500);
-
 /// Decides who is answered, and has them answered.
 pub(super) struct Gate {
     live: Live,
+    limits: Limits,
     rate: Rate,
     door: Doorkeeper,
-    turns: Turns,
-    visitors: Arc<Visitors>,
     routes: Routes,
 }
 
 impl Gate {
-    /// A gate before `routes`.
-    pub(super) fn new(live: Live, turns: Turns, visitors: Arc<Visitors>, routes: Routes) -> Self {
-        Self { live, rate: Rate::default(), door: Doorkeeper::new(), turns, visitors, routes }
+    pub(super) fn new(live: Live, limits: Limits, routes: Routes) -> Self {
+        Self { live, limits, rate: Rate::default(), door: Doorkeeper::new(), routes }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// What the next handshake needs; none where connections are plain.
@@ -48,13 +44,19 @@ impl Gate {
     }
 
     /// Answers one request of `client`, with the turn that it took.
-    pub(super) async fn answer(&self, head: &Parts, client: Client) -> (Answer, Option<Turn>) {
-        let InForce { config, current, .. } = self.live.now().await;
+    pub(super) async fn answer(
+        &self,
+        head: &Parts,
+        client: Client,
+    ) -> (Answer, Option<OwnedSemaphorePermit>) {
+        let in_force = self.live.now().await;
+        let config = &in_force.config;
         if !self.rate.allows(config.rate_limit, Instant::now()) {
             return (refusal(StatusCode::TOO_MANY_REQUESTS), None);
         }
-        let (mut answer, turn) = match self.admits(&config, &head.headers, client).await {
-            Admission::Admitted => self.routed(head, current).await,
+        let authorization = head.headers.get(AUTHORIZATION);
+        let (mut answer, turn) = match self.door.admits(&config.users, authorization, client).await {
+            Admission::Admitted => self.routed(head, in_force.current).await,
             Admission::Refused => {
                 let mut answer = refusal(StatusCode::UNAUTHORIZED);
                 answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
@@ -75,42 +77,36 @@ impl Gate {
         (answer, turn)
     }
 
-    async fn admits(&self, config: &WebConfig, headers: &HeaderMap, client: Client) -> Admission {
-        if config.users.is_empty() {
-            return Admission::Admitted;
-        }
-        self.door.admits(&config.users, headers.get(AUTHORIZATION), client).await
-    }
-
-    async fn routed(&self, head: &Parts, current: Option<bool>) -> (Answer, Option<Turn>) {
+    async fn routed(&self, head: &Parts, current: Option<bool>) -> (Answer, Option<OwnedSemaphorePermit>) {
         let looks = match self.routes.find(head) {
             Route::Done(answer) => return (answer, None),
             Route::Looks(looks) => looks,
         };
-        let until = Instant::now() + timeout(&head.headers);
-        let patience = until.saturating_duration_since(Instant::now()) / 2;
-        let Some(turn) = self.turns.take(&self.visitors, patience).await else {
-            let text =
-                format!("Limit of concurrent requests reached ({}), try again later.", self.turns.most());
+        let (began, timeout) = (Instant::now(), timeout(&head.headers));
+        let Some(turn) = self.limits.turn(timeout / 2).await else {
+            let most = self.limits.most_turns();
+            let text = format!("Limit of concurrent requests reached ({most}), try again later.");
             return (plain(StatusCode::SERVICE_UNAVAILABLE, &text), None);
         };
-        let left = until.saturating_duration_since(Instant::now());
-        (self.routes.answer(looks, left, current).await, Some(turn))
+        let left = timeout.saturating_sub(began.elapsed());
+        // In a box, so that what waits for its turn stays small.
+        (Box::pin(self.routes.answer(looks, left, current)).await, Some(turn))
     }
 }
 
 /// How long a look may take for this request.
 fn timeout(headers: &HeaderMap) -> Duration {
-    const LEAST: Duration = Duration::from_millis(100);
-    const MOST: Duration = Duration::from_secs(60);
+    /// How long anybody but Prometheus is thought to wait.
+    const DEFAULT: Duration = Duration::from_secs(10);
+    /// Kept back for the answer's way; a short time-out keeps half of itself.
+    const MARGIN: Duration = Duration::from_millis(500);
     let said = headers
         .get(SCRAPE_TIMEOUT)
         .and_then(|value| value.to_str().ok()?.parse::<f64>().ok())
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|timeout| !timeout.is_zero())
-        .unwrap_or(DEFAULT_TIMEOUT);
-    // A short time-out keeps half of itself.
-    said.saturating_sub(MARGIN).max(said / 2).clamp(LEAST, MOST)
+        .unwrap_or(DEFAULT);
+    said.saturating_sub(MARGIN).max(said / 2).clamp(Duration::from_millis(100), Duration::from_secs(60))
 }
 
 #[cfg(test)]

@@ -5,52 +5,32 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use tokio::net::{TcpListener, TcpSocket};
 
+use crate::stop::Stop;
+
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
-
-/// An address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// It is no address.
-    #[error("--web.listen-address: {address:?} is not HOST:PORT or :PORT")]
-    NoAddress {
-        /// As it was given.
-        address: String,
-    },
-    /// It is taken, or not this machine's, or its name is unknown.
-    #[error("--web.listen-address: cannot listen on {address}: {source}")]
-    Refused {
-        /// As it was given.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-}
 
 /// Listens on `address`; without a host, on every address of the machine. Must be called within a tokio runtime.
 ///
 /// # Errors
 /// When it is no address, or when the system refuses.
-pub fn listen(address: &str) -> Result<TcpListener, ListenError> {
-    let no_address = || ListenError::NoAddress { address: address.to_owned() };
-    let refused = |source| ListenError::Refused { address: address.to_owned(), source };
+pub fn listen(address: &str) -> Result<TcpListener, Stop> {
+    let no_address = || Stop::Failure(format!("--web.listen-address: {address:?} is not HOST:PORT or :PORT"));
     let (host, port) = address.rsplit_once(':').ok_or_else(no_address)?;
     let port: u16 = port.parse().map_err(|_| no_address())?;
-    if host.is_empty() {
-        // IPv6 with IPv4 inside; where the machine has no IPv6, IPv4.
-        return bind((Ipv6Addr::UNSPECIFIED, port).into())
-            .or_else(|error| {
-                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) {
-                    Err(error)
-                } else {
-                    bind((Ipv4Addr::UNSPECIFIED, port).into())
-                }
-            })
-            .map_err(refused);
-    }
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let mut addresses = (host, port).to_socket_addrs().map_err(refused)?;
-    bind(addresses.next().ok_or_else(no_address)?).map_err(refused)
+    let listener = if host.is_empty() {
+        // IPv6 with IPv4 inside; where the machine has no IPv6, IPv4.
+        bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| {
+            let is_final = matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied);
+            if is_final { Err(error) } else { bind((Ipv4Addr::UNSPECIFIED, port).into()) }
+        })
+    } else {
+        let addresses = (host, port).to_socket_addrs();
+        addresses.and_then(|mut found| bind(found.next().ok_or(io::ErrorKind::NotFound)?))
+    };
+    listener
+        .map_err(|error| Stop::Failure(format!("--web.listen-address: cannot listen on {address}: {error}")))
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

@@ -1,8 +1,7 @@
 //! The web server: who may come in, what is asked, and the answers.
 //!
-//! `server` accepts connections, `connection` serves one, `visitors` bounds how many there are and how long each
-//! may dawdle. `gate` decides who is answered, `routes` what is answered. Whatever clients do, memory stays bounded
-//! and the next scrape is answered.
+//! `server` accepts connections, `connection` serves one, `limits` says how many there may be and how long each may take.
+//! `gate` decides who is answered, `routes` what is answered.
 
 mod answer;
 mod auth;
@@ -10,16 +9,15 @@ mod complaints;
 mod config;
 mod connection;
 mod gate;
+mod limits;
 mod listen;
 mod negotiate;
 mod queue;
 mod rate;
 mod routes;
 mod server;
-mod turns;
-mod visitors;
 
-pub use config::{Live, LiveError};
-pub use listen::{ListenError, listen};
-pub use routes::{Paths, PathsError};
-pub use server::{Server, Site};
+pub use config::Live;
+pub use listen::listen;
+pub use routes::check_telemetry_path;
+pub use server::Server;

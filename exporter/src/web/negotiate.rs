@@ -1,23 +1,23 @@
 //! Which format, and whether compressed: what `Accept` and `Accept-Encoding` ask for, with their weights.
 
 use hyper::HeaderMap;
-use hyper::header::{ACCEPT, ACCEPT_ENCODING};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
+
+use crate::metrics::{self, Family};
 
 /// A format of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Prometheus' text format 0.0.4.
     Text,
     /// OpenMetrics 0.0.1, which is 1.0.0 by an older name.
     OpenMetrics001,
-    /// OpenMetrics 1.0.0.
     OpenMetrics100,
 }
 
 impl Format {
     /// The best of what is accepted; text where nothing that is known is.
     pub(super) fn accepted(headers: &HeaderMap) -> Self {
-        let mut best = (0, Self::Text);
+        let mut best = (0.0, Self::Text);
         for (value, weight) in choices(headers, &ACCEPT) {
             let mut parts = value.split(';').map(str::trim);
             let kind = parts.next().unwrap_or_default();
@@ -35,6 +35,14 @@ impl Format {
         best.1
     }
 
+    /// The families in it.
+    pub(super) fn text(self, families: &[Family]) -> String {
+        match self {
+            Self::Text => metrics::text(families),
+            Self::OpenMetrics001 | Self::OpenMetrics100 => metrics::openmetrics(families),
+        }
+    }
+
     /// Its `Content-Type`.
     pub(super) fn content_type(self) -> &'static str {
         match self {
@@ -50,49 +58,36 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut any = false;
     for (value, weight) in choices(headers, &ACCEPT_ENCODING) {
         match value.split(';').next().unwrap_or_default().trim() {
-            "gzip" | "x-gzip" => return weight > 0,
-            "*" => any = weight > 0,
+            "gzip" | "x-gzip" => return weight > 0.0,
+            "*" => any = weight > 0.0,
             _ => {}
         }
     }
     any
 }
 
-/// The choices of a header in order, lowercase, with weights from 0 to 1000. What cannot be read weighs nothing.
-fn choices(headers: &HeaderMap, name: &hyper::header::HeaderName) -> Vec<(String, u16)> {
+/// The choices of a header in order, lowercase, with weights from 0 to 1. What cannot be read weighs nothing.
+fn choices(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, f32)> {
     /// More than any client sends; a header is at most as long as a request's head anyway.
     const MOST: usize = 32;
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values
         .flat_map(|value| value.split(','))
         .take(MOST)
         .map(|choice| {
             let choice = choice.trim().to_ascii_lowercase();
-            let weight = choice.split(';').find_map(|part| part.trim().strip_prefix("q="));
-            let weight = weight.map_or(Some(1000), thousandths).unwrap_or(0);
-            (choice, weight)
+            let said = choice.split(';').find_map(|part| part.trim().strip_prefix("q="));
+            let weight = said.map_or(1.0, |text| text.trim().parse().unwrap_or(0.0));
+            (choice, if (0.0..=1.0).contains(&weight) { weight } else { 0.0 })
         })
         .collect()
-}
-
-/// A weight such as `1`, `0.75` or `0.333`.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
-    let whole: u16 = whole.parse().ok().filter(|whole| *whole <= 1)?;
-    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
-    Some((whole * 1000 + digits.parse::<u16>().ok()?).min(1000))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(name: hyper::header::HeaderName, value: &str) -> HeaderMap {
+    fn headers(name: HeaderName, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if !value.is_empty() {
             headers.insert(name, value.parse().unwrap());

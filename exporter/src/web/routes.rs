@@ -1,7 +1,6 @@
 //! What is asked: the metrics, the status page, the same as JSON, and whether the program lives.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,12 +8,13 @@ use chrono::{DateTime, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use super::answer::{Answer, plain, refusal};
 use super::complaints::Complaints;
@@ -22,6 +22,7 @@ use super::negotiate::{Format, accepts_gzip};
 use crate::metrics::{self, ProcessInfo};
 use crate::observe::{Observation, Observer};
 use crate::page::{self, Report};
+use crate::stop::Stop;
 
 /// Renderings at once: as many as there are processors on a small machine, so that memory stays bounded.
 const RENDERINGS: usize = 2;
@@ -30,44 +31,20 @@ const HEALTHY: &str = "/-/healthy";
 const READY: &str = "/-/ready";
 const STATUS: &str = "/api/v1/status";
 
-/// The path of the metrics cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PathsError {
-    /// It is no path.
-    #[error("--web.telemetry-path: expected a path that begins with / and has no ?, # or space")]
-    NoPath,
-    /// Something else is there.
-    #[error("--web.telemetry-path: {0} is already something else")]
-    Taken(String),
-}
-
-/// Where things are.
-#[derive(Debug, Clone)]
-pub struct Paths {
-    /// The path of the metrics.
-    telemetry: String,
-}
-
-impl Paths {
-    /// The metrics at `telemetry`; everything else has its place. At `/`, they take the status page's.
-    ///
-    /// # Errors
-    /// When it is no path, or taken.
-    pub fn new(telemetry: &str) -> Result<Self, PathsError> {
-        let visible = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
-        if !telemetry.starts_with('/') || !telemetry.bytes().all(visible) {
-            return Err(PathsError::NoPath);
-        }
-        if [HEALTHY, READY, STATUS].contains(&telemetry) {
-            return Err(PathsError::Taken(telemetry.to_owned()));
-        }
-        Ok(Self { telemetry: telemetry.to_owned() })
-    }
-
-    /// The path of the metrics.
-    pub fn telemetry(&self) -> &str {
-        &self.telemetry
-    }
+/// Checks that the metrics can be at `path`. At `/`, they take the status page's place.
+///
+/// # Errors
+/// When it is no path, or taken.
+pub fn check_telemetry_path(path: &str) -> Result<(), Stop> {
+    let visible = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
+    let problem = if !path.starts_with('/') || !path.bytes().all(visible) {
+        "expected a path that begins with / and has no ?, # or space".to_owned()
+    } else if [HEALTHY, READY, STATUS].contains(&path) {
+        format!("{path} is already something else")
+    } else {
+        return Ok(());
+    };
+    Err(Stop::Configuration(format!("--web.telemetry-path: {problem}")))
 }
 
 /// What a request asks for.
@@ -78,20 +55,22 @@ pub(super) enum Route {
     Looks(Looks),
 }
 
-/// What a look is for.
-pub(super) enum Looks {
-    /// The metrics.
-    Metrics(Format, bool),
-    /// The status page.
-    Page(bool),
-    /// The status as JSON.
-    Status(bool),
+/// What a look is for, and whether the answer may be compressed.
+pub(super) struct Looks {
+    for_whom: ForWhom,
+    gzip: bool,
+}
+
+enum ForWhom {
+    Prometheus(Format),
+    People,
+    Programs,
 }
 
 /// Answers what is asked.
 pub(super) struct Routes {
-    paths: Paths,
-    observer: Arc<Observer>,
+    telemetry_path: String,
+    observer: Observer,
     clock: fn() -> DateTime<Utc>,
     complaints: Complaints,
     rendering: Semaphore,
@@ -100,60 +79,60 @@ pub(super) struct Routes {
 
 impl Routes {
     /// Routes to what `observer` sees.
-    pub(super) fn new(paths: Paths, observer: Arc<Observer>, clock: fn() -> DateTime<Utc>) -> Self {
+    pub(super) fn new(telemetry_path: String, observer: Observer, clock: fn() -> DateTime<Utc>) -> Self {
         let rendering = Semaphore::new(RENDERINGS);
         let page_policy = HeaderValue::from_str(&page::content_security_policy())
             .unwrap_or(HeaderValue::from_static("default-src 'none'"));
-        Self { paths, observer, clock, complaints: Complaints::default(), rendering, page_policy }
+        Self { telemetry_path, observer, clock, complaints: Complaints::default(), rendering, page_policy }
     }
 
     /// What a request asks for.
     pub(super) fn find(&self, head: &Parts) -> Route {
-        let gzip = accepts_gzip(&head.headers);
-        let path = head.uri.path();
-        let looks = if path == self.paths.telemetry {
-            Ok(Looks::Metrics(Format::accepted(&head.headers), gzip))
-        } else {
-            match path {
-                "/" => Ok(Looks::Page(gzip)),
-                STATUS => Ok(Looks::Status(gzip)),
-                HEALTHY => Err(plain(StatusCode::OK, "qdrant-backup-exporter is Healthy.")),
-                READY => Err(plain(StatusCode::OK, "qdrant-backup-exporter is Ready.")),
-                _ => return Route::Done(plain(StatusCode::NOT_FOUND, "404 page not found")),
-            }
+        let for_whom = match head.uri.path() {
+            path if path == self.telemetry_path => Ok(ForWhom::Prometheus(Format::accepted(&head.headers))),
+            "/" => Ok(ForWhom::People),
+            STATUS => Ok(ForWhom::Programs),
+            HEALTHY => Err(plain(StatusCode::OK, "qdrant-backup-exporter is Healthy.")),
+            READY => Err(plain(StatusCode::OK, "qdrant-backup-exporter is Ready.")),
+            _ => return Route::Done(plain(StatusCode::NOT_FOUND, "404 page not found")),
         };
         if !matches!(head.method, Method::GET | Method::HEAD) {
             let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED);
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return Route::Done(answer);
         }
-        looks.map_or_else(Route::Done, Route::Looks)
+        match for_whom {
+            Ok(for_whom) => Route::Looks(Looks { for_whom, gzip: accepts_gzip(&head.headers) }),
+            Err(answer) => Route::Done(answer),
+        }
     }
 
     /// Looks, within `deadline`, and answers. `web_config` says whether the configuration in force is that of the files.
     pub(super) async fn answer(&self, looks: Looks, deadline: Duration, web_config: Option<bool>) -> Answer {
-        let (observer, now) = (Arc::clone(&self.observer), (self.clock)());
-        let looked = tokio::task::spawn_blocking(move || observer.observe(now, deadline));
-        let Ok(observation) = looked.await else { return refusal(StatusCode::INTERNAL_SERVER_ERROR) };
+        self.try_answer(looks, deadline, web_config)
+            .await
+            .unwrap_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR))
+    }
+
+    /// Nothing where rendering panics.
+    async fn try_answer(&self, looks: Looks, deadline: Duration, web_config: Option<bool>) -> Option<Answer> {
+        let observation = self.observer.observe((self.clock)(), deadline).await;
         self.complaints.about(&observation);
-        // The semaphore is never closed.
-        let Ok(_one_of_few) = self.rendering.acquire().await else {
-            return refusal(StatusCode::INTERNAL_SERVER_ERROR);
-        };
-        let telemetry = self.paths.telemetry.clone();
-        let for_people = matches!(looks, Looks::Page(_) | Looks::Status(_));
-        let rendered = tokio::task::spawn_blocking(move || {
+        let _one_of_few = self.rendering.acquire().await.ok()?;
+        let telemetry = self.telemetry_path.clone();
+        let for_prometheus = matches!(looks.for_whom, ForWhom::Prometheus(_));
+        let rendered = spawn_blocking(move || {
             let process = ProcessInfo { web_config, ..ProcessInfo::read() };
-            render(&looks, &observation, &process, now, &telemetry)
+            render(&looks, &observation, &process, &telemetry)
         });
-        let mut answer = rendered.await.unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR));
-        if for_people {
+        let mut answer = rendered.await.ok()??;
+        if !for_prometheus {
             let headers = answer.headers_mut();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
             headers.insert(CONTENT_SECURITY_POLICY, self.page_policy.clone());
         }
-        answer
+        Some(answer)
     }
 }
 
@@ -161,49 +140,28 @@ fn render(
     looks: &Looks,
     observation: &Observation,
     process: &ProcessInfo,
-    now: DateTime<Utc>,
     telemetry: &str,
-) -> Answer {
-    let (text, content_type, gzip) = match looks {
-        Looks::Metrics(format, gzip) => {
-            let families = metrics::families(observation, process);
-            let text = match format {
-                Format::Text => metrics::text(&families),
-                Format::OpenMetrics001 | Format::OpenMetrics100 => metrics::openmetrics(&families),
-            };
-            (text, format.content_type(), *gzip)
+) -> Option<Answer> {
+    let report = || Report::new(observation, observation.taken_at);
+    let (text, content_type) = match looks.for_whom {
+        ForWhom::Prometheus(format) => {
+            (format.text(&metrics::families(observation, process)), format.content_type())
         }
-        Looks::Page(gzip) => {
-            let text = page::html(&Report::new(observation, now), telemetry);
-            (text, "text/html; charset=utf-8", *gzip)
-        }
-        Looks::Status(gzip) => {
-            let Ok(text) = page::json(&Report::new(observation, now)) else {
-                return refusal(StatusCode::INTERNAL_SERVER_ERROR);
-            };
-            (text, "application/json; charset=utf-8", *gzip)
-        }
+        ForWhom::People => (page::html(&report(), telemetry), "text/html; charset=utf-8"),
+        ForWhom::Programs => (page::json(&report()).ok()?, "application/json; charset=utf-8"),
     };
-    let compressed = if gzip { compress(text.as_bytes()) } else { None };
-    let mut answer = Response::new(Bytes::new());
-    let mut set = |name: HeaderName, value: &'static str| {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    };
-    set(CONTENT_TYPE, content_type);
-    set(VARY, "Accept, Accept-Encoding");
-    set(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    if compressed.is_some() {
-        set(CONTENT_ENCODING, "gzip");
+    let mut answer = Response::builder()
+        .header(CONTENT_TYPE, content_type)
+        .header(VARY, "Accept, Accept-Encoding")
+        .header(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    let mut bytes = text.into_bytes();
+    if looks.gzip {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
+        encoder.write_all(&bytes).ok()?;
+        bytes = encoder.finish().ok()?;
+        answer = answer.header(CONTENT_ENCODING, "gzip");
     }
-    *answer.body_mut() = Bytes::from(compressed.unwrap_or_else(|| text.into_bytes()));
-    answer
-}
-
-/// `bytes` in gzip. Writing to memory does not fail; if it did, the answer would leave as it is.
-fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
-    encoder.write_all(bytes).ok()?;
-    encoder.finish().ok()
+    answer.body(Bytes::from(bytes)).ok()
 }
 
 #[cfg(test)]
@@ -213,10 +171,10 @@ mod tests {
     #[test]
     fn the_path_of_the_metrics_is_a_free_path() {
         for good in ["/metrics", "/", "/a/b", "/-/metrics"] {
-            assert!(Paths::new(good).is_ok(), "{good}");
+            assert!(check_telemetry_path(good).is_ok(), "{good}");
         }
         for bad in ["", "metrics", "/m?x", "/a b", "/ä", "/-/healthy", "/api/v1/status"] {
-            assert!(Paths::new(bad).is_err(), "{bad}");
+            assert!(check_telemetry_path(bad).is_err(), "{bad}");
         }
     }
 }

@@ -7,15 +7,16 @@ use chrono::{DateTime, Utc};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::warn;
 
 use super::config::Live;
 use super::connection;
 use super::gate::Gate;
-use super::routes::{Paths, Routes};
-use super::turns::Turns;
-use super::visitors::Visitors;
+use super::limits::Limits;
+use super::queue::Client;
+use super::routes::Routes;
 use crate::observe::Observer;
 
 /// Connections at once: more than a thousand clients in one instant, and still little memory.
@@ -27,77 +28,45 @@ const OTHER_DESCRIPTORS: u64 = 64;
 /// How long requests that are being answered may take when the program has to end.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// What is served.
-pub struct Site {
-    /// TLS, users, headers.
-    pub live: Live,
-    /// Where things are.
-    pub paths: Paths,
-    /// The most requests that are answered at once.
-    pub max_requests: u32,
-    /// Who looks at the files.
-    pub observer: Arc<Observer>,
-    /// What time it is.
-    pub clock: fn() -> DateTime<Utc>,
-}
-
 /// The web server.
-pub struct Server {
-    gate: Arc<Gate>,
-    visitors: Arc<Visitors>,
-}
+pub struct Server(Arc<Gate>);
 
 impl Server {
-    /// A server of `site`.
-    pub fn new(site: Site) -> Self {
-        let visitors = Arc::new(Visitors::new(most_connections()));
-        let routes = Routes::new(site.paths, site.observer, site.clock);
-        let gate = Gate::new(site.live, Turns::new(site.max_requests), Arc::clone(&visitors), routes);
-        Self { gate: Arc::new(gate), visitors }
+    /// A server that answers by what `observer` sees, as many as `max_requests` at once, with the metrics at `telemetry_path`.
+    pub fn new(
+        live: Live,
+        telemetry_path: String,
+        max_requests: u32,
+        observer: Observer,
+        clock: fn() -> DateTime<Utc>,
+    ) -> Self {
+        let limits = Limits::new(most_connections(), max_requests);
+        Self(Arc::new(Gate::new(live, limits, Routes::new(telemetry_path, observer, clock))))
     }
 
     /// Accepts on `listeners` until `stop` ends, then closes what is idle and waits a while for what is not. Says
     /// whether everything ended by itself.
     pub async fn run(&self, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) -> bool {
         let (stopping, stopped) = watch::channel(false);
-        let accepting: Vec<_> = listeners
-            .into_iter()
-            .map(|listener| {
-                let (gate, visitors, stopped) =
-                    (Arc::clone(&self.gate), Arc::clone(&self.visitors), stopped.clone());
-                tokio::spawn(accept(listener, gate, visitors, stopped))
-            })
-            .collect();
-        stop.await;
-        stopping.send_replace(true);
-        for accepting in accepting {
-            // A task that panicked accepts nothing more either.
-            accepting.await.unwrap_or(());
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(accept(listener, Arc::clone(&self.0), stopped.clone()));
         }
-        timeout(GRACE, self.visitors.gone()).await.is_ok()
+        stop.await;
+        accepting.shutdown().await;
+        stopping.send_replace(true);
+        timeout(GRACE, self.0.limits().all_gone()).await.is_ok()
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    gate: Arc<Gate>,
-    visitors: Arc<Visitors>,
-    stop: watch::Receiver<bool>,
-) {
-    let mut stopping = stop.clone();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopping.wait_for(|stop| *stop) => return,
-        };
-        match accepted {
-            Ok((socket, peer)) => match visitors.admit() {
-                Some(place) => {
-                    let gate = Arc::clone(&gate);
-                    tokio::spawn(connection::serve(gate, socket, peer.ip(), place, stop.clone()));
-                }
-                None => debug!("Connection refused: every place is taken by a request under way"),
-            },
+async fn accept(listener: TcpListener, gate: Arc<Gate>, stop: watch::Receiver<bool>) {
+    // Who comes when every place is taken waits in the system's own queue, and is refused there when that is full.
+    while let Some(place) = gate.limits().place().await {
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                let client = Client { address: peer.ip(), since: Instant::now() };
+                tokio::spawn(connection::serve(Arc::clone(&gate), socket, client, place, stop.clone()));
+            }
             Err(error) => {
                 // Mostly too many open files, which passes; asking again at once would only burn time.
                 warn!(err = %error, "Unable to accept a connection");
@@ -108,14 +77,11 @@ async fn accept(
 }
 
 /// As many connections as the system lets us have, after asking for all that it would.
-fn most_connections() -> usize {
+fn most_connections() -> u32 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     // Where it cannot be raised, what there is has to do.
-    let current = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let most = current.unwrap_or(u64::MAX).saturating_sub(OTHER_DESCRIPTORS).clamp(16, MOST_CONNECTIONS);
-    usize::try_from(most).unwrap_or(16)
+    u32::try_from(most).unwrap_or(16)
 }

@@ -43,7 +43,7 @@ fn no_look_during_backups_and_prunes_claims_damage() {
             while !done.load(Ordering::SeqCst) {
                 // In turns with files that seem fresh and files that seem long settled.
                 let time = if looks.is_multiple_of(2) { now() } else { wall_clock() };
-                let seen = observer.observe(time, crate::watched::PATIENCE);
+                let seen = crate::watched::observe(observer, time);
                 assert_eq!(seen.problems, []);
                 let view = seen.directory.value.clone().unwrap();
                 for backup in &view.collections[&name("docs")].backups {

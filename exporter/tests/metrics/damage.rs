@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use qdrant_backup_exporter::once::{OnceError, once};
+use qdrant_backup_exporter::once::once;
 use qdrant_backup_shared::{BackupId, Layout, json_file};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::situations;
-use crate::watched::{Watched, at, manifest, name, now};
+use crate::watched::{Watched, at, block_on, manifest, name, now};
 
 /// Whether `scrape` has this line.
 #[track_caller]
@@ -33,8 +33,8 @@ fn a_directory_that_is_missing_or_no_directory_says_nothing_about_backups() {
     let place = situations::healthy();
     let away = place.path().with_extension("away");
     fs::create_dir(&away).unwrap();
-    let observer = qdrant_backup_exporter::observe::Observer::new(away.join("gone"), place.path()).unwrap();
-    let seen = observer.observe(now(), crate::watched::PATIENCE);
+    let observer = qdrant_backup_exporter::observe::Observer::new(away.join("gone"), place.path());
+    let seen = crate::watched::observe(&observer, now());
     fs::remove_dir(&away).unwrap();
     assert!(seen.status.success() && !seen.is_up() && seen.directory.value.is_none());
     assert!(
@@ -43,8 +43,8 @@ fn a_directory_that_is_missing_or_no_directory_says_nothing_about_backups() {
     assert!(seen.storage.value.is_none() && !seen.storage.success());
 
     let file = place.layout().repository_file();
-    let observer = qdrant_backup_exporter::observe::Observer::new(file, place.path()).unwrap();
-    let seen = observer.observe(now(), crate::watched::PATIENCE);
+    let observer = qdrant_backup_exporter::observe::Observer::new(file, place.path());
+    let seen = crate::watched::observe(&observer, now());
     assert!(seen.directory.problem.as_ref().unwrap().ends_with("is not a directory"));
 }
 
@@ -211,21 +211,21 @@ fn once_writes_the_file_whatever_it_says_and_tells_whether_all_is_up() {
     let place = situations::healthy();
     let file = place.path().join("qdrant_backup.prom");
     let mut stdout = Vec::new();
-    assert!(once(place.observer(), now(), Some(&file), &mut stdout).unwrap());
+    assert!(block_on(once(place.observer(), now(), Some(&file), &mut stdout)).unwrap());
     assert!(stdout.is_empty());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
     has(&fs::read_to_string(&file).unwrap(), "up 1");
 
     place.put_bytes(&place.layout().status_file(), b"{");
-    assert!(!once(place.observer(), now(), Some(&file), &mut stdout).unwrap());
+    assert!(!block_on(once(place.observer(), now(), Some(&file), &mut stdout)).unwrap());
     has(&fs::read_to_string(&file).unwrap(), "up 0");
 
-    assert!(!once(place.observer(), now(), None, &mut stdout).unwrap());
+    assert!(!block_on(once(place.observer(), now(), None, &mut stdout)).unwrap());
     has(&String::from_utf8(stdout).unwrap(), "up 0");
 
     let nowhere = place.path().join("no/such/directory");
-    let error = once(place.observer(), now(), Some(&nowhere), &mut Vec::new()).unwrap_err();
-    assert!(matches!(error, OnceError::Write { .. }), "{error}");
+    let error = block_on(once(place.observer(), now(), Some(&nowhere), &mut Vec::new())).unwrap_err();
+    assert!(error.to_string().contains("no/such/directory: cannot be written"), "{error}");
 }
 
 #[test]
@@ -235,8 +235,8 @@ fn a_place_whose_status_lies_elsewhere_is_read_from_both() {
     let layout = Layout::new(place.path(), state.path());
     json_file::write(&layout.status_file(), &situations::status()).unwrap();
     fs::remove_file(place.layout().status_file()).unwrap();
-    let observer = qdrant_backup_exporter::observe::Observer::new(place.path(), state.path()).unwrap();
-    assert!(observer.observe(now(), crate::watched::PATIENCE).is_up());
+    let observer = qdrant_backup_exporter::observe::Observer::new(place.path(), state.path());
+    assert!(crate::watched::observe(&observer, now()).is_up());
 }
 
 #[test]

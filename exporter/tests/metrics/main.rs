@@ -14,4 +14,5 @@ mod random;
 mod situations;
 #[cfg(feature = "outside")]
 mod tools;
+mod verdict;
 mod watched;

@@ -26,7 +26,7 @@ pub fn now() -> DateTime<Utc> {
 
 impl From<Directory> for Watched {
     fn from(directory: Directory) -> Self {
-        let observer = Observer::new(directory.path(), directory.path()).unwrap();
+        let observer = Observer::new(directory.path(), directory.path());
         Self { directory, observer }
     }
 }
@@ -59,13 +59,24 @@ impl Watched {
     }
 
     pub fn look_at(&self, now: DateTime<Utc>) -> Arc<Observation> {
-        self.observer.observe(now, PATIENCE)
+        observe(&self.observer, now)
     }
 
     /// What a scrape in the text format gives now.
     pub fn scrape(&self) -> String {
         metrics::text(&metrics::families(&self.look(), &ProcessInfo::default()))
     }
+}
+
+/// A look, from outside of any runtime.
+pub fn observe(observer: &Observer, now: DateTime<Utc>) -> Arc<Observation> {
+    block_on(observer.observe(now, PATIENCE))
+}
+
+/// Runs `future` to its end.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(future)
 }
 
 /// The machine's own time: what the times of files are compared with.

@@ -19,69 +19,30 @@ pub enum Severity {
     Critical,
 }
 
-/// What kind of finding it is. Each is a heading in docs/exporter.md.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "docs/exporter.md has a section about each, and a test that it does")]
-pub enum Kind {
-    DirectoryUnreadable,
-    StatusUnreadable,
-    NeverRan,
-    NoCollection,
-    NoBackup,
-    TooOld,
-    NoSchedule,
-    RunFailed,
-    RunStalled,
-    Running,
-    RunSkipped,
-    StartRefused,
-    SourceChanged,
-    VerificationFailed,
-    Incomplete,
-    CopiesDamaged,
-    CopiesTooOld,
-    BackupMissing,
-    NotVerified,
-    StorageTooSmall,
-    StorageUnknown,
-    FilesUnreadable,
-    CollectionGone,
-    FutureTimestamp,
-    ServerLeftovers,
+macro_rules! kinds {
+    ($($kind:ident)+) => {
+        /// What kind of finding it is. Each is a heading in docs/exporter.md.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(rename_all = "kebab-case")]
+        #[expect(missing_docs, reason = "docs/exporter.md has a section about each, and a test that it does")]
+        pub enum Kind { $($kind),+ }
+
+        impl Kind {
+            /// Every kind, for the test that each is documented.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
+        }
+    };
+}
+
+kinds! {
+    DirectoryUnreadable StatusUnreadable NeverRan NoCollection NoBackup TooOld NoSchedule RunFailed
+    RunStalled Running RunSkipped StartRefused SourceChanged VerificationFailed Incomplete CopiesDamaged
+    CopiesTooOld BackupMissing NotVerified StorageTooSmall StorageUnknown FilesUnreadable CollectionGone
+    FutureTimestamp ServerLeftovers
 }
 
 impl Kind {
-    /// Every kind, for the test that each is documented.
-    pub const ALL: [Self; 25] = [
-        Self::DirectoryUnreadable,
-        Self::StatusUnreadable,
-        Self::NeverRan,
-        Self::NoCollection,
-        Self::NoBackup,
-        Self::TooOld,
-        Self::NoSchedule,
-        Self::RunFailed,
-        Self::RunStalled,
-        Self::Running,
-        Self::RunSkipped,
-        Self::StartRefused,
-        Self::SourceChanged,
-        Self::VerificationFailed,
-        Self::Incomplete,
-        Self::CopiesDamaged,
-        Self::CopiesTooOld,
-        Self::BackupMissing,
-        Self::NotVerified,
-        Self::StorageTooSmall,
-        Self::StorageUnknown,
-        Self::FilesUnreadable,
-        Self::CollectionGone,
-        Self::FutureTimestamp,
-        Self::ServerLeftovers,
-    ];
-
     /// Its name, as in JSON and in the document's anchors.
     pub fn name(self) -> String {
         let mut name = String::new();

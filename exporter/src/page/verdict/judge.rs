@@ -1,11 +1,13 @@
 //! The rules: each looks at one side of what was seen and adds what it finds.
 
+use std::fmt;
+
 use chrono::{DateTime, TimeDelta, Utc};
+use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::catalog::CLOCKS;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::text::shortened;
-use qdrant_backup_shared::{Failure, FailureKind};
 
 use super::super::parts::CollectionReport;
 use super::super::words;
@@ -23,9 +25,23 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn find(&mut self, severity: Severity, kind: Kind, text: String) {
+    pub(super) fn find(&mut self, severity: Severity, kind: Kind, text: impl Into<String>) {
         let document = format!("docs/exporter.md#{}", kind.name());
-        self.findings.push(Finding { kind, severity, text, document });
+        self.findings.push(Finding { kind, severity, text: text.into(), document });
+    }
+
+    /// As [`Judge::find`], about collections, if there are any. Their names end the text.
+    fn find_of(
+        &mut self,
+        severity: Severity,
+        kind: Kind,
+        those: &[&CollectionReport],
+        text: impl fmt::Display,
+    ) {
+        if !those.is_empty() {
+            let names = words::names(those.iter().map(|collection| collection.collection.as_str()));
+            self.find(severity, kind, format!("{text}: {names}"));
+        }
     }
 
     pub(super) fn directory(&mut self, observation: &Observation) {
@@ -50,8 +66,7 @@ impl Judge {
             status.operations.get(&Operation::Backup).is_some_and(|backup| backup.last_attempt_at.is_some())
                 || status.current_run.as_ref().is_some_and(|run| run.operation == Operation::Backup)
         }) {
-            let text = "There is no trace of any backup run".to_owned();
-            self.find(Severity::Critical, Kind::NeverRan, text);
+            self.find(Severity::Critical, Kind::NeverRan, "There is no trace of any backup run");
         }
         // The status file's own problem was said above.
         let others: Vec<_> = observation
@@ -72,152 +87,100 @@ impl Judge {
         collections: &[CollectionReport],
         status: Option<&Status>,
     ) {
-        let expected: Vec<_> =
-            collections.iter().filter(|collection| collection.on_server != Some(false)).collect();
+        let all: Vec<_> = collections.iter().collect();
+        let expected = those(&all, |of| of.on_server != Some(false));
         if expected.is_empty() && observation.directory.value.is_some() {
-            self.find(Severity::Unknown, Kind::NoCollection, "No collection is known".to_owned());
+            self.find(Severity::Unknown, Kind::NoCollection, "No collection is known");
         }
         // What could not be read says nothing about what is there.
         if observation.directory.success() {
             self.missing(&expected);
         }
-        self.condition(collections);
+        self.condition(&all);
         self.age(&expected, status);
         self.verified(&expected);
-        let gone: Vec<_> = collections
-            .iter()
-            .filter(|collection| collection.on_server == Some(false) && !collection.retired)
-            .filter(|collection| !collection.history.is_empty())
-            .collect();
-        if !gone.is_empty() {
-            let text = format!("No longer on the server, its backups are kept: {}", names(&gone));
-            self.find(Severity::Warning, Kind::CollectionGone, text);
-        }
+        let gone = those(&all, |of| of.on_server == Some(false) && !of.retired && !of.history.is_empty());
+        let text = "No longer on the server, its backups are kept";
+        self.find_of(Severity::Warning, Kind::CollectionGone, &gone, text);
     }
 
     fn missing(&mut self, expected: &[&CollectionReport]) {
-        let none: Vec<_> =
-            expected.iter().copied().filter(|collection| collection.newest.is_none()).collect();
-        if !none.is_empty() {
-            let text = format!(
-                "{} without a good backup: {}",
-                words::number_of(none.len(), "collection"),
-                names(&none)
-            );
-            self.find(Severity::Critical, Kind::NoBackup, text);
-        }
-        let claimed: Vec<_> = expected
-            .iter()
-            .copied()
-            .filter(|collection| match (collection.history.last(), collection.last_success_at) {
-                (Some(last), Some(claimed)) => last.started_at < claimed - TimeDelta::seconds(1),
-                (Some(_) | None, _) => false,
-            })
-            .collect();
-        if !claimed.is_empty() {
-            let text = format!("The newest backup that was made is not there: {}", names(&claimed));
-            self.find(Severity::Critical, Kind::BackupMissing, text);
-        }
+        let none = those(expected, |of| of.newest.is_none());
+        let text = format!("{} without a good backup", words::number_of(none.len(), "collection"));
+        self.find_of(Severity::Critical, Kind::NoBackup, &none, text);
+        let claimed = those(expected, |of| {
+            let claimed = of.history.last().zip(of.last_success_at);
+            claimed.is_some_and(|(last, claimed)| last.started_at < claimed - TimeDelta::seconds(1))
+        });
+        let text = "The newest backup that was made is not there";
+        self.find_of(Severity::Critical, Kind::BackupMissing, &claimed, text);
     }
 
-    fn condition(&mut self, collections: &[CollectionReport]) {
-        let failed: Vec<_> =
-            collections.iter().filter(|collection| collection.verification_failed_backups > 0).collect();
-        if !failed.is_empty() {
-            let number: u64 = failed.iter().map(|collection| collection.verification_failed_backups).sum();
-            let text = format!("{} failed verification: {}", backups(number), names(&failed));
-            self.find(severity(&failed), Kind::VerificationFailed, text);
-        }
-        let incomplete: Vec<_> =
-            collections.iter().filter(|collection| collection.incomplete_backups > 0).collect();
-        if !incomplete.is_empty() {
-            let number: u64 = incomplete.iter().map(|collection| collection.incomplete_backups).sum();
-            let text = format!("{} incomplete: {}", backups(number), names(&incomplete));
-            self.find(severity(&incomplete), Kind::Incomplete, text);
+    fn condition(&mut self, collections: &[&CollectionReport]) {
+        type Bad = fn(&CollectionReport) -> u64;
+        let failed: Bad = |of| of.verification_failed_backups;
+        let incomplete: Bad = |of| of.incomplete_backups;
+        for (kind, bad, what) in [
+            (Kind::VerificationFailed, failed, "failed verification"),
+            (Kind::Incomplete, incomplete, "incomplete"),
+        ] {
+            let with = those(collections, |of| bad(of) > 0);
+            let text = match with.iter().map(|of| bad(of)).sum() {
+                1 => format!("1 backup {what}"),
+                number => format!("{} backups {what}", words::count(number)),
+            };
+            self.find_of(severity(&with), kind, &with, text);
         }
     }
 
     fn age(&mut self, expected: &[&CollectionReport], status: Option<&Status>) {
-        let newest =
-            |collection: &&CollectionReport| collection.newest.as_ref().map(|newest| newest.started_at);
-        let future: Vec<_> = expected
-            .iter()
-            .copied()
-            .filter(|collection| newest(collection).is_some_and(|at| at > self.now + CLOCKS))
-            .collect();
-        if !future.is_empty() {
-            let text =
-                format!("The newest backup is from the future, so its age is not known: {}", names(&future));
-            self.find(Severity::Unknown, Kind::FutureTimestamp, text);
-        }
-        let passed_over: Vec<_> = expected
-            .iter()
-            .copied()
-            .filter(|collection| {
-                let last = collection.history.last().map(|last| last.started_at);
-                last > newest(collection) && last.is_some_and(|last| last > self.now + CLOCKS)
-            })
-            .collect();
-        if !passed_over.is_empty() {
-            let text = format!(
-                "A backup is from the future, because a clock was wrong, and is not counted as the newest: {}",
-                names(&passed_over)
-            );
-            self.find(Severity::Warning, Kind::FutureTimestamp, text);
-        }
+        let now = self.now;
+        let newest = |of: &CollectionReport| of.newest.as_ref().map(|newest| newest.started_at);
+        let future = those(expected, |of| newest(of).is_some_and(|at| at > now + CLOCKS));
+        let text = "The newest backup is from the future, so its age is not known";
+        self.find_of(Severity::Unknown, Kind::FutureTimestamp, &future, text);
+        let passed_over = those(expected, |of| {
+            let last = of.history.last().map(|last| last.started_at);
+            last > newest(of) && last.is_some_and(|last| last > now + CLOCKS)
+        });
+        let text = "A backup is from the future, because a clock was wrong, and is not counted as the newest";
+        self.find_of(Severity::Warning, Kind::FutureTimestamp, &passed_over, text);
         let Some(status) = status else { return };
-        let interval = status
-            .operations
-            .get(&Operation::Backup)
-            .and_then(|backup| backup.schedule_interval_seconds)
-            .filter(|interval| *interval > 0.0);
+        let backup = status.operations.get(&Operation::Backup);
+        let interval =
+            backup.and_then(|backup| backup.schedule_interval_seconds).filter(|interval| *interval > 0.0);
         let Some(interval) = interval else {
-            let text = format!(
-                "No schedule says how old a backup may be; the oldest of the newest is {}",
-                oldest(expected).map_or_else(
-                    || "not there".to_owned(),
-                    |oldest| format!("from {}", words::ago(oldest.started_at, self.now))
-                )
+            let oldest = oldest(expected).map_or_else(
+                || "not there".to_owned(),
+                |oldest| format!("from {}", words::ago(oldest.started_at, now)),
             );
+            let text =
+                format!("No schedule says how old a backup may be; the oldest of the newest is {oldest}");
             return self.find(Severity::Unknown, Kind::NoSchedule, text);
         };
-        let dated: Vec<_> =
-            expected.iter().copied().filter(|collection| collection.newest.is_some()).collect();
-        let late: Vec<_> = dated
-            .iter()
-            .copied()
-            .filter(|collection| {
-                newest(collection).is_some_and(|at| words::seconds(self.now - at) > 2.0 * interval)
-            })
-            .collect();
-        if let Some(oldest) = oldest(&late) {
-            let age = words::duration(oldest.age_seconds);
-            let expected = words::duration(interval);
-            let text = if late.len() == dated.len() {
-                format!("No collection has a backup younger than {age}, and one is made every {expected}")
-            } else {
-                format!("No backup for {age}, and one is made every {expected}: {}", names(&late))
-            };
+        let late =
+            those(expected, |of| newest(of).is_some_and(|at| words::seconds(now - at) > 2.0 * interval));
+        let Some(oldest) = oldest(&late) else { return };
+        let (age, every) = (words::duration(oldest.age_seconds), words::duration(interval));
+        if late.len() == expected.iter().filter(|of| of.newest.is_some()).count() {
+            let text =
+                format!("No collection has a backup younger than {age}, and one is made every {every}");
             self.find(Severity::Critical, Kind::TooOld, text);
+        } else {
+            let text = format!("No backup for {age}, and one is made every {every}");
+            self.find_of(Severity::Critical, Kind::TooOld, &late, text);
         }
     }
 
     fn verified(&mut self, expected: &[&CollectionReport]) {
-        let unverified: Vec<_> = expected
-            .iter()
-            .copied()
-            .filter(|collection| {
-                collection.newest.as_ref().is_some_and(|newest| newest.verified_level.is_none())
-            })
-            .collect();
-        if !unverified.is_empty() {
-            let all = unverified.len() == expected.len();
-            let text = if all {
-                format!("{}, not verified", summary_of(expected, self.now))
-            } else {
-                format!("The newest backup is not verified: {}", names(&unverified))
-            };
+        let unverified =
+            those(expected, |of| of.newest.as_ref().is_some_and(|newest| newest.verified_level.is_none()));
+        if !unverified.is_empty() && unverified.len() == expected.len() {
+            let text = format!("{}, not verified", summary_of(expected, self.now));
             self.find(Severity::Warning, Kind::NotVerified, text);
+        } else {
+            let text = "The newest backup is not verified";
+            self.find_of(Severity::Warning, Kind::NotVerified, &unverified, text);
         }
     }
 
@@ -291,28 +254,32 @@ impl Judge {
         } else {
             Vec::new()
         };
-        let mut text = format!("The last run ({operation}) ended as {outcome}");
-        if let Some((name, failure)) = failed.first() {
-            text = format!(
-                "The last run ({operation}) ended as {outcome}: {} of {} failed, the first: {}: {}",
+        let kinds: Vec<String> = history.failures.keys().map(ToString::to_string).collect();
+        let why = match (failed.first(), &history.failure) {
+            (Some((name, failure)), _) => format!(
+                ": {} of {} failed, the first: {}: {}",
                 failed.len(),
                 words::number_of(status.collections.len(), "collection"),
                 words::name(name.as_str()),
                 shortened(&failure.message, 200)
-            );
-        }
-        if let Some(failure) = history.failure.as_ref().filter(|_| failed.is_empty()) {
-            text.push_str(&format!(": {}", shortened(&failure.message, 300)));
-        }
-        let kinds: Vec<String> = history.failures.keys().map(ToString::to_string).collect();
-        if failed.is_empty() && history.failure.is_none() && !kinds.is_empty() {
-            text.push_str(&format!(" ({})", shortened(&kinds.join(", "), 200)));
-        }
+            ),
+            (None, Some(failure)) => format!(": {}", shortened(&failure.message, 300)),
+            (None, None) if kinds.is_empty() => String::new(),
+            (None, None) => format!(" ({})", shortened(&kinds.join(", "), 200)),
+        };
+        let text = format!("The last run ({operation}) ended as {outcome}{why}");
         // A restore that was tried by hand and failed says nothing about the backups.
         let severity = match operation {
             Operation::Backup if history.last_success_at.is_none() => Severity::Critical,
             // An emptied server, or another one: what is backed up from now on is not what the backups are of.
-            Operation::Backup if history.failure.as_ref().is_some_and(is_of_source) => Severity::Critical,
+            Operation::Backup
+                if history
+                    .failure
+                    .as_ref()
+                    .is_some_and(|failure| failure.kind == FailureKind::SourceChanged) =>
+            {
+                Severity::Critical
+            }
             Operation::Restore => Severity::Notice,
             Operation::Backup
             | Operation::Verify
@@ -326,7 +293,7 @@ impl Judge {
 
     pub(super) fn server(&mut self, status: &Status) {
         if status.source_changed {
-            let text = "The server is not the one that these backups came from; nothing is pruned".to_owned();
+            let text = "The server is not the one that these backups came from; nothing is pruned";
             self.find(Severity::Critical, Kind::SourceChanged, text);
         }
         let left = status.undeleted_snapshots.len() + status.suspected_leftovers.len();
@@ -346,7 +313,7 @@ impl Judge {
         }
         let Some(storage) = observation.storage.value.as_deref() else {
             let text = "The file system does not say how much room is left: that it is full is found only when a write fails";
-            return self.find(Severity::Notice, Kind::StorageUnknown, text.to_owned());
+            return self.find(Severity::Notice, Kind::StorageUnknown, text);
         };
         let next: u64 = collections
             .iter()
@@ -365,8 +332,12 @@ impl Judge {
     }
 }
 
-fn is_of_source(failure: &Failure) -> bool {
-    failure.kind == FailureKind::SourceChanged
+/// Those of which it is so.
+fn those<'a>(
+    collections: &[&'a CollectionReport],
+    is: impl Fn(&CollectionReport) -> bool,
+) -> Vec<&'a CollectionReport> {
+    collections.iter().copied().filter(|collection| is(collection)).collect()
 }
 
 /// How bad bad backups are: less so where each collection has a newer good one.
@@ -378,12 +349,4 @@ fn severity(collections: &[&CollectionReport]) -> Severity {
         collection.newest.as_ref().is_some_and(|good| newest_bad.is_none_or(|bad| good.started_at > bad))
     };
     if collections.iter().all(has_newer_good) { Severity::Warning } else { Severity::Critical }
-}
-
-fn backups(number: u64) -> String {
-    if number == 1 { "1 backup".to_owned() } else { format!("{} backups", words::count(number)) }
-}
-
-fn names(collections: &[&CollectionReport]) -> String {
-    words::names(collections.iter().map(|collection| collection.collection.as_str()))
 }

@@ -7,8 +7,6 @@ mod copies;
 mod finding;
 mod judge;
 mod summary;
-#[cfg(test)]
-mod tests;
 
 use chrono::{DateTime, Utc};
 

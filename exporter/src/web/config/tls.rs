@@ -1,60 +1,39 @@
 //! From the TLS section and the files it names to what rustls needs for a handshake.
 
-use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::regular_file::{self, Links};
-use rustls::crypto::{CryptoProvider, ring};
+use qdrant_backup_shared::text::shortened;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{CipherSuite, ProtocolVersion, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{CertificateError, Error, RootCertStore, ServerConfig, version};
 
-use super::client_certificates::{AnyCertificate, NamedCertificate};
-use super::names::{self, Version};
-use super::sections::{ClientAuth, Pem, TlsSection};
-use super::validity;
+use super::file::{Pem, TlsSection};
+use crate::stop::Stop;
 
-/// No certificate or key is larger.
-const MAX_BYTES: u64 = 1 << 20;
-
-/// TLS cannot be set up. Says which file is at fault and never shows what is in it.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read.
-    #[error("{what}: cannot read {}: {source}", path.display())]
-    Read {
-        /// The key that names it.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The text is not what it should be.
-    #[error("{what}: {place}: {problem}")]
-    Malformed {
-        /// The key that names it.
-        what: &'static str,
-        /// The file, or that the text stands in the configuration.
-        place: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The parts do not fit together.
-    #[error("tls_server_config: {0}")]
-    Unusable(String),
-}
+/// No web configuration, certificate or key is that long; a larger file is another file.
+pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// The contents of the files that a section names, each read once.
 #[derive(PartialEq, Eq)]
 pub(super) struct Material {
     certificate: Vec<u8>,
     key: Vec<u8>,
-    client_ca: Option<Vec<u8>>,
+    client_ca: Vec<u8>,
+}
+
+/// What is wrong with a part of `section`, in the web configuration `file`.
+struct Blame<'a> {
+    file: &'a Path,
+    key: &'static str,
+    pem: &'a Pem,
 }
 
 impl Material {
@@ -62,148 +41,113 @@ impl Material {
     ///
     /// # Errors
     /// When one cannot be read.
-    pub(super) fn read(section: &TlsSection) -> Result<Self, TlsError> {
+    pub(super) fn read(file: &Path, section: &TlsSection) -> Result<Self, Stop> {
+        let bytes = |key, pem: &Pem| match pem {
+            Pem::Inline(text) => Ok(text.clone().into_bytes()),
+            Pem::File(path) => regular_file::read_limited(path, Links::Follow, MAX_BYTES).map_err(|error| {
+                Stop::Configuration(format!(
+                    "{}: {key}: cannot read {}: {error}",
+                    file.display(),
+                    path.display()
+                ))
+            }),
+        };
         Ok(Self {
             certificate: bytes("cert_file", &section.certificate)?,
             key: bytes("key_file", &section.key)?,
-            client_ca: section.client_ca.as_ref().map(|pem| bytes("client_ca_file", pem)).transpose()?,
+            client_ca: match &section.client_ca {
+                Some(pem) => bytes("client_ca_file", pem)?,
+                None => Vec::new(),
+            },
         })
     }
 
-    /// What rustls needs.
+    /// What rustls needs. At `now`, clients have to take the certificate, if that matters.
     ///
     /// # Errors
-    /// When a file is no PEM, when the key does not belong to the certificate, or when nothing is left to offer.
-    pub(super) fn server_config(&self, section: &TlsSection, http2: bool) -> Result<ServerConfig, TlsError> {
-        let provider = Arc::new(provider(section)?);
-        let chain = certificates("cert_file", &section.certificate, &self.certificate)?;
+    /// When a file is no PEM, when the key does not belong to the certificate, or when that is out of its time.
+    pub(super) fn server_config(
+        &self,
+        file: &Path,
+        section: &TlsSection,
+        now: Option<DateTime<Utc>>,
+    ) -> Result<ServerConfig, Stop> {
+        let of_certificate = Blame { file, key: "cert_file", pem: &section.certificate };
+        let of_key = Blame { file, key: "key_file", pem: &section.key };
+        let chain = of_certificate.certificates(&self.certificate)?;
+        if let Some(problem) = now.and_then(|now| out_of_time(chain.first()?, now)) {
+            return Err(of_certificate.error(&problem));
+        }
         let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|_| malformed("key_file", &section.key, "no private key in PEM (unencrypted) found"))?;
-        let unusable = |error: rustls::Error| TlsError::Unusable(error.to_string());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&versions(section))
-            .map_err(unusable)?;
-        let builder = match self.client_verifier(section, &provider)? {
-            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            .map_err(|_| of_key.error("no private key in PEM (unencrypted) found"))?;
+        let versions = [&version::TLS12, &version::TLS13];
+        let versions: Vec<_> = versions
+            .into_iter()
+            .zip(section.versions)
+            .filter(|(_, is_on)| *is_on)
+            .map(|(version, _)| version)
+            .collect();
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&versions)
+            .map_err(|error| of_certificate.error(&error.to_string()))?;
+        let builder = match &section.client_ca {
+            Some(pem) => builder.with_client_cert_verifier(
+                self.client_verifier(&Blame { file, key: "client_ca_file", pem }, section.client_must)?,
+            ),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(|error| {
-            let problem = if matches!(error, rustls::Error::InconsistentKeys(_)) {
-                "the key does not belong to the certificate".to_owned()
-            } else {
-                error.to_string()
-            };
-            malformed("key_file", &section.key, &problem)
-        })?;
-        config.ignore_client_order = section.prefer_server_cipher_suites;
-        config.alpn_protocols = if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { Vec::new() };
-        Ok(config)
+        builder.with_single_cert(chain, key).map_err(|error| {
+            let does_not_fit = matches!(error, Error::InconsistentKeys(_));
+            let text = error.to_string();
+            of_key.error(if does_not_fit { "the key does not belong to the certificate" } else { &text })
+        })
     }
 
-    /// Checks that clients will take the certificate at this time.
-    ///
-    /// # Errors
-    /// When it has expired, or is not valid yet.
-    pub(super) fn check_validity(&self, section: &TlsSection, now: DateTime<Utc>) -> Result<(), TlsError> {
-        let chain = certificates("cert_file", &section.certificate, &self.certificate)?;
-        match chain.first().and_then(|leaf| validity::problem(leaf, now)) {
-            Some(problem) => Err(malformed("cert_file", &section.certificate, &problem)),
-            None => Ok(()),
+    fn client_verifier(&self, blame: &Blame<'_>, must: bool) -> Result<Arc<dyn ClientCertVerifier>, Stop> {
+        let mut roots = RootCertStore::empty();
+        for certificate in blame.certificates(&self.client_ca)? {
+            roots.add(certificate).map_err(|error| blame.error(&error.to_string()))?;
         }
+        let provider = Arc::new(ring::default_provider());
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let builder = if must { builder } else { builder.allow_unauthenticated() };
+        builder.build().map_err(|error| blame.error(&error.to_string()))
+    }
+}
+
+impl Blame<'_> {
+    fn certificates(&self, contents: &[u8]) -> Result<Vec<CertificateDer<'static>>, Stop> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(contents)
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.error(&error.to_string()))?;
+        if chain.is_empty() { Err(self.error("no certificate in PEM found")) } else { Ok(chain) }
     }
 
-    fn client_verifier(
-        &self,
-        section: &TlsSection,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
-        let verifier: Arc<dyn ClientCertVerifier> = match section.client_auth {
-            ClientAuth::None => return Ok(None),
-            ClientAuth::Request => Arc::new(AnyCertificate::new(provider, false)),
-            ClientAuth::RequireAny => Arc::new(AnyCertificate::new(provider, true)),
-            ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify => {
-                let (Some(pem), Some(contents)) = (&section.client_ca, &self.client_ca) else {
-                    return Err(TlsError::Unusable("client_ca_file is missing".to_owned()));
-                };
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates("client_ca_file", pem, contents)? {
-                    roots
-                        .add(certificate)
-                        .map_err(|error| malformed("client_ca_file", pem, &error.to_string()))?;
-                }
-                let builder =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-                let builder = if section.client_auth == ClientAuth::VerifyIfGiven {
-                    builder.allow_unauthenticated()
-                } else {
-                    builder
-                };
-                builder.build().map_err(|error| malformed("client_ca_file", pem, &error.to_string()))?
-            }
+    fn error(&self, problem: &str) -> Stop {
+        let place = match self.pem {
+            Pem::File(path) => path.display().to_string(),
+            Pem::Inline(_) => "text in the configuration".to_owned(),
         };
-        Ok(Some(if section.allowed_sans.is_empty() {
-            verifier
-        } else {
-            Arc::new(NamedCertificate::new(verifier, section.allowed_sans.clone()))
-        }))
+        let problem = shortened(problem, 200);
+        Stop::Configuration(format!("{}: {}: {place}: {problem}", self.file.display(), self.key))
     }
 }
 
-/// The suites and groups to offer.
-fn provider(section: &TlsSection) -> Result<CryptoProvider, TlsError> {
-    let mut provider = ring::default_provider();
-    if !section.cipher_suites.is_empty() {
-        let mut chosen: Vec<_> = ring::ALL_CIPHER_SUITES
-            .iter()
-            .copied()
-            .filter(|suite| suite.version().version == ProtocolVersion::TLSv1_3)
-            .collect();
-        let of = |wanted: &CipherSuite| {
-            ring::ALL_CIPHER_SUITES.iter().copied().find(|suite| suite.suite() == *wanted)
-        };
-        chosen.extend(section.cipher_suites.iter().filter_map(of));
-        provider.cipher_suites = chosen;
+/// What keeps clients from taking the certificate at this time. rustls would show it all the same.
+fn out_of_time(certificate: &CertificateDer<'_>, now: DateTime<Utc>) -> Option<String> {
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.timestamp()).ok()?));
+    let (roots, algorithms) =
+        (RootCertStore::empty(), ring::default_provider().signature_verification_algorithms);
+    let certificate = ParsedCertificate::try_from(certificate).ok()?;
+    // No authority signed it, as far as this check knows, but the time is looked at first.
+    let error =
+        verify_server_cert_signed_by_trust_anchor(&certificate, &roots, &[], at, algorithms.all).err()?;
+    let shown = |time: UnixTime| DateTime::from_timestamp(i64::try_from(time.as_secs()).ok()?, 0);
+    if let Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) = error {
+        Some(format!("the certificate expired on {}", shown(not_after)?))
+    } else if let Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) = error {
+        Some(format!("the certificate is not valid before {}", shown(not_before)?))
+    } else {
+        None
     }
-    if !section.curves.is_empty() {
-        provider.kx_groups = section.curves.iter().filter_map(|curve| names::group(*curve)).collect();
-        if provider.kx_groups.is_empty() {
-            return Err(TlsError::Unusable("curve_preferences leaves no curve".to_owned()));
-        }
-    }
-    Ok(provider)
-}
-
-fn versions(section: &TlsSection) -> Vec<&'static SupportedProtocolVersion> {
-    [(Version::Tls13, &version::TLS13), (Version::Tls12, &version::TLS12)]
-        .into_iter()
-        .filter(|(version, _)| (section.min_version..=section.max_version).contains(version))
-        .map(|(_, supported)| supported)
-        .collect()
-}
-
-fn certificates(
-    what: &'static str,
-    pem: &Pem,
-    contents: &[u8],
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(contents)
-        .collect::<Result<_, _>>()
-        .map_err(|error| malformed(what, pem, &error.to_string()))?;
-    if chain.is_empty() { Err(malformed(what, pem, "no certificate in PEM found")) } else { Ok(chain) }
-}
-
-fn bytes(what: &'static str, pem: &Pem) -> Result<Vec<u8>, TlsError> {
-    match pem {
-        Pem::Inline(text) => Ok(text.clone().into_bytes()),
-        Pem::File(path) => regular_file::read_limited(path, Links::Follow, MAX_BYTES)
-            .map_err(|source| TlsError::Read { what, path: path.clone(), source }),
-    }
-}
-
-fn malformed(what: &'static str, pem: &Pem, problem: &str) -> TlsError {
-    let place = match pem {
-        Pem::File(path) => path.display().to_string(),
-        Pem::Inline(_) => "text in the configuration".to_owned(),
-    };
-    TlsError::Malformed { what, place, problem: qdrant_backup_shared::text::shortened(problem, 200) }
 }

@@ -1,9 +1,13 @@
+//! What the page calls wrong: three collections that are well, and in each test something that is not.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use qdrant_backup_exporter::observe::{CollectionView, DirectoryView, Observation, Part, Problem, Storage};
+use qdrant_backup_exporter::page::{self, Kind, Report, Severity, Verdict};
 use qdrant_backup_shared::catalog::{Backup, LevelCheck};
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::last_refused::LastRefused;
@@ -13,26 +17,16 @@ use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus
 use qdrant_backup_shared::verification::Level;
 use qdrant_backup_shared::{BackupId, CollectionName, Failure, FailureKind, Manifest};
 
-use super::super::Report;
-use super::*;
-use crate::observe::{CollectionView, DirectoryView, Part, Problem, Storage};
+use crate::watched::{name, now};
 
 const DAY: f64 = 86_400.0;
-
-fn now() -> DateTime<Utc> {
-    "2025-07-15T14:30:00Z".parse().unwrap()
-}
 
 fn part<T>(value: Option<T>, problem: Option<&str>) -> Part<T> {
     Part { value: value.map(Arc::new), problem: problem.map(str::to_owned), duration: Duration::ZERO }
 }
 
-fn name(name: &str) -> CollectionName {
-    CollectionName::new(name).unwrap()
-}
-
 fn backup(age: TimeDelta) -> Backup {
-    let text = include_str!("../../../../shared/testdata/manifest-v1.json");
+    let text = include_str!("../../../shared/testdata/manifest-v1.json");
     let mut manifest: Manifest = json_file::parse(Path::new("m"), text.as_bytes()).unwrap();
     manifest.started_at = now() - age;
     manifest.backup_id = BackupId::at(manifest.started_at);
@@ -491,9 +485,9 @@ fn names_are_escaped_wherever_they_appear() {
     let mut scene = Scene::healthy();
     let evil = "<script>alert('1')</script>\u{202e}\n\"&";
     scene.views.insert(name(evil), vec![backup(TimeDelta::days(9))]);
-    let html = super::super::html(&scene.report(), "/metrics");
+    let html = page::html(&scene.report(), "/metrics");
     assert!(!html.contains("<script") && !html.contains('\u{202e}'), "{html}");
-    assert!(html.contains("&lt;script&gt;alert(&#39;1&#39;)"));
+    assert!(html.contains("&lt;script&gt;alert('1')"));
 }
 
 #[test]
@@ -501,19 +495,19 @@ fn every_link_of_a_finding_leads_to_its_explanation_on_the_page_itself() {
     let mut scene = Scene::healthy();
     scene.views.insert(name("docs"), vec![backup(TimeDelta::days(9))]);
     let report = scene.report();
-    let html = super::super::html(&report, "/metrics");
+    let html = page::html(&report, "/metrics");
     assert!(!report.verdict.findings.is_empty());
     for finding in &report.verdict.findings {
         let kind = finding.kind.name();
         assert!(html.contains(&format!("<a href=\"#{kind}\">")), "{kind}: {html}");
         assert_eq!(html.matches(&format!("<h3 id=\"{kind}\">{kind}</h3><p>")).count(), 1, "{kind}: {html}");
     }
-    assert!(!super::super::html(&Scene::healthy().report(), "/metrics").contains("<h3"));
+    assert!(!page::html(&Scene::healthy().report(), "/metrics").contains("<h3"));
 }
 
 #[test]
 fn every_kind_of_finding_is_explained() {
-    let document = include_str!("../../../../docs/exporter.md");
+    let document = include_str!("../../../docs/exporter.md");
     for kind in Kind::ALL {
         let heading = format!("\n### {}\n", kind.name());
         assert!(document.contains(&heading), "docs/exporter.md has no section {}", kind.name());
