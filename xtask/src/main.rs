@@ -14,6 +14,7 @@ mod prose;
 mod schema;
 mod serving;
 mod sh;
+mod soak;
 mod structure;
 mod test;
 mod tools;
@@ -51,6 +52,8 @@ enum Command {
     Dashboard,
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
+    /// Let everything happen at once for a while, with faults and kills, and see that nothing is lost
+    Soak(soak::Opts),
     /// Build what is shipped: a tarball, a Debian package, SHA256SUMS
     Dist(dist::Opts),
 }
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Acceptance(opts) => acceptance::run(&opts),
         Command::Dashboard => dashboard::run(),
         Command::Bench(opts) => bench::run(&opts),
+        Command::Soak(opts) => soak::run(&opts),
         Command::Dist(opts) => dist::run(&opts),
     };
     match result {

@@ -1,0 +1,68 @@
+//! Which fault goes with which request of which job.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use e2e::campaign::Extent;
+use e2e::proxy::Fault;
+
+use super::jobs::Job;
+use super::template::Template;
+
+/// Of requests that are alike, so many are spoiled.
+const ALIKE: usize = 2;
+/// How many faults each request meets in a short campaign.
+const FAULTS_EACH: usize = 2;
+
+/// A fault at a request.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The request's number in the run without a fault.
+    pub at: usize,
+    /// What it asks.
+    pub request: String,
+    /// What goes wrong.
+    pub fault: Fault,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { what, forwarded, lasting } = &self.fault;
+        let when = if *forwarded { "after" } else { "before" };
+        let lasting = if *lasting { " for good" } else { "" };
+        write!(formatter, "{} {}: {what:?} {when}{lasting}", self.at, self.request)
+    }
+}
+
+/// The cases, each with its job's number.
+pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
+    let mut faults: Vec<Fault> = Fault::shapes();
+    let lasting: Vec<Fault> =
+        faults.iter().cloned().filter(|fault| !fault.what.is_of_body()).map(Fault::lasting).collect();
+    faults.extend(Fault::statuses());
+    faults.extend(lasting);
+    let mut turn = faults.iter().cycle();
+    let mut cases = Vec::new();
+    for (number, (_, template)) in templates.iter().enumerate() {
+        let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+        for (at, request) in template.requests.iter().enumerate() {
+            let kind = request.kind();
+            let seen = alike.entry(kind.clone()).or_default();
+            *seen += 1;
+            if *seen > ALIKE {
+                continue;
+            }
+            let fits = |fault: &&Fault| {
+                !fault.what.is_of_body() || request.method == "POST" || request.method == "PUT"
+            };
+            let chosen: Vec<&Fault> = match extent {
+                Extent::Full => faults.iter().filter(fits).collect(),
+                Extent::Short => turn.by_ref().filter(fits).take(FAULTS_EACH).collect(),
+            };
+            for fault in chosen {
+                cases.push((number, Case { at, request: kind.clone(), fault: fault.clone() }));
+            }
+        }
+    }
+    cases
+}

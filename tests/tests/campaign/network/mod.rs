@@ -1,0 +1,67 @@
+//! Whatever happens between the program and the server, no promise is broken.
+//!
+//! Each job of the program is run once without a fault, which counts its requests. Then one fault goes with one request, and
+//! the invariants of [`outcome`] and of the job are held against what is left; then the job is run again without any fault, and
+//! everything has to be as it should be. `QDRANT_BACKUP_CAMPAIGN_CASE` has only the cases tried whose names hold that text.
+
+mod cases;
+mod jobs;
+mod outcome;
+mod template;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::thread;
+
+use e2e::campaign::{Extent, Tally};
+
+use self::cases::Case;
+use self::jobs::Job;
+use self::template::Template;
+
+/// At a time: most of a case is waiting for a disk.
+const WORKERS: usize = 3;
+
+#[test]
+fn no_fault_between_the_program_and_its_server_breaks_a_promise() {
+    let extent = Extent::asked_for();
+    let templates: Vec<(Job, Template)> = Job::all().into_iter().map(with_template).collect();
+    let only = std::env::var("QDRANT_BACKUP_CAMPAIGN_CASE").unwrap_or_default();
+    let cases: Vec<(usize, Case)> = cases::of(extent, &templates)
+        .into_iter()
+        .filter(|(job, case)| format!("{} {case}", templates[*job].0.name).contains(&only))
+        .collect();
+    println!("{} cases", cases.len());
+
+    let tally = Mutex::new(Tally::of("network"));
+    let failed = Mutex::new(Vec::new());
+    let left = Mutex::new(cases.into_iter());
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                loop {
+                    let Some((job, case)) = left.lock().unwrap().next() else { return };
+                    let (job, template) = &templates[job];
+                    let label = format!("{} {case}", job.name);
+                    match catch_unwind(AssertUnwindSafe(|| outcome::hold(job, template, &case))) {
+                        Ok(counts) => counts.into_iter().for_each(|what| tally.lock().unwrap().count(what)),
+                        Err(_) => {
+                            println!("FAILED: {label}");
+                            failed.lock().unwrap().push(label);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort();
+    assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
+    tally.into_inner().unwrap().done();
+}
+
+fn with_template(job: Job) -> (Job, Template) {
+    let template = Template::of(&job);
+    (job, template)
+}
