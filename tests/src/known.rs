@@ -8,6 +8,7 @@ use qdrant_backup_shared::status::ServerSnapshot;
 use crate::qdrant_stand_in::folder;
 
 /// Names of snapshots that are on record, and folders in which more of ours may appear.
+#[derive(Default)]
 pub struct Known {
     names: BTreeSet<String>,
     folders: BTreeSet<String>,

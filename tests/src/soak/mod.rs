@@ -106,6 +106,7 @@ impl Soak {
         println!("settling");
         self.drop_beside();
         std::thread::sleep(LATE);
+        self.plainly(&["prune", "--yes"], 0);
         self.plainly(&["run"], 0);
         self.plainly(&["drill", "--on-source"], 0);
         self.plainly(&["prune", "--server-leftovers", "--yes"], 0);
@@ -114,7 +115,7 @@ impl Soak {
         self.plainly(&["verify", "--backup", "all"], 0);
         let proven = self.place.prove();
         self.ledger.assert_nothing_lost(&self.place);
-        self.ledger.assert_no_more_than_kept(&self.place);
+        self.ledger.assert_no_more_than_kept(&self.place, &self.collections.names());
         assert_eq!(self.place.temporary(), Vec::<String>::new());
         // What is of collections that are gone lies where nothing reaches it, and stays on record.
         let known = Known::by(&self.place.status()).of(&self.collections.names());

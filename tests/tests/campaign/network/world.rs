@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use e2e::qdrant_stand_in::{Setup, StandIn, StandInCluster, State};
 use e2e::{Known, Nodes, Place, Proxy, Ran};
+use qdrant_backup_shared::Status;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -136,7 +137,17 @@ impl World {
 
     /// What the status knows of ours on the server.
     pub fn known(&self) -> Known {
-        Known::by(&self.place.status())
+        self.status().map_or_else(Known::default, |status| Known::by(&status))
+    }
+
+    /// Whether the status says that somebody is at work.
+    pub fn is_under_way(&self) -> bool {
+        self.status().is_some_and(|status| status.current_run.is_some())
+    }
+
+    /// The status; there is none before the first run.
+    pub fn status(&self) -> Option<Status> {
+        self.place.layout().status_file().exists().then(|| self.place.status())
     }
 
     /// What the server knows.
