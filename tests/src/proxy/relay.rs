@@ -57,6 +57,7 @@ async fn forward(client: &mut Client, request: Head, upstream: SocketAddr) -> io
     let (mut sent, mut answered) = (None, None);
     while answered.is_none() {
         tokio::select! {
+            biased;
             result = &mut sending, if sent.is_none() => sent = Some(result.unwrap_or(false)),
             result = &mut answering => answered = Some::<io::Result<bool>>(result),
         }

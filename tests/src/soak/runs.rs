@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::Soak;
 use crate::known::Known;
 use crate::place::Ran;
-use crate::proxy::Fault;
+use crate::proxy::{Fault, What};
 use crate::running::Running;
 
 /// Longer than a run takes that waits for everything it may wait for.
@@ -76,7 +76,9 @@ impl Soak {
             3..=6 => {
                 let faults: Vec<Fault> = Fault::shapes().into_iter().chain(Fault::statuses()).collect();
                 let fault = self.random.pick(&faults).clone();
-                let fault = if self.random.below(4) == 0 { fault.lasting() } else { fault };
+                // A server that is busy for good is waited for ten minutes long.
+                let lasts = self.random.below(4) == 0 && fault.what != What::Status(429);
+                let fault = if lasts { fault.lasting() } else { fault };
                 Trouble::Fault(self.random.below(REQUESTS) as usize, fault)
             }
             7 => Trouble::Signal(Signal::TERM, self.moment()),

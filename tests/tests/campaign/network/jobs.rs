@@ -27,8 +27,8 @@ pub struct Job {
     pub done: fn(&World, &Before, &Ran),
     /// Asserts what must be so when it fails.
     pub failed: fn(&World, &Before, &Ran),
-    /// How it is repeated.
-    pub again: fn(&World) -> Vec<&'static str>,
+    /// How it is repeated, where it can be: given whether it was done.
+    pub again: fn(&World, bool) -> Option<Vec<String>>,
 }
 
 const ON_SOURCE: &str = "--on-source";
@@ -50,7 +50,7 @@ impl Job {
             failures: &[1, 3],
             done: |world, _, _| assert_backed_up(world, 1),
             failed: |_, _, _| {},
-            again: |_| vec!["backup"],
+            again: |_, _| words(&["backup"]),
         };
         vec![
             Self { ..plain },
@@ -67,7 +67,7 @@ impl Job {
                 },
                 command: &["run"],
                 done: |world, _, _| assert_backed_up(world, 2),
-                again: |_| vec!["run"],
+                again: |_, _| words(&["run"]),
                 ..plain
             },
             Self {
@@ -91,7 +91,7 @@ impl Job {
                 failures: &[1],
                 done: assert_restored,
                 failed: assert_not_passed_off,
-                again: |_| RESTORE_FORCE.to_vec(),
+                again: restore_over_again,
                 ..plain
             },
             Self {
@@ -105,7 +105,7 @@ impl Job {
                 failures: &[1],
                 done: assert_restored,
                 failed: assert_not_passed_off,
-                again: restore_again,
+                again: restore_shards_again,
                 ..plain
             },
             Self {
@@ -120,7 +120,7 @@ impl Job {
                 failed: |world, _, _| {
                     assert_eq!(drilled(world), None, "a drill that failed is no verdict on the backup")
                 },
-                again: |_| vec!["drill", ON_SOURCE],
+                again: |_, _| words(&["drill", ON_SOURCE]),
                 ..plain
             },
             Self {
@@ -134,7 +134,7 @@ impl Job {
                     assert_differs(ran, "changed", 0..0);
                     assert_differs(ran, "new", ADDED);
                 },
-                again: |_| vec!["compare", "-c", DOCS, ON_SOURCE],
+                again: |_, _| words(&["compare", "-c", DOCS, ON_SOURCE]),
                 ..plain
             },
             Self {
@@ -147,7 +147,9 @@ impl Job {
                     assert!(before.points.iter().all(|point| points.contains(point)), "a point is not back");
                     assert_eq!(points.len() as u64, POINTS + (ADDED.end - ADDED.start));
                 },
-                again: |_| vec!["restore", "--points", "-c", DOCS, ON_SOURCE, "--missing", "--changed"],
+                again: |_, _| {
+                    words(&["restore", "--points", "-c", DOCS, ON_SOURCE, "--missing", "--changed"])
+                },
                 ..plain
             },
             Self {
@@ -162,7 +164,7 @@ impl Job {
                 done: |world, before, _| {
                     assert_eq!(world.snapshots(), before.foreign, "ours are deleted");
                 },
-                again: |_| vec!["prune", "--server-leftovers", "--yes"],
+                again: |_, _| words(&["prune", "--server-leftovers", "--yes"]),
                 ..plain
             },
             Self {
@@ -179,7 +181,7 @@ impl Job {
                     assert_eq!(world.place.backups(OTHER).len(), 2);
                 },
                 failed: |world, _, _| assert_eq!(world.place.backups(OTHER).len(), 2),
-                again: |_| vec!["prune", "--retire", DOCS, "--yes"],
+                again: |_, _| words(&["prune", "--retire", DOCS, "--yes"]),
                 ..plain
             },
             Self {
@@ -188,7 +190,7 @@ impl Job {
                 command: &["accept-source"],
                 failures: &[1],
                 done: |_, _, _| {},
-                again: |_| vec!["accept-source"],
+                again: |_, _| words(&["accept-source"]),
                 ..plain
             },
             Self {
@@ -197,7 +199,7 @@ impl Job {
                 command: &["config", "check"],
                 failures: &[1, 78],
                 done: |_, _, _| {},
-                again: |_| vec!["config", "check"],
+                again: |_, _| words(&["config", "check"]),
                 ..plain
             },
         ]
@@ -258,12 +260,30 @@ fn assert_not_passed_off(world: &World, before: &Before, ran: &Ran) {
     assert!(untouched || whole || said.iter().any(|word| ran.stderr.contains(word)), "{}", ran.stderr);
 }
 
-fn restore_again(world: &World) -> Vec<&'static str> {
-    if world.points(DOCS).is_some() && world.place.status().restoring.is_empty() {
-        RESTORE_FORCE.to_vec()
-    } else {
-        vec!["restore", "-c", DOCS]
+fn words(arguments: &[&str]) -> Option<Vec<String>> {
+    Some(arguments.iter().map(|argument| (*argument).to_owned()).collect())
+}
+
+fn restore_again(world: &World, _: bool) -> Option<Vec<String>> {
+    let is_there = world.points(DOCS).is_some();
+    words(if is_there { &RESTORE_FORCE } else { &["restore", "-c", DOCS] })
+}
+
+/// The newest backup may be the one that was made of what was overwritten.
+fn restore_over_again(world: &World, _: bool) -> Option<Vec<String>> {
+    words(&[&RESTORE_FORCE[..], &["--backup", &world.place.ids(DOCS)[0]]].concat())
+}
+
+/// Shards go into a new collection only, or into the one that was begun.
+fn restore_shards_again(world: &World, done: bool) -> Option<Vec<String>> {
+    if done {
+        return None;
     }
+    let begun = world.status().is_some_and(|status| !status.restoring.is_empty());
+    if world.points(DOCS).is_some() && !begun {
+        world.drop_collection(DOCS);
+    }
+    words(&["restore", "-c", DOCS])
 }
 
 fn drilled(world: &World) -> Option<CheckOutcome> {
