@@ -13,8 +13,8 @@ use crate::running::Running;
 
 /// Longer than a run takes that waits for everything it may wait for.
 const LONGEST: Duration = Duration::from_secs(200);
-/// More requests than the quick commands make.
-const REQUESTS: u64 = 60;
+/// About as many requests as a run makes.
+const REQUESTS: u64 = 28;
 /// A little longer than most runs take.
 const LONGEST_BEFORE_KILL: u64 = 900;
 

@@ -176,3 +176,41 @@ fn a_server_that_comes_back_and_tells_nothing_is_not_waited_for_for_hours() {
 
     assert_eq!(place.status().unanswered_creations.len(), 1);
 }
+
+#[test]
+fn a_deletion_that_a_proxy_answered_leaves_the_snapshot_on_record_until_the_next_run() {
+    let page = Answer::empty(200).text("<html>please log in</html>");
+    for answer in [page, Answer::empty(204), Answer::status(404)] {
+        let scene = Scene::with([Fault::answer(answer).on(Endpoint::DeleteSnapshot).first(1)]);
+
+        scene.backup().success().says(&["WARN", "deleting snapshot docs-"]);
+
+        let left: Vec<String> =
+            scene.place.status().undeleted_snapshots.into_iter().map(|snapshot| snapshot.name).collect();
+        assert_eq!((scene.on_server(), left.len()), (left.clone(), 1));
+        scene.backup().success();
+        scene.assert_server_clean();
+    }
+}
+
+#[test]
+fn of_two_creations_that_were_never_answered_each_is_known_by_its_own_time() {
+    let scene = Scene::with([
+        Fault::status(404).on(Endpoint::Telemetry),
+        Fault::new(Effect::AnswerAfter(Answer::status(500))).on(Endpoint::CreateSnapshot),
+        Fault::status(500).on(Endpoint::ListSnapshots).after(1),
+    ]);
+    scene.configure(&[("create_timeout", "4s")]);
+
+    scene.backup().code(1);
+    assert_eq!(scene.creations(), 2);
+    assert_eq!(scene.on_server().len(), 2);
+    scene.heal();
+
+    scene.backup().success();
+    let mut suspected: Vec<String> =
+        scene.place.status().suspected_leftovers.into_iter().map(|snapshot| snapshot.name).collect();
+    suspected.sort();
+    assert_eq!(scene.on_server(), suspected);
+    assert_eq!(scene.place.status().unanswered_creations, []);
+}

@@ -9,10 +9,12 @@ use e2e::proxy::{Fault, What};
 use super::jobs::Job;
 use super::template::Template;
 
-/// Of requests that are alike, so many are spoiled.
-const ALIKE: usize = 2;
 /// How many faults each request meets in a short campaign.
 const FAULTS_EACH: usize = 2;
+/// Of requests of a job that are alike, so many are spoiled in a short campaign, and in a full one.
+const ALIKE: [usize; 2] = [2, 1];
+/// How many faults that last each request meets in a full campaign, besides every one that does not.
+const LASTING_EACH: usize = 6;
 
 /// What was found by this campaign, and mended: a deletion that a web page answered, one that was said to find nothing, and
 /// two creations of which neither was answered.
@@ -54,8 +56,10 @@ pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
     let lasting: Vec<Fault> =
         faults.iter().cloned().filter(|fault| !fault.what.is_of_body()).map(Fault::lasting).collect();
     faults.extend(Fault::statuses());
-    faults.extend(lasting);
-    let mut turn = faults.iter().cycle();
+    let every = faults.clone();
+    faults.extend(lasting.iter().cloned());
+    let (mut turn, mut lasting) = (faults.iter().cycle(), lasting.iter().cycle());
+    let alike_most = if extent == Extent::Short { ALIKE[0] } else { ALIKE[1] };
     let mut cases = Vec::new();
     for (number, (_, template)) in templates.iter().enumerate() {
         let mut alike: BTreeMap<String, usize> = BTreeMap::new();
@@ -63,14 +67,16 @@ pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
             let kind = request.kind();
             let seen = alike.entry(kind.clone()).or_default();
             *seen += 1;
-            if *seen > ALIKE {
+            if *seen > alike_most {
                 continue;
             }
             let fits = |fault: &&Fault| {
                 !fault.what.is_of_body() || request.method == "POST" || request.method == "PUT"
             };
             let chosen: Vec<&Fault> = match extent {
-                Extent::Full => faults.iter().filter(fits).collect(),
+                Extent::Full => {
+                    every.iter().chain(lasting.by_ref().take(LASTING_EACH)).filter(fits).collect()
+                }
                 Extent::Short => turn.by_ref().filter(fits).take(FAULTS_EACH).collect(),
             };
             for fault in chosen {

@@ -13,6 +13,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Instant;
 
 use e2e::campaign::{Extent, Tally};
 
@@ -22,6 +23,8 @@ use self::template::Template;
 
 /// At a time: most of a case is waiting for a disk.
 const WORKERS: usize = 3;
+/// It is said how far it is, every so many cases.
+const TOLD_EVERY: usize = 50;
 
 #[test]
 fn no_fault_between_the_program_and_its_server_breaks_a_promise() {
@@ -32,7 +35,8 @@ fn no_fault_between_the_program_and_its_server_breaks_a_promise() {
         .into_iter()
         .filter(|(job, case)| format!("{} {case}", templates[*job].0.name).contains(&only))
         .collect();
-    println!("{} cases", cases.len());
+    let (all, begun) = (cases.len(), Instant::now());
+    println!("{all} cases");
 
     let tally = Mutex::new(Tally::of("network"));
     let failed = Mutex::new(Vec::new());
@@ -41,7 +45,14 @@ fn no_fault_between_the_program_and_its_server_breaks_a_promise() {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 loop {
-                    let Some((job, case)) = left.lock().unwrap().next() else { return };
+                    let (next, still) = {
+                        let mut left = left.lock().unwrap();
+                        (left.next(), left.len())
+                    };
+                    let Some((job, case)) = next else { return };
+                    if still % TOLD_EVERY == 0 {
+                        println!("{:.0?}: {still} of {all} are left", begun.elapsed());
+                    }
                     let (job, template) = &templates[job];
                     let label = format!("{} {case}", job.name);
                     match catch_unwind(AssertUnwindSafe(|| outcome::hold(job, template, &case))) {
