@@ -24,7 +24,7 @@ use self::ledger::{KEPT, Ledger};
 use self::watch::Watch;
 
 /// Time-outs short enough that much happens in a minute.
-const CONFIGURATION: &str = "qdrant:\n  retries: 1\n  wait_for_server: 0s\n  cluster_timeout: 2s\n  connect_timeout: 2s\n  stall_timeout: 2s\n  request_timeout: 5s\n  create_timeout: 10s\n  count_timeout: 5s\n";
+const CONFIGURATION: &str = "qdrant:\n  retries: 1\n  wait_for_server: 0s\n  cluster_timeout: 2s\n  connect_timeout: 2s\n  stall_timeout: 2s\n  request_timeout: 5s\n  create_timeout: 10s\n  count_timeout: 5s\nrestore:\n  settle_timeout: 5s\n";
 /// How long what was asked for without an answer may still come.
 const LATE: Duration = Duration::from_secs(11);
 

@@ -76,7 +76,7 @@ fn an_error_of_a_server_that_does_not_tell_what_it_does_is_on_record() {
 
     scene.backup().code(1);
     assert_eq!(scene.creations(), 2);
-    assert_eq!(scene.place.status().unanswered_creations.len(), 1);
+    assert_eq!(scene.place.status().unanswered_creations.len(), 2);
 }
 
 #[test]

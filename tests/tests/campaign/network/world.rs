@@ -18,7 +18,7 @@ pub const OTHER: &str = "other";
 pub const POINTS: u64 = 20;
 
 /// Time-outs short enough for thousands of cases, and no repetitions, so that each fault shows.
-const IMPATIENT: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 2s\n  connect_timeout: 2s\n  stall_timeout: 2s\n  request_timeout: 4s\n  create_timeout: 6s\n  count_timeout: 4s\n";
+const IMPATIENT: &str = "restore:\n  settle_timeout: 4s\nqdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 2s\n  connect_timeout: 2s\n  stall_timeout: 2s\n  request_timeout: 4s\n  create_timeout: 6s\n  count_timeout: 4s\n";
 
 /// What runs before the nodes.
 enum Kind {
