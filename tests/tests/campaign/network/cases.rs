@@ -10,7 +10,7 @@ use super::jobs::Job;
 use super::template::Template;
 
 /// How many faults each request meets in a short campaign.
-const FAULTS_EACH: usize = 2;
+const FAULTS_EACH: usize = 1;
 /// Of requests of a job that are alike, so many are spoiled in a short campaign, and in a full one.
 const ALIKE: [usize; 2] = [2, 1];
 /// How many faults that last each request meets in a full campaign, besides every one that does not.
