@@ -24,9 +24,9 @@ use self::ledger::{KEPT, Ledger};
 use self::watch::Watch;
 
 /// Time-outs short enough that much happens in a minute.
-const CONFIGURATION: &str = "qdrant:\n  retries: 1\n  wait_for_server: 0s\n  cluster_timeout: 2s\n  connect_timeout: 2s\n  stall_timeout: 2s\n  request_timeout: 5s\n  create_timeout: 10s\n  count_timeout: 5s\nrestore:\n  settle_timeout: 5s\n";
+const CONFIGURATION: &str = "qdrant:\n  retries: 1\n  wait_for_server: 0s\n  cluster_timeout: 4s\n  connect_timeout: 4s\n  stall_timeout: 4s\n  request_timeout: 10s\n  create_timeout: 20s\n  count_timeout: 10s\nrestore:\n  settle_timeout: 10s\n";
 /// How long what was asked for without an answer may still come.
-const LATE: Duration = Duration::from_secs(11);
+const LATE: Duration = Duration::from_secs(21);
 
 /// Everything that a soak is about.
 struct Soak {

@@ -29,7 +29,10 @@ const TOLD_EVERY: usize = 50;
 #[test]
 fn no_fault_between_the_program_and_its_server_breaks_a_promise() {
     let extent = Extent::asked_for();
-    let templates: Vec<(Job, Template)> = Job::all().into_iter().map(with_template).collect();
+    let templates: Vec<(Job, Template)> = thread::scope(|scope| {
+        let begun: Vec<_> = Job::all().into_iter().map(|job| scope.spawn(|| with_template(job))).collect();
+        begun.into_iter().map(|template| template.join().expect("a job that can be done")).collect()
+    });
     let only = std::env::var("QDRANT_BACKUP_CAMPAIGN_CASE").unwrap_or_default();
     let cases: Vec<(usize, Case)> = cases::of(extent, &templates)
         .into_iter()

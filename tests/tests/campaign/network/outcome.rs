@@ -12,7 +12,7 @@ use qdrant_backup_shared::scratch_name::is_scratch;
 use super::cases::Case;
 use super::jobs::Job;
 use super::template::Template;
-use super::world::{Before, DOCS, KEY, OTHER, POINTS, World};
+use super::world::{Before, DOCS, KEY, OTHER, POINTS, Patience, World};
 
 /// Longer than all time-outs of a job's requests together.
 const BOUND: Duration = Duration::from_secs(150);
@@ -27,7 +27,9 @@ const LATE: Duration = Duration::from_millis(6500);
 pub fn hold(job: &Job, template: &Template, case: &Case) -> Vec<&'static str> {
     let world = template.world();
     world.proxy.spoil(case.at, case.fault.clone());
+    world.configure(Patience::Little);
     let (ran, peak) = watched(&world, job.command);
+    world.configure(Patience::Much);
     assert!(world.proxy.struck() > 0, "the fault had no effect:\n{}", ran.stderr);
     assert!(peak < MEMORY_KIB, "{peak} KiB");
     check(&world, &template.before, job, &ran);
@@ -44,6 +46,7 @@ pub fn hold(job: &Job, template: &Template, case: &Case) -> Vec<&'static str> {
     if world.status().is_some_and(late) {
         // It may still come, until its time is over.
         thread::sleep(LATE);
+        world.configure(Patience::MuchButNotForTheLate);
         next = again(&world, template, job, done).expect("it was repeated before");
     }
     let first = &ran.stderr;

@@ -17,8 +17,31 @@ pub const OTHER: &str = "other";
 /// The points in each.
 pub const POINTS: u64 = 20;
 
-/// Time-outs short enough for thousands of cases, and no repetitions, so that each fault shows.
-const IMPATIENT: &str = "restore:\n  settle_timeout: 4s\nqdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 2s\n  connect_timeout: 2s\n  stall_timeout: 2s\n  request_timeout: 4s\n  create_timeout: 6s\n  count_timeout: 4s\n";
+/// How long the program waits. Nothing is repeated, so that each fault shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Short enough for thousands of cases.
+    Little,
+    /// Long enough for a machine that has other things to do: without a fault nothing may fail.
+    Much,
+    /// The same, but what was asked for long ago is over.
+    MuchButNotForTheLate,
+}
+
+impl Patience {
+    fn configuration(self) -> String {
+        let (seconds, create) = match self {
+            Self::Little => (2, 6),
+            Self::Much => (60, 60),
+            Self::MuchButNotForTheLate => (60, 6),
+        };
+        format!(
+            "restore:\n  settle_timeout: {0}s\nqdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: {0}s\n  connect_timeout: {0}s\n  stall_timeout: {0}s\n  request_timeout: {1}s\n  count_timeout: {1}s\n  create_timeout: {create}s\n",
+            seconds,
+            2 * seconds,
+        )
+    }
+}
 
 /// What runs before the nodes.
 enum Kind {
@@ -64,13 +87,14 @@ impl World {
         let proxy = Proxy::before(&urls);
         let place = Place::new(&proxy.url());
         let nodes = Nodes::at(&urls).with_key(KEY);
-        let mut world = Self { kind, nodes, proxy, place, configuration: more.to_owned() };
-        world.configure();
+        let world = Self { kind, nodes, proxy, place, configuration: more.to_owned() };
+        world.configure(Patience::Much);
         world
     }
 
-    fn configure(&mut self) {
-        let mut yaml = IMPATIENT.to_owned();
+    /// Has further runs wait for so long.
+    pub fn configure(&self, patience: Patience) {
+        let mut yaml = patience.configuration();
         if let Kind::Cluster(_) = self.kind {
             yaml.push_str(&format!("  nodes: [{}]\n", self.proxy.urls().join(", ")));
         }
