@@ -159,7 +159,9 @@ impl Server {
 
 /// A client for plain HTTP.
 pub(crate) fn http_client() -> reqwest::Client {
-    reqwest::Client::builder().tls_backend_preconfigured(plain_tls()).build().expect("a client")
+    // A connection for each request: none is used just when the server closes it for having been idle.
+    let builder = reqwest::Client::builder().pool_max_idle_per_host(0);
+    builder.tls_backend_preconfigured(plain_tls()).build().expect("a client")
 }
 
 /// The answer to a request, which succeeds.
