@@ -31,7 +31,7 @@ const LATE: Duration = Duration::from_secs(21);
 /// Everything that a soak is about.
 struct Soak {
     /// The stand-in, unless there is a real server.
-    _server: Option<StandIn>,
+    stand_in: Option<StandIn>,
     nodes: Nodes,
     proxy: Proxy,
     place: Place,
@@ -72,8 +72,8 @@ pub fn soak(length: Duration, seed: u64) {
 impl Soak {
     fn new(seed: u64) -> Self {
         let given = std::env::var("QDRANT_URL").ok().filter(|url| !url.is_empty());
-        let server = given.is_none().then(|| StandIn::start(Setup::empty()));
-        let url = given.unwrap_or_else(|| server.as_ref().map_or_else(String::new, StandIn::url));
+        let stand_in = given.is_none().then(|| StandIn::start(Setup::empty()));
+        let url = given.unwrap_or_else(|| stand_in.as_ref().map_or_else(String::new, StandIn::url));
         let urls = [url.trim_end_matches('/').to_owned()];
         let (nodes, proxy) = (Nodes::at(&urls), Proxy::before(&urls));
         let place = Place::new(&proxy.url());
@@ -85,7 +85,7 @@ impl Soak {
         ));
         place.run(&["init"]).success();
         let mut soak = Self {
-            _server: server,
+            stand_in,
             nodes,
             proxy,
             place,
@@ -139,7 +139,7 @@ impl Soak {
 
 impl Drop for Soak {
     fn drop(&mut self) {
-        if self._server.is_none() {
+        if self.stand_in.is_none() {
             self.collections.remove_all(&self.nodes);
         }
     }

@@ -52,7 +52,7 @@ impl Watch {
                 }
                 scrapes += 1;
                 seen.scrapes = scrapes;
-                if scrapes % SCRAPES_A_LOOK == 0 {
+                if scrapes.is_multiple_of(SCRAPES_A_LOOK) {
                     seen.measured.push((exporter.memory("RssAnon") >> 10, descriptors(exporter.id())));
                     drop(seen);
                     let listed = list.output().expect("it runs");

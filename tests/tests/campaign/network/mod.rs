@@ -53,7 +53,7 @@ fn no_fault_between_the_program_and_its_server_breaks_a_promise() {
                         (left.next(), left.len())
                     };
                     let Some((job, case)) = next else { return };
-                    if still % TOLD_EVERY == 0 {
+                    if still.is_multiple_of(TOLD_EVERY) {
                         println!("{:.0?}: {still} of {all} are left", begun.elapsed());
                     }
                     let (job, template) = &templates[job];

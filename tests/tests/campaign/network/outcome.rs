@@ -5,6 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use e2e::proxy::What;
 use e2e::{Ran, Running};
 use qdrant_backup_shared::Status;
 use qdrant_backup_shared::scratch_name::is_scratch;
@@ -72,7 +73,6 @@ fn again(world: &World, template: &Template, job: &Job, done: bool) -> Option<Ra
 }
 
 fn counts(case: &Case, ran: &Ran, job: &Job) -> Vec<&'static str> {
-    use e2e::proxy::What;
     let done = ran.code == Some(job.code);
     let when = match (case.fault.what, case.fault.forwarded) {
         (What::Status(_), false) => "statuses before the server did it",
