@@ -7,6 +7,7 @@
 mod cases;
 mod jobs;
 mod outcome;
+mod promises;
 mod template;
 mod world;
 
