@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use e2e::qdrant_stand_in::{Answer, Cut, Effect, Endpoint, Fault, Setup, StandIn};
-use e2e::scene::{DOCS, configuration, docs, foreign};
+use e2e::scene::{DOCS, configuration, docs, foreign, generated};
 use e2e::{Place, Running, Scene};
 use qdrant_backup_shared::FailureKind;
 
@@ -213,4 +213,34 @@ fn of_two_creations_that_were_never_answered_each_is_known_by_its_own_time() {
     suspected.sort();
     assert_eq!(scene.on_server(), suspected);
     assert_eq!(scene.place.status().unanswered_creations, []);
+}
+
+#[test]
+fn what_may_be_left_of_a_collection_that_was_dropped_is_known_when_it_is_back() {
+    let setup = Setup::empty()
+        .collection(docs())
+        .collection(generated("other"))
+        .fault(Fault::status(404).on(Endpoint::Telemetry))
+        .fault(answered_after_doing_it(500).collection(DOCS))
+        .fault(Fault::status(500).on(Endpoint::ListSnapshots).collection(DOCS).after(1));
+    let scene = Scene::of(setup);
+    scene.configure(&[("create_timeout", "4s")]);
+    scene.backup();
+    assert_eq!(scene.place.status().unanswered_creations.len(), 1);
+    scene.heal();
+
+    let dropped = scene.server.state(|state| state.collections.remove(DOCS)).expect("it was there");
+    scene.backup();
+    scene.server.state(|state| state.collections.insert(DOCS.to_owned(), dropped.clone()));
+    scene.backup().success();
+    let suspected = || -> Vec<String> {
+        scene.place.status().suspected_leftovers.into_iter().map(|snapshot| snapshot.name).collect()
+    };
+    assert_eq!((scene.on_server(), suspected().len()), (suspected(), 1));
+
+    scene.server.state(|state| drop(state.collections.remove(DOCS)));
+    scene.backup();
+    scene.server.state(|state| state.collections.insert(DOCS.to_owned(), dropped));
+    scene.backup().success();
+    assert_eq!((scene.on_server(), suspected().len()), (suspected(), 1));
 }
