@@ -191,9 +191,7 @@ impl Cluster {
 
     /// The collections that are this test's by their names, with those that are restored beside them.
     pub fn names(&self) -> Vec<String> {
-        let all = self.nodes.ask(0, Method::GET, "/collections", None)["collections"].take();
-        let names = all.as_array().into_iter().flatten().filter_map(|entry| entry["name"].as_str());
-        names.filter(|name| name.contains(&self.stem)).map(str::to_owned).collect()
+        self.nodes.collections().into_iter().filter(|name| name.contains(&self.stem)).collect()
     }
 }
 

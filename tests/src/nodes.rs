@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::server::{http_client, send};
+use crate::server::{http_client, look, send};
 
 /// Points in one answer: fewer than most tests have, so that there are several.
 const PAGE: u32 = 64;
@@ -11,6 +11,7 @@ const PAGE: u32 = 64;
 /// Asks the nodes of a cluster, the stand-in's or a real one's.
 pub struct Nodes {
     urls: Vec<String>,
+    key: Option<String>,
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
 }
@@ -20,9 +21,16 @@ impl Nodes {
     pub fn at(urls: &[String]) -> Self {
         Self {
             urls: urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect(),
+            key: std::env::var("QDRANT_API_KEY").ok(),
             runtime: tokio::runtime::Runtime::new().expect("a runtime"),
             client: http_client(),
         }
+    }
+
+    /// The same, with this key unless the environment has one.
+    #[must_use]
+    pub fn with_key(self, key: &str) -> Self {
+        Self { key: self.key.or(Some(key.to_owned())), ..self }
     }
 
     /// How many there are.
@@ -39,7 +47,29 @@ impl Nodes {
     #[track_caller]
     pub fn ask(&self, node: usize, method: Method, path: &str, body: Option<&Value>) -> Value {
         let url = format!("{}{path}", self.urls[node]);
-        self.runtime.block_on(send(&self.client, method, &url, body))["result"].take()
+        self.runtime.block_on(send(&self.client, method, &url, body, self.key.as_deref()))["result"].take()
+    }
+
+    /// The `result` of a question; nothing where that does not exist.
+    #[track_caller]
+    pub fn find(&self, node: usize, path: &str) -> Option<Value> {
+        let url = format!("{}{path}", self.urls[node]);
+        let mut answer = self.runtime.block_on(look(&self.client, &url, self.key.as_deref()))?;
+        Some(answer["result"].take())
+    }
+
+    /// The names of the collections.
+    pub fn collections(&self) -> Vec<String> {
+        let all = self.ask(0, Method::GET, "/collections", None)["collections"].take();
+        let names = all.as_array().into_iter().flatten().filter_map(|entry| entry["name"].as_str());
+        names.map(str::to_owned).collect()
+    }
+
+    /// The names of the snapshots below a path; none where that does not exist.
+    pub fn snapshots(&self, node: usize, path: &str) -> Vec<String> {
+        let list = self.find(node, &format!("{path}/snapshots")).unwrap_or_default();
+        let names = list.as_array().into_iter().flatten().filter_map(|entry| entry["name"].as_str());
+        names.map(str::to_owned).collect()
     }
 
     /// Every point of `collection` with payload and vectors, by scrolling on that node.

@@ -47,6 +47,14 @@ impl Running {
         self.child.as_ref().map_or(0, Child::id)
     }
 
+    /// The memory that it holds now, in KiB, without pages of the program's own file, which are as many as the build is large;
+    /// nothing once it has ended.
+    pub fn anonymous_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+
     /// Sends it `signal`.
     pub fn signal(&self, signal: Signal) {
         let pid = self.child.as_ref().map(Pid::from_child).expect("it runs");

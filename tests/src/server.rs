@@ -152,19 +152,28 @@ impl Server {
 
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let Kind::Real { url, runtime, client } = &self.kind else { panic!("only real servers are asked") };
-        runtime.block_on(send(client, method, &format!("{url}{path}"), body))
+        let key = std::env::var("QDRANT_API_KEY").ok();
+        runtime.block_on(send(client, method, &format!("{url}{path}"), body, key.as_deref()))
     }
 }
 
 /// A client for plain HTTP.
 pub(crate) fn http_client() -> reqwest::Client {
-    reqwest::Client::builder().tls_backend_preconfigured(plain_tls()).build().expect("a client")
+    // A connection for each request: none is used just when the server closes it for having been idle.
+    let builder = reqwest::Client::builder().pool_max_idle_per_host(0);
+    builder.tls_backend_preconfigured(plain_tls()).build().expect("a client")
 }
 
 /// The answer to a request, which succeeds.
-pub(crate) async fn send(client: &reqwest::Client, method: Method, url: &str, body: Option<&Value>) -> Value {
+pub(crate) async fn send(
+    client: &reqwest::Client,
+    method: Method,
+    url: &str,
+    body: Option<&Value>,
+    key: Option<&str>,
+) -> Value {
     let mut request = client.request(method, url);
-    if let Ok(key) = std::env::var("QDRANT_API_KEY") {
+    if let Some(key) = key {
         request = request.header("api-key", key);
     }
     if let Some(body) = body {
@@ -175,6 +184,18 @@ pub(crate) async fn send(client: &reqwest::Client, method: Method, url: &str, bo
     let text = response.text().await.expect("an answer");
     assert!(status.is_success(), "{url}: {status}: {text}");
     serde_json::from_str(&text).expect("JSON")
+}
+
+/// The answer to a question; nothing where what is asked for does not exist.
+pub(crate) async fn look(client: &reqwest::Client, url: &str, key: Option<&str>) -> Option<Value> {
+    let request = client.get(url);
+    let request = if let Some(key) = key { request.header("api-key", key) } else { request };
+    let response = request.send().await.expect("Qdrant answers");
+    if response.status() == 404 {
+        return None;
+    }
+    assert!(response.status().is_success(), "{url}: {}", response.status());
+    Some(serde_json::from_str(&response.text().await.expect("an answer")).expect("JSON"))
 }
 
 fn plain_tls() -> rustls::ClientConfig {

@@ -17,6 +17,7 @@ mod prose;
 mod schema;
 mod serving;
 mod sh;
+mod soak;
 mod structure;
 mod test;
 mod tools;
@@ -58,6 +59,8 @@ enum Command {
     Mutants(mutants::Opts),
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
+    /// Let everything happen at once for a while, with faults and kills, and see that nothing is lost
+    Soak(soak::Opts),
     /// Build what is shipped: a tarball, a Debian package, SHA256SUMS
     Dist(dist::Opts),
 }
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Campaign(opts) => campaign::run(&opts),
         Command::Mutants(opts) => mutants::run(&opts),
         Command::Bench(opts) => bench::run(&opts),
+        Command::Soak(opts) => soak::run(&opts),
         Command::Dist(opts) => dist::run(&opts),
     };
     match result {

@@ -7,7 +7,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::Status;
 use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::status::{Creating, ListedSnapshot};
@@ -40,19 +40,21 @@ pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<S
             current.begin_creating(creating.clone());
         }
     });
-    let mut in_doubt = false;
-    let result = ask_and_look(run, part, &creating, work, &mut in_doubt).await;
-    if in_doubt {
-        // What comes of it may yet appear in the list.
-        run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()));
+    let mut requests = Requests { all: vec![creating], in_doubt: Vec::new() };
+    let result = ask_and_look(run, part, &mut requests, work).await;
+    let Requests { all, in_doubt } = requests;
+    if !in_doubt.is_empty() {
+        // What comes of them may yet appear in the list.
+        run.session.amend_status(|status| status.unanswered_creations.extend(in_doubt));
     }
     let made = match result {
         Ok(made) => made,
         Err(error) => {
-            run.session.amend_status(|status| clear(status, &creating));
+            run.session.amend_status(|status| clear(status, &all));
             return Err(error);
         }
     };
+    let creating = all[all.len() - 1].clone();
     let entry = |snapshot: &Snapshot| recorded(&creating, snapshot);
     let (snapshot, others) = match made {
         Made::Named(snapshot) => (snapshot, Vec::new()),
@@ -66,7 +68,7 @@ pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<S
     // Written once for both: each write costs two syncs.
     run.session.enter_stage(Stage::Download, part.collection());
     run.session.write_status(|status| {
-        clear(status, &creating);
+        clear(status, &all);
         if others.is_empty() {
             status.undeleted_snapshots.push(entry(&snapshot));
         } else {
@@ -75,6 +77,13 @@ pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<S
         }
     });
     Ok(snapshot)
+}
+
+/// How often a snapshot was asked for, and when: each request may have made one.
+struct Requests {
+    all: Vec<Creating>,
+    /// Those of which a snapshot may appear of which nothing was seen.
+    in_doubt: Vec<Creating>,
 }
 
 /// The snapshot that a creation gave.
@@ -86,23 +95,23 @@ enum Made {
 }
 
 /// Asks, and after an error looks for what came of it. Asks once more when nothing did; a server that is too busy, as often
-/// as any other request. `in_doubt` says whether a snapshot may appear of which nothing was seen.
+/// as any other request.
 async fn ask_and_look(
     run: &Run<'_>,
     part: &Part,
-    creating: &Creating,
+    requests: &mut Requests,
     work: &Work<'_, '_>,
-    in_doubt: &mut bool,
 ) -> Result<Made, BackupError> {
     let client = part.node.client.clone();
     let mut retries = 0;
     loop {
+        let creating = requests.all[requests.all.len() - 1].clone();
         let requested = Instant::now();
         let error = match ask(run, part).await {
             Ok(snapshot) => return Ok(Made::Named(snapshot)),
             Err(CreateError::NotSent(error)) => return Err(error.into()),
             Err(CreateError::Cut(error @ Error::Interrupted)) => {
-                *in_doubt = true;
+                requests.in_doubt.push(creating);
                 return Err(error.into());
             }
             Err(CreateError::Cut(error)) => {
@@ -114,7 +123,7 @@ async fn ask_and_look(
         };
         work.enter(Stage::Wait);
         run.session.show_status();
-        let looked = look_for(run, part, creating, requested, &error).await;
+        let looked = look_for(run, part, &creating, requested, &error).await;
         work.enter(Stage::Create);
         let (certain, failure) = match looked {
             Ok(Looked::Found { snapshot, others }) => {
@@ -128,11 +137,14 @@ async fn ask_and_look(
             // The list is gone with its collection.
             Err(error) if error.is_not_found() => return Err(error.into()),
             Err(error) => {
-                *in_doubt = true;
+                requests.in_doubt.push(creating);
                 return Err(error.into());
             }
         };
-        *in_doubt |= !certain && error.may_have_been_carried_out();
+        let is_in_doubt = !certain && error.may_have_been_carried_out();
+        if is_in_doubt {
+            requests.in_doubt.push(creating.clone());
+        }
         let most = if error.is_busy() { client.retries().max(1) } else { 1 };
         if retries >= most || !(certain || error.is_answered()) || !error.is_worth_another_creation() {
             return Err(failure);
@@ -140,7 +152,24 @@ async fn ask_and_look(
         run.session.warn(format!("{failure}; no snapshot came of it, so asking once more"));
         client.pause_before_retry(retries, &error).await?;
         retries += 1;
+        // A request of its own time: by that, what comes of it is known from what comes of the one before.
+        let again = asked_again(&creating, run.session.now());
+        run.session.write_status(|status| {
+            if let Some(current) = &mut status.current_run {
+                if !is_in_doubt {
+                    current.end_creating(&creating);
+                }
+                current.begin_creating(again.clone());
+            }
+        });
+        requests.all.push(again);
     }
+}
+
+fn asked_again(creating: &Creating, now: DateTime<Utc>) -> Creating {
+    let later = now - creating.requested_at;
+    let requested_at_server = creating.requested_at_server.map(|time| time + later);
+    Creating { requested_at: now, requested_at_server, ..creating.clone() }
 }
 
 /// Whether the list has a snapshot of the second that it is on the server. Names are to the second, so another creation
@@ -150,9 +179,9 @@ fn stamped_this_second(list: &SnapshotList, subject: &Subject) -> bool {
     list.server_time.is_some_and(|now| stamps.max().is_some_and(|newest| newest >= now))
 }
 
-fn clear(status: &mut Status, creating: &Creating) {
+fn clear(status: &mut Status, requests: &[Creating]) {
     if let Some(current) = &mut status.current_run {
-        current.end_creating(creating);
+        requests.iter().for_each(|creating| current.end_creating(creating));
     }
 }
 

@@ -102,10 +102,8 @@ pub async fn settle_earlier(run: &Run<'_>) {
 async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) {
     let list = match client.snapshots(&creating.into()).await {
         Ok(list) => list,
-        Err(error) if error.is_not_found() => {
-            run.session.amend_status(|status| status.unanswered_creations.retain(|entry| entry != creating));
-            return;
-        }
+        // The collection is gone. What came of it lies on the disk, and is listed again when there is one of that name.
+        Err(error) if error.is_not_found() => return,
         Err(error) => {
             run.session
                 .warn(format!("{error}; cannot tell yet what an interrupted creation left on the server"));
@@ -137,13 +135,14 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
     });
 }
 
-/// Takes suspects off the record once the server no longer lists them.
+/// Takes suspects off the record once the server no longer lists them. Those of a collection that is gone are listed again when
+/// there is one of that name.
 async fn forget_vanished(run: &Run<'_>, nodes: &[Client]) {
     let suspects = run.session.status(|status| status.suspected_leftovers.clone());
     for suspect in &suspects {
         let Some(client) = at(nodes, &suspect.node_url) else { continue };
         // What cannot be looked at may be there.
-        let vanished = !matches!(look(client, suspect).await, Ok(Standing::There(_)) | Err(_));
+        let vanished = matches!(look(client, suspect).await, Ok(Standing::Gone | Standing::Replaced));
         if vanished {
             run.session.amend_status(|status| status.suspected_leftovers.retain(|entry| entry != suspect));
         }

@@ -98,6 +98,13 @@ pub(super) struct Count {
     pub count: u64,
 }
 
+/// What changes of points and of indexes are answered by: `completed`, or `acknowledged`, which says that it will be done.
+#[derive(Debug, Deserialize)]
+pub(super) struct Update {
+    #[serde(rename = "status")]
+    pub _status: String,
+}
+
 /// `GET /collections/{c}/cluster`: which shards lie where, seen from the asked node.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct CollectionCluster {

@@ -5,7 +5,7 @@ use qdrant_backup_shared::text::shortened;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::answers::{Envelope, Exists};
+use super::answers::{Envelope, Exists, Update};
 use super::client::{Client, decode};
 use super::create::PayloadIndex;
 use super::error::Error;
@@ -65,8 +65,8 @@ impl Client {
         let what = format!("making the payload index \"{field}\" of \"{collection}\"");
         let mut url = self.path(&what, &["collections", collection.as_str(), "index"])?;
         url.query_pairs_mut().append_pair("wait", "true");
-        self.send_to(&what, Method::PUT, url, Some(&index.body()), self.limits.create).await?;
-        Ok(())
+        let answer = self.send_to(&what, Method::PUT, url, Some(&index.body()), self.limits.create).await?;
+        decode::<Envelope<Update>>(&what, &answer.body).map(drop)
     }
 
     /// Makes a shard key with that many shards of `copies` copies each. Their ids go on from the highest that there ever was.

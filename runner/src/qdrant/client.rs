@@ -40,6 +40,9 @@ const ERROR_TEXT_MAX_CHARS: usize = 400;
 /// that another collection would be asked for.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// What is wrong with an answer that something was not done.
+pub(super) const SAYS_FALSE: &str = "it says false and not why";
+
 /// More collections, or aliases, than any server has. Each costs requests while the lock is held.
 const LISTED_MAX: usize = 10_000;
 
@@ -339,8 +342,10 @@ impl Client {
     pub async fn delete_snapshot(&self, subject: &Subject, name: &SnapshotName) -> Result<(), Error> {
         let what = format!("deleting snapshot {name} of {subject} on the server");
         let path = subject.path(&[name.as_str()]);
-        self.send(&what, Method::DELETE, &path, None, self.limits.request).await?;
-        Ok(())
+        let answer = self.send(&what, Method::DELETE, &path, None, self.limits.request).await?;
+        // A page that a proxy answers with deletes nothing.
+        let done: Envelope<bool> = decode(&what, &answer.body)?;
+        if done.result { Ok(()) } else { Err(Error::Unexpected { what, problem: SAYS_FALSE.to_owned() }) }
     }
 
     pub(super) async fn get(&self, what: &str, path: &[impl AsRef<str>]) -> Result<Answer, Error> {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::answers::Envelope;
-use super::client::{ANSWER_MAX_BYTES, Client, decode, read_body};
+use super::client::{ANSWER_MAX_BYTES, Client, SAYS_FALSE, decode, read_body};
 use super::error::Error;
 use super::piece::Piece;
 use super::snapshot_name::SnapshotName;
@@ -141,7 +141,7 @@ impl Client {
         if done.result.unwrap_or(subject.shard_id.is_some()) {
             Ok(())
         } else {
-            Err(Error::Unexpected { what: what.to_owned(), problem: "it says false and not why".to_owned() })
+            Err(Error::Unexpected { what: what.to_owned(), problem: SAYS_FALSE.to_owned() })
         }
     }
 

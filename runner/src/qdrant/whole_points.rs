@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::answers::Envelope;
+use super::answers::{Envelope, Update};
 use super::client::{Client, decode};
 use super::error::Error;
 
@@ -132,7 +132,7 @@ impl Client {
         let limit = self.limits.request;
         let answer = self.send_to(&what, Method::PUT, url, Some(&body), limit).await?;
         // `acknowledged` says that it will be done: then it shows a little later.
-        decode::<Envelope<Value>>(&what, &answer.body).map(drop)
+        decode::<Envelope<Update>>(&what, &answer.body).map(drop)
     }
 
     /// Waits before asking again after `error`, if that may help: as long as a busy server wants, for `patience` together, and after other

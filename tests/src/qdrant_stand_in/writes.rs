@@ -1,6 +1,7 @@
 //! Writing and deleting points: what clients have written stands beside the points that are made up.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -127,9 +128,11 @@ impl Collection {
         }
     }
 
+    /// What a snapshot holds is known by its digest, so no two states of whichever collections may have the same.
     fn has_changed(&mut self) {
+        static SEED: AtomicU64 = AtomicU64::new(1 << 32);
         self.content_is_stale = true;
-        self.bulk.seed += 1;
+        self.bulk.seed = SEED.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Every point, whole, in the order of ids.

@@ -1,12 +1,12 @@
 //! Runs that are ended: by signals, which they answer by tidying up, and by kill -9, which they cannot answer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup, StandIn};
+use e2e::random::{Random, seed};
 use e2e::running::PATIENCE;
 use e2e::{Place, Ran, Running, Scene, eventually, eventually_within};
 use qdrant_backup_shared::operation::{Operation, Outcome};
@@ -105,35 +105,6 @@ fn collections_done_before_a_signal_stay_done() {
 const KILLS: u64 = 60;
 const KILLS_OF_SEVERAL: u64 = 40;
 
-/// A sequence of numbers that a seed repeats.
-pub struct Random(u64);
-
-impl Random {
-    /// The sequence of that seed.
-    pub fn of(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number, less than `limit`.
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % limit
-    }
-}
-
-/// `QDRANT_BACKUP_TEST_SEED`, else one that differs from run to run.
-pub fn seed() -> u64 {
-    let given = std::env::var("QDRANT_BACKUP_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = given.unwrap_or_else(|| {
-        let bytes = fs::read("/proc/sys/kernel/random/uuid").expect("the kernel's random numbers");
-        bytes.iter().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(*byte)))
-    });
-    println!("QDRANT_BACKUP_TEST_SEED={seed}");
-    seed.max(1)
-}
-
 /// What `list` shows can be trusted: every backup good, every archive decompressing to the recorded digest.
 #[track_caller]
 pub fn assert_list_is_true(place: &Place) -> usize {
@@ -157,7 +128,7 @@ fn killed_with_several_collections_under_way_a_run_loses_none_of_them() {
 }
 
 fn kill_often(kills: u64, jobs: &str, names: &[&str]) {
-    let mut random = Random(seed());
+    let mut random = Random::of(seed());
     let mut setup = Setup::empty();
     for name in names {
         setup = setup.collection(collection_of(name, 192 << 10));

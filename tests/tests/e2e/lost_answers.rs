@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use e2e::qdrant_stand_in::{Answer, Cut, Effect, Endpoint, Fault, Setup, StandIn};
-use e2e::scene::{DOCS, configuration, docs, foreign};
+use e2e::scene::{DOCS, configuration, docs, foreign, generated};
 use e2e::{Place, Running, Scene};
 use qdrant_backup_shared::FailureKind;
 
@@ -76,7 +76,7 @@ fn an_error_of_a_server_that_does_not_tell_what_it_does_is_on_record() {
 
     scene.backup().code(1);
     assert_eq!(scene.creations(), 2);
-    assert_eq!(scene.place.status().unanswered_creations.len(), 1);
+    assert_eq!(scene.place.status().unanswered_creations.len(), 2);
 }
 
 #[test]
@@ -175,4 +175,72 @@ fn a_server_that_comes_back_and_tells_nothing_is_not_waited_for_for_hours() {
     running.end().code(1).says(&["no answer to the creation of a snapshot, and none appeared within 1m"]);
 
     assert_eq!(place.status().unanswered_creations.len(), 1);
+}
+
+#[test]
+fn a_deletion_that_a_proxy_answered_leaves_the_snapshot_on_record_until_the_next_run() {
+    let page = Answer::empty(200).text("<html>please log in</html>");
+    for answer in [page, Answer::empty(204), Answer::status(404)] {
+        let scene = Scene::with([Fault::answer(answer).on(Endpoint::DeleteSnapshot).first(1)]);
+
+        scene.backup().success().says(&["WARN", "deleting snapshot docs-"]);
+
+        let left: Vec<String> =
+            scene.place.status().undeleted_snapshots.into_iter().map(|snapshot| snapshot.name).collect();
+        assert_eq!((scene.on_server(), left.len()), (left.clone(), 1));
+        scene.backup().success();
+        scene.assert_server_clean();
+    }
+}
+
+#[test]
+fn of_two_creations_that_were_never_answered_each_is_known_by_its_own_time() {
+    let scene = Scene::with([
+        Fault::status(404).on(Endpoint::Telemetry),
+        Fault::new(Effect::AnswerAfter(Answer::status(500))).on(Endpoint::CreateSnapshot),
+        Fault::status(500).on(Endpoint::ListSnapshots).after(1),
+    ]);
+    scene.configure(&[("create_timeout", "4s")]);
+
+    scene.backup().code(1);
+    assert_eq!(scene.creations(), 2);
+    assert_eq!(scene.on_server().len(), 2);
+    scene.heal();
+
+    scene.backup().success();
+    let mut suspected: Vec<String> =
+        scene.place.status().suspected_leftovers.into_iter().map(|snapshot| snapshot.name).collect();
+    suspected.sort();
+    assert_eq!(scene.on_server(), suspected);
+    assert_eq!(scene.place.status().unanswered_creations, []);
+}
+
+#[test]
+fn what_may_be_left_of_a_collection_that_was_dropped_is_known_when_it_is_back() {
+    let setup = Setup::empty()
+        .collection(docs())
+        .collection(generated("other"))
+        .fault(Fault::status(404).on(Endpoint::Telemetry))
+        .fault(answered_after_doing_it(500).collection(DOCS))
+        .fault(Fault::status(500).on(Endpoint::ListSnapshots).collection(DOCS).after(1));
+    let scene = Scene::of(setup);
+    scene.configure(&[("create_timeout", "4s")]);
+    scene.backup();
+    assert_eq!(scene.place.status().unanswered_creations.len(), 1);
+    scene.heal();
+
+    let dropped = scene.server.state(|state| state.collections.remove(DOCS)).expect("it was there");
+    scene.backup();
+    scene.server.state(|state| state.collections.insert(DOCS.to_owned(), dropped.clone()));
+    scene.backup().success();
+    let suspected = || -> Vec<String> {
+        scene.place.status().suspected_leftovers.into_iter().map(|snapshot| snapshot.name).collect()
+    };
+    assert_eq!((scene.on_server(), suspected().len()), (suspected(), 1));
+
+    scene.server.state(|state| drop(state.collections.remove(DOCS)));
+    scene.backup();
+    scene.server.state(|state| state.collections.insert(DOCS.to_owned(), dropped));
+    scene.backup().success();
+    assert_eq!((scene.on_server(), suspected().len()), (suspected(), 1));
 }

@@ -1,6 +1,5 @@
 //! The memory of a backup, and of a check, does not grow with the snapshot.
 
-use std::fs;
 use std::time::Duration;
 
 use e2e::offsite::{Nas, configure};
@@ -13,20 +12,12 @@ const MIB: u64 = 1 << 20;
 /// What a backup of any size, or checking it, may take at its peak.
 const LIMIT_KIB: u64 = 32 << 10;
 
-/// The memory that the process holds now, in KiB, without pages of the program's own file, which are as many as
-/// the build is large; nothing once the process has ended.
-fn anonymous_kib(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse().ok()
-}
-
 /// The peak of a command, in KiB, which must succeed.
 fn peak_of(place: &Place, args: &[&str]) -> u64 {
     let mut running = Running::start(&mut place.command(args));
     let mut peak = 0;
     while !running.has_ended() {
-        peak = anonymous_kib(running.pid()).unwrap_or(0).max(peak);
+        peak = running.anonymous_kib().unwrap_or(0).max(peak);
         std::thread::sleep(Duration::from_millis(2));
     }
     running.end().success();

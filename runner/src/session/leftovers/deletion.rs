@@ -54,7 +54,13 @@ pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<D
     };
     match client.delete_snapshot(&snapshot.into(), &name).await {
         Ok(()) => Ok(Deletion::Deleted),
-        Err(error) if error.is_not_found() => Ok(Deletion::Gone),
+        // A proxy may say so too.
+        Err(error) if error.is_not_found() => match look(client, snapshot).await? {
+            Standing::There(_) => Err(error),
+            Standing::Gone => Ok(Deletion::Gone),
+            Standing::Replaced => Ok(Deletion::Replaced),
+            Standing::Unreachable => Ok(Deletion::Unreachable),
+        },
         Err(error) => Err(error),
     }
 }

@@ -12,7 +12,9 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use rustix::process::Signal;
 
 use super::{Scene, creations, docs, tenants};
-use crate::kills::{Random, assert_list_is_true, seed};
+use e2e::random::{Random, seed};
+
+use crate::kills::assert_list_is_true;
 use crate::traces::none;
 
 /// How many runs are killed.

@@ -1,0 +1,67 @@
+//! Another host, where nothing may ever arrive.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Not where any stand-in of a cluster is.
+const HOST: [u8; 4] = [127, 0, 0, 99];
+/// As long as somebody who came may take to say something.
+const LISTENING: Duration = Duration::from_secs(1);
+
+/// Answers everybody, and keeps what they said.
+pub struct Trap {
+    address: SocketAddr,
+    caught: Arc<Mutex<Vec<String>>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Trap {
+    /// A trap on a port of its own.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn set() -> Self {
+        let listener = TcpListener::bind((std::net::Ipv4Addr::from(HOST), 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (caught, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let trap = Self { address, caught: Arc::clone(&caught), over: Arc::clone(&over) };
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                drop(stream.set_read_timeout(Some(LISTENING)));
+                let mut said = [0; 16 << 10];
+                let length = stream.read(&mut said).unwrap_or(0);
+                let text = String::from_utf8_lossy(&said[..length]).into_owned();
+                caught.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                drop(
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"),
+                );
+            }
+        });
+        trap
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What was said to it.
+    pub fn caught(&self) -> Vec<String> {
+        self.caught.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        // So that its thread ends.
+        drop(TcpStream::connect(self.address));
+    }
+}

@@ -1,0 +1,39 @@
+//! Random numbers that a seed repeats.
+
+/// A sequence of numbers.
+pub struct Random(u64);
+
+impl Random {
+    /// The sequence of that seed.
+    pub fn of(seed: u64) -> Self {
+        Self(seed.max(1))
+    }
+
+    /// The next number, less than `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % limit
+    }
+
+    /// One of these.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        let at = self.below(from.len() as u64);
+        &from[usize::try_from(at).expect("a place")]
+    }
+}
+
+/// `QDRANT_BACKUP_TEST_SEED`, else one that differs from run to run. It is printed.
+pub fn seed() -> u64 {
+    let given = std::env::var("QDRANT_BACKUP_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed: u64 = given.unwrap_or_else(|| {
+        let bytes = std::fs::read("/proc/sys/kernel/random/uuid").expect("the kernel's random numbers");
+        bytes.iter().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(*byte)))
+    });
+    println!("QDRANT_BACKUP_TEST_SEED={seed}");
+    seed.max(1)
+}

@@ -1,0 +1,144 @@
+//! One run of the program in a soak: as it is, with a request spoiled, or ended by a signal.
+
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::Soak;
+use crate::known::Known;
+use crate::place::Ran;
+use crate::proxy::{Fault, What};
+use crate::running::Running;
+
+/// Longer than a run takes that waits for everything it may wait for.
+const LONGEST: Duration = Duration::from_secs(200);
+/// About as many requests as a run makes.
+const REQUESTS: u64 = 28;
+/// A little longer than most runs take.
+const LONGEST_BEFORE_KILL: u64 = 900;
+
+/// What goes wrong with a run.
+#[derive(Debug, Clone)]
+enum Trouble {
+    None,
+    Fault(usize, Fault),
+    Signal(Signal, Duration),
+}
+
+impl Soak {
+    /// Runs the program in some trouble, or none. Nothing if it was killed or failed.
+    pub(super) fn somehow(&mut self, arguments: &[&str], honest: &[i32]) -> Option<Ran> {
+        let trouble = self.trouble();
+        match &trouble {
+            Trouble::Fault(at, fault) => self.proxy.spoil(*at, fault.clone()),
+            Trouble::None | Trouble::Signal(..) => self.proxy.heal(),
+        }
+        let before = self.collections.points(&self.nodes);
+        let mut running = Running::start(&mut self.place.command(arguments));
+        if let Trouble::Signal(signal, after) = &trouble {
+            thread::sleep(*after);
+            if !running.has_ended() {
+                running.signal(*signal);
+            }
+        }
+        let begun = std::time::Instant::now();
+        while !running.has_ended() {
+            assert!(begun.elapsed() < LONGEST, "{arguments:?} with {trouble:?} does not end");
+            thread::sleep(Duration::from_millis(2));
+        }
+        let ran = running.end();
+        let trouble = if self.proxy.struck() == 0 && matches!(trouble, Trouble::Fault(..)) {
+            Trouble::None
+        } else {
+            trouble
+        };
+        self.proxy.heal();
+        self.ledger.take_down(&self.place, &before);
+        self.check(&format!("{arguments:?} with {trouble:?}"), &trouble, &ran, honest);
+        ran.code.is_some_and(|code| honest.contains(&code)).then_some(ran)
+    }
+
+    /// Runs the program without any trouble; it ends with that code.
+    #[track_caller]
+    pub(super) fn plainly(&mut self, arguments: &[&str], code: i32) -> Ran {
+        self.proxy.heal();
+        let before = self.collections.points(&self.nodes);
+        let ran = self.place.run(arguments);
+        self.ledger.take_down(&self.place, &before);
+        self.check(&format!("{arguments:?}"), &Trouble::None, &ran, &[code]);
+        ran
+    }
+
+    fn trouble(&mut self) -> Trouble {
+        match self.random.below(10) {
+            0..=2 => Trouble::None,
+            3..=6 => {
+                let faults: Vec<Fault> = Fault::shapes().into_iter().chain(Fault::statuses()).collect();
+                let fault = self.random.pick(&faults).clone();
+                // A server that is busy for good is waited for ten minutes long.
+                let lasts = self.random.below(4) == 0 && fault.what != What::Status(429);
+                let fault = if lasts { fault.lasting() } else { fault };
+                Trouble::Fault(self.random.below(REQUESTS) as usize, fault)
+            }
+            7 => Trouble::Signal(Signal::TERM, self.moment()),
+            _ => Trouble::Signal(Signal::KILL, self.moment()),
+        }
+    }
+
+    fn moment(&mut self) -> Duration {
+        Duration::from_millis(self.random.below(LONGEST_BEFORE_KILL))
+    }
+
+    #[track_caller]
+    fn check(&mut self, what: &str, trouble: &Trouble, ran: &Ran, honest: &[i32]) {
+        let log = &ran.stderr;
+        assert!(!log.contains("panicked"), "{what}:\n{log}");
+        match (trouble, ran.code) {
+            (Trouble::Signal(Signal::KILL, _), None) => self.tally.count("runs killed"),
+            // Before it listens to signals, it dies of them.
+            (Trouble::Signal(_, _), Some(143) | None) => self.tally.count("runs ended by a signal"),
+            (Trouble::Fault(..), Some(1 | 3 | 4)) => {
+                assert!(
+                    log.contains("] ERROR: ") || honest.contains(&ran.code.unwrap_or(1)),
+                    "{what}:\n{log}"
+                );
+                assert_ne!(ran.code, Some(4), "{what} calls a good backup bad:\n{log}");
+                self.tally.count("runs failed by a fault");
+            }
+            // A run that was killed before it pruned leaves more than the next one may take without being told to.
+            (_, Some(3)) if log.contains("prune deletes half at most") => {
+                self.tally.count("runs that came through")
+            }
+            (_, code) => {
+                assert!(
+                    code.is_some_and(|code| honest.contains(&code)),
+                    "{what} ended with {code:?}:\n{log}"
+                );
+                self.tally.count("runs that came through");
+            }
+        }
+        // What a run leaves that was killed, the next backup takes away.
+        if ran.code.is_some_and(|code| code < 128)
+            && ["[\"backup", "[\"run"].iter().any(|name| what.starts_with(name))
+        {
+            assert_eq!(self.place.temporary(), Vec::<String>::new(), "{what}:\n{log}");
+            assert_eq!(self.place.status().current_run, None, "{what}:\n{log}");
+        }
+        assert!(self.proxy.trap().caught().is_empty(), "{what}: {:?}", self.proxy.trap().caught());
+        self.ledger.assert_nothing_lost(&self.place);
+        self.assert_everything_known(what, log);
+    }
+
+    #[track_caller]
+    fn assert_everything_known(&self, what: &str, log: &str) {
+        let known = Known::by(&self.place.status());
+        let unknown: Vec<String> = self
+            .collections
+            .snapshots(&self.nodes)
+            .into_iter()
+            .filter(|snapshot| !known.explains(snapshot))
+            .collect();
+        assert!(unknown.is_empty(), "{what}: {unknown:?} are on the server, and nobody knows:\n{log}");
+    }
+}

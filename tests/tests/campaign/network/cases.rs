@@ -1,0 +1,100 @@
+//! Which fault goes with which request of which job.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use e2e::campaign::Extent;
+use e2e::proxy::{Fault, What};
+
+use super::jobs::Job;
+use super::template::Template;
+
+/// How many faults each request meets in a short campaign.
+const FAULTS_EACH: usize = 1;
+/// Of requests of a job that are alike, so many are spoiled in a short campaign, and in a full one.
+const ALIKE: [usize; 2] = [2, 1];
+/// How many faults that last each request meets in a full campaign, besides every one that does not.
+const LASTING_EACH: usize = 6;
+
+/// What was found by this campaign, and mended: a deletion that a web page answered, one that was said to find nothing, and
+/// two creations of which neither was answered.
+fn found() -> Vec<(&'static str, &'static str, Fault)> {
+    let before = |what| Fault { what, forwarded: false, lasting: false };
+    let for_good = |what| Fault { what, forwarded: true, lasting: true };
+    vec![
+        ("backup", "DELETE /collections/docs/snapshots/*", before(What::WrongShape)),
+        ("backup", "DELETE /collections/docs/snapshots/*", before(What::Html)),
+        ("backup", "DELETE /collections/docs/snapshots/*", before(What::Status(404))),
+        ("drill", "DELETE /collections/*/snapshots/*", before(What::Status(404))),
+        ("backup", "POST /collections/docs/snapshots", for_good(What::Upgrade)),
+    ]
+}
+
+/// A fault at a request.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The request's number in the run without a fault.
+    pub at: usize,
+    /// What it asks.
+    pub request: String,
+    /// What goes wrong.
+    pub fault: Fault,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { what, forwarded, lasting } = &self.fault;
+        let when = if *forwarded { "after" } else { "before" };
+        let lasting = if *lasting { " for good" } else { "" };
+        write!(formatter, "{} {}: {what:?} {when}{lasting}", self.at, self.request)
+    }
+}
+
+/// The cases, each with its job's number.
+pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
+    let mut faults: Vec<Fault> = Fault::shapes();
+    let lasting: Vec<Fault> =
+        faults.iter().cloned().filter(|fault| !fault.what.is_of_body()).map(Fault::lasting).collect();
+    faults.extend(Fault::statuses());
+    let every = faults.clone();
+    faults.extend(lasting.iter().cloned());
+    let (mut turn, mut lasting) = (faults.iter().cycle(), lasting.iter().cycle());
+    let alike_most = if extent == Extent::Short { ALIKE[0] } else { ALIKE[1] };
+    let mut cases = Vec::new();
+    for (number, (_, template)) in templates.iter().enumerate() {
+        let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+        for (at, request) in template.requests.iter().enumerate() {
+            let kind = request.kind();
+            let seen = alike.entry(kind.clone()).or_default();
+            *seen += 1;
+            if *seen > alike_most {
+                continue;
+            }
+            let fits = |fault: &&Fault| {
+                !fault.what.is_of_body() || request.method == "POST" || request.method == "PUT"
+            };
+            let chosen: Vec<&Fault> = match extent {
+                Extent::Full => {
+                    every.iter().chain(lasting.by_ref().take(LASTING_EACH)).filter(fits).collect()
+                }
+                Extent::Short => turn.by_ref().filter(fits).take(FAULTS_EACH).collect(),
+            };
+            for fault in chosen {
+                cases.push((number, Case { at, request: kind.clone(), fault: fault.clone() }));
+            }
+        }
+    }
+    if extent == Extent::Short {
+        for (job, request, fault) in found() {
+            let (number, template) = templates
+                .iter()
+                .enumerate()
+                .find_map(|(number, (other, template))| (other.name == job).then_some((number, template)))
+                .expect("a job");
+            let at = template.requests.iter().position(|seen| seen.kind() == request);
+            let at = at.unwrap_or_else(|| panic!("{job} makes no request {request}"));
+            cases.push((number, Case { at, request: request.to_owned(), fault }));
+        }
+    }
+    cases
+}

@@ -1,0 +1,207 @@
+//! What the program is asked to do, and what must be so when it says that it did.
+
+use e2e::Ran;
+use qdrant_backup_shared::verification::CheckOutcome;
+
+use super::promises::{
+    ADDED, DELETED, ON_SOURCE, RESTORE_FORCE, assert_backed_up, assert_differs, assert_drilled,
+    assert_not_passed_off, assert_restored, backed_up_and_changed, drilled, leave_something, restore_again,
+    restore_over_again, restore_shards_again, words,
+};
+use super::world::{Before, DOCS, OTHER, POINTS, World};
+
+/// A command, the world that it is given, and its promise.
+pub struct Job {
+    /// What it is called.
+    pub name: &'static str,
+    /// Whether its server has nodes and shards.
+    pub is_of_cluster: bool,
+    /// What the configuration says besides the time-outs.
+    pub configuration: &'static str,
+    /// What is so when it begins.
+    pub prepare: fn(&World),
+    /// The command.
+    pub command: &'static [&'static str],
+    /// Its exit code when nothing goes wrong.
+    pub code: i32,
+    /// Other exit codes that are honest when something does.
+    pub failures: &'static [i32],
+    /// Asserts what it promises by that exit code.
+    pub done: fn(&World, &Before, &Ran),
+    /// Asserts what must be so when it fails.
+    pub failed: fn(&World, &Before, &Ran),
+    /// How it is repeated, where it can be: given whether it was done.
+    pub again: fn(&World, bool) -> Option<Vec<String>>,
+}
+
+impl Job {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let plain = Self {
+            name: "backup",
+            is_of_cluster: false,
+            configuration: "",
+            prepare: World::foreign_snapshot,
+            command: &["backup"],
+            code: 0,
+            failures: &[1, 3],
+            done: |world, _, _| assert_backed_up(world, 1),
+            failed: |_, _, _| {},
+            again: |_, _| words(&["backup"]),
+        };
+        vec![
+            Self { ..plain },
+            Self { name: "backup by shards", is_of_cluster: true, prepare: |_| {}, ..plain },
+            Self {
+                name: "run",
+                configuration: "retention:\n  keep_last: 2\n",
+                prepare: |world| {
+                    world.foreign_snapshot();
+                    for _ in 0..2 {
+                        world.run(&["backup"]).success();
+                        std::thread::sleep(std::time::Duration::from_millis(1100));
+                    }
+                },
+                command: &["run"],
+                done: |world, _, _| assert_backed_up(world, 2),
+                again: |_, _| words(&["run"]),
+                ..plain
+            },
+            Self {
+                name: "restore",
+                prepare: |world| {
+                    world.foreign_snapshot();
+                    world.run(&["backup"]).success();
+                    world.drop_collection(DOCS);
+                },
+                command: &["restore", "-c", DOCS],
+                failures: &[1],
+                done: assert_restored,
+                failed: assert_not_passed_off,
+                again: restore_again,
+                ..plain
+            },
+            Self {
+                name: "restore over another",
+                prepare: |world| backed_up_and_changed(world),
+                command: &RESTORE_FORCE,
+                failures: &[1],
+                done: assert_restored,
+                failed: assert_not_passed_off,
+                again: restore_over_again,
+                ..plain
+            },
+            Self {
+                name: "restore by shards",
+                is_of_cluster: true,
+                prepare: |world| {
+                    world.run(&["backup"]).success();
+                    world.drop_collection(DOCS);
+                },
+                command: &["restore", "-c", DOCS],
+                failures: &[1],
+                done: assert_restored,
+                failed: assert_not_passed_off,
+                again: restore_shards_again,
+                ..plain
+            },
+            Self {
+                name: "drill",
+                prepare: |world| {
+                    world.foreign_snapshot();
+                    world.run(&["backup", "-c", DOCS]).success();
+                },
+                command: &["drill", ON_SOURCE],
+                failures: &[1],
+                done: assert_drilled,
+                failed: |world, _, _| {
+                    let verdict = drilled(world);
+                    assert_ne!(verdict, Some(CheckOutcome::Failed), "the backup is good");
+                    assert_ne!(verdict, Some(CheckOutcome::Passed), "it was said to have failed");
+                },
+                again: |_, _| words(&["drill", ON_SOURCE]),
+                ..plain
+            },
+            Self {
+                name: "compare",
+                prepare: |world| backed_up_and_changed(world),
+                command: &["compare", "-c", DOCS, ON_SOURCE],
+                code: 3,
+                failures: &[1],
+                done: |_, _, ran| {
+                    assert_differs(ran, "missing", DELETED);
+                    assert_differs(ran, "changed", 0..0);
+                    assert_differs(ran, "new", ADDED);
+                },
+                again: |_, _| words(&["compare", "-c", DOCS, ON_SOURCE]),
+                ..plain
+            },
+            Self {
+                name: "restore points",
+                prepare: |world| backed_up_and_changed(world),
+                command: &["restore", "--points", "-c", DOCS, ON_SOURCE, "--missing", "--changed"],
+                failures: &[1, 3],
+                done: |world, before, _| {
+                    let points = world.points(DOCS).expect("it is there");
+                    assert!(before.points.iter().all(|point| points.contains(point)), "a point is not back");
+                    assert_eq!(points.len() as u64, POINTS + (ADDED.end - ADDED.start));
+                },
+                again: |_, _| {
+                    words(&["restore", "--points", "-c", DOCS, ON_SOURCE, "--missing", "--changed"])
+                },
+                ..plain
+            },
+            Self {
+                name: "leftovers",
+                prepare: |world| {
+                    // Somebody deletes nothing for us.
+                    world.foreign_snapshot();
+                    leave_something(world);
+                },
+                command: &["prune", "--server-leftovers", "--yes"],
+                failures: &[1],
+                done: |world, before, _| {
+                    assert_eq!(world.snapshots(), before.foreign, "ours are deleted");
+                },
+                again: |_, _| words(&["prune", "--server-leftovers", "--yes"]),
+                ..plain
+            },
+            Self {
+                name: "retire",
+                prepare: |world| {
+                    world.run(&["backup"]).success();
+                    world.drop_collection(DOCS);
+                    world.run(&["backup"]).success();
+                },
+                command: &["prune", "--retire", DOCS, "--yes"],
+                failures: &[1],
+                done: |world, _, _| {
+                    assert_eq!(world.place.backups(DOCS).len(), 0);
+                    assert_eq!(world.place.backups(OTHER).len(), 2);
+                },
+                failed: |world, _, _| assert_eq!(world.place.backups(OTHER).len(), 2),
+                // What is let go is known no more.
+                again: |_, done| if done { None } else { words(&["prune", "--retire", DOCS, "--yes"]) },
+                ..plain
+            },
+            Self {
+                name: "accept-source",
+                prepare: |world| drop(world.run(&["backup"]).success()),
+                command: &["accept-source"],
+                failures: &[1],
+                done: |_, _, _| {},
+                again: |_, _| words(&["accept-source"]),
+                ..plain
+            },
+            Self {
+                name: "config check",
+                prepare: |world| drop(world.run(&["backup"]).success()),
+                command: &["config", "check"],
+                failures: &[1, 78],
+                done: |_, _, _| {},
+                again: |_, _| words(&["config", "check"]),
+                ..plain
+            },
+        ]
+    }
+}

@@ -1,0 +1,107 @@
+//! What is so before a job, what must be so after it, and how it is repeated.
+
+use e2e::Ran;
+use e2e::proxy::{Fault, What};
+use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::verification::{CheckOutcome, Level};
+
+use super::world::{Before, DOCS, OTHER, POINTS, World};
+
+/// A drill or a comparison on the server that is backed up.
+pub const ON_SOURCE: &str = "--on-source";
+/// A restore over what is there.
+pub const RESTORE_FORCE: [&str; 4] = ["restore", "-c", DOCS, "--force"];
+/// After the backup these points are deleted.
+pub const DELETED: std::ops::Range<u64> = 3..6;
+/// And these are written.
+pub const ADDED: std::ops::Range<u64> = 100..104;
+
+pub fn backed_up_and_changed(world: &World) {
+    world.foreign_snapshot();
+    world.run(&["backup"]).success();
+    world.delete_points(DOCS, DELETED);
+    world.write(DOCS, ADDED);
+}
+
+/// A backup whose snapshot could not be deleted on the server.
+pub fn leave_something(world: &World) {
+    world.proxy.heal();
+    world.run(&["backup", "-c", DOCS]).success();
+    let at = world.proxy.seen().iter().position(|seen| seen.method == "DELETE").expect("a deletion");
+    world.proxy.spoil(at, Fault { what: What::Status(500), forwarded: false, lasting: true });
+    world.run(&["backup", "-c", DOCS]).success();
+    world.proxy.heal();
+    assert_eq!(world.place.status().undeleted_snapshots.len(), 1);
+}
+
+/// A comparison says exactly that so many points differ in that way.
+#[track_caller]
+pub fn assert_differs(ran: &Ran, how: &str, ids: std::ops::Range<u64>) {
+    let line = ran.stdout.lines().find_map(|line| line.trim_start().strip_prefix(how));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    assert_eq!(number.unwrap_or(0), ids.end - ids.start, "{how}: {}", ran.stdout);
+}
+
+#[track_caller]
+pub fn assert_backed_up(world: &World, at_least: usize) {
+    for name in [DOCS, OTHER] {
+        let backups = world.place.backups(name);
+        assert!(backups.len() >= at_least, "{name} has {} backups", backups.len());
+        let newest = backups.last().expect("a backup");
+        assert_eq!(newest.condition(), Condition::Good);
+        assert!(newest.manifest.points_count().is_none_or(|count| count == POINTS));
+    }
+    let status = world.place.status();
+    assert!(status.collections.values().all(|collection| collection.failure.is_none()));
+}
+
+#[track_caller]
+pub fn assert_restored(world: &World, before: &Before, _: &Ran) {
+    assert_eq!(world.points(DOCS).as_ref(), Some(&before.points), "the points are not those of the backup");
+}
+
+/// A restore that failed has left things as they were, or has said that they are not.
+#[track_caller]
+pub fn assert_not_passed_off(world: &World, before: &Before, ran: &Ran) {
+    let now = world.points(DOCS);
+    let untouched = now == before.now;
+    let whole = now.as_ref() == Some(&before.points);
+    let said = ["may still be restoring", "PARTLY RESTORED", "unusable", "does not exist"];
+    assert!(untouched || whole || said.iter().any(|word| ran.stderr.contains(word)), "{}", ran.stderr);
+}
+
+pub fn words(arguments: &[&str]) -> Option<Vec<String>> {
+    Some(arguments.iter().map(|argument| (*argument).to_owned()).collect())
+}
+
+pub fn restore_again(world: &World, _: bool) -> Option<Vec<String>> {
+    let is_there = world.points(DOCS).is_some();
+    words(if is_there { &RESTORE_FORCE } else { &["restore", "-c", DOCS] })
+}
+
+/// The newest backup may be the one that was made of what was overwritten.
+pub fn restore_over_again(world: &World, _: bool) -> Option<Vec<String>> {
+    words(&[&RESTORE_FORCE[..], &["--backup", &world.place.ids(DOCS)[0]]].concat())
+}
+
+/// Shards go into a new collection only, or into the one that was begun.
+pub fn restore_shards_again(world: &World, done: bool) -> Option<Vec<String>> {
+    if done {
+        return None;
+    }
+    let begun = world.status().is_some_and(|status| !status.restoring.is_empty());
+    if world.points(DOCS).is_some() && !begun {
+        world.drop_collection(DOCS);
+    }
+    words(&["restore", "-c", DOCS])
+}
+
+pub fn drilled(world: &World) -> Option<CheckOutcome> {
+    let record = world.place.newest(DOCS).verification?.levels.remove(&Level::Restore)?;
+    Some(record.outcome)
+}
+
+#[track_caller]
+pub fn assert_drilled(world: &World, _: &Before, _: &Ran) {
+    assert_eq!(drilled(world), Some(CheckOutcome::Passed));
+}
