@@ -70,4 +70,5 @@ mod tls;
 mod traces;
 mod typed;
 mod unknown;
+mod upgrade;
 mod verify;
