@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, Id, ROOT};
+use super::disk::Disk;
+use super::recording::Recording;
 
 /// Which defence is lacking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +55,8 @@ impl Mutation {
     ];
 
     /// What the program would have done without this defence. Each change comes with its number in the recording.
-    pub fn of(self, changes: &[Change]) -> Vec<(usize, Change)> {
+    pub fn of(self, recording: &Recording) -> Vec<(usize, Change)> {
+        let changes = &recording.changes()[..];
         let finals = final_names(changes);
         let named = |id: Id, part: &str| finals.get(&id).is_some_and(|names| names.iter().any(|name| name.contains(part)));
         let numbered: Vec<(usize, Change)> = changes.iter().cloned().enumerate().collect();
@@ -80,7 +83,9 @@ impl Mutation {
                 numbered.into_iter().filter(keeps).collect()
             }
             Self::DeletedBeforeNoted => deleted_before_noted(numbered),
-            Self::StatusInPlace => status_in_place(numbered),
+            Self::StatusInPlace => {
+                status_in_place(numbered, Disk::of(&recording.before).find(STATUS))
+            }
             Self::NoIntent => {
                 let intent = |change: &Change| matches!(change, Change::Write { id, bytes, .. } if named(*id, JOURNAL) && holds(bytes, b"\"creating\":{"));
                 let blank = |(number, change): (usize, Change)| match change {
@@ -184,15 +189,15 @@ fn change_of_directory(changes: &[(usize, Change)], id: Id) -> bool {
 }
 
 /// What is written under a temporary name and then called `status.json` is written where that is.
-fn status_in_place(changes: Vec<(usize, Change)>) -> Vec<(usize, Change)> {
+fn status_in_place(changes: Vec<(usize, Change)>, there: Option<Id>) -> Vec<(usize, Change)> {
     let status = |change: &Change| match change {
         Change::Rename { to, id, .. } if to == STATUS => Some(*id),
         _ => None,
     };
     let temporary: BTreeSet<Id> = changes.iter().filter_map(|(_, change)| status(change)).collect();
-    let Some(place) = temporary.first().copied() else { return changes };
+    let Some(place) = there.or(temporary.first().copied()) else { return changes };
     let mut in_place = Vec::new();
-    let mut named = false;
+    let mut named = there.is_some();
     for (number, change) in changes {
         let ours = temporary.contains(&change.id()) && !matches!(change, Change::Sync { id } if id == ROOT);
         match change {

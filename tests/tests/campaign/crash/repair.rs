@@ -1,0 +1,96 @@
+//! The next run after a crash: it succeeds, leaves nothing by half, and knows all that lies on the server.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use e2e::crash::Stage;
+use e2e::{Place, Ran};
+use qdrant_backup_shared::catalog::Condition;
+use serde_json::Value;
+
+use super::Case;
+use super::invariant::{names, snapshots};
+use super::known::Known;
+use super::operation::Recorded;
+
+/// What is wrong after the next run.
+pub fn repair(recorded: &Recorded, case: &Case) -> Vec<String> {
+    let place = &recorded.place;
+    let at = format!("the repair after {} changes, server {}", case.position, case.server);
+    Stage::on(place.path()).show(&case.tree);
+    recorded.server.set(&recorded.history[case.server].1);
+    let crashed = match Known::of(place.path()) {
+        Ok(known) => known,
+        Err(error) => return vec![format!("{at}: {error}")],
+    };
+    let commands = recorded.again.iter().map(|command| command.iter().map(String::as_str).collect());
+    let commands: Vec<Vec<&str>> = commands.chain([vec!["run"], vec!["list", "--json"]]).collect();
+    let mut listed = String::new();
+    for command in commands {
+        let ran: Ran = place.run(&command);
+        if ran.code != Some(0) {
+            return vec![format!("{at}: {command:?} ended with {:?}:\n{}", ran.code, ran.stderr)];
+        }
+        listed = ran.stdout;
+    }
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    wrong(recorded, place, &crashed, &listed).into_iter().map(|what| format!("{at}: {what}")).collect()
+}
+
+fn wrong(recorded: &Recorded, place: &Place, crashed: &Known, listed: &Value) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let temporary = place.temporary();
+    if !temporary.is_empty() {
+        wrong.push(format!("temporary files are left: {temporary:?}"));
+    }
+    let known = match Known::of(place.path()) {
+        Ok(known) => known,
+        Err(error) => return vec![error],
+    };
+    if let Some((path, problem)) = known.unreadable.iter().next() {
+        wrong.push(format!("{path} cannot be read: {problem}"));
+    }
+    for (which, condition) in crashed.backups.iter().map(|(which, backup)| (which, backup.condition())) {
+        if condition == Condition::Good && known.condition(which) != Some(Condition::Good) {
+            wrong.push(format!("{which:?} was good and is {:?}", known.condition(which)));
+        }
+    }
+    for (which, backup) in &known.backups {
+        if backup.condition() != Condition::Good && crashed.condition(which) != Some(backup.condition()) {
+            wrong.push(format!("{which:?} is {:?}", backup.condition()));
+        }
+    }
+    let told: BTreeSet<String> = orphans(listed, place.path());
+    if told != known.orphans {
+        wrong.push(format!("{:?} are orphans, and `list` says {told:?}", known.orphans));
+    }
+    wrong.extend(status(recorded, &known));
+    wrong
+}
+
+fn status(recorded: &Recorded, known: &Known) -> Vec<String> {
+    let status = match &known.status {
+        Ok(Some(kept)) if kept.problem.is_none() => &kept.status,
+        Ok(_) => return vec!["the status is not whole".to_owned()],
+        Err(error) => return vec![error.clone()],
+    };
+    let mut wrong = Vec::new();
+    if status.current_run.is_some() || !status.pruning.is_empty() {
+        wrong.push(format!("something is still going on: {:?}, {:?}", status.current_run, status.pruning));
+    }
+    let before = snapshots(&recorded.history[0].1);
+    for (node, folder, name) in snapshots(&recorded.server.get()).difference(&before) {
+        if !names(status, folder, name) {
+            wrong.push(format!("nothing says of {name} in {folder} on node {node}"));
+        }
+    }
+    wrong
+}
+
+/// The paths of the orphans that `list` tells of.
+fn orphans(listed: &Value, directory: &Path) -> BTreeSet<String> {
+    let paths = listed["orphans"].as_array().into_iter().flatten();
+    let paths = paths.filter_map(|orphan| orphan["path"].as_str());
+    paths.map(|path| path.strip_prefix(&format!("{}/", directory.display())).unwrap_or(path).to_owned()).collect()
+}
+
