@@ -5,6 +5,7 @@
 //! rename of which the old name is left. Of data that was not synced: all, nothing, zeros, half of it, or every other sector.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::change::{Change, Id};
@@ -58,25 +59,25 @@ pub(crate) fn states(disk: &Disk) -> Vec<Tree> {
     states
 }
 
-/// The states at each moment: before the first of `changes`, and after each. What is seen again is not given again.
+/// The states at each moment, before the first of `changes` and after each, with how many were made by then, until `each` has seen
+/// enough. Gives how many there were.
 pub fn states_after<'a>(
     before: &Tree,
     changes: impl IntoIterator<Item = &'a Change>,
-    mut each: impl FnMut(usize, &Tree),
+    mut each: impl FnMut(usize, &Tree) -> ControlFlow<()>,
 ) -> usize {
     let mut disk = Disk::of(before);
-    let mut number = 0;
     let mut all = 0;
-    let mut show = |number, disk: &Disk| {
-        let states = states(disk);
-        all += states.len();
-        states.iter().for_each(|state| each(number, state));
-    };
-    show(number, &disk);
-    for change in changes {
+    let mut changes = changes.into_iter();
+    for made in 0.. {
+        for state in states(&disk) {
+            all += 1;
+            if each(made, &state).is_break() {
+                return all;
+            }
+        }
+        let Some(change) = changes.next() else { break };
         disk.apply(change);
-        number += 1;
-        show(number, &disk);
     }
     all
 }

@@ -14,8 +14,8 @@ use qdrant_backup_shared::status::{Creating, ServerSnapshot};
 use qdrant_backup_shared::{CollectionName, Repository, Status, json_file};
 use sha2::{Digest, Sha256};
 
-use super::Record;
 use super::known::{Known, Which};
+use super::operation::Recorded;
 
 /// What must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,17 +50,19 @@ pub struct Judge {
     directory: PathBuf,
     before: Known,
     after: Known,
+    has_repository: bool,
     /// What each file held when it got its name.
     named: BTreeMap<String, BTreeSet<[u8; 32]>>,
-    /// What lay on the server before, as node, folder and name.
-    on_server: BTreeSet<(usize, String, String)>,
+    /// What lies on the server and is not ours, as node, folder and name.
+    foreign: BTreeSet<(usize, String, String)>,
     /// Archives that were decoded, by digest and encoding.
     decoded: HashMap<([u8; 32], String), Option<(u64, [u8; 32])>>,
 }
 
 impl Judge {
-    /// For the states of `recording`, which are shown in `directory`.
-    pub fn new(recording: &Record, directory: &Path, server: &State) -> Self {
+    /// For the states of what is recorded, which are shown in `directory`.
+    pub fn new(recorded: &Recorded, directory: &Path) -> Self {
+        let recording = &recorded.recording;
         let known = |tree: &Tree| {
             let scratch = tempfile::tempdir().expect("a directory");
             Stage::on(scratch.path()).show(tree);
@@ -74,8 +76,9 @@ impl Judge {
             directory: directory.to_owned(),
             before: known(&recording.before),
             after: known(&recording.after),
+            has_repository: recording.before.file("repository.json").is_some(),
             named,
-            on_server: snapshots(server),
+            foreign: recorded.foreign.clone(),
             decoded: HashMap::new(),
         }
     }
@@ -96,13 +99,12 @@ impl Judge {
     }
 
     fn readable(&self, known: &Known, tree: &Tree, broken: &mut Vec<Broken>) {
-        let repository = known.layout.repository_file();
-        if self.before.layout.repository_file().file_name().is_some_and(|name| {
-            self.named.contains_key(name.to_str().unwrap_or_default()) && tree.file("repository.json").is_some()
-        }) {
-            if let Err(error) = json_file::read::<Repository>(&repository) {
+        match json_file::read::<Repository>(&known.layout.repository_file()) {
+            // Only `init` begins without one.
+            Err(error) if !error.is_not_found() || self.has_repository => {
                 broken.push(Broken(Invariant::Readable, error.to_string()));
             }
+            Ok(_) | Err(_) => {}
         }
         for (path, problem) in &known.unreadable {
             if !self.before.unreadable.contains_key(path) {
@@ -113,7 +115,7 @@ impl Judge {
             let name = path.rsplit('/').next().unwrap_or(path);
             let is_lock = [".lock", ".readers", ".waiting", "status.json.journal"].contains(&name);
             let whole = self.named.get(path).is_some_and(|held| held.contains(&blob.sha256));
-            if !is_temporary(name) && !is_lock && !whole {
+            if !path.split('/').any(is_temporary) && !is_lock && !whole {
                 let what = format!("{path} holds {} bytes that it was not named with", blob.bytes.len());
                 broken.push(Broken(Invariant::NamedWhole, what));
             }
@@ -230,7 +232,7 @@ impl Judge {
     }
 
     fn server(&self, status: &Option<Status>, server: &State, broken: &mut Vec<Broken>) {
-        for (node, folder, name) in snapshots(server).difference(&self.on_server) {
+        for (node, folder, name) in snapshots(server).difference(&self.foreign) {
             if !status.as_ref().is_some_and(|status| knows(status, folder, name)) {
                 let what = format!("nothing says of {name} in {folder} on node {node}");
                 broken.push(Broken(Invariant::ServerKnown, what));

@@ -1,11 +1,14 @@
 //! What is recorded: a command, and what is there before it.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use e2e::crash::record;
+use e2e::crash::{Recording, Stage, record, states_after};
 use e2e::directory::name;
-use e2e::qdrant_stand_in::{Collection, Content, GeneratedSnapshot, GenuineSnapshot, Setup, StandIn, StandInCluster, State};
+use e2e::offsite::Nas;
+use e2e::qdrant_stand_in::{Collection, Content, GeneratedSnapshot, GenuineSnapshot, Remembered, Setup, StandIn, StandInCluster, State};
 use e2e::scene::IMPATIENT;
 use e2e::{Place, Planted};
 use qdrant_backup_shared::atomic;
@@ -14,7 +17,7 @@ use qdrant_backup_shared::{Status, json_file};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use serde_json::json;
 
-use super::{History, Record};
+use super::invariant::snapshots;
 
 /// The size of the snapshots.
 const SIZE: u64 = 24 << 10;
@@ -36,16 +39,22 @@ struct Prepared {
     /// Its configuration while it is recorded.
     configuration: String,
     command: Vec<String>,
+    /// The same for what follows a crash, which deletes nothing.
+    calm: String,
     /// What is called after a crash, before `run`: each succeeds.
     again: Vec<Vec<String>>,
+    /// What lies on the server and is not ours.
+    foreign: BTreeSet<(usize, String, String)>,
 }
 
 /// A recording with all that a repair needs.
 pub struct Recorded {
     pub name: &'static str,
-    pub recording: Record,
+    pub recording: Recording,
     /// What the server knew, from when on.
-    pub history: History,
+    pub history: Vec<Remembered>,
+    /// What lies on it and is not ours, as node, folder and name.
+    pub foreign: BTreeSet<(usize, String, String)>,
     pub server: Server,
     pub place: Place,
     pub again: Vec<Vec<String>>,
@@ -83,8 +92,8 @@ impl Server {
         self.nodes().iter().for_each(StandIn::remember);
     }
 
-    fn remembered(&self) -> History {
-        let mut history: History = self.nodes().iter().flat_map(StandIn::remembered).collect();
+    fn remembered(&self) -> Vec<Remembered> {
+        let mut history: Vec<Remembered> = self.nodes().iter().flat_map(StandIn::remembered).collect();
         history.sort_by_key(|(at, _)| *at);
         history
     }
@@ -93,7 +102,11 @@ impl Server {
 impl Operation {
     /// Makes what is there before, and records the command.
     pub fn record(&self) -> Recorded {
-        let Prepared { server, place, configuration, command, again } = (self.prepare)();
+        self.record_as((self.prepare)())
+    }
+
+    fn record_as(&self, prepared: Prepared) -> Recorded {
+        let Prepared { server, place, configuration, calm, command, again, foreign } = prepared;
         place.configure(&configuration);
         server.remember();
         let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -101,8 +114,8 @@ impl Operation {
         ran.success();
         let history = server.remembered();
         assert!(!recording.steps.is_empty(), "{} changes nothing", self.name);
-        place.configure(&format!("{IMPATIENT}{KEEP}"));
-        Recorded { name: self.name, recording, history, server, place, again }
+        place.configure(&calm);
+        Recorded { name: self.name, recording, history, foreign, server, place, again }
     }
 }
 
@@ -130,10 +143,37 @@ fn on(server: Server, times: usize, configuration: &str, command: &[&str]) -> Pr
     for _ in 0..times {
         place.run(&["backup"]).success();
     }
-    Prepared { server, place, configuration, command: words(command), again: Vec::new() }
+    Prepared::new(server, place, configuration, command)
 }
 
 impl Prepared {
+    fn new(server: Server, place: Place, configuration: String, command: &[&str]) -> Self {
+        let calm = format!("{IMPATIENT}{KEEP}");
+        let foreign = snapshots(&server.get());
+        Self { server, place, configuration, calm, command: words(command), again: Vec::new(), foreign }
+    }
+
+    /// As a crash in the middle of the command has left everything, and with this command: the first state after so many parts of a
+    /// hundred of its changes of which `chosen` says so.
+    fn crashed(self, percent: usize, command: &[&str]) -> Self {
+        let operation = Operation { name: "a crash", prepare: || unreachable!("it is prepared") };
+        let recorded = operation.record_as(self);
+        let changes = recorded.recording.changes();
+        let position = changes.len() * percent / 100;
+        let mut states = Vec::new();
+        states_after(&recorded.recording.before, &changes[..position], |made, tree| {
+            if made == position {
+                states.push(tree.clone());
+            }
+            ControlFlow::Continue(())
+        });
+        Stage::on(recorded.place.path()).show(&states[states.len() / 2]);
+        let server = *recorded.servers(position).end();
+        recorded.server.set(&recorded.history[server].1);
+        let Recorded { foreign, server, place, .. } = recorded;
+        Self { foreign, ..Self::new(server, place, format!("{IMPATIENT}{KEEP}"), command) }
+    }
+
     fn again(mut self, command: &[&str]) -> Self {
         self.again.push(words(command));
         self
@@ -147,6 +187,21 @@ impl Prepared {
         json_file::write(&path, &status).expect("it can be written");
         self
     }
+}
+
+/// A server with two collections, backed up thrice, and a place for copies, perhaps with copies already.
+fn with_copies(configuration: &str, command: &[&str], copied: bool) -> Prepared {
+    let mut prepared = backed_up(3, KEEP, command);
+    let nas = Nas::directory(&prepared.place, "nas");
+    let places = |retention: &str| format!("{IMPATIENT}{retention}offsite:\n{}", nas.entry());
+    prepared.place.configure(&places(KEEP));
+    prepared.place.run(&["offsite", "init", "nas"]).success();
+    if copied {
+        prepared.place.run(&["offsite", "copy"]).success();
+    }
+    prepared.configuration = places(configuration);
+    prepared.calm = places(KEEP);
+    prepared
 }
 
 fn cluster(times: usize, command: &[&str]) -> Prepared {
@@ -183,6 +238,14 @@ pub const ALL: &[Operation] = &[
     Operation { name: "first backup", prepare: || backed_up(0, KEEP, &["backup"]) },
     Operation { name: "two backups at a time", prepare: || backed_up(1, KEEP, &["backup", "--jobs", "2"]) },
     Operation { name: "run that prunes", prepare: || backed_up(2, "retention: {keep_last: 2}\n", &["run"]) },
+    Operation {
+        name: "backup after a crash",
+        prepare: || backed_up(1, KEEP, &["backup"]).crashed(50, &["backup"]),
+    },
+    Operation {
+        name: "run after a crash of a prune",
+        prepare: || backed_up(4, "retention: {keep_last: 2}\n", &["prune"]).crashed(50, &["run"]),
+    },
     Operation { name: "backup by shards", prepare: || cluster(1, &["backup"]) },
     Operation {
         name: "verify",
@@ -193,6 +256,25 @@ pub const ALL: &[Operation] = &[
         },
     },
     Operation { name: "prune", prepare: || backed_up(4, "retention: {keep_last: 2}\n", &["prune"]) },
+    Operation {
+        name: "backup of configuration files",
+        prepare: || {
+            let mut prepared = backed_up(1, KEEP, &["backup"]);
+            let file = foreign(&prepared.place);
+            prepared.configuration.push_str(&format!("backup: {{include_files: [{}]}}\n", file.display()));
+            prepared.place.configure(&prepared.configuration);
+            prepared.place.run(&["backup"]).success();
+            prepared
+        },
+    },
+    Operation {
+        name: "copy to another place",
+        prepare: || with_copies(KEEP, &["offsite", "copy"], false),
+    },
+    Operation {
+        name: "prune of what has copies",
+        prepare: || with_copies("retention: {keep_last: 2}\n", &["prune"], true),
+    },
     Operation {
         name: "prune of bad backups",
         prepare: || {
@@ -243,19 +325,22 @@ pub const ALL: &[Operation] = &[
         name: "restore",
         prepare: || {
             let command = ["restore", "-c", "docs", "--as", "copy"];
-            backed_up(1, KEEP, &command)
+            backed_up(1, KEEP, &command).again(&[&command[..], &["--force", "--no-safety-backup"]].concat())
         },
     },
     Operation {
         name: "restore by shards",
         prepare: || {
             let command = ["restore", "-c", "docs", "--as", "copy"];
-            cluster(1, &command)
+            cluster(1, &command).again(&command)
         },
     },
     Operation {
         name: "drill",
-        prepare: || backed_up(1, KEEP, &["drill", "--on-source"]),
+        prepare: || {
+            let drill = ["drill", "--on-source"];
+            backed_up(1, KEEP, &drill).again(&drill)
+        },
     },
     Operation {
         name: "init",
@@ -263,8 +348,7 @@ pub const ALL: &[Operation] = &[
             let server = Server::One(StandIn::start(two()));
             let place = Place::new(&server.url());
             atomic::create_directory(place.path()).expect("a directory");
-            let configuration = IMPATIENT.to_owned();
-            Prepared { server, place, configuration, command: words(&["init"]), again: Vec::new() }.again(&["init"])
+            Prepared::new(server, place, IMPATIENT.to_owned(), &["init"]).again(&["init"])
         },
     },
     Operation {

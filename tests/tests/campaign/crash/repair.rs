@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use e2e::crash::Stage;
+use e2e::crash::{Stage, Tree};
 use e2e::{Place, Ran};
+use qdrant_backup_shared::atomic::is_temporary;
 use qdrant_backup_shared::catalog::Condition;
 use serde_json::Value;
 
@@ -39,7 +40,8 @@ pub fn repair(recorded: &Recorded, case: &Case) -> Vec<String> {
 
 fn wrong(recorded: &Recorded, place: &Place, crashed: &Known, listed: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
-    let temporary = place.temporary();
+    let temporary: Vec<String> =
+        Tree::of(place.path()).0.into_keys().filter(|path| path.split('/').any(is_temporary)).collect();
     if !temporary.is_empty() {
         wrong.push(format!("temporary files are left: {temporary:?}"));
     }
@@ -78,19 +80,21 @@ fn status(recorded: &Recorded, known: &Known) -> Vec<String> {
     if status.current_run.is_some() || !status.pruning.is_empty() {
         wrong.push(format!("something is still going on: {:?}, {:?}", status.current_run, status.pruning));
     }
-    let before = snapshots(&recorded.history[0].1);
-    for (node, folder, name) in snapshots(&recorded.server.get()).difference(&before) {
+    let server = recorded.server.get();
+    for (node, folder, name) in snapshots(&server).difference(&recorded.foreign) {
         if !names(status, folder, name) {
             wrong.push(format!("nothing says of {name} in {folder} on node {node}"));
         }
+    }
+    for collection in server.collections.keys().filter(|name| name.contains("__drill_")) {
+        wrong.push(format!("the scratch collection {collection} is left"));
     }
     wrong
 }
 
 /// The paths of the orphans that `list` tells of.
 fn orphans(listed: &Value, directory: &Path) -> BTreeSet<String> {
-    let paths = listed["orphans"].as_array().into_iter().flatten();
-    let paths = paths.filter_map(|orphan| orphan["path"].as_str());
+    let paths = listed["orphans"].as_array().into_iter().flatten().filter_map(Value::as_str);
     paths.map(|path| path.strip_prefix(&format!("{}/", directory.display())).unwrap_or(path).to_owned()).collect()
 }
 
