@@ -22,14 +22,40 @@ pub struct Step {
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Change {
     /// A file gets a name: a new one, or one more.
-    Name { directory: Id, name: String, id: Id },
+    Name {
+        directory: Id,
+        name: String,
+        id: Id,
+    },
     /// A new directory.
-    MakeDirectory { directory: Id, name: String, id: Id },
-    Rename { directory: Id, from: String, to: String, id: Id },
-    Remove { directory: Id, name: String, id: Id },
-    Write { id: Id, offset: u64, bytes: Vec<u8> },
-    SetLength { id: Id, length: u64 },
-    Sync { id: Id },
+    MakeDirectory {
+        directory: Id,
+        name: String,
+        id: Id,
+    },
+    Rename {
+        directory: Id,
+        from: String,
+        to: String,
+        id: Id,
+    },
+    Remove {
+        directory: Id,
+        name: String,
+        id: Id,
+    },
+    Write {
+        id: Id,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    SetLength {
+        id: Id,
+        length: u64,
+    },
+    Sync {
+        id: Id,
+    },
 }
 
 impl Change {

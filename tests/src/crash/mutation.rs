@@ -58,7 +58,9 @@ impl Mutation {
     pub fn of(self, recording: &Recording) -> Vec<(usize, Change)> {
         let changes = &recording.changes()[..];
         let finals = final_names(changes);
-        let named = |id: Id, part: &str| finals.get(&id).is_some_and(|names| names.iter().any(|name| name.contains(part)));
+        let named = |id: Id, part: &str| {
+            finals.get(&id).is_some_and(|names| names.iter().any(|name| name.contains(part)))
+        };
         let numbered: Vec<(usize, Change)> = changes.iter().cloned().enumerate().collect();
         let without_syncs = |of: &dyn Fn(Id) -> bool| {
             let goes = |change: &Change| matches!(change, Change::Sync { id } if of(*id));
@@ -70,22 +72,23 @@ impl Mutation {
             Self::NoManifestSync => without_syncs(&|id| named(id, MANIFEST)),
             Self::NoStatusSync => without_syncs(&|id| named(id, STATUS)),
             Self::NoJournalSync => without_syncs(&|id| named(id, JOURNAL)),
-            Self::ManifestFirst => swapped(numbered, |change| renamed_to(change, ARCHIVE), |change| renamed_to(change, MANIFEST)),
+            Self::ManifestFirst => {
+                swapped(numbered, |change| renamed_to(change, ARCHIVE), |change| renamed_to(change, MANIFEST))
+            }
             Self::ArchiveDeletedFirst => archive_deleted_first(numbered),
             Self::NoSyncBetweenDeletions => {
                 let manifest = |change: &Change| matches!(change, Change::Remove { name, .. } if name.ends_with(MANIFEST));
                 let mut after_manifest = false;
                 let keeps = |(_, change): &(usize, Change)| {
-                    let goes = after_manifest && matches!(change, Change::Sync { id } if is_directory(changes, *id));
+                    let goes =
+                        after_manifest && matches!(change, Change::Sync { id } if is_directory(changes, *id));
                     after_manifest = manifest(change) || (after_manifest && !goes);
                     !goes
                 };
                 numbered.into_iter().filter(keeps).collect()
             }
             Self::DeletedBeforeNoted => deleted_before_noted(numbered),
-            Self::StatusInPlace => {
-                status_in_place(numbered, Disk::of(&recording.before).find(STATUS))
-            }
+            Self::StatusInPlace => status_in_place(numbered, Disk::of(&recording.before).find(STATUS)),
             Self::NoIntent => {
                 let intent = |change: &Change| matches!(change, Change::Write { id, bytes, .. } if named(*id, JOURNAL) && holds(bytes, b"\"creating\":{"));
                 let blank = |(number, change): (usize, Change)| match change {
@@ -153,7 +156,9 @@ fn swapped(
 
 fn archive_deleted_first(mut changes: Vec<(usize, Change)>) -> Vec<(usize, Change)> {
     let removed = |change: &Change, part: &str| match change {
-        Change::Remove { name, .. } => name.contains(part).then(|| name.split('.').next().unwrap_or("").to_owned()),
+        Change::Remove { name, .. } => {
+            name.contains(part).then(|| name.split('.').next().unwrap_or("").to_owned())
+        }
         _ => None,
     };
     let mut at = 0;
@@ -173,7 +178,8 @@ fn archive_deleted_first(mut changes: Vec<(usize, Change)>) -> Vec<(usize, Chang
 
 /// Moves what is removed below the root before the first word of it in the status.
 fn deleted_before_noted(changes: Vec<(usize, Change)>) -> Vec<(usize, Change)> {
-    let noted = |change: &Change| matches!(change, Change::Write { bytes, .. } if holds(bytes, b"\"pruning\""));
+    let noted =
+        |change: &Change| matches!(change, Change::Write { bytes, .. } if holds(bytes, b"\"pruning\""));
     let Some(note) = changes.iter().position(|(_, change)| noted(change)) else { return changes };
     let deletes = |change: &Change| {
         let removes = matches!(change, Change::Remove { directory, name, .. } if *directory != ROOT && !name.ends_with(".tmp"));

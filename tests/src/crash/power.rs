@@ -32,8 +32,14 @@ const FATES: [Fate; 5] = [Fate::Whole, Fate::Lost, Fate::Zeros, Fate::Torn, Fate
 /// What may be found after a crash at this moment, each state once; the first is what a kill leaves.
 pub(crate) fn states(disk: &Disk) -> Vec<Tree> {
     let mut blobs: HashMap<(Id, Fate), Arc<Blob>> = HashMap::new();
-    let dirty: Vec<Id> =
-        disk.files.iter().filter(|(_, file)| !file.lasts()).map(|(id, _)| *id).collect::<BTreeSet<_>>().into_iter().collect();
+    let dirty: Vec<Id> = disk
+        .files
+        .iter()
+        .filter(|(_, file)| !file.lasts())
+        .map(|(id, _)| *id)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     for (id, file) in &disk.files {
         for fate in FATES {
             if fate == Fate::Whole || dirty.contains(id) {
@@ -110,7 +116,9 @@ fn all_fates(dirty: &[Id]) -> Vec<HashMap<Id, Fate>> {
     let mut fates: Vec<HashMap<Id, Fate>> = FATES.iter().map(|fate| all(*fate)).collect();
     if dirty.len() > 1 {
         for id in dirty {
-            for (one, others) in [(Fate::Lost, Fate::Whole), (Fate::Whole, Fate::Lost), (Fate::Torn, Fate::Whole)] {
+            for (one, others) in
+                [(Fate::Lost, Fate::Whole), (Fate::Whole, Fate::Lost), (Fate::Torn, Fate::Whole)]
+            {
                 let mut fate = all(others);
                 fate.insert(*id, one);
                 fates.push(fate);
@@ -155,11 +163,15 @@ fn all_names(disk: &Disk) -> Vec<Names> {
     for id in directories {
         let ends: Vec<usize> =
             loose.iter().filter(|at| directory(**at) == Some(id)).copied().chain([usize::MAX]).collect();
-        times = times.iter().flat_map(|time| ends.iter().map(move |end| (time, *end))).map(|(time, end)| {
-            let mut time = time.clone();
-            time.insert(id, end);
-            time
-        }).collect();
+        times = times
+            .iter()
+            .flat_map(|time| ends.iter().map(move |end| (time, *end)))
+            .map(|(time, end)| {
+                let mut time = time.clone();
+                time.insert(id, end);
+                time
+            })
+            .collect();
         // So many at once are spread over.
         let step = times.len().div_ceil(COMBINATIONS_MAX);
         times = times.into_iter().step_by(step).collect();
@@ -201,7 +213,8 @@ mod tests {
     #[test]
     fn what_is_synced_lasts_and_what_is_not_may_be_anything_between() {
         let (made, synced) = ([file("a", 1), write(1, "xy")], Change::Sync { id: 1 });
-        let unsynced: &[&[(&str, &str)]] = &[&[], &[("a", "")], &[("a", "\0\0")], &[("a", "x")], &[("a", "xy")]];
+        let unsynced: &[&[(&str, &str)]] =
+            &[&[], &[("a", "")], &[("a", "\0\0")], &[("a", "x")], &[("a", "xy")]];
         assert_eq!(shown(&made), of(unsynced));
         let [one, two] = made;
         assert_eq!(shown(&[one.clone(), two.clone(), synced.clone()]), of(&[&[], &[("a", "xy")]]));

@@ -12,11 +12,51 @@ use super::tree::Tree;
 
 /// Calls that change nothing that a crash could leave otherwise. Modes and owners are among them: they are set before a file has its name.
 const HARMLESS: &[&str] = &[
-    "access", "chdir", "chmod", "chown", "close", "close_range", "creds", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait",
-    "eventfd2", "execve", "faccessat", "faccessat2", "fadvise64", "fchdir", "fchmod", "fchmodat", "fchown", "fchownat", "fgetxattr",
-    "flock", "fstat", "fstatfs", "getcwd", "getdents64", "getxattr", "inotify_add_watch", "lgetxattr", "listxattr", "llistxattr",
-    "lstat", "newfstatat", "poll", "ppoll", "pread64", "readahead", "readlink", "readlinkat", "stat", "statfs", "statx",
-    "sync_file_range", "utimensat",
+    "access",
+    "chdir",
+    "chmod",
+    "chown",
+    "close",
+    "close_range",
+    "creds",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_wait",
+    "eventfd2",
+    "execve",
+    "faccessat",
+    "faccessat2",
+    "fadvise64",
+    "fchdir",
+    "fchmod",
+    "fchmodat",
+    "fchown",
+    "fchownat",
+    "fgetxattr",
+    "flock",
+    "fstat",
+    "fstatfs",
+    "getcwd",
+    "getdents64",
+    "getxattr",
+    "inotify_add_watch",
+    "lgetxattr",
+    "listxattr",
+    "llistxattr",
+    "lstat",
+    "newfstatat",
+    "poll",
+    "ppoll",
+    "pread64",
+    "readahead",
+    "readlink",
+    "readlinkat",
+    "stat",
+    "statfs",
+    "statx",
+    "sync_file_range",
+    "utimensat",
 ];
 
 /// The changes that `calls` made below `root`, which was as `before` says.
@@ -58,7 +98,13 @@ impl<'a> Recorder<'a> {
             "creat" => self.opened(call, self.path("", argument(0)), "O_CREAT|O_TRUNC", result),
             "openat" => self.opened(call, self.path(argument(0), argument(1)), argument(2), result),
             "read" | "readv" => self.pass_over(argument(0), result),
-            "write" => self.written(call, argument(0), bytes_if_ours(self, argument(0), argument(1), bytes), result, None),
+            "write" => self.written(
+                call,
+                argument(0),
+                bytes_if_ours(self, argument(0), argument(1), bytes),
+                result,
+                None,
+            ),
             "writev" => {
                 let bytes = bytes_if_ours(self, argument(0), argument(1), gathered);
                 self.written(call, argument(0), bytes, result, None);
@@ -78,7 +124,9 @@ impl<'a> Recorder<'a> {
                 }
             }
             // Room that is taken beyond a file's end is seen by nobody.
-            "fallocate" => self.unless_ours(call, argument(1) == "FALLOC_FL_KEEP_SIZE" || !self.is_ours(argument(0))),
+            "fallocate" => {
+                self.unless_ours(call, argument(1) == "FALLOC_FL_KEEP_SIZE" || !self.is_ours(argument(0)))
+            }
             "fsync" | "fdatasync" => {
                 let Some((_, path, gone)) = descriptor(argument(0)) else { return };
                 let id = match self.below(&path) {
@@ -220,7 +268,9 @@ impl<'a> Recorder<'a> {
         if let (None, None) = (&from, &to) {
             return;
         }
-        let (Some(from), Some(to)) = (from, to) else { panic!("a rename across the root is not known to the recorder") };
+        let (Some(from), Some(to)) = (from, to) else {
+            panic!("a rename across the root is not known to the recorder")
+        };
         let id = self.disk.find(&from).unwrap_or_else(|| panic!("{from} is not there"));
         let ((directory, from), (other, to)) = (self.place(&from), self.place(&to));
         assert_eq!(directory, other, "a rename between directories is not known to the recorder");
@@ -231,7 +281,9 @@ impl<'a> Recorder<'a> {
         if let (None, None) = (&from, &to) {
             return;
         }
-        let (Some(from), Some(to)) = (from, to) else { panic!("a link across the root is not known to the recorder") };
+        let (Some(from), Some(to)) = (from, to) else {
+            panic!("a link across the root is not known to the recorder")
+        };
         let id = self.disk.find(&from).unwrap_or_else(|| panic!("{from} is not there"));
         let (directory, name) = self.place(&to);
         self.step(call, Change::Name { directory, name, id });

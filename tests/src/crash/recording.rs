@@ -33,7 +33,8 @@ pub fn record(directory: &Path, trace: &Path, command: &Command) -> (Recording, 
     let mut traced = under_strace(options, command);
     traced.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let ran = Ran::of(&mut traced);
-    let text = fs::read_to_string(trace).unwrap_or_else(|error| panic!("{}: {error}; {ran:?}", trace.display()));
+    let text =
+        fs::read_to_string(trace).unwrap_or_else(|error| panic!("{}: {error}; {ran:?}", trace.display()));
     fs::remove_file(trace).expect("it was there");
     let mut recorder = Recorder::new(&directory, &before);
     calls(&text).iter().for_each(|call| recorder.enter(call));

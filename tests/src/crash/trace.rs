@@ -45,7 +45,9 @@ pub(crate) fn calls(trace: &str) -> Vec<Call> {
             continue;
         }
         let whole = match rest.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>")) {
-            Some((_, second)) => begun.remove(process).unwrap_or_else(|| panic!("never begun: {line}")) + second,
+            Some((_, second)) => {
+                begun.remove(process).unwrap_or_else(|| panic!("never begun: {line}")) + second
+            }
             None => rest.to_owned(),
         };
         calls.push(call(microseconds(at), &whole));
@@ -62,7 +64,8 @@ fn call(at: i64, text: &str) -> Call {
         let (name, arguments) = call.trim_end().strip_suffix(')')?.split_once('(')?;
         Some((name, arguments, result))
     });
-    let (name, arguments, result) = parts.unwrap_or_else(|| panic!("no call: {}", &text[..text.len().min(300)]));
+    let (name, arguments, result) =
+        parts.unwrap_or_else(|| panic!("no call: {}", &text[..text.len().min(300)]));
     let number = result.split(['<', ' ']).next().unwrap_or_default();
     let result = match number.strip_prefix("0x") {
         Some(hexadecimal) => i64::from_str_radix(hexadecimal, 16).ok(),

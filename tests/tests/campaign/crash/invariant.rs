@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use e2e::crash::{Blob, Stage, Tree};
+use e2e::crash::{Blob, Tree};
 use e2e::qdrant_stand_in::State;
 use qdrant_backup_shared::atomic::is_temporary;
 use qdrant_backup_shared::catalog::Condition;
@@ -63,19 +63,14 @@ impl Judge {
     /// For the states of what is recorded, which are shown in `directory`.
     pub fn new(recorded: &Recorded, directory: &Path) -> Self {
         let recording = &recorded.recording;
-        let known = |tree: &Tree| {
-            let scratch = tempfile::tempdir().expect("a directory");
-            Stage::on(scratch.path()).show(tree);
-            Known::of(scratch.path()).expect("a catalog")
-        };
         let mut named: BTreeMap<String, BTreeSet<[u8; 32]>> = BTreeMap::new();
         for (path, blob) in recording.named() {
             named.entry(path).or_default().insert(blob.sha256);
         }
         Self {
             directory: directory.to_owned(),
-            before: known(&recording.before),
-            after: known(&recording.after),
+            before: Known::of_tree(&recording.before),
+            after: Known::of_tree(&recording.after),
             has_repository: recording.before.file("repository.json").is_some(),
             named,
             foreign: recorded.foreign.clone(),
@@ -136,13 +131,16 @@ impl Judge {
             let Ok(whole) = backup.whole(&known.layout) else { continue };
             for archive in &whole.manifest.archives {
                 let path = known.layout.collection(&which.0).join(&archive.file_name);
-                let path = path.strip_prefix(&self.directory).expect("it is below").to_string_lossy().into_owned();
+                let path =
+                    path.strip_prefix(&self.directory).expect("it is below").to_string_lossy().into_owned();
                 if let Err(problem) = self.decodes(tree.file(&path).map(AsRef::as_ref), archive) {
                     broken.push(Broken(Invariant::GoodIsGood, format!("{path}: {problem}")));
                 }
             }
         }
-        for (which, condition) in self.before.backups.iter().map(|(which, backup)| (which, backup.condition())) {
+        for (which, condition) in
+            self.before.backups.iter().map(|(which, backup)| (which, backup.condition()))
+        {
             let stays = self.after.backups.contains_key(which);
             if condition == Condition::Good && stays && !known.backups.contains_key(which) {
                 broken.push(Broken(Invariant::NothingVanishes, format!("{} is gone", named(which))));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use e2e::crash::{Stage, Tree};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::status_journal::{self, Kept};
@@ -28,9 +29,8 @@ impl Known {
     pub fn of(directory: &Path) -> Result<Self, String> {
         let layout = Layout::new(directory, directory);
         let catalog = Catalog::read(&layout).map_err(|error| error.to_string())?;
-        let relative = |path: &Path| {
-            path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned()
-        };
+        let relative =
+            |path: &Path| path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned();
         let status = match status_journal::read(&layout) {
             Ok(kept) => Ok(Some(kept)),
             Err(error) if error.is_not_found() => Ok(None),
@@ -38,7 +38,9 @@ impl Known {
         };
         let backups = catalog.collections.into_values().flatten();
         Ok(Self {
-            backups: backups.map(|backup| (((*backup.collection).clone(), backup.backup_id), backup)).collect(),
+            backups: backups
+                .map(|backup| (((*backup.collection).clone(), backup.backup_id), backup))
+                .collect(),
             orphans: catalog.orphans.iter().map(|orphan| relative(&orphan.path)).collect(),
             unreadable: catalog
                 .unreadable
@@ -48,6 +50,13 @@ impl Known {
             status,
             layout,
         })
+    }
+
+    /// What a directory as `tree` tells.
+    pub fn of_tree(tree: &Tree) -> Self {
+        let scratch = tempfile::tempdir().expect("a directory");
+        Stage::on(scratch.path()).show(tree);
+        Self::of(scratch.path()).expect("a catalog")
     }
 
     /// The condition of a backup that is there.

@@ -5,16 +5,19 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use e2e::crash::{Recording, Stage, record, states_after};
+use e2e::crash::{Recording, Stage, Tree, record, states_after};
 use e2e::directory::name;
 use e2e::offsite::Nas;
-use e2e::qdrant_stand_in::{Collection, Content, GeneratedSnapshot, GenuineSnapshot, Remembered, Setup, StandIn, StandInCluster, State};
+use e2e::qdrant_stand_in::{
+    Collection, Content, GeneratedSnapshot, GenuineSnapshot, Remembered, Setup, StandIn, StandInCluster,
+    State,
+};
 use e2e::scene::IMPATIENT;
 use e2e::{Place, Planted};
 use qdrant_backup_shared::atomic;
 use qdrant_backup_shared::status::ServerSnapshot;
-use qdrant_backup_shared::{Status, json_file};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
+use qdrant_backup_shared::{Status, json_file};
 use serde_json::json;
 
 use super::invariant::snapshots;
@@ -45,6 +48,8 @@ struct Prepared {
     again: Vec<Vec<String>>,
     /// What lies on the server and is not ours.
     foreign: BTreeSet<(usize, String, String)>,
+    /// Where copies go.
+    elsewhere: Option<PathBuf>,
 }
 
 /// A recording with all that a repair needs.
@@ -58,6 +63,8 @@ pub struct Recorded {
     pub server: Server,
     pub place: Place,
     pub again: Vec<Vec<String>>,
+    /// Where copies go, as it was in the end.
+    pub elsewhere: Option<(PathBuf, Tree)>,
 }
 
 /// The Qdrant, one server or a cluster.
@@ -106,7 +113,7 @@ impl Operation {
     }
 
     fn record_as(&self, prepared: Prepared) -> Recorded {
-        let Prepared { server, place, configuration, calm, command, again, foreign } = prepared;
+        let Prepared { server, place, configuration, calm, command, again, foreign, elsewhere } = prepared;
         place.configure(&configuration);
         server.remember();
         let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -115,7 +122,8 @@ impl Operation {
         let history = server.remembered();
         assert!(!recording.steps.is_empty(), "{} changes nothing", self.name);
         place.configure(&calm);
-        Recorded { name: self.name, recording, history, foreign, server, place, again }
+        let elsewhere = elsewhere.map(|path| (path.clone(), Tree::of(&path)));
+        Recorded { name: self.name, recording, history, foreign, server, place, again, elsewhere }
     }
 }
 
@@ -150,7 +158,16 @@ impl Prepared {
     fn new(server: Server, place: Place, configuration: String, command: &[&str]) -> Self {
         let calm = format!("{IMPATIENT}{KEEP}");
         let foreign = snapshots(&server.get());
-        Self { server, place, configuration, calm, command: words(command), again: Vec::new(), foreign }
+        Self {
+            server,
+            place,
+            configuration,
+            calm,
+            command: words(command),
+            again: Vec::new(),
+            foreign,
+            elsewhere: None,
+        }
     }
 
     /// As a crash in the middle of the command has left everything, and with this command: the first state after so many parts of a
@@ -201,6 +218,7 @@ fn with_copies(configuration: &str, command: &[&str], copied: bool) -> Prepared 
     }
     prepared.configuration = places(configuration);
     prepared.calm = places(KEEP);
+    prepared.elsewhere = Some(nas.repository().into());
     prepared
 }
 
@@ -216,7 +234,8 @@ fn cluster(times: usize, command: &[&str]) -> Prepared {
 /// What another tool has left.
 fn foreign(place: &Place) -> PathBuf {
     let path = place.beside("minilm_general-8372720498335175-2025-07-15-14-30-00.snapshot");
-    let bytes = GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").expect("genuine").read().expect("bytes");
+    let bytes =
+        GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").expect("genuine").read().expect("bytes");
     atomic::write(&path, 0o644, &bytes).expect("a file");
     path
 }
@@ -267,10 +286,7 @@ pub const ALL: &[Operation] = &[
             prepared
         },
     },
-    Operation {
-        name: "copy to another place",
-        prepare: || with_copies(KEEP, &["offsite", "copy"], false),
-    },
+    Operation { name: "copy to another place", prepare: || with_copies(KEEP, &["offsite", "copy"], false) },
     Operation {
         name: "prune of what has copies",
         prepare: || with_copies("retention: {keep_last: 2}\n", &["prune"], true),

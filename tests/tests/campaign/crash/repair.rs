@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use e2e::Ran;
 use e2e::crash::{Stage, Tree};
-use e2e::{Place, Ran};
 use qdrant_backup_shared::atomic::is_temporary;
 use qdrant_backup_shared::catalog::Condition;
 use serde_json::Value;
@@ -14,11 +14,14 @@ use super::invariant::{names, snapshots};
 use super::known::Known;
 use super::operation::Recorded;
 
-/// What is wrong after the next run.
-pub fn repair(recorded: &Recorded, case: &Case) -> Vec<String> {
+/// What is wrong after the next run, where the command would have left what `end` knows.
+pub fn repair(recorded: &Recorded, case: &Case, end: &Known) -> Vec<String> {
     let place = &recorded.place;
     let at = format!("the repair after {} changes, server {}", case.position, case.server);
     Stage::on(place.path()).show(&case.tree);
+    if let Some((path, tree)) = &recorded.elsewhere {
+        Stage::on(path).show(tree);
+    }
     recorded.server.set(&recorded.history[case.server].1);
     let crashed = match Known::of(place.path()) {
         Ok(known) => known,
@@ -35,10 +38,11 @@ pub fn repair(recorded: &Recorded, case: &Case) -> Vec<String> {
         listed = ran.stdout;
     }
     let listed: Value = serde_json::from_str(&listed).expect("JSON");
-    wrong(recorded, place, &crashed, &listed).into_iter().map(|what| format!("{at}: {what}")).collect()
+    wrong(recorded, &crashed, end, &listed).into_iter().map(|what| format!("{at}: {what}")).collect()
 }
 
-fn wrong(recorded: &Recorded, place: &Place, crashed: &Known, listed: &Value) -> Vec<String> {
+fn wrong(recorded: &Recorded, crashed: &Known, end: &Known, listed: &Value) -> Vec<String> {
+    let place = &recorded.place;
     let mut wrong = Vec::new();
     let temporary: Vec<String> =
         Tree::of(place.path()).0.into_keys().filter(|path| path.split('/').any(is_temporary)).collect();
@@ -52,14 +56,18 @@ fn wrong(recorded: &Recorded, place: &Place, crashed: &Known, listed: &Value) ->
     if let Some((path, problem)) = known.unreadable.iter().next() {
         wrong.push(format!("{path} cannot be read: {problem}"));
     }
-    for (which, condition) in crashed.backups.iter().map(|(which, backup)| (which, backup.condition())) {
-        if condition == Condition::Good && known.condition(which) != Some(Condition::Good) {
-            wrong.push(format!("{which:?} was good and is {:?}", known.condition(which)));
+    for (which, backup) in &crashed.backups {
+        if backup.is_good() && !known.backups.contains_key(which) {
+            wrong.push(format!("{which:?} was good and is gone"));
         }
     }
     for (which, backup) in &known.backups {
-        if backup.condition() != Condition::Good && crashed.condition(which) != Some(backup.condition()) {
-            wrong.push(format!("{which:?} is {:?}", backup.condition()));
+        let condition = backup.condition();
+        // What the command had begun to make of it may be brought to its end.
+        let fits = [crashed.condition(which), end.condition(which)].contains(&Some(condition));
+        let is_new = !crashed.backups.contains_key(which) && condition == Condition::Good;
+        if !fits && !is_new {
+            wrong.push(format!("{which:?} is {condition:?}"));
         }
     }
     let told: BTreeSet<String> = orphans(listed, place.path());
@@ -95,6 +103,7 @@ fn status(recorded: &Recorded, known: &Known) -> Vec<String> {
 /// The paths of the orphans that `list` tells of.
 fn orphans(listed: &Value, directory: &Path) -> BTreeSet<String> {
     let paths = listed["orphans"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    paths.map(|path| path.strip_prefix(&format!("{}/", directory.display())).unwrap_or(path).to_owned()).collect()
+    paths
+        .map(|path| path.strip_prefix(&format!("{}/", directory.display())).unwrap_or(path).to_owned())
+        .collect()
 }
-
