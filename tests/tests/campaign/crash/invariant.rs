@@ -15,7 +15,7 @@ use qdrant_backup_shared::{CollectionName, Repository, Status, json_file};
 use sha2::{Digest, Sha256};
 
 use super::known::{Known, Which};
-use super::operation::Recorded;
+use super::operation::{Recorded, snapshots};
 
 /// What must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -237,17 +237,6 @@ impl Judge {
             }
         }
     }
-}
-
-/// Every snapshot on the server, as node, folder and name.
-pub fn snapshots(server: &State) -> BTreeSet<(usize, String, String)> {
-    let of_node = |(node, folders): (usize, &e2e::qdrant_stand_in::Node)| {
-        let files = folders.snapshots.iter().flat_map(move |(folder, files)| {
-            files.iter().map(move |file| (node, folder.clone(), file.name.clone()))
-        });
-        files.collect::<Vec<_>>()
-    };
-    server.nodes.iter().enumerate().flat_map(of_node).collect()
 }
 
 /// Whether the status says of a snapshot, or that one was asked for there.

@@ -1,11 +1,12 @@
 //! Kills and power failures at every change that the program makes in its directory.
 //!
-//! `operation` has the commands that are recorded and what is there before them, `known` what a directory tells, `invariant` what must
-//! hold in every state that a crash may leave, and `repair` what the next run must make of it.
+//! `operations` has the commands that are recorded and what there is before them, `operation` how they are recorded, `known` what a
+//! directory tells, `invariant` what must hold in every state that a crash may leave, and `repair` what the next run must make of it.
 
 mod invariant;
 mod known;
 mod operation;
+mod operations;
 mod repair;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -13,11 +14,12 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 
 use e2e::campaign::{Extent, Tally};
-use e2e::crash::{Change, Mutation, Stage, Tree, states_after};
+use e2e::crash::{Blob, Change, Mutation, Node, Stage, Tree, states_after};
 
 use invariant::{Broken, Invariant, Judge};
 use known::Known;
 use operation::{Operation, Recorded};
+use repair::{Case, repair};
 
 /// How many states of each operation a short campaign has repaired.
 const REPAIRS: usize = 4;
@@ -41,15 +43,6 @@ const MUTATIONS: &[(Mutation, &str, &[Invariant])] = &[
     (Mutation::StatusInPlace, "backup", &[Invariant::NamedWhole, Invariant::StatusReadable]),
     (Mutation::NoIntent, "backup", &[Invariant::ServerKnown]),
 ];
-
-/// A state that a crash may leave.
-struct Case {
-    tree: Tree,
-    /// So many changes were made before it.
-    position: usize,
-    /// What the server may have known then, by its place in the history.
-    server: usize,
-}
 
 /// Goes through all states of `recorded`, with what holds in none of them; each tree is given once for each state of the server.
 fn judge(recorded: &Recorded, tally: &mut BTreeMap<&'static str, u64>) -> (Vec<Case>, Vec<String>) {
@@ -92,7 +85,7 @@ fn after_a_crash_at_any_change_nothing_is_lost_and_the_next_run_repairs_everythi
     let extent = Extent::asked_for();
     let wanted = std::env::var("QDRANT_BACKUP_CRASH_OPERATION").ok();
     let queue: Mutex<Vec<&Operation>> = Mutex::new(
-        operation::ALL
+        operations::ALL
             .iter()
             .rev()
             .filter(|one| wanted.as_ref().is_none_or(|name| one.name == name))
@@ -115,7 +108,7 @@ fn after_a_crash_at_any_change_nothing_is_lost_and_the_next_run_repairs_everythi
                     let one_in = cases.len().div_ceil(repairs);
                     let tried = cases.iter().enumerate().filter(|(number, _)| extent.tries(*number, one_in));
                     for (_, case) in tried {
-                        broken.extend(repair::repair(&recorded, case, &end));
+                        broken.extend(repair(&recorded, case, &end));
                         *counts.entry("repairs by the next run").or_default() += 1;
                     }
                     *counts.entry("operations recorded").or_default() += 1;
@@ -164,12 +157,7 @@ fn caught(recorded: &Recorded, mutation: Mutation, expected: &BTreeSet<Invariant
 #[test]
 fn a_defence_that_is_taken_out_is_missed() {
     let mut tally = Tally::of("crash-mutations");
-    let recorded: BTreeMap<&str, Recorded> = ["backup", "prune"]
-        .map(|name| {
-            let operation = operation::ALL.iter().find(|operation| operation.name == name);
-            (name, operation.expect("an operation").record())
-        })
-        .into();
+    let recorded: BTreeMap<&str, Recorded> = ["backup", "prune"].map(|name| (name, recorded(name))).into();
     let mut missed = Vec::new();
     for (mutation, operation, expected) in MUTATIONS {
         let expected: BTreeSet<Invariant> = expected.iter().copied().collect();
@@ -187,14 +175,36 @@ fn a_defence_that_is_taken_out_is_missed() {
     tally.done();
 }
 
-impl Recorded {
-    /// What the server may have known after so many changes, by its place in the history.
-    fn servers(&self, position: usize) -> std::ops::RangeInclusive<usize> {
-        let at = |position: usize| self.recording.steps.get(position).map(|step| step.at);
-        let last_before = |at: i64| {
-            self.history.partition_point(|(time, _)| time.timestamp_micros() <= at).saturating_sub(1)
-        };
-        let first = position.checked_sub(1).and_then(at).map_or(0, last_before);
-        first..=at(position).map_or(self.history.len() - 1, last_before).max(first)
-    }
+fn recorded(name: &str) -> Recorded {
+    let operation = operations::ALL.iter().find(|operation| operation.name == name);
+    operation.expect("such an operation").record()
+}
+
+/// The invariants that no lacking defence of [`MUTATIONS`] breaks.
+#[test]
+fn what_is_lost_without_any_crash_is_seen_too() {
+    let recorded = recorded("backup");
+    let scratch = tempfile::tempdir().expect("a directory");
+    let mut judge = Judge::new(&recorded, scratch.path());
+    let mut broken = |change: &dyn Fn(&mut Tree)| {
+        let mut tree = recorded.recording.before.clone();
+        change(&mut tree);
+        Stage::on(scratch.path()).show(&tree);
+        let broken = judge.broken(&tree, &recorded.history[0].1);
+        broken.into_iter().map(|Broken(invariant, _)| invariant).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(broken(&|_| ()), BTreeSet::new());
+    let vanished = broken(&|tree| tree.0.retain(|path, _| !path.starts_with("collections/docs/")));
+    assert!(vanished.contains(&Invariant::NothingVanishes), "{vanished:?}");
+    let put = |tree: &mut Tree, path: &str, text: &str| {
+        tree.0.insert(path.to_owned(), Node::File(Blob::of(text.as_bytes().to_vec())));
+    };
+    let unreadable = broken(&|tree| put(tree, "repository.json", "{"));
+    assert!(unreadable.contains(&Invariant::Readable), "{unreadable:?}");
+    let forgotten = broken(&|tree| {
+        let status = tree.file("status.json").expect("a status").bytes.clone();
+        let text = String::from_utf8(status).expect("text").replace("last_success_at", "last_success_was");
+        put(tree, "status.json", &text);
+    });
+    assert!(forgotten.contains(&Invariant::SuccessKept), "{forgotten:?}");
 }

@@ -1,55 +1,41 @@
 //! What is recorded: a command, and what is there before it.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::PathBuf;
 
+use e2e::Place;
 use e2e::crash::{Recording, Stage, Tree, record, states_after};
-use e2e::directory::name;
-use e2e::offsite::Nas;
-use e2e::qdrant_stand_in::{
-    Collection, Content, GeneratedSnapshot, GenuineSnapshot, Remembered, Setup, StandIn, StandInCluster,
-    State,
-};
+use e2e::qdrant_stand_in::{Node, Remembered, StandIn, StandInCluster, State};
 use e2e::scene::IMPATIENT;
-use e2e::{Place, Planted};
-use qdrant_backup_shared::atomic;
-use qdrant_backup_shared::status::ServerSnapshot;
-use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{Status, json_file};
-use serde_json::json;
 
-use super::invariant::snapshots;
-
-/// The size of the snapshots.
-const SIZE: u64 = 24 << 10;
-const POINTS: u64 = 10;
 /// Retention that deletes nothing.
-const KEEP: &str = "retention: {keep_last: 99}\n";
+pub const KEEP: &str = "retention: {keep_last: 99}\n";
 
 /// One command of the program.
 pub struct Operation {
-    /// As the tally and failures call it.
+    /// As failures call it.
     pub name: &'static str,
-    prepare: fn() -> Prepared,
+    /// Makes what there is before.
+    pub prepare: fn() -> Prepared,
 }
 
 /// What there is before the command.
-struct Prepared {
-    server: Server,
-    place: Place,
-    /// Its configuration while it is recorded.
-    configuration: String,
-    command: Vec<String>,
-    /// The same for what follows a crash, which deletes nothing.
-    calm: String,
+pub struct Prepared {
+    pub server: Server,
+    pub place: Place,
+    /// The configuration while the command is recorded.
+    pub configuration: String,
+    /// The configuration for what follows a crash, which deletes nothing.
+    pub calm: String,
+    pub command: Vec<String>,
     /// What is called after a crash, before `run`: each succeeds.
     again: Vec<Vec<String>>,
     /// What lies on the server and is not ours.
     foreign: BTreeSet<(usize, String, String)>,
     /// Where copies go.
-    elsewhere: Option<PathBuf>,
+    pub elsewhere: Option<PathBuf>,
 }
 
 /// A recording with all that a repair needs.
@@ -74,14 +60,16 @@ pub enum Server {
 }
 
 impl Server {
-    fn nodes(&self) -> &[StandIn] {
+    /// Its nodes, of which the first is the one that is asked.
+    pub fn nodes(&self) -> &[StandIn] {
         match self {
             Self::One(server) => std::slice::from_ref(server),
             Self::Cluster(cluster) => cluster.nodes(),
         }
     }
 
-    fn url(&self) -> String {
+    /// Where it answers.
+    pub fn url(&self) -> String {
         self.nodes()[0].url()
     }
 
@@ -109,53 +97,13 @@ impl Server {
 impl Operation {
     /// Makes what is there before, and records the command.
     pub fn record(&self) -> Recorded {
-        self.record_as((self.prepare)())
+        (self.prepare)().record(self.name)
     }
-
-    fn record_as(&self, prepared: Prepared) -> Recorded {
-        let Prepared { server, place, configuration, calm, command, again, foreign, elsewhere } = prepared;
-        place.configure(&configuration);
-        server.remember();
-        let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
-        let (recording, ran) = record(place.path(), &place.beside("trace"), &place.command(&arguments));
-        ran.success();
-        let history = server.remembered();
-        assert!(!recording.steps.is_empty(), "{} changes nothing", self.name);
-        place.configure(&calm);
-        let elsewhere = elsewhere.map(|path| (path.clone(), Tree::of(&path)));
-        Recorded { name: self.name, recording, history, foreign, server, place, again, elsewhere }
-    }
-}
-
-fn collection(name: &str, seed: u64) -> Collection {
-    Collection::generated(name, GeneratedSnapshot::new(SIZE).points_count(POINTS).seed(seed))
-}
-
-fn two() -> Setup {
-    Setup::empty().collection(collection("docs", 1)).collection(collection("images", 2))
-}
-
-fn words(command: &[&str]) -> Vec<String> {
-    command.iter().map(|word| (*word).to_owned()).collect()
-}
-
-/// A server with two collections, each backed up so often.
-fn backed_up(times: usize, configuration: &str, command: &[&str]) -> Prepared {
-    on(Server::One(StandIn::start(two())), times, configuration, command)
-}
-
-fn on(server: Server, times: usize, configuration: &str, command: &[&str]) -> Prepared {
-    let place = Place::initialised(&server.url());
-    let configuration = format!("{IMPATIENT}{configuration}");
-    place.configure(&configuration);
-    for _ in 0..times {
-        place.run(&["backup"]).success();
-    }
-    Prepared::new(server, place, configuration, command)
 }
 
 impl Prepared {
-    fn new(server: Server, place: Place, configuration: String, command: &[&str]) -> Self {
+    /// With nothing of ours on the server.
+    pub fn new(server: Server, place: Place, configuration: String, command: &[&str]) -> Self {
         let calm = format!("{IMPATIENT}{KEEP}");
         let foreign = snapshots(&server.get());
         Self {
@@ -170,13 +118,32 @@ impl Prepared {
         }
     }
 
-    /// As a crash in the middle of the command has left everything, and with this command: the first state after so many parts of a
-    /// hundred of its changes of which `chosen` says so.
-    fn crashed(self, percent: usize, command: &[&str]) -> Self {
-        let operation = Operation { name: "a crash", prepare: || unreachable!("it is prepared") };
-        let recorded = operation.record_as(self);
+    /// Records the command.
+    fn record(self, name: &'static str) -> Recorded {
+        let Self { server, place, configuration, calm, command, again, foreign, elsewhere } = self;
+        place.configure(&configuration);
+        server.remember();
+        let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+        let (recording, ran) = record(place.path(), &place.beside("trace"), &place.command(&arguments));
+        ran.success();
+        let history = server.remembered();
+        assert!(!recording.steps.is_empty(), "{name} changes nothing");
+        place.configure(&calm);
+        let elsewhere = elsewhere.map(|path| (path.clone(), Tree::of(&path)));
+        Recorded { name, recording, history, foreign, server, place, again, elsewhere }
+    }
+
+    /// As a crash in the middle of its command has left everything, and with this command then. Where something of ours ever lay on
+    /// the server, it does.
+    pub fn crashed(self, command: &[&str]) -> Self {
+        let recorded = self.record("the command before the crash");
         let changes = recorded.recording.changes();
-        let position = changes.len() * percent / 100;
+        let server = |position: usize| &recorded.history[*recorded.servers(position).end()].1;
+        let mut positions: Vec<usize> = (0..=changes.len()).collect();
+        if positions.iter().any(|position| !recorded.ours(server(*position)).is_empty()) {
+            positions.retain(|position| !recorded.ours(server(*position)).is_empty());
+        }
+        let position = positions[positions.len() / 2];
         let mut states = Vec::new();
         states_after(&recorded.recording.before, &changes[..position], |made, tree| {
             if made == position {
@@ -185,19 +152,19 @@ impl Prepared {
             ControlFlow::Continue(())
         });
         Stage::on(recorded.place.path()).show(&states[states.len() / 2]);
-        let server = *recorded.servers(position).end();
-        recorded.server.set(&recorded.history[server].1);
+        recorded.server.set(server(position));
         let Recorded { foreign, server, place, .. } = recorded;
         Self { foreign, ..Self::new(server, place, format!("{IMPATIENT}{KEEP}"), command) }
     }
 
-    fn again(mut self, command: &[&str]) -> Self {
+    /// With a command that must succeed after a crash.
+    pub fn again(mut self, command: &[&str]) -> Self {
         self.again.push(words(command));
         self
     }
 
     /// With what was said of the status changed.
-    fn tell(self, change: impl FnOnce(&mut Status, &str)) -> Self {
+    pub fn tell(self, change: impl FnOnce(&mut Status, &str)) -> Self {
         let path = self.place.layout().status_file();
         let mut status: Status = json_file::read(&path).expect("a status");
         change(&mut status, &format!("{}/", self.server.url()));
@@ -206,210 +173,35 @@ impl Prepared {
     }
 }
 
-/// A server with two collections, backed up thrice, and a place for copies, perhaps with copies already.
-fn with_copies(configuration: &str, command: &[&str], copied: bool) -> Prepared {
-    let mut prepared = backed_up(3, KEEP, command);
-    let nas = Nas::directory(&prepared.place, "nas");
-    let places = |retention: &str| format!("{IMPATIENT}{retention}offsite:\n{}", nas.entry());
-    prepared.place.configure(&places(KEEP));
-    prepared.place.run(&["offsite", "init", "nas"]).success();
-    if copied {
-        prepared.place.run(&["offsite", "copy"]).success();
+impl Recorded {
+    /// What the server may have known after so many changes, by its place in the history.
+    pub fn servers(&self, position: usize) -> RangeInclusive<usize> {
+        let at = |position: usize| self.recording.steps.get(position).map(|step| step.at);
+        let last_before = |at: i64| {
+            self.history.partition_point(|(time, _)| time.timestamp_micros() <= at).saturating_sub(1)
+        };
+        let first = position.checked_sub(1).and_then(at).map_or(0, last_before);
+        first..=at(position).map_or(self.history.len() - 1, last_before).max(first)
     }
-    prepared.configuration = places(configuration);
-    prepared.calm = places(KEEP);
-    prepared.elsewhere = Some(nas.repository().into());
-    prepared
+
+    /// What lies on the server because of us, as node, folder and name.
+    pub fn ours(&self, server: &State) -> BTreeSet<(usize, String, String)> {
+        &snapshots(server) - &self.foreign
+    }
 }
 
-fn cluster(times: usize, command: &[&str]) -> Prepared {
-    let keys = [(json!("eu"), vec![1]), (json!("us"), vec![3, 4])];
-    let keyed = GeneratedSnapshot::new(SIZE).points_count(30).shard_keys(&keys);
-    let setup = Setup::cluster(2)
-        .spread(Collection::generated("docs", GeneratedSnapshot::new(SIZE).points_count(30).shards(2)), 1)
-        .spread(Collection::generated("tenants", keyed), 1);
-    on(Server::Cluster(StandInCluster::start_with(setup)), times, KEEP, command)
+/// Every snapshot on the server, as node, folder and name.
+pub fn snapshots(server: &State) -> BTreeSet<(usize, String, String)> {
+    let of_node = |(node, on_node): (usize, &Node)| {
+        let files = on_node.snapshots.iter().flat_map(move |(folder, files)| {
+            files.iter().map(move |file| (node, folder.clone(), file.name.clone()))
+        });
+        files.collect::<Vec<_>>()
+    };
+    server.nodes.iter().enumerate().flat_map(of_node).collect()
 }
 
-/// What another tool has left.
-fn foreign(place: &Place) -> PathBuf {
-    let path = place.beside("minilm_general-8372720498335175-2025-07-15-14-30-00.snapshot");
-    let bytes =
-        GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").expect("genuine").read().expect("bytes");
-    atomic::write(&path, 0o644, &bytes).expect("a file");
-    path
+/// A command line.
+pub fn words(command: &[&str]) -> Vec<String> {
+    command.iter().map(|word| (*word).to_owned()).collect()
 }
-
-/// An archive that has lost its manifest.
-fn orphan(place: &Place) -> PathBuf {
-    let backup = place.newest("docs");
-    fs::remove_file(place.layout().manifest(&backup.collection, backup.backup_id)).expect("a manifest");
-    backup.archive.clone()
-}
-
-/// Every operation that is recorded.
-pub const ALL: &[Operation] = &[
-    Operation { name: "backup", prepare: || backed_up(1, KEEP, &["backup"]) },
-    Operation {
-        name: "backup without compression",
-        prepare: || backed_up(1, &format!("{KEEP}backup: {{compression: none}}\n"), &["backup"]),
-    },
-    Operation { name: "first backup", prepare: || backed_up(0, KEEP, &["backup"]) },
-    Operation { name: "two backups at a time", prepare: || backed_up(1, KEEP, &["backup", "--jobs", "2"]) },
-    Operation { name: "run that prunes", prepare: || backed_up(2, "retention: {keep_last: 2}\n", &["run"]) },
-    Operation {
-        name: "backup after a crash",
-        prepare: || backed_up(1, KEEP, &["backup"]).crashed(50, &["backup"]),
-    },
-    Operation {
-        name: "run after a crash of a prune",
-        prepare: || backed_up(4, "retention: {keep_last: 2}\n", &["prune"]).crashed(50, &["run"]),
-    },
-    Operation { name: "backup by shards", prepare: || cluster(1, &["backup"]) },
-    Operation {
-        name: "verify",
-        prepare: || {
-            let prepared = backed_up(2, KEEP, &["verify", "--backup", "all"]);
-            prepared.place.run(&["verify"]).success();
-            prepared
-        },
-    },
-    Operation { name: "prune", prepare: || backed_up(4, "retention: {keep_last: 2}\n", &["prune"]) },
-    Operation {
-        name: "backup of configuration files",
-        prepare: || {
-            let mut prepared = backed_up(1, KEEP, &["backup"]);
-            let file = foreign(&prepared.place);
-            prepared.configuration.push_str(&format!("backup: {{include_files: [{}]}}\n", file.display()));
-            prepared.place.configure(&prepared.configuration);
-            prepared.place.run(&["backup"]).success();
-            prepared
-        },
-    },
-    Operation { name: "copy to another place", prepare: || with_copies(KEEP, &["offsite", "copy"], false) },
-    Operation {
-        name: "prune of what has copies",
-        prepare: || with_copies("retention: {keep_last: 2}\n", &["prune"], true),
-    },
-    Operation {
-        name: "prune of bad backups",
-        prepare: || {
-            let prepared = backed_up(1, KEEP, &["prune", "--bad", "--yes"]);
-            prepared.place.plant("docs", "2025-07-02T00:00:00Z", Planted::Failed);
-            prepared.place.plant("docs", "2025-07-03T00:00:00Z", Planted::Incomplete);
-            prepared
-        },
-    },
-    Operation {
-        name: "prune of orphans",
-        prepare: || {
-            let prepared = backed_up(2, KEEP, &["prune", "--orphans", "--yes"]);
-            orphan(&prepared.place);
-            prepared
-        },
-    },
-    Operation {
-        name: "hold",
-        prepare: || {
-            let mut prepared = backed_up(1, KEEP, &[]);
-            let id = prepared.place.ids("docs").remove(0);
-            prepared.command = words(&["hold", &id, "-c", "docs"]);
-            prepared
-        },
-    },
-    Operation {
-        name: "unhold",
-        prepare: || {
-            let mut prepared = backed_up(1, KEEP, &[]);
-            let id = prepared.place.ids("docs").remove(0);
-            prepared.place.run(&["hold", &id, "-c", "docs"]).success();
-            prepared.command = words(&["unhold", &id, "-c", "docs"]);
-            prepared
-        },
-    },
-    Operation {
-        name: "import",
-        prepare: || {
-            let mut prepared = backed_up(2, KEEP, &[]);
-            let files = [foreign(&prepared.place), orphan(&prepared.place)];
-            let [foreign, orphan] = files.map(|path| path.to_string_lossy().into_owned());
-            prepared.command = words(&["import", &foreign, &orphan]);
-            prepared
-        },
-    },
-    Operation {
-        name: "restore",
-        prepare: || {
-            let command = ["restore", "-c", "docs", "--as", "copy"];
-            backed_up(1, KEEP, &command).again(&[&command[..], &["--force", "--no-safety-backup"]].concat())
-        },
-    },
-    Operation {
-        name: "restore by shards",
-        prepare: || {
-            let command = ["restore", "-c", "docs", "--as", "copy"];
-            cluster(1, &command).again(&command)
-        },
-    },
-    Operation {
-        name: "drill",
-        prepare: || {
-            let drill = ["drill", "--on-source"];
-            backed_up(1, KEEP, &drill).again(&drill)
-        },
-    },
-    Operation {
-        name: "init",
-        prepare: || {
-            let server = Server::One(StandIn::start(two()));
-            let place = Place::new(&server.url());
-            atomic::create_directory(place.path()).expect("a directory");
-            Prepared::new(server, place, IMPATIENT.to_owned(), &["init"]).again(&["init"])
-        },
-    },
-    Operation {
-        name: "retire",
-        prepare: || {
-            let prepared = backed_up(2, KEEP, &["prune", "--retire", "images", "--yes"]);
-            prepared.server.nodes()[0].state(|state| drop(state.collections.remove("images")));
-            prepared
-        },
-    },
-    Operation {
-        name: "accept-source",
-        prepare: || {
-            let prepared = backed_up(1, KEEP, &["accept-source"]);
-            prepared.server.nodes()[0].set_peer_id(42);
-            prepared.place.run(&["backup"]).success();
-            prepared.again(&["accept-source"])
-        },
-    },
-    Operation {
-        name: "prune of leftovers",
-        prepare: || {
-            let prepared = backed_up(1, KEEP, &["prune", "--server-leftovers", "--yes"]);
-            let file = "docs-1-2025-07-15-14-30-00.snapshot";
-            let content = Content::bytes(file.as_bytes().to_vec());
-            let checksum = content.sha256().parse().expect("a digest");
-            prepared.server.nodes()[0].add_snapshot("docs", file, content);
-            prepared.tell(|status, url| {
-                status.suspected_leftovers.push(ServerSnapshot {
-                    collection: name("docs"),
-                    shard_id: None,
-                    node_url: url.to_owned(),
-                    name: file.to_owned(),
-                    checksum: Some(checksum),
-                });
-            })
-        },
-    },
-    Operation {
-        name: "verify that finds damage",
-        prepare: || {
-            let prepared = backed_up(2, KEEP, &["verify", "--backup", "all"]);
-            let id = prepared.place.newest("docs").backup_id;
-            prepared.place.verify("docs", id, &[(Level::Archive, CheckOutcome::Failed)]);
-            prepared
-        },
-    },
-];

@@ -9,10 +9,19 @@ use qdrant_backup_shared::atomic::is_temporary;
 use qdrant_backup_shared::catalog::Condition;
 use serde_json::Value;
 
-use super::Case;
-use super::invariant::{names, snapshots};
+use super::invariant::names;
 use super::known::Known;
 use super::operation::Recorded;
+
+/// A state that a crash may leave.
+pub struct Case {
+    /// What is in the directory.
+    pub tree: Tree,
+    /// So many changes were made before it.
+    pub position: usize,
+    /// What the server may have known then, by its place in the history.
+    pub server: usize,
+}
 
 /// What is wrong after the next run, where the command would have left what `end` knows.
 pub fn repair(recorded: &Recorded, case: &Case, end: &Known) -> Vec<String> {
@@ -89,7 +98,7 @@ fn status(recorded: &Recorded, known: &Known) -> Vec<String> {
         wrong.push(format!("something is still going on: {:?}, {:?}", status.current_run, status.pruning));
     }
     let server = recorded.server.get();
-    for (node, folder, name) in snapshots(&server).difference(&recorded.foreign) {
+    for (node, folder, name) in &recorded.ours(&server) {
         if !names(status, folder, name) {
             wrong.push(format!("nothing says of {name} in {folder} on node {node}"));
         }
