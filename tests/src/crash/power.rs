@@ -4,7 +4,7 @@
 //! ALICE and CrashMonkey do, any one change that does not last missing, any one alone, each directory as of another time, and a
 //! rename of which the old name is left. Of data that was not synced: all, nothing, zeros, half of it, or every other sector.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -32,14 +32,7 @@ const FATES: [Fate; 5] = [Fate::Whole, Fate::Lost, Fate::Zeros, Fate::Torn, Fate
 /// What may be found after a crash at this moment, each state once; the first is what a kill leaves.
 pub(crate) fn states(disk: &Disk) -> Vec<Tree> {
     let mut blobs: HashMap<(Id, Fate), Arc<Blob>> = HashMap::new();
-    let dirty: Vec<Id> = disk
-        .files
-        .iter()
-        .filter(|(_, file)| !file.lasts())
-        .map(|(id, _)| *id)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+    let dirty = dirty(disk);
     for (id, file) in &disk.files {
         for fate in FATES {
             if fate == Fate::Whole || dirty.contains(id) {
@@ -63,6 +56,15 @@ pub(crate) fn states(disk: &Disk) -> Vec<Tree> {
         }
     }
     states
+}
+
+/// The files that may be found otherwise than they are now, under whichever name.
+fn dirty(disk: &Disk) -> Vec<Id> {
+    let named =
+        [&disk.settled, &disk.names].into_iter().flat_map(|names| names.values()).flat_map(BTreeMap::values);
+    let ids: BTreeSet<Id> =
+        named.copied().chain(disk.pending.iter().map(|(change, _)| change.id())).collect();
+    ids.into_iter().filter(|id| disk.files.get(id).is_some_and(|file| !file.lasts())).collect()
 }
 
 /// The states at each moment, before the first of `changes` and after each, with how many were made by then, until `each` has seen

@@ -44,6 +44,9 @@ pub enum Invariant {
 #[derive(Debug)]
 pub struct Broken(pub Invariant, pub String);
 
+/// Length and digest of what an archive decodes to.
+type Plain = (u64, [u8; 32]);
+
 /// Judges the states that a recording may leave.
 pub struct Judge {
     /// Where the states are shown.
@@ -56,7 +59,7 @@ pub struct Judge {
     /// What lies on the server and is not ours, as node, folder and name.
     foreign: BTreeSet<(usize, String, String)>,
     /// Archives that were decoded, by digest and encoding.
-    decoded: HashMap<([u8; 32], String), Option<(u64, [u8; 32])>>,
+    decoded: HashMap<([u8; 32], String), Option<Plain>>,
 }
 
 impl Judge {

@@ -12,6 +12,7 @@ mod repair;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use e2e::campaign::{Extent, Tally};
 use e2e::crash::{Blob, Change, Mutation, Node, Stage, Tree, states_after};
@@ -23,6 +24,10 @@ use repair::{Case, repair};
 
 /// How many states of each operation a short campaign has repaired.
 const REPAIRS: usize = 4;
+/// How many operations are gone through at a time.
+const THREADS: usize = 2;
+/// Of what does not hold, so much is shown.
+const SHOWN: usize = 40;
 
 /// What each defence is there for: where it is taken out of, and what some state then breaks.
 const MUTATIONS: &[(Mutation, &str, &[Invariant])] = &[
@@ -44,88 +49,103 @@ const MUTATIONS: &[(Mutation, &str, &[Invariant])] = &[
     (Mutation::NoIntent, "backup", &[Invariant::ServerKnown]),
 ];
 
-/// Goes through all states of `recorded`, with what holds in none of them; each tree is given once for each state of the server.
-fn judge(recorded: &Recorded, tally: &mut BTreeMap<&'static str, u64>) -> (Vec<Case>, Vec<String>) {
-    let scratch = tempfile::tempdir().expect("a directory");
-    let mut stage = Stage::on(scratch.path());
-    let mut judge = Judge::new(recorded, scratch.path());
-    let (mut seen, mut cases, mut broken) = (HashSet::new(), Vec::new(), Vec::new());
-    let changes = recorded.recording.changes();
-    let all = states_after(&recorded.recording.before, &changes, |position, tree| {
-        let digest = tree.digest();
-        let new: Vec<usize> =
-            recorded.servers(position).filter(|server| seen.insert((digest, *server))).collect();
-        if !new.is_empty() {
-            stage.show(tree);
-        }
-        for server in new {
-            for Broken(invariant, what) in judge.broken(tree, &recorded.history[server].1) {
-                broken.push(format!("{invariant:?} after {position} changes: {what}"));
-            }
-            cases.push(Case { tree: tree.clone(), position, server });
-        }
-        ControlFlow::Continue(())
-    });
-    let distinct: HashSet<[u8; 32]> = seen.iter().map(|(digest, _)| *digest).collect();
-    *tally.entry("moments between two changes").or_default() += changes.len() as u64 + 1;
-    *tally.entry("states after a kill or a power failure").or_default() += all as u64;
-    *tally.entry("states that differ").or_default() += distinct.len() as u64;
-    println!(
-        "{}: {} changes, {all} states, {} distinct, {} with the server's",
-        recorded.name,
-        changes.len(),
-        distinct.len(),
-        cases.len()
-    );
-    (cases, broken)
+/// What was tried, and what does not hold.
+#[derive(Default)]
+struct Tried {
+    counts: BTreeMap<&'static str, u64>,
+    broken: Vec<String>,
 }
 
+impl Tried {
+    fn add(&mut self, what: &'static str, more: usize) {
+        *self.counts.entry(what).or_default() += more as u64;
+    }
+
+    /// Records the operation, judges every state that a crash may leave of it, and has some or all of them repaired.
+    fn go_through(&mut self, operation: &Operation, extent: Extent) {
+        let begun = Instant::now();
+        let recorded = operation.record();
+        self.add("operations recorded", 1);
+        let cases = self.judge(&recorded);
+        let end = Known::of_tree(&recorded.recording.after);
+        let repairs = if recorded.elsewhere.is_some() { REPAIRS / 4 } else { REPAIRS };
+        let one_in = cases.len().div_ceil(repairs);
+        for (number, case) in cases.iter().enumerate() {
+            if extent.tries(number + one_in / 2, one_in) {
+                self.add("repairs by the next run", 1);
+                self.broken.extend(repair(&recorded, case, &end));
+            }
+        }
+        println!("{}: {:.1?}", operation.name, begun.elapsed());
+    }
+
+    /// All states of what is recorded, each once with each state of the server.
+    fn judge(&mut self, recorded: &Recorded) -> Vec<Case> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let mut stage = Stage::on(scratch.path());
+        let mut judge = Judge::new(recorded, scratch.path());
+        let (mut seen, mut cases) = (HashSet::new(), Vec::new());
+        let changes = recorded.recording.changes();
+        let all = states_after(&recorded.recording.before, &changes, |position, tree| {
+            let digest = tree.digest();
+            let new: Vec<usize> =
+                recorded.servers(position).filter(|server| seen.insert((digest, *server))).collect();
+            if !new.is_empty() {
+                stage.show(tree);
+            }
+            for server in new {
+                for Broken(invariant, what) in judge.broken(tree, &recorded.history[server].1) {
+                    self.broken.push(format!("{invariant:?} after {position} changes: {what}"));
+                }
+                cases.push(Case { tree: tree.clone(), position, server });
+            }
+            ControlFlow::Continue(())
+        });
+        let distinct = seen.iter().map(|(digest, _)| *digest).collect::<HashSet<_>>().len();
+        self.add("moments between two changes", changes.len() + 1);
+        self.add("states after a kill or a power failure", all);
+        self.add("states that differ", distinct);
+        println!(
+            "{}: {} changes, {all} states, {distinct} that differ, {} with those of the server",
+            recorded.name,
+            changes.len(),
+            cases.len()
+        );
+        cases
+    }
+}
+
+/// `QDRANT_BACKUP_CRASH_OPERATION` names the only operation that is gone through.
 #[test]
 fn after_a_crash_at_any_change_nothing_is_lost_and_the_next_run_repairs_everything() {
     let extent = Extent::asked_for();
-    let wanted = std::env::var("QDRANT_BACKUP_CRASH_OPERATION").ok();
-    let queue: Mutex<Vec<&Operation>> = Mutex::new(
-        operations::ALL
-            .iter()
-            .rev()
-            .filter(|one| wanted.as_ref().is_none_or(|name| one.name == name))
-            .collect(),
-    );
-    let results: Mutex<(BTreeMap<&'static str, u64>, Vec<String>)> = Mutex::default();
+    let only = std::env::var("QDRANT_BACKUP_CRASH_OPERATION").ok();
+    let chosen = |operation: &&Operation| only.as_ref().is_none_or(|name| operation.name == name);
+    let queue: Mutex<Vec<&Operation>> = Mutex::new(operations::ALL.iter().filter(chosen).collect());
+    let next = || queue.lock().expect("nobody has panicked").pop();
+    let tried: Mutex<Tried> = Mutex::default();
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..THREADS {
             scope.spawn(|| {
-                loop {
-                    let Some(operation) = queue.lock().expect("nobody panicked").pop() else { break };
-                    let mut counts = BTreeMap::new();
-                    let begun = std::time::Instant::now();
-                    let recorded = operation.record();
-                    println!("{}: recorded {:.1?}", operation.name, begun.elapsed());
-                    let (cases, mut broken) = judge(&recorded, &mut counts);
-                    let judged = begun.elapsed();
-                    let end = Known::of_tree(&recorded.recording.after);
-                    let repairs = if recorded.elsewhere.is_some() { REPAIRS / 4 } else { REPAIRS };
-                    let one_in = cases.len().div_ceil(repairs);
-                    let tried = cases.iter().enumerate().filter(|(number, _)| extent.tries(*number, one_in));
-                    for (_, case) in tried {
-                        broken.extend(repair(&recorded, case, &end));
-                        *counts.entry("repairs by the next run").or_default() += 1;
-                    }
-                    *counts.entry("operations recorded").or_default() += 1;
-                    println!("{}: {judged:.1?}, with repairs {:.1?}", operation.name, begun.elapsed());
-                    let mut results = results.lock().expect("nobody panicked");
-                    for (what, more) in counts {
-                        *results.0.entry(what).or_default() += more;
-                    }
-                    results.1.extend(broken.into_iter().map(|what| format!("{}: {what}", operation.name)));
+                while let Some(operation) = next() {
+                    let mut of_one = Tried::default();
+                    of_one.go_through(operation, extent);
+                    let mut tried = tried.lock().expect("nobody has panicked");
+                    of_one
+                        .counts
+                        .into_iter()
+                        .for_each(|(what, more)| *tried.counts.entry(what).or_default() += more);
+                    tried
+                        .broken
+                        .extend(of_one.broken.into_iter().map(|what| format!("{}: {what}", operation.name)));
                 }
             });
         }
     });
-    let (counts, broken) = results.into_inner().expect("nobody panicked");
+    let Tried { counts, broken } = tried.into_inner().expect("nobody has panicked");
+    assert!(broken.is_empty(), "{} times:\n{}", broken.len(), broken[..broken.len().min(SHOWN)].join("\n"));
     let mut tally = Tally::of("crash");
     counts.iter().for_each(|(what, count)| tally.add(what, *count));
-    assert!(broken.is_empty(), "{} times:\n{}", broken.len(), broken[..broken.len().min(40)].join("\n"));
     tally.done();
 }
 
