@@ -3,6 +3,7 @@
 pub mod alertmanager;
 pub mod campaign;
 pub mod cluster;
+pub mod crash;
 pub mod daemon;
 pub mod dashboard;
 pub mod directory;

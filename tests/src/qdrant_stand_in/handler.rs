@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::DATE;
+use hyper::{Method, Request};
 
 use super::access;
 use super::answers::{HangUp, Reply, bare, set};
@@ -23,7 +23,12 @@ use super::{
 
 /// Answers a request, or says that the connection is to be closed.
 pub(crate) async fn handle(core: Arc<Core>, request: Request<Incoming>) -> Result<Reply, HangUp> {
-    let mut reply = answer(&core, request).await?;
+    let reads = request.method() == Method::GET;
+    let answered = answer(&core, request).await;
+    if !reads {
+        core.remember();
+    }
+    let mut reply = answered?;
     if !reply.headers().contains_key(DATE) {
         // The server's own clock stamps the answer: clients compare it with the names of snapshots.
         let date = core.state().clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();

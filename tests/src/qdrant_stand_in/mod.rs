@@ -68,6 +68,7 @@ pub use fill::FillKind;
 pub use generated::GeneratedSnapshot;
 pub use node::{Node, StoredSnapshot, folder};
 pub use points::Points;
+pub use request::Remembered;
 pub use request_log::LoggedRequest;
 pub use route::Endpoint;
 pub use server::StandIn;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::BytesMut;
+use chrono::{DateTime, Utc};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
@@ -30,7 +31,12 @@ pub(crate) struct Core {
     pub(crate) path_prefix: String,
     /// Told when the server is killed by one of its own requests.
     pub(crate) killed: Notify,
+    /// What the server knew after each request that may change something, where that is remembered.
+    pub(crate) history: Mutex<Option<Vec<Remembered>>>,
 }
+
+/// What the server knew from a moment on.
+pub type Remembered = (DateTime<Utc>, State);
 
 impl Core {
     /// A test that panicked while it held the state must not take the server down as well.
@@ -44,6 +50,15 @@ impl Core {
         if let Some(node) = state.nodes.get_mut(self.node).filter(|node| !node.down) {
             node.down = true;
             self.killed.notify_one();
+        }
+    }
+
+    /// Notes what the server knows now.
+    pub(crate) fn remember(&self) {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(history) = history.as_mut() {
+            let state = self.state();
+            history.push((state.clock.now(), state.clone()));
         }
     }
 

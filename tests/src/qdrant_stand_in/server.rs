@@ -19,7 +19,7 @@ use super::content::Content;
 use super::faults::Faults;
 use super::handler::handle;
 use super::node::{Node, StoredSnapshot, folder};
-use super::request::Core;
+use super::request::{Core, Remembered};
 use super::request_log::{LoggedRequest, RequestLog};
 use super::setup::Setup;
 use super::state::State;
@@ -85,6 +85,7 @@ impl StandIn {
             log: RequestLog::default(),
             path_prefix: setup.path_prefix,
             killed: Notify::new(),
+            history: Mutex::default(),
         });
         let (acceptor, authority_pem, client_identity) = match tls {
             Some(tls) => (Some(tls.acceptor), Some(tls.authority_pem), tls.client),
@@ -178,6 +179,21 @@ impl StandIn {
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         self.core.log.clear();
+    }
+
+    /// Keeps what the server knows now, and from now on after each request that may change something.
+    pub fn remember(&self) {
+        *self.history() = Some(Vec::new());
+        self.core.remember();
+    }
+
+    /// What was remembered, which ends here.
+    pub fn remembered(&self) -> Vec<Remembered> {
+        self.history().take().unwrap_or_default()
+    }
+
+    fn history(&self) -> MutexGuard<'_, Option<Vec<Remembered>>> {
+        self.core.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The snapshots that lie on this server, even of a collection that is gone.

@@ -1,0 +1,100 @@
+//! One change of a file system, as recorded.
+
+use std::fmt;
+
+/// What stands for a file or directory, whatever it is called.
+pub(crate) type Id = usize;
+
+/// The directory that is watched.
+pub(crate) const ROOT: Id = 0;
+
+/// A change at a time.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// In microseconds since 1970.
+    pub at: i64,
+    /// What.
+    pub change: Change,
+}
+
+/// A change, or that something lasts from here on.
+#[derive(Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Change {
+    /// A file gets a name: a new one, or one more.
+    Name {
+        directory: Id,
+        name: String,
+        id: Id,
+    },
+    /// A new directory.
+    MakeDirectory {
+        directory: Id,
+        name: String,
+        id: Id,
+    },
+    Rename {
+        directory: Id,
+        from: String,
+        to: String,
+        id: Id,
+    },
+    Remove {
+        directory: Id,
+        name: String,
+        id: Id,
+    },
+    Write {
+        id: Id,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    SetLength {
+        id: Id,
+        length: u64,
+    },
+    Sync {
+        id: Id,
+    },
+}
+
+impl Change {
+    /// The directory whose names it changes.
+    pub fn directory(&self) -> Option<Id> {
+        match self {
+            Self::Name { directory, .. }
+            | Self::MakeDirectory { directory, .. }
+            | Self::Rename { directory, .. }
+            | Self::Remove { directory, .. } => Some(*directory),
+            Self::Write { .. } | Self::SetLength { .. } | Self::Sync { .. } => None,
+        }
+    }
+
+    /// What it is about.
+    pub fn id(&self) -> Id {
+        match self {
+            Self::Name { id, .. }
+            | Self::MakeDirectory { id, .. }
+            | Self::Rename { id, .. }
+            | Self::Remove { id, .. }
+            | Self::Write { id, .. }
+            | Self::SetLength { id, .. }
+            | Self::Sync { id } => *id,
+        }
+    }
+}
+
+impl fmt::Debug for Change {
+    /// Without what is written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name { directory, name, id } => write!(f, "name {directory}/{name} for {id}"),
+            Self::MakeDirectory { directory, name, id } => write!(f, "mkdir {directory}/{name} as {id}"),
+            Self::Rename { directory, from, to, id } => write!(f, "rename {directory}/{from} to {to} ({id})"),
+            Self::Remove { directory, name, id } => write!(f, "remove {directory}/{name} ({id})"),
+            Self::Write { id, offset, bytes } => write!(f, "write {id} at {offset}, {} bytes", bytes.len()),
+            Self::SetLength { id, length } => write!(f, "truncate {id} to {length}"),
+            Self::Sync { id } => write!(f, "sync {id}"),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A file system: what is on it now, and what of that lasts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::change::{Change, Id, ROOT};
+use super::tree::{Blob, Node, Tree};
+
+/// What each directory holds.
+pub(crate) type Names = HashMap<Id, BTreeMap<String, Id>>;
+
+/// A file system, one change after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    /// The names that last, up to the first change of names that may be lost.
+    pub(crate) settled: Names,
+    /// The changes of names since, in their order, and which of them last.
+    pub(crate) pending: Vec<(Change, bool)>,
+    /// The names as they are now.
+    pub(crate) names: Names,
+    pub(crate) files: HashMap<Id, File>,
+    next: Id,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(crate) now: Arc<Vec<u8>>,
+    /// What of it lasts: what it held when it was last synced.
+    pub(crate) synced: Option<Arc<Vec<u8>>>,
+}
+
+impl File {
+    pub(crate) fn lasts(&self) -> bool {
+        self.synced.as_ref() == Some(&self.now)
+    }
+}
+
+impl Disk {
+    /// As `tree` is, all of which lasts.
+    pub(crate) fn of(tree: &Tree) -> Self {
+        let names = HashMap::from([(ROOT, BTreeMap::new())]);
+        let mut disk =
+            Self { settled: Names::new(), pending: Vec::new(), names, files: HashMap::new(), next: ROOT + 1 };
+        for (path, node) in &tree.0 {
+            let (directory, name) = disk.place(path).expect("a directory comes before what is in it");
+            let id = disk.new_id();
+            match node {
+                Node::Directory => drop(disk.names.insert(id, BTreeMap::new())),
+                Node::File(blob) => {
+                    let bytes = Arc::new(blob.bytes.clone());
+                    disk.files.insert(id, File { now: bytes.clone(), synced: Some(bytes) });
+                }
+            }
+            disk.names.entry(directory).or_default().insert(name, id);
+        }
+        disk.settled = disk.names.clone();
+        disk
+    }
+
+    /// What stands for something new.
+    pub(crate) fn new_id(&mut self) -> Id {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// What is at `path`.
+    pub(crate) fn find(&self, path: &str) -> Option<Id> {
+        if path.is_empty() {
+            return Some(ROOT);
+        }
+        path.split('/').try_fold(ROOT, |id, name| self.names.get(&id)?.get(name).copied())
+    }
+
+    /// The directory that `path` is in, and its name there.
+    pub(crate) fn place(&self, path: &str) -> Option<(Id, String)> {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        Some((self.find(directory)?, name.to_owned()))
+    }
+
+    pub(crate) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Write { id, offset, bytes } => {
+                let at = usize::try_from(*offset).expect("small files");
+                let file = Arc::make_mut(&mut self.file(*id).now);
+                if file.len() < at + bytes.len() {
+                    file.resize(at + bytes.len(), 0);
+                }
+                file[at..at + bytes.len()].copy_from_slice(bytes);
+            }
+            Change::SetLength { id, length } => {
+                let length = usize::try_from(*length).expect("small files");
+                Arc::make_mut(&mut self.file(*id).now).resize(length, 0);
+            }
+            Change::Sync { id } => self.sync(*id),
+            Change::Name { id, .. }
+            | Change::MakeDirectory { id, .. }
+            | Change::Rename { id, .. }
+            | Change::Remove { id, .. } => {
+                self.next = self.next.max(id + 1);
+                if matches!(change, Change::MakeDirectory { .. }) {
+                    self.names.insert(*id, BTreeMap::new());
+                } else if !self.names.contains_key(id) {
+                    self.file(*id);
+                }
+                rename(&mut self.names, change, Kept::New);
+                self.pending.push((change.clone(), false));
+            }
+        }
+    }
+
+    fn file(&mut self, id: Id) -> &mut File {
+        self.files.entry(id).or_insert_with(|| File { now: Arc::default(), synced: None })
+    }
+
+    fn sync(&mut self, id: Id) {
+        if !self.names.contains_key(&id) {
+            let file = self.file(id);
+            file.synced = Some(file.now.clone());
+            return;
+        }
+        for (change, lasts) in &mut self.pending {
+            *lasts |= change.directory() == Some(id);
+        }
+        let settled = self.pending.iter().take_while(|(_, lasts)| *lasts).count();
+        for (change, _) in self.pending.drain(..settled) {
+            rename(&mut self.settled, &change, Kept::New);
+        }
+    }
+
+    /// What can be seen now.
+    pub(crate) fn tree(&self) -> Tree {
+        tree(&self.names, &|id| self.node(id, |file| Blob::of(file.now.to_vec())))
+    }
+
+    /// What `id` stands for, where `blob` says what a file holds.
+    pub(crate) fn node(&self, id: Id, blob: impl Fn(&File) -> Arc<Blob>) -> Node {
+        self.files.get(&id).map_or(Node::Directory, |file| Node::File(blob(file)))
+    }
+}
+
+/// Which names a rename leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// The new one, as it should.
+    New,
+    /// Both, as where the two are not changed at once.
+    Both,
+}
+
+/// Makes a change of names, whatever came before it.
+pub(crate) fn rename(names: &mut Names, change: &Change, kept: Kept) {
+    let Some(directory) = change.directory() else { return };
+    let entries = names.entry(directory).or_default();
+    match change {
+        Change::Name { name, id, .. } => drop(entries.insert(name.clone(), *id)),
+        Change::MakeDirectory { name, id, .. } => {
+            entries.insert(name.clone(), *id);
+            names.entry(*id).or_default();
+        }
+        Change::Rename { from, to, id, .. } => {
+            if kept == Kept::New {
+                entries.remove(from);
+            }
+            entries.insert(to.clone(), *id);
+        }
+        Change::Remove { name, .. } => drop(entries.remove(name)),
+        Change::Write { .. } | Change::SetLength { .. } | Change::Sync { .. } => {}
+    }
+}
+
+/// What can be seen where the names are these and each stands for what `node` says.
+pub(crate) fn tree(names: &Names, node: &dyn Fn(Id) -> Node) -> Tree {
+    let mut tree = Tree::default();
+    let mut directories = vec![(ROOT, String::new())];
+    while let Some((id, below)) = directories.pop() {
+        for (name, id) in names.get(&id).into_iter().flatten() {
+            let path = format!("{below}{name}");
+            let node = node(*id);
+            if node == Node::Directory {
+                directories.push((*id, format!("{path}/")));
+            }
+            tree.0.insert(path, node);
+        }
+    }
+    tree
+}

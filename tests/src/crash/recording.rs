@@ -1,0 +1,70 @@
+//! A run of the program under strace, as changes of its backup directory.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::change::{Change, Step};
+use super::disk::Disk;
+use super::recorder::Recorder;
+use super::trace::{OPTIONS, calls};
+use super::tree::Tree;
+use crate::place::Ran;
+use crate::strace::under_strace;
+
+/// What a run did to a directory.
+pub struct Recording {
+    /// The directory as it was.
+    pub before: Tree,
+    /// What was done.
+    pub steps: Vec<Step>,
+    /// The directory as it was then.
+    pub after: Tree,
+}
+
+/// Runs `command`, writes down what it does below `directory`, and gives how it ended.
+///
+/// # Panics
+/// When it does something there that is not known, or that does not explain what the directory is like afterwards.
+pub fn record(directory: &Path, trace: &Path, command: &Command) -> (Recording, Ran) {
+    let directory = directory.canonicalize().expect("the directory is there");
+    let before = Tree::of(&directory);
+    let options = OPTIONS.map(str::to_owned).into_iter().chain([format!("--output={}", trace.display())]);
+    let mut traced = under_strace(options, command);
+    traced.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let ran = Ran::of(&mut traced);
+    let text =
+        fs::read_to_string(trace).unwrap_or_else(|error| panic!("{}: {error}; {ran:?}", trace.display()));
+    fs::remove_file(trace).expect("it was there");
+    let mut recorder = Recorder::new(&directory, &before);
+    calls(&text).iter().for_each(|call| recorder.enter(call));
+    let (steps, explained) = recorder.end();
+    let after = Tree::of(&directory);
+    for (path, node) in &after.0 {
+        assert!(explained.0.get(path) == Some(node), "{path} is not what the recorder makes of it");
+    }
+    assert_eq!(explained.0.len(), after.0.len(), "the recorder sees files that are not there");
+    (Recording { before, steps, after }, ran)
+}
+
+impl Recording {
+    /// The changes without their times.
+    pub fn changes(&self) -> Vec<Change> {
+        self.steps.iter().map(|step| step.change.clone()).collect()
+    }
+
+    /// Every path that ever had a name here, with what the file held when it got it; first those from before.
+    pub fn named(&self) -> Vec<(String, std::sync::Arc<super::tree::Blob>)> {
+        let own = |(path, blob): (&str, &std::sync::Arc<super::tree::Blob>)| (path.to_owned(), blob.clone());
+        let mut named: Vec<_> = self.before.files().map(own).collect();
+        let mut disk = Disk::of(&self.before);
+        for step in &self.steps {
+            disk.apply(&step.change);
+            if let Change::Rename { to, .. } = &step.change {
+                let tree = disk.tree();
+                named.extend(tree.files().filter(|(path, _)| path.rsplit('/').next() == Some(to)).map(own));
+            }
+        }
+        named
+    }
+}
