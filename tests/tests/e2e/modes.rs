@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use e2e::users::need_root;
 use e2e::{Place, Ran, Scene};
 
-use crate::disks::chmod;
+use e2e::disks::chmod;
 use crate::traces::server_of;
 
 /// `place.command(arguments)` under this umask.

@@ -11,7 +11,7 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, Status};
 use serde_json::{Value, json};
 
-use crate::disks::{Nobody, chmod};
+use e2e::disks::{Nobody, chmod};
 use crate::traces::{edit, json as read, log_lines, none, put, schema_problems, server_of, tree};
 
 fn vectors() -> CollectionName {
