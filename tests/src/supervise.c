@@ -9,7 +9,8 @@
  *   error=E      the call fails with errno E and is not made
  *   sticky=E     the same, and so do all later calls that such a disk would refuse
  *   short=N      a write writes at most N bytes
- *   run=COMMAND  the shell runs COMMAND while the program stands still before the call
+ *   run=COMMAND  the shell runs COMMAND while the program stands still before the call, with the path in AT; whether it
+ *                succeeded is whether the call counts as answered
  *
  * It is done with seccomp's user notifications: unlike strace, one count goes over all threads and children, paths with random
  * parts can be named, and a write can be a short one.
@@ -244,6 +245,7 @@ static void answer(const struct seccomp_notif *asked, struct seccomp_notif_resp 
     int is_met = is_chosen && (which == 0 || seen == which);
     int done = 0;
     if (starts(action, "run=") && is_met) {
+        setenv("AT", judged, 1);
         done = system(action + 4) == 0;
     } else if (starts(action, "short=") && is_met) {
         ssize_t written = write_short(asked, (size_t)atol(action + 6));

@@ -32,7 +32,7 @@ pub enum Action {
     FailsFromThenOn(i32),
     /// Every write there writes at most so many bytes.
     WritesAtMost(usize),
-    /// A shell runs this command first, while the program stands still.
+    /// A shell runs this command first, while the program stands still; the path is in `$AT`. Should it fail, nothing happened.
     Meanwhile(String),
 }
 

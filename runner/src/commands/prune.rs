@@ -1,7 +1,6 @@
 //! `qdrant-backup prune`: applies retention, or shows what it would do.
 
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
@@ -69,9 +68,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
 
 /// Says what a prune would do now. Takes no lock and writes nothing, so it works while a run goes on.
 fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) -> Result<Exit, Refusal> {
-    let catalog = Catalog::read(layout).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
-    })?;
+    let catalog = repository::catalog(layout)?;
     let status = status_store::look(layout).unwrap_or_else(|error| {
         tracing::warn!("{error}; what it says against pruning is not known");
         None

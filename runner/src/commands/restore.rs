@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::config_file::keys::SETTLE_TIMEOUT;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
@@ -178,12 +177,7 @@ async fn dry_run(
     let Destination { client, console, .. } = destination;
     let refuse = |error: crate::qdrant::Error| stopped(error, signals);
     let source = &from.source();
-    let catalog = Catalog::read(source.layout()).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", source.layout().collections().display()))
-    })?;
-    for unreadable in &catalog.unreadable {
-        tracing::warn!("{}", unreadable.problem);
-    }
+    let catalog = repository::catalog(source.layout())?;
     let facts = Facts::ask(destination).await.map_err(refuse)?;
     let status = status_store::look(source.layout()).unwrap_or_else(|error| {
         tracing::warn!(

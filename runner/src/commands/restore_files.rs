@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::catalog::{Catalog, Whole};
+use qdrant_backup_shared::catalog::Whole;
 use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope};
 use qdrant_backup_shared::text::one_line;
 use rustix::fs::{Mode, OFlags};
@@ -35,8 +35,7 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
     let source = from.source();
     repository::open(&layout)?;
     let _readers = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
-    let catalog = Catalog::read(&layout)
-        .map_err(|error| Refusal::failed(format!("{}: cannot be read: {error}", layout.root().display())))?;
+    let catalog = repository::catalog(&layout)?;
     let all = catalog.collections.get(&CollectionName::files()).map(Vec::as_slice).unwrap_or_default();
     let mut backups = Vec::with_capacity(all.len());
     for backup in all {

@@ -62,9 +62,7 @@ struct Answer<'a> {
 pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     repository::open(&layout)?;
-    let catalog = Catalog::read(&layout).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
-    })?;
+    let catalog = repository::catalog(&layout)?;
     let status = status_store::look(&layout)
         .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` mends it")))?;
     let now = clock.now();

@@ -4,3 +4,4 @@
 //! anybody thinking of it. See docs/reliability.md for what is tried and how to repeat it.
 
 mod disk;
+mod races;

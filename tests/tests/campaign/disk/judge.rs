@@ -1,7 +1,7 @@
 //! What holds after every fault.
 
 use e2e::Ran;
-use e2e::supervised::Watched;
+use e2e::supervised::{Action, Watched};
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::{FailureKind, Status, status_journal};
@@ -36,7 +36,11 @@ pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched)
     let succeeded = ran.code == Some(0);
     if succeeded {
         let after = stage.backups();
-        assert_eq!(lengths(&after), lengths(&expected.after), "it says that it succeeded");
+        let (kept, wanted) = (lengths(&after), lengths(&expected.after));
+        // What could not be read is not pruned either, and that is said.
+        let is_more = kept.iter().zip(&wanted).all(|(kept, wanted)| kept.0 == wanted.0 && kept.1 >= wanted.1);
+        let is_said = ran.stderr.contains("] WARN: ") && ran.stderr.contains(&text(case));
+        assert!(kept == wanted || is_more && is_said, "it says that it succeeded, and {kept:?} is not {wanted:?}");
         (expected.scenario.promise)(stage);
     } else {
         says_why(case, ran);
@@ -48,7 +52,7 @@ pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched)
         }
         server_is_known(stage);
     }
-    next_repairs(expected, stage);
+    next_repairs(case, expected, stage);
 }
 
 fn lengths(backups: &Backups) -> Vec<(&str, usize)> {
@@ -72,10 +76,14 @@ fn ends_plainly(ran: &Ran) {
 fn says_why(case: &Case, ran: &Ran) {
     let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("] ERROR: ")).collect();
     assert!(!errors.is_empty(), "it fails and says no error");
+    let text = text(case);
+    assert!(ran.stderr.contains(&text) || ran.stdout.contains(&text), "{text:?} is not said");
+}
+
+/// What the disk said, in words.
+fn text(case: &Case) -> String {
     let text = std::io::Error::from(case.errno()).to_string();
-    let text = text.split(" (os error").next().expect("a text");
-    let said = ran.stderr.contains(text) || ran.stdout.contains(text);
-    assert!(said, "{text:?} is not said");
+    text.split(" (os error").next().expect("a text").to_owned()
 }
 
 /// What is listed as good is, and nothing that was good before has gone but what would have gone without the fault.
@@ -96,9 +104,10 @@ fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
         assert_ne!(ran.code, Some(0), "it succeeded, and there is no status");
         return;
     };
+    let may_lack = expected.scenario.status_may_lack && ran.stderr.contains("monitoring will not see this run");
     let told = status.last_run.filter(|run| Some(&run.run_id) != expected.last_run.as_ref());
     let Some(run) = told else {
-        assert_ne!(ran.code, Some(0), "it succeeded, and the status does not say so");
+        assert!(may_lack || ran.code != Some(0), "it succeeded, and the status does not say so");
         return;
     };
     assert!(status.current_run.is_none(), "it has ended");
@@ -148,9 +157,12 @@ fn server_is_known(stage: &Stage) {
 }
 
 /// The next run succeeds, and leaves everything good and nothing in the way.
-fn next_repairs(expected: &Expected, stage: &Stage) {
-    if expected.scenario.name == "init" {
-        stage.place.run(&["init"]).success();
+fn next_repairs(case: &Case, expected: &Expected, stage: &Stage) {
+    match expected.scenario.name {
+        "init" => drop(stage.place.run(&["init"]).success()),
+        // What is left of a scratch collection is known and waits for the next one.
+        "drill" => drop(stage.place.run(&["drill", "--on-source"]).success()),
+        _ => {}
     }
     stage.place.run(&["run"]).success();
     assert_eq!(stage.place.temporary(), Vec::<String>::new());
@@ -160,5 +172,7 @@ fn next_repairs(expected: &Expected, stage: &Stage) {
     assert_eq!(status.pruning, []);
     assert!(status.current_run.is_none());
     stage.backups();
-    assert_eq!(stage.place.catalog().orphans, Vec::new());
+    // A disk on which nothing can be removed either leaves what a kill does.
+    let may_stay = matches!(case.action, Action::FailsFromThenOn(_));
+    assert!(may_stay || stage.place.catalog().orphans.is_empty(), "{:?}", stage.place.catalog().orphans);
 }

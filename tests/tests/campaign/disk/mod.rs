@@ -20,7 +20,7 @@ use scenarios::Scenario;
 /// Threads that try cases.
 const AT_ONCE: usize = 3;
 /// Of so many cases a short campaign tries one.
-const ONE_IN: usize = 40;
+const ONE_IN: usize = 60;
 /// A case whose call the run does not make, because threads took turns otherwise, is tried so often.
 const ATTEMPTS: usize = 3;
 

@@ -13,6 +13,8 @@ pub struct Scenario {
     pub is_cluster: bool,
     /// Whether it is a run, which the status tells of.
     pub is_run: bool,
+    /// Whether it is done all the same where the status cannot be written: nobody waits for a disk who has to restore.
+    pub status_may_lack: bool,
     configuration: &'static str,
     /// Makes what is there before.
     prepare: fn(&Stage),
@@ -22,8 +24,8 @@ pub struct Scenario {
 
 const IMPATIENT: &str =
     "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 1s\nretention:\n  keep_last: 9\n";
-const KEEPS_TWO: &str =
-    "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 1s\nretention:\n  keep_last: 2\n";
+const KEEPS_THREE: &str =
+    "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 1s\nretention:\n  keep_last: 3\n";
 const WITH_FILES: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\nretention:\n  keep_last: 9\nbackup:\n  include_files: [\"@/app.conf\"]\n";
 
 const COLLECTION: Scenario = Scenario {
@@ -31,6 +33,7 @@ const COLLECTION: Scenario = Scenario {
     arguments: &["backup"],
     is_cluster: false,
     is_run: true,
+    status_may_lack: false,
     configuration: IMPATIENT,
     prepare: |stage| backed_up(stage, 1),
     promise: |_| (),
@@ -45,7 +48,7 @@ pub fn all() -> Vec<Scenario> {
         Scenario {
             name: "run with retention",
             arguments: &["run"],
-            configuration: KEEPS_TWO,
+            configuration: KEEPS_THREE,
             prepare: |stage| backed_up(stage, 3),
             ..COLLECTION
         },
@@ -62,7 +65,7 @@ pub fn all() -> Vec<Scenario> {
         Scenario {
             name: "prune",
             arguments: &["prune", "--yes"],
-            configuration: KEEPS_TWO,
+            configuration: KEEPS_THREE,
             prepare: |stage| {
                 backed_up(stage, 4);
                 let newest = stage.place.ids("docs").remove(0);
@@ -73,6 +76,7 @@ pub fn all() -> Vec<Scenario> {
         Scenario {
             name: "import",
             arguments: &["import", "--collection", "other", "@/other.snapshot"],
+            is_run: false,
             prepare: |stage| {
                 backed_up(stage, 1);
                 let bytes = GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").unwrap().read().unwrap();
@@ -83,12 +87,14 @@ pub fn all() -> Vec<Scenario> {
         Scenario {
             name: "restore",
             arguments: &["restore", "--collection", "docs", "--force"],
+            status_may_lack: true,
             ..COLLECTION
         },
         Scenario {
             name: "restore by shard",
             arguments: &["restore", "--collection", "docs", "--as", "docs2"],
             is_cluster: true,
+            status_may_lack: true,
             ..COLLECTION
         },
         Scenario { name: "drill", arguments: &["drill", "--on-source"], ..COLLECTION },
