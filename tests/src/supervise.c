@@ -4,7 +4,7 @@
  *
  * Each call on a path below one of the directories is written into RECORD: its name, a tab, the path; a second path after
  * another tab, and "!" at the end where it was answered here. CALL and PATTERN (as of fnmatch, on the path) choose calls, WHICH
- * the first of them (1, 2, ...), or 0 for all. ACTION is
+ * the first of them (1, 2, ...), 0 all, -2 every second. ACTION is
  *   none         nothing
  *   error=E      the call fails with errno E and is not made
  *   sticky=E     the same, and so do all later calls that such a disk would refuse
@@ -242,7 +242,7 @@ static void answer(const struct seccomp_notif *asked, struct seccomp_notif_resp 
     const char *judged = second[0] ? second : path;
     int is_chosen = strcmp(name, wanted) == 0 && fnmatch(pattern, judged, 0) == 0;
     if (is_chosen) seen++;
-    int is_met = is_chosen && (which == 0 || seen == which);
+    int is_met = is_chosen && (which > 0 ? seen == which : which == 0 || seen % -which == 0);
     int done = 0;
     if (starts(action, "run=") && is_met) {
         setenv("AT", judged, 1);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::disks::Disk;
 use crate::place::Ran;
 use crate::programs::program;
 use crate::users::is_root;
@@ -19,8 +20,8 @@ pub struct Call {
     pub name: String,
     /// The path below the directory, of a rename the new one: `?` stands for a digit and for what is random.
     pub pattern: String,
-    /// Which of the calls with this name and pattern: 1 is the first.
-    pub which: usize,
+    /// Which of the calls with this name and pattern: 1 is the first. All are 0, and every second is -2.
+    pub which: i64,
 }
 
 /// What happens at a call.
@@ -53,14 +54,42 @@ pub struct Watched {
 /// When the supervisor cannot do its work.
 #[track_caller]
 pub fn watched(directory: &Path, command: &Command, at: Option<(&Call, &Action)>) -> Watched {
+    let by = if is_root() {
+        Command::new(supervisor())
+    } else {
+        let mut by = Command::new("unshare");
+        by.arg("--map-root-user").arg(supervisor());
+        by
+    };
+    watched_by(by, directory, command, at, |command| command)
+}
+
+/// The same on a disk of the test's own, of which `directory` is a part.
+///
+/// # Panics
+/// As [`watched`].
+#[track_caller]
+pub fn watched_on(disk: &Disk, directory: &Path, command: &Command, at: Option<(&Call, &Action)>) -> Watched {
+    watched_by(Command::new(supervisor()), directory, command, at, |command| disk.inside(&command))
+}
+
+#[track_caller]
+fn watched_by(
+    mut by: Command,
+    directory: &Path,
+    command: &Command,
+    at: Option<(&Call, &Action)>,
+    wrap: impl FnOnce(Command) -> Command,
+) -> Watched {
     let record = tempfile::NamedTempFile::new().expect("a file");
-    let mut by = supervising(record.path(), directory, at);
+    by.arg(record.path()).arg(directory);
+    what(&mut by, directory, at);
     by.arg(command.get_program()).args(command.get_args()).env_clear();
     by.envs(command.get_envs().filter_map(|(key, value)| value.map(|value| (key, value))));
     if let Some(directory) = command.get_current_dir() {
         by.current_dir(directory);
     }
-    let ran = Ran::of(&mut by);
+    let ran = Ran::of(&mut wrap(by));
     assert_ne!(ran.code, Some(125), "the supervisor failed:\n{}", ran.stderr);
     let text = fs::read(record.path()).expect("the record can be read");
     let mut watched = Watched { ran, calls: Vec::new(), answered: Vec::new() };
@@ -70,19 +99,11 @@ pub fn watched(directory: &Path, command: &Command, at: Option<(&Call, &Action)>
     watched
 }
 
-/// The supervisor with all that comes before the program.
-pub fn supervising(record: &Path, directory: &Path, at: Option<(&Call, &Action)>) -> Command {
-    let mut by = if is_root() {
-        Command::new(supervisor())
-    } else {
-        let mut by = Command::new("unshare");
-        by.arg("--map-root-user").arg(supervisor());
-        by
-    };
-    by.arg(record).arg(directory);
+/// Tells the supervisor what to do.
+fn what(by: &mut Command, directory: &Path, at: Option<(&Call, &Action)>) {
     let Some((call, action)) = at else {
         by.args(["", "", "0", "none"]);
-        return by;
+        return;
     };
     let below = directory.display().to_string();
     let pattern = if call.pattern.is_empty() { below } else { format!("{below}/{}", call.pattern) };
@@ -93,7 +114,6 @@ pub fn supervising(record: &Path, directory: &Path, at: Option<(&Call, &Action)>
         Action::Meanwhile(command) => format!("run={command}"),
     };
     by.args([&call.name, &pattern, &call.which.to_string(), &action]);
-    by
 }
 
 impl Watched {
@@ -108,7 +128,8 @@ impl Watched {
         let Ok(path) = path.strip_prefix(directory) else { return };
         let (name, pattern) = (parts[0].to_owned(), pattern(&path.to_string_lossy()));
         let before = self.calls.iter().filter(|call| call.name == name && call.pattern == pattern).count();
-        self.calls.push(Call { name, pattern, which: before + 1 });
+        let which = i64::try_from(before).expect("not so many calls") + 1;
+        self.calls.push(Call { name, pattern, which });
     }
 }
 

@@ -163,7 +163,7 @@ fn whoever_swaps_links_while_root_works_leads_root_to_nothing_of_its_own() {
     let problems = problems.into_inner().expect("a list");
     assert!(problems.is_empty(), "{} of {}:\n{}", problems.len(), chosen.len(), problems.join("\n\n"));
     let swapped = swapped.into_inner();
-    assert!(swapped * 2 > chosen.len(), "only {swapped} of {} swaps could be made", chosen.len());
+    assert!(swapped * 4 > chosen.len(), "only {swapped} of {} swaps could be made", chosen.len());
     tally.add("tried", chosen.len() as u64);
     tally.add("swaps made", swapped as u64);
     tally.done();

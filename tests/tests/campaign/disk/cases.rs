@@ -29,7 +29,7 @@ fn errors(name: &str) -> &'static [Errno] {
         "mkdirat" => &[Errno::NOSPC, Errno::IO, Errno::ROFS, Errno::ACCESS],
         "unlinkat" | "utimensat" => &[Errno::IO, Errno::ROFS, Errno::ACCESS],
         "read" | "pread64" => &[Errno::IO, Errno::STALE, Errno::INTR],
-        "flock" => &[Errno::IO, Errno::NOLCK],
+        "flock" => &[Errno::IO, Errno::NOLCK, Errno::INTR],
         "getdents64" | "statx" | "fstat" | "statfs" | "fstatfs" => &[Errno::IO, Errno::STALE],
         other => panic!("nobody has said how {other} fails"),
     }

@@ -34,6 +34,7 @@ pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched)
     let ran = &watched.ran;
     ends_plainly(ran);
     let succeeded = ran.code == Some(0);
+    assert!(succeeded || case.errno() != Errno::INTR, "an interrupted call is repeated");
     if succeeded {
         let after = stage.backups();
         let (kept, wanted) = (lengths(&after), lengths(&expected.after));

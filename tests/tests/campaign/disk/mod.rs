@@ -2,6 +2,7 @@
 
 mod cases;
 mod judge;
+mod real;
 mod scenarios;
 mod stage;
 
@@ -11,11 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use e2e::campaign::{Extent, Tally};
-use e2e::supervised::{Call, watched};
+use e2e::supervised::{Action, Call, Watched, watched};
 
 use cases::Case;
 use judge::{Expected, judge, last_run};
 use scenarios::Scenario;
+use stage::Stage;
 
 /// Threads that try cases.
 const AT_ONCE: usize = 3;
@@ -79,11 +81,15 @@ fn without_fault(scenario: Scenario) -> (Expected, Vec<Call>) {
     (Expected { scenario, prepared, before, after, last_run }, watched.calls)
 }
 
-fn run(scenario: &Scenario, stage: &stage::Stage, case: Option<&Case>) -> e2e::supervised::Watched {
+fn run(scenario: &Scenario, stage: &Stage, case: Option<&Case>) -> Watched {
+    run_with(scenario, stage, case.map(|case| (&case.call, &case.action)))
+}
+
+fn run_with(scenario: &Scenario, stage: &Stage, at: Option<(&Call, &Action)>) -> Watched {
     let arguments = scenario.arguments(stage);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outer = stage.place.path().parent().expect("it is in a directory").to_owned();
-    watched(&outer, &stage.place.command(&arguments), case.map(|case| (&case.call, &case.action)))
+    watched(&outer, &stage.place.command(&arguments), at)
 }
 
 /// Whether the run made the call; what is wrong afterwards as an error.
