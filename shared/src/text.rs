@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 /// `text` on one line: control characters, line separators, characters that reorder text and characters without a
 /// look are escaped, so that a server's message cannot forge log lines or move the terminal's cursor.
 pub fn one_line(text: &str) -> String {
@@ -41,6 +43,27 @@ pub fn is_unseen(character: char) -> bool {
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// `value` as indented JSON. Names are in it as they are, and what is not seen in them is written as JSON's `\u` escapes: a
+/// terminal that shows the text obeys no name.
+///
+/// # Errors
+/// When a value cannot be written as JSON.
+pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    let mut json = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        // Outside of strings only newlines are such.
+        if character != '\n' && is_unseen(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                json.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            json.push(character);
+        }
+    }
+    Ok(json)
 }
 
 /// `text` on one line and cut to at most `most` characters, with `…` where something was cut.

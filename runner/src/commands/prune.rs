@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::{Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
 
@@ -125,7 +125,7 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
             places: Vec::new(),
             left_out: None,
         });
-        let text = serde_json::to_string_pretty(&report).map_err(Refusal::failed)?;
+        let text = pretty_json(&report).map_err(Refusal::failed)?;
         output::print(&text).map_err(Refusal::failed)?;
     } else {
         output::print(&table(&collections)).map_err(Refusal::failed)?;

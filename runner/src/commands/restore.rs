@@ -5,7 +5,7 @@ use std::time::Instant;
 use qdrant_backup_shared::config_file::keys::SETTLE_TIMEOUT;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::{CollectionName, Failure};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -224,7 +224,7 @@ async fn dry_run(
     if args.json {
         let plans: Vec<_> = plans.iter().map(|plan| as_json(plan, clock.now())).collect();
         let answer = json!({ "dry_run": true, "qdrant_version": facts.version, "plans": plans });
-        output::print(&serde_json::to_string_pretty(&answer).map_err(Refusal::failed)?)
+        output::print(&pretty_json(&answer).map_err(Refusal::failed)?)
     } else {
         output::print(&plans_as_text(&facts, &plans, clock))
     }

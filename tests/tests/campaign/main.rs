@@ -4,4 +4,5 @@
 //! anybody thinking of it. See docs/reliability.md for what is tried and how to repeat it.
 
 mod disk;
+mod foreign_text;
 mod races;

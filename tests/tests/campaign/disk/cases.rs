@@ -83,6 +83,15 @@ pub fn chosen(cases: Vec<Case>, extent: Extent, one_in: usize) -> Vec<Case> {
     cases.into_iter().filter(|case| tries(case)).collect()
 }
 
+/// The numbers below `count` in an order that goes over all of them evenly, so that a campaign that is ended early has seen something
+/// of everything.
+pub fn spread(count: usize) -> Vec<usize> {
+    // A prime, and none that a list of cases is a multiple of.
+    const STRIDE: usize = 7919;
+    assert!(count == 0 || !count.is_multiple_of(STRIDE), "another stride is needed");
+    (0..count).map(|number| number * STRIDE % count).collect()
+}
+
 impl Case {
     /// What the call fails with.
     pub fn errno(&self) -> Errno {

@@ -26,6 +26,9 @@ const ONE_IN: usize = 60;
 /// A case whose call the run does not make, because threads took turns otherwise, is tried so often.
 const ATTEMPTS: usize = 3;
 
+/// After so many cases it is said how far the campaign is.
+const TOLD: usize = 200;
+
 /// Only cases whose text has this are tried, where it is set: to repeat one.
 const ONLY: &str = "QDRANT_BACKUP_CAMPAIGN_CASE";
 
@@ -45,16 +48,25 @@ fn whatever_the_disk_refuses_no_backup_is_lost_and_nothing_untrue_is_said() {
     if let Ok(only) = std::env::var(ONLY) {
         chosen.retain(|case| format!("{}: {case}", expected[case.scenario].scenario.name).contains(&only));
     }
-    let (next, unmade) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (next, unmade, tried) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let order = cases::spread(chosen.len());
     let problems = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let case = &chosen[*at];
                     match attempt(case, &expected[case.scenario]) {
                         Ok(true) => {}
                         Ok(false) => drop(unmade.fetch_add(1, Ordering::Relaxed)),
-                        Err(problem) => problems.lock().expect("a list").push(problem),
+                        Err(problem) => {
+                            eprintln!("{problem}\n");
+                            problems.lock().expect("a list").push(problem);
+                        }
+                    }
+                    let tried = tried.fetch_add(1, Ordering::Relaxed) + 1;
+                    if tried.is_multiple_of(TOLD) {
+                        eprintln!("{tried} of {} cases tried", chosen.len());
                     }
                 }
             });
