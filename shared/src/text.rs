@@ -66,6 +66,23 @@ pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(json)
 }
 
+/// `text` of several lines, in which nothing but their ends and tabs is unseen.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    let unseen = |character: char| !['\n', '\t'].contains(&character) && is_unseen(character);
+    if !text.contains(unseen) {
+        return Cow::Borrowed(text);
+    }
+    let mut lines = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if unseen(character) {
+            lines.extend(character.escape_default());
+        } else {
+            lines.push(character);
+        }
+    }
+    Cow::Owned(lines)
+}
+
 /// `text` on one line and cut to at most `most` characters, with `…` where something was cut.
 pub fn shortened(text: &str, most: usize) -> String {
     let line = one_line(text);
@@ -80,6 +97,17 @@ pub fn shortened(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_and_lines_hold_nothing_that_a_terminal_obeys_and_json_says_the_same() {
+        let foreign = "a\u{1b}[2J\r\u{202e}\u{9b}\u{85}\u{e0001}b\n";
+        let json = pretty_json(&[foreign]).unwrap();
+        for shown in [json.as_str(), &lines(foreign)] {
+            assert!(!shown.contains(|one: char| one != '\n' && is_unseen(one)), "{shown:?}");
+        }
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [foreign]);
+        assert_eq!(lines("plain\n\tlines\n"), "plain\n\tlines\n");
+    }
 
     #[test]
     fn control_and_direction_characters_are_escaped() {

@@ -106,7 +106,8 @@ fn unpack(
 ) -> Result<usize, Refusal> {
     let reader =
         ArchiveReader::open(source, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
-    let failed = |error: io::Error| Refusal::failed(format!("unpacking into {}: {error}", directory.path().display()));
+    let failed =
+        |error: io::Error| Refusal::failed(format!("unpacking into {}: {error}", directory.path().display()));
     let mut tar = tar::Archive::new(reader);
     let mut count = 0;
     for entry in tar.entries().map_err(failed)? {

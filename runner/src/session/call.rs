@@ -256,7 +256,8 @@ impl Session {
 
     /// Warns of everything that the catalog could not read: among that may be the backup that is looked for.
     pub fn warn_of_unreadable(&mut self) {
-        let problems: Vec<String> = self.catalog.unreadable.iter().map(|entry| entry.problem.clone()).collect();
+        let problems: Vec<String> =
+            self.catalog.unreadable.iter().map(|entry| entry.problem.clone()).collect();
         for problem in problems {
             self.warn(problem);
         }

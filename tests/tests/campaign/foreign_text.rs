@@ -16,9 +16,10 @@ use reqwest::Method;
 use serde_json::Value;
 
 /// What is added: a color, a line of its own, a bell, text from right to left, and controls of 8 bits.
-const FOREIGN: &str = "\u{1b}[31m\r\n[2026-01-01 00:00:00] INFO: forged\u{7}\u{202e}\u{9b}2J\u{85}\u{2028}end";
+const FOREIGN: &str =
+    "\u{1b}[31m\r\n[2026-01-01 00:00:00] INFO: forged\u{7}\u{202e}\u{9b}2J\u{85}\u{2028}end";
 /// Of so many strings a short campaign tries one.
-const ONE_IN: usize = 7;
+const ONE_IN: usize = 12;
 
 const CONFIGURATION: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\nbackup:\n  include_files: [\"@/app.conf\"]\nretention:\n  keep_last: 9\n";
 
@@ -115,7 +116,8 @@ fn filled(server: &StandIn) -> Place {
 
 fn copied(from: &Place, server: &StandIn) -> Place {
     let place = Place::new(&server.url());
-    let copy = std::process::Command::new("cp").arg("-a").arg(from.beside(".")).arg(place.beside(".")).status();
+    let copy =
+        std::process::Command::new("cp").arg("-a").arg(from.beside(".")).arg(place.beside(".")).status();
     assert!(copy.unwrap().success(), "the place cannot be copied");
     set_up(&place, "");
     place
@@ -135,7 +137,12 @@ fn no_string_in_any_file_of_the_backup_directory_comes_out_as_it_is() {
         let mut found = Vec::new();
         spots(&value, "", &mut found);
         let kind = |spot: &Spot| format!("{}{spot:?}", file.rsplit('.').nth(1).unwrap_or_default());
-        cases.extend(found.into_iter().filter(|spot| kinds.insert(kind(spot))).map(|spot| (file.clone(), value.clone(), spot)));
+        cases.extend(
+            found
+                .into_iter()
+                .filter(|spot| kinds.insert(kind(spot)))
+                .map(|spot| (file.clone(), value.clone(), spot)),
+        );
     }
     tally.add("strings", cases.len() as u64);
     for (number, (file, value, spot)) in cases.iter().enumerate() {
@@ -217,7 +224,9 @@ fn no_string_in_any_answer_of_qdrants_comes_out_as_it_is() {
             server.faults(|faults| faults.add(Fault::answer(answer).on(endpoint)));
             let place = Place::initialised(&server.url());
             let what = format!("{spot:?} of {endpoint:?}");
-            for arguments in [&["backup"][..], &["config", "check"], &["list"], &["status"], &["list", "--json"]] {
+            for arguments in
+                [&["backup"][..], &["config", "check"], &["list"], &["status"], &["list", "--json"]]
+            {
                 speaks_plainly(&format!("{arguments:?}, {what}"), &place.run(arguments));
             }
             is_plain(&what, &fs::read_to_string(place.layout().status_file()).unwrap_or_default());
@@ -233,7 +242,8 @@ fn nothing_that_restic_says_comes_out_as_it_is() {
     let server = server();
     let place = Place::initialised(&server.url());
     place.run(&["backup"]).success();
-    let message = serde_json::json!({ "message_type": "error", "error": { "message": FOREIGN }, "item": FOREIGN });
+    let message =
+        serde_json::json!({ "message_type": "error", "error": { "message": FOREIGN }, "item": FOREIGN });
     let exits = serde_json::json!({ "message_type": "exit_error", "code": 1, "message": FOREIGN });
     let listed = serde_json::json!([{ "id": FOREIGN, "short_id": FOREIGN, "time": FOREIGN, "tags": [FOREIGN], "hostname": FOREIGN, "paths": [FOREIGN] }]);
     let nas = Nas::directory(&place, "nas");
@@ -248,7 +258,9 @@ fn nothing_that_restic_says_comes_out_as_it_is() {
             atomic::write(&place.beside("err"), 0o644, err.as_bytes()).unwrap();
             let program = place.beside("restic");
             let beside = place.beside("").display().to_string();
-            let script = format!("#!/bin/sh\ncat >/dev/null\ncat {beside}out\ncat {beside}err >&2\nexit {code}\n");
+            let script = format!(
+                "#!/bin/sh\ncase \"$*\" in *--stdin*) cat >/dev/null;; esac\ncat {beside}out\ncat {beside}err >&2\nexit {code}\n"
+            );
             atomic::write(&program, 0o755, script.as_bytes()).unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
             let entry = nas.entry() + &format!("    restic: {}\n", program.display());
@@ -256,12 +268,13 @@ fn nothing_that_restic_says_comes_out_as_it_is() {
             for arguments in [
                 &["offsite", "copy"][..],
                 &["offsite", "list", "nas"],
-                &["offsite", "check"],
+                &["offsite", "check", "nas"],
                 &["run"],
                 &["config", "check"],
                 &["status"],
             ] {
-                let what = format!("{arguments:?} where restic says {out:?} and {err:?} and exits with {code}");
+                let what =
+                    format!("{arguments:?} where restic says {out:?} and {err:?} and exits with {code}");
                 speaks_plainly(&what, &place.run(arguments));
             }
             is_plain("status.json", &fs::read_to_string(place.layout().status_file()).unwrap());

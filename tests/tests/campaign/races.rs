@@ -4,8 +4,6 @@
 //! Whatever comes of the command, nothing of root's that lies elsewhere may be made, changed, emptied, given away or removed.
 //! docs/security.md says what is promised of whose directories.
 
-#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
-
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
@@ -73,9 +71,14 @@ fn races() -> Vec<Race> {
         },
         theirs: "backups",
     };
-    let into_theirs = |name, arguments| Race { theirs: "home", prepare: backed_up, ..in_theirs(name, arguments) };
-    let below_theirs =
-        |name, arguments| Race { theirs: "home", backups: "home/backups", prepare: |_| (), ..in_theirs(name, arguments) };
+    let into_theirs =
+        |name, arguments| Race { theirs: "home", prepare: backed_up, ..in_theirs(name, arguments) };
+    let below_theirs = |name, arguments| Race {
+        theirs: "home",
+        backups: "home/backups",
+        prepare: |_| (),
+        ..in_theirs(name, arguments)
+    };
     vec![
         in_theirs("backup", &["backup"]),
         in_theirs("run", &["run"]),
@@ -86,7 +89,10 @@ fn races() -> Vec<Race> {
         in_theirs("accept-source", &["accept-source"]),
         in_theirs("export", &["export", "--collection", "docs", "--output", "@/out"]),
         in_theirs("init again", &["init"]),
-        into_theirs("export to a directory of theirs", &["export", "--collection", "docs", "--output", "@/home/out"]),
+        into_theirs(
+            "export to a directory of theirs",
+            &["export", "--collection", "docs", "--output", "@/home/out"],
+        ),
         into_theirs(
             "export over a file of theirs",
             &["export", "--collection", "docs", "--force", "--output", "@/home/old"],
@@ -102,7 +108,16 @@ fn races() -> Vec<Race> {
         below_theirs("init below a directory of theirs", &["init"]),
         below_theirs(
             "setup below a directory of theirs",
-            &["setup", "--yes", "--no-trial", "--force", "--user", "nobody", "--backup-path", "@/home/backups"],
+            &[
+                "setup",
+                "--yes",
+                "--no-trial",
+                "--force",
+                "--user",
+                "nobody",
+                "--backup-path",
+                "@/home/backups",
+            ],
         ),
     ]
 }
@@ -201,7 +216,9 @@ impl Stage {
         put("victim", b"root's own");
         fs::set_permissions(beside("victim"), Permissions::from_mode(0o600)).unwrap();
         fs::create_dir_all(beside("victims/collections/docs")).unwrap();
-        for name in ["README.md", "manifest.json", "status.json", "repository.json", "out", ".lock", "SHA256SUMS"] {
+        for name in
+            ["README.md", "manifest.json", "status.json", "repository.json", "out", ".lock", "SHA256SUMS"]
+        {
             put(&format!("victims/{name}"), b"root's own");
         }
         stage.configure();
@@ -228,7 +245,8 @@ impl Stage {
 
     fn run(&self, race: &Race, at: Option<(&Call, &Action)>) -> Watched {
         let beside = self.beside();
-        let mut arguments: Vec<String> = race.arguments.iter().map(|text| text.replace("@/", &beside)).collect();
+        let mut arguments: Vec<String> =
+            race.arguments.iter().map(|text| text.replace("@/", &beside)).collect();
         if race.arguments[0] == "setup" {
             arguments.extend(["--url".to_owned(), self.server.url()]);
         }
@@ -254,7 +272,8 @@ impl Stage {
                 format!("d=$(dirname \"$AT\"); mv -T \"$d\" \"$d.away\" && ln -sT {beside}victims \"$d\"")
             }
         };
-        let swap = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups sh -c '{swap}' 2>/dev/null");
+        let swap =
+            format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups sh -c '{swap}' 2>/dev/null");
         let watched = self.run(race, Some((call, &Action::Meanwhile(swap))));
         let ran = &watched.ran;
         let mut problems = Vec::new();
@@ -264,7 +283,9 @@ impl Stage {
                 problems.push(format!("{path} was {was}, and is {:?}", after.get(path)));
             }
         }
-        problems.extend(after.keys().filter(|path| !before.contains_key(*path)).map(|path| format!("{path} is new")));
+        problems.extend(
+            after.keys().filter(|path| !before.contains_key(*path)).map(|path| format!("{path} is new")),
+        );
         if ran.code.is_none_or(|code| code == 101) || ran.stderr.contains("panicked") {
             problems.push(format!("it ends with {:?}", ran.code));
         }

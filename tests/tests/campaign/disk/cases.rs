@@ -19,9 +19,7 @@ fn errors(name: &str) -> &'static [Errno] {
     match name {
         "create" => &[Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::IO, Errno::ROFS, Errno::ACCESS],
         "openat" => &[Errno::MFILE, Errno::IO, Errno::ACCESS, Errno::STALE],
-        "write" | "pwrite64" | "writev" => {
-            &[Errno::NOSPC, Errno::IO, Errno::DQUOT, Errno::ROFS, Errno::INTR]
-        }
+        "write" | "pwrite64" | "writev" => &[Errno::NOSPC, Errno::IO, Errno::DQUOT, Errno::ROFS, Errno::INTR],
         "fsync" | "fdatasync" => &[Errno::IO, Errno::NOSPC, Errno::DQUOT],
         "sync_file_range" | "fallocate" | "ftruncate" => &[Errno::IO, Errno::NOSPC],
         "renameat2" | "linkat" => &[Errno::IO, Errno::NOSPC, Errno::ROFS, Errno::ACCESS],
@@ -48,7 +46,8 @@ fn lasting(name: &str) -> &'static [Errno] {
 
 /// Whether a call by this name changes nothing.
 fn looks(name: &str) -> bool {
-    ["openat", "read", "pread64", "getdents64", "statx", "fstat", "statfs", "fstatfs", "flock"].contains(&name)
+    ["openat", "read", "pread64", "getdents64", "statx", "fstat", "statfs", "fstatfs", "flock"]
+        .contains(&name)
 }
 
 /// Every fault at these calls of a scenario.

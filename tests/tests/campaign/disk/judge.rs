@@ -41,7 +41,10 @@ pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched)
         // What could not be read is not pruned either, and that is said.
         let is_more = kept.iter().zip(&wanted).all(|(kept, wanted)| kept.0 == wanted.0 && kept.1 >= wanted.1);
         let is_said = ran.stderr.contains("] WARN: ") && ran.stderr.contains(&text(case));
-        assert!(kept == wanted || is_more && is_said, "it says that it succeeded, and {kept:?} is not {wanted:?}");
+        assert!(
+            kept == wanted || is_more && is_said,
+            "it says that it succeeded, and {kept:?} is not {wanted:?}"
+        );
         (expected.scenario.promise)(stage);
     } else {
         says_why(case, ran);
@@ -105,7 +108,8 @@ fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
         assert_ne!(ran.code, Some(0), "it succeeded, and there is no status");
         return;
     };
-    let may_lack = expected.scenario.status_may_lack && ran.stderr.contains("monitoring will not see this run");
+    let may_lack =
+        expected.scenario.status_may_lack && ran.stderr.contains("monitoring will not see this run");
     let told = status.last_run.filter(|run| Some(&run.run_id) != expected.last_run.as_ref());
     let Some(run) = told else {
         assert!(may_lack || ran.code != Some(0), "it succeeded, and the status does not say so");
@@ -118,7 +122,10 @@ fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
         _ => {
             // A status that was written in the end may have failed before, which is what the run then fails for.
             let unwritten = ran.stderr.contains("status could not be written");
-            assert!(unwritten || run.outcome != Outcome::Success, "it failed, and the status calls it a success");
+            assert!(
+                unwritten || run.outcome != Outcome::Success,
+                "it failed, and the status calls it a success"
+            );
         }
     }
     let kinds = kinds(&run);
@@ -137,7 +144,13 @@ fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
 fn kinds(run: &RunReport) -> Vec<FailureKind> {
     let of = |operation: &qdrant_backup_shared::run_report::OperationReport| {
         let collections = operation.collections.iter().filter_map(|one| one.failure.clone());
-        operation.failure.clone().into_iter().chain(collections).map(|failure| failure.kind).collect::<Vec<_>>()
+        operation
+            .failure
+            .clone()
+            .into_iter()
+            .chain(collections)
+            .map(|failure| failure.kind)
+            .collect::<Vec<_>>()
     };
     run.operations.iter().flat_map(of).collect()
 }

@@ -40,7 +40,8 @@ fn whatever_the_disk_refuses_no_backup_is_lost_and_nothing_untrue_is_said() {
             scenarios::all().into_iter().map(|scenario| scope.spawn(|| without_fault(scenario))).collect();
         running.into_iter().map(|one| one.join().expect("a scenario goes well without a fault")).unzip()
     });
-    let cases = calls.into_iter().enumerate().flat_map(|(scenario, calls)| cases::at(scenario, calls)).collect();
+    let cases =
+        calls.into_iter().enumerate().flat_map(|(scenario, calls)| cases::at(scenario, calls)).collect();
     let mut tally = Tally::of("disk faults");
     let all: Vec<Case> = cases;
     tally.add("cases", all.len() as u64);
@@ -116,7 +117,8 @@ fn attempt(case: &Case, expected: &Expected) -> Result<bool, String> {
             Ok(()) => Ok(true),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
-                let text = text.or_else(|| Some((*panic.downcast_ref::<&str>()?).to_owned())).unwrap_or_default();
+                let text =
+                    text.or_else(|| Some((*panic.downcast_ref::<&str>()?).to_owned())).unwrap_or_default();
                 Err(format!(
                     "{}: {case}\n  answered {}\n  exit code {:?}: {text}\n{}{}",
                     expected.scenario.name,

@@ -65,7 +65,9 @@ impl OnDisk {
     fn action(&self, event: Event) -> Action {
         let path = self.place.path().display();
         Action::Meanwhile(match event {
-            Event::Fills => format!("dd if=/dev/zero of={path}/filler bs=4k 2>/dev/null; test -s {path}/filler"),
+            Event::Fills => {
+                format!("dd if=/dev/zero of={path}/filler bs=4k 2>/dev/null; test -s {path}/filler")
+            }
             Event::TurnsReadOnly => format!("mount -o remount,ro {path} 2>/dev/null"),
         })
     }
@@ -122,8 +124,11 @@ fn a_disk_that_fills_or_turns_read_only_before_any_call_costs_no_backup() {
         watched.calls.into_iter().filter(|call| changes.contains(&call.name.as_str())).collect();
     calls.sort();
     let all = calls.iter().flat_map(|call| [Event::Fills, Event::TurnsReadOnly].map(|event| (call, event)));
-    let chosen: Vec<_> =
-        (0..).zip(all).filter(|(number, _)| extent.tries(*number / 2, ONE_IN)).map(|(_, case)| case).collect();
+    let chosen: Vec<_> = (0..)
+        .zip(all)
+        .filter(|(number, _)| extent.tries(*number / 2, ONE_IN))
+        .map(|(_, case)| case)
+        .collect();
     let (next, happened, problems) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..2 {
@@ -140,7 +145,8 @@ fn a_disk_that_fills_or_turns_read_only_before_any_call_costs_no_backup() {
                     if let Err(panic) = judged {
                         let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
                         let code = watched.ran.code;
-                        let problem = format!("{event:?} before {call:?}: {code:?} {text}\n{}", watched.ran.stderr);
+                        let problem =
+                            format!("{event:?} before {call:?}: {code:?} {text}\n{}", watched.ran.stderr);
                         problems.lock().expect("a list").push(problem);
                     }
                 }
@@ -171,7 +177,11 @@ fn a_disk_of_any_size_holds_good_backups_or_says_that_it_is_too_small() {
         let mut codes = Vec::new();
         for command in ["init", "backup", "backup", "verify"] {
             let ran = run(&[command]);
-            assert!(ran.code.is_some_and(|code| [0, 1, 3, 78].contains(&code)), "{pages} pages: {}", ran.stderr);
+            assert!(
+                ran.code.is_some_and(|code| [0, 1, 3, 78].contains(&code)),
+                "{pages} pages: {}",
+                ran.stderr
+            );
             assert!(ran.code == Some(0) || ran.stderr.contains("ERROR: "), "{pages} pages: {}", ran.stderr);
             assert!(!ran.stderr.contains("panicked"), "{pages} pages: {}", ran.stderr);
             codes.push(ran.code);

@@ -43,7 +43,12 @@ const COLLECTION: Scenario = Scenario {
 pub fn all() -> Vec<Scenario> {
     vec![
         COLLECTION,
-        Scenario { name: "first backup, with files", configuration: WITH_FILES, prepare: first, ..COLLECTION },
+        Scenario {
+            name: "first backup, with files",
+            configuration: WITH_FILES,
+            prepare: first,
+            ..COLLECTION
+        },
         Scenario { name: "backup by shard", is_cluster: true, ..COLLECTION },
         Scenario {
             name: "run with retention",
@@ -57,8 +62,13 @@ pub fn all() -> Vec<Scenario> {
             arguments: &["verify", "--backup", "all"],
             prepare: |stage| backed_up(stage, 2),
             promise: |stage| {
-                let unverified = |name: &&str| stage.place.backups(name).iter().any(|one| one.verification.is_none());
-                assert_eq!(["docs", "notes"].iter().find(|name| unverified(name)), None, "not all are verified");
+                let unverified =
+                    |name: &&str| stage.place.backups(name).iter().any(|one| one.verification.is_none());
+                assert_eq!(
+                    ["docs", "notes"].iter().find(|name| unverified(name)),
+                    None,
+                    "not all are verified"
+                );
             },
             ..COLLECTION
         },
@@ -79,7 +89,8 @@ pub fn all() -> Vec<Scenario> {
             is_run: false,
             prepare: |stage| {
                 backed_up(stage, 1);
-                let bytes = GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").unwrap().read().unwrap();
+                let bytes =
+                    GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").unwrap().read().unwrap();
                 atomic::write(&stage.place.beside("other.snapshot"), 0o644, &bytes).unwrap();
             },
             ..COLLECTION
@@ -132,7 +143,8 @@ pub fn all() -> Vec<Scenario> {
 impl Scenario {
     /// A server and a place with nothing done yet.
     fn bare(&self) -> Stage {
-        let snapshot = |seed| GeneratedSnapshot::new(100 << 10).points_count(10).seed(seed).kind(FillKind::Random);
+        let snapshot =
+            |seed| GeneratedSnapshot::new(100 << 10).points_count(10).seed(seed).kind(FillKind::Random);
         let setup = if self.is_cluster {
             let snapshot = snapshot(1).shards(3);
             Setup::cluster(2).spread(Collection::generated("docs", snapshot), 1)
