@@ -278,7 +278,7 @@ fn whoever_looks_for_a_backup_is_told_what_could_not_be_read() {
     place.run(&["backup"]).success();
     let manifest = place.layout().manifest(&vectors(), place.newest("vectors").backup_id);
     let target = place.beside("snapshot").display().to_string();
-    let odd = Odd::answering(&["openat:error=ESTALE"]).on(manifest.clone());
+    let odd = Odd::answering(&["?open,openat:error=ESTALE"]).on(manifest.clone());
     let commands: [(&[&str], i32); 6] = [
         (&["prune"], 0),
         (&["restore", "--collection", "vectors", "--force"], 1),
