@@ -285,7 +285,7 @@ fn whoever_looks_for_a_backup_is_told_what_could_not_be_read() {
         (&["restore", "--collection", "vectors", "--dry-run"], 1),
         (&["drill", "--on-source", "--collection", "vectors"], 1),
         (&["export", "--collection", "vectors", "--output", &target], 1),
-        (&["compare", "--collection", "vectors"], 1),
+        (&["compare", "--on-source", "--collection", "vectors"], 1),
     ];
     for (arguments, code) in commands {
         let ran = odd.run(&place, arguments).code(code);
