@@ -38,7 +38,8 @@ macro_rules! open_enum {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.pad(self.as_str())
+                // What it does not know may be anybody's text.
+                formatter.pad(&crate::text::visible(self.as_str()))
             }
         }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 /// `text` on one line: control characters, line separators, characters that reorder text and characters without a
 /// look are escaped, so that a server's message cannot forge log lines or move the terminal's cursor.
 pub fn one_line(text: &str) -> String {
@@ -43,6 +45,44 @@ pub fn is_unseen(character: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// `value` as indented JSON. Names are in it as they are, and what is not seen in them is written as JSON's `\u` escapes: a
+/// terminal that shows the text obeys no name.
+///
+/// # Errors
+/// When a value cannot be written as JSON.
+pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    let mut json = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        // Outside of strings only newlines are such.
+        if character != '\n' && is_unseen(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                json.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            json.push(character);
+        }
+    }
+    Ok(json)
+}
+
+/// `text` of several lines, in which nothing but their ends and tabs is unseen.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    let unseen = |character: char| !['\n', '\t'].contains(&character) && is_unseen(character);
+    if !text.contains(unseen) {
+        return Cow::Borrowed(text);
+    }
+    let mut lines = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if unseen(character) {
+            lines.extend(character.escape_default());
+        } else {
+            lines.push(character);
+        }
+    }
+    Cow::Owned(lines)
+}
+
 /// `text` on one line and cut to at most `most` characters, with `…` where something was cut.
 pub fn shortened(text: &str, most: usize) -> String {
     let line = one_line(text);
@@ -57,6 +97,17 @@ pub fn shortened(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_and_lines_hold_nothing_that_a_terminal_obeys_and_json_says_the_same() {
+        let foreign = "a\u{1b}[2J\r\u{202e}\u{9b}\u{85}\u{e0001}b\n";
+        let json = pretty_json(&[foreign]).unwrap();
+        for shown in [json.as_str(), &lines(foreign)] {
+            assert!(!shown.contains(|one: char| one != '\n' && is_unseen(one)), "{shown:?}");
+        }
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [foreign]);
+        assert_eq!(lines("plain\n\tlines\n"), "plain\n\tlines\n");
+    }
 
     #[test]
     fn control_and_direction_characters_are_escaped() {

@@ -171,35 +171,43 @@ impl Place {
     /// Decompresses every archive and holds it against its manifest: only backups that can be trusted are listed.
     /// Gives how many there are.
     pub fn prove(&self) -> usize {
-        let catalog = self.catalog();
-        assert!(catalog.unreadable.is_empty(), "{:?}", catalog.unreadable);
-        let mut proven = 0;
-        for backup in catalog.collections.values().flatten() {
-            assert_eq!(backup.remarks().missing, None);
-            let manifest = backup.whole(&self.layout()).expect("it is still there").manifest;
-            for archive in &manifest.archives {
-                let path = self.layout().collection(&manifest.collection).join(&archive.file_name);
-                let stored = fs::read(&path).expect("the archive can be read");
-                assert_eq!(stored.len() as u64, archive.stored.size_bytes);
-                assert_eq!(
-                    Sha256::digest(&stored)[..],
-                    archive.stored.sha256.as_bytes()[..],
-                    "{}",
-                    path.display()
-                );
-                let plain = decode(&stored, &archive.encoding);
-                assert_eq!(plain.len() as u64, archive.snapshot.size_bytes);
-                assert_eq!(
-                    Sha256::digest(&plain)[..],
-                    archive.snapshot.sha256.as_bytes()[..],
-                    "{}",
-                    path.display()
-                );
-            }
-            proven += 1;
-        }
-        proven
+        prove(&self.layout())
     }
+}
+
+/// As [`Place::prove`], of any backup directory.
+///
+/// # Panics
+/// When something is listed that cannot be trusted.
+pub fn prove(layout: &Layout) -> usize {
+    let catalog = Catalog::read(layout).expect("the backup directory can be read");
+    assert!(catalog.unreadable.is_empty(), "{:?}", catalog.unreadable);
+    let mut proven = 0;
+    for backup in catalog.collections.values().flatten() {
+        assert_eq!(backup.remarks().missing, None);
+        let manifest = backup.whole(layout).expect("it is still there").manifest;
+        for archive in &manifest.archives {
+            let path = layout.collection(&manifest.collection).join(&archive.file_name);
+            let stored = fs::read(&path).expect("the archive can be read");
+            assert_eq!(stored.len() as u64, archive.stored.size_bytes);
+            assert_eq!(
+                Sha256::digest(&stored)[..],
+                archive.stored.sha256.as_bytes()[..],
+                "{}",
+                path.display()
+            );
+            let plain = decode(&stored, &archive.encoding);
+            assert_eq!(plain.len() as u64, archive.snapshot.size_bytes);
+            assert_eq!(
+                Sha256::digest(&plain)[..],
+                archive.snapshot.sha256.as_bytes()[..],
+                "{}",
+                path.display()
+            );
+        }
+        proven += 1;
+    }
+    proven
 }
 
 impl Deref for Place {

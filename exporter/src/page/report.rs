@@ -7,7 +7,7 @@ use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, counts_as_newest};
 use qdrant_backup_shared::place_status::PlaceStatus;
 use qdrant_backup_shared::status::{CollectionStatus, Status};
-use qdrant_backup_shared::text::is_unseen;
+use qdrant_backup_shared::text::pretty_json;
 use serde::Serialize;
 
 use super::parts::{
@@ -81,26 +81,12 @@ impl Report {
     }
 }
 
-/// `report` as JSON. Names are in it as they are, and what is not seen in them is written as JSON's `\u` escapes: a terminal
-/// that shows the text obeys no name.
+/// `report` as JSON.
 ///
 /// # Errors
 /// When a value cannot be written as JSON.
 pub fn json(report: &Report) -> serde_json::Result<String> {
-    let text = serde_json::to_string_pretty(report)?;
-    let mut json = String::with_capacity(text.len() + 1);
-    for character in text.chars() {
-        // Outside of strings only newlines are such.
-        if character != '\n' && is_unseen(character) {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                json.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            json.push(character);
-        }
-    }
-    json.push('\n');
-    Ok(json)
+    Ok(pretty_json(report)? + "\n")
 }
 
 /// Every collection that the status or the directory knows.

@@ -1,6 +1,7 @@
 //! `qdrant-backup compare`.
 
 use qdrant_backup_shared::config_file::keys::{DRILL_MAX_SIZE, SETTLE_TIMEOUT};
+use qdrant_backup_shared::text::pretty_json;
 
 use super::scratch_server::{For, scratch_server};
 use super::{Refusal, client, collection, listen, repository};
@@ -54,7 +55,7 @@ pub async fn compare(
     let compared = compared.and_then(|compared| outputs.finish().map(|()| compared));
     let compared = compared.map_err(|error| failed("Comparison", &error, &signals))?;
     if args.json {
-        let text = serde_json::to_string_pretty(&compared.json()).map_err(Refusal::failed)?;
+        let text = pretty_json(&compared.json()).map_err(Refusal::failed)?;
         output::print(&text).map_err(Refusal::failed)?;
     } else {
         output::print(&compared.text()).map_err(Refusal::failed)?;

@@ -1,5 +1,7 @@
 //! `qdrant-backup config show` and `config check`.
 
+use qdrant_backup_shared::text::pretty_json;
+
 use super::{Refusal, checks, offsite, trial};
 use crate::commands::cli::CheckArgs;
 use crate::commands::exit::Exit;
@@ -10,7 +12,7 @@ use crate::settings::{Settings, render_settings, settings_json};
 /// Prints every setting and where it came from.
 pub fn show(settings: &Settings, json: bool) -> Result<Exit, Refusal> {
     let text = if json {
-        serde_json::to_string_pretty(&settings_json(settings)).map_err(Refusal::failed)?
+        pretty_json(&settings_json(settings)).map_err(Refusal::failed)?
     } else {
         render_settings(settings)
     };

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use qdrant_backup_shared::text::pretty_json;
+
 use super::refusal::Refusal;
 use crate::commands::exit::Exit;
 use crate::host::output;
@@ -35,6 +37,6 @@ pub fn stopped(error: impl Display, signals: &Signals) -> Refusal {
 
 /// Prints the report of a session as JSON.
 pub fn print_report(finished: &Finished) -> Result<(), Refusal> {
-    let json = serde_json::to_string_pretty(&finished.report).map_err(Refusal::failed)?;
+    let json = pretty_json(&finished.report).map_err(Refusal::failed)?;
     output::print(&json).map_err(Refusal::failed)
 }

@@ -4,6 +4,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::manifest::Encoding;
+use qdrant_backup_shared::text::pretty_json;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -140,7 +141,7 @@ fn json(backups: &[&Backup], catalog: &Catalog, clock: Clock) -> Result<String, 
         temporary_files: catalog.temporary.iter().map(|path| path.display().to_string()).collect(),
         unreadable: catalog.unreadable.iter().map(|entry| entry.problem.clone()).collect(),
     };
-    serde_json::to_string_pretty(&listing).map_err(Refusal::failed)
+    pretty_json(&listing).map_err(Refusal::failed)
 }
 
 /// What the table does not show.

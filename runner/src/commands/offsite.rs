@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::{OperationReport, PlaceReport, RunReport};
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::verification::CheckOutcome;
 use qdrant_backup_shared::{FailureKind, Repository, atomic, json_file};
 use serde::Serialize;
@@ -152,7 +152,7 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
         }
     }
     let text = if json {
-        serde_json::to_string_pretty(&entries).map_err(Refusal::failed)?
+        pretty_json(&entries).map_err(Refusal::failed)?
     } else {
         let rows = entries.iter().map(|entry| {
             vec![

@@ -1,11 +1,10 @@
 //! `qdrant-backup prune`: applies retention, or shows what it would do.
 
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::{Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
 
@@ -69,9 +68,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
 
 /// Says what a prune would do now. Takes no lock and writes nothing, so it works while a run goes on.
 fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) -> Result<Exit, Refusal> {
-    let catalog = Catalog::read(layout).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
-    })?;
+    let catalog = repository::catalog(layout)?;
     let status = status_store::look(layout).unwrap_or_else(|error| {
         tracing::warn!("{error}; what it says against pruning is not known");
         None
@@ -128,7 +125,7 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
             places: Vec::new(),
             left_out: None,
         });
-        let text = serde_json::to_string_pretty(&report).map_err(Refusal::failed)?;
+        let text = pretty_json(&report).map_err(Refusal::failed)?;
         output::print(&text).map_err(Refusal::failed)?;
     } else {
         output::print(&table(&collections)).map_err(Refusal::failed)?;

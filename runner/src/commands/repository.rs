@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::config_file::keys::LOCK_WAIT;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::lock_holder::LockHolder;
@@ -26,6 +27,20 @@ pub const DRILL: &str = "drill";
 const ONLY_READ: [&str; 5] = ["restore", "compare", "export", "verify", DRILL];
 /// How long a drill may take to stop and to remove what it has on the server.
 const DRILL_ENDS: Duration = Duration::from_secs(2 * 60);
+
+/// Everything in the backup directory, with a warning for what cannot be read: among that may be what is looked for.
+///
+/// # Errors
+/// When the directory itself cannot be read.
+pub fn catalog(layout: &Layout) -> Result<Catalog, Refusal> {
+    let catalog = Catalog::read(layout).map_err(|error| {
+        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+    })?;
+    for unreadable in &catalog.unreadable {
+        tracing::warn!("{}", one_line(&unreadable.problem));
+    }
+    Ok(catalog)
+}
 
 /// The layout that the settings describe.
 pub fn layout(settings: &Settings) -> Layout {

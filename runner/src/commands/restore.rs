@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::config_file::keys::SETTLE_TIMEOUT;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::{CollectionName, Failure};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -178,12 +177,7 @@ async fn dry_run(
     let Destination { client, console, .. } = destination;
     let refuse = |error: crate::qdrant::Error| stopped(error, signals);
     let source = &from.source();
-    let catalog = Catalog::read(source.layout()).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", source.layout().collections().display()))
-    })?;
-    for unreadable in &catalog.unreadable {
-        tracing::warn!("{}", unreadable.problem);
-    }
+    let catalog = repository::catalog(source.layout())?;
     let facts = Facts::ask(destination).await.map_err(refuse)?;
     let status = status_store::look(source.layout()).unwrap_or_else(|error| {
         tracing::warn!(
@@ -230,7 +224,7 @@ async fn dry_run(
     if args.json {
         let plans: Vec<_> = plans.iter().map(|plan| as_json(plan, clock.now())).collect();
         let answer = json!({ "dry_run": true, "qdrant_version": facts.version, "plans": plans });
-        output::print(&serde_json::to_string_pretty(&answer).map_err(Refusal::failed)?)
+        output::print(&pretty_json(&answer).map_err(Refusal::failed)?)
     } else {
         output::print(&plans_as_text(&facts, &plans, clock))
     }

@@ -1,18 +1,15 @@
 //! `qdrant-backup restore --files --into DIR`: configuration files, into a directory of their own.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Component, Path};
 use std::time::{Duration, Instant, SystemTime};
 
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::catalog::{Catalog, Whole};
+use qdrant_backup_shared::catalog::Whole;
 use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope};
 use qdrant_backup_shared::text::one_line;
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use tar::EntryType;
 
 use super::corrupt::on_record;
@@ -22,6 +19,7 @@ use crate::archive::read::{ArchiveReader, Prove, Source};
 use crate::choice::{Accept, Which, choose_one};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
+use crate::host::empty_directory::EmptyDirectory;
 use crate::host::shell::quoted;
 use crate::restore::{RestoreError, is_corrupt, read_whole};
 use crate::store::lock::ReadersLock;
@@ -35,8 +33,7 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
     let source = from.source();
     repository::open(&layout)?;
     let _readers = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
-    let catalog = Catalog::read(&layout)
-        .map_err(|error| Refusal::failed(format!("{}: cannot be read: {error}", layout.root().display())))?;
+    let catalog = repository::catalog(&layout)?;
     let all = catalog.collections.get(&CollectionName::files()).map(Vec::as_slice).unwrap_or_default();
     let mut backups = Vec::with_capacity(all.len());
     for backup in all {
@@ -74,7 +71,7 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
             }
             return Err(Refusal::failed(message));
         }
-        count += unpack(&source, backup, archive, &directory, into)?;
+        count += unpack(&source, backup, archive, &directory)?;
     }
     tracing::info!(
         "Restored {count} configuration files of backup {} into {}; compare them with the present ones before use",
@@ -91,35 +88,9 @@ fn is_of_files(manifest: &Manifest) -> bool {
 }
 
 /// Makes the directory, or takes one that is empty and the caller's own. Nobody else gets in from then on.
-fn make_empty(into: &Path) -> Result<File, Refusal> {
-    let refuse = |problem: String| Refusal::failed(format!("--into {}: {problem}", into.display()));
-    let failed = |error: io::Error| refuse(error.to_string());
-    match DirBuilder::new().mode(DIRECTORY_MODE).create(into) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = match rustix::fs::open(into, flags, Mode::empty()) {
-        Ok(directory) => File::from(directory),
-        Err(Errno::LOOP | Errno::NOTDIR) => {
-            return Err(refuse("is no directory; name one that is empty, or a new one".to_owned()));
-        }
-        Err(error) => return Err(failed(error.into())),
-    };
-    if directory.metadata().map_err(failed)?.uid() != rustix::process::geteuid().as_raw() {
-        return Err(refuse("belongs to another user; name a new directory".to_owned()));
-    }
-    let inside = inside(&directory);
-    if fs::read_dir(&inside).map_err(failed)?.next().is_some() {
-        return Err(refuse("is not empty; name a directory that is, or a new one".to_owned()));
-    }
-    directory.set_permissions(Permissions::from_mode(DIRECTORY_MODE)).map_err(failed)?;
-    // Somebody may have been quicker.
-    match fs::read_dir(&inside).map_err(failed)?.next() {
-        None => Ok(directory),
-        Some(_) => Err(refuse("is not empty any more; name a new directory".to_owned())),
-    }
+fn make_empty(into: &Path) -> Result<EmptyDirectory, Refusal> {
+    let made = EmptyDirectory::open(into).and_then(|made| made.close_to_others().map(|()| made));
+    made.map_err(|problem| Refusal::failed(format!("--into {}: {problem}", into.display())))
 }
 
 /// Reads the archive to its end before anything is unpacked from it.
@@ -127,22 +98,16 @@ fn check(source: &Source, manifest: &Manifest, archive: &Archive) -> Result<(), 
     read_whole(source, manifest, archive, Prove::Snapshot, |_| true).map(drop)
 }
 
-/// The way into a directory that is open, wherever its name leads by now: nobody but the caller gets in, but whoever has the one
-/// above it may put another in its place. See proc(5), `/proc/pid/fd`.
-fn inside(directory: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
-}
-
 fn unpack(
     source: &Source,
     backup: &Whole,
     archive: &Archive,
-    directory: &File,
-    into: &Path,
+    directory: &EmptyDirectory,
 ) -> Result<usize, Refusal> {
     let reader =
         ArchiveReader::open(source, &backup.manifest, archive, Prove::Snapshot).map_err(Refusal::failed)?;
-    let failed = |error: io::Error| Refusal::failed(format!("unpacking into {}: {error}", into.display()));
+    let failed =
+        |error: io::Error| Refusal::failed(format!("unpacking into {}: {error}", directory.path().display()));
     let mut tar = tar::Archive::new(reader);
     let mut count = 0;
     for entry in tar.entries().map_err(failed)? {
@@ -158,7 +123,7 @@ fn unpack(
         if !name.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(refuse("a name that leads out of the directory"));
         }
-        let path = inside(directory).join(&name);
+        let path = directory.inside().join(&name);
         if let Some(parent) = path.parent() {
             DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(parent).map_err(failed)?;
         }

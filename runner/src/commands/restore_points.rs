@@ -6,7 +6,7 @@ use std::time::Instant;
 use qdrant_backup_shared::config_file::keys::DRILL_MAX_SIZE;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::CollectionReport;
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::{CollectionName, Failure};
 
 use super::compare::{WORDS, destination, failed};
@@ -71,7 +71,7 @@ pub async fn restore_points(
     }
     let brought = brought.map_err(|error| failed("Restore of points", &error, &signals))?;
     if args.json {
-        let text = serde_json::to_string_pretty(&brought.json()).map_err(Refusal::failed)?;
+        let text = pretty_json(&brought.json()).map_err(Refusal::failed)?;
         output::print(&text).map_err(Refusal::failed)?;
     }
     brought.check().map_err(|error| failed("Restore of points", &error, &signals))?;

@@ -8,7 +8,7 @@ use qdrant_backup_shared::catalog::{Backup, CLOCKS, Catalog, Condition, counts_a
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::{CollectionName, Failure, Layout, json_file};
 use serde::Serialize;
 
@@ -62,9 +62,7 @@ struct Answer<'a> {
 pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     repository::open(&layout)?;
-    let catalog = Catalog::read(&layout).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
-    })?;
+    let catalog = repository::catalog(&layout)?;
     let status = status_store::look(&layout)
         .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` mends it")))?;
     let now = clock.now();
@@ -82,7 +80,7 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
             lock: &lock,
             status: status.as_ref(),
         };
-        serde_json::to_string_pretty(&answer).map_err(Refusal::failed)?
+        pretty_json(&answer).map_err(Refusal::failed)?
     } else {
         let refusal = refused.as_ref().map(|refused| refusal(refused, now)).unwrap_or_default();
         render(&format!("{verdict}{refusal}"), &judged, status.as_ref(), &lock, now)

@@ -26,8 +26,11 @@ fn one(name: &str, place: &PlaceStatus, now: DateTime<Utc>) -> String {
         (false, Some(at)) => format!("read back {} ago", output::age(at, now)),
         (false, None) => "never read back".to_owned(),
     };
-    let mut text =
-        format!("Copies in {name}: {copied}, {read}, {} added\n", HumanBytes(place.added_bytes_total));
+    let mut text = format!(
+        "Copies in {}: {copied}, {read}, {} added\n",
+        one_line(name),
+        HumanBytes(place.added_bytes_total)
+    );
     if place.last_outcome.as_ref().is_some_and(|outcome| *outcome != Outcome::Success)
         && let Some(failure) = &place.failure
     {

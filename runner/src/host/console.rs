@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::config_file::LogFormat;
+use qdrant_backup_shared::text::{one_line, shortened};
 use serde_json::json;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::filter_fn;
@@ -59,7 +60,7 @@ impl Console {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(qdrant_backup_shared::text::shortened(&collection.to_string(), 40));
+        bar.set_prefix(shortened(&collection.to_string(), 40));
         bar.enable_steady_tick(Duration::from_millis(500));
         bar
     }
@@ -74,7 +75,7 @@ impl Console {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(qdrant_backup_shared::text::shortened(&collection.to_string(), 40));
+        bar.set_prefix(shortened(&collection.to_string(), 40));
         bar.enable_steady_tick(Duration::from_millis(500));
         bar
     }
@@ -101,6 +102,8 @@ where
         let now = self.clock.now();
         let mut message = String::new();
         context.field_format().format_fields(Writer::new(&mut message), event)?;
+        // Whatever was forgotten to be made fit for a line before.
+        let message = one_line(&message);
         match self.format {
             LogFormat::Text => {
                 writeln!(writer, "[{}] {level}: {message}", now.format("%Y-%m-%d %H:%M:%S"))

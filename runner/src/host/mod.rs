@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod console;
+pub mod empty_directory;
 pub mod output;
 pub mod shell;
 pub mod signals;

@@ -4,15 +4,16 @@ use std::io::{self, Write};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::{CellAlignment, ColumnConstraint, Table, TableStyle, Width};
+use qdrant_backup_shared::text;
 
-/// Prints `text` and a newline to stdout. A reader that has gone, as in `qdrant-backup list | head`, is no failure.
+/// Prints `text` and a newline to stdout; should it hold what a terminal would obey, escaped. A reader that has gone, as in `qdrant-backup list | head`, is no failure.
 ///
 /// # Errors
 /// When stdout cannot be written for another reason, such as a full disk.
 pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     let result = stdout
-        .write_all(text.as_bytes())
+        .write_all(text::lines(text).as_bytes())
         .and_then(|()| stdout.write_all(b"\n"))
         .and_then(|()| stdout.flush());
     match result {

@@ -31,6 +31,7 @@ pub struct SourceOptions {
 /// # Errors
 /// As every request.
 pub async fn begin(session: &mut Session, destination: &Destination) -> Result<Facts, PointsError> {
+    session.warn_of_unreadable();
     let facts = Facts::ask(destination).await?;
     scratch::remove_leftovers(session, destination, &facts).await;
     settle_server(session, &destination.client).await;

@@ -42,6 +42,8 @@ fn work(
     let alone = ReadersLock::try_exclusive(&session.layout().readers_file())
         .map_err(|error| failure(FailureKind::Io, error))?;
     session.read_again().map_err(|error| failure(FailureKind::Io, error))?;
+    // Said of the look that decides: what it lacks is not pruned.
+    session.warn_of_unreadable();
     finish_earlier(session);
     let plans = plan_all(context, session.catalog(), Some(session.status()), session.now());
     let backups: Vec<Vec<Backup>> = plans.iter().map(|plan| expired(session.catalog(), plan)).collect();
@@ -259,20 +261,15 @@ fn absent(session: &Session, name: &CollectionName) -> Option<CollectionReport> 
     Some(report)
 }
 
-/// Says what retention does not touch. Each of them may be all that is left of a backup.
+/// Says what retention does not touch. Each may be all that is left of a backup.
 fn remark(session: &mut Session) {
     let orphans = &session.catalog().orphans;
     let bytes: u64 = orphans.iter().map(|orphan| orphan.size_bytes).sum();
-    let mut lines: Vec<String> =
-        session.catalog().unreadable.iter().map(|unreadable| unreadable.problem.clone()).collect();
     if !orphans.is_empty() {
-        lines.push(format!(
+        session.warn(format!(
             "{} archives without a manifest take {}; `qdrant-backup prune --orphans` lists them",
             orphans.len(),
             HumanBytes(bytes)
         ));
-    }
-    for line in lines {
-        session.warn(line);
     }
 }

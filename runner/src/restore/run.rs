@@ -54,6 +54,7 @@ pub struct RestoreContext {
 
 /// Restores, and enters in the session how that ended.
 pub async fn restore(session: &mut Session, context: &RestoreContext) {
+    session.warn_of_unreadable();
     let mut planned = make_plans(session, context).await;
     if let Ok((facts, plans)) = &mut planned {
         (context.announce)(facts, plans);

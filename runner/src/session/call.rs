@@ -254,6 +254,15 @@ impl Session {
         });
     }
 
+    /// Warns of everything that the catalog could not read: among that may be the backup that is looked for.
+    pub fn warn_of_unreadable(&mut self) {
+        let problems: Vec<String> =
+            self.catalog.unreadable.iter().map(|entry| entry.problem.clone()).collect();
+        for problem in problems {
+            self.warn(problem);
+        }
+    }
+
     /// Logs a warning and keeps it for the report, unless there are many already.
     pub fn warn(&mut self, warning: impl AsRef<str>) {
         let warning = one_line(warning.as_ref());

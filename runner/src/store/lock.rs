@@ -92,7 +92,7 @@ impl Lock {
         let mut file = open(path).map_err(io_error)?;
         let deadline = Instant::now() + wait;
         loop {
-            match file.try_lock() {
+            match uninterrupted(|| file.try_lock()) {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(POLL).await,
                 Err(TryLockError::WouldBlock) => {
@@ -109,6 +109,16 @@ impl Lock {
             tracing::debug!("{}: cannot write who holds the lock: {error}", path.display());
         }
         Ok(Self { file })
+    }
+}
+
+/// Asks for a lock until there is an answer: over a network a signal may come first.
+fn uninterrupted(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    loop {
+        match lock() {
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            answered => return answered,
+        }
     }
 }
 
@@ -200,7 +210,7 @@ impl ReadersLock {
         let Some(file) = open_readers(path)? else { return Ok(Self { _file: None }) };
         let since = std::time::Instant::now();
         loop {
-            match file.try_lock_shared() {
+            match uninterrupted(|| file.try_lock_shared()) {
                 Ok(()) => return Ok(Self { _file: Some(file) }),
                 Err(TryLockError::WouldBlock) if since.elapsed() < DELETING_MAX => {
                     std::thread::sleep(POLL);
@@ -220,7 +230,7 @@ impl ReadersLock {
     /// [`LockError::Unsupported`], [`LockError::Io`].
     pub fn try_exclusive(path: &Path) -> Result<Option<Self>, LockError> {
         let file = open_own(path).map_err(|source| LockError::Io { path: path.to_owned(), source })?;
-        match file.try_lock() {
+        match uninterrupted(|| file.try_lock()) {
             Ok(()) => Ok(Some(Self { _file: Some(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(LockError::of(path, error)),

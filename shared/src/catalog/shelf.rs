@@ -407,8 +407,9 @@ impl<'a> Listing<'a> {
     }
 }
 
+/// Whether something has this name. What cannot be looked at may well be there.
 fn is_there(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
+    fs::symlink_metadata(path).err().is_none_or(|error| error.kind() != io::ErrorKind::NotFound)
 }
 
 /// What is in the file at `path`, if it is there and about backup `id`.

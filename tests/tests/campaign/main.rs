@@ -4,5 +4,8 @@
 //! anybody thinking of it. See docs/reliability.md for what is tried and how to repeat it.
 
 mod crash;
+mod disk;
+mod foreign_text;
 mod network;
+mod races;
 mod soak;

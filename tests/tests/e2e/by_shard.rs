@@ -102,7 +102,7 @@ fn only_an_empty_directory_takes_an_export_of_shards() {
     atomic::write(&file, 0o600, b"precious").unwrap();
     for force in [&[][..], &["--force"]] {
         let arguments = [&["export", "-c", "auto", "-o", text(&file)], force].concat();
-        place.run(&arguments).code(1).says(&["a directory", "file is none"]);
+        place.run(&arguments).code(1).says(&["a directory", "file: is no directory"]);
     }
     assert_eq!(fs::read(&file).unwrap(), b"precious");
     let missing = place.beside("missing");
@@ -110,7 +110,7 @@ fn only_an_empty_directory_takes_an_export_of_shards() {
     let empty = place.beside("empty");
     fs::create_dir(&empty).unwrap();
     export(text(&empty)).success();
-    export(text(&empty)).code(1).says(&["empty is not empty"]);
+    export(text(&empty)).code(1).says(&["empty: is not empty"]);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, FailureKind, Status, json_file};
 use serde_json::json;
 
-use crate::disks::{Disk, Nobody, chmod};
 use crate::traces::{asked, edit, json, log_lines, none, one_line, put, server_of, tree};
+use e2e::disks::{Disk, Nobody, chmod};
 
 const MIB: u64 = 1 << 20;
 

@@ -19,7 +19,6 @@ mod counts;
 mod creation;
 mod custom_sharding;
 mod directory;
-mod disks;
 mod documents;
 mod download;
 mod drill;

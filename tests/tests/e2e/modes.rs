@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use e2e::users::need_root;
 use e2e::{Place, Ran, Scene};
 
-use crate::disks::chmod;
 use crate::traces::server_of;
+use e2e::disks::chmod;
 
 /// `place.command(arguments)` under this umask.
 fn with_umask(place: &Place, umask: &str, arguments: &[&str]) -> Ran {

@@ -270,3 +270,27 @@ fn a_disk_without_room_for_the_status_can_be_pruned() {
     odd.run(&place, &["prune", "--yes"]).code(1).says(&["nothing was deleted"]);
     assert_eq!(place.ids("docs").len(), 5);
 }
+
+#[test]
+fn whoever_looks_for_a_backup_is_told_what_could_not_be_read() {
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
+    place.configure(KEEP);
+    place.run(&["backup"]).success();
+    let manifest = place.layout().manifest(&vectors(), place.newest("vectors").backup_id);
+    let target = place.beside("snapshot").display().to_string();
+    let odd = Odd::answering(&["?open,openat:error=ESTALE"]).on(manifest.clone());
+    let commands: [(&[&str], i32); 6] = [
+        (&["prune"], 0),
+        (&["restore", "--collection", "vectors", "--force"], 1),
+        (&["restore", "--collection", "vectors", "--dry-run"], 1),
+        (&["drill", "--on-source", "--collection", "vectors"], 1),
+        (&["export", "--collection", "vectors", "--output", &target], 1),
+        (&["compare", "--on-source", "--collection", "vectors"], 1),
+    ];
+    for (arguments, code) in commands {
+        let ran = odd.run(&place, arguments).code(code);
+        ran.says(&["WARN: ", &manifest.display().to_string(), "cannot be read: Stale file handle"]);
+    }
+    odd.run(&place, &["status"]).says(&["WARN: ", "Stale file handle"]);
+    assert_eq!(place.prove(), 1);
+}

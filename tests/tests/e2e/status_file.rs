@@ -11,8 +11,8 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, Status};
 use serde_json::{Value, json};
 
-use crate::disks::{Nobody, chmod};
 use crate::traces::{edit, json as read, log_lines, none, put, schema_problems, server_of, tree};
+use e2e::disks::{Nobody, chmod};
 
 fn vectors() -> CollectionName {
     CollectionName::new("vectors").unwrap()

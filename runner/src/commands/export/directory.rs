@@ -1,12 +1,10 @@
 //! A backup of single shards on its way out: a directory with a file for each, and all that is needed to restore them by hand.
 
-use std::fs::{self, DirBuilder};
-use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use indicatif::ProgressBar;
-use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::manifest::Manifest;
 use tokio_util::sync::CancellationToken;
@@ -17,10 +15,8 @@ use super::target::{ExportError, Target, copy};
 use crate::archive::read::Source;
 use crate::archive::write::Tally;
 use crate::commands::Refusal;
+use crate::host::empty_directory::EmptyDirectory;
 use crate::store::import::{MANIFEST, shard_file_name};
-
-/// For its owner only: what is in it is the data itself.
-const MODE: u32 = 0o700;
 
 /// An export of shards failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +37,8 @@ impl From<ExportError> for DirectoryError {
 /// An empty directory, and what was put into it.
 #[derive(Debug)]
 pub struct Directory {
-    path: PathBuf,
-    made: bool,
-    files: Vec<PathBuf>,
+    empty: EmptyDirectory,
+    files: Vec<String>,
     /// As `sha256sum` writes them.
     sums: String,
 }
@@ -54,33 +49,19 @@ impl Directory {
     /// # Errors
     /// When it is something else, or cannot be made.
     pub fn open(output: &Path, manifest: &Manifest) -> Result<Self, Refusal> {
-        let shown = output.display();
-        let failed = |error: io::Error| Refusal::failed(format!("{shown}: {error}"));
-        let no_directory = |what: &str| {
+        let empty = if output == Path::new("-") {
+            Err("`-` is stdout".to_owned())
+        } else {
+            EmptyDirectory::open(output).map_err(|problem| format!("{}: {problem}", output.display()))
+        };
+        let empty = empty.map_err(|problem| {
             Refusal::failed(format!(
-                "backup {} is of single shards ({}), each of which becomes a file: -o must be a directory that is empty or not there, and \
-                 {what}",
+                "backup {} is of single shards ({}), each of which becomes a file in a directory: {problem}",
                 manifest.backup_id,
                 manifest.archives.len()
             ))
-        };
-        if output == Path::new("-") {
-            return Err(no_directory("`-` is stdout"));
-        }
-        let made = match fs::metadata(output) {
-            Ok(metadata) if !metadata.is_dir() => return Err(no_directory(&format!("{shown} is none"))),
-            Ok(_) if fs::read_dir(output).map_err(failed)?.next().is_some() => {
-                return Err(no_directory(&format!("{shown} is not empty")));
-            }
-            Ok(_) => false,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = DirBuilder::new().mode(MODE).create(output);
-                made.map_err(|error| Refusal::failed(format!("{shown}: cannot be made: {error}")))?;
-                true
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        Ok(Self { path: output.to_owned(), made, files: Vec::new(), sums: String::new() })
+        })?;
+        Ok(Self { empty, files: Vec::new(), sums: String::new() })
     }
 
     /// Writes all of the backup.
@@ -116,10 +97,10 @@ impl Directory {
             let id = shard_id(archive);
             let at = |error| DirectoryError { shard_id: Some(id), error };
             let name = shard_file_name(id);
-            let target = Target::new_file(self.path.join(&name)).map_err(at)?;
-            self.files.push(self.path.join(&name));
+            let target = self.target(&name).map_err(at)?;
             let passed = |bytes| bar.set_position(read_bytes + bytes);
             copy(source, manifest, archive, target, &passed, interrupt).map_err(at)?;
+            self.files.push(name.clone());
             self.sums += &format!("{}  {name}\n", archive.snapshot.sha256);
             read_bytes += archive.stored.size_bytes;
         }
@@ -144,34 +125,31 @@ impl Directory {
     }
 
     fn put(&mut self, name: &str, contents: &[u8]) -> Result<(), ExportError> {
-        let path = self.path.join(name);
-        self.files.push(path.clone());
-        let written = AtomicFile::create(&path, ARCHIVE_MODE).and_then(|mut file| {
-            file.file().write_all(contents)?;
-            Ok(file.commit_new()?)
-        });
-        written.map_err(self.cannot(name))
+        let mut target = self.target(name)?;
+        target.write(contents).and_then(|()| target.finish()).map_err(self.cannot(name))?;
+        self.files.push(name.to_owned());
+        Ok(())
+    }
+
+    fn target(&self, name: &str) -> Result<Target, ExportError> {
+        Target::new_file(&self.empty.inside().join(name), self.empty.path().join(name))
     }
 
     fn cannot<E: Into<io::Error>>(&self, name: &str) -> impl Fn(E) -> ExportError + use<E> {
-        let to = self.path.join(name).display().to_string();
+        let to = self.empty.path().join(name).display().to_string();
         move |error| ExportError::Write { to: to.clone(), source: error.into() }
     }
 
     /// Removes what was written, and the directory if it was made for this.
     fn discard(&self) {
-        for file in &self.files {
-            match fs::remove_file(file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!("{}: cannot be removed: {error}; it is not to be used", file.display());
-                }
-                Ok(()) | Err(_) => {}
+        for name in &self.files {
+            if let Err(error) = fs::remove_file(self.empty.inside().join(name)) {
+                let path = self.empty.path().join(name);
+                tracing::warn!("{}: cannot be removed: {error}; it is not to be used", path.display());
             }
         }
-        if self.made
-            && let Err(error) = fs::remove_dir(&self.path)
-        {
-            tracing::warn!("{}: cannot be removed: {error}", self.path.display());
+        if let Err(error) = self.empty.remove() {
+            tracing::warn!("{}: cannot be removed: {error}", self.empty.path().display());
         }
     }
 }

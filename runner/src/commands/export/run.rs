@@ -39,9 +39,7 @@ pub async fn export(
     let source = from.source();
     repository::open(&layout)?;
     let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
-    let catalog = Catalog::read(&layout).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
-    })?;
+    let catalog = repository::catalog(&layout)?;
     let backup = choose(&catalog, &collection, args.backup)?.whole(&layout).map_err(Refusal::failed)?;
     let manifest = &backup.manifest;
     if let Some(requirement) = manifest.unknown_requirement() {

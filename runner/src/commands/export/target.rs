@@ -78,14 +78,14 @@ impl Target {
         Ok(Self::File { file, path: output.to_owned(), replace: force })
     }
 
-    /// A file that must not be there yet.
+    /// A file at `path` that must not be there yet, `shown` to people under another name.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn new_file(path: PathBuf) -> Result<Self, ExportError> {
-        match AtomicFile::create(&path, ARCHIVE_MODE) {
-            Ok(file) => Ok(Self::File { file, path, replace: false }),
-            Err(source) => Err(ExportError::Write { to: path.display().to_string(), source }),
+    pub fn new_file(path: &Path, shown: PathBuf) -> Result<Self, ExportError> {
+        match AtomicFile::create(path, ARCHIVE_MODE) {
+            Ok(file) => Ok(Self::File { file, path: shown, replace: false }),
+            Err(source) => Err(ExportError::Write { to: shown.display().to_string(), source }),
         }
     }
 
@@ -96,18 +96,34 @@ impl Target {
         }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Adds to it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Stdout => io::stdout().lock().write_all(bytes),
             Self::File { file, .. } => file.file().write_all(bytes),
         }
     }
 
-    fn finish(self) -> io::Result<()> {
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; a new file is then not there.
+    pub fn finish(self) -> io::Result<()> {
         match self {
             Self::Stdout => io::stdout().lock().flush(),
             Self::File { file, replace: true, .. } => Ok(file.commit()?),
-            Self::File { file, replace: false, .. } => Ok(file.commit_new()?),
+            Self::File { file, replace: false, .. } => {
+                let target = file.target().to_owned();
+                file.commit_new().map_err(|error| {
+                    if error.in_place {
+                        drop(fs::remove_file(target));
+                    }
+                    error.source
+                })
+            }
         }
     }
 }

@@ -64,6 +64,7 @@ async fn work(
     facts: &Facts,
     reports: &mut Vec<CollectionReport>,
 ) -> Option<Failure> {
+    session.warn_of_unreadable();
     scratch::remove_leftovers(session, &context.destination, facts).await;
     settle_server(session, &context.destination.client).await;
     let chosen = choose(session.catalog(), &context.options.selection, context.options.which);

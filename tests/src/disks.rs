@@ -10,9 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use e2e::programs::copy_program;
-use e2e::users::{NOBODY, is_root};
-use e2e::{Place, Ran};
+use crate::place::{Place, Ran};
+use crate::programs::copy_program;
+use crate::users::{NOBODY, is_root};
 
 /// A tmpfs mounted on the backup directory of a place.
 pub struct Disk {
@@ -75,6 +75,7 @@ impl Disk {
         wrap(entering, command)
     }
 
+    /// From now on nothing can be written.
     pub fn make_read_only(&self) {
         let mut remount = Command::new("mount");
         remount.args(["-o", "remount,ro"]).arg(&self.mounted_on);
@@ -91,6 +92,7 @@ impl Disk {
         assert!(file.write_all(b"x").is_err(), "the disk is full");
     }
 
+    /// Takes away what [`Disk::fill`] put there.
     pub fn free(&self) {
         fs::remove_file(self.path().join("filler")).expect("the filler can be removed");
     }

@@ -1,0 +1,192 @@
+//! What holds after every fault.
+
+use e2e::Ran;
+use e2e::supervised::{Action, Watched};
+use qdrant_backup_shared::operation::Outcome;
+use qdrant_backup_shared::run_report::RunReport;
+use qdrant_backup_shared::{FailureKind, Status, status_journal};
+use rustix::io::Errno;
+
+use super::cases::Case;
+use super::scenarios::Scenario;
+use super::stage::{Backups, Stage};
+
+/// A scenario, and what it comes to without a fault.
+pub struct Expected {
+    pub scenario: Scenario,
+    pub prepared: Stage,
+    pub before: Backups,
+    pub after: Backups,
+    /// The run before, if there was one.
+    pub last_run: Option<String>,
+}
+
+fn status(stage: &Stage) -> Option<Status> {
+    status_journal::read(&stage.place.layout()).ok().map(|kept| kept.status)
+}
+
+pub fn last_run(stage: &Stage) -> Option<String> {
+    Some(status(stage)?.last_run?.run_id)
+}
+
+/// Fails unless the program ended as it should, and left what it should.
+pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched) {
+    let ran = &watched.ran;
+    ends_plainly(ran);
+    let succeeded = ran.code == Some(0);
+    assert!(succeeded || case.errno() != Errno::INTR, "an interrupted call is repeated");
+    if succeeded {
+        let after = stage.backups();
+        let (kept, wanted) = (lengths(&after), lengths(&expected.after));
+        // What could not be read is not pruned either, and that is said.
+        let is_more = kept.iter().zip(&wanted).all(|(kept, wanted)| kept.0 == wanted.0 && kept.1 >= wanted.1);
+        let is_said = ran.stderr.contains("] WARN: ") && ran.stderr.contains(&text(case));
+        assert!(
+            kept == wanted || is_more && is_said,
+            "it says that it succeeded, and {kept:?} is not {wanted:?}"
+        );
+        (expected.scenario.promise)(stage);
+    } else {
+        says_why(case, ran);
+    }
+    if expected.scenario.name != "init" {
+        listing_is_true(expected, stage);
+        if expected.scenario.is_run {
+            status_is_true(case, expected, stage, ran);
+        }
+        server_is_known(stage);
+    }
+    next_repairs(case, expected, stage);
+}
+
+fn lengths(backups: &Backups) -> Vec<(&str, usize)> {
+    backups.iter().map(|(name, ids)| (name.as_str(), ids.len())).collect()
+}
+
+/// By itself, with an exit code, and without anything that is for who writes the program.
+fn ends_plainly(ran: &Ran) {
+    let code = ran.code.expect("no signal ends it");
+    assert!([0, 1, 3, 4, 75, 78].contains(&code), "exit code {code}");
+    for foul in ["panicked", "RUST_BACKTRACE", "stack backtrace", "fault of this program"] {
+        assert!(!ran.stderr.contains(foul), "{foul:?} is said");
+    }
+    for line in ran.stderr.lines() {
+        assert!(line.starts_with('['), "no line of a log: {line:?}");
+        assert!(line.len() < 1000, "a long line: {line}");
+    }
+}
+
+/// With an error, and what the disk said.
+fn says_why(case: &Case, ran: &Ran) {
+    let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("] ERROR: ")).collect();
+    assert!(!errors.is_empty(), "it fails and says no error");
+    let text = text(case);
+    assert!(ran.stderr.contains(&text) || ran.stdout.contains(&text), "{text:?} is not said");
+}
+
+/// What the disk said, in words.
+fn text(case: &Case) -> String {
+    let text = std::io::Error::from(case.errno()).to_string();
+    text.split(" (os error").next().expect("a text").to_owned()
+}
+
+/// What is listed as good is, and nothing that was good before has gone but what would have gone without the fault.
+fn listing_is_true(expected: &Expected, stage: &Stage) {
+    stage.place.run(&["list", "--json"]).success();
+    let now = stage.backups();
+    for (name, ids) in &expected.before {
+        let kept = &expected.after[name];
+        for id in ids.iter().filter(|id| kept.contains(id)) {
+            assert!(now.get(name).is_some_and(|now| now.contains(id)), "backup {id} of {name} is gone");
+        }
+    }
+}
+
+/// The status tells of this run as the exit code does, or of none since the one before.
+fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
+    let Some(status) = status(stage) else {
+        assert_ne!(ran.code, Some(0), "it succeeded, and there is no status");
+        return;
+    };
+    let may_lack =
+        expected.scenario.status_may_lack && ran.stderr.contains("monitoring will not see this run");
+    let told = status.last_run.filter(|run| Some(&run.run_id) != expected.last_run.as_ref());
+    let Some(run) = told else {
+        assert!(may_lack || ran.code != Some(0), "it succeeded, and the status does not say so");
+        return;
+    };
+    assert!(status.current_run.is_none(), "it has ended");
+    match ran.code {
+        Some(0) => assert_eq!(run.outcome, Outcome::Success),
+        Some(3) => assert_eq!(run.outcome, Outcome::Partial),
+        _ => {
+            // A status that was written in the end may have failed before, which is what the run then fails for.
+            let unwritten = ran.stderr.contains("status could not be written");
+            assert!(
+                unwritten || run.outcome != Outcome::Success,
+                "it failed, and the status calls it a success"
+            );
+        }
+    }
+    let kinds = kinds(&run);
+    let is_full = [Errno::NOSPC, Errno::DQUOT].contains(&case.errno());
+    if is_full && !kinds.is_empty() {
+        assert!(kinds.contains(&FailureKind::NoSpace), "{kinds:?}");
+    }
+    if !is_full {
+        assert!(!kinds.contains(&FailureKind::NoSpace), "{kinds:?}");
+    }
+    for never in [FailureKind::Internal, FailureKind::Unreachable, FailureKind::HttpStatus] {
+        assert!(!kinds.contains(&never), "{kinds:?}");
+    }
+}
+
+fn kinds(run: &RunReport) -> Vec<FailureKind> {
+    let of = |operation: &qdrant_backup_shared::run_report::OperationReport| {
+        let collections = operation.collections.iter().filter_map(|one| one.failure.clone());
+        operation
+            .failure
+            .clone()
+            .into_iter()
+            .chain(collections)
+            .map(|failure| failure.kind)
+            .collect::<Vec<_>>()
+    };
+    run.operations.iter().flat_map(of).collect()
+}
+
+/// Nothing of ours is on the server that the status does not know.
+fn server_is_known(stage: &Stage) {
+    let left = stage.servers.snapshots();
+    let Some(status) = status(stage) else {
+        assert_eq!(left, Vec::<String>::new(), "on the server, and there is no status");
+        return;
+    };
+    let known = serde_json::to_string(&status).expect("JSON");
+    let unknown: Vec<&String> = left.iter().filter(|name| !known.contains(name.as_str())).collect();
+    assert!(
+        unknown.is_empty() || !status.unanswered_creations.is_empty() || known.contains("\"creating\""),
+        "{unknown:?} on the server are not known"
+    );
+}
+
+/// The next run succeeds, and leaves everything good and nothing in the way.
+fn next_repairs(case: &Case, expected: &Expected, stage: &Stage) {
+    match expected.scenario.name {
+        "init" => drop(stage.place.run(&["init"]).success()),
+        // What is left of a scratch collection is known and waits for the next one.
+        "drill" => drop(stage.place.run(&["drill", "--on-source"]).success()),
+        _ => {}
+    }
+    stage.place.run(&["run"]).success();
+    assert_eq!(stage.place.temporary(), Vec::<String>::new());
+    assert_eq!(stage.servers.snapshots(), Vec::<String>::new(), "on the server after the next run");
+    let status = status(stage).expect("a status");
+    assert_eq!(status.undeleted_snapshots, []);
+    assert_eq!(status.pruning, []);
+    assert!(status.current_run.is_none());
+    stage.backups();
+    // A disk on which nothing can be removed either leaves what a kill does.
+    let may_stay = matches!(case.action, Action::FailsFromThenOn(_));
+    assert!(may_stay || stage.place.catalog().orphans.is_empty(), "{:?}", stage.place.catalog().orphans);
+}
