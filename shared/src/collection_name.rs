@@ -36,7 +36,7 @@ pub struct EmptyCollectionName;
 /// A server lists a collection by a name that no collection in Qdrant can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the server lists a collection by a name that Qdrant allows nobody: {shown}: {why}; is this really Qdrant?"
+    "the server lists a collection with a name that Qdrant does not allow: {shown}: {why}; is this really Qdrant?"
 )]
 pub struct ImpossibleName {
     shown: String,

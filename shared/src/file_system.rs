@@ -59,7 +59,7 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 pub fn syncs_directories(directory: &Path) -> io::Result<bool> {
     syncs(File::open(directory)?.sync_all()).map_err(|error| {
         let text = format!(
-            "{}: what was done there may be gone after a power failure: {error}",
+            "{}: the last changes there may be lost after a power failure: {error}",
             directory.display()
         );
         io::Error::new(error.kind(), text)

@@ -46,7 +46,7 @@ pub enum ReadError {
         problem: String,
     },
     /// The file was written by a program of another generation.
-    #[error("{}: schema_version {version} is not one that this program reads (it reads {SCHEMA_VERSION}); use the newer qdrant-backup that wrote it", path.display())]
+    #[error("{}: cannot read schema_version {version}, only {SCHEMA_VERSION}; use the newer qdrant-backup that wrote it", path.display())]
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
@@ -188,10 +188,7 @@ mod tests {
     #[test]
     fn another_version_is_never_read_as_ours() {
         let text = message("{\"schema_version\": 2, \"everything\": \"else\"}");
-        assert!(
-            text.starts_with("/r/repository.json: schema_version 2 is not one that this program reads"),
-            "{text}"
-        );
+        assert!(text.starts_with("/r/repository.json: cannot read schema_version 2"), "{text}");
         assert!(message("{}").contains("missing field `schema_version`"));
     }
 

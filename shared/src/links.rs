@@ -47,7 +47,7 @@ pub fn trusted(layout: &Layout, path: &Path) -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
         format!(
-            "{what} that belongs to user {uid}, who is neither root nor the owner of the backup directory, and is not followed; if it is meant, give it to the owner with chown (the link itself with chown -h), else remove it"
+            "{what} that belongs to user {uid}, who is neither root nor the owner of the backup directory, so it is not followed; if it is yours, give it to that owner with chown (the link itself with chown -h), otherwise remove it"
         ),
     ))
 }

@@ -179,17 +179,17 @@ impl Manifest {
         let mut ids: Vec<u32> = Vec::new();
         for archive in &self.archives {
             let (Scope::Shard, [id]) = (&archive.scope, archive.shard_ids.as_slice()) else {
-                return Some(format!("{} is not of one shard, as the others are", archive.file_name));
+                return Some(format!("{} is not a single shard, unlike the others", archive.file_name));
             };
             if ids.contains(id) {
-                return Some(format!("shard {id} is there twice"));
+                return Some(format!("shard {id} is listed twice"));
             }
             ids.push(*id);
         }
         let count = self.source.shard_count?;
         let there = ids.len();
         (usize::try_from(count) != Ok(there))
-            .then(|| format!("{there} shards are there, and the collection has {count}"))
+            .then(|| format!("it lists {there} shards, but the collection has {count}"))
     }
 
     /// All archives' length on disk, in bytes.
@@ -310,12 +310,12 @@ mod tests {
         };
         assert!(changed(|manifest| manifest.archives.truncate(1)).contains("the collection has 2"));
         assert!(
-            changed(|manifest| manifest.archives[1].shard_ids = vec![1]).contains("shard 1 is there twice")
+            changed(|manifest| manifest.archives[1].shard_ids = vec![1]).contains("shard 1 is listed twice")
         );
-        assert!(changed(|manifest| manifest.archives[1].shard_ids.push(5)).contains("is not of one shard"));
+        assert!(changed(|manifest| manifest.archives[1].shard_ids.push(5)).contains("is not a single shard"));
         assert!(
             changed(|manifest| manifest.archives[0].scope = Scope::Collection)
-                .contains("is not of one shard")
+                .contains("is not a single shard")
         );
     }
 

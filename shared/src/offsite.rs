@@ -41,7 +41,11 @@ impl JsonFile for OffsiteRecord {
     const WHAT: &'static str = "record of a copy";
 
     fn check(&self) -> Result<(), String> {
-        if is_place_name(&self.place) { Ok(()) } else { Err("place: is no name of a place".to_owned()) }
+        if is_place_name(&self.place) {
+            Ok(())
+        } else {
+            Err("place: not a valid name for a place".to_owned())
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub fn open(path: &Path, links: Links) -> io::Result<File> {
     let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
         Ok(file) => File::from(file),
         Err(Errno::LOOP) if links == Links::Refuse => {
-            return Err(refused("a symbolic link, no regular file"));
+            return Err(refused("a symbolic link, not a regular file"));
         }
         // What a socket and a device without a driver answer to being opened.
         Err(Errno::NXIO | Errno::NODEV) => return Err(refused("not a regular file")),
@@ -66,7 +66,7 @@ pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
     // It is there, or whatever is wrong shows again.
     let file = match open(flags) {
         Ok(file) => File::from(file),
-        Err(Errno::LOOP) => return Err(refused("a symbolic link, no regular file")),
+        Err(Errno::LOOP) => return Err(refused("a symbolic link, not a regular file")),
         Err(Errno::NXIO | Errno::NODEV | Errno::ISDIR) => return Err(refused("not a regular file")),
         Err(error) => return Err(error.into()),
     };
@@ -84,7 +84,7 @@ pub fn check_alone(file: &File) -> io::Result<()> {
         return Err(refused("not a regular file"));
     }
     if metadata.nlink() > 1 {
-        return Err(refused("a file that has another name as well (a hard link)"));
+        return Err(refused("a file with more than one name (hard links)"));
     }
     Ok(())
 }
@@ -158,7 +158,7 @@ mod tests {
         symlink("/dev/zero", &endless).unwrap();
         assert_eq!(read_limited(&link, Links::Follow, MOST).unwrap(), b"contents");
         assert_eq!(read_limited(&file, Links::Refuse, MOST).unwrap(), b"contents");
-        assert_eq!(message(&link, Links::Refuse), "a symbolic link, no regular file");
+        assert_eq!(message(&link, Links::Refuse), "a symbolic link, not a regular file");
         assert_eq!(message(&endless, Links::Follow), "not a regular file");
     }
 
@@ -174,7 +174,7 @@ mod tests {
         std::fs::hard_link(path("victim"), path("second")).unwrap();
         mknodat(CWD, path("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
         for name in ["link", "dangling", "device"] {
-            assert_eq!(refused(name), "a symbolic link, no regular file", "{name}");
+            assert_eq!(refused(name), "a symbolic link, not a regular file", "{name}");
         }
         assert!(refused("second").contains("hard link") && refused("victim").contains("hard link"));
         assert_eq!(refused("pipe"), "not a regular file");

@@ -296,7 +296,7 @@ impl<T: PartialEq + Clone> ListChange<T> {
     fn make(change: Option<Self>, list: &mut Vec<T>) -> Result<(), &'static str> {
         let Some(Self { gone, new }) = change else { return Ok(()) };
         if gone.last().is_some_and(|last| *last >= list.len()) {
-            return Err("takes entries from a list that are not in it");
+            return Err("removes entries that are not in the list");
         }
         let mut gone = gone.into_iter().peekable();
         let mut place = 0..;

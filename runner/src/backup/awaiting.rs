@@ -103,7 +103,7 @@ fn found(run: &Run<'_>, creating: &Creating, mut found: Vec<Snapshot>) -> Looked
     }
     let snapshot = found[0].clone();
     run.session.warn(format!(
-        "{} snapshots of {} appeared where one was asked for: using {}, deleting none",
+        "{} snapshots of {} appeared, but only one was requested: using {}, deleting none",
         found.len(),
         Subject::from(creating),
         snapshot.name

@@ -116,7 +116,7 @@ async fn count(run: &Run<'_>, collection: &CollectionName) -> Result<Option<Poin
         Ok(count) => Ok(Some(count)),
         Err(error) if error.is_refusal() => {
             run.session.warn(format!(
-                "{error}; the backup of \"{collection}\" does not say how many points it has, so no restore is held against that"
+                "{error}; the backup of \"{collection}\" has no point count, so restores cannot be checked against it"
             ));
             Ok(None)
         }

@@ -50,7 +50,9 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
         && error.calls_for_a_new_beginning()
     {
         // It was dropped and made again, its shards are other ones, or somebody deleted the snapshot that had been made of it.
-        run.session.warn(format!("\"{collection}\": {error}; the collection is listed, so beginning anew"));
+        run.session.warn(format!(
+            "\"{collection}\": {error}; the collection still exists, so starting its backup again"
+        ));
         tidy_server(run, &work, false).await;
         work.enter(Stage::Inspect);
         result = attempt(run, &work, started_at).await;
@@ -64,9 +66,8 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
     tidy_server(run, &work, interrupted).await;
     if dropped {
         run.session.leave(collection);
-        run.session.warn(format!(
-            "collection \"{collection}\" was dropped while the run was under way: nothing of it was backed up"
-        ));
+        run.session
+            .warn(format!("collection \"{collection}\" was deleted during the run: it was not backed up"));
         // Of one that has no backups.
         store::remove_empty_directory(&run.layout, collection);
         return Ended::Dropped(collection.clone());
@@ -82,7 +83,7 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
             report.snapshot_size_bytes = Some(manifest.snapshot_size_bytes());
             report.stored_size_bytes = Some(manifest.stored_size_bytes());
             tracing::info!(
-                "Backed up {collection}: {} points, {} stored of {}, {}",
+                "Backed up {collection}: {} points, {} stored ({} uncompressed), {}",
                 manifest.points_told().map_or_else(|| "?".to_owned(), |points| points.to_string()),
                 HumanBytes(manifest.stored_size_bytes()),
                 HumanBytes(manifest.snapshot_size_bytes()),
@@ -125,7 +126,7 @@ async fn is_dropped<T>(run: &Run<'_>, collection: &CollectionName, result: &Resu
 
 fn checksum_words(manifest: &Manifest) -> &'static str {
     let matched = manifest.archives.iter().all(|archive| archive.server_checksum == ServerChecksum::Matched);
-    if matched { "checksum as the server's" } else { "the server gave no checksum" }
+    if matched { "checksum matches the server's" } else { "no checksum from the server" }
 }
 
 async fn attempt(
@@ -136,7 +137,7 @@ async fn attempt(
     let collection = work.collection;
     let before = inspect(run, collection).await?;
     let id = store::prepare(&run.layout, collection, started_at)
-        .map_err(BackupError::io("making the collection's directory"))?;
+        .map_err(BackupError::io("creating the collection's directory"))?;
     let taken = match run.cluster.as_ref().zip(before.shards.as_ref()) {
         Some((cluster, table)) => shards::take(run, cluster, work, id, &before, table).await?,
         None => take_whole(run, work, id, &before).await?,
@@ -147,7 +148,7 @@ async fn attempt(
     // Others' downloads go on while the disk does its part.
     let committing = spawn_blocking(move || store::commit(&layout, files, &manifest).map(|()| manifest));
     let committed = committing.await.map_err(|error| StreamError::Internal(error.to_string()))?;
-    committed.map_err(BackupError::io("putting the archive in its place"))
+    committed.map_err(BackupError::io("moving the archive into place"))
 }
 
 /// One snapshot of all that the configured node has of the collection, which is all of it.
@@ -205,7 +206,7 @@ async fn settled_config(
         return Ok(Some(again));
     }
     run.session.warn(format!(
-        "\"{collection}\": the snapshot's configuration is not the one that the server tells; is it being changed?"
+        "\"{collection}\": the snapshot's configuration differs from the one that the server reports; is it being changed?"
     ));
     Ok(None)
 }
@@ -214,8 +215,8 @@ async fn settled_config(
 fn note_sharding(run: &Run<'_>, collection: &CollectionName, keys: Option<&[ShardKey]>) {
     let Some(keys) = keys.filter(|keys| !keys.is_empty()) else { return };
     let note = format!(
-        "\"{collection}\" has custom sharding: its backups are restored only into a collection that has the same shard keys, {}; \
-         docs/recovery.md says how to make one",
+        "\"{collection}\" has custom sharding: its backups can only be restored into a collection with the \
+         same shard keys, {}; see docs/recovery.md",
         shard_key::list(keys)
     );
     let told = run.session.with(|session| {

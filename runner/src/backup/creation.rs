@@ -106,8 +106,9 @@ async fn ask_and_look(
                 return Err(error.into());
             }
             Err(CreateError::Cut(error)) => {
-                run.session
-                    .warn(format!("{error}; Qdrant may still be making it, so looking for it in its list"));
+                run.session.warn(format!(
+                    "{error}; Qdrant may still be creating it, so looking for it in the list of snapshots"
+                ));
                 error
             }
             Err(CreateError::Answered(error)) => error,
@@ -119,7 +120,7 @@ async fn ask_and_look(
         let (certain, failure) = match looked {
             Ok(Looked::Found { snapshot, others }) => {
                 if error.is_answered() {
-                    run.session.warn(format!("{error}; a snapshot was made all the same"));
+                    run.session.warn(format!("{error}; the snapshot was created anyway"));
                 }
                 tracing::info!("Found snapshot {} of {}", snapshot.name, part.subject);
                 return Ok(Made::Found { snapshot, others });
@@ -137,7 +138,7 @@ async fn ask_and_look(
         if retries >= most || !(certain || error.is_answered()) || !error.is_worth_another_creation() {
             return Err(failure);
         }
-        run.session.warn(format!("{failure}; no snapshot came of it, so asking once more"));
+        run.session.warn(format!("{failure}; no snapshot was created, so trying once more"));
         client.pause_before_retry(retries, &error).await?;
         retries += 1;
     }
@@ -193,7 +194,7 @@ async fn ask(run: &Run<'_>, part: &Part) -> Result<Snapshot, CreateError> {
                 }
                 Sign::Restarted => return Err(CreateError::Cut(Error::Broken {
                     what: format!("creating a snapshot of {}", part.subject),
-                    cause: "Qdrant was restarted meanwhile".to_owned(),
+                    cause: "Qdrant was restarted in the meantime".to_owned(),
                 })),
             }
         }

@@ -51,7 +51,7 @@ pub enum BackupError {
     },
     /// The collection has other shards, or another configuration, than when its backup began.
     #[error(
-        "its shards, shard keys or parameters were changed while it was being backed up; run the backup again once that is done"
+        "its shards, shard keys or parameters changed during the backup; run the backup again when the change is complete"
     )]
     ShardsChanged,
     /// One of its shards.
@@ -67,7 +67,7 @@ pub enum BackupError {
     },
     /// What arrived has another length.
     #[error(
-        "snapshot size mismatch: Qdrant said {expected} bytes, got {got}; does another tool make snapshots in the same second?"
+        "snapshot size mismatch: Qdrant reported {expected} bytes, got {got}; does another tool create snapshots in the same second?"
     )]
     SizeMismatch {
         /// Bytes that the create response promised.
@@ -76,7 +76,7 @@ pub enum BackupError {
         got: u64,
     },
     /// What arrived has another digest.
-    #[error("snapshot checksum mismatch: Qdrant said {}…, got {}…; does another tool make snapshots in the same second, or does a proxy change data?", expected.short(), got.short())]
+    #[error("snapshot checksum mismatch: Qdrant reported {}…, got {}…; does another tool create snapshots in the same second, or does a proxy change data?", expected.short(), got.short())]
     ChecksumMismatch {
         /// The digest that the create response promised.
         expected: Sha256Digest,
@@ -85,26 +85,26 @@ pub enum BackupError {
     },
     /// The server does not know the snapshot that it has made.
     #[error(
-        "{cause}; the snapshot that was made a moment ago is gone from the server: does another tool, or a job, delete snapshots there?"
+        "{cause}; the new snapshot is already gone from the server: does another tool or job delete snapshots there?"
     )]
     SnapshotGone {
         /// What the server said.
         cause: qdrant::Error,
     },
     /// Points in the collection, none in the snapshot.
-    #[error("the collection has {points} points and the snapshot holds none; look at Qdrant's log")]
+    #[error("the collection has {points} points, but the snapshot contains none; check Qdrant's log")]
     EmptySnapshot {
         /// Points counted, before and after at least this many.
         points: u64,
     },
     /// The snapshot is not whole inside.
-    #[error("the snapshot is not whole: {problem}; look at Qdrant's log and try again")]
+    #[error("the snapshot is incomplete: {problem}; check Qdrant's log and try again")]
     Contents {
         /// What is wrong, with the member's name.
         problem: String,
     },
     /// The archive would not fit.
-    #[error("the snapshot needs up to {} and {} are free; free some space, or lower the retention and `qdrant-backup prune`", HumanBytes(*needed), HumanBytes(*available))]
+    #[error("the snapshot needs up to {}, but only {} are free; free some space, or shorten the retention and run `qdrant-backup prune`", HumanBytes(*needed), HumanBytes(*available))]
     NoRoom {
         /// Bytes that the archive may take.
         needed: u64,
@@ -113,7 +113,7 @@ pub enum BackupError {
     },
     /// No creation response came, and the list never showed the snapshot.
     #[error(
-        "no answer to the creation of a snapshot, and none appeared within {} (qdrant.create_timeout): {cause}",
+        "Qdrant did not answer the request for a snapshot, and none appeared within {} (qdrant.create_timeout): {cause}",
         humantime::format_duration(Duration::from_secs(limit.as_secs()))
     )]
     NeverAppeared {
@@ -124,8 +124,8 @@ pub enum BackupError {
     },
     /// No creation response came, and none is being made.
     #[error(
-        "no answer to the creation of a snapshot, and {}: {cause}",
-        if *restarted { "Qdrant was restarted meanwhile; look at its log" } else { "Qdrant is making none" }
+        "Qdrant did not answer the request for a snapshot, and {}: {cause}",
+        if *restarted { "it was restarted in the meantime (check its log)" } else { "it is not creating one" }
     )]
     NotBeingMade {
         /// Whether the server was restarted, and not only idle.

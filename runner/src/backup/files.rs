@@ -70,9 +70,9 @@ fn attempt(
     let paths = matching(patterns)?;
     let (layout, collection) = (session.layout(), &report.collection);
     let id = store::prepare(layout, collection, report.started_at)
-        .map_err(BackupError::io("making the directory of configuration files"))?;
+        .map_err(BackupError::io("creating the directory for configuration files"))?;
     let archive_path = layout.archive(collection, id, &compression.encoding());
-    let mut file = store::begin_archive(&archive_path).map_err(BackupError::io("making the archive"))?;
+    let mut file = store::begin_archive(&archive_path).map_err(BackupError::io("creating the archive"))?;
     let (snapshot, stored) = write_tar(&mut file, &paths, compression)?;
     let manifest = Manifest {
         schema_version: SCHEMA_VERSION,
@@ -103,8 +103,7 @@ fn attempt(
         }],
         runner_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    store::commit(layout, vec![file], &manifest)
-        .map_err(BackupError::io("putting the archive in its place"))?;
+    store::commit(layout, vec![file], &manifest).map_err(BackupError::io("moving the archive into place"))?;
     Ok((manifest, paths.len()))
 }
 
@@ -152,7 +151,7 @@ fn write_tar(
         open.take(room + 1).read_to_end(&mut contents).map_err(unreadable)?;
         if contents.len() as u64 > room {
             let problem = format!(
-                "more than {} in all; it is for configuration, not for data",
+                "more than {} in total; this is for configuration files, not for data",
                 HumanBytes(TOTAL_MAX_BYTES)
             );
             return Err(BackupError::Files { problem });

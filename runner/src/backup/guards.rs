@@ -36,9 +36,10 @@ pub fn emptied_server(url: &str, catalog: &Catalog, status: &Status) -> Option<S
     let more = if names.len() > 5 { ", …" } else { "" };
     (!names.is_empty()).then(|| {
         format!(
-            "Qdrant at {url} has no collections at all, but there are good backups of {} ({shown}{more}); \
-             is this the right server, or was its storage emptied? Nothing was changed; restore, or use another directory. If they were \
-             deleted on purpose: `qdrant-backup prune --retire \"*\"`",
+            "Qdrant at {url} has no collections, but there are good backups of {} ({shown}{more}); is this \
+             the right server, or was its storage emptied? Nothing was changed. Restore the collections, or \
+             use another backup directory; if they were deleted on purpose, run `qdrant-backup prune \
+             --retire \"*\"`",
             names.len()
         )
     })
@@ -84,7 +85,7 @@ pub fn check_shard(inspection: &Inspection) -> Result<(), BackupError> {
         return contents(finding.to_string());
     }
     if inspection.end_marker_reached && inspection.kind != SnapshotKind::Shard {
-        return contents("it is not the snapshot of a shard".to_owned());
+        return contents("it is not a shard snapshot".to_owned());
     }
     if inspection.shards_with_segments().is_empty() {
         return contents("the shard has no segments".to_owned());

@@ -55,7 +55,7 @@ pub async fn reconsider_adopted(run: &Run<'_>, nodes: &[Client], adopted: Adopte
         found.push(snapshot);
     }
     run.session.warn(format!(
-        "{} snapshots of {subject} have appeared where one was asked for: deleting none",
+        "{} snapshots of {subject} appeared, but only one was requested: deleting none",
         found.len(),
     ));
     let found: Vec<ServerSnapshot> = found.iter().map(|snapshot| recorded(&creating, snapshot)).collect();
@@ -83,7 +83,7 @@ pub async fn settle_earlier(run: &Run<'_>) {
         if !run.lists(collection) {
             // Said when that happened.
             tracing::info!(
-                "What an earlier run left on the server for {collection} cannot be reached without that collection"
+                "Cannot delete what an earlier run left on the server for {collection}: the collection no longer exists"
             );
             continue;
         }
@@ -107,8 +107,9 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
             return;
         }
         Err(error) => {
-            run.session
-                .warn(format!("{error}; cannot tell yet what an interrupted creation left on the server"));
+            run.session.warn(format!(
+                "{error}; cannot tell yet whether an interrupted request left a snapshot on the server"
+            ));
             return;
         }
     };
@@ -122,7 +123,7 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
         .collect();
     for snapshot in &found {
         run.session.warn(format!(
-            "snapshot {} of \"{}\" on the server is probably left by an interrupted run; not deleted, because that is not certain",
+            "snapshot {} of \"{}\" on the server was probably left by an interrupted run; not deleted, because that is not certain",
             snapshot.name, snapshot.collection
         ));
     }

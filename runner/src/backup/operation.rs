@@ -66,18 +66,18 @@ impl Run<'_> {
     async fn work(&mut self, reports: &mut Vec<CollectionReport>) -> Result<(), Failure> {
         let client = self.context.client.clone();
         store::probe(&self.layout).map_err(|source| {
-            let what = "the backup directory cannot be written to";
+            let what = "cannot write to the backup directory";
             BackupError::Io { what, source }.to_failure()
         })?;
         // Without room for anything no snapshot is asked for: that it is ours could not even be noted.
-        let asking = BackupError::io("asking how much room the disk has");
+        let asking = BackupError::io("reading the free disk space");
         let available =
             store::available_bytes(self.layout.root()).map_err(|error| asking(error).to_failure())?;
         if let Some(available) = available.filter(|available| *available < store::RESERVE_BYTES) {
             return Err(BackupError::NoRoom { needed: store::RESERVE_BYTES, available }.to_failure());
         }
         let limits = store::limits(&self.layout).map_err(|source| {
-            let what = "looking at the file system of the backup directory";
+            let what = "checking the file system of the backup directory";
             BackupError::Io { what, source }.to_failure()
         })?;
         limits.iter().for_each(|limit| self.session.warn(limit));
@@ -109,7 +109,7 @@ impl Run<'_> {
         self.find_nodes().await?;
         leftovers::settle_earlier(self).await;
         tracing::info!(
-            "Backing up {} of {} collections of Qdrant {version} at {} to {}",
+            "Backing up {} of {} collections from Qdrant {version} at {} to {}",
             selected.len(),
             self.listed.len(),
             client.url(),
@@ -155,7 +155,7 @@ impl Run<'_> {
             Ok(found) => found,
             Err(error @ Error::Interrupted) => return Err(BackupError::from(error).to_failure()),
             Err(error) => {
-                tracing::info!("{error}; going on as if {} were alone", client.url());
+                tracing::info!("{error}; continuing with {} as the only node", client.url());
                 None
             }
         };
@@ -235,8 +235,8 @@ impl Run<'_> {
         for begun in self.session.status(|status| status.restoring.clone()) {
             if begun.node_url == url && self.lists(&begun.target) {
                 self.session.warn(format!(
-                    "\"{}\" is only partly restored: the restore of backup {} of \"{}\" into it has not ended; repeat that restore, which goes \
-                     on where it ended, or delete the collection",
+                    "\"{}\" is only partly restored: the restore of backup {} of \"{}\" into it did not \
+                     finish; repeat that restore, which continues where it stopped, or delete the collection",
                     begun.target, begun.backup_id, begun.collection
                 ));
             }
@@ -284,7 +284,7 @@ impl Run<'_> {
                     continue;
                 }
                 self.session
-                    .warn(format!("collection \"{collection}\" was retired and is on the server again"));
+                    .warn(format!("collection \"{collection}\" was retired but is on the server again"));
                 self.session.amend_status(|status| {
                     status.retired_collections.retain(|retired| *retired != collection)
                 });
@@ -299,7 +299,7 @@ impl Run<'_> {
                 });
             if !present && !was_gone && stored {
                 self.session.warn(format!(
-                    "collection \"{collection}\" has backups and is no longer on the server; they are kept"
+                    "collection \"{collection}\" is no longer on the server; its backups are kept"
                 ));
             }
             // What is deliberately left out is neither missing nor too old.
@@ -346,7 +346,7 @@ impl Run<'_> {
             .with(|session| session.change_repository(|repository| repository.known_peer_ids = grown));
         if let Err(error) = written {
             let path = self.layout.repository_file();
-            self.session.warn(format!("{}: cannot note the server's peer ids: {error}", path.display()));
+            self.session.warn(format!("{}: cannot store the server's peer ids: {error}", path.display()));
         }
     }
 }

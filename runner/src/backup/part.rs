@@ -36,7 +36,7 @@ pub async fn obtain(
     made().await?;
     let received = match fetch(run, part, path, &snapshot, work).await {
         Err(error) if error.calls_for_a_fresh_snapshot() => {
-            run.session.warn(format!("{}: {error}; trying once more with a fresh snapshot", part.subject));
+            run.session.warn(format!("{}: {error}; trying once more with a new snapshot", part.subject));
             let nodes = [part.node.client.clone()];
             for adopted in work.take_adopted_of(&part.subject) {
                 leftovers::reconsider_adopted(run, &nodes, adopted).await;
@@ -82,7 +82,7 @@ async fn fetch(
             Err(BackupError::Qdrant(error) | BackupError::Stream(StreamError::BeginAgain(error)))
                 if error.is_transient() && retries < run.context.options.retries =>
             {
-                run.session.warn(format!("{error}; beginning the download again"));
+                run.session.warn(format!("{error}; restarting the download"));
                 part.node.client.pause_before_retry(retries, &error).await?;
                 retries += 1;
             }
@@ -110,7 +110,7 @@ async fn fetch_once(
     if let Some(got) = download.content_length().filter(|got| *got != expected) {
         return Err(BackupError::SizeMismatch { expected, got });
     }
-    let file = store::begin_archive(path).map_err(BackupError::io("making the archive"))?;
+    let file = store::begin_archive(path).map_err(BackupError::io("creating the archive"))?;
     let bar = run.context.console.transfer(part.collection(), expected);
     let mut progress = |progress: Progress<'_>| match progress {
         Progress::Arrived(count) => {
@@ -118,7 +118,7 @@ async fn fetch_once(
             bar.inc(count);
             run.session.heartbeat();
         }
-        Progress::Resumed(error) => run.session.warn(format!("{error}; going on where it broke off")),
+        Progress::Resumed(error) => run.session.warn(format!("{error}; resuming the download")),
     };
     let throttle = &run.context.options.throttle;
     let target = Target { file, compression, expected_bytes, snapshot_bytes: expected };
@@ -145,8 +145,8 @@ fn check_room(run: &Run<'_>, part: &Part, snapshot_bytes: u64) -> Result<u64, Ba
     });
     // What does not shrink grows by its framing: less than a thousandth.
     let needed = expected.saturating_add(expected / 1000).saturating_add(store::RESERVE_BYTES);
-    let available = store::available_bytes(run.layout.root())
-        .map_err(BackupError::io("asking how much room the disk has"))?;
+    let available =
+        store::available_bytes(run.layout.root()).map_err(BackupError::io("reading the free disk space"))?;
     match available {
         Some(available) if available < needed => Err(BackupError::NoRoom { needed, available }),
         Some(_) | None => Ok(expected),

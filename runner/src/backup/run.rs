@@ -102,8 +102,9 @@ impl Run<'_> {
         let known = self.session.with(|session| session.repository().known_peer_ids.clone());
         if first && guards::source_changed(&known, &seen) {
             self.session.warn(format!(
-                "Qdrant at {} is not the server that these backups came from (another server, or a new storage): backing up, \
-                 but nothing is pruned until `qdrant-backup accept-source` says that this is right",
+                "Qdrant at {} is not the server that these backups came from (another server, or new \
+                 storage): backing up, but nothing is pruned until you confirm the server with \
+                 `qdrant-backup accept-source`",
                 self.context.client.url()
             ));
         }

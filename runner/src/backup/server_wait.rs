@@ -38,7 +38,7 @@ pub async fn version(run: &Run<'_>) -> Result<String, Failure> {
                 Ok(()) | Err(_) => {
                     if waiting {
                         tracing::info!(
-                            "Qdrant at {} answers after {}; going on",
+                            "Qdrant at {} answers after {}; continuing",
                             client.url(),
                             humantime::format_duration(Duration::from_secs(since.elapsed().as_secs()))
                         );
@@ -59,14 +59,14 @@ pub async fn version(run: &Run<'_>) -> Result<String, Failure> {
             let Some(version) = version else {
                 return Err(Failure { kind: error.kind(), message: one_line(&waited) });
             };
-            run.session.warn(format!("{waited}; backing up what it has"));
+            run.session.warn(format!("{waited}; backing up the collections that it lists"));
             enter(run, Stage::Inspect);
             return Ok(version);
         }
         if !waiting {
             waiting = true;
             tracing::info!(
-                "{}; waiting for it, for up to {} (qdrant.wait_for_server)",
+                "{}; waiting up to {} for it (qdrant.wait_for_server)",
                 one_line(&error.to_string()),
                 humantime::format_duration(limit)
             );

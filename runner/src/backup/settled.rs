@@ -42,7 +42,7 @@ pub async fn settled(
         if !told {
             told = true;
             tracing::info!(
-                "\"{collection}\": {}; waiting for it, for up to {} (qdrant.cluster_timeout)",
+                "\"{collection}\": {}; waiting up to {} for it (qdrant.cluster_timeout)",
                 shards.join(", "),
                 humantime::format_duration(Duration::from_secs(left.as_secs().max(1)))
             );

@@ -75,7 +75,7 @@ pub async fn take(
     }
     if taken.len() < table.shards.len() {
         let moving = table.shards.keys().filter(|id| !taken.contains_key(id));
-        let shards = moving.map(|id| format!("shard {id} does not stay on one node")).collect();
+        let shards = moving.map(|id| format!("shard {id} keeps moving between nodes")).collect();
         return Err(BackupError::ShardsUnsettled { shards, waited: None });
     }
     let after = after.unwrap_or_default();
@@ -124,7 +124,7 @@ async fn where_it_went(
 
 fn warn_of_move(run: &Run<'_>, collection: &CollectionName, shard_id: u32, url: &str) {
     run.session.warn(format!(
-        "shard {shard_id} of \"{collection}\" has left {url} while it was being backed up; taking it again from where it is now"
+        "shard {shard_id} of \"{collection}\" moved away from {url} during its backup; backing it up from its new node"
     ));
 }
 
@@ -177,7 +177,7 @@ async fn take_shard(
     let mut failed = None;
     for (peer_id, node) in nodes {
         if let Some(error) = failed.take() {
-            run.session.warn(format!("{error}; trying {}, which has this shard too", node.client.url()));
+            run.session.warn(format!("{error}; trying {}, which also has this shard", node.client.url()));
         }
         let part = Part { node: Rc::clone(node), subject: Subject::shard(work.collection, shard_id) };
         let obtained = obtain(run, &part, &path, work, async || Ok(())).await;

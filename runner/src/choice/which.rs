@@ -93,10 +93,10 @@ pub enum Accept {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// No backup of the collection at all.
-    #[error("there is no backup of it; `qdrant-backup list` shows what there is")]
+    #[error("it has no backups; `qdrant-backup list` shows what exists")]
     None,
     /// None with that id.
-    #[error("there is no backup {0} of it; `qdrant-backup list` shows what there is")]
+    #[error("it has no backup {0}; `qdrant-backup list` shows what exists")]
     NoSuchId(BackupId),
     /// None that fits.
     #[error("none of its {total} backups is {wanted}{}", newest.as_ref().map(|newest| format!("; the newest, {newest}")).unwrap_or_default())]
@@ -117,7 +117,7 @@ pub enum ChoiceError {
         missing: String,
     },
     /// Nothing of it is here.
-    #[error("backup {id} is only offsite: take it from there with --from {places}")]
+    #[error("backup {id} exists only offsite: use --from {places}")]
     OffsiteOnly {
         /// The backup.
         id: BackupId,
@@ -126,7 +126,7 @@ pub enum ChoiceError {
     },
     /// Verification found it bad.
     #[error(
-        "backup {id} failed verification ({findings}); choose another one, or try it all the same with --force"
+        "backup {id} failed verification ({findings}); choose another one, or use it anyway with --force"
     )]
     Failed {
         /// The backup.
@@ -234,16 +234,14 @@ fn defect(backup: &Backup) -> Option<String> {
     let id = backup.backup_id;
     match backup.condition() {
         Condition::Good => None,
-        Condition::OffsiteOnly => {
-            Some(format!("{id}, is only offsite: take it from there with --from {}", places(backup)))
-        }
+        Condition::OffsiteOnly => Some(format!("{id}, exists only offsite: use --from {}", places(backup))),
         Condition::Incomplete => {
             Some(format!("{id}, is incomplete: {}", backup.remarks().missing.as_deref().unwrap_or_default()))
         }
         Condition::Failed => Some(format!("{id}, failed verification ({})", findings(backup))),
         Condition::Unknown => {
             let why = backup.remarks().unknown.as_deref().unwrap_or_default();
-            Some(format!("{id}, is not known to be good: {why}; `qdrant-backup verify` finds out"))
+            Some(format!("{id}, is not known to be good: {why}; check it with `qdrant-backup verify`"))
         }
     }
 }

@@ -21,19 +21,22 @@ pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Re
     }
     if peers.is_empty() {
         return Err(Refusal::failed(format!(
-            "Qdrant at {} has no collections, so it cannot be told apart yet",
+            "Qdrant at {} has no collections, so it cannot be identified yet",
             client.url()
         )));
     }
     let known: BTreeSet<u64> = session.repository().known_peer_ids.iter().copied().collect();
     if known == peers {
-        tracing::info!("Qdrant at {} is the known source already; nothing changed", client.url());
+        tracing::info!(
+            "Qdrant at {} is already the confirmed source of this repository; nothing changed",
+            client.url()
+        );
     } else {
         let path = session.layout().repository_file();
         session
             .change_repository(|repository| repository.known_peer_ids = peers.into_iter().collect())
             .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", path.display())))?;
-        tracing::info!("Qdrant at {} is the source of this repository from now on", client.url());
+        tracing::info!("Confirmed Qdrant at {} as the source of this repository", client.url());
     }
     session.record(|status| status.source_changed = false).map_err(Refusal::failed)?;
     Ok(Exit::Success)

@@ -36,14 +36,14 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
             // Whom the backups belong to, and so whose these files may be, is not known while they are not there.
             repository::open(&layout)?;
         }
-        return Err(Refusal::configuration(format!("refused, because this is root: {problem}")));
+        return Err(Refusal::configuration(format!("refused as root: {problem}")));
     }
     let Some(owner) = owner.filter(|_| doer == Doer::Owner) else { return Ok(()) };
     let root = layout.root().display();
     tracing::info!("Running as {owner}, the owner of {root}");
     let error = owner.start_again();
     Err(Refusal::configuration(one_line(&format!(
-        "{root} belongs to {owner}, and what root writes there {owner} cannot use; becoming {owner} failed ({error}); {}",
+        "{root} belongs to {owner}, who could not use files that root writes there; switching to {owner} failed ({error}); {}",
         owner.to_type()
     ))))
 }

@@ -56,7 +56,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
                 how_many(number),
                 if last > 0 {
                     format!(
-                        "; {last} are of collections without a good backup: `--even-the-last` as well deletes these"
+                        "; {last} belong to collections without a good backup: add `--even-the-last` to delete these too"
                     )
                 } else {
                     String::new()
@@ -83,11 +83,11 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
         let why = match &bad.stays {
             Some(Stays::Kept(why)) => why.as_str(),
             Some(Stays::Last) if !args.even_the_last => {
-                "its collection has no good backup, so it may be all that is left; `--even-the-last` as well deletes it"
+                "its collection has no good backup, so this may be the only copy; add `--even-the-last` to delete it too"
             }
             Some(Stays::Last) | None => continue,
         };
-        tracing::warn!("Bad backup {} of {} stays: {why}", backup.backup_id, backup.collection);
+        tracing::warn!("Keeping bad backup {} of {}: {why}", backup.backup_id, backup.collection);
     }
     let bytes = doomed.iter().map(|backup| backup.stored_size_bytes()).sum();
     tracing::info!("Deleted {} bad backups ({})", doomed.len(), HumanBytes(bytes));
@@ -152,7 +152,7 @@ fn table(found: &[Bad<'_>]) -> String {
             qdrant_backup_shared::text::one_line(stays),
         ]
     });
-    output::table(&["COLLECTION", "BACKUP", "STORED", "WHAT IS WRONG", "STAYS, BECAUSE"], &[2], rows)
+    output::table(&["COLLECTION", "BACKUP", "STORED", "WHAT IS WRONG", "KEPT BECAUSE"], &[2], rows)
 }
 
 /// How many are bad, in words.

@@ -87,8 +87,8 @@ pub fn place(settings: &Settings) -> Vec<Check> {
     let root = layout.root().display();
     let directory = repository::open(&layout).map(|_| format!("{root} is a backup repository"));
     let writable = store::probe(&layout)
-        .map(|()| "files can be made there".to_owned())
-        .map_err(|error| format!("no file can be made in {root}: {error}"));
+        .map(|()| "files can be created there".to_owned())
+        .map_err(|error| format!("cannot create files in {root}: {error}"));
     let room = match store::available_bytes(layout.root()) {
         Ok(None) => Ok("not known".to_owned()),
         Ok(Some(bytes)) => enough(bytes),
@@ -120,9 +120,10 @@ pub fn trust(settings: &Settings) -> Vec<Check> {
     let me = uzers::get_effective_uid();
     let problems = trust::problems(settings, &[ROOT, me]).into_iter();
     let check = |problem: String| match me {
-        ROOT => {
-            Check::of("files", Err::<String, _>(format!("{problem}; until then root's runs are refused")))
-        }
+        ROOT => Check::of(
+            "files",
+            Err::<String, _>(format!("{problem}; runs as root are refused until this is fixed")),
+        ),
         _ => Check::doubtful("files", problem),
     };
     problems.map(check).collect()
@@ -139,7 +140,7 @@ pub fn hooks(settings: &Settings) -> Vec<Check> {
 fn enough(available: u64) -> Result<String, String> {
     let (free, least) = (HumanBytes(available), HumanBytes(store::RESERVE_BYTES));
     if available < store::RESERVE_BYTES {
-        return Err(format!("{free} free, and no backup is begun with less than {least}: make room"));
+        return Err(format!("{free} free, but a backup needs at least {least} to start: free some space"));
     }
     Ok(format!("{free} free"))
 }
@@ -152,7 +153,7 @@ fn file_system(root: &Path) -> Vec<Check> {
     let limits = manners.limits.into_iter().map(|limit| Check::doubtful(what, limit));
     let checks: Vec<Check> = refusals.chain(limits).collect();
     if checks.is_empty() {
-        return vec![Check::of(what, Ok::<_, String>("does all that backups need".to_owned()))];
+        return vec![Check::of(what, Ok::<_, String>("supports everything that backups need".to_owned()))];
     }
     checks
 }
@@ -171,7 +172,7 @@ pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Chec
         .collect();
     let text = || {
         format!(
-            "the file system of {} does not tell {} apart, so only one of them can be backed up",
+            "the file system of {} treats {} as the same name, so only one of them can be backed up",
             root.display(),
             alike.join(", ")
         )
@@ -192,14 +193,14 @@ pub fn own_disk(settings: &Settings) -> Check {
         OwnDisk::Shared(data) => Check::doubtful(
             what,
             format!(
-                "on the same file system as Qdrant's data in {}: a broken disk takes both, and a full one stops both; mount another disk on {}",
+                "on the same file system as Qdrant's data in {}: a broken disk destroys both, and a full disk stops both; mount another disk on {}",
                 data.display(),
                 root.display()
             ),
         ),
         OwnDisk::Unknown => Check::doubtful(
             what,
-            "Qdrant is on this machine, and where it keeps its data was not found: see that it is on another disk than the backups",
+            "Qdrant is on this machine, but its data directory was not found: make sure that its disk is not the one with the backups",
         ),
     }
 }
@@ -210,12 +211,12 @@ pub fn schedule(settings: &Settings, clock: Clock) -> Check {
     let Some(schedule) = settings.schedule.as_ref() else {
         return Check::doubtful(
             what,
-            "none is configured, so nobody can say when a backup is late; set BACKUP_SCHEDULE or schedule.cron",
+            "none is configured, so late backups cannot be detected; set BACKUP_SCHEDULE or schedule.cron",
         );
     };
     let now = clock.now();
     let gap = output::span(schedule.longest_gap(now));
-    Check::of(what, Ok::<_, String>(format!("{}; at most {gap} apart", meaning(schedule, now))))
+    Check::of(what, Ok::<_, String>(format!("{}; runs are at most {gap} apart", meaning(schedule, now))))
 }
 
 /// Whether anything that this program knows of will start the next run.
@@ -225,20 +226,19 @@ pub fn started_by(settings: &Settings) -> Check {
     match found.as_slice() {
         [] => {}
         [only] if *only == CRON && !cron_runs(Path::new("/")) => {
-            let text =
-                format!("{CRON}, and no cron is seen at work: install it, or start it, or see that it runs");
+            let text = format!("{CRON}, but no cron daemon seems to be running: install cron or start it");
             return Check::doubtful(what, text);
         }
         [only] => return Check::of(what, Ok::<_, String>((*only).to_owned())),
         several => {
-            let text = format!("{}: there are two runs each time; remove one of them", several.join(" and "));
+            let text = format!("{}: both start runs; remove one of them", several.join(" and "));
             return Check::doubtful(what, text);
         }
     }
     Check::doubtful(
         what,
         format!(
-            "nothing that is known here starts backups to {}: `qdrant-backup schedule systemd --write`, or `schedule cron --write`; somebody's own crontab is not seen",
+            "no timer and no entry in /etc/cron.d starts backups to {}: run `qdrant-backup schedule systemd --write` or `schedule cron --write`; users' own crontabs are not checked",
             settings.get(&BACKUP_PATH).display()
         ),
     )
@@ -254,12 +254,9 @@ pub fn client_certificate(settings: &Settings, clock: Clock) -> Option<Check> {
     let left = certificate.not_after - clock.now();
     let text = format!("{}, valid until {until}", certificate.subject);
     Some(if left <= TimeDelta::zero() {
-        Check::of(
-            what,
-            Err::<String, _>(format!("{}, expired on {until}: have it renewed", certificate.subject)),
-        )
+        Check::of(what, Err::<String, _>(format!("{}, expired on {until}: renew it", certificate.subject)))
     } else if left < CERTIFICATE_LEFT {
-        Check::doubtful(what, format!("{text}: have it renewed"))
+        Check::doubtful(what, format!("{text}: renew it"))
     } else {
         Check::of(what, Ok::<_, String>(text))
     })
@@ -299,11 +296,11 @@ pub async fn server(settings: &Settings) -> Server {
             let selected: Vec<CollectionName> = collections.into_iter().filter(selects).collect();
             let text = format!("may list collections; {} of {count} are selected", selected.len());
             let access = match (count, selected.len()) {
-                (0, _) => Check::doubtful("access", "may list collections, and there are none"),
+                (0, _) => Check::doubtful("access", "may list collections; there are none"),
                 (_, 0) => Check::of(
                     "access",
                     Err::<String, _>(format!(
-                        "may list collections, and backup.include and backup.exclude select none of the {count}"
+                        "may list collections, but backup.include and backup.exclude select none of the {count}"
                     )),
                 ),
                 _ => Check::of("access", Ok::<_, String>(text)),
@@ -318,8 +315,10 @@ pub async fn server(settings: &Settings) -> Server {
 async fn nodes(settings: &Settings, client: &Client) -> Vec<Check> {
     let Ok(Some(nodes)) = client.nodes(&settings.qdrant.nodes).await else {
         let given = settings.qdrant.nodes.len();
-        let text =
-            format!("qdrant.nodes names {given}, and {} is in no cluster, or does not tell", client.url());
+        let text = format!(
+            "qdrant.nodes lists {given} nodes, but {} is not in a cluster or does not report one",
+            client.url()
+        );
         return if given == 0 { Vec::new() } else { vec![Check::doubtful("cluster", text)] };
     };
     let (answering, all) = (nodes.nodes.len(), nodes.peers());
@@ -341,7 +340,7 @@ pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Op
         Check::doubtful(
             "same server",
             format!(
-                "the backups in {} came from another server, or its storage is new: nothing is pruned until `qdrant-backup accept-source` says that this is right",
+                "the backups in {} came from another server, or its storage is new: nothing is pruned until you confirm the server with `qdrant-backup accept-source`",
                 settings.get(&BACKUP_PATH).display()
             ),
         )

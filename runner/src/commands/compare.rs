@@ -17,7 +17,7 @@ use crate::settings::Settings;
 
 /// What the server for a backup's points is for.
 pub const WORDS: For =
-    For { lacking: "no server to restore the backup to for a while", doing: "restore it to" };
+    For { lacking: "no server for a temporary restore of the backup", doing: "restore it to" };
 
 /// Compares, and says what was found.
 pub async fn compare(
@@ -63,7 +63,7 @@ pub async fn compare(
     let seconds = compared.walked_for.as_secs_f64();
     let is_equal = compared.tally.is_equal();
     tracing::info!(
-        "Compared {walked} points in {seconds:.1} s: {}; what was written meanwhile may show as a difference",
+        "Compared {walked} points in {seconds:.1} s: {}; points written during the comparison may count as differences",
         if is_equal { "they are equal" } else { "they differ" }
     );
     Ok(if is_equal { Exit::Success } else { Exit::Different })

@@ -64,7 +64,12 @@ fn proxy_url(proxy: &ProxyUrl) -> Result<url::Url, Refusal> {
     let mut url = proxy.as_url().clone();
     if let Some(auth) = proxy.basic_auth() {
         url.set_username(auth.user()).and_then(|()| url.set_password(Some(auth.expose_password()))).map_err(
-            |()| Refusal::configuration(format!("proxy {}: cannot carry a user and a password", **proxy)),
+            |()| {
+                Refusal::configuration(format!(
+                    "proxy {}: this URL cannot contain a user and a password",
+                    **proxy
+                ))
+            },
         )?;
     }
     Ok(url)

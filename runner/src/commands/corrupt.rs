@@ -58,7 +58,7 @@ fn by_verification(layout: &Layout, manifest: &Manifest, owner: &User) -> Record
         Ok(command) => command,
         Err(why) => return failed(why),
     };
-    tracing::info!("Verifying backup {} as {owner}, whose it is", manifest.backup_id);
+    tracing::info!("Verifying backup {} as its owner {owner}", manifest.backup_id);
     command
         .args(["verify", "--quiet", "--config", "/dev/null", "--collection", manifest.collection.as_str()])
         .args(["--backup", &manifest.backup_id.to_string()])

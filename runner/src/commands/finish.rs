@@ -21,7 +21,7 @@ pub fn exit(finished: &Finished, signal: Option<Signal>) -> Result<Exit, Refusal
     let exit = Exit::of(&finished.report.outcome, signal);
     if exit == Exit::Success && !finished.recorded {
         return Err(Refusal::failed(
-            "the work is done, but the status could not be written (see above), so monitoring does not know of it",
+            "the work is done, but the status file could not be written (see above), so monitoring does not see it",
         ));
     }
     Ok(exit)

@@ -29,10 +29,10 @@ pub fn place<'s>(settings: &'s Settings, name: &str) -> Result<&'s PlaceSettings
         let known = if names.is_empty() {
             "none is configured (offsite, see docs/offsite.md)".to_owned()
         } else {
-            format!("there are {}", names.join(", "))
+            format!("the configured places are {}", names.join(", "))
         };
         Refusal::configuration(format!(
-            "no place for copies is called \"{}\": {known}",
+            "there is no offsite place \"{}\": {known}",
             qdrant_backup_shared::text::shortened(name, 60)
         ))
     })

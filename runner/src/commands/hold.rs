@@ -23,7 +23,7 @@ pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, 
     let hold = Hold::new(id, clock.now(), args.reason.clone());
     json_file::write(&path, &hold)
         .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", path.display())))?;
-    tracing::info!("Backup {id} of {collection} is on hold: it is kept until `qdrant-backup unhold`");
+    tracing::info!("Backup {id} of {collection} is on hold: it is kept until you run `qdrant-backup unhold`");
     Ok(Exit::Success)
 }
 
@@ -70,7 +70,7 @@ fn existing(layout: &Layout, collection: &CollectionName, id: &str) -> Result<Ba
     match path.try_exists() {
         Ok(true) => Ok(id),
         Ok(false) => Err(Refusal::failed(format!(
-            "collection \"{collection}\" has no backup {id}; `qdrant-backup list` shows what there is"
+            "collection \"{collection}\" has no backup {id}; `qdrant-backup list` shows what exists"
         ))),
         Err(error) => Err(Refusal::failed(format!("{}: {error}", path.display()))),
     }

@@ -48,21 +48,21 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
                     .iter()
                     .all(|archive| archive.server_checksum == ServerChecksum::Matched);
                 let digest = match manifest.archives.as_slice() {
-                    _ if manifest.is_by_shard() => "each shard as manifest.json there says".to_owned(),
+                    _ if manifest.is_by_shard() => "every shard matches manifest.json".to_owned(),
                     [archive, ..] => format!("SHA-256 of the snapshot {}…", archive.snapshot.sha256.short()),
                     [] => String::new(),
                 };
                 tracing::info!(
-                    "Imported {shown} as backup {} of {} ({} stored of {}, {digest}{})",
+                    "Imported {shown} as backup {} of {} ({} stored, {} uncompressed, {digest}{})",
                     manifest.backup_id,
                     manifest.collection,
                     HumanBytes(manifest.stored_size_bytes()),
                     HumanBytes(manifest.snapshot_size_bytes()),
-                    if checked && !manifest.is_by_shard() { ", as in Qdrant's checksum file" } else { "" }
+                    if checked && !manifest.is_by_shard() { ", matches Qdrant's checksum file" } else { "" }
                 );
             }
             Ok(Adopted::Known(id)) => {
-                tracing::info!("{shown}: the same snapshot is backup {id} already; nothing changed");
+                tracing::info!("{shown}: backup {id} already contains this snapshot; nothing changed");
             }
             Err(ImportError::Interrupted) => {
                 let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
@@ -96,7 +96,7 @@ impl Told<'_> {
         self.read_bytes += bytes;
         if self.last.elapsed() >= TELL_EVERY {
             self.last = Instant::now();
-            tracing::info!("{}: reading it goes on, {} so far", self.shown, HumanBytes(self.read_bytes));
+            tracing::info!("{}: still reading, {} so far", self.shown, HumanBytes(self.read_bytes));
         }
     }
 }

@@ -21,12 +21,12 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             atomic::create_directory(root).map_err(|error| {
                 let hint = if error.kind() == io::ErrorKind::NotFound {
-                    "; make its parent directory first"
+                    "; create its parent directory first"
                 } else {
                     ""
                 };
                 Refusal::configuration(format!(
-                    "backup directory {}: cannot be made: {error}{hint}",
+                    "backup directory {}: cannot be created: {error}{hint}",
                     root.display()
                 ))
             })?;
@@ -38,7 +38,7 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     match json_file::read::<Repository>(&file) {
         Ok(repository) => {
             tracing::info!(
-                "{} is a backup repository since {}; nothing changed",
+                "{} is already a backup repository, since {}; nothing changed",
                 root.display(),
                 output::time(repository.created_at)
             );
@@ -51,7 +51,7 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let repository = Repository::new(uuid::Uuid::new_v4().to_string(), clock.now());
     json_file::write_new(&file, &repository)
         .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", file.display())))?;
-    tracing::info!("Made {} a backup repository; next: `qdrant-backup backup`", root.display());
+    tracing::info!("{} is now a backup repository; next: `qdrant-backup backup`", root.display());
     Ok(Exit::Success)
 }
 

@@ -53,11 +53,11 @@ async fn list(
                 Err(error) => {
                     tracing::error!("{}", one_line(&error.to_string()));
                     exit = Exit::Failed;
-                    "not known: its server gave no answer"
+                    "unknown: its server did not answer"
                 }
             }
         } else {
-            "not asked: another URL"
+            "unknown: another URL"
         };
         let mut row = vec![snapshot.collection.to_string()];
         if has_shards {
@@ -73,10 +73,10 @@ async fn list(
     };
     output::print(&output::table(header, &[], rows)).map_err(Refusal::failed)?;
     if recorded.is_empty() {
-        tracing::info!("No snapshot of ours is known to be left on a server");
+        tracing::info!("No leftover snapshots of qdrant-backup are known on any server");
     } else {
         tracing::info!(
-            "`qdrant-backup prune --server-leftovers --yes` deletes those that are there, also those that are only perhaps ours"
+            "`qdrant-backup prune --server-leftovers --yes` deletes those that still exist, including those that are only possibly ours"
         );
     }
     Ok(exit)
@@ -121,7 +121,7 @@ impl Servers {
 /// All recorded leftovers, each with how sure it is that it is ours.
 fn recorded(status: &Status) -> Vec<(ServerSnapshot, &'static str)> {
     let ours = status.undeleted_snapshots.iter().map(|snapshot| (snapshot.clone(), "ours"));
-    let suspected = status.suspected_leftovers.iter().map(|snapshot| (snapshot.clone(), "perhaps ours"));
+    let suspected = status.suspected_leftovers.iter().map(|snapshot| (snapshot.clone(), "possibly ours"));
     let unlisted = status.unlisted_uploads.iter().map(|snapshot| (snapshot.clone(), UNLISTED));
     ours.chain(suspected).chain(unlisted).collect()
 }
@@ -130,8 +130,8 @@ async fn state(client: &Client, snapshot: &ServerSnapshot) -> Result<&'static st
     Ok(match look(client, snapshot).await? {
         Standing::There(_) => "there",
         Standing::Gone => "gone",
-        Standing::Replaced => "another one has its name",
-        Standing::Unreachable => "out of reach: its collection is gone",
+        Standing::Replaced => "another snapshot has its name",
+        Standing::Unreachable => "unreachable: its collection is gone",
     })
 }
 
@@ -145,14 +145,14 @@ async fn delete(
     let session = &mut held.session;
     let recorded = recorded(session.status());
     if recorded.is_empty() {
-        tracing::info!("No snapshot of ours is known to be left on a server");
+        tracing::info!("No leftover snapshots of qdrant-backup are known on any server");
     }
     let servers = Servers::of(settings, client, &recorded).await.map_err(|error| stopped(error, signals))?;
     let mut exit = Exit::Success;
     for (snapshot, whose) in recorded {
         let Some(client) = servers.at(&snapshot.node_url) else {
             tracing::warn!(
-                "Snapshot {} of {} is on {}, which is not asked: `--url` says which server is, and qdrant.nodes which nodes of its cluster are",
+                "Snapshot {} of {} is on {}, which this command does not contact: give that server with `--url`, or list it in qdrant.nodes",
                 snapshot.name,
                 snapshot.collection,
                 snapshot.node_url

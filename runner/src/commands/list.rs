@@ -155,7 +155,7 @@ fn remark(backups: &[&Backup], catalog: &Catalog) {
     }
     for backup in backups.iter().filter(|backup| backup.condition() == Condition::Unknown) {
         tracing::warn!(
-            "Backup {} of {} is not known to be good or bad; `qdrant-backup verify` finds out",
+            "Backup {} of {} is not known to be good or bad; check it with `qdrant-backup verify`",
             backup.backup_id,
             backup.collection
         );

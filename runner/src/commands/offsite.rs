@@ -81,7 +81,7 @@ fn chosen<'s>(settings: &'s Settings, name: Option<&str>) -> Result<Vec<&'s Plac
     match name {
         Some(name) => Ok(vec![place(settings, name)?]),
         None if settings.offsite.is_empty() => {
-            Err(Refusal::configuration("no place for copies is configured (offsite, see docs/offsite.md)"))
+            Err(Refusal::configuration("no offsite place is configured (see docs/offsite.md)"))
         }
         None => Ok(settings.offsite.iter().collect()),
     }
@@ -98,7 +98,7 @@ fn init(settings: &Settings, name: &str, signals: &Signals) -> Result<Exit, Refu
     match restic.repository_id() {
         Ok(_) => {
             tracing::info!(
-                "{shown} is a restic repository already, and the password opens it; nothing changed"
+                "{shown} is already a restic repository, and the password opens it; nothing changed"
             );
             return Ok(Exit::Success);
         }
@@ -107,7 +107,7 @@ fn init(settings: &Settings, name: &str, signals: &Signals) -> Result<Exit, Refu
     }
     restic.init().map_err(failed)?;
     tracing::info!(
-        "Made {shown} a restic repository for {name}; next: keep {} somewhere else too, for without it nothing there can be read, and `qdrant-backup offsite copy {name}`",
+        "Created the restic repository {shown} for {name}. Keep a copy of {} elsewhere: without it, nothing in the repository can be read. Next: `qdrant-backup offsite copy {name}`",
         restic.settings().place.password_file.display()
     );
     Ok(Exit::Success)
@@ -136,7 +136,7 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
                 }));
                 if !listing.leftovers.is_empty() {
                     tracing::info!(
-                        "{name} has {} snapshots that are part of no copy; the next run's retention removes ours",
+                        "{name} has {} snapshots that belong to no copy; retention in the next run removes ours",
                         listing.leftovers.len()
                     );
                 }
@@ -264,7 +264,7 @@ pub(super) fn summarize_operation(operation: &OperationReport) {
         let mut parts = Vec::new();
         if !place.copied.is_empty() {
             parts.push(format!(
-                "{} backups copied, {} new there",
+                "{} backups copied, {} of new data",
                 place.copied.len(),
                 HumanBytes(place.added_bytes())
             ));
@@ -325,7 +325,7 @@ async fn recover(
     if !layout.root().exists() {
         atomic::create_directory(layout.root()).map_err(|error| {
             Refusal::configuration(format!(
-                "backup directory {}: cannot be made: {error}; make its parent directory first",
+                "backup directory {}: cannot be created: {error}; create its parent directory first",
                 layout.root().display()
             ))
         })?;
@@ -337,7 +337,7 @@ async fn recover(
         Ok(repository) if repository.repository_id == id => {}
         Ok(repository) => {
             return Err(Refusal::configuration(format!(
-                "{} is another repository ({}) than the one that {name} has copies of ({id}); recover into a new directory",
+                "{} is a different repository ({}) from the one that {name} has copies of ({id}); recover into a new directory",
                 layout.root().display(),
                 repository.repository_id
             )));
@@ -359,7 +359,7 @@ async fn recover(
     let exit = exit(&finished, signals.received())?;
     if exit == Exit::Success {
         tracing::info!(
-            "{} knows {known} backups that are only in {name}; next: `qdrant-backup restore --all --from {name}`, and then a run makes new ones",
+            "{} now lists {known} backups that exist only in {name}; next: `qdrant-backup restore --all --from {name}`, then `qdrant-backup run` to make new ones",
             layout.root().display()
         );
     }
@@ -397,12 +397,12 @@ fn room(settings: &PlaceSettings) -> Option<Checked> {
     let bytes = store::available_bytes(path).ok()??;
     let free = format!("{name}: {} free", HumanBytes(bytes));
     if bytes < store::RESERVE_BYTES {
-        return Some(Checked::of("offsite", Err::<String, _>(format!("{free}: make room"))));
+        return Some(Checked::of("offsite", Err::<String, _>(format!("{free}: free some space"))));
     }
     if settings.place.append_only {
         return Some(Checked::doubtful(
             "offsite",
-            format!("{free}, and nothing is ever deleted there (append_only)"),
+            format!("{free}; nothing is ever deleted there (append_only)"),
         ));
     }
     Some(Checked::of("offsite", Ok::<_, String>(free)))

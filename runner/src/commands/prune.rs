@@ -73,7 +73,7 @@ fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) ->
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;
     let status = status_store::look(layout).unwrap_or_else(|error| {
-        tracing::warn!("{error}; what it says against pruning is not known");
+        tracing::warn!("{error}; reasons not to prune that it may contain are unknown");
         None
     });
     let started_at = clock.now();

@@ -19,7 +19,7 @@ impl Refusal {
 
     /// An id was given, and not one collection.
     pub fn id_of_several() -> Self {
-        let message = "a backup id is one collection's, so it needs exactly one --collection".to_owned();
+        let message = "a backup id belongs to one collection: give exactly one --collection".to_owned();
         Self { exit: Exit::Usage, message }
     }
 

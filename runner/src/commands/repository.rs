@@ -75,7 +75,7 @@ pub fn check_directory(root: &Path) -> Result<(), Refusal> {
                     target.display()
                 )),
                 Err(_) => refuse(format!(
-                    "backup directory {shown} does not exist; is the disk mounted? `qdrant-backup init` makes a new one"
+                    "backup directory {shown} does not exist; is the disk mounted? `qdrant-backup init` creates a new one"
                 )),
             };
         }
@@ -84,7 +84,7 @@ pub fn check_directory(root: &Path) -> Result<(), Refusal> {
     match fs::read_dir(root) {
         Ok(_) => Ok(()),
         Err(error) => {
-            refuse(format!("backup directory {shown} cannot be listed: {error}; which user is this run as?"))
+            refuse(format!("backup directory {shown} cannot be listed: {error}; is this the right user?"))
         }
     }
 }
@@ -99,7 +99,7 @@ pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
     json_file::read(&layout.repository_file()).map_err(|error| {
         if error.is_not_found() {
             Refusal::configuration(format!(
-                "{} is not a backup repository; is the disk mounted? `qdrant-backup init` makes a new one",
+                "{} is not a backup repository; is the disk mounted? `qdrant-backup init` creates a new one",
                 layout.root().display()
             ))
         } else {
@@ -216,7 +216,10 @@ async fn take(layout: &Layout, holder: &LockHolder, wait: Duration) -> Result<Lo
     }
     let waiting = Waiting::announce(&layout.waiting_file());
     if let Err(error) = &waiting {
-        tracing::debug!("{}: cannot say that this run waits: {error}", layout.waiting_file().display());
+        tracing::debug!(
+            "{}: cannot record that this run is waiting: {error}",
+            layout.waiting_file().display()
+        );
     }
     let taken = Lock::take(&path, holder, wait).await;
     drop(waiting);
@@ -234,7 +237,7 @@ pub fn make_state_directory(layout: &Layout) -> Result<(), Refusal> {
     atomic::create_directory(layout.state()).map_err(|error| {
         let error = links::leads_nowhere(layout.state()).unwrap_or(error);
         Refusal::configuration(format!(
-            "state directory {}: cannot be made: {error}",
+            "state directory {}: cannot be created: {error}",
             layout.state().display()
         ))
     })

@@ -61,7 +61,7 @@ pub async fn restore(
         // Their safety backup would lie in a directory that is soon gone.
         return Err(Refusal {
             exit: Exit::Usage,
-            message: "--from with --force needs --no-safety-backup: back up what would be overwritten first, with `qdrant-backup backup --collection NAME`"
+            message: "--from with --force needs --no-safety-backup; first back up the collection that is overwritten: `qdrant-backup backup --collection NAME`"
                 .to_owned(),
         });
     }
@@ -186,9 +186,7 @@ async fn dry_run(
     }
     let facts = Facts::ask(destination).await.map_err(refuse)?;
     let status = status_store::look(source.layout()).unwrap_or_else(|error| {
-        tracing::warn!(
-            "{error}; which collections are retired, and which restores have not ended, is not known"
-        );
+        tracing::warn!("{error}; retired collections and unfinished restores are unknown");
         None
     });
     options.restoring = status.as_ref().map(|status| status.restoring.clone()).unwrap_or_default();
@@ -237,11 +235,11 @@ async fn dry_run(
     .map_err(Refusal::failed)?;
     let possible = plans.iter().filter(|plan| plan.is_possible()).count();
     let there = plans.iter().filter(|plan| plan.is_possible() && plan.is_there).count();
-    let skipped = if there > 0 { format!(", {there} are there already and skipped") } else { String::new() };
+    let skipped = if there > 0 { format!(", {there} already exist and are skipped") } else { String::new() };
     let (can, all) = (possible - there, plans.len() - there);
     let done = format!("{can} of {all} collections can be restored{skipped}; nothing was changed");
     // Nothing but writing tells.
-    let done = format!("{done}, so whether the API key may restore was not tried");
+    let done = format!("{done}; whether the API key may restore was not tested");
     if possible == plans.len() {
         tracing::info!("Dry run: {done}");
         Ok(Exit::Success)

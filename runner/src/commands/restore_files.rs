@@ -43,7 +43,7 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
         match backup.whole(&layout) {
             Ok(whole) if is_of_files(&whole.manifest) => backups.push(backup.clone()),
             Ok(_) => tracing::warn!(
-                "backup {} lies where those of configuration files do and is none; it is left out",
+                "backup {} is in the directory for configuration files but is not one; skipped",
                 backup.backup_id
             ),
             Err(error) => tracing::warn!("{error}"),
@@ -65,7 +65,7 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
                 let again = |other| {
                     let into = quoted(&into.display().to_string());
                     format!(
-                        "take {other} instead: `qdrant-backup restore --files --backup {other} --into {into}`"
+                        "use {other} instead: `qdrant-backup restore --files --backup {other} --into {into}`"
                     )
                 };
                 let (manifest, took) = (&backup.manifest, begun.elapsed());
@@ -77,7 +77,7 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
         count += unpack(&source, backup, archive, &directory, into)?;
     }
     tracing::info!(
-        "Restored {count} configuration files of backup {} into {}; compare them with the present ones before use",
+        "Restored {count} configuration files of backup {} into {}; compare them with the current ones before you use them",
         backup.manifest.backup_id,
         into.display()
     );
@@ -103,22 +103,22 @@ fn make_empty(into: &Path) -> Result<File, Refusal> {
     let directory = match rustix::fs::open(into, flags, Mode::empty()) {
         Ok(directory) => File::from(directory),
         Err(Errno::LOOP | Errno::NOTDIR) => {
-            return Err(refuse("is no directory; name one that is empty, or a new one".to_owned()));
+            return Err(refuse("is not a directory; give an empty or a new one".to_owned()));
         }
         Err(error) => return Err(failed(error.into())),
     };
     if directory.metadata().map_err(failed)?.uid() != rustix::process::geteuid().as_raw() {
-        return Err(refuse("belongs to another user; name a new directory".to_owned()));
+        return Err(refuse("belongs to another user; give a new directory".to_owned()));
     }
     let inside = inside(&directory);
     if fs::read_dir(&inside).map_err(failed)?.next().is_some() {
-        return Err(refuse("is not empty; name a directory that is, or a new one".to_owned()));
+        return Err(refuse("is not empty; give an empty or a new directory".to_owned()));
     }
     directory.set_permissions(Permissions::from_mode(DIRECTORY_MODE)).map_err(failed)?;
     // Somebody may have been quicker.
     match fs::read_dir(&inside).map_err(failed)?.next() {
         None => Ok(directory),
-        Some(_) => Err(refuse("is not empty any more; name a new directory".to_owned())),
+        Some(_) => Err(refuse("is no longer empty; give a new directory".to_owned())),
     }
 }
 
@@ -150,13 +150,13 @@ fn unpack(
         let name = entry.path().map_err(failed)?.into_owned();
         let refuse = |what: &str| {
             let name = one_line(&name.display().to_string());
-            Refusal::failed(format!("{} holds {what} ({name}), which is not unpacked", archive.file_name))
+            Refusal::failed(format!("{} contains {what} ({name}), which is not unpacked", archive.file_name))
         };
         if entry.header().entry_type() != EntryType::Regular {
-            return Err(refuse("something that is no file"));
+            return Err(refuse("something that is not a file"));
         }
         if !name.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(refuse("a name that leads out of the directory"));
+            return Err(refuse("a name that points outside the directory"));
         }
         let path = inside(directory).join(&name);
         if let Some(parent) = path.parent() {

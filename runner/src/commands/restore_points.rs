@@ -121,21 +121,21 @@ fn wanted(args: &RestoreArgs) -> Result<Wanted, Refusal> {
         ([], None) => WhichPoints::All,
         ([], Some(filter)) => {
             let filter = serde_json::from_str(filter)
-                .map_err(|error| usage(format!("--filter is no JSON: {error}")))?;
+                .map_err(|error| usage(format!("--filter is not valid JSON: {error}")))?;
             WhichPoints::Filter(filter)
         }
         (words, _) => WhichPoints::Ids(read_ids(words).map_err(|error| {
             let hint = if words.iter().all(|word| Path::new(word).exists()) {
                 ""
             } else {
-                "; --ids takes ids and files of them"
+                "; --ids takes point ids, or files of ids"
             };
             Refusal::failed(format!("--ids: {error}{hint}"))
         })?),
     };
     if which == WhichPoints::All && !args.missing && !args.changed {
         return Err(usage(
-            "--points needs to be told which: --missing (those that the collection lacks), --changed (overwrite those that differ), --ids or --filter; `qdrant-backup compare` shows what there is"
+            "--points needs one of --missing (points that the collection lacks), --changed (overwrite points that differ), --ids or --filter; `qdrant-backup compare` shows the differences"
                 .to_owned(),
         ));
     }

@@ -38,7 +38,9 @@ pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clo
         Ok(listed) => Some(listed),
         Err(error) if signals.received().is_some() => return Err(stopped(error, &signals)),
         Err(error) => {
-            tracing::warn!("{error}; so only what the last full backup did not find there can be retired");
+            tracing::warn!(
+                "{error}; only collections that the last full backup did not find there can be retired"
+            );
             None
         }
     };
@@ -104,7 +106,7 @@ fn chosen(
             let there = if there.is_empty() {
                 "`--retire` takes names and globs".to_owned()
             } else {
-                format!("of what it matches, {} are on the server or may be", there.len())
+                format!("{} matching collections are on the server or may be", there.len())
             };
             return Err(Refusal::failed(format!(
                 "no collection \"{}\" is known to be gone from the server; {there}",
@@ -113,7 +115,7 @@ fn chosen(
         }
         if !there.is_empty() {
             tracing::info!(
-                "Not retired, because they are on the server or may be: {} of what \"{}\" matches",
+                "Not retired, because they are on the server or may be: {} collections that match \"{}\"",
                 there.len(),
                 one_line(text)
             );
@@ -135,8 +137,8 @@ fn set_aside(session: &mut Session, name: &CollectionName, backups: &[Backup]) -
         .map_err(Refusal::failed)?;
     let bytes = backups.iter().map(|backup| backup.stored_size_bytes()).sum();
     tracing::info!(
-        "Retired {name}: no backup of it is expected any more. Its {} backups ({}) are kept; \
-         `qdrant-backup prune --retire NAME --yes` deletes them all",
+        "Retired {name}: no new backups of it are expected. Its {} backups ({}) are kept; `qdrant-backup \
+         prune --retire NAME --yes` deletes them all",
         backups.len(),
         HumanBytes(bytes)
     );
@@ -186,7 +188,7 @@ fn check_gone(
             "collection \"{name}\" was on the server when it was last backed up, so it is not retired"
         ))),
         Some(None) | None => Err(Refusal::failed(format!(
-            "it is not known whether collection \"{name}\" is gone from the server: try again when it answers"
+            "cannot tell whether collection \"{name}\" is gone from the server: try again when the server answers"
         ))),
     }
 }
@@ -203,8 +205,8 @@ fn check_known_gone(
         return Ok(());
     }
     Err(Refusal::failed(format!(
-        "the server lists no collection at all, and \"{name}\" was not retired yet: is it the right server? Call it without --yes \
-         first. Nothing was deleted"
+        "the server lists no collections, and \"{name}\" is not retired yet: is this the right server? Run \
+         this without --yes first. Nothing was deleted"
     )))
 }
 

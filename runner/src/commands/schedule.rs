@@ -58,7 +58,7 @@ pub(super) fn meaning(schedule: &Schedule, now: DateTime<Utc>) -> String {
     let words = schedule.in_words();
     let start = format!("\"{}\" ({zone}): {}", schedule.expression(), words.trim_end_matches('.'));
     match schedule.next_after(now) {
-        None => format!("{start}; never comes again"),
+        None => format!("{start}; no future date matches"),
         Some(next) => {
             let utc = output::time(next);
             let local = schedule.local(next);
@@ -80,7 +80,7 @@ fn check_files_say_all(settings: &Settings, entry: &EntryArgs) -> Result<(), Ref
         return Ok(());
     }
     let message = format!(
-        "a scheduled run would not know {}, which only this call was told; put it into backup.yaml or into a file for --env-file",
+        "scheduled runs would not have {}, which is set only for this command; put it into backup.yaml or into a file for --env-file",
         settings.only_now.join(", ")
     );
     if entry.write {
@@ -102,8 +102,8 @@ fn cron(
     };
     if let (Some(zone), false) = (zone, cron_tz) {
         return Err(Refusal::configuration(format!(
-            "cron goes by this machine's clock ({}), and schedule.timezone is {zone}; use `schedule systemd`, or --cron-tz if this cron is cronie",
-            machine_zone().unwrap_or("its zone is unknown".to_owned())
+            "cron uses this machine's time zone ({}), but schedule.timezone is {zone}; use `schedule systemd`, or --cron-tz if this cron is cronie",
+            machine_zone().unwrap_or("unknown".to_owned())
         )));
     }
     let user = user(settings, entry)?;
@@ -123,7 +123,7 @@ fn cron(
 fn is_usable(env_file: &Path, root: &Path, user: &User) -> bool {
     let file = root.join(env_file.strip_prefix("/").unwrap_or(env_file));
     let Ok(metadata) = std::fs::metadata(&file) else {
-        tracing::warn!("{}, which the entry named, is not there any more and is left out", file.display());
+        tracing::warn!("{}, which the old entry used, no longer exists and is left out", file.display());
         return false;
     };
     let of_user = uzers::get_user_by_name(&user.name);
@@ -136,7 +136,7 @@ fn is_usable(env_file: &Path, root: &Path, user: &User) -> bool {
             || mode & 0o004 != 0
     });
     if readable {
-        tracing::info!("The entry goes on reading {}", env_file.display());
+        tracing::info!("The entry still reads {}", env_file.display());
     } else {
         tracing::warn!("{} cannot be read by {}, so the entry leaves it out", env_file.display(), user.name);
     }
@@ -198,16 +198,18 @@ fn user(settings: &Settings, entry: &EntryArgs) -> Result<User, Refusal> {
         let who = match (&entry.user, owner) {
             (Some(name), _) => format!("there is no user {name} on this machine"),
             (None, Some(owner)) => {
-                format!("{} belongs to user {owner}, who has no name here", backups.display())
+                format!("{} belongs to user id {owner}, which has no name on this machine", backups.display())
             }
-            (None, None) => format!("{} does not exist yet, so nobody owns it", backups.display()),
+            (None, None) => format!("{} does not exist yet, so it has no owner", backups.display()),
         };
-        return Err(Refusal::configuration(format!("{who}; say who makes backups with --user NAME")));
+        return Err(Refusal::configuration(format!(
+            "{who}; give the user that makes backups with --user NAME"
+        )));
     };
     let name = user.name().to_string_lossy().into_owned();
     if owner.is_some_and(|owner| owner != user.uid()) && user.uid() != 0 {
         tracing::warn!(
-            "{} does not belong to {name}, who is to write there: chown -R {name} {0}",
+            "{} does not belong to {name}, who must be able to write there: chown -R {name} {0}",
             backups.display()
         );
     }
@@ -235,7 +237,7 @@ fn install(files: &[(Place, String)], entry: &EntryArgs) -> Result<(), Refusal> 
     for (place, text) in files {
         match place.install(text).map_err(Refusal::failed)? {
             Installed::Written => tracing::info!("Wrote {}", place.file().display()),
-            Installed::Unchanged => tracing::info!("{} is as it should be", place.file().display()),
+            Installed::Unchanged => tracing::info!("{} is up to date", place.file().display()),
         }
     }
     Ok(())
@@ -247,6 +249,6 @@ fn warn_of_others(files: &[(Place, String)], root: &Path) {
     for other in is_started_by(root).into_iter().filter(|other| (*other == CRON) != is_cron) {
         let remedy =
             if other == CRON { "remove that file" } else { "systemctl disable --now qdrant-backup.timer" };
-        tracing::warn!("{other} starts runs as well, so there would be two; {remedy}");
+        tracing::warn!("{other} also starts runs, so each would run twice; {remedy}");
     }
 }

@@ -36,8 +36,8 @@ pub fn scratch_server(
         _ if on_source => Ok((client(settings, token.clone())?, true)),
         Some(other) if !is_source(&other) => Ok((client_for_other(settings, &other, token.clone())?, false)),
         Some(_) | None => Err(Refusal::configuration(format!(
-            "{}: set drill.url or give --to, or say --on-source to {} {source} itself, where it takes \
-             two to three times the collection's disk and memory",
+            "{}: set drill.url or --to, or use --on-source to {} {source} itself, which needs two to three \
+             times the collection's disk and memory",
             words.lacking, words.doing
         ))),
     }

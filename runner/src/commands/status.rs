@@ -66,7 +66,7 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
     })?;
     let status = status_store::look(&layout)
-        .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` mends it")))?;
+        .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` repairs it")))?;
     let now = clock.now();
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
     let judged = judge(&catalog, status.as_ref(), settings, interval, now);
@@ -103,7 +103,7 @@ fn refused_since(layout: &Layout, status: Option<&Status>) -> Option<LastRefused
 
 fn refusal(refused: &LastRefused, now: DateTime<Utc>) -> String {
     format!(
-        "\nNOT STARTED: `{}` was refused {} ago ({}), and no backup has begun since: {}",
+        "\nNOT STARTED: `{}` was refused {} ago ({}), and no backup has started since: {}",
         one_line(&refused.command),
         output::age(refused.refused_at, now),
         output::time(refused.refused_at),
@@ -194,7 +194,7 @@ fn had_nothing_to_do(status: Option<&Status>) -> bool {
 /// Whether a backup was made after the newest one that is there.
 fn missing(newest: &Backup, history: Option<&CollectionStatus>) -> Option<String> {
     let made = history?.last_backup_id.filter(|made| *made > newest.backup_id)?;
-    Some(format!("newest backup {made} is NOT THERE any more"))
+    Some(format!("newest backup {made} is MISSING"))
 }
 
 /// What is wrong with a collection's newest backup, if anything is known to be.
@@ -216,11 +216,11 @@ fn bad(newest: &Backup) -> Option<String> {
 fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration>) -> String {
     if judged.is_empty() {
         return match status {
-            None => "NO BACKUP: nothing was ever backed up here".to_owned(),
+            None => "NO BACKUP: no backup was ever made here".to_owned(),
             Some(_) if had_nothing_to_do(status) => {
                 "Nothing to back up: the server had no collections".to_owned()
             }
-            Some(_) => "NO BACKUP: runs were made, and none has left a good backup".to_owned(),
+            Some(_) => "NO BACKUP: backups were run, but there is no good one".to_owned(),
         };
     }
     let bad: Vec<&Judged> = judged.iter().filter(|collection| collection.too_old == Some(true)).collect();
@@ -241,7 +241,7 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
         .collect();
     if !undated.is_empty() {
         return format!(
-            "AGE UNKNOWN: the newest backup is from the future, because a clock is or was wrong; set it, then `qdrant-backup run`: {}",
+            "AGE UNKNOWN: the newest backup is dated in the future, because a clock is or was wrong; correct the clock, then `qdrant-backup run`: {}",
             undated.join(", ")
         );
     }
@@ -253,7 +253,7 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
         .fold(0.0, f64::max);
     let oldest = output::span(Duration::try_from_secs_f64(oldest).unwrap_or_default());
     let unjudged = if interval.is_none() {
-        "; no schedule is configured, so whether that is too old is not judged"
+        "; no schedule is configured, so it is unknown whether that is too old"
     } else {
         ""
     };
@@ -262,9 +262,7 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
     } else {
         ""
     };
-    format!(
-        "Every collection ({expected}) has a good backup, the oldest newest one {oldest} old{unjudged}{changed}"
-    )
+    format!("Every collection ({expected}) has a good backup no older than {oldest}{unjudged}{changed}")
 }
 
 fn render(
@@ -304,10 +302,10 @@ fn note(collection: &Judged) -> String {
         notes.push("TOO OLD".to_owned());
     }
     if collection.in_future {
-        notes.push("FROM THE FUTURE, its age is not known".to_owned());
+        notes.push("DATED IN THE FUTURE, age unknown".to_owned());
     }
     if let Some(id) = &collection.passed_over {
-        notes.push(format!("{id} is in the future and not counted"));
+        notes.push(format!("{id} is dated in the future and ignored"));
     }
     if let Some(bad) = &collection.newer_is_bad {
         notes.push(bad.clone());
@@ -336,7 +334,7 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
         let of =
             current.collection.as_ref().map(|collection| format!(" of {collection}")).unwrap_or_default();
         text.push_str(&format!(
-            "\nRunning, or died: `{}` since {}, in stage {}{of}, last progress {} ago\n",
+            "\nRunning or dead: `{}` since {}, stage {}{of}, last progress {} ago\n",
             current.command,
             output::time(current.started_at),
             current.stage,
@@ -374,13 +372,13 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
     }
     for snapshot in &status.unlisted_uploads {
         text.push_str(&format!(
-            "  on the disk of {} and not in its list: {} of {}\n",
+            "  on the disk of {} but not in its list: {} of {}\n",
             snapshot.node_url, snapshot.name, snapshot.collection
         ));
     }
     for snapshot in &status.suspected_leftovers {
         text.push_str(&format!(
-            "  perhaps ours, on the server: {} of {}\n",
+            "  possibly ours, on the server: {} of {}\n",
             snapshot.name, snapshot.collection
         ));
     }

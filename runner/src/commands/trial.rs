@@ -28,7 +28,7 @@ pub async fn of_smallest(
         Ok(None) => {
             return Check::doubtful(
                 what,
-                "there is no collection to try it with; `qdrant-backup config check --trial` later",
+                "there is no collection to test with; run `qdrant-backup config check --trial` later",
             );
         }
         Err(problem) => return Check::of(what, Err(problem)),
@@ -37,7 +37,7 @@ pub async fn of_smallest(
     Check::of(
         what,
         made.map(|()| {
-            format!("\"{collection}\" ({points} points): snapshot made, downloaded, proven, and deleted on the server")
+            format!("\"{collection}\" ({points} points): snapshot created, downloaded, verified, and deleted on the server")
         })
         .map_err(|problem| format!("of \"{collection}\": {problem}")),
     )
@@ -101,7 +101,7 @@ fn back_up(
         }
     }
     let output = itself::run(command, schedule.and_then(|(_, user)| user))
-        .map_err(|error| format!("this program cannot be started as the user of the schedule: {error}"))?;
+        .map_err(|error| format!("cannot start this program as the user of the schedule: {error}"))?;
     if output.status.success() {
         return Ok(());
     }

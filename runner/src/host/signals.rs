@@ -93,7 +93,7 @@ impl Signals {
             self.token.cancel();
             tokio::spawn(async {
                 tokio::time::sleep(PATIENCE).await;
-                tracing::info!("Tidying up after a signal; a second one ends this at once");
+                tracing::info!("Cleaning up after a signal; a second signal stops at once");
             });
             return;
         }
@@ -106,7 +106,7 @@ impl Signals {
 
     #[expect(clippy::disallowed_methods, reason = "whoever asks twice does not want to wait for destructors")]
     fn end_at_once(&self, signal: Signal) -> ! {
-        tracing::error!("ended at once by a second signal; {}", left(self.status().as_ref()));
+        tracing::error!("stopped at once by a second signal; {}", left(self.status().as_ref()));
         std::process::exit(i32::from(signal.exit_code()))
     }
 
@@ -143,31 +143,30 @@ fn left(status: Option<&Status>) -> String {
         left.push(format!("{} more snapshots there", snapshots.len() - NAMED));
     }
     left.extend(
-        run.creating
-            .iter()
-            .chain(&run.also_creating)
-            .map(|creating| format!("a snapshot of {} that the server is still making", creating.collection)),
+        run.creating.iter().chain(&run.also_creating).map(|creating| {
+            format!("a snapshot of {} that the server is still creating", creating.collection)
+        }),
     );
     let collection = run.collection.as_ref().map_or("a collection".to_owned(), ToString::to_string);
     let advice = match run.operation {
         Operation::Restore => {
-            left.push(format!("{collection} on the server, restored in part"));
-            "look at it and restore it again"
+            left.push(format!("{collection} on the server, partly restored"));
+            "check it and restore it again"
         }
         Operation::Drill => {
             left.push("a scratch collection on the server".to_owned());
-            "the next drill removes what is surely ours; `qdrant-backup status` shows the rest"
+            "the next drill removes what is certainly ours; `qdrant-backup status` shows the rest"
         }
         Operation::Backup
         | Operation::Verify
         | Operation::Prune
         | Operation::Offsite
         | Operation::Other(_) => {
-            "the next run removes what is surely ours; `qdrant-backup status` shows the rest"
+            "the next run removes what is certainly ours; `qdrant-backup status` shows the rest"
         }
     };
     qdrant_backup_shared::text::one_line(&format!(
-        "what `{}` had under way may be left behind: {}; {advice}",
+        "`{}` may have left behind: {}; {advice}",
         run.command,
         left.join(", ")
     ))
@@ -222,7 +221,7 @@ mod tests {
         assert!(said.contains("2 more snapshots there; the next run"), "{said}");
         let said = left(Some(&running(Operation::Restore)));
         assert!(
-            said.contains("docs on the server, restored in part; look at it and restore it again"),
+            said.contains("docs on the server, partly restored; check it and restore it again"),
             "{said}"
         );
         assert!(left(None).contains("unfinished files"));

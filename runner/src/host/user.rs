@@ -67,7 +67,7 @@ impl User {
 
     /// What to type so that this call is made by this user.
     pub fn to_type(&self) -> String {
-        format!("type: sudo -u {} {}", self.for_sudo(), this_call())
+        format!("run: sudo -u {} {}", self.for_sudo(), this_call())
     }
 
     /// As `chown` takes it, with the primary group.
@@ -163,15 +163,15 @@ pub fn mend(path: &Path) -> Option<String> {
     let shown = path.display();
     if metadata.uid() == me.uid {
         let right = if metadata.is_dir() { "rwx" } else { "rw" };
-        return Some(format!("its mode keeps {me} out, whose it is: chmod u+{right} {shown}"));
+        return Some(format!("its mode denies access to its owner {me}: chmod u+{right} {shown}"));
     }
     let owner = User::of(metadata.uid(), metadata.gid());
     if owner.uid != ROOT || !is_mine(path.parent(), &me) {
         // Whoever only looks at somebody else's backups is not to take them.
-        return Some(format!("{shown} belongs to {owner}, and this runs as {me}: {}", owner.to_type()));
+        return Some(format!("{shown} belongs to {owner}, but this runs as {me}: {}", owner.to_type()));
     }
     let all = if metadata.is_dir() { "-R " } else { "" };
-    Some(format!("it belongs to {owner}, and this runs as {me}: chown {all}{} {shown}", me.for_chown()))
+    Some(format!("it belongs to {owner}, but this runs as {me}: chown {all}{} {shown}", me.for_chown()))
 }
 
 /// Whether what lies in a directory can be expected to be this user's.
@@ -198,16 +198,18 @@ fn let_read(path: &Path) -> String {
             let reader = (owner.uid != ROOT).then_some(owner.clone()).or_else(|| reader_of(&metadata));
             match reader {
                 Some(reader) => format!(
-                    "it belongs to {owner} and is for {reader}, and this runs as {me}: {}",
+                    "it belongs to {owner} and is for {reader}, but this runs as {me}: {}",
                     reader.to_type()
                 ),
                 None => format!(
-                    "it belongs to {owner} and must be readable by {me}, as whom this runs: chgrp {} {shown}; chmod g+r {shown}",
+                    "it belongs to {owner}, but must be readable by {me}, the user of this run: chgrp {} {shown}; chmod g+r {shown}",
                     group(me.gid)
                 ),
             }
         }
-        Err(_) => format!("it must be readable by {me}, as whom this runs, and so must the way there"),
+        Err(_) => {
+            format!("it must be readable by {me}, the user of this run, and so must the directories above it")
+        }
     }
 }
 

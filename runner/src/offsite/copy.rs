@@ -127,15 +127,13 @@ fn pass_on(
     let expected = archive.snapshot;
     if found.size_bytes != expected.size_bytes {
         return Err(damaged(format!(
-            "the snapshot in it has {} bytes and must have {}",
+            "the snapshot in it has {} bytes, expected {}",
             found.size_bytes, expected.size_bytes
         )));
     }
     if found.sha256 != expected.sha256 {
         let (found, expected) = (found.sha256.short(), expected.sha256.short());
-        return Err(damaged(format!(
-            "the snapshot in it has the checksum {found}… and must have {expected}…"
-        )));
+        return Err(damaged(format!("the snapshot in it has checksum {found}…, expected {expected}…")));
     }
     progress(held.len() as u64);
     Ok(Some(held))

@@ -62,7 +62,7 @@ impl Copies {
             Some(_) | None => only_repository(restic.settings().name(), &listing)?,
         };
         let local = |source: io::Error| OffsiteError::Local {
-            what: "making a temporary directory".to_owned(),
+            what: "creating a temporary directory".to_owned(),
             source,
         };
         let directory = tempfile::Builder::new().prefix("qdrant-backup-").tempdir().map_err(local)?;
@@ -127,7 +127,7 @@ pub fn only_repository(place: &str, listing: &Listing) -> Result<String, Offsite
         (Some(_), Some(_)) => {
             let all: Vec<String> = found.iter().map(|(id, count)| format!("{id} ({count} copies)")).collect();
             Err(OffsiteError::Manifest(format!(
-                "{place} has copies of several backup directories: {}; say which with --repository ID",
+                "{place} has copies of several backup directories: {}; choose one with --repository ID",
                 all.join(", ")
             )))
         }

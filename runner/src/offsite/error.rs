@@ -15,7 +15,7 @@ const SHOWN: usize = 300;
 pub enum OffsiteError {
     /// The program cannot be started.
     #[error(
-        "the program {program} cannot be started: {why}; install restic (0.14 or newer), or name it with `restic:`"
+        "cannot start the program {program}: {why}; install restic (0.14 or newer), or give its path with `restic:`"
     )]
     NoProgram {
         /// Which.
@@ -35,7 +35,7 @@ pub enum OffsiteError {
     #[error("{0}")]
     Unreadable(String),
     /// The password opens nothing there.
-    #[error("the password in {file} is not that of the repository {repository}: look at password_file")]
+    #[error("the password in {file} does not open the repository {repository}: check password_file")]
     WrongPassword {
         /// The file.
         file: String,
@@ -44,7 +44,7 @@ pub enum OffsiteError {
     },
     /// There is no repository.
     #[error(
-        "there is no restic repository at {repository}; is the disk mounted? `qdrant-backup offsite init {place}` makes a new one"
+        "there is no restic repository at {repository}; is the disk mounted? `qdrant-backup offsite init {place}` creates a new one"
     )]
     NoRepository {
         /// The place.
@@ -54,24 +54,24 @@ pub enum OffsiteError {
     },
     /// Somebody else works there.
     #[error(
-        "the repository is locked by somebody else ({by}); nothing was removed. If that process is gone, `restic unlock` frees it"
+        "the repository is locked by another process ({by}); nothing was removed; if that process is gone, run `restic unlock`"
     )]
     Locked {
         /// What restic says of the lock.
         by: String,
     },
     /// The repository's disk is full.
-    #[error("the repository's disk is full: {0}; make room there, or keep fewer copies (retention)")]
+    #[error("the repository's disk is full: {0}; free some space there, or keep fewer copies (retention)")]
     NoSpace(String),
     /// Nobody answers, or stopped answering.
-    #[error("the repository is not reached: {0}")]
+    #[error("cannot reach the repository: {0}")]
     Unreachable(String),
     /// The storage refuses.
-    #[error("the storage refuses access: {0}; look at environment_file")]
+    #[error("the storage denied access: {0}; check environment_file")]
     Refused(String),
     /// What is there is damaged.
     #[error(
-        "the repository is damaged: {0}; see docs/runbook.md#qdrantbackupoffsitecheckfailed before anything is deleted anywhere"
+        "the repository is damaged: {0}; read docs/runbook.md#qdrantbackupoffsitecheckfailed before you delete anything"
     )]
     Damaged(String),
     /// restic failed in another way.
@@ -83,7 +83,7 @@ pub enum OffsiteError {
         said: String,
     },
     /// restic said something that cannot be understood.
-    #[error("restic's answer to `{command}` cannot be understood: {why}; is it a newer version?")]
+    #[error("cannot understand restic's answer to `{command}`: {why}; is this a newer version of restic?")]
     Answer {
         /// What was asked.
         command: &'static str,
@@ -97,7 +97,7 @@ pub enum OffsiteError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// The archive here is not what its manifest says.
-    #[error("archive {file}: {problem}; it is damaged, and was not copied")]
+    #[error("archive {file} is damaged and was not copied: {problem}")]
     NotAsManifest {
         /// Its name.
         file: String,

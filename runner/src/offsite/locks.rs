@@ -40,10 +40,7 @@ pub(super) fn alone<T>(
             if !may_unlock(restic, now)? {
                 return Err(locked);
             }
-            tracing::warn!(
-                "Removing a lock at {} that a run of ours left, which is gone",
-                restic.settings().name()
-            );
+            tracing::warn!("Removing a lock at {} that a dead run of ours left", restic.settings().name());
             restic.call(&["unlock"])?;
             work()
         }

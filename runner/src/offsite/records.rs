@@ -167,11 +167,11 @@ fn forget_missing(
     let what = format!("the copy of \"{}\" {}", backup.collection, key.backup_id);
     if of_another && backup.is_offsite_only() {
         return Ok(Some(format!(
-            "{what} is not there: it was in another repository that was called {place} then, and is nowhere else"
+            "{what} is missing: it was in a different repository that was then called {place}, and exists nowhere else"
         )));
     }
     remove_record(layout, &backup.collection, backup, place)?;
-    Ok((!of_another).then(|| format!("{what} is not there any more: somebody else has deleted it")))
+    Ok((!of_another).then(|| format!("{what} is missing: someone else deleted it")))
 }
 
 /// Removes the record of a copy for good.

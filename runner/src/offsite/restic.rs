@@ -366,7 +366,7 @@ impl Saving {
             Err(error) => error,
             Ok(()) => OffsiteError::Failed {
                 status: "success".to_owned(),
-                said: "it ended before it had read everything".to_owned(),
+                said: "it stopped before it had read everything".to_owned(),
             },
         }
     }

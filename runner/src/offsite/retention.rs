@@ -110,7 +110,7 @@ pub(super) fn forget_expired(
         return Ok(());
     }
     Err(OffsiteError::TooMany(format!(
-        "copies in {place} stay: {}; `qdrant-backup offsite prune {place} --yes` deletes them",
+        "copies in {place} are kept: {}; `qdrant-backup offsite prune {place} --yes` deletes them",
         too_many.join("; ")
     )))
 }
@@ -118,7 +118,7 @@ pub(super) fn forget_expired(
 /// Forgets here that the place has a copy; where nothing else is left of the backup, that there ever was one.
 fn forget_here(layout: &Layout, backup: &Backup, place: &str) -> Result<(), OffsiteError> {
     if backup.is_offsite_only() && backup.places().all(|other| other == place) {
-        let what = format!("deleting what is known of backup {}", backup.backup_id);
+        let what = format!("deleting the records of backup {}", backup.backup_id);
         return Deletion::entirely(layout, backup)
             .perform()
             .map_err(|source| OffsiteError::Local { what, source });

@@ -185,7 +185,7 @@ fn beating<T: Send>(session: &mut Session, work: impl FnOnce() -> T + Send) -> O
 fn died() -> OffsiteError {
     OffsiteError::Local {
         what: "working with restic".to_owned(),
-        source: std::io::Error::other("a thread died; this is a fault in qdrant-backup"),
+        source: std::io::Error::other("a thread died; this is a bug in qdrant-backup"),
     }
 }
 
@@ -240,7 +240,7 @@ impl AtPlace<'_> {
         let found = reconcile(&self.place.restic, layout, catalog, &id, repository, listing)?;
         let name = self.place.restic.settings().name();
         if found.adopted > 0 {
-            tracing::info!("{} backups that are only in {name} are known again", found.adopted);
+            tracing::info!("{} backups that exist only in {name} are listed again", found.adopted);
         }
         for warning in found.warnings {
             self.session.warn(format!("place {name}: {warning}"));
@@ -336,7 +336,7 @@ impl AtPlace<'_> {
         write(&layout.offsite(&backup.collection, backup.backup_id, name), &record)?;
         let seconds = begun.elapsed().as_secs_f64();
         tracing::info!(
-            "Copied {} {} to {name}: {}, of which {} were new there, in {seconds:.1} s",
+            "Copied {} {} to {name}: {}, of which {} were new data, in {seconds:.1} s",
             backup.collection,
             backup.backup_id,
             HumanBytes(backup.snapshot_size_bytes),
@@ -378,9 +378,9 @@ impl AtPlace<'_> {
                 let mut end = RoundEnd::Goes;
                 amend(self.session, &name, |status| end = status.enter_sound(begun_at, at, share, of));
                 if of == 1 {
-                    tracing::info!("Read back everything in {name}: it is sound");
+                    tracing::info!("Read back everything in {name}: no damage found");
                 } else {
-                    tracing::info!("Read back share {share} of {of} in {name}: it is sound");
+                    tracing::info!("Read back share {share} of {of} in {name}: no damage found");
                 }
                 if let RoundEnd::Complete(by) = end {
                     self.look_again();
@@ -413,7 +413,7 @@ impl AtPlace<'_> {
         let name = settings.name();
         let status = self.session.status().offsite.get(name).cloned().unwrap_or_default();
         if status.is_damaged() {
-            self.session.warn(format!("nothing is deleted in {name}, because what is there is damaged"));
+            self.session.warn(format!("nothing is deleted in {name}, because data there is damaged"));
             return Ok(());
         }
         let now = self.session.now();
@@ -443,7 +443,7 @@ impl AtPlace<'_> {
             .collect();
         if !leftovers.is_empty() {
             forget_snapshots(restic, &leftovers, now)?;
-            tracing::info!("Removed {} snapshots in {name} that were part of no copy", leftovers.len());
+            tracing::info!("Removed {} snapshots in {name} that belonged to no copy", leftovers.len());
         }
         if work.prune || self.prune_is_due(&status, now) {
             self.session.show_status();

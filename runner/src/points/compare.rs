@@ -134,7 +134,7 @@ async fn fill_and_walk(
     let our_info = client.collection_info(first).await?;
     let their_info = other_client.collection_info(other_name).await?;
     if let Some(difference) = misfit(&our_info.config, &their_info.config) {
-        session.warn(format!("the two are configured otherwise, so every point may differ: {difference}"));
+        session.warn(format!("their configurations differ, so every point may differ: {difference}"));
     }
     let total = our_info.points_count.zip(their_info.points_count).map(|(ours, theirs)| ours + theirs);
     let begun = Instant::now();
@@ -217,7 +217,7 @@ impl Comparison {
         line(
             "changed",
             tally.changed.count,
-            format!("  other {here} than in the backup{}", tally.changed.shown()),
+            format!("  {here} differs from the backup{}", tally.changed.shown()),
         );
         line("new", tally.new.count, format!("  only {here}: written {there}{}", tally.new.shown()));
         if tally.changed.count > 0 {

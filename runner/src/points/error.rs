@@ -22,14 +22,14 @@ pub enum PointsError {
     #[error(transparent)]
     Id(#[from] NoPointId),
     /// A server that gives points in another order cannot be compared page by page.
-    #[error("point {id} came after one with a larger id; is a proxy in between that changes answers?")]
+    #[error("point {id} came after one with a larger id; does a proxy change the answers?")]
     NotInOrder {
         /// The point.
         id: PointId,
     },
     /// There is nothing to compare with, or to bring points back into.
     #[error(
-        "there is no collection \"{collection}\" at {url}; to bring back all of it: `qdrant-backup restore --collection NAME`"
+        "there is no collection \"{collection}\" at {url}; to restore all of it: `qdrant-backup restore --collection NAME`"
     )]
     NoCollection {
         /// The collection.
@@ -39,7 +39,7 @@ pub enum PointsError {
     },
     /// The target takes no such points.
     #[error(
-        "the points do not fit into \"{target}\": {difference}; bring them back into a collection that fits, with --into"
+        "the points do not fit into \"{target}\": {difference}; choose a collection that they fit into with --into"
     )]
     DoesNotFit {
         /// The target.
@@ -48,7 +48,9 @@ pub enum PointsError {
         difference: String,
     },
     /// Writing there would write elsewhere.
-    #[error("\"{target}\" is an alias of \"{collection}\"; name that one with --into if it is meant")]
+    #[error(
+        "\"{target}\" is an alias of \"{collection}\"; to write there, give the collection itself with --into"
+    )]
     IsAlias {
         /// The target.
         target: CollectionName,
@@ -57,7 +59,7 @@ pub enum PointsError {
     },
     /// The target lacks a shard key.
     #[error(
-        "\"{target}\" has no shard key {key}, under which {points} of the points lie; make it first (PUT /collections/…/shards)"
+        "\"{target}\" has no shard key {key}, which {points} of the points need; create it first (PUT /collections/…/shards)"
     )]
     NoShardKey {
         /// The target.
@@ -69,7 +71,7 @@ pub enum PointsError {
     },
     /// Points that are not what was written.
     #[error(
-        "{count} points are not as they were written, such as {first}; does somebody else write to them? `qdrant-backup compare` shows what differs"
+        "{count} points differ from what was written, such as {first}; does someone else write to them? `qdrant-backup compare` shows the differences"
     )]
     NotAsWritten {
         /// How many.
@@ -79,7 +81,7 @@ pub enum PointsError {
     },
     /// A collection of that name is there.
     #[error(
-        "collection \"{0}\" exists; name another one, or go on with an import that broke off with --resume"
+        "collection \"{0}\" exists; choose another name, or continue an interrupted import with --resume"
     )]
     Exists(CollectionName),
     /// A file.
@@ -101,7 +103,7 @@ pub enum PointsError {
         problem: String,
     },
     /// What was imported is not all there.
-    #[error("{got} points are in \"{target}\", and the file has {expected}")]
+    #[error("\"{target}\" has {got} points, but the file has {expected}")]
     NotAll {
         /// The collection.
         target: CollectionName,

@@ -18,7 +18,7 @@ pub enum PointId {
 
 /// A text or a value that names no point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no id of a point: a number or a UUID")]
+#[error("`{0}` is not a point id (a number or a UUID)")]
 pub struct NoPointId(String);
 
 impl PointId {

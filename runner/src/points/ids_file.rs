@@ -44,7 +44,7 @@ mod tests {
         assert_eq!(ids, [3, 7, 8, 9].map(PointId::Number));
         qdrant_backup_shared::atomic::write(&path, 0o600, b"missing 7\nmissing seven\n").unwrap();
         let error = read(&[path.display().to_string()]).unwrap_err().to_string();
-        assert!(error.ends_with("ids, line 2: `seven` is no id of a point: a number or a UUID"), "{error}");
+        assert!(error.ends_with("ids, line 2: `seven` is not a point id (a number or a UUID)"), "{error}");
         assert!(read(&["nowhere".to_owned()]).is_err());
     }
 }

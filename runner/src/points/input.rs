@@ -61,7 +61,7 @@ impl Input {
                 return Ok(None);
             }
             self.line += 1;
-            let line = String::from_utf8(line).map_err(|_| self.wrong("it is no text"))?;
+            let line = String::from_utf8(line).map_err(|_| self.wrong("it is not text"))?;
             let line = line.trim();
             if !line.is_empty() {
                 return Ok(Some(line.to_owned()));

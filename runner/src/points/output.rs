@@ -55,20 +55,21 @@ impl Output {
     /// When it is there, or cannot be made.
     pub fn open(path: &Path, replace: bool) -> Result<Self, PointsError> {
         let to = path.display().to_string();
-        let failed = |source: io::Error| PointsError::File { what: format!("{to} cannot be made"), source };
+        let failed =
+            |source: io::Error| PointsError::File { what: format!("{to} cannot be created"), source };
         if path == Path::new("-") {
             if io::stdout().is_terminal() {
-                return Err(failed(io::Error::other("stdout is a terminal; redirect it or name a file")));
+                return Err(failed(io::Error::other("stdout is a terminal; redirect it or give a file")));
             }
             let encoder = Encoder::Plain(BufWriter::new(Raw::Stdout));
             return Ok(Self { to: "stdout".to_owned(), encoder, replace });
         }
         match fs::symlink_metadata(path) {
             Ok(metadata) if !metadata.is_file() => {
-                return Err(failed(io::Error::other("it is there and is not a regular file")));
+                return Err(failed(io::Error::other("it exists and is not a regular file")));
             }
             Ok(_) if !replace => {
-                return Err(failed(io::Error::other("it is there already; name another one")));
+                return Err(failed(io::Error::other("it already exists; choose another name")));
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             Ok(_) | Err(_) => {}

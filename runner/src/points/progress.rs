@@ -40,7 +40,7 @@ impl<'a> Progress<'a> {
         if self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
             let of = self.total.map(|total| format!(" of about {total}")).unwrap_or_default();
-            tracing::info!("{} goes on: {}{of} points", self.what, self.done);
+            tracing::info!("{}: {}{of} points so far", self.what, self.done);
         }
     }
 }

@@ -183,11 +183,13 @@ pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result
     let ImportContext { client, into, .. } = context;
     let Some(first) = input.line()? else { return Err(input.wrong("the file is empty")) };
     let header: Header = serde_json::from_str(&first).map_err(|error| {
-        input.wrong(format!("it is not the first line of a file by `export --points`: {error}"))
+        input.wrong(format!("it is not the first line of a file written by `export --points`: {error}"))
     })?;
     if header.qdrant_backup_points != FORMAT {
-        let problem =
-            format!("its format is version {}, and this program knows {FORMAT}", header.qdrant_backup_points);
+        let problem = format!(
+            "its format is version {}, but this program reads version {FORMAT}",
+            header.qdrant_backup_points
+        );
         return Err(input.wrong(problem));
     }
     let mut warnings = Vec::new();
@@ -242,7 +244,7 @@ async fn write_points(
     let (mut size, mut told) = (PageSize::default(), Instant::now());
     loop {
         let Some(line) = input.line()? else {
-            let problem = "the file ends here and has no last line, so points are missing; export it again";
+            let problem = "the file ends without its closing line, so points are missing; export it again";
             return Err(input.wrong(problem));
         };
         let end = if line.contains(END) { end(&line) } else { None };
@@ -269,13 +271,13 @@ async fn write_points(
             bytes = 0;
             if told.elapsed() >= Duration::from_secs(60) {
                 told = Instant::now();
-                tracing::info!("The import goes on: {points} points so far");
+                tracing::info!("Importing: {points} points so far");
             }
         }
         match end {
             Some(all) if all == points => return Ok(points),
             Some(all) => {
-                return Err(input.wrong(format!("{points} points came before it, and it says {all}")));
+                return Err(input.wrong(format!("it declares {all} points, but {points} came before it")));
             }
             None => {}
         }

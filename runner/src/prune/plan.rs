@@ -30,15 +30,15 @@ pub enum Withheld {
     #[error("its last backup did not succeed")]
     LastAttemptFailed,
     /// There will never be a newer backup.
-    #[error("it is gone from the server; `qdrant-backup prune --retire NAME` lets it go")]
+    #[error("it is gone from the server; if that is right, `qdrant-backup prune --retire NAME` retires it")]
     Gone,
     /// Nobody has said what to keep.
     #[error("{0}")]
     NoRule(NoRule),
     /// Unattended, that would be too many.
     #[error(
-        "{expired} of {good} good backups have expired, and without being told to, prune deletes half at most: \
-         look at `qdrant-backup prune --dry-run`, then call `qdrant-backup prune --yes`"
+        "{expired} of {good} good backups have expired, but prune deletes at most half of them without \
+         --yes: check `qdrant-backup prune --dry-run`, then run `qdrant-backup prune --yes`"
     )]
     TooMany {
         /// Good backups that have expired.
@@ -60,8 +60,8 @@ impl Withheld {
 
 /// The line for a prune on a changed source.
 pub fn source_changed() -> String {
-    "nothing is pruned: the server is not the one that these backups came from, until `qdrant-backup accept-source` says \
-     that this is right"
+    "nothing is pruned: the server is not the one that these backups came from; confirm it with \
+     `qdrant-backup accept-source`"
         .to_owned()
 }
 

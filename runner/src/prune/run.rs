@@ -48,8 +48,8 @@ fn work(
     let going: usize = backups.iter().map(Vec::len).sum();
     if going > 0 && alone.is_none() {
         session.warn(format!(
-            "archives are being read (by a restore, a drill, an export or a hold), so none of the {going} expired backups was deleted; \
-             the next prune will"
+            "archives are being read (by a restore, a drill, an export or a hold), so none of the {going} \
+             expired backups was deleted; the next prune deletes them"
         ));
     } else if going > 0 {
         note(session, &backups)?;
@@ -166,7 +166,7 @@ fn note(session: &mut Session, backups: &[Vec<Backup>]) -> Result<(), Failure> {
     }
     if session.lacks_room() {
         session.warn(
-            "no room to note what is deleted: what a kill leaves of the first backup would be an archive without a manifest",
+            "no space to record what is deleted: if this run is killed, an archive without a manifest may be left of the first backup",
         );
         return Ok(());
     }
@@ -267,7 +267,7 @@ fn remark(session: &mut Session) {
         session.catalog().unreadable.iter().map(|unreadable| unreadable.problem.clone()).collect();
     if !orphans.is_empty() {
         lines.push(format!(
-            "{} archives without a manifest take {}; `qdrant-backup prune --orphans` lists them",
+            "{} archives without a manifest take up {}; `qdrant-backup prune --orphans` lists them",
             orphans.len(),
             HumanBytes(bytes)
         ));

@@ -25,7 +25,7 @@ impl Client {
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn exists(&self, collection: &CollectionName) -> Result<bool, Error> {
-        let what = format!("asking whether \"{collection}\" exists");
+        let what = format!("checking whether \"{collection}\" exists");
         let answer = self.get(&what, &["collections", collection.as_str(), "exists"]).await?;
         let exists: Envelope<Exists> = decode(&what, &answer.body)?;
         Ok(exists.result.exists)
@@ -62,7 +62,7 @@ impl Client {
         index: &PayloadIndex,
     ) -> Result<(), Error> {
         let field = shortened(&index.field_name, 80);
-        let what = format!("making the payload index \"{field}\" of \"{collection}\"");
+        let what = format!("creating the payload index \"{field}\" of \"{collection}\"");
         let mut url = self.path(&what, &["collections", collection.as_str(), "index"])?;
         url.query_pairs_mut().append_pair("wait", "true");
         self.send_to(&what, Method::PUT, url, Some(&index.body()), self.limits.create).await?;
@@ -80,7 +80,7 @@ impl Client {
         shards: u32,
         copies: u32,
     ) -> Result<(), Error> {
-        let what = format!("making the shard key {} of \"{collection}\"", shortened(&key.to_string(), 60));
+        let what = format!("creating the shard key {} of \"{collection}\"", shortened(&key.to_string(), 60));
         let body = json!({ "shard_key": key, "shards_number": shards, "replication_factor": copies });
         self.change(&what, Method::PUT, &["collections", collection.as_str(), "shards"], Some(&body)).await?;
         Ok(())

@@ -191,7 +191,7 @@ impl Client {
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn version(&self) -> Result<String, Error> {
-        let what = "asking for the version";
+        let what = "reading the version";
         // With its slash: below a prefix, proxies redirect the path without one.
         let root: Root = decode(what, &self.get(what, &[""]).await?.body)?;
         Ok(shortened(&root.version, 40))
@@ -202,7 +202,7 @@ impl Client {
     /// # Errors
     /// 503 while it has not, and as every request: see [`Error`].
     pub async fn ready(&self) -> Result<(), Error> {
-        self.get("asking whether it is ready", &["readyz"]).await?;
+        self.get("checking whether it is ready", &["readyz"]).await?;
         Ok(())
     }
 
@@ -252,7 +252,7 @@ impl Client {
             problem.is_none()
         });
         if let Some(first) = impossible.first() {
-            tracing::warn!("{} aliases that the server lists are left out: {first}", impossible.len());
+            tracing::warn!("ignoring {} aliases that the server lists: {first}", impossible.len());
         }
         Ok(aliases)
     }
@@ -273,7 +273,7 @@ impl Client {
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn collection_cluster(&self, collection: &CollectionName) -> Result<CollectionCluster, Error> {
-        let what = format!("asking where the shards of \"{collection}\" lie");
+        let what = format!("reading the shard locations of \"{collection}\"");
         let answer: Envelope<CollectionCluster> =
             decode(&what, &self.get(&what, &["collections", collection.as_str(), "cluster"]).await?.body)?;
         Ok(answer.result)
@@ -470,10 +470,10 @@ impl Client {
     fn other_scheme(&self, was_taken: bool) -> &'static str {
         match self.base.scheme() {
             _ if !was_taken || self.heard.load(Ordering::Relaxed) => "",
-            "http" => " (if it speaks TLS there, the URL begins with https://)",
-            _ if self.has_identity => " (if it does not speak TLS there, the URL begins with http://)",
+            "http" => " (if this server uses TLS, the URL must begin with https://)",
+            _ if self.has_identity => " (if this server does not use TLS, the URL must begin with http://)",
             _ => {
-                " (if it does not speak TLS there, the URL begins with http://; if it wants a client certificate, set qdrant.tls.cert_file and qdrant.tls.key_file)"
+                " (if this server does not use TLS, the URL must begin with http://; if it requires a client certificate, set qdrant.tls.cert_file and qdrant.tls.key_file)"
             }
         }
     }
@@ -490,12 +490,12 @@ impl Client {
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).map(|to| to.as_bytes().starts_with(b"https://"));
             let scheme = if self.base.scheme() == "http" && to == Some(true) {
-                "; it redirects to https, so the URL probably begins with https://"
+                "; it redirects to https, so the URL should probably begin with https://"
             } else {
                 ""
             };
             let problem = format!(
-                "it redirects ({status}), and a redirect would carry the API key to another place{scheme}"
+                "it redirects ({status}), which is not followed because that would send the API key elsewhere{scheme}"
             );
             return Error::Unexpected { what, problem };
         }
@@ -535,9 +535,9 @@ fn proxys_advice(message: &str) -> &'static str {
     let message = message.to_ascii_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
     if says(&["https", "requires tls"]) && says(&["plain http", "http request", "requires tls"]) {
-        "; the URL has to begin with https://"
+        "; the URL must begin with https://"
     } else if says(&["ssl certificate", "client certificate"]) {
-        "; it wants a client certificate that it knows: set qdrant.tls.cert_file and qdrant.tls.key_file"
+        "; it requires a client certificate that it trusts: set qdrant.tls.cert_file and qdrant.tls.key_file"
     } else {
         ""
     }
@@ -581,7 +581,7 @@ fn check_number(what: &str, of: &str, number: usize) -> Result<(), Error> {
     if number <= LISTED_MAX {
         return Ok(());
     }
-    let problem = format!("{number} {of}, and more than {LISTED_MAX} no server has; is this really Qdrant?");
+    let problem = format!("{number} {of}, more than any server has ({LISTED_MAX}); is this really Qdrant?");
     Err(Error::Unexpected { what: what.to_owned(), problem })
 }
 

@@ -107,7 +107,7 @@ impl Client {
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn cluster(&self) -> Result<ClusterStatus, Error> {
-        let what = "asking for the nodes of the cluster";
+        let what = "reading the nodes of the cluster";
         let answer: Envelope<ClusterStatus> = decode(what, &self.get(what, &["cluster"]).await?.body)?;
         Ok(answer.result)
     }
@@ -179,7 +179,7 @@ impl Client {
         }
         for (peer_id, peer) in peers {
             if nodes.get(*peer_id).is_none() {
-                let why = format!("no URL of qdrant.nodes that answers is its ({})", peer.uri);
+                let why = format!("no answering URL in qdrant.nodes belongs to it ({})", peer.uri);
                 nodes.lost.insert(*peer_id, why);
             }
         }

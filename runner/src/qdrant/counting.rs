@@ -37,7 +37,7 @@ impl Client {
             if told
                 && matches!(&error, Error::Status { status: 400, message, .. } if says(message, "timeout"))
             {
-                tracing::debug!("{error}; asking with the server's own time-out");
+                tracing::debug!("{error}; retrying with the server's own timeout");
                 url = &own;
             } else if matches!(&error, Error::Status { status: 408, message, .. } if says(message, "timed out"))
             {

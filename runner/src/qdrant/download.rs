@@ -116,7 +116,7 @@ impl Client {
             };
         }
         if let Some(encoding) = response.headers().get(CONTENT_ENCODING) {
-            let problem = format!("the download is encoded as {encoding:?}, which was not asked for");
+            let problem = format!("the download is encoded as {encoding:?}, which was not requested");
             return Err(Error::Unexpected { what: what.to_owned(), problem });
         }
         Ok(response)
@@ -201,11 +201,11 @@ impl Download {
             return Ok(());
         }
         let cause = match response.status() {
-            StatusCode::PARTIAL_CONTENT => "the rest that the server has is not of the same file",
-            StatusCode::RANGE_NOT_SATISFIABLE => "the server has no such rest any more",
-            _ => "the server does not give the rest alone",
+            StatusCode::PARTIAL_CONTENT => "the server's remaining bytes are of another file",
+            StatusCode::RANGE_NOT_SATISFIABLE => "the server no longer has the remaining bytes",
+            _ => "the server cannot send the remaining bytes alone",
         };
-        Err(NoRest::BeginAgain(self.broken(format!("asked for the rest: {cause}"))))
+        Err(NoRest::BeginAgain(self.broken(format!("requesting the remaining bytes: {cause}"))))
     }
 
     fn broken(&self, cause: String) -> Error {

@@ -57,7 +57,7 @@ pub enum Error {
         limit: Limit,
     },
     /// A transfer stood still.
-    #[error("{what}: nothing moved for {limit}")]
+    #[error("{what}: no data moved for {limit}")]
     Stalled {
         /// What was being done.
         what: String,
@@ -66,7 +66,7 @@ pub enum Error {
     },
     /// The server wants another API key.
     #[error(
-        "{what}: Qdrant refused access ({status}): {message}; check the key of this server (`config show` says where it is from; with --to it is --to-api-key-file, in a drill drill.api_key_file), and that it may write"
+        "{what}: Qdrant denied access ({status}): {message}; check the API key (`config show` prints its source; --to needs --to-api-key-file, a drill needs drill.api_key_file) and that it may write"
     )]
     Unauthorized {
         /// What was being done.
@@ -90,7 +90,7 @@ pub enum Error {
     },
     /// The answer is not one that Qdrant gives.
     #[error(
-        "{what}: this does not look like Qdrant's answer: {problem}; does the URL point at Qdrant's REST port?"
+        "{what}: this does not look like an answer from Qdrant: {problem}; does the URL point at Qdrant's REST port?"
     )]
     Unexpected {
         /// What was being done.

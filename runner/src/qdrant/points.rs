@@ -28,7 +28,7 @@ impl Client {
             Err(error) if error.is_refusal() => error,
             Err(error) => return Err(error),
         };
-        tracing::debug!("{refusal}; asking about how many there are");
+        tracing::debug!("{refusal}; using an approximate count");
         // Another count would come under the same limit on rates; the collection's description does not.
         let counted = if refusal.is_busy() { None } else { Some(self.ask_count(collection, false).await) };
         match counted {

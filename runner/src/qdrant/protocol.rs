@@ -33,12 +33,12 @@ fn is_unasked(error: &hyper::Error) -> bool {
 
 /// The same with what it may be and what to do, for a URL of this scheme.
 pub fn explain(problem: &str, scheme: &str) -> String {
-    let grpc = "if it is Qdrant's gRPC port (6334), take its REST port (6333)";
+    let grpc = "if it is Qdrant's gRPC port (6334), use the REST port (6333)";
     match scheme {
         "http" => format!(
-            "what answers there does not speak HTTP/1 ({problem}): if it speaks TLS, the URL begins with https://; {grpc}"
+            "the server at this URL does not speak HTTP/1 ({problem}): if it uses TLS, the URL must begin with https://; {grpc}"
         ),
-        _ => format!("what answers there speaks TLS and not HTTP/1 within ({problem}): {grpc}"),
+        _ => format!("the server at this URL speaks TLS, but not HTTP/1 ({problem}): {grpc}"),
     }
 }
 
@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn the_other_scheme_and_the_port_of_grpc_are_named() {
         let plain = explain("x", "http");
-        assert!(plain.contains("begins with https://") && plain.contains("(6334)"), "{plain}");
+        assert!(plain.contains("must begin with https://") && plain.contains("(6334)"), "{plain}");
         let tls = explain("x", "https");
-        assert!(tls.contains("speaks TLS and not HTTP/1 within") && !tls.contains("http://"), "{tls}");
+        assert!(tls.contains("speaks TLS, but not HTTP/1") && !tls.contains("http://"), "{tls}");
     }
 }

@@ -78,7 +78,7 @@ impl Client {
 
     /// Not repeated: it tells of now, or is not worth it.
     async fn telemetry_in_detail(&self, level: &str) -> Result<Telemetry, Error> {
-        let what = "asking what the server is busy with";
+        let what = "reading what the server is busy with";
         let mut url = self.path(what, &["telemetry"])?;
         url.query_pairs_mut().append_pair("details_level", level);
         let answer = self.send_to(what, Method::GET, url, None, self.limits.request).await?;

@@ -58,7 +58,7 @@ pub fn http_client(options: &ClientOptions) -> Result<reqwest::Client, Transport
         .tcp_keepalive(Duration::from_secs(30));
     if let Some(proxy) = &options.proxy {
         if options.identity.is_some() && proxy.scheme() == "https" {
-            let problem = "qdrant.tls.cert_file cannot be used with it: a proxy that is spoken to with TLS would be shown the client certificate as well".to_owned();
+            let problem = "qdrant.tls.cert_file cannot be used with it: a proxy that uses TLS would receive the client certificate too".to_owned();
             return Err(TransportError::Proxy { url: without_credentials(proxy), problem });
         }
         let problem = |error: reqwest::Error| TransportError::Proxy {

@@ -145,7 +145,10 @@ impl Client {
         if done.result.unwrap_or(subject.shard_id.is_some()) {
             Ok(())
         } else {
-            Err(Error::Unexpected { what: what.to_owned(), problem: "it says false and not why".to_owned() })
+            Err(Error::Unexpected {
+                what: what.to_owned(),
+                problem: "it answered false, without a reason".to_owned(),
+            })
         }
     }
 
@@ -188,13 +191,12 @@ fn with_advice(mut error: Error, complete: bool) -> Error {
     if let Error::Broken { cause, .. } = &mut error
         && !complete
     {
-        cause
-            .push_str("; if Qdrant closed it, see whether the API key may restore: that needs global manage");
+        cause.push_str("; if Qdrant closed it, check that the API key may restore: that needs global manage");
     }
     if let Error::Status { message, .. } = &mut error
         && (message.contains("No space left") || message.contains("processing field"))
     {
-        message.push_str("; is its disk full? It needs room for the uploaded file and for the collection");
+        message.push_str("; is its disk full? It needs space for the uploaded file and for the collection");
     }
     error
 }
@@ -315,7 +317,7 @@ mod tests {
             let (what, message) = ("uploading".to_owned(), message.to_owned());
             with_advice(Error::Status { what, status: 500, message, retry_after: None }, true).to_string()
         };
-        let room = "room for the uploaded file and for the collection";
+        let room = "space for the uploaded file and for the collection";
         assert!(status("An error occurred processing field: snapshot").contains(room));
         assert!(status("failed to unpack: No space left on device (os error 28)").contains(room));
         assert!(!status("Malformed tar archive").contains(room));

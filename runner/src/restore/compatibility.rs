@@ -7,21 +7,21 @@ use crate::qdrant::minor_version;
 pub enum VersionSkew {
     /// The backup does not say where it is from.
     #[error(
-        "the backup does not say which version of Qdrant it is from, so whether {target} can take it is unknown"
+        "the backup does not say which version of Qdrant it is from, so it is unknown whether {target} accepts it"
     )]
     Unknown {
         /// The server's version.
         target: String,
     },
     /// A text is not a version.
-    #[error("{text:?} is no version of Qdrant that can be compared")]
+    #[error("{text:?} cannot be compared as a version of Qdrant")]
     NoVersion {
         /// The text.
         text: String,
     },
     /// Older, or too much newer.
     #[error(
-        "the backup is from Qdrant {source_version} and the server is {target}; Qdrant supports the same or the next minor version"
+        "the backup is from Qdrant {source_version}, but the server is {target}; Qdrant supports the same or the next minor version"
     )]
     Distance {
         /// The version that the backup is from.

@@ -59,10 +59,10 @@ pub fn advice(
 ) -> String {
     let id = manifest.backup_id;
     let now = if is_on_record {
-        format!("backup {id} is on record as failed now")
+        format!("backup {id} is now recorded as failed")
     } else {
         format!(
-            "that backup {id} is corrupt is NOT on record; `qdrant-backup verify --collection {} --backup {id}` puts it there",
+            "backup {id} is corrupt, but that is NOT recorded; `qdrant-backup verify --collection {} --backup {id}` records it",
             quoted(manifest.collection.as_str())
         )
     };

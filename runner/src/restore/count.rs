@@ -75,7 +75,7 @@ pub async fn count(
     let counted = steady_count(session, client, put.target, |got| expected(got, source, put.known)).await;
     let (got, still) = match counted {
         Err(error) if error.is_refusal() => {
-            let doubt = format!("{error}; whether \"{}\" has all points was not compared", put.target);
+            let doubt = format!("{error}; the number of points in \"{}\" was not checked", put.target);
             session.warn(&doubt);
             return Ok(Counted { points: None, doubt: Some(doubt) });
         }
@@ -94,7 +94,7 @@ pub async fn count(
             RestoredPoints { count: points, at: session.now(), by: put.by.clone(), sample_matched_at: None };
         // Somebody who may only read the backups may restore them all the same.
         if let Err(error) = verify::note_points(session.layout(), put.manifest, points) {
-            session.warn(format!("{error}; later restores will not be held to this one"));
+            session.warn(format!("{error}; later restores will not be compared with this one"));
         }
     }
     if let Some(doubt) = &doubt {
@@ -147,8 +147,8 @@ fn judge(finding: &Finding<'_>) -> Verdict {
         }
         if !steady && got >= known.count.div_ceil(2) {
             return Verdict::Doubtful(format!(
-                "it has {got} points at the moment, and an earlier restore of this backup found {}: it is being written to, or the server has \
-                 not taken in everything yet",
+                "it has {got} points now, but an earlier restore of this backup had {}: it is being written \
+                 to, or the server has not processed everything yet",
                 known.count
             ));
         }
@@ -165,12 +165,12 @@ fn judge(finding: &Finding<'_>) -> Verdict {
     let shown = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let [before, after] = counts.map(shown);
     let words = if got < least {
-        "if it was not being written to at that time, points are missing"
+        "unless it was being written to then, points are missing"
     } else {
-        "it was being written to, then or since"
+        "it was being written to then, or has been since"
     };
     Verdict::Doubtful(format!(
-        "it has {got} points; {before} were counted before the snapshot was made and {after} after it: {words}"
+        "it has {got} points; the counts were {before} before the snapshot and {after} after it: {words}"
     ))
 }
 
@@ -184,10 +184,10 @@ fn judge_about(finding: &Finding<'_>) -> Verdict {
     match told.or(source.points_count_approximate.map(PointsCount::approximate)) {
         Some(told) if got.points < told.points.div_ceil(2) => Verdict::Lost { expected: told.points },
         Some(told) => Verdict::Doubtful(format!(
-            "it has {got} points and the backup {told}: the server does not count exactly, so a small difference would not show"
+            "it has {got} points, and the backup has {told}: the server does not count exactly, so a small difference would not show"
         )),
         None => Verdict::Doubtful(format!(
-            "it has {got} points, and the backup does not say how many it must have"
+            "it has {got} points, but the backup does not say how many it must have"
         )),
     }
 }
@@ -238,7 +238,7 @@ mod tests {
         }
         let Verdict::Doubtful(words) = first(1000, 1000, 900) else { panic!("no doubt") };
         assert!(
-            words.contains("900 points; 1000 were counted before the snapshot was made and 1000 after"),
+            words.contains("900 points; the counts were 1000 before the snapshot and 1000 after"),
             "{words}"
         );
         assert!(matches!(first(1000, 1000, 1100), Verdict::Doubtful(_)), "more are nothing lost");

@@ -21,7 +21,7 @@ pub async fn complete(session: &mut Session, client: &Client, target: &Collectio
     if let Err(error) = result.await {
         let wanted = Value::Object(left_out(backup, &Value::Null));
         session.warn(format!(
-            "{error}; \"{target}\" is restored without {wanted}: set it with PATCH /collections/NAME"
+            "{error}; \"{target}\" was restored without {wanted}: set it with PATCH /collections/NAME"
         ));
     }
 }

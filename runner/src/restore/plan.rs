@@ -141,7 +141,7 @@ impl Facts {
             Ok(nodes) => nodes,
             // A key that may not, a proxy that does not let it through: then it is as one node alone.
             Err(error) if error.is_answered() => {
-                tracing::info!("{error}; going on as if {} were alone", client.url());
+                tracing::info!("{error}; continuing with {} as the only node", client.url());
                 None
             }
             Err(error) => return Err(error),
@@ -354,9 +354,7 @@ impl Plan {
             Err(error) if error.is_refusal() => {}
             Err(error) => return Err(error.into()),
         }
-        let points = existing
-            .points
-            .map_or_else(|| "it is not known how many".to_owned(), |points| points.to_string());
+        let points = existing.points.map_or_else(|| "unknown".to_owned(), |points| points.to_string());
         if self.by_shard.is_some() {
             return self.look_at_half(facts, options, client, points).await;
         }

@@ -118,7 +118,7 @@ async fn after_failure(
         // It may be reading the file, or may not even have it yet: a later run deletes it.
         leftover::note_unanswered(session, file);
         session.warn(format!(
-            "the uploaded file {} stays in the server's snapshot folder of \"{}\" until a later run deletes it",
+            "the uploaded file {} stays in the server's snapshot directory of \"{}\" until a later run deletes it",
             file.name, file.collection
         ));
         return TargetState::Unknown;

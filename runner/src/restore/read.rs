@@ -30,7 +30,10 @@ pub fn sole_archive(manifest: &Manifest) -> Result<&Archive, RestoreError> {
     let unsupported = |what: String| Err(RestoreError::Unsupported { what });
     check_readable(manifest)?;
     let [archive] = manifest.archives.as_slice() else {
-        return unsupported(format!("consists of {} snapshots of different nodes", manifest.archives.len()));
+        return unsupported(format!(
+            "consists of {} snapshots from different nodes",
+            manifest.archives.len()
+        ));
     };
     if archive.scope != Scope::Collection {
         return unsupported(format!("is a snapshot of a {}", archive.scope));
@@ -93,11 +96,11 @@ pub fn read_whole(
 
 fn compare(what: &str, expected: SizeAndDigest, got: SizeAndDigest) -> Result<(), String> {
     if got.size_bytes != expected.size_bytes {
-        return Err(format!("{what} has {} bytes and must have {}", got.size_bytes, expected.size_bytes));
+        return Err(format!("{what} has {} bytes, expected {}", got.size_bytes, expected.size_bytes));
     }
     if got.sha256 != expected.sha256 {
         let (got, expected) = (got.sha256.short(), expected.sha256.short());
-        return Err(format!("{what} has the checksum {got}… and must have {expected}…"));
+        return Err(format!("{what} has checksum {got}…, expected {expected}…"));
     }
     Ok(())
 }

@@ -25,7 +25,8 @@ use crate::session::Session;
 use crate::session::leftovers::upload as leftover;
 
 /// What is said when there is nothing to restore.
-pub const NOTHING: &str = "there is no backup at all; is this the right backup directory? Retired collections need --include-retired";
+pub const NOTHING: &str =
+    "there are no backups; is this the right backup directory? Retired collections need --include-retired";
 
 /// So many retired collections are named.
 const SHOWN_RETIRED: usize = 20;
@@ -96,7 +97,7 @@ pub fn every(catalog: &Catalog, status: Option<&Status>, include_retired: bool) 
             retired.iter().take(SHOWN_RETIRED).map(|name| format!("\"{name}\"")).collect();
         let more = retired.len() - shown.len();
         tracing::info!(
-            "Left out, because they are retired: {}{}; --include-retired restores them too, --collection one by its name",
+            "Skipped retired collections: {}{}; --include-retired restores them too, --collection one of them",
             shown.join(", "),
             if more > 0 { format!(" and {more} more") } else { String::new() }
         );
@@ -129,7 +130,7 @@ async fn back_up_targets(session: &mut Session, context: &RestoreContext, plans:
                     Some(failure) => RestoreError::SafetyBackup { reason: failure.message.clone() },
                     // Nothing to report, and no failure: somebody dropped it.
                     None => RestoreError::SafetyBackup {
-                        reason: "it was dropped meanwhile; run the restore again".to_owned(),
+                        reason: "it was deleted in the meantime; run the restore again".to_owned(),
                     },
                 });
             }
@@ -161,7 +162,7 @@ async fn work(
         if let Some(mut failure) = interrupted {
             let rest: Vec<String> = plans.map(|plan| format!("\"{}\"", plan.target)).collect();
             if !rest.is_empty() {
-                failure.message.push_str(&format!("; not begun: {}", rest.join(", ")));
+                failure.message.push_str(&format!("; not started: {}", rest.join(", ")));
             }
             return Some(failure);
         }
@@ -173,7 +174,7 @@ async fn work(
 async fn leave(session: &Session, context: &RestoreContext, plan: &Plan) -> Option<CollectionReport> {
     let points = plan.existing.as_ref().and_then(|existing| existing.points);
     tracing::info!(
-        "Skipped {}: \"{}\" is there already, with {} points{}",
+        "Skipped {}: \"{}\" already exists, with {} points{}",
         plan.collection,
         plan.target,
         points.map_or_else(|| "?".to_owned(), |points| points.to_string()),

@@ -62,12 +62,13 @@ pub async fn settle(
         match readiness {
             Readiness::Ready if to_be_seen == 0 || expired => return Ok(true),
             Readiness::Optimising if expired => {
-                session.warn(format!("\"{target}\" serves and is still being optimised (yellow)"));
+                session.warn(format!("\"{target}\" is ready, but still being optimized (yellow)"));
                 return Ok(true);
             }
             Readiness::Behind(what) if expired => {
-                session
-                    .warn(format!("\"{target}\" serves, and {what}: not all of its points can be seen yet"));
+                session.warn(format!(
+                    "\"{target}\" is ready, but {what}: not all of its points are visible yet"
+                ));
                 return Ok(false);
             }
             Readiness::Not(last) if expired => return Err(RestoreError::NotSettled { limit, last }),
@@ -105,10 +106,7 @@ async fn disagreement(nodes: &[Client], target: &CollectionName) -> Result<Optio
         if let Some(raft) = node.cluster().await?.raft_info {
             commits.insert(raft.commit);
             if raft.pending_operations > 0 {
-                return Ok(Some(format!(
-                    "{} has not carried out all decisions of the cluster yet",
-                    node.url()
-                )));
+                return Ok(Some(format!("{} has not yet applied all operations of the cluster", node.url())));
             }
         }
         match node.count(target).await {
@@ -119,7 +117,7 @@ async fn disagreement(nodes: &[Client], target: &CollectionName) -> Result<Optio
         }
     }
     if commits.len() > 1 {
-        return Ok(Some("not all nodes have heard of the same decisions of the cluster yet".to_owned()));
+        return Ok(Some("not all nodes have the same operations of the cluster yet".to_owned()));
     }
     let told = || counts.iter().map(u64::to_string).collect::<Vec<_>>().join(" and ");
     Ok((counts.len() > 1).then(|| format!("its nodes count {} points", told())))
@@ -148,7 +146,8 @@ fn judge(cluster: &CollectionCluster, info: &CollectionInfo) -> Readiness {
         .iter()
         .filter(|shard| shard.state != "Active")
         .map(|shard| {
-            let mends = if shard.state == "ManualRecovery" { ", which does not mend by itself" } else { "" };
+            let mends =
+                if shard.state == "ManualRecovery" { ", which does not recover without help" } else { "" };
             format!("shard {} is {}{mends}", shard.shard_id, shortened(&shard.state, 30))
         })
         .collect();
@@ -172,7 +171,7 @@ fn behind(info: &CollectionInfo) -> Option<String> {
     let queue = info.update_queue.as_ref()?;
     match (queue.length, queue.deferred_points.unwrap_or(0)) {
         (0, 0) => None,
-        (0, deferred) => Some(format!("{deferred} of its points wait to be optimised")),
+        (0, deferred) => Some(format!("{deferred} of its points wait to be optimized")),
         (length, _) => Some(format!("{length} updates wait in its queue")),
     }
 }
@@ -201,7 +200,7 @@ mod tests {
         assert_eq!(told(r#","update_queue":{"length":0,"deferred_points":0}"#), None);
         assert_eq!(told(r#","update_queue":{"length":7}"#).unwrap(), "7 updates wait in its queue");
         let deferred = told(r#","update_queue":{"length":0,"deferred_points":9}"#).unwrap();
-        assert_eq!(deferred, "9 of its points wait to be optimised");
+        assert_eq!(deferred, "9 of its points wait to be optimized");
     }
 
     #[test]

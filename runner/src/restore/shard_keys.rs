@@ -44,7 +44,7 @@ pub async fn shard_keys_of(
             Ok(inspection) => Ok(inspection.shard_keys()),
             Err(error) => Err(RestoreError::Damaged {
                 file: archive.file_name.clone(),
-                problem: format!("cannot be looked into for its shard keys: {error}"),
+                problem: format!("cannot be searched for its shard keys: {error}"),
             }),
         }
     });
@@ -83,13 +83,13 @@ pub fn check_existing(
     let custom = is_custom(config);
     let Some(keys) = keys else {
         return if custom {
-            differ("it has custom sharding and the backup has not".to_owned())
+            differ("it has custom sharding, but the backup does not".to_owned())
         } else {
             Ok(())
         };
     };
     if !custom {
-        return differ("the backup has custom sharding and it has not".to_owned());
+        return differ("the backup has custom sharding, but it does not".to_owned());
     }
     let there = cluster.shard_keys();
     let mut wanted = BTreeMap::new();
@@ -103,9 +103,9 @@ pub fn check_existing(
             None => problems.push(format!("it lacks shard {id} of key {}", shown(key))),
             Some(Some(other)) if other == *key => {}
             Some(other) => problems.push(format!(
-                "shard {id} is of key {} in the backup and {} there",
+                "shard {id} has key {} in the backup, but {} in the collection",
                 shown(key),
-                other.as_ref().map_or_else(|| "of none".to_owned(), |key| format!("of key {}", shown(key)))
+                other.as_ref().map_or_else(|| "none".to_owned(), |key| format!("key {}", shown(key)))
             )),
         }
     }
@@ -159,10 +159,13 @@ mod tests {
         assert_eq!(says(&same), None);
         let swapped = says(&[(1, json!("us")), (2, json!("eu")), (3, json!("7"))]).unwrap();
         assert!(
-            swapped.contains("shard 1 is of key \"eu\" in the backup and of key \"us\" there"),
+            swapped.contains("shard 1 has key \"eu\" in the backup, but key \"us\" in the collection"),
             "{swapped}"
         );
-        assert!(swapped.contains("shard 3 is of key 7 in the backup and of key \"7\" there"), "{swapped}");
+        assert!(
+            swapped.contains("shard 3 has key 7 in the backup, but key \"7\" in the collection"),
+            "{swapped}"
+        );
         let fewer = says(&same[..2]).unwrap();
         assert!(fewer.contains("it lacks shard 3 of key 7"), "{fewer}");
         let more = says(&[same.as_slice(), &[(4, json!("asia"))]].concat()).unwrap();

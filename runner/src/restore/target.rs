@@ -26,18 +26,20 @@ impl TargetState {
             Self::Untouched => format!("\"{target}\" is untouched; to try again: {again}"),
             Self::Absent => format!("\"{target}\" does not exist; to try again: {again}"),
             Self::Doubtful => {
-                format!("\"{target}\" may be PARTLY RESTORED: do not use it; to restore it again: {again}")
+                format!("\"{target}\" may be PARTLY RESTORED: do not use it; to restore again: {again}")
             }
             Self::Half => {
-                format!("\"{target}\" is PARTLY RESTORED: do not use it; to go on where this ended: {again}")
+                format!(
+                    "\"{target}\" is PARTLY RESTORED: do not use it; to continue where this stopped: {again}"
+                )
             }
             Self::Exceeded => format!(
-                "\"{target}\" is restored and holds more than the backup: look who writes to it before you use it; to restore it again: {again}"
+                "\"{target}\" is restored, but contains more than the backup: find out who writes to it before you use it; to restore again: {again}"
             ),
             Self::Unknown => format!(
-                "the server may still be restoring \"{target}\": do not use it before you have looked at Qdrant's log; to restore it again: {again}"
+                "the server may still be restoring \"{target}\": check Qdrant's log before you use it; to restore again: {again}"
             ),
-            Self::Restored => format!("\"{target}\" itself is restored and whole"),
+            Self::Restored => format!("\"{target}\" itself is completely restored"),
         }
     }
 }

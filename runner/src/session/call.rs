@@ -390,7 +390,7 @@ impl Session {
     fn note_died(&mut self) {
         let Some(died) = self.status().current_run.clone() else { return };
         self.warn(format!(
-            "the run that began at {} UTC (`{}`, process {}) died without saying so, in stage {}{}",
+            "the run that started at {} UTC (`{}`, process {}) died in stage {}{}",
             died.started_at.format("%Y-%m-%d %H:%M:%S"),
             died.command,
             died.pid,
@@ -411,7 +411,7 @@ impl Session {
             .map(|newest| (newest.started_at, newest.backup_id));
         if let Some((started_at, id)) = newest.filter(|(started_at, _)| *started_at > now) {
             self.warn(format!(
-                "this machine's clock says {} UTC, which is before the newest backup ({id}, begun {} UTC): check the clock",
+                "this machine's clock says {} UTC, which is before the newest backup ({id}, started {} UTC): check the clock",
                 now.format("%Y-%m-%d %H:%M:%S"),
                 started_at.format("%Y-%m-%d %H:%M:%S")
             ));
@@ -427,8 +427,7 @@ impl Drop for Session {
             return;
         }
         if let Some(begun) = self.under_way.take() {
-            let message =
-                "it was left in the middle by a fault of this program; its log says more".to_owned();
+            let message = "it was stopped by a bug in this program; see its log".to_owned();
             self.end(begun, Vec::new(), Some(Failure { kind: FailureKind::Internal, message }), None);
         }
         self.conclude();

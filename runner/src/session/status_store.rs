@@ -83,8 +83,9 @@ impl StatusStore {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let mut status = match status_journal::read(layout) {
             Ok(kept) => {
-                warnings
-                    .extend(kept.problem.map(|error| format!("{error}; what it held from there on is lost")));
+                warnings.extend(
+                    kept.problem.map(|error| format!("{error}; its contents from there on are lost")),
+                );
                 kept.status
             }
             Err(error) => {
@@ -234,7 +235,7 @@ pub fn look(layout: &Layout) -> Result<Option<Status>, ReadError> {
     match status_journal::read(layout) {
         Ok(kept) => {
             if let Some(problem) = kept.problem {
-                tracing::warn!("{problem}; what it held from there on is not known");
+                tracing::warn!("{problem}; its contents from there on are unknown");
             }
             Ok(Some(kept.status))
         }

@@ -29,8 +29,8 @@ impl Warnings {
             1 => warning.clone(),
             times => format!("{warning} ({times} times)"),
         });
-        let more = (self.left_out > 0)
-            .then(|| format!("and {} more warnings, which only the log has", self.left_out));
+        let more =
+            (self.left_out > 0).then(|| format!("and {} more warnings, only in the log", self.left_out));
         kept.chain(more).collect()
     }
 }
@@ -58,6 +58,6 @@ mod tests {
         assert_eq!(lines.len(), KEPT + 1);
         assert_eq!(lines[0], "the connection broke (10000 times)");
         assert_eq!(lines[1], "number 0");
-        assert_eq!(lines[KEPT], "and 9901 more warnings, which only the log has");
+        assert_eq!(lines[KEPT], "and 9901 more warnings, only in the log");
     }
 }

@@ -15,7 +15,7 @@ pub enum ApiKeyError {
     #[error("the API key is empty")]
     Empty,
     /// A character that an HTTP header cannot carry, or that hints at another kind of file.
-    #[error("the API key has {what} at position {position}; give the key alone, in one line")]
+    #[error("the API key has {what} at position {position}; give only the key, in one line")]
     InvisibleCharacter {
         /// Position in bytes, counted from 1.
         position: usize,
@@ -23,12 +23,10 @@ pub enum ApiKeyError {
         what: &'static str,
     },
     /// Quotes that a shell would have taken away, and nothing has here.
-    #[error(
-        "the API key {0} with a quote, which would be sent as a part of it; give the key alone, without quotes"
-    )]
+    #[error("the API key {0} with a quote, which would be sent as part of it; give the key without quotes")]
     Quoted(&'static str),
     /// A line of an env file where only the key should be.
-    #[error("the API key begins with QDRANT_API_KEY, the name of a variable; give the key alone")]
+    #[error("the API key begins with QDRANT_API_KEY, the name of a variable; give only the key")]
     Named,
 }
 

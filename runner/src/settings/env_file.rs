@@ -91,7 +91,7 @@ impl EnvFile {
             None => return Err(format!("{name}: expected {name}=VALUE")),
         };
         if let Some((first, _)) = self.values.get(name) {
-            return Err(format!("{name}: repeated; it is already on line {first}"));
+            return Err(format!("{name}: duplicate variable; it is already on line {first}"));
         }
         self.values.insert(name, (line, value));
         Ok(None)
@@ -104,7 +104,7 @@ fn swallowed(entry: &str, first_line: usize) -> Result<(), String> {
         let name = Entry::split(line).name;
         if variables().any(|known| known == name) {
             let line = first_line + number;
-            return Err(format!("the quote that begins here goes on over {name} on line {line}; close it"));
+            return Err(format!("the quote that begins here also spans {name} on line {line}; close it"));
         }
     }
     Ok(())
@@ -124,7 +124,7 @@ fn unknown(name: &str) -> Result<Option<String>, String> {
     match closest(&upper[prefix.len()..], ours) {
         Some(meant) => Err(format!("{shown}: unknown variable; did you mean {prefix}{meant}?")),
         None => Ok(Some(format!(
-            "{shown}: not a variable of this program, so it is ignored; known are {}",
+            "{shown}: not a variable of this program, ignored; known variables: {}",
             variables().collect::<Vec<_>>().join(", ")
         ))),
     }
@@ -190,7 +190,7 @@ fn unquote(value: &str) -> Result<String, &'static str> {
         let unclear = value.contains(['"', '\'', '\\']) || value.contains(" #") || value.contains("\t#");
         if unclear {
             return Err(
-                "programs disagree about quotes, backslashes and # in a bare value; put it in single quotes",
+                "programs read quotes, backslashes and # in an unquoted value differently; put it in single quotes",
             );
         }
         return Ok(value.to_owned());
@@ -201,7 +201,7 @@ fn unquote(value: &str) -> Result<String, &'static str> {
     }
     let inner = &value[1..close];
     if inner.contains('\n') {
-        return Err("the value goes over several lines");
+        return Err("the value spans several lines");
     }
     if value.starts_with('\'') {
         return Ok(inner.to_owned());
@@ -215,7 +215,7 @@ fn unquote(value: &str) -> Result<String, &'static str> {
                 characters.next();
             }
             ('\\', _) => {
-                return Err("programs disagree about this backslash; put the value in single quotes");
+                return Err("programs read this backslash differently; put the value in single quotes");
             }
             (other, _) => plain.push(other),
         }
@@ -309,7 +309,7 @@ mod tests {
             parse("A=1\nMOTD='tis late\nQDRANT_URL=http://h\nB='x'\nBACKUP_COMPRESSION=none\n");
         assert_eq!(
             problems,
-            [".env:2: the quote that begins here goes on over QDRANT_URL on line 3; close it"]
+            [".env:2: the quote that begins here also spans QDRANT_URL on line 3; close it"]
         );
         assert_eq!(file.get("BACKUP_COMPRESSION"), Some((5, "none")));
         assert_eq!(parse("A=\n\"\nQDRANT_URL=http://h\nB=\"\n").0.get("QDRANT_URL"), Some((3, "http://h")));
@@ -326,7 +326,7 @@ mod tests {
                 ".env:2: QDRANT_URI: unknown variable; did you mean QDRANT_URL?",
                 ".env:4: BACKUP_RETENTION_DAY: unknown variable; did you mean BACKUP_RETENTION_DAYS?",
                 ".env:5: qdrant_url: unknown variable; did you mean QDRANT_URL?",
-                ".env:7: QDRANT_URL: repeated; it is already on line 6",
+                ".env:7: QDRANT_URL: duplicate variable; it is already on line 6",
                 ".env:8: QDRANT_APIKEY: unknown variable; did you mean QDRANT_API_KEY?",
             ]
         );

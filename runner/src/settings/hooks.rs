@@ -41,7 +41,7 @@ pub fn hook_problem(command: &HookCommand) -> Option<String> {
             program.display()
         ));
     }
-    (!is_program(program)).then(|| format!("{} is no file that can be run", program.display()))
+    (!is_program(program)).then(|| format!("{} is not an executable file", program.display()))
 }
 
 /// Where `PATH` has a program of this name. What is relative in it depends on where we were started, and is passed over.

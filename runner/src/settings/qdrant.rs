@@ -35,7 +35,7 @@ pub struct QdrantSettings {
 impl QdrantSettings {
     /// Chooses each value. `None` when the URL, for which there is no stand-in, is a reported problem.
     pub(super) fn choose(layers: &mut Layers<'_>) -> Option<Self> {
-        let refusal = "every user of this machine can read the command line; put a URL with a password into QDRANT_URL or backup.yaml";
+        let refusal = "every user of this machine can read the command line: put a URL with a password into QDRANT_URL or backup.yaml";
         let url = layers.convert(
             &QDRANT_URL,
             |text, source| match source {
@@ -62,7 +62,7 @@ fn choose_nodes(layers: &mut Layers<'_>) -> Vec<Url> {
     for given in layers.values.get(&NODES) {
         match without_password(
             &given.value,
-            "leave user and password out: those of qdrant.url are used for every node",
+            "remove user and password: those of qdrant.url are used for every node",
         ) {
             Ok(url) => nodes.push(url.as_url().clone()),
             Err(problem) => {
@@ -103,12 +103,12 @@ fn check_identity(layers: &mut Layers<'_>) {
         (Some(_), None) => alone(
             TLS_CERT_FILE.about(),
             TLS_KEY_FILE.about(),
-            "a certificate is of no use without its key: set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE) as well",
+            "a certificate needs its key: also set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE)",
         ),
         (None, Some(_)) => alone(
             TLS_KEY_FILE.about(),
             TLS_CERT_FILE.about(),
-            "a key is of no use without its certificate: set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE) as well",
+            "a key needs its certificate: also set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE)",
         ),
         (Some(_), Some(_)) | (None, None) => None,
     };
@@ -150,7 +150,7 @@ fn choose_api_key(layers: &mut Layers<'_>) -> Option<ApiKey> {
     }
     for (source, path) in files {
         if keys.iter().any(|(other, _)| other.rank() == source.rank()) {
-            layers.problems.push(source.problem("QDRANT_API_KEY is given as well; give one of the two"));
+            layers.problems.push(source.problem("QDRANT_API_KEY is also set; set only one of the two"));
         }
         found.push((source, KeyFrom::File(path)));
     }
@@ -159,7 +159,7 @@ fn choose_api_key(layers: &mut Layers<'_>) -> Option<ApiKey> {
     let Some((source, from)) = found.into_iter().min_by_key(|(source, _)| source.rank()) else {
         let empty = variables().find(|name| layers.is_empty(name));
         layers.warnings.extend(empty.map(|name| {
-            format!("{name} is empty, and no key is given elsewhere: Qdrant is asked without an API key")
+            format!("{name} is empty, and no key is set elsewhere: requests to Qdrant have no API key")
         }));
         return None;
     };

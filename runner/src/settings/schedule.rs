@@ -27,7 +27,7 @@ pub enum TimeZone {
 pub enum ScheduleError {
     /// Too few or too many fields.
     #[error(
-        "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has {fields}{}",
+        "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has {fields}{}",
         if *fields == 6 { "; seconds are not supported" } else { "" }
     )]
     FieldCount {
@@ -261,10 +261,10 @@ mod tests {
         let refused = |text: &str| Schedule::parse(text, TimeZone::Local).unwrap_err().to_string();
         assert_eq!(
             refused("0 0 2 * * *"),
-            "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has 6; seconds are not supported"
+            "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has 6; seconds are not supported"
         );
-        assert!(refused("").ends_with("this has 0"));
-        assert!(refused("daily").ends_with("this has 1"));
+        assert!(refused("").ends_with("this one has 0"));
+        assert!(refused("daily").ends_with("this one has 1"));
         assert!(refused("0 25 * * *").starts_with("not a cron expression: "));
         assert!(refused("0 2 * * MUN").starts_with("not a cron expression: "));
         assert!(refused("@reboot").starts_with("not a cron expression: "));

@@ -40,7 +40,7 @@ pub enum UrlError {
     #[error("expected a URL that begins with http:// or https://")]
     Scheme,
     /// Blanks or control characters, which a parser would silently drop.
-    #[error("the URL has a space or a control character in it")]
+    #[error("the URL contains a space or a control character")]
     Blank,
     /// The parser's reason.
     #[error("not a URL: {0}")]
@@ -121,7 +121,7 @@ impl QdrantUrl {
             return None;
         }
         Some(format!(
-            "{self} has no port, so port 80 is asked, and Qdrant answers on 6333: write {self}:6333, or {self}:80 if 80 is meant"
+            "{self} has no port, so port 80 is used, but Qdrant's default is 6333: write {self}:6333, or {self}:80 if you mean 80"
         ))
     }
 }

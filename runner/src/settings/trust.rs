@@ -47,9 +47,9 @@ fn files(settings: &Settings) -> Vec<(&'static str, PathBuf)> {
         let place = &settings.place;
         let program = place.restic.is_absolute().then(|| place.restic.clone());
         [
-            ("program of a place for copies", program),
-            ("password file of a place for copies", Some(place.password_file.clone())),
-            ("environment file of a place for copies", place.environment_file.clone()),
+            ("program of an offsite place", program),
+            ("password file of an offsite place", Some(place.password_file.clone())),
+            ("environment file of an offsite place", place.environment_file.clone()),
         ]
     });
     named.into_iter().chain(places).filter_map(|(what, path)| Some((what, path?))).chain(programs).collect()
@@ -122,7 +122,7 @@ fn directory_problem(path: &Path, trusted: &[u32]) -> Option<String> {
     if (open || !trusted.contains(&found.uid())) && is_read_only(path) {
         return None;
     }
-    let of = |wrong: String| format!("it lies in {}; {wrong}", path.display());
+    let of = |wrong: String| format!("it is in {}; {wrong}", path.display());
     owner_problem(path, &found, trusted)
         .or_else(|| open.then(|| format!("chmod go-w {}", path.display())))
         .map(of)

@@ -35,7 +35,7 @@ pub fn problems(layout: &Layout) -> Vec<String> {
         let more = found.len() - NAMED_MAX;
         found.truncate(NAMED_MAX);
         let (me, root) = (User::current().for_chown(), layout.root().display());
-        found.push(format!("{more} more like these; as root, this mends all: chown -R {me} {root}"));
+        found.push(format!("{more} more like these; to fix all as root: chown -R {me} {root}"));
     }
     found
 }
@@ -52,7 +52,7 @@ fn files_problem(directory: &Path) -> Option<String> {
     let first = denied.first()?;
     let (me, count, shown) = (User::current().for_chown(), denied.len(), first.display());
     Some(format!(
-        "{count} files in {} cannot be read, {shown} is the first: {}; all of them: chown -R {me} {}",
+        "{count} files in {} cannot be read, the first is {shown}: {}; to fix all of them: chown -R {me} {}",
         directory.display(),
         mend(first)?,
         directory.display()

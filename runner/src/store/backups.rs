@@ -71,8 +71,8 @@ fn check_own(parent: &Path, name: &str) -> io::Result<()> {
     match another(&listed, name) {
         None => Ok(()),
         Some(other) => Err(io::Error::other(format!(
-            "{} is {other} on this file system, which does not tell the two apart; rename one of the collections, or use a file \
-             system that does",
+            "{} is the same as {other} on this file system; rename one of the collections, or use a file \
+             system that distinguishes upper and lower case",
             parent.join(name).display()
         ))),
     }
@@ -137,9 +137,7 @@ pub fn commit(layout: &Layout, archives: Vec<AtomicFile>, manifest: &Manifest) -
                 Err(error) if error.in_place => {
                     return Err(io::Error::new(
                         error.source.kind(),
-                        format!(
-                            "{error}; its files are left in place, and `verify` says whether they are good"
-                        ),
+                        format!("{error}; its files stay in place, and `verify` shows whether they are good"),
                     ));
                 }
                 Err(error) => error.source,
@@ -183,13 +181,13 @@ pub fn limits(layout: &Layout) -> io::Result<Vec<String>> {
     let mut limits = Vec::new();
     if !syncs_directories(root)? {
         limits.push(format!(
-            "{}: the file system cannot make names durable: after a power failure the newest backups may be gone",
+            "{}: the file system cannot sync directories: after a power failure the newest backups may be gone",
             root.display()
         ));
     }
     if available_bytes(root)?.is_none() {
         limits.push(format!(
-            "{}: the file system does not say how much room there is: that it is full is found only when a write fails",
+            "{}: the file system does not report its free space: a full disk is noticed only when a write fails",
             root.display()
         ));
     }

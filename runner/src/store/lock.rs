@@ -54,7 +54,7 @@ pub enum LockError {
         source: io::Error,
     },
     /// The file system has no locks.
-    #[error("{}: this file system has no locks ({source}), so nothing would keep two runs apart; mount it with locks (NFS without `nolock`), or keep backups on another one", path.display())]
+    #[error("{}: this file system has no locks ({source}), so two runs could collide; mount it with locks (NFS without `nolock`), or keep backups on another one", path.display())]
     Unsupported {
         /// The lock file.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum LockError {
         source: io::Error,
     },
     /// Backups are being deleted and it does not end.
-    #[error("{}: backups are being deleted at the moment; try again when that is done", path.display())]
+    #[error("{}: backups are being deleted; try again when that is finished", path.display())]
     Deleting {
         /// The lock file.
         path: PathBuf,
@@ -119,14 +119,14 @@ fn held_by(holder: Option<&LockHolder>, processes: &[LockProcess]) -> String {
     };
     match (holder.filter(is_among), processes) {
         (Some(holder), _) => format!("another run holds the lock: {holder}"),
-        (None, []) => "another run holds the lock: its name could not be read".to_owned(),
+        (None, []) => "another run holds the lock (unknown process)".to_owned(),
         (None, [first, ..]) => stranger(first),
     }
 }
 
 /// What to say of a process that holds the lock and did not write its name.
 pub fn stranger(process: &LockProcess) -> String {
-    let who = if process.is_ours() { "another run" } else { "a process that is no run of this program" };
+    let who = if process.is_ours() { "another run" } else { "another program" };
     let pid = process.pid;
     format!(
         "{who} holds the lock: {process}; nothing can run until it ends (`ps -fp {pid}` shows what it is, `kill {pid}` ends it)"
@@ -174,7 +174,10 @@ pub(crate) fn open_own(path: &Path) -> io::Result<File> {
         if directory.uid() != ROOT
             && let Err(error) = fchown(&file, Some(directory.uid()), Some(directory.gid()))
         {
-            tracing::warn!("{}: cannot be given to the owner of the backups: {error}", path.display());
+            tracing::warn!(
+                "{}: cannot change the owner to the owner of the backups: {error}",
+                path.display()
+            );
         }
     }
     Ok(file)
@@ -310,10 +313,7 @@ mod tests {
             }
             let error = Lock::take(&path, &holder("x"), Duration::ZERO).await.unwrap_err().to_string();
             let own = std::process::id();
-            assert!(
-                error.contains(&format!("no run of this program holds the lock: process {own} (")),
-                "{error}"
-            );
+            assert!(error.contains(&format!("another program holds the lock: process {own} (")), "{error}");
             assert!(!error.contains("db-1"), "{error}");
         }
     }
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn where_the_system_names_nobody_the_text_counts() {
         assert!(held_by(Some(&holder("backup")), &[]).contains("backup (process 42 on db-1)"));
-        assert!(held_by(None, &[]).ends_with("its name could not be read"));
+        assert!(held_by(None, &[]).ends_with("unknown process"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl fmt::Display for LockProcess {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.program {
             Some(program) => write!(formatter, "process {} ({program})", self.pid),
-            None => write!(formatter, "what process {} started, which has ended itself", self.pid),
+            None => write!(formatter, "a child of process {}, which has ended", self.pid),
         }
     }
 }

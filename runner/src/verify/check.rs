@@ -132,7 +132,7 @@ impl Checking<'_> {
         let inspection = match inspect(&mut watched, &Limits::default()) {
             Ok(inspection) => inspection,
             Err(error) if TooLong::is(&error) => {
-                let message = format!("{} has more than the {most} bytes that it must have", SNAPSHOT.what);
+                let message = format!("{} has more bytes than expected ({most})", SNAPSHOT.what);
                 self.add(archive, Weight::Failed, FailureKind::SizeMismatch, SNAPSHOT.size_kind, message);
                 match reader.into_stored() {
                     Ok(rest) => self.rest(rest, archive)?,
@@ -182,7 +182,7 @@ impl Checking<'_> {
         let expected = archive.stored.size_bytes;
         let size = reader.size_bytes().unwrap_or(expected);
         if size != expected {
-            let message = format!("the archive has {size} bytes and must have {expected}");
+            let message = format!("the archive has {size} bytes, expected {expected}");
             self.add(archive, Weight::Failed, FailureKind::SizeMismatch, "archive_size", message);
         }
         size == expected
@@ -197,16 +197,15 @@ impl Checking<'_> {
     ) {
         let Compared { what, size_kind, digest_kind } = which;
         let Some(found) = found else {
-            let message = format!("{what} was read without a digest; this is a fault in qdrant-backup");
+            let message = format!("{what} was read without a digest; this is a bug in qdrant-backup");
             return self.add(archive, Weight::Inconclusive, FailureKind::Internal, digest_kind, message);
         };
         if found.size_bytes != expected.size_bytes {
-            let message =
-                format!("{what} has {} bytes and must have {}", found.size_bytes, expected.size_bytes);
+            let message = format!("{what} has {} bytes, expected {}", found.size_bytes, expected.size_bytes);
             self.add(archive, Weight::Failed, FailureKind::SizeMismatch, size_kind, message);
         } else if found.sha256 != expected.sha256 {
             let (found, expected) = (found.sha256.short(), expected.sha256.short());
-            let message = format!("{what} has the SHA-256 {found}… and must have {expected}…");
+            let message = format!("{what} has SHA-256 {found}…, expected {expected}…");
             self.add(archive, Weight::Failed, FailureKind::ChecksumMismatch, digest_kind, message);
         }
     }

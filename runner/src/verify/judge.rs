@@ -28,7 +28,7 @@ pub(super) fn contents(
     if !inspection.end_marker_reached {
         if !verdict.failed() {
             // Something strange and perhaps harmless ended the walk, so what lies behind it was not looked at.
-            let message = format!("{prefix}the contents could not be followed to their end");
+            let message = format!("{prefix}the contents could not be read to the end");
             verdict.add(
                 Weight::Unsupported,
                 FailureKind::VersionUnsupported,
@@ -44,7 +44,7 @@ pub(super) fn contents(
         Scope::Files | Scope::Other(_) => true,
     };
     if !kind_fits {
-        let message = format!("the archive does not hold the snapshot of a {}", archive.scope);
+        let message = format!("the archive does not contain the snapshot of a {}", archive.scope);
         add(Weight::Failed, "scope_differs", message);
         return;
     }
@@ -54,7 +54,8 @@ pub(super) fn contents(
     if let (Some(inside), Some(expected)) = (&inspection.config, &manifest.source.config)
         && config_params_differ(inside, expected)
     {
-        let message = "config.json: `params` are not those of the manifest: another collection's snapshot?";
+        let message =
+            "config.json: `params` differ from the manifest: is this another collection's snapshot?";
         add(Weight::Failed, "config_differs", message.to_owned());
     }
     if let Some(message) = shards(manifest, archive, inspection) {
@@ -67,7 +68,7 @@ pub(super) fn points(manifest: &Manifest, inspections: &[Inspection], verdict: &
     let points = manifest.points_count().unwrap_or(0);
     if points > 0 && inspections.iter().all(Inspection::holds_no_points) {
         let message =
-            format!("the manifest counts {points} points and nothing was ever written to any segment");
+            format!("the manifest counts {points} points, but nothing was ever written to any segment");
         verdict.add(Weight::Failed, FailureKind::EmptySnapshot, "no_points", message);
     }
 }
@@ -94,5 +95,5 @@ fn shards(manifest: &Manifest, archive: &Archive, inspection: &Inspection) -> Op
         if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
     };
     (found != expected)
-        .then(|| format!("segments of shards {} and must be of shards {}", list(&found), list(&expected)))
+        .then(|| format!("segments are of shards {}, expected shards {}", list(&found), list(&expected)))
 }

@@ -21,7 +21,7 @@ pub enum RecordError {
     Read(#[from] ReadError),
     /// The record so far cannot be read, and this check cannot take its place.
     #[error(
-        "{problem}; what it said is not known, and only `qdrant-backup verify --level archive` or a drill that comes to a result can take its place"
+        "{problem}; its contents are unknown: replace it with the result of `qdrant-backup verify --level archive` or of a drill"
     )]
     Shallow {
         /// What is wrong with it.
@@ -36,7 +36,7 @@ pub enum RecordError {
         source: io::Error,
     },
     /// It could not be written.
-    #[error("{}: cannot be written: {source}; what was found is not on record", path.display())]
+    #[error("{}: cannot be written: {source}; the result is not recorded", path.display())]
     Write {
         /// The record.
         path: PathBuf,
@@ -85,9 +85,11 @@ pub fn enter(
     };
     let mut record = match json_file::read::<VerificationRecord>(&path) {
         Ok(record) if record.backup_id == manifest.backup_id => record,
-        Ok(record) => {
-            aside(format!("{}:1: not this place's record: it is about {}", path.display(), record.backup_id))?
-        }
+        Ok(record) => aside(format!(
+            "{}:1: this record belongs elsewhere: it is about {}",
+            path.display(),
+            record.backup_id
+        ))?,
         Err(ReadError::NotFound { .. }) => VerificationRecord::new(manifest.backup_id),
         Err(error @ ReadError::Io { .. }) => return Err(error.into()),
         Err(error @ (ReadError::Malformed { .. } | ReadError::UnsupportedVersion { .. })) => {

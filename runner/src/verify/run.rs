@@ -183,7 +183,7 @@ fn tell(backup: &Whole, check: &Check) {
     for finding in &check.findings {
         let line = format!("{collection} {id}: {} ({})", finding.message, finding.kind);
         if passed {
-            tracing::warn!("Strange, and no harm: {line}");
+            tracing::warn!("Unusual, but harmless: {line}");
         } else {
             tracing::error!("{line}");
         }

@@ -16,7 +16,7 @@ pub(super) struct Watch<'a> {
 
 /// More came than may.
 #[derive(Debug, thiserror::Error)]
-#[error("there is more of it than the manifest says")]
+#[error("it is larger than the manifest says")]
 pub(super) struct TooLong;
 
 impl TooLong {

@@ -128,13 +128,13 @@ pub struct Whole {
 #[derive(Debug, thiserror::Error)]
 pub enum WholeError {
     /// It is gone, and the backup with it.
-    #[error("{}: the backup was removed while this command was looking at it; `qdrant-backup list` shows what there is", path.display())]
+    #[error("{}: the backup was deleted while this command was reading it; `qdrant-backup list` shows what exists", path.display())]
     Gone {
         /// Where it was.
         path: PathBuf,
     },
     /// Somebody has changed what is never changed.
-    #[error("{}: the manifest was changed while this command was looking at it; run it again", path.display())]
+    #[error("{}: the manifest was changed while this command was reading it; run it again", path.display())]
     Changed {
         /// The manifest.
         path: PathBuf,

@@ -332,11 +332,11 @@ impl<'a> Listing<'a> {
             // A listing is no instant: what was renamed into the directory meanwhile may be missing in it.
             match fs::symlink_metadata(path.with_file_name(&**name)).map(|metadata| metadata.len()) {
                 Ok(size) if size == wanted => {}
-                Ok(size) => missing = Some(format!("archive {name} has {size} bytes and must have {wanted}")),
+                Ok(size) => missing = Some(format!("archive {name} has {size} bytes, expected {wanted}")),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     missing = Some(format!("archive {name} is missing"));
                 }
-                Err(error) => unknown = Some(format!("archive {name} cannot be looked at: {error}")),
+                Err(error) => unknown = Some(format!("archive {name} cannot be checked: {error}")),
             }
         }
         // Of a backup that is being pruned, the manifest goes first.
@@ -362,7 +362,7 @@ impl<'a> Listing<'a> {
             return Err(Some(Unreadable {
                 path: path.to_owned(),
                 problem: format!(
-                    "{}:1: not this place's manifest: it describes backup {} of collection \"{}\"",
+                    "{}:1: this manifest belongs elsewhere: it describes backup {} of collection \"{}\"",
                     path.display(),
                     manifest.backup_id,
                     manifest.collection
@@ -421,7 +421,7 @@ fn about<T: json_file::JsonFile>(
         Ok((of, file)) if of == id => Ok(Some(file)),
         Ok((of, _)) => Err(Unreadable {
             path: path.to_owned(),
-            problem: format!("{}:1: not this place's file: it is about backup {of}", path.display()),
+            problem: format!("{}:1: this file belongs elsewhere: it is about backup {of}", path.display()),
         }),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(Unreadable::file(path, &error)),

@@ -174,7 +174,7 @@ impl Reader {
                 self.report(
                     Some(entry.line),
                     Some(&key),
-                    format!("key repeated; it is already on line {first}"),
+                    format!("duplicate key; it is already on line {first}"),
                 );
             } else {
                 first_lines.insert(&entry.key, entry.line);
@@ -227,7 +227,7 @@ mod tests {
             problems("qdrant:\n  tls:\n    cert_flie: /c\n    key_file: /k\n    key_file: /l\n"),
             [
                 "backup.yaml:3: qdrant.tls.cert_flie: unknown key; did you mean tls.cert_file?",
-                "backup.yaml:5: qdrant.tls.key_file: key repeated; it is already on line 4",
+                "backup.yaml:5: qdrant.tls.key_file: duplicate key; it is already on line 4",
             ]
         );
         assert_eq!(
@@ -327,7 +327,7 @@ log:
                     keep_last: 1.5\n  cron: \"* * * * *\"\n  nonsense_altogether: 1\nlog: [a]\nbackup:\n  path: /x\nkeep_daily: 3\n";
         let expected = [
             "backup.yaml:2: qdrant.url: expected text, got a number or boolean; put it in quotes",
-            "backup.yaml:3: qdrant.api_key: not allowed here, because files get copied around; use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE",
+            "backup.yaml:3: qdrant.api_key: not allowed in this file, which may be copied or shared; use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE",
             "backup.yaml:4: qdrant.retries: expected a whole number, got the text \"4\"; remove the quotes",
             "backup.yaml:5: qdrant.connect_timeout: expected a duration longer than zero",
             "backup.yaml:7: backup.path: no value; give one or remove the line",
@@ -337,7 +337,7 @@ log:
             "backup.yaml:10: backup.exclude: the text is empty; give a value or remove the line",
             "backup.yaml:11: backup.keep_server_snapshots: expected true or false, got \"yes\"",
             "backup.yaml:13: backup.lock_wait: expected a duration such as 30s, 90m, 6h or 1d, got \"5\"",
-            "backup.yaml:14: backup.lock_wait: key repeated; it is already on line 13",
+            "backup.yaml:14: backup.lock_wait: duplicate key; it is already on line 13",
             "backup.yaml:15: retentoin: unknown key; did you mean retention?",
             "backup.yaml:18: retention.keep_dayz: unknown key; did you mean keep_days?",
             "backup.yaml:19: retention.keep_days: expected a whole number from 1 to 4294967295, got \"0\"",
@@ -345,7 +345,7 @@ log:
             "backup.yaml:21: retention.cron: unknown key; did you mean schedule.cron?",
             "backup.yaml:22: retention.nonsense_altogether: unknown key; known here: keep_days, keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, gone_after_days, overrides",
             "backup.yaml:23: log: expected a mapping of keys to values",
-            "backup.yaml:24: backup: key repeated; it is already on line 6",
+            "backup.yaml:24: backup: duplicate key; it is already on line 6",
             "backup.yaml:26: keep_daily: unknown key; did you mean retention.keep_daily?",
         ];
         let found = problems(text);
@@ -363,9 +363,9 @@ log:
         let expected = [
             "backup.yaml:4: retention.overrides: unknown key keep_dayz; did you mean keep_days?",
             "backup.yaml:5: retention.overrides.keep_days: expected a whole number from 1 to 4294967295, got \"0\"",
-            "backup.yaml:7: retention.overrides.keep_last: key repeated; it is already on line 6",
-            "backup.yaml:8: retention.overrides: no `match`: which collections is this for?",
-            "backup.yaml:9: retention.overrides: no rule: say what to keep, as in `keep_days: 3`",
+            "backup.yaml:7: retention.overrides.keep_last: duplicate key; it is already on line 6",
+            "backup.yaml:8: retention.overrides: missing `match`: the glob of the collections that this is for",
+            "backup.yaml:9: retention.overrides: missing rule: set what to keep, as in `keep_days: 3`",
             "backup.yaml:10: retention.overrides.match: the text is empty; give a value or remove the line",
             "backup.yaml:12: retention.overrides: expected a mapping such as {match: \"logs-*\", keep_days: 3}",
         ];

@@ -37,7 +37,7 @@ fn hook(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<HookCo
     let before = reading.problems.len();
     let program = kinds::text(Written::Yaml(first), reading)?;
     if program.contains('/') && !program.starts_with('/') {
-        let problem = "expected a program as an absolute path, or as a name that is looked for in PATH";
+        let problem = "expected a program: an absolute path, or a name that is in PATH";
         reading.refuse_at(first.line, problem);
     }
     let arguments = rest.iter().filter_map(|item| argument(item, reading)).collect();

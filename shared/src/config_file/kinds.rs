@@ -235,8 +235,8 @@ fn secret_text(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option
 fn secret(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<SecretText>> {
     if let Written::Yaml(_) = written {
         reading.refuse(
-            "not allowed here, because files get copied around; \
-             use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE",
+            "not allowed in this file, which may be copied or shared; use qdrant.api_key_file, \
+             QDRANT_API_KEY or QDRANT_API_KEY_FILE",
         );
         return None;
     }
@@ -248,7 +248,7 @@ fn absolute(written: Written<'_>, reading: &mut Reading<'_>) -> Option<PathBuf> 
     let path = path(written, reading)?;
     if !path.is_absolute() {
         // Without the path, because people paste keys where key files belong.
-        reading.refuse("expected an absolute path, one that begins with /");
+        reading.refuse("expected an absolute path, beginning with /");
         return None;
     }
     Some(path)
@@ -311,7 +311,7 @@ fn keep(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<NonZer
     if let Written::Word(word) = written {
         let number = reading.word(word)?.parse().ok();
         if number.is_none() {
-            reading.refuse("expected a whole number of days, at least 1; leave it unset to keep everything");
+            reading.refuse("expected a whole number of at least 1; to keep everything, leave it unset");
         }
         return number.map(Some);
     }

@@ -101,7 +101,7 @@ fn places(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Vec<Offsite
     for place in &places {
         if !names.insert(&place.name.value) {
             let name = &place.name.value;
-            reading.refuse_at(place.name.line, format!("two places are called {name}"));
+            reading.refuse_at(place.name.line, format!("two places have the name {name}"));
         }
     }
     (reading.problems.len() == before).then_some(places)
@@ -135,7 +135,7 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<OffsitePlace> {
     let mut seen = BTreeSet::new();
     for entry in entries {
         if !seen.insert(entry.key.as_str()) {
-            reading.refuse_at(entry.line, format!("key {} repeated", shortened(&entry.key, 80)));
+            reading.refuse_at(entry.line, format!("duplicate key {}", shortened(&entry.key, 80)));
             continue;
         }
         if !KEYS.contains(&entry.key.as_str()) {
@@ -147,12 +147,12 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<OffsitePlace> {
         reading.problems.append(&mut of_key.problems);
     }
     for (key, why) in [
-        ("name", "what is this place called? Its copies, metrics and alerts go by that"),
-        ("repository", "where is it? As restic's -r takes it"),
-        ("password_file", "which file has the repository's password?"),
+        ("name", "it identifies the place in copies, metrics and alerts"),
+        ("repository", "it is the repository, as for restic's -r"),
+        ("password_file", "it is the file with the repository's password"),
     ] {
         if !seen.contains(key) {
-            reading.refuse_at(item.line, format!("no `{key}`: {why}"));
+            reading.refuse_at(item.line, format!("missing `{key}`: {why}"));
         }
     }
     if reading.problems.len() > before {
@@ -183,7 +183,9 @@ impl Draft {
                 let name = kinds::text(written, reading).filter(|name| {
                     let good = is_place_name(name);
                     if !good {
-                        reading.refuse("expected 1 to 32 of a-z, 0-9, - and _, the first a letter or digit");
+                        reading.refuse(
+                            "expected 1 to 32 characters a-z, 0-9, - and _, beginning with a letter or digit",
+                        );
                     }
                     good
                 });
@@ -240,7 +242,7 @@ fn within(text: &str, reading: &mut Reading<'_>) -> Option<Option<Duration>> {
 fn is_program(program: &str, reading: &mut Reading<'_>) -> bool {
     let good = !program.contains('/') || program.starts_with('/');
     if !good {
-        reading.refuse("expected a program as an absolute path, or as a name that is looked for in PATH");
+        reading.refuse("expected a program: an absolute path, or a name that is in PATH");
     }
     good
 }
@@ -257,7 +259,7 @@ fn rules(node: &Node, reading: &mut Reading<'_>) -> Option<Policy> {
     for entry in entries {
         let mut of_key = reading.within(&entry.key, entry.line);
         match policy.number_mut(&entry.key) {
-            Some(number) if number.is_some() => of_key.refuse("key repeated"),
+            Some(number) if number.is_some() => of_key.refuse("duplicate key"),
             Some(number) => {
                 *number = kinds::positive(Written::Yaml(&entry.value), &mut of_key).and_then(NonZeroU32::new);
             }
@@ -269,7 +271,7 @@ fn rules(node: &Node, reading: &mut Reading<'_>) -> Option<Policy> {
         reading.problems.append(&mut of_key.problems);
     }
     if entries.is_empty() {
-        reading.refuse("no rule: say what to keep, as in `keep_daily: 14`, or remove the key");
+        reading.refuse("missing rule: set what to keep, as in `keep_daily: 14`, or remove the key");
     }
     Some(policy)
 }
@@ -328,10 +330,10 @@ mod tests {
             repository: r\n    password_file: rel\n    check: 0s\n    retention: {keep_dayz: 1}\n  - x\n";
         let problems = read(text).unwrap_err();
         let expected = [
-            "backup.yaml:2: offsite: no `password_file`: which file has the repository's password?",
-            "backup.yaml:2: offsite.name: expected 1 to 32 of a-z, 0-9, - and _, the first a letter or digit",
+            "backup.yaml:2: offsite: missing `password_file`: it is the file with the repository's password",
+            "backup.yaml:2: offsite.name: expected 1 to 32 characters a-z, 0-9, - and _, beginning with a letter or digit",
             "backup.yaml:4: offsite: unknown key password_fiel; did you mean password_file?",
-            "backup.yaml:7: offsite.password_file: expected an absolute path, one that begins with /",
+            "backup.yaml:7: offsite.password_file: expected an absolute path, beginning with /",
             "backup.yaml:8: offsite.check: expected a duration longer than zero, or none",
             "backup.yaml:9: offsite.retention: unknown key keep_dayz; did you mean keep_days?",
         ];
@@ -341,7 +343,7 @@ mod tests {
         assert!(problems.last().unwrap().contains("backup.yaml:10: offsite: expected a list such as"));
         assert!(!problems.iter().any(|problem| problem.contains("s3cret")));
         let twice = "offsite:\n- {name: a, repository: r, password_file: /p}\n- {name: a, repository: r, password_file: /p}\n";
-        assert_eq!(read(twice).unwrap_err(), ["backup.yaml:3: offsite: two places are called a"]);
+        assert_eq!(read(twice).unwrap_err(), ["backup.yaml:3: offsite: two places have the name a"]);
         assert_eq!(read("offsite: {name: a}\n").unwrap_err().len(), 1);
     }
 

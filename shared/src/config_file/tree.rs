@@ -97,7 +97,7 @@ impl Builder {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    Err("a second document; one file is one document".to_owned())
+                    Err("a second document; a file must contain only one".to_owned())
                 } else {
                     Ok(())
                 }

@@ -115,8 +115,8 @@ pub const CASES: &[Case] = &[
         found: Found {
             collections: &[("docs", &[UNKNOWN, GOOD, GOOD]), ("images", &[GOOD; 3]), (QUOTES, &[GOOD; 3])],
             unreadable: &[
-                "docs-2025-07-10-00-00-00.manifest.json:1: not this place's manifest: it describes backup",
-                "docs-2025-07-13-02-00-00.verification.json:1: not this place's file: it is about backup",
+                "docs-2025-07-10-00-00-00.manifest.json:1: this manifest belongs elsewhere: it describes backup",
+                "docs-2025-07-13-02-00-00.verification.json:1: this file belongs elsewhere: it is about backup",
             ],
             ..NOTHING
         },

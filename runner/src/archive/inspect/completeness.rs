@@ -26,7 +26,7 @@ pub(super) struct Walked {
 pub(super) fn finish(mut contents: Contents, walked: Walked, mut findings: Findings) -> Inspection {
     let kind = kind(&contents);
     if kind == SnapshotKind::Collection && contents.shards.remove(&None).is_some() {
-        let message = "members of a collection's snapshot and of a shard's are mixed";
+        let message = "files of a collection snapshot and of a shard snapshot are mixed";
         findings.add(FindingKind::MixedLayout, None, message);
     }
     if walked.end_marker_reached {
@@ -99,11 +99,11 @@ fn shard_files(key: ShardKey, shard: &ShardDraft, kind: SnapshotKind, findings: 
     }
     match shard.replica_state.value.as_ref().map(|state| state.is_local) {
         Some(true) if shard.segments.is_empty() => {
-            let message = "the shard is local and there is no segment of it";
+            let message = "the shard is local but has no segments";
             findings.add(FindingKind::SegmentsMissing, Some(&within("segments")), message);
         }
         Some(false) if !shard.segments.is_empty() => {
-            let message = "there are segments of the shard though it is said not to be local";
+            let message = "the shard has segments but is marked as not local";
             findings.add(FindingKind::SegmentsNotLocal, Some(&within("segments")), message);
         }
         _other => {}
@@ -111,7 +111,7 @@ fn shard_files(key: ShardKey, shard: &ShardDraft, kind: SnapshotKind, findings: 
     // A shard's own snapshot may come without a log.
     let local = shard.replica_state.value.as_ref().is_some_and(|state| state.is_local);
     if local && shard.wal_files == 0 && kind == SnapshotKind::Collection {
-        let message = "the shard is local and there is no write-ahead log of it";
+        let message = "the shard is local but has no write-ahead log";
         findings.add(FindingKind::WalMissing, Some(&within("wal")), message);
     }
     for segment in shard.segments.iter().filter(|segment| !segment.broken) {
@@ -121,7 +121,7 @@ fn shard_files(key: ShardKey, shard: &ShardDraft, kind: SnapshotKind, findings: 
         }
         if !segment.version.seen {
             // It is what Qdrant writes last, and a segment's archive has no end marker of its own.
-            let message = "the segment has no version.info, so its end is missing";
+            let message = "the segment has no version.info, so its last part is missing";
             findings.add(FindingKind::SegmentVersionMissing, Some(&name), message);
         }
     }
@@ -134,13 +134,13 @@ fn shards(contents: &Contents, kind: SnapshotKind, findings: &mut Findings) {
             // Nobody has made a shard key yet, so there is no shard, and no point.
             return;
         }
-        findings.add(FindingKind::NoShard, None, "the snapshot holds no shard at all");
+        findings.add(FindingKind::NoShard, None, "the snapshot contains no shards");
         return;
     }
     let remote = |shard: &ShardDraft| shard.replica_state.value.as_ref().is_some_and(|state| !state.is_local);
     if contents.shards.values().all(remote) {
         let numbers = list(contents.shards.keys().flatten());
-        let message = format!("no data: every shard lies on another node (shards {numbers})");
+        let message = format!("no data: every shard is on another node (shards {numbers})");
         findings.add(FindingKind::NoLocalShard, None, message);
     }
     if kind != SnapshotKind::Collection {
@@ -148,8 +148,10 @@ fn shards(contents: &Contents, kind: SnapshotKind, findings: &mut Findings) {
     }
     let missing: Vec<u32> = missing_shards(contents);
     if !missing.is_empty() {
-        let message =
-            format!("the configuration calls for shards that are not described ({})", list(&missing));
+        let message = format!(
+            "the configuration lists shards that the snapshot does not describe ({})",
+            list(&missing)
+        );
         findings.add(FindingKind::ShardMissing, None, message);
     }
 }

@@ -24,7 +24,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
             if member.plain {
                 return self.segment_archive(frame, member, segment);
             }
-            let message = "a segment's archive must be a plain file to be looked into";
+            let message = "the archive of a segment must be a regular file";
             self.findings.add(FindingKind::SparseUnsupported, Some(&member.shown), message);
             self.contents.mark_broken(segment);
         }
@@ -38,7 +38,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
         let mut unread = size;
         let mut content = None;
         if !fits {
-            let message = format!("the file is too large to be looked at (more than {limit} bytes)");
+            let message = format!("the file is too large to check (more than {limit} bytes)");
             self.findings.add(FindingKind::MemberTooLarge, Some(shown), message);
         } else if member.plain || member.map.is_some() {
             let stored = self.source.read_bytes(size)?;
@@ -52,7 +52,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
                 Some(map) => map.expand(&stored),
             };
             if content.is_none() {
-                let message = "the file is in too many parts to be looked at";
+                let message = "the file has too many parts to check";
                 self.findings.add(FindingKind::SparseUnsupported, Some(shown), message);
             }
         }
@@ -100,12 +100,13 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
 
     /// Reports that a member claims more than its archive has left.
     pub(super) fn exceeds(&mut self, frame: &Frame, shown: &str, size: u64) -> Stop {
-        let message = format!("{size} bytes are declared where the archive has {} left", self.left(frame));
+        let message =
+            format!("the header declares {size} bytes, but the archive has only {} left", self.left(frame));
         self.findings.add(FindingKind::MemberExceedsArchive, Some(shown), message);
         Stop
     }
 
     fn cut_inside(&mut self, shown: &str) {
-        self.findings.add(FindingKind::Truncated, Some(shown), "the archive is cut inside this member");
+        self.findings.add(FindingKind::Truncated, Some(shown), "the archive is truncated inside this member");
     }
 }

@@ -40,7 +40,7 @@ impl Extensions {
                 self.pax.replace(Pax::parse(content).ok_or("a malformed PAX header")?).is_some()
             }
         };
-        if repeated { Err("two extended headers of one kind for one member") } else { Ok(()) }
+        if repeated { Err("two extended headers of the same kind for one member") } else { Ok(()) }
     }
 
     /// Whether any waits for its member.

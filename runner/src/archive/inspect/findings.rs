@@ -193,7 +193,7 @@ impl Findings {
 
     pub(super) fn finish(mut self) -> Vec<Finding> {
         if self.not_listed > 0 {
-            let message = format!("{} further findings are not listed", self.not_listed);
+            let message = format!("{} more findings are not listed", self.not_listed);
             self.listed.push(Finding { kind: FindingKind::NotListed, member: None, message });
         }
         self.listed

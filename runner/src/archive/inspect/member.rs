@@ -82,10 +82,10 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
             Some(segment) => classify::in_segment(segment, &text),
         };
         if role == Role::SegmentNameInvalid {
-            self.findings.add(FindingKind::SegmentNameInvalid, Some(shown), "no segment can have this name");
+            self.findings.add(FindingKind::SegmentNameInvalid, Some(shown), "not a valid name for a segment");
         }
         if frame.segment.is_some() && is_file && text.ends_with(".tar") {
-            let message = "an archive inside a segment's archive is not looked into";
+            let message = "an archive nested inside the archive of a segment is not checked";
             self.findings.add(FindingKind::NestedTooDeep, Some(shown), message);
         }
         // An entry of the right name that is no file has no content.
@@ -110,7 +110,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
             let mut block = GnuExtSparseHeader::new();
             let left = self.left(frame);
             if self.source.read_block(block.as_mut_bytes(), left)? < BLOCK_BYTES {
-                self.findings.add(FindingKind::Truncated, Some(shown), "the sparse map is cut");
+                self.findings.add(FindingKind::Truncated, Some(shown), "the sparse map is truncated");
                 return Ok(Err(Stop));
             }
             if fault.is_none() {
@@ -137,7 +137,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
                 let target = extensions.link().unwrap_or_else(|| head.link());
                 let symbolic = head.kind == EntryKind::SymbolicLink;
                 let (kind, where_to) = if name::link_leaves_archive(path, &target, symbolic) {
-                    (FindingKind::LinkOutside, "a link out of the archive, to")
+                    (FindingKind::LinkOutside, "a link that points outside the archive, to")
                 } else {
                     (FindingKind::Link, "a link, to")
                 };
@@ -147,13 +147,13 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
                 self.findings.add(FindingKind::SpecialFile, Some(shown), "a device or a named pipe");
             }
             EntryKind::Unknown(flag) => {
-                let message = format!("an entry of the unknown type `{}`", name::printable(&[flag]));
+                let message = format!("an entry of unknown type `{}`", name::printable(&[flag]));
                 self.findings.add(FindingKind::UnknownEntryType, Some(shown), message);
             }
             EntryKind::File | EntryKind::Directory | EntryKind::Sparse | EntryKind::Extension(_) => {}
         }
         if extensions.sparse() {
-            let message = "a sparse member of a form that Qdrant does not read";
+            let message = "a sparse member in a format that Qdrant does not read";
             self.findings.add(FindingKind::SparseUnsupported, Some(shown), message);
         }
     }
@@ -161,11 +161,11 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
     fn size(&mut self, shown: &str, stored_bytes: u64, real_bytes: u64) {
         self.expanded_bytes = self.expanded_bytes.saturating_add(real_bytes);
         let absurd = if stored_bytes > self.limits.max_member_bytes {
-            Some(format!("the member claims to take {stored_bytes} bytes"))
+            Some(format!("the member declares {stored_bytes} stored bytes"))
         } else if real_bytes > stored_bytes && real_bytes > self.limits.max_sparse_bytes {
-            Some(format!("the sparse member claims to have {real_bytes} bytes"))
+            Some(format!("the sparse member declares a size of {real_bytes} bytes"))
         } else if self.expanded_bytes > self.limits.max_expanded_bytes {
-            Some(format!("all members together claim to have {} bytes", self.expanded_bytes))
+            Some(format!("all members together declare {} bytes", self.expanded_bytes))
         } else {
             None
         };

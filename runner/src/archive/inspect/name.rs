@@ -42,7 +42,7 @@ pub(super) fn fault(name: &[u8]) -> Option<(FindingKind, &'static str)> {
         return Some((FindingKind::AbsolutePath, "the name is an absolute path"));
     }
     if components(name).any(|component| component == b"..") {
-        return Some((FindingKind::ParentPath, "the name leads out through `..`"));
+        return Some((FindingKind::ParentPath, "the name points outside the archive through `..`"));
     }
     None
 }

@@ -32,12 +32,12 @@ impl SparseMap {
 
     fn add_part(&mut self, offset: u64, length: u64) -> Result<(), HeaderFault> {
         if length != 0 && !self.stored.is_multiple_of(BLOCK_BYTES) {
-            return Err(invalid("a part of the sparse member does not start on a block"));
+            return Err(invalid("a part of the sparse member does not start on a block boundary"));
         }
         if offset < self.file_end {
             return Err(invalid("parts of the sparse member overlap or are out of order"));
         }
-        let overflow = (FindingKind::SizeAbsurd, "the sparse member's parts exceed 64 bits");
+        let overflow = (FindingKind::SizeAbsurd, "the parts of the sparse member do not fit into 64 bits");
         self.file_end = offset.checked_add(length).ok_or(overflow)?;
         self.stored = self.stored.checked_add(length).ok_or(overflow)?;
         if self.parts.len() < REMEMBERED_PARTS {
@@ -57,7 +57,7 @@ impl SparseMap {
     /// restores, refuses a file on the same grounds.
     pub(super) fn check(&self, real_bytes: u64, stored_bytes: u64) -> Result<(), HeaderFault> {
         if self.file_end > real_bytes {
-            return Err(invalid("a part of the sparse member lies beyond its end"));
+            return Err(invalid("a part of the sparse member is beyond its end"));
         }
         if self.file_end != real_bytes {
             return Err(invalid("the sparse map does not reach the member's end"));

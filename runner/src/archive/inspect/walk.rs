@@ -91,7 +91,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
                 format!("the archive ends without a marker {after}"),
             );
         } else {
-            self.add(FindingKind::Truncated, frame, format!("the archive is cut {after}"));
+            self.add(FindingKind::Truncated, frame, format!("the archive is truncated {after}"));
         }
         End::Broken
     }
@@ -108,9 +108,9 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
         }
         let left = self.left(frame);
         if !self.source.skip_zeros(left)? {
-            self.add(FindingKind::TrailingData, frame, "data follow the end marker");
+            self.add(FindingKind::TrailingData, frame, "data follows the end marker");
         } else if frame.end.is_some() && self.left(frame) > 0 {
-            self.add(FindingKind::Truncated, frame, "the archive is cut after its end marker");
+            self.add(FindingKind::Truncated, frame, "the archive is truncated after its end marker");
             return Ok(End::Broken);
         }
         Ok(End::Reached)

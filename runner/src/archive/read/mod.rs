@@ -19,5 +19,5 @@ pub use source::{Elsewhere, Source};
 
 /// What is said when a thread is gone without a word. The archive is not to blame.
 fn thread_died() -> std::io::Error {
-    std::io::Error::other("a reading thread died; this is a fault in qdrant-backup")
+    std::io::Error::other("a reader thread died; this is a bug in qdrant-backup")
 }

@@ -182,7 +182,7 @@ impl ArchiveReader {
             match &self.end {
                 Some(End::Reached(_)) => {}
                 Some(End::Failed) => {
-                    return Err(io_error(&self.path, io::Error::other("reading it has failed before")));
+                    return Err(io_error(&self.path, io::Error::other("an earlier read failed")));
                 }
                 None => self.receive()?,
             }

@@ -157,7 +157,7 @@ fn start_worker(mut encoder: impl BlockEncoder + 'static) -> io::Result<Worker> 
 }
 
 fn thread_died() -> io::Error {
-    io::Error::other("a compressing thread died; this is a fault in qdrant-backup")
+    io::Error::other("a compression thread died; this is a bug in qdrant-backup")
 }
 
 /// `count` pieces spread evenly over the block; all of it when it is short.

@@ -57,9 +57,7 @@ impl<'a> DiskWriter<'a> {
     fn stop_syncing(&mut self) -> io::Result<()> {
         let Some(Syncer { written, thread }) = self.syncer.take() else { return Ok(()) };
         drop(written);
-        thread
-            .join()
-            .map_err(|_| io::Error::other("the syncing thread died; this is a fault in qdrant-backup"))?
+        thread.join().map_err(|_| io::Error::other("the sync thread died; this is a bug in qdrant-backup"))?
     }
 
     /// Has everything so far synced, unless that is being done for what was before.
@@ -108,7 +106,7 @@ fn sync_all(file: &File, written: &Receiver<u64>) -> io::Result<()> {
         file.sync_data()?;
         // Advice that is not taken changes nothing but the cache.
         if let Err(error) = fadvise(file, 0, NonZeroU64::new(bytes), Advice::DontNeed) {
-            tracing::debug!("the archive stays in the page cache: {error}");
+            tracing::debug!("cannot drop the archive from the page cache: {error}");
         }
     }
     Ok(())

@@ -47,7 +47,7 @@ pub enum StreamError {
     #[error("writing the archive: {0}")]
     Write(#[source] io::Error),
     /// One of our threads failed.
-    #[error("the backup stream failed: {0}; this is a fault in qdrant-backup")]
+    #[error("the backup stream failed: {0}; this is a bug in qdrant-backup")]
     Internal(String),
 }
 

@@ -15,7 +15,7 @@ pub struct CommandLine {
 
 /// A path that would need quoting, about which cron's shell and systemd disagree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the path {} cannot stand in an entry of cron or systemd: it has other characters than letters, digits and . _ - + @ /", .0.display())]
+#[error("the path {} cannot be used in a cron or systemd entry: it has characters other than letters, digits and . _ - + @ /", .0.display())]
 pub struct UnusablePath(PathBuf);
 
 impl CommandLine {

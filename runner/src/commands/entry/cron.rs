@@ -67,10 +67,9 @@ pub fn cron_file(
     let variables = SHIPPED.lines().filter(|line| line.starts_with("SHELL=") || line.starts_with("PATH="));
     let mut lines = vec![
         super::installed::MARK.to_owned(),
-        format!(
-            "# What the last run said is in {log}. When it failed it is mailed, too: to the user below, or to whom"
-        ),
-        "# MAILTO names. Variables such as MAILTO stay when this is replaced.".to_owned(),
+        format!("# The output of the last run is in {log}. If the run failed, cron also mails it,"),
+        "# to the user below or to MAILTO. Variables such as MAILTO stay when this file is replaced."
+            .to_owned(),
     ];
     lines.extend(variables.map(str::to_owned));
     lines.extend(zone.map(|zone| format!("CRON_TZ={zone}")));

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// Why an expression cannot be an entry of cron or of a timer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "cron does not understand \"{text}\" in the schedule \"{expression}\"; it knows numbers, names, *, ranges (1-5), steps (*/2) and lists"
+    "cron does not understand \"{text}\" in the schedule \"{expression}\"; it accepts numbers, names, *, ranges (1-5), steps (*/2) and lists"
 )]
 pub struct FieldError {
     expression: String,

@@ -38,7 +38,7 @@ pub enum Installed {
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// Somebody else wrote the file that is there.
-    #[error("{} is there and was not written by `qdrant-backup schedule`; look at it, and remove it or use --force", .0.display())]
+    #[error("{} exists and was not written by `qdrant-backup schedule`; check it, then remove it or use --force", .0.display())]
     Foreign(PathBuf),
     /// The system refuses.
     #[error("{}: cannot be written: {source}{}", path.display(), hint(source))]
@@ -52,7 +52,7 @@ pub enum PlaceError {
 
 fn hint(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        "; call it as root (sudo)"
+        "; run it as root (sudo)"
     } else if error.kind() == io::ErrorKind::NotFound {
         "; is this kind of scheduler installed?"
     } else {

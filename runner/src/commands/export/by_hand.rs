@@ -51,18 +51,18 @@ impl ByHand {
         let CreateBody { body, params_later, left_out } =
             CreateBody::of(source.config.as_ref().unwrap_or(&Value::Null), None);
         if source.config.is_none() {
-            lacking.push("the backup does not know the collection's configuration".to_owned());
+            lacking.push("the backup does not contain the collection's configuration".to_owned());
         }
-        lacking.extend(left_out.iter().map(|key| format!("no request takes {key} of the configuration")));
+        lacking.extend(left_out.iter().map(|key| format!("no request can set {key} of the configuration")));
         if source.payload_schema.is_none() {
-            lacking.push("the backup does not know the payload indexes".to_owned());
+            lacking.push("the backup does not contain the list of payload indexes".to_owned());
         }
         if source.aliases.is_none() {
-            lacking.push("the backup does not know the aliases".to_owned());
+            lacking.push("the backup does not contain the list of aliases".to_owned());
         }
         let known = source.shard_keys.as_deref().unwrap_or_default();
         let keys = steps(known).unwrap_or_else(|problem| {
-            lacking.push(format!("the shard keys cannot be made again: {problem}"));
+            lacking.push(format!("the shard keys cannot be created again: {problem}"));
             Vec::new()
         });
         let key = |step: Step| Key {

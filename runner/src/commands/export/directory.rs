@@ -58,8 +58,8 @@ impl Directory {
         let failed = |error: io::Error| Refusal::failed(format!("{shown}: {error}"));
         let no_directory = |what: &str| {
             Refusal::failed(format!(
-                "backup {} is of single shards ({}), each of which becomes a file: -o must be a directory that is empty or not there, and \
-                 {what}",
+                "backup {} consists of single shards ({}), each exported to its own file: -o must be an \
+                 empty or new directory, but {what}",
                 manifest.backup_id,
                 manifest.archives.len()
             ))
@@ -68,14 +68,16 @@ impl Directory {
             return Err(no_directory("`-` is stdout"));
         }
         let made = match fs::metadata(output) {
-            Ok(metadata) if !metadata.is_dir() => return Err(no_directory(&format!("{shown} is none"))),
+            Ok(metadata) if !metadata.is_dir() => {
+                return Err(no_directory(&format!("{shown} is not a directory")));
+            }
             Ok(_) if fs::read_dir(output).map_err(failed)?.next().is_some() => {
                 return Err(no_directory(&format!("{shown} is not empty")));
             }
             Ok(_) => false,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let made = DirBuilder::new().mode(MODE).create(output);
-                made.map_err(|error| Refusal::failed(format!("{shown}: cannot be made: {error}")))?;
+                made.map_err(|error| Refusal::failed(format!("{shown}: cannot be created: {error}")))?;
                 true
             }
             Err(error) => return Err(failed(error)),
@@ -163,7 +165,7 @@ impl Directory {
         for file in &self.files {
             match fs::remove_file(file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!("{}: cannot be removed: {error}; it is not to be used", file.display());
+                    tracing::warn!("{}: cannot be removed: {error}; do not use it", file.display());
                 }
                 Ok(()) | Err(_) => {}
             }

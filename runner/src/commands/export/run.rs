@@ -108,7 +108,7 @@ fn snapshot(
     Ok(match copied {
         Ok(to) => {
             tracing::info!(
-                "Exported {} {} to {to}: {}, digest as the manifest's ({})",
+                "Exported {} {} to {to}: {}, digest matches the manifest ({})",
                 manifest.collection,
                 manifest.backup_id,
                 HumanBytes(archive.snapshot.size_bytes),
@@ -135,7 +135,7 @@ fn shards(
     Ok(match filled {
         Ok(()) => {
             tracing::info!(
-                "Exported {} {} to {}: {} in {} shards, digests as the manifest's; README.md there says how it is restored by hand",
+                "Exported {} {} to {}: {} in {} shards, digests match the manifest; README.md there explains how to restore it by hand",
                 manifest.collection,
                 manifest.backup_id,
                 args.output.display(),
@@ -157,10 +157,10 @@ fn choose<'c>(
     let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
     let chosen = choose_one(backups, which, Accept::Named).map_err(|error| match error {
         ChoiceError::None => Refusal::failed(format!(
-            "there is no backup of collection \"{collection}\"; `qdrant-backup list` shows what there is"
+            "there is no backup of collection \"{collection}\"; `qdrant-backup list` shows what exists"
         )),
         ChoiceError::NoneFits { .. } => Refusal::failed(format!(
-            "collection \"{collection}\": {error}; name one with --backup to try it all the same"
+            "collection \"{collection}\": {error}; to export one anyway, give its id with --backup"
         )),
         ChoiceError::NoSuchId(_)
         | ChoiceError::OffsiteOnly { .. }
@@ -175,7 +175,7 @@ fn choose<'c>(
     }
     if chosen.condition() == Condition::Unknown {
         tracing::warn!(
-            "Backup {} of {collection} is not known to be good: {}; `qdrant-backup verify` finds out",
+            "Backup {} of {collection} is not known to be good: {}; check it with `qdrant-backup verify`",
             chosen.backup_id,
             one_line(chosen.remarks().unknown.as_deref().unwrap_or_default())
         );

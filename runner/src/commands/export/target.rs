@@ -26,7 +26,7 @@ pub enum ExportError {
         source: io::Error,
     },
     /// It is not the snapshot that Qdrant made.
-    #[error("the snapshot is not as the manifest says (length or digest); the export is not to be used")]
+    #[error("the snapshot does not match the manifest (length or digest); do not use the export")]
     Mismatch,
     /// A signal came.
     #[error("interrupted by a signal")]
@@ -63,10 +63,10 @@ impl Target {
         let shown = output.display();
         match fs::symlink_metadata(output) {
             Ok(metadata) if !metadata.is_file() => {
-                return Err(Refusal::failed(format!("{shown} is there and is not a regular file")));
+                return Err(Refusal::failed(format!("{shown} exists and is not a regular file")));
             }
             Ok(_) if !force => {
-                return Err(Refusal::failed(format!("{shown} is there already; --force replaces it")));
+                return Err(Refusal::failed(format!("{shown} already exists; --force replaces it")));
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Refusal::failed(format!("{shown}: {error}")));
@@ -74,7 +74,7 @@ impl Target {
             Ok(_) | Err(_) => {}
         }
         let file = AtomicFile::create(output, ARCHIVE_MODE)
-            .map_err(|error| Refusal::failed(format!("{shown}: cannot be made: {error}")))?;
+            .map_err(|error| Refusal::failed(format!("{shown}: cannot be created: {error}")))?;
         Ok(Self::File { file, path: output.to_owned(), replace: force })
     }
 

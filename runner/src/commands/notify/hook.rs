@@ -81,12 +81,12 @@ async fn feed_and_wait(child: &mut Child, report: &[u8]) -> Result<(), String> {
         match stdin.write_all(report).await {
             // It need not read the report.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                return Err(format!("cannot be given the report: {error}"));
+                return Err(format!("the report cannot be passed to it: {error}"));
             }
             Ok(()) | Err(_) => {}
         }
     }
-    let status = child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?;
+    let status = child.wait().await.map_err(|error| format!("waiting for it failed: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("failed ({status})")) }
 }
 

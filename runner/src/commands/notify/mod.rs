@@ -43,7 +43,7 @@ impl Notifier {
         let ping = settings.ping_url.as_ref().and_then(|url| {
             let style = settings.get(&PING_STYLE).unwrap_or(PingStyle::Healthchecks);
             Ping::new(url, style, settings.get(&CA_FILE))
-                .map_err(|problem| tracing::warn!("hooks.ping_url: {problem}; nobody is pinged"))
+                .map_err(|problem| tracing::warn!("hooks.ping_url: {problem}; no ping is sent"))
                 .ok()
         });
         Self {
@@ -69,15 +69,15 @@ impl Notifier {
         if let Some(start) = self.start.take()
             && let Err(error) = start.await
         {
-            tracing::warn!("telling the dead man's service of the start failed: {error}");
+            tracing::warn!("cannot report the start to the dead man's switch: {error}");
         }
         let event = ended.event();
         if let Some((key, command)) = self.command_for(event) {
             let hook = Hook { command, timeout: self.timeout };
             match hook.run(&ended.essentials(&self.directory), &ended.report_json()).await {
-                Ok(()) => tracing::debug!("{key} was run"),
+                Ok(()) => tracing::debug!("Ran {key}"),
                 Err(problem) => {
-                    tracing::warn!("{key}: {problem}; the backup itself is not affected by that");
+                    tracing::warn!("{key}: {problem}; the backup itself is not affected");
                 }
             }
         }

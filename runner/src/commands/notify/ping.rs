@@ -89,7 +89,7 @@ impl Ping {
             }
         }
         tracing::warn!(
-            "the dead man's service at {} could not be told of the {what}: {problem}; the backup itself is not affected by that",
+            "cannot report the {what} to the dead man's switch at {}: {problem}; the backup itself is not affected",
             self.url
         );
     }

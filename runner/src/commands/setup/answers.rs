@@ -49,7 +49,7 @@ impl Answers {
     pub fn new(settings: &Settings, args: &SetupArgs) -> Result<Self, Refusal> {
         if settings.qdrant.url.basic_auth().is_some() {
             return Err(Refusal::configuration(
-                "qdrant.url holds a password, which setup does not copy; write backup.yaml by hand, then `qdrant-backup init` and `config check --trial`",
+                "qdrant.url contains a password, which setup does not copy; write backup.yaml by hand, then run `qdrant-backup init` and `config check --trial`",
             ));
         }
         let path = settings.get(&BACKUP_PATH);

@@ -35,7 +35,7 @@ pub fn check(target: &Path, force: bool) -> Result<bool, Refusal> {
     let has_settings = text != SHIPPED && ConfigFile::parse(target, &text) != Ok(ConfigFile::default());
     if has_settings && !force {
         return Err(Refusal::configuration(format!(
-            "{} has settings already; edit it and try `qdrant-backup config check --trial`, or replace it with --force",
+            "{} already has settings; edit it and run `qdrant-backup config check --trial`, or replace it with --force",
             target.display()
         )));
     }
@@ -47,8 +47,8 @@ pub fn text(answers: &Answers) -> String {
     let quoted = |value: &str| json!(value).to_string();
     let path = |path: &Path| quoted(&path.display().to_string());
     let mut text = String::from(
-        "# Settings of qdrant-backup, written by `qdrant-backup setup`. Every key: docs/configuration.md.\n\
-         # `qdrant-backup config show` says what is in force, `config check --trial` whether it works.\n",
+        "# Settings of qdrant-backup, written by `qdrant-backup setup`. All keys: docs/configuration.md.\n\
+         # `qdrant-backup config show` prints the settings in effect, `config check --trial` tests them.\n",
     );
     let mut section = |name: &str, keys: &[(&str, Option<String>)]| {
         text.push_str(&format!("{name}:\n"));
@@ -96,7 +96,7 @@ pub fn write(target: &Path, text: &str, keep_old: bool, owner: &Owner) -> Result
         let before = regular_file::read_limited(target, Links::Follow, MAX_BYTES)
             .map_err(|error| refuse(target, error))?;
         atomic::write(&old, MODE, &before).map_err(|error| refuse(&old, error))?;
-        tracing::info!("Kept the settings from before as {}", old.display());
+        tracing::info!("Kept the old settings as {}", old.display());
     }
     if let Some(directory) = target.parent() {
         match fs::create_dir(directory) {

@@ -56,7 +56,7 @@ pub async fn setup(
     if checks::any_failed(&all) {
         output::print(&checks::render(&all)).map_err(Refusal::failed)?;
         return Err(Refusal::configuration(
-            "nothing was written; mend what is marked FAIL and call setup again",
+            "nothing was written; fix what is marked FAIL and run setup again",
         ));
     }
     owner::make_repository(&settings, &owner, clock)?;
@@ -71,13 +71,13 @@ pub async fn setup(
     } else if args.no_trial {
         all.push(Check::doubtful(
             "trial backup",
-            "none was made (--no-trial); `qdrant-backup config check --trial` makes one",
+            "skipped (--no-trial); `qdrant-backup config check --trial` makes one",
         ));
     }
     output::print(&checks::render(&all)).map_err(Refusal::failed)?;
     if checks::any_failed(&all) {
         return Err(Refusal::configuration(format!(
-            "{} is written, but backups will not work before what is marked FAIL is mended; then `qdrant-backup config check --trial`",
+            "{} is written, but backups will fail until everything marked FAIL is fixed; then run `qdrant-backup config check --trial`",
             target.display()
         )));
     }
@@ -89,7 +89,7 @@ pub async fn setup(
 fn check_key(settings: &Settings) -> Result<(), Refusal> {
     if settings.qdrant.api_key.is_some() && settings.get(&API_KEY_FILE).is_none() {
         return Err(Refusal::configuration(
-            "the API key is in the environment of this shell or in an env file, where a scheduled run does not look; put it into a file that only its user can read, and name that with --api-key-file",
+            "the API key is in the environment of this shell or in an env file, which scheduled runs do not read; put it into a file that only the user of these runs can read, and give that file with --api-key-file",
         ));
     }
     Ok(())

@@ -36,7 +36,7 @@ impl Owner {
         let is_root = uzers::get_effective_uid() == 0;
         let user = match named {
             Some(_) if !is_root => {
-                return Err(Refusal::configuration("--user: only root can set up for somebody else (sudo)"));
+                return Err(Refusal::configuration("--user: only root can set up for another user (sudo)"));
             }
             Some(name) => Some(User::named(name).ok_or_else(|| {
                 Refusal::configuration(format!("--user: there is no user {name} on this machine"))
@@ -105,7 +105,7 @@ pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal>
     if let Some(heir) = heir(&layout).filter(|_| is_for_giving) {
         let owner = Owner { user: Some(heir.clone()) };
         owner.take(settings)?;
-        tracing::info!("{} belongs to {heir}, for the scheduled runs", layout.root().display());
+        tracing::info!("{} now belongs to {heir}, for the scheduled runs", layout.root().display());
     }
     Ok(exit)
 }
@@ -126,7 +126,7 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
     if is_way_of_root && !is_theirs {
         if owner.user.is_some() && !is_for_giving(root) {
             return Err(Refusal::configuration(format!(
-                "{} holds other files, which would become somebody else's with it; name an empty directory, or a new one",
+                "{} contains other files, whose owner would change too; give an empty or a new directory",
                 root.display()
             )));
         }
@@ -136,7 +136,7 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
         repository::make_state_directory(&layout)?;
     }
     let failed =
-        |why: String| Refusal::configuration(format!("making {} a repository: {why}", root.display()));
+        |why: String| Refusal::configuration(format!("cannot make {} a repository: {why}", root.display()));
     let mut command = itself::command().map_err(failed)?;
     command.args(["init", "--quiet", "--config", "/dev/null", "--backup-path"]).arg(root);
     command.arg("--state-dir").arg(layout.state()).current_dir("/");
@@ -197,5 +197,5 @@ fn give(file: &File, user: &User) -> io::Result<()> {
 }
 
 fn refuse(path: &Path, user: &User, error: &io::Error) -> Refusal {
-    Refusal::failed(format!("{}: cannot be given to {user}: {error}", path.display()))
+    Refusal::failed(format!("{}: cannot change the owner to {user}: {error}", path.display()))
 }

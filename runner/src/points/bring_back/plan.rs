@@ -53,12 +53,10 @@ impl PointsPlan {
         ];
         match &self.wanted.which {
             WhichPoints::All => {}
-            WhichPoints::Ids(ids) => {
-                lines.push(format!("  of            {} points that were named", ids.len()))
-            }
+            WhichPoints::Ids(ids) => lines.push(format!("  of            {} points given by id", ids.len())),
             WhichPoints::Filter(filter) => {
                 let filter = qdrant_backup_shared::text::shortened(&filter.to_string(), 160);
-                lines.push(format!("  of            points that the backup has for {filter}"));
+                lines.push(format!("  of            points in the backup that match {filter}"));
             }
         }
         if self.wanted.missing {
@@ -69,7 +67,7 @@ impl PointsPlan {
             ));
             if missing.count > 0 {
                 lines.push(
-                    "                           all of them were deleted after the backup was begun, whether by mistake or on purpose; --ids brings back only those that are named"
+                    "                           all of them were deleted after the backup started, by mistake or on purpose; --ids brings back only the points that you list"
                         .to_owned(),
                 );
             }
@@ -82,7 +80,7 @@ impl PointsPlan {
         }
         if self.wanted.changed {
             lines.push(format!(
-                "  OVERWRITE     {:>9}  that are other there{}",
+                "  OVERWRITE     {:>9}  that differ there{}",
                 self.overwritten(),
                 changed.shown()
             ));
@@ -91,14 +89,14 @@ impl PointsPlan {
             }
         } else if changed.count > 0 {
             lines.push(format!(
-                "  left alone    {:>9}  that are other there{}; --changed overwrites them",
+                "  left alone    {:>9}  that differ there{}; --changed overwrites them",
                 changed.count,
                 changed.shown()
             ));
         }
         if self.moved.count > 0 {
             lines.push(format!(
-                "  left alone    {:>9}  that lie under another shard key there{}; delete them there first",
+                "  left alone    {:>9}  that are under another shard key there{}; delete them there first",
                 self.moved.count,
                 self.moved.shown()
             ));
@@ -107,7 +105,11 @@ impl PointsPlan {
             lines.push(format!("  left alone    {equal:>9}  that are equal"));
         }
         if new.count > 0 {
-            lines.push(format!("  left alone    {:>9}  that the backup has not{}", new.count, new.shown()));
+            lines.push(format!(
+                "  left alone    {:>9}  that are not in the backup{}",
+                new.count,
+                new.shown()
+            ));
         }
         if self.unknown.count > 0 {
             lines.push(format!(

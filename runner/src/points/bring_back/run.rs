@@ -180,12 +180,12 @@ impl BroughtBack {
             (false, _) => format!("{} points of \"{target}\" were overwritten", written.changed),
         };
         if written.missing + written.changed > 0 {
-            words.push_str(", all of them read back");
+            words.push_str(", all of them verified");
         }
         let came_back = &written.came_back;
         if came_back.count > 0 {
             words.push_str(&format!(
-                "; {} were written by somebody else meanwhile and are left alone{}",
+                "; {} were written by someone else in the meantime and are left alone{}",
                 came_back.count,
                 came_back.shown()
             ));

@@ -55,7 +55,7 @@ pub async fn upsert(
             let (now, later) = rest.split_at(fitting(rest, size.points()));
             let values: Vec<Value> =
                 now.iter().map(|point| point.to_write()).collect::<Result<_, _>>().map_err(|error| {
-                    PointsError::File { what: "a point is no JSON".to_owned(), source: error.into() }
+                    PointsError::File { what: "a point is not valid JSON".to_owned(), source: error.into() }
                 })?;
             match client.upsert(target, values, key, existing).await {
                 Ok(()) => break later,

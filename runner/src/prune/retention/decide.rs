@@ -45,7 +45,7 @@ pub fn decide(
     let mut keeping = Keeping::default();
     keeping.whatever_the_rules_say(&newest_first, now);
     match newest_good {
-        None => keeping.all(&newest_first, "there is no good backup to do without it"),
+        None => keeping.all(&newest_first, "there is no other good backup"),
         Some(newest_good) => {
             let good: Vec<&Candidate> = std::iter::once(newest_good).chain(good).collect();
             keeping.floor(&good);
@@ -114,7 +114,7 @@ impl Keeping {
                 Standing::Good | Standing::Failed | Standing::Incomplete => {}
             }
             if backup.started_at > now {
-                self.keep(backup, "from the future: was a clock wrong?");
+                self.keep(backup, "dated in the future: was a clock wrong?");
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::settings::Settings;
 /// No rule says what to keep. That is never taken for "keep none".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no retention rule is set: say what to keep with retention.keep_days (BACKUP_RETENTION_DAYS), keep_last, keep_hourly, \
+    "no retention rule is set: set retention.keep_days (BACKUP_RETENTION_DAYS), keep_last, keep_hourly, \
      keep_daily, keep_weekly, keep_monthly or keep_yearly"
 )]
 pub struct NoRule;

@@ -84,7 +84,7 @@ fn in_words(name: &[u8]) -> String {
     let part = parts.into_iter().find_map(|(short, kind)| {
         attributes(name, kind).last().map(|value| format!("{short}={}", one_line(value)))
     });
-    part.map_or_else(|| "nobody by name".to_owned(), |part| shortened(&part, NAME_MAX_CHARS))
+    part.map_or_else(|| "no name".to_owned(), |part| shortened(&part, NAME_MAX_CHARS))
 }
 
 /// The values of one kind in a name, which is a list of sets of pairs.

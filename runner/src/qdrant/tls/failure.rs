@@ -55,10 +55,11 @@ pub fn explain(error: &rustls::Error, has_identity: bool) -> String {
         }
         rustls::Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        ) => "what answers there does not speak TLS: if it is Qdrant, its URL begins with http://".to_owned(),
+        ) => "the server at this URL does not speak TLS: if it is Qdrant, the URL must begin with http://"
+            .to_owned(),
         rustls::Error::AlertReceived(alert) => refused(*alert, has_identity),
         rustls::Error::PeerIncompatible(_) => {
-            format!("{error}: the server has to speak TLS 1.2 or 1.3 with a modern cipher")
+            format!("{error}: the server must support TLS 1.2 or 1.3 with a modern cipher")
         }
         other => other.to_string(),
     }
@@ -72,7 +73,7 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
     let wanted = "set qdrant.tls.cert_file and qdrant.tls.key_file";
     match alert {
         AlertDescription::CertificateRequired if !has_identity => {
-            format!("the server wants a client certificate (CertificateRequired): {wanted}")
+            format!("the server requires a client certificate (CertificateRequired): {wanted}")
         }
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
@@ -86,20 +87,20 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
         | AlertDescription::AccessDenied => {
             if has_identity {
                 format!(
-                    "the server does not accept the client certificate in qdrant.tls.cert_file ({alert:?}): is it of an authority that the server knows, and still valid?"
+                    "the server does not accept the client certificate in qdrant.tls.cert_file ({alert:?}): is it valid, and issued by an authority that the server trusts?"
                 )
             } else {
-                format!("the server wants a client certificate ({alert:?}): {wanted}")
+                format!("the server requires a client certificate ({alert:?}): {wanted}")
             }
         }
         AlertDescription::HandshakeFailure if !has_identity => format!(
-            "the server refused the connection (HandshakeFailure): if it wants a client certificate, {wanted}; else it may know neither TLS 1.2 nor 1.3"
+            "the server refused the connection (HandshakeFailure): if it requires a client certificate, {wanted}; otherwise it may support neither TLS 1.2 nor 1.3"
         ),
         AlertDescription::ProtocolVersion => {
-            "the server speaks neither TLS 1.2 nor 1.3 (ProtocolVersion)".to_owned()
+            "the server supports neither TLS 1.2 nor 1.3 (ProtocolVersion)".to_owned()
         }
         AlertDescription::UnrecognisedName => {
-            "the server knows no host of the name in the URL (UnrecognisedName): use the name that its certificate has".to_owned()
+            "the server does not know the host name in the URL (UnrecognisedName): use the name in its certificate".to_owned()
         }
         other => format!("the server refused the connection ({other:?})"),
     }

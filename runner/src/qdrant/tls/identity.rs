@@ -42,12 +42,12 @@ impl Identity {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => at_fault(
                 "key",
                 key_file,
-                format!("not the key of the certificate in {}", cert_file.display()),
+                format!("does not belong to the certificate in {}", cert_file.display()),
             ),
             Error::InvalidCertificate(error) => {
-                at_fault("certificate", cert_file, format!("not a certificate that can be used: {error}"))
+                at_fault("certificate", cert_file, format!("not a usable certificate: {error}"))
             }
-            other => at_fault("key", key_file, format!("not a key that can be used: {other}")),
+            other => at_fault("key", key_file, format!("not a usable key: {other}")),
         })
     }
 }
@@ -65,7 +65,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("not PEM: {error}"))?;
-    if certificates.is_empty() { Err("holds no certificate in PEM".to_owned()) } else { Ok(certificates) }
+    if certificates.is_empty() { Err("contains no PEM certificate".to_owned()) } else { Ok(certificates) }
 }
 
 #[expect(
@@ -78,11 +78,11 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     if text.windows(9).any(|part| part == b"ENCRYPTED") {
         let path = path.display();
         return Err(format!(
-            "the key is encrypted, and nobody is there to give the passphrase; take it off with `openssl pkey -in {path} -out NEW`"
+            "the key is encrypted, and an unattended run cannot give a passphrase; remove it with `openssl pkey -in {path} -out NEW`"
         ));
     }
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
-        pem::Error::NoItemsFound => "holds no private key in PEM".to_owned(),
+        pem::Error::NoItemsFound => "contains no PEM private key".to_owned(),
         other => format!("not PEM: {other}"),
     })
 }

@@ -49,7 +49,7 @@ pub fn steps(keys: &[ShardKey]) -> Result<Vec<Step>, String> {
         let Some(first) = ids.first().copied() else { continue };
         if ids.iter().zip(first..).any(|(id, expected)| *id != expected) {
             return Err(format!(
-                "the shards of key {} are not numbered in a row ({}), and Qdrant makes them so",
+                "the shards of key {} are not numbered consecutively ({}), as Qdrant numbers them",
                 shortened(&key.key.to_string(), 60),
                 ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
             ));
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn ids_that_no_collection_gets_again_are_told() {
-        assert!(steps(&[key("eu", &[1, 3])]).unwrap_err().contains("not numbered in a row (1, 3)"));
+        assert!(steps(&[key("eu", &[1, 3])]).unwrap_err().contains("not numbered consecutively (1, 3)"));
         assert!(steps(&[key("eu", &[1, 2]), key("us", &[2])]).unwrap_err().contains("two shard keys"));
     }
 

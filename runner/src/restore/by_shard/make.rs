@@ -29,7 +29,7 @@ pub(super) struct NotMade {
 pub(super) async fn create(client: &Client, put: &Put<'_>) -> Result<(), NotMade> {
     let refused = |error: RestoreError| NotMade { error, may_exist: false };
     let Some(config) = put.manifest.source.config.as_ref() else {
-        let what = "does not say how its collection is configured".to_owned();
+        let what = "does not contain the configuration of its collection".to_owned();
         return Err(refused(RestoreError::Unsupported { what }));
     };
     let body = CreateBody::of(config, put.replication_factor.map(std::num::NonZeroU32::get)).body;
@@ -93,7 +93,7 @@ fn warn_of_differences(session: &mut Session, target: &CollectionName, backup: &
     named.truncate(NAMED);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
     session.warn(format!(
-        "\"{target}\" is configured otherwise than the collection that was backed up: {}{more}",
+        "the configuration of \"{target}\" differs from the collection that was backed up: {}{more}",
         named.join(", ")
     ));
 }
@@ -151,7 +151,7 @@ pub(super) fn check_shards(
         table.shards.values().filter(|at| at.key.as_ref().is_some_and(super::keys::Placeholder::is)).count();
     let there = table.shards.len() - gaps;
     if u32::try_from(there) != Ok(expected) {
-        return differs(format!("it has {there} shards, and the backup has {expected}"));
+        return differs(format!("it has {there} shards, but the backup has {expected}"));
     }
     Ok(())
 }

@@ -14,12 +14,12 @@ pub fn obstacles(manifest: &Manifest, target: &CollectionName, nodes: Option<&No
     all.extend(shard_archives(manifest).err());
     let unsupported = |what: String| RestoreError::Unsupported { what };
     if manifest.source.config.is_none() {
-        all.push(unsupported("does not say how its collection is configured".to_owned()));
+        all.push(unsupported("does not contain the configuration of its collection".to_owned()));
     }
     let keys = manifest.source.shard_keys.as_deref().unwrap_or_default();
     if !keys.is_empty() {
         if let Err(problem) = steps(keys) {
-            all.push(unsupported(format!("has shard keys that cannot be made again: {problem}")));
+            all.push(unsupported(format!("has shard keys that cannot be created again: {problem}")));
         }
         if nodes.is_none() {
             let (target, keys) = (target.clone(), shard_key::list(keys));

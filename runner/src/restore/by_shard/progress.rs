@@ -94,7 +94,7 @@ impl<'a> Progress<'a> {
                 left.push(id);
             }
         }
-        let words = [("restored", done), ("perhaps restored", doubtful), ("not begun", left)];
+        let words = [("restored", done), ("possibly restored", doubtful), ("not started", left)];
         let told: Vec<String> = words
             .into_iter()
             .filter(|(_, ids)| !ids.is_empty())

@@ -53,7 +53,7 @@ pub async fn put(
     let earlier =
         begun(&session.status().restoring, put.manifest, put.target, client.url()).filter(|_| put.existed);
     if put.existed && earlier.is_none() {
-        let (target, points) = (put.target.clone(), "it is not known how many".to_owned());
+        let (target, points) = (put.target.clone(), "unknown".to_owned());
         let error = RestoreError::TargetExistsByShard { target, points };
         return Err(PutError { error, state: TargetState::Untouched });
     }
@@ -83,7 +83,7 @@ pub async fn put(
     let table = settled(session, destination, &targets, put.target).await.map_err(half)?;
     make::check_shards(put.manifest, put.target, &table).map_err(half)?;
     if !targets.is_cluster && table.nodes() > 1 {
-        let problem = "its shards lie on several nodes, and the server does not say which these are (GET /cluster); use a URL and a key that may ask it"
+        let problem = "its shards are on several nodes, but the server does not list its nodes (GET /cluster); use a URL and a key that may read that"
             .to_owned();
         return Err(half(RestoreError::NotAsRecorded { target: put.target.clone(), problem }));
     }
@@ -123,7 +123,7 @@ async fn upload_all(
     let mut given: BTreeMap<String, usize> = BTreeMap::new();
     for (shard_id, archive) in archives {
         if progress.begun.done.contains(shard_id) {
-            tracing::info!("Shard {shard_id} of \"{}\" was restored before; going on", put.target);
+            tracing::info!("Shard {shard_id} of \"{}\" is already restored; continuing", put.target);
             continue;
         }
         let holders =

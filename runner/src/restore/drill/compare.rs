@@ -56,9 +56,9 @@ pub async fn compare(
     compared.sample_matched = mismatches.is_empty();
     if found.condemns() {
         compared.failed.extend(mismatches.iter().map(|mismatch| match mismatch {
-            Mismatch::Missing { id } => finding("point_missing", format!("point {id} is not there")),
+            Mismatch::Missing { id } => finding("point_missing", format!("point {id} is missing")),
             Mismatch::Differs { id } => {
-                finding("point_differs", format!("point {id} is not as it was backed up"))
+                finding("point_differs", format!("point {id} differs from the backup"))
             }
         }));
     } else if !mismatches.is_empty() {
@@ -88,7 +88,7 @@ fn configuration(source: &Source, info: &CollectionInfo) -> Vec<Finding> {
         match info.payload_schema.get(field) {
             None => findings.push(finding(
                 "payload_index_missing",
-                format!("the payload index of field \"{field_shown}\" is not there"),
+                format!("the payload index of field \"{field_shown}\" is missing"),
             )),
             Some(restored) if kind(restored) != kind(index) => findings.push(finding(
                 "payload_index_differs",

@@ -70,7 +70,7 @@ async fn work(
     let chosen: Vec<(CollectionName, Result<Backup, ChoiceError>)> =
         chosen.into_iter().map(|(name, backup)| (name, backup.cloned())).collect();
     if chosen.is_empty() {
-        let message = "there is no backup at all; is this the right backup directory?".to_owned();
+        let message = "there are no backups; is this the right backup directory?".to_owned();
         return Some(Failure { kind: FailureKind::NoBackup, message });
     }
     for (collection, backup) in chosen {
@@ -184,8 +184,7 @@ fn conclude(
     let drilled = match result {
         Ok(drilled) => drilled,
         Err(_) if context.give_way.gave() => {
-            let message =
-                "gave way to another run, which waits for the lock; nothing was found out".to_owned();
+            let message = "stopped to let another run take the lock; there is no result".to_owned();
             return fail(report, Failure { kind: FailureKind::Locked, message });
         }
         Err(error) if error.is_interrupted() => {
@@ -236,7 +235,7 @@ fn conclude(
             fail(report, failure);
         }
         None if check.outcome == CheckOutcome::Unsupported => session.warn(format!(
-            "backup {} of {} was not drilled: custom sharding needs a server in cluster mode, and a backup that is by shard",
+            "backup {} of {} was not drilled: custom sharding needs a server in cluster mode and a backup made shard by shard",
             backup.manifest.backup_id, report.collection
         )),
         None => tracing::info!(

@@ -42,8 +42,8 @@ impl Sampled<'_> {
     pub fn words(&self) -> String {
         let missing = self.missing();
         format!(
-            "{} of {} sampled points are not as they were when the backup was made ({missing} missing, {} different); it was being \
-             written to, so this proves nothing",
+            "{} of {} sampled points differ from those read before the backup ({missing} missing, {} \
+             different); the collection was being written to, so this proves nothing",
             self.mismatches.len(),
             self.sampled,
             self.mismatches.len() - missing

@@ -17,7 +17,9 @@ const CLEANUP: Duration = Duration::from_secs(30);
 pub async fn remove_leftovers(session: &mut Session, destination: &Destination, facts: &Facts) {
     let repository = session.repository().repository_id.clone();
     for scratch in facts.collections.iter().filter(|name| is_scratch_of(name.as_str(), &repository)) {
-        tracing::info!("Removing \"{scratch}\", which an interrupted run left on the server");
+        tracing::info!(
+            "Removing scratch collection \"{scratch}\", which an interrupted run left on the server"
+        );
         remove(session, destination, scratch).await;
     }
 }

@@ -89,24 +89,25 @@ fn conclusion(
         // A server that keeps snapshots in S3 stores an upload on its own disk and lists what is in S3.
         (Ok(Deletion::Gone), Occasion::JustUploaded) => {
             let text = format!(
-                "the uploaded file {name} stays on the disk of {node_url}, in the snapshot folder of \"{collection}\": the server does \
-                 not list it, as servers with snapshots in S3 do not, so it can only be deleted on that disk"
+                "the uploaded file {name} stays on the disk of {node_url}, in the snapshot directory of \
+                 \"{collection}\": servers with snapshots in S3 do not list it, so it can only be deleted on \
+                 that disk"
             );
             (Record::Unlisted, false, text)
         }
         (Ok(Deletion::Gone), Occasion::Person { unlisted: true }) => {
             let text = format!(
-                "Snapshot {name} of {collection} is not in the server's list: delete it on the server's disk; it is not remembered any more"
+                "Snapshot {name} of {collection} is not in the server's list: delete it on the server's disk; it is no longer on record"
             );
             (Record::Struck, false, text)
         }
         (Ok(Deletion::Gone), _) => {
-            (Record::Struck, true, format!("Snapshot {name} of {collection} is not on the server any more"))
+            (Record::Struck, true, format!("Snapshot {name} of {collection} is no longer on the server"))
         }
         (Ok(Deletion::Replaced), _) => {
             let text = format!(
-                "Another snapshot of {collection} is called {name} now: what is on the server is another one than was made for this backup; \
-                 left alone, and no longer taken for ours"
+                "Another snapshot of {collection} is now called {name}: it is not the one that was made for \
+                 this backup, so it is left alone and no longer on record"
             );
             (Record::Struck, false, text)
         }
@@ -127,8 +128,9 @@ fn conclusion(
 /// What to say of a snapshot of ours that only a person can delete.
 fn unreachable(snapshot: &ServerSnapshot) -> String {
     format!(
-        "{} stays in the server's snapshot folder of \"{}\", which cannot be reached because there is no such collection; delete it \
-         there by hand, or a later run deletes it once there is one again",
+        "{} stays in the server's snapshot directory of \"{}\", which is unreachable because there is no \
+         such collection; delete it there by hand, or a later run deletes it when the collection exists \
+         again",
         snapshot.name, snapshot.collection
     )
 }
@@ -153,10 +155,10 @@ mod tests {
         // What came of it, for whom; what becomes of the record, whether all is well, and some of what is said.
         let table = [
             (Ok(Deletion::Deleted), run, Record::Struck, true, "Deleted snapshot x of docs"),
-            (Ok(Deletion::Gone), run, Record::Struck, true, "not on the server any more"),
+            (Ok(Deletion::Gone), run, Record::Struck, true, "no longer on the server"),
             (Ok(Deletion::Gone), uploaded, Record::Unlisted, false, "on the disk of http://qdrant:6333/"),
             (Ok(Deletion::Gone), person(true), Record::Struck, false, "delete it on the server's disk"),
-            (Ok(Deletion::Gone), person(false), Record::Struck, true, "not on the server any more"),
+            (Ok(Deletion::Gone), person(false), Record::Struck, true, "no longer on the server"),
             (Ok(Deletion::Replaced), run, Record::Struck, false, "left alone"),
             (Ok(Deletion::Replaced), person(false), Record::Struck, false, "left alone"),
             (Ok(Deletion::Unreachable), run, Record::Stays, false, "there is no such collection"),

@@ -123,7 +123,7 @@ async fn delete_of_scratch(session: &mut Session, client: &Client, leftover: &Se
     delete(session, client, leftover, false).await;
     if let Err(error) = client.delete_collection(collection).await {
         session.warn(format!(
-            "{error}; the empty collection \"{collection}\" was made to remove an uploaded file and stays on the server: delete it"
+            "{error}; the empty collection \"{collection}\", created to remove an uploaded file, stays on the server: delete it"
         ));
     }
 }

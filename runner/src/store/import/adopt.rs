@@ -103,15 +103,15 @@ impl Importer<'_> {
         let mut remarks = Vec::new();
         let started_at = match (named.stamped_at, self.at) {
             (Some(stamp), Some(at)) if stamp != at => {
-                remarks.push(format!("its name says that it was made at {stamp}, so `--at` was not used"));
+                remarks.push(format!("its name gives the time {stamp}, so `--at` was ignored"));
                 stamp
             }
             (Some(at), _) | (None, Some(at)) => at,
             (None, None) => {
-                let modified = metadata.modified().map_err(ImportError::io("asking for its age"))?;
+                let modified = metadata.modified().map_err(ImportError::io("reading its age"))?;
                 let at = DateTime::<Utc>::from(modified).trunc_subsecs(3);
                 remarks.push(format!(
-                    "its name does not say when it was made: taken for made at {at}, when it was last written; `--at` would say better"
+                    "its name does not give its time: using the time of its last change, {at}; set another one with `--at`"
                 ));
                 at
             }
@@ -163,7 +163,7 @@ impl Importer<'_> {
             return Ok(Adopted::Known(known));
         }
         let checksum = compare(path, &examined)?;
-        file.sync_all().map_err(ImportError::io("making the archive durable"))?;
+        file.sync_all().map_err(ImportError::io("syncing the archive"))?;
         let remarks = oddities(&examined);
         let target = Target { id, file_name };
         let manifest = self.describe(named, id.time(), examined, target, checksum);
@@ -183,10 +183,10 @@ impl Importer<'_> {
         let Draft { named, started_at, mut remarks } = draft;
         self.check_room(size_bytes)?;
         let id = store::prepare(self.layout, &named.collection, started_at)
-            .map_err(ImportError::io("making the collection's directory"))?;
+            .map_err(ImportError::io("creating the collection's directory"))?;
         // Its final name depends on what is in it, so the copy is begun under the name of a plain one and put right after that.
         let mut begun = store::begin_archive(&self.layout.archive(&named.collection, id, &[]))
-            .map_err(ImportError::io("making the copy"))?;
+            .map_err(ImportError::io("creating the copy"))?;
         let examined =
             examine(file, SnapshotKind::Collection, Some(begun.file()), &self.interrupt, progress)?;
         if let Some(known) = self.known(&named.collection, &examined) {
@@ -200,7 +200,7 @@ impl Importer<'_> {
         let target = Target { id, file_name: file_name.unwrap_or_default() };
         let manifest = self.describe(named, started_at, examined, target, checksum);
         store::commit(self.layout, vec![begun], &manifest)
-            .map_err(ImportError::io("putting the archive in its place"))?;
+            .map_err(ImportError::io("moving the archive into place"))?;
         Ok(Adopted::New { manifest: Box::new(manifest), remarks })
     }
 
@@ -208,7 +208,7 @@ impl Importer<'_> {
     pub(super) fn check_room(&self, size_bytes: u64) -> Result<(), ImportError> {
         let needed = size_bytes.saturating_add(store::RESERVE_BYTES);
         let available = store::available_bytes(self.layout.root())
-            .map_err(ImportError::io("asking how much room the disk has"))?;
+            .map_err(ImportError::io("reading the free disk space"))?;
         match available.filter(|available| *available < needed) {
             Some(available) => Err(ImportError::NoRoom { needed, available }),
             None => Ok(()),
@@ -329,11 +329,11 @@ fn oddities(examined: &Examined) -> Vec<String> {
         inspection.findings.iter().take(3).map(|oddity| format!("unusual snapshot: {oddity}")).collect();
     let (all, here) = (inspection.shards.len(), inspection.shards_with_segments().len());
     if here < all {
-        lines.push(format!("it holds {here} of the collection's {all} shards, as one node of a cluster does: not the whole collection"));
+        lines.push(format!("it contains only {here} of the collection's {all} shards, those of one cluster node: not the whole collection"));
     }
     if let Some(keys) = inspection.shard_keys().filter(|keys| !keys.is_empty()) {
         lines.push(format!(
-            "it is of a collection with custom sharding, and is restored only into one with the same shard keys, {}",
+            "its collection has custom sharding: it can only be restored into a collection with the same shard keys, {}",
             shard_key::list(&keys)
         ));
     }

@@ -76,7 +76,9 @@ fn examine_within(
         // Neither reading nor writing failed, so it is what was read that cannot be decoded.
         (Err(error), None) => {
             let names: Vec<&str> = encoding.iter().map(Encoding::as_str).collect();
-            return Err(ImportError::Contents { problem: format!("not whole {}: {error}", names.join("+")) });
+            return Err(ImportError::Contents {
+                problem: format!("incomplete {}: {error}", names.join("+")),
+            });
         }
     };
     check(&inspection, kind)?;
@@ -128,9 +130,9 @@ fn check(inspection: &Inspection, kind: SnapshotKind) -> Result<(), ImportError>
         return contents(&finding.to_string());
     }
     match inspection.kind {
-        SnapshotKind::Unknown => contents("nothing in it is known"),
+        SnapshotKind::Unknown => contents("it contains no known file"),
         SnapshotKind::Collection if kind == SnapshotKind::Shard => {
-            contents("it is of a whole collection and not of a single shard")
+            contents("it is a snapshot of a whole collection, not of a single shard")
         }
         SnapshotKind::Collection | SnapshotKind::Shard => Ok(()),
     }
@@ -179,7 +181,7 @@ impl Read for Source<'_> {
 
 /// More came than may.
 #[derive(Debug, thiserror::Error)]
-#[error("it decompresses to too much")]
+#[error("it decompresses to too many bytes")]
 struct TooLong;
 
 /// Tallies what is consumed of it.

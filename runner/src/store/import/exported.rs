@@ -66,7 +66,7 @@ impl Importer<'_> {
         }
         self.check_room(exported.snapshot_size_bytes())?;
         let id = store::prepare(self.layout, collection, exported.started_at)
-            .map_err(ImportError::io("making the collection's directory"))?;
+            .map_err(ImportError::io("creating the collection's directory"))?;
         let (mut files, mut archives, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
         for shard in shards {
             let shard_id = shard.shard_id;
@@ -88,7 +88,7 @@ impl Importer<'_> {
             ..exported
         };
         store::commit(self.layout, files, &manifest)
-            .map_err(ImportError::io("putting the archives in their place"))?;
+            .map_err(ImportError::io("moving the archives into place"))?;
         Ok(Adopted::New { manifest: Box::new(manifest), remarks })
     }
 
@@ -101,7 +101,7 @@ impl Importer<'_> {
     ) -> Result<(AtomicFile, Archive, Vec<String>), ImportError> {
         let Found { shard_id, archive, mut file } = shard;
         let at = |encoding: &[_]| self.layout.shard_archive(collection, id, shard_id, encoding);
-        let mut begun = store::begin_archive(&at(&[])).map_err(ImportError::io("making the copy"))?;
+        let mut begun = store::begin_archive(&at(&[])).map_err(ImportError::io("creating the copy"))?;
         let copy = Some(begun.file());
         let examined = examine(&mut file, SnapshotKind::Shard, copy, &self.interrupt, progress)?;
         if examined.snapshot != archive.snapshot {
@@ -154,7 +154,7 @@ fn manifest_in(directory: &Path) -> Result<Manifest, ImportError> {
         return Err(not_exported(format!("it requires \"{requirement}\", which this version does not know")));
     }
     if !manifest.is_by_shard() {
-        return Err(not_exported("its manifest.json is of another kind of backup".to_owned()));
+        return Err(not_exported("its manifest.json describes another kind of backup".to_owned()));
     }
     Ok(manifest)
 }

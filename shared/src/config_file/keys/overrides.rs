@@ -60,7 +60,7 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<RetentionOverride> {
         let mut of_key = reading.within(&entry.key, entry.line);
         let written = Written::Yaml(&entry.value);
         if let Some(first) = first_lines.insert(entry.key.as_str(), entry.line) {
-            of_key.refuse(format!("key repeated; it is already on line {first}"));
+            of_key.refuse(format!("duplicate key; it is already on line {first}"));
         } else if entry.key == MATCH {
             glob = Some(kinds::text(written, &mut of_key));
             read.glob.line = entry.line;
@@ -72,10 +72,10 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<RetentionOverride> {
         reading.problems.append(&mut of_key.problems);
     }
     if glob.is_none() {
-        reading.refuse_at(item.line, "no `match`: which collections is this for?");
+        reading.refuse_at(item.line, "missing `match`: the glob of the collections that this is for");
     }
     if !entries.iter().any(|entry| read.policy.number_mut(&entry.key).is_some()) {
-        reading.refuse_at(item.line, "no rule: say what to keep, as in `keep_days: 3`");
+        reading.refuse_at(item.line, "missing rule: set what to keep, as in `keep_days: 3`");
     }
     read.glob.value = glob??;
     Some(read)
