@@ -1,8 +1,8 @@
-//! Having the server make a snapshot, also when its answer never arrives or says something else.
+//! Makes the server create a snapshot, even if its answer is lost or wrong.
 //!
-//! Qdrant goes on making a snapshot when the client hangs up, a proxy may say anything in its place, and nobody is ever told the
-//! name. So the intent is written to the status first, with what the list showed before, and after any error the list is
-//! looked at again before another one is asked for.
+//! Qdrant continues to create a snapshot when the client disconnects, a proxy may answer in its place, and then the name is
+//! unknown. So the intent is written to the status first, with the list of snapshots before the request. After any error, the
+//! list is checked again before another request.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -21,11 +21,11 @@ use super::signs::{Sign, sign};
 use super::work::Work;
 use crate::qdrant::{CreateError, Error, Snapshot, SnapshotList, Subject};
 
-/// How often it is asked, during a creation, whether the server still is at it.
+/// How often to check, during a request, whether the server is still working on it.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Has the node make a snapshot and records in the status that it is ours to delete. One that was found in the list because no
-/// answer named it is remembered by `work`.
+/// Makes the node create a snapshot, and records in the status that we must delete it. `work` remembers a snapshot that was found
+/// in the list.
 pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<Snapshot, BackupError> {
     let client = &part.node.client;
     let mut before = client.snapshots(&part.subject).await?;
@@ -43,7 +43,7 @@ pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<S
     let mut in_doubt = false;
     let result = ask_and_look(run, part, &creating, work, &mut in_doubt).await;
     if in_doubt {
-        // What comes of it may yet appear in the list.
+        // Its snapshot may still appear in the list.
         run.session.amend_status(|status| status.unanswered_creations.push(creating.clone()));
     }
     let made = match result {
@@ -70,23 +70,23 @@ pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<S
         if others.is_empty() {
             status.undeleted_snapshots.push(entry(&snapshot));
         } else {
-            // Which of them is ours cannot be told, so none is ours to delete.
+            // It is unknown which of them is ours, so none may be deleted.
             status.suspected_leftovers.extend(others.iter().map(entry));
         }
     });
     Ok(snapshot)
 }
 
-/// The snapshot that a creation gave.
+/// The snapshot of a request.
 enum Made {
     /// The answer named it.
     Named(Snapshot),
-    /// It was found in the list; where several may be it, all of them are in `others`.
+    /// It was found in the list. If there are several candidates, all of them are in `others`.
     Found { snapshot: Snapshot, others: Vec<Snapshot> },
 }
 
-/// Asks, and after an error looks for what came of it. Asks once more when nothing did; a server that is too busy, as often
-/// as any other request. `in_doubt` says whether a snapshot may appear of which nothing was seen.
+/// Sends the request, and after an error looks for its snapshot. If there is none, sends it once more; if the server is too busy,
+/// as often as any other request. `in_doubt` returns whether a snapshot may still appear.
 async fn ask_and_look(
     run: &Run<'_>,
     part: &Part,
@@ -144,8 +144,8 @@ async fn ask_and_look(
     }
 }
 
-/// Whether the list has a snapshot of the second that it is on the server. Names are to the second, so another creation
-/// within it would replace that snapshot, which may be another tool's.
+/// Whether the list has a snapshot of the current second of the server. Names only contain seconds, so another request in the
+/// same second would replace that snapshot, which may belong to another tool.
 fn stamped_this_second(list: &SnapshotList, subject: &Subject) -> bool {
     let stamps = list.snapshots.iter().filter_map(|snapshot| snapshot.name.stamped_at(subject));
     list.server_time.is_some_and(|now| stamps.max().is_some_and(|newest| newest >= now))
@@ -176,7 +176,8 @@ fn intent(run: &Run<'_>, part: &Part, before: &SnapshotList, listed_at: Instant)
     }
 }
 
-/// Asks, and moves the heartbeat for as long as the server may be at it. Ends when the process that was asked is no more.
+/// Sends the request, and advances the heartbeat while the server may be working on it. Ends when the process of the server has
+/// ended.
 async fn ask(run: &Run<'_>, part: &Part) -> Result<Snapshot, CreateError> {
     let client = part.node.client.clone();
     let probe = client.for_cleanup(Duration::from_secs(10));

@@ -1,4 +1,4 @@
-//! Snapshots that runs leave on the server: deleted when they are provably ours, reported when they may be.
+//! Leftover snapshots on the server: deleted if they are certainly ours, reported if they may be.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::status::{Creating, ServerSnapshot};
@@ -11,13 +11,13 @@ use crate::session::leftovers::{
     Occasion, Standing, conclude, delete_ours, look, may_be_at_work, still_at_work, unanswered,
 };
 
-/// Deletes every recorded snapshot of `collection` on `nodes`, and takes from the record what is dealt with. Does not write
-/// the status: the caller has more to write.
+/// Deletes every recorded snapshot of `collection` on `nodes`, and removes the finished ones from the record. Does not write the
+/// status, because the caller has more to write.
 pub async fn clean_up(run: &Run<'_>, nodes: &[Client], collection: &CollectionName) {
     clean_up_where(run, nodes, |snapshot| snapshot.collection == *collection).await;
 }
 
-/// The same, of what is recorded of `subject` alone: others of the collection may be under way.
+/// The same only for `subject`: others of the collection may be in progress.
 pub async fn clean_up_of(run: &Run<'_>, nodes: &[Client], subject: &Subject) {
     clean_up_where(run, nodes, |snapshot| Subject::from(snapshot) == *subject).await;
 }
@@ -37,15 +37,15 @@ async fn clean_up_where(run: &Run<'_>, nodes: &[Client], which: impl Fn(&ServerS
     }
 }
 
-/// Looks again before an adopted snapshot is deleted: when by now others fit the creation that named none, which is ours
-/// cannot be told, so none is ours to delete.
+/// Checks again before an adopted snapshot is deleted. If others now match the request, it is unknown which one is ours, so none
+/// may be deleted.
 pub async fn reconsider_adopted(run: &Run<'_>, nodes: &[Client], adopted: Adopted) {
     let Adopted { creating, snapshot } = adopted;
     let Some(client) = at(nodes, &creating.node_url) else { return };
     let subject = Subject::from(&creating);
     let mut found = match client.snapshots(&subject).await {
         Ok(list) => Fresh::of(&creating, &list).candidates(),
-        // What cannot be looked at is not deleted either: the same list comes before every deletion.
+        // If the list cannot be read, nothing is deleted.
         Err(_) => return,
     };
     if found.iter().all(|other| *other == snapshot) {
@@ -70,8 +70,8 @@ fn at<'a>(nodes: &'a [Client], url: &str) -> Option<&'a Client> {
     nodes.iter().find(|client| client.url() == url)
 }
 
-/// Deals with what earlier runs left: deletes what is recorded as ours, and reports what appeared in place of an
-/// answer that never came.
+/// Handles leftovers of earlier runs: deletes those recorded as ours, and reports those that appeared after a request without an
+/// answer.
 pub async fn settle_earlier(run: &Run<'_>) {
     let nodes = run.clients();
     let noted = run.session.status(|status| status.undeleted_snapshots.clone());
@@ -81,7 +81,7 @@ pub async fn settle_earlier(run: &Run<'_>) {
     collections.dedup();
     for collection in &collections {
         if !run.lists(collection) {
-            // Said when that happened.
+            // This was reported when it happened.
             tracing::info!(
                 "Cannot delete what an earlier run left on the server for {collection}: the collection no longer exists"
             );
@@ -138,12 +138,12 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
     });
 }
 
-/// Takes suspects off the record once the server no longer lists them.
+/// Removes suspected leftovers from the record when the server no longer lists them.
 async fn forget_vanished(run: &Run<'_>, nodes: &[Client]) {
     let suspects = run.session.status(|status| status.suspected_leftovers.clone());
     for suspect in &suspects {
         let Some(client) = at(nodes, &suspect.node_url) else { continue };
-        // What cannot be looked at may be there.
+        // If the list cannot be read, it may still exist.
         let vanished = !matches!(look(client, suspect).await, Ok(Standing::There(_)) | Err(_));
         if vanished {
             run.session.amend_status(|status| status.suspected_leftovers.retain(|entry| entry != suspect));

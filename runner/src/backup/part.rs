@@ -1,4 +1,4 @@
-//! One snapshot: made on a node, downloaded, and held against what the node said of it.
+//! One snapshot: created on a node, downloaded, and compared with the node's information.
 
 use std::path::Path;
 
@@ -16,13 +16,14 @@ use crate::store;
 
 /// A snapshot whose archive is written, still under a temporary name.
 pub struct Obtained {
-    /// What the node said of it.
+    /// The node's information about it.
     pub(super) snapshot: Snapshot,
-    /// What came.
+    /// The download.
     pub(super) received: Received,
 }
 
-/// Makes the snapshot and downloads it to `path`; once more when what came is not what was made. After each creation `made` is called.
+/// Creates the snapshot and downloads it to `path`. Tries once more if the download differs from the snapshot. Calls `made` after
+/// each creation.
 pub async fn obtain(
     run: &Run<'_>,
     part: &Part,
@@ -66,7 +67,7 @@ async fn make(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<Snapsho
     Ok(snapshot)
 }
 
-/// Downloads the snapshot, beginning again when it does not begin or cannot be gone on with.
+/// Downloads the snapshot. Starts again if it does not start or cannot be resumed.
 async fn fetch(
     run: &Run<'_>,
     part: &Part,
@@ -137,13 +138,13 @@ async fn fetch_once(
     }
 }
 
-/// Bytes that the archive will probably take, for which there is room.
+/// Expected size of the archive in bytes, for which there is enough space.
 fn check_room(run: &Run<'_>, part: &Part, snapshot_bytes: u64) -> Result<u64, BackupError> {
     let compressed = run.context.options.compression != Compression::None;
     let expected = run.session.with(|session| {
         guards::expected_archive_bytes(session.catalog(), part.collection(), snapshot_bytes, compressed)
     });
-    // What does not shrink grows by its framing: less than a thousandth.
+    // Incompressible data grows by its framing, less than a thousandth.
     let needed = expected.saturating_add(expected / 1000).saturating_add(store::RESERVE_BYTES);
     let available =
         store::available_bytes(run.layout.root()).map_err(BackupError::io("reading the free disk space"))?;

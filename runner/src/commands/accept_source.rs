@@ -1,4 +1,4 @@
-//! `qdrant-backup accept-source`: the server that answers now is the one to back up.
+//! `qdrant-backup accept-source`: confirms the current server as the source of the repository.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::host::clock::Clock;
 use crate::session::Purpose;
 use crate::settings::Settings;
 
-/// Replaces the known peer ids by those that the server shows.
+/// Replaces the known peer ids with those of the server.
 pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let client = client(settings, signals.token())?;

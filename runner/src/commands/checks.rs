@@ -1,4 +1,4 @@
-//! What a run will need, looked at one by one: for `config check` and `setup`.
+//! Checks of everything that a run needs, for `config check` and `setup`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,21 +26,21 @@ use crate::store::access;
 use crate::store::file_system::examine;
 use crate::store::own_disk::{OwnDisk, look};
 
-/// A certificate that is valid for less than this should be renewed.
+/// Warn if a certificate expires within this time.
 const CERTIFICATE_LEFT: TimeDelta = TimeDelta::days(14);
 
-/// How good a thing is.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// As it should be.
+    /// Good.
     Good,
-    /// It works, and may not be what is wanted.
+    /// It works, but may be wrong.
     Doubtful,
     /// It will not work.
     Bad,
 }
 
-/// One check's line: what was looked at, and what came of it.
+/// One check: subject and result.
 #[derive(Debug)]
 pub struct Check {
     what: &'static str,
@@ -49,7 +49,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// What was found, or what is wrong and how it is mended.
+    /// The result, or the problem and its fix.
     pub fn of(what: &'static str, result: Result<String, impl std::fmt::Display>) -> Self {
         match result {
             Ok(text) => Self { what, verdict: Verdict::Good, text },
@@ -57,18 +57,18 @@ impl Check {
         }
     }
 
-    /// What works and may not be what is wanted.
+    /// A warning.
     pub fn doubtful(what: &'static str, text: impl Into<String>) -> Self {
         Self { what, verdict: Verdict::Doubtful, text: text.into() }
     }
 }
 
-/// Whether something will not work.
+/// Whether a check failed.
 pub fn any_failed(checks: &[Check]) -> bool {
     checks.iter().any(|check| check.verdict == Verdict::Bad)
 }
 
-/// The checks, a line each.
+/// The checks as text, one line each.
 pub fn render(checks: &[Check]) -> String {
     let lines = checks.iter().map(|check| {
         let mark = match check.verdict {
@@ -115,7 +115,7 @@ pub fn place(settings: &Settings) -> Vec<Check> {
     checks
 }
 
-/// Whether somebody else can change the files that say what is done. Root's runs are refused then.
+/// Checks whether other users can change the configuration files. Runs as root are then refused.
 pub fn trust(settings: &Settings) -> Vec<Check> {
     let me = uzers::get_effective_uid();
     let problems = trust::problems(settings, &[ROOT, me]).into_iter();
@@ -129,14 +129,14 @@ pub fn trust(settings: &Settings) -> Vec<Check> {
     problems.map(check).collect()
 }
 
-/// Whether the programs of hooks can be started. What a shell will find, nobody knows before it looks.
+/// Checks whether the programs of hooks can be started. Commands for the shell cannot be checked.
 pub fn hooks(settings: &Settings) -> Vec<Check> {
     let problems =
         HOOKS.into_iter().filter_map(|hook| Some((hook.key(), hook_problem(&settings.get(hook)?)?)));
     problems.map(|(key, problem)| Check::of("hooks", Err::<String, _>(format!("{key}: {problem}")))).collect()
 }
 
-/// Whether so much room lets a run begin.
+/// Checks whether there is enough space to start a run.
 fn enough(available: u64) -> Result<String, String> {
     let (free, least) = (HumanBytes(available), HumanBytes(store::RESERVE_BYTES));
     if available < store::RESERVE_BYTES {
@@ -145,7 +145,7 @@ fn enough(available: u64) -> Result<String, String> {
     Ok(format!("{free} free"))
 }
 
-/// What the file system of the backup directory is like; nothing where that is not to be tried out.
+/// Checks the file system of the backup directory, if it may be tested.
 fn file_system(root: &Path) -> Vec<Check> {
     let what = "file system";
     let Ok(manners) = examine(root) else { return Vec::new() };
@@ -158,7 +158,7 @@ fn file_system(root: &Path) -> Vec<Check> {
     checks
 }
 
-/// Whether the file system of the backup directory tells the names of these collections apart.
+/// Checks whether the file system of the backup directory distinguishes the names of these collections.
 pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Check> {
     let root = &settings.get(&BACKUP_PATH);
     let folds_case = examine(root).is_ok_and(|manners| manners.folds_case);
@@ -180,7 +180,7 @@ pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Chec
     (folds_case && !alike.is_empty()).then(|| Check::of("file system", Err(text())))
 }
 
-/// Whether backups would be lost together with what they are of.
+/// Checks whether the backups are on the same disk as Qdrant's data.
 pub fn own_disk(settings: &Settings) -> Check {
     let what = "own disk";
     let root = &settings.get(&BACKUP_PATH);
@@ -219,7 +219,7 @@ pub fn schedule(settings: &Settings, clock: Clock) -> Check {
     Check::of(what, Ok::<_, String>(format!("{}; runs are at most {gap} apart", meaning(schedule, now))))
 }
 
-/// Whether anything that this program knows of will start the next run.
+/// Checks whether a known scheduler starts the next run.
 pub fn started_by(settings: &Settings) -> Check {
     let what = "started by";
     let found = is_started_by(Path::new("/"));
@@ -244,8 +244,7 @@ pub fn started_by(settings: &Settings) -> Check {
     )
 }
 
-/// The certificate that Qdrant is shown, if there is one, and for how long it will do. What is wrong with the files shows when they
-/// are used.
+/// Checks the expiry of the client certificate, if there is one. Invalid files cause an error when they are used.
 pub fn client_certificate(settings: &Settings, clock: Clock) -> Option<Check> {
     let what = "client certificate";
     let path = settings.get(&TLS_CERT_FILE)?;
@@ -262,15 +261,15 @@ pub fn client_certificate(settings: &Settings, clock: Clock) -> Option<Check> {
     })
 }
 
-/// What the server says.
+/// Checks of the server.
 pub struct Server {
-    /// The way there and the key.
+    /// The connection and the API key.
     pub checks: Vec<Check>,
-    /// The collections that a run backs up; empty where they could not be had.
+    /// The collections that a run backs up. Empty if they could not be listed.
     pub selected: Vec<CollectionName>,
 }
 
-/// The way to the server, and what the key may do there.
+/// Checks the connection to the server and the rights of the API key.
 pub async fn server(settings: &Settings) -> Server {
     let failed = |text: String| Server { checks: vec![Check::of("Qdrant", Err(text))], selected: Vec::new() };
     let client = match client(settings, CancellationToken::new()) {
@@ -311,7 +310,7 @@ pub async fn server(settings: &Settings) -> Server {
     }
 }
 
-/// Whether every node of the cluster can be asked. Nothing outside cluster mode, or where that cannot be asked.
+/// Checks whether every node of the cluster answers. Nothing outside cluster mode, or if that is unknown.
 async fn nodes(settings: &Settings, client: &Client) -> Vec<Check> {
     let Ok(Some(nodes)) = client.nodes(&settings.qdrant.nodes).await else {
         let given = settings.qdrant.nodes.len();
@@ -331,7 +330,7 @@ async fn nodes(settings: &Settings, client: &Client) -> Vec<Check> {
     std::iter::once(Check::doubtful("cluster", text)).chain(lost).collect()
 }
 
-/// Whether this is the server whose backups are in the directory. Nothing where that is as it should be, or cannot be told.
+/// Warns if this is not the server that the backups came from. Nothing if it is, or if that is unknown.
 pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Option<Check> {
     let known = repository::open(&repository::layout(settings)).ok()?.known_peer_ids;
     let client = client(settings, CancellationToken::new()).ok()?;

@@ -15,11 +15,11 @@ use crate::restore::Destination;
 use crate::session::Purpose;
 use crate::settings::Settings;
 
-/// What the server for a backup's points is for.
+/// Purpose of the scratch server, for messages.
 pub const WORDS: For =
     For { lacking: "no server for a temporary restore of the backup", doing: "restore it to" };
 
-/// Compares, and says what was found.
+/// Compares, and prints the result.
 pub async fn compare(
     settings: &Settings,
     args: &CompareArgs,
@@ -69,7 +69,7 @@ pub async fn compare(
     Ok(if is_equal { Exit::Success } else { Exit::Different })
 }
 
-/// Where a backup's points are restored to.
+/// The server for the temporary restore.
 pub fn destination(
     settings: &Settings,
     client: crate::qdrant::Client,
@@ -84,7 +84,7 @@ pub fn destination(
     }
 }
 
-/// How work on points ended that failed.
+/// Exit code of a failed operation on points.
 pub fn failed(what: &str, error: &PointsError, signals: &Signals) -> Refusal {
     let interrupted = signals.received().filter(|_| error.is_interrupted());
     let exit = interrupted.map_or(Exit::Failed, Exit::Interrupted);

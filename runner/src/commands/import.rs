@@ -1,4 +1,4 @@
-//! `qdrant-backup import`: makes backups of snapshots that are files already.
+//! `qdrant-backup import`: makes backups of snapshot files.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::host::clock::Clock;
 use crate::settings::Settings;
 use crate::store::import::{Adopted, ImportError, Importer};
 
-/// Imports one file after the other; one that fails does not keep the others from being imported.
+/// Imports the files one after the other. A failed one does not stop the others.
 pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = repository::layout(settings);
@@ -26,7 +26,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
     let _lock = repository::lock(settings, &layout, "import", clock, &signals).await?;
     let mut failed = 0;
     for path in &args.files {
-        // Read again for each: what was just imported is known now.
+        // Read again for each file, to include those just imported.
         let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
         let importer = Importer {
             layout: &layout,
@@ -81,7 +81,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
     })
 }
 
-/// How often a long import says that it goes on: it holds the lock.
+/// How often a long import logs its progress, because it holds the lock.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// How far the reading of a file is, for the log.

@@ -13,7 +13,7 @@ use crate::host::output;
 use crate::settings::Settings;
 use crate::store::file_system::examine;
 
-/// Makes the backup directory a repository; says so if it is one already.
+/// Makes the backup directory a repository. Does nothing if it is one.
 pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     let root = layout.root();
@@ -55,9 +55,9 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     Ok(Exit::Success)
 }
 
-/// Refuses a file system on which backups would not work, and says what else is to be known of it.
+/// Refuses a file system that does not support backups, and logs its other limits.
 fn check_file_system(root: &Path) -> Result<(), Refusal> {
-    // Where nothing can be made, the repository's own file says so.
+    // If nothing can be created, writing the repository's file fails with the reason.
     let Ok(manners) = examine(root) else { return Ok(()) };
     for limit in &manners.limits {
         tracing::warn!("File system of {}: {limit}", root.display());

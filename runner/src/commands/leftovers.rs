@@ -1,4 +1,4 @@
-//! `qdrant-backup prune --server-leftovers`: snapshots on the server, and on the other nodes of its cluster, that are ours, or may be.
+//! `qdrant-backup prune --server-leftovers`: leftover snapshots on the server and the other nodes of its cluster.
 
 use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::text::one_line;
@@ -15,10 +15,10 @@ use crate::session::leftovers::{Occasion, Standing, conclude, delete_ours, look}
 use crate::session::status_store;
 use crate::settings::Settings;
 
-/// Whose a file is that the server did not list when it was uploaded.
+/// Owner column for an uploaded file that the server did not list.
 const UNLISTED: &str = "ours, on its disk";
 
-/// Lists what the status records, or deletes what of it its node still lists under that name with that checksum.
+/// Lists the recorded leftovers, or deletes those that their node still lists with the same name and checksum.
 pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = repository::layout(settings);
@@ -82,14 +82,14 @@ async fn list(
     Ok(exit)
 }
 
-/// The server, and the other nodes of its cluster where something may be left on them.
+/// The server, and the other nodes of its cluster, if there may be leftovers on them.
 struct Servers {
     client: Client,
     nodes: Nodes,
 }
 
 impl Servers {
-    /// Asks for the nodes only where one may be needed. That one does not answer, or none can be found, keeps nobody from the others.
+    /// Reads the nodes only if they are needed. If this fails, the server itself is still used.
     async fn of(
         settings: &Settings,
         client: Client,
@@ -118,7 +118,7 @@ impl Servers {
     }
 }
 
-/// All recorded leftovers, each with how sure it is that it is ours.
+/// All recorded leftovers, with their owner column.
 fn recorded(status: &Status) -> Vec<(ServerSnapshot, &'static str)> {
     let ours = status.undeleted_snapshots.iter().map(|snapshot| (snapshot.clone(), "ours"));
     let suspected = status.suspected_leftovers.iter().map(|snapshot| (snapshot.clone(), "possibly ours"));
@@ -157,7 +157,7 @@ async fn delete(
                 snapshot.collection,
                 snapshot.node_url
             );
-            // It may be the one that does not answer.
+            // It may be the node that does not answer.
             if !servers.nodes.lost.is_empty() {
                 exit = Exit::Failed;
             }

@@ -1,4 +1,4 @@
-//! `qdrant-backup offsite`: the places for copies.
+//! `qdrant-backup offsite`: manages offsite copies.
 
 use indicatif::HumanBytes;
 use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
@@ -40,7 +40,7 @@ struct Entry {
     archive_snapshots: Vec<String>,
 }
 
-/// Does what the words after `offsite` say.
+/// Runs the subcommand.
 pub async fn offsite(
     settings: &Settings,
     command: &OffsiteCommand,
@@ -174,7 +174,7 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
     }
 }
 
-/// What is done at the places, for the operation.
+/// The work at each place.
 pub(super) fn context(
     settings: &Settings,
     places: &[&PlaceSettings],
@@ -220,7 +220,7 @@ async fn work_at(
     Ok(sharpened(exit, &finished.report))
 }
 
-/// Damage has an exit code of its own, and a single place that cannot be used says why by its code.
+/// Damage has its own exit code. If a single place cannot be used, the exit code shows the reason.
 pub(super) fn sharpened(exit: Exit, report: &RunReport) -> Exit {
     if matches!(exit, Exit::Interrupted(_) | Exit::Success) {
         return exit;
@@ -238,7 +238,7 @@ pub(super) fn sharpened(exit: Exit, report: &RunReport) -> Exit {
     }
 }
 
-/// Whether a place was found damaged, or a backup here when it was to be copied.
+/// Whether a place, or a backup to copy, was found damaged.
 pub(super) fn any_damaged(report: &RunReport) -> bool {
     let mut places = report.operations.iter().flat_map(|operation| &operation.places);
     places.any(|place| {
@@ -249,7 +249,7 @@ pub(super) fn any_damaged(report: &RunReport) -> bool {
     })
 }
 
-/// Says in one line for each place how it went.
+/// Logs the outcome for each place in one line.
 pub(super) fn summarize(report: &RunReport) {
     for operation in report.operations.iter().filter(|part| part.operation == Operation::Offsite) {
         summarize_operation(operation);
@@ -292,10 +292,10 @@ pub(super) fn summarize_operation(operation: &OperationReport) {
     }
 }
 
-/// Makes the backup directory anew, with the manifests of the copies.
+/// Rebuilds the backup directory, with the manifests of the copies.
 ///
 /// # Crash safety
-/// A recovery that was killed is done again: what is known already stays.
+/// A killed recovery can be repeated: existing files are kept.
 async fn recover(
     settings: &Settings,
     name: &str,
@@ -370,7 +370,7 @@ fn offsite_only(session: &Session) -> usize {
     session.catalog().collections.values().flatten().filter(|backup| backup.is_offsite_only()).count()
 }
 
-/// Each place, tried: the program, the repository, the password, and the room where it is a directory here.
+/// Checks each place: the program, the repository, the password, and the free space if it is a local directory.
 pub(super) fn checks(settings: &Settings) -> Vec<Checked> {
     let mut all = Vec::new();
     for place in &settings.offsite {
@@ -387,7 +387,7 @@ pub(super) fn checks(settings: &Settings) -> Vec<Checked> {
     all
 }
 
-/// The room of a repository that is a directory here. What is never deleted needs the more of it.
+/// Free space of a repository in a local directory.
 fn room(settings: &PlaceSettings) -> Option<Checked> {
     let path = std::path::Path::new(settings.place.repository.expose());
     if !path.is_absolute() || !path.is_dir() {

@@ -13,7 +13,7 @@ use crate::prune::remove_orphan;
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
-/// Lists the orphans without any lock, or deletes them all.
+/// Lists the orphans without a lock, or deletes them all.
 pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     repository::open(&layout)?;
@@ -57,7 +57,7 @@ pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exi
     Ok(exit)
 }
 
-/// What to say when somebody reads archives.
+/// The error if archives are being read.
 pub fn busy() -> Refusal {
     Refusal {
         exit: Exit::Locked,

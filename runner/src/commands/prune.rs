@@ -67,7 +67,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
     exit(&finished, signals.received())
 }
 
-/// Says what a prune would do now. Takes no lock and writes nothing, so it works while a run goes on.
+/// Prints what a prune would do now. Takes no lock and writes nothing, so it works during a run.
 fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) -> Result<Exit, Refusal> {
     let catalog = Catalog::read(layout).map_err(|error| {
         Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
@@ -152,7 +152,7 @@ fn table(collections: &[CollectionReport]) -> String {
     output::table(&["COLLECTION", "BACKUP", "STORED", "FATE", "REASONS"], &[2], rows)
 }
 
-/// How many backups of `fate` there are, and how large they are.
+/// Number and size of the backups with `fate`.
 fn tally(collections: &[CollectionReport], fate: &Fate) -> String {
     let all: Vec<u64> = collections
         .iter()
@@ -163,7 +163,7 @@ fn tally(collections: &[CollectionReport], fate: &Fate) -> String {
     format!("{} backups ({})", all.len(), HumanBytes(all.iter().sum()))
 }
 
-/// Says in one line how the prune went.
+/// Logs the outcome of the prune in one line.
 pub fn summarize(operation: &OperationReport) {
     let collections = &operation.collections;
     let deleted = tally(collections, &Fate::Deleted);

@@ -1,4 +1,4 @@
-//! The backup directory as the commands find it: is it there, is it a repository, who has the lock.
+//! Opens the backup directory for commands: checks that it exists and is a repository, and takes the lock.
 
 use std::fs;
 use std::io;
@@ -20,11 +20,11 @@ use crate::settings::{DEFAULT_CONFIG_FILES, Settings};
 use crate::store::lock::{Lock, LockError};
 use crate::store::waiting::Waiting;
 
-/// The command of drills, which give way to every other one.
+/// The name of the drill command. Drills give way to every other command.
 pub const DRILL: &str = "drill";
-/// The commands that write nothing but what became of their work.
+/// Commands that write only their results.
 const ONLY_READ: [&str; 5] = ["restore", "compare", "export", "verify", DRILL];
-/// How long a drill may take to stop and to remove what it has on the server.
+/// Maximum time for a drill to stop and to clean up on the server.
 const DRILL_ENDS: Duration = Duration::from_secs(2 * 60);
 
 /// The layout that the settings describe.
@@ -37,10 +37,10 @@ pub fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// The user that the package makes for the runner.
+/// The package's user for the runner.
 pub const PACKAGE_USER: &str = "qdrant-backup";
 
-/// The path as it is seen from anywhere, for what others read later.
+/// The absolute path.
 ///
 /// # Errors
 /// When the current directory is gone.
@@ -48,8 +48,8 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
     std::path::absolute(path).map_err(|error| Refusal::failed(format!("{}: {error}", path.display())))
 }
 
-/// The configuration file as it has to be named for a later call to read it. Only the place that is looked at first needs no
-/// naming: where it exists too, it would be read instead of any other.
+/// The configuration file for the `--config` option of a later call. Only the first default path needs no option: if it exists,
+/// it takes precedence over the others.
 pub fn config_to_name(path: &Path) -> Option<&Path> {
     (path != Path::new(DEFAULT_CONFIG_FILES[0])).then_some(path)
 }
@@ -57,7 +57,7 @@ pub fn config_to_name(path: &Path) -> Option<&Path> {
 /// Checks that the backup directory is a directory that can be listed.
 ///
 /// # Errors
-/// Says what it is instead, and what to do.
+/// The message says what it is, and what to do.
 pub fn check_directory(root: &Path) -> Result<(), Refusal> {
     let shown = root.display();
     let refuse = |message: String| Err(Refusal::configuration(message));
@@ -89,11 +89,10 @@ pub fn check_directory(root: &Path) -> Result<(), Refusal> {
     }
 }
 
-/// Opens the repository: only a directory with `repository.json` is one, so that an empty mount point is never
-/// filled with backups.
+/// Opens the repository: a directory with `repository.json`, so that backups are never written to an empty mount point.
 ///
 /// # Errors
-/// With exit code 78 when it is none.
+/// With exit code 78 when it is not a repository.
 pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
     check_directory(layout.root())?;
     json_file::read(&layout.repository_file()).map_err(|error| {
@@ -108,7 +107,7 @@ pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
     })
 }
 
-/// Takes the lock for `command`, unless a signal comes first. A run that does not get it leaves a note for monitoring.
+/// Takes the lock for `command`, unless a signal comes first. If a run does not get it, this is recorded for monitoring.
 ///
 /// # Errors
 /// With exit code 75 when another run has it.
@@ -158,7 +157,7 @@ pub struct Held {
 /// Takes the lock for `command` and opens a session, unless a signal comes first.
 ///
 /// # Errors
-/// With exit code 78 when the directory is no repository, 75 when another run holds the lock.
+/// With exit code 78 when the directory is not a repository, 75 when another run holds the lock.
 pub async fn enter(
     purpose: Purpose,
     settings: &Settings,
@@ -167,7 +166,7 @@ pub async fn enter(
     signals: &Signals,
 ) -> Result<Held, Refusal> {
     let entered = enter_unless_refused(purpose, settings, command, clock, signals).await;
-    // What must be set up differently is noted by whoever called this.
+    // The caller records configuration errors.
     if let (Purpose::Run, Err(Refusal { exit: Exit::Failed, message })) = (purpose, &entered) {
         refused::note(&layout(settings), command, message, clock);
     }
@@ -184,12 +183,12 @@ async fn enter_unless_refused(
     let layout = layout(settings);
     open(&layout)?;
     match make_state_directory(&layout) {
-        // What is restored or checked does not need the status, and somebody may need it now.
+        // A restore or a check does not need the status, and may be urgent.
         Err(refusal) if ONLY_READ.contains(&command) => tracing::warn!("{}", one_line(&refusal.message)),
         made => made?,
     }
     let lock = lock(settings, &layout, command, clock, signals).await?;
-    // Read again under the lock: the run that had it may have changed it.
+    // Read again with the lock: the run before may have changed it.
     let repository = open(&layout)?;
     let of_status = layout.clone();
     let session =
@@ -200,8 +199,8 @@ async fn enter_unless_refused(
     Ok(Held { session, _lock: lock })
 }
 
-/// Takes the lock, and says while it waits that it does: a drill sees that and gives way, for which it is given some time
-/// also where nobody is to be waited for.
+/// Takes the lock, and indicates while it waits. A drill notices this and gives way. There is some time for this even without a
+/// configured wait.
 async fn take(layout: &Layout, holder: &LockHolder, wait: Duration) -> Result<Lock, LockError> {
     let path = layout.lock_file();
     let (held, processes) = match Lock::take(&path, holder, Duration::ZERO).await {
@@ -226,7 +225,7 @@ async fn take(layout: &Layout, holder: &LockHolder, wait: Duration) -> Result<Lo
     taken
 }
 
-/// Makes the state directory if it is a place of its own.
+/// Creates the state directory, if it is separate.
 ///
 /// # Errors
 /// When it cannot be made.

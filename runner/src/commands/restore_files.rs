@@ -1,4 +1,4 @@
-//! `qdrant-backup restore --files --into DIR`: configuration files, into a directory of their own.
+//! `qdrant-backup restore --files --into DIR`: restores configuration files into a separate directory.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -26,10 +26,10 @@ use crate::host::shell::quoted;
 use crate::restore::{RestoreError, is_corrupt, read_whole};
 use crate::store::lock::ReadersLock;
 
-/// Configuration may hold secrets.
+/// Configuration may contain secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 
-/// Unpacks a backup of configuration files. Never in place: what is there now may be what one needs to compare with.
+/// Unpacks a backup of configuration files. Never in place, because the current files may be needed for comparison.
 pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(from.settings());
     let source = from.source();
@@ -84,13 +84,13 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
     Ok(Exit::Success)
 }
 
-/// Whether this program made it of configuration files. What a server sent, or somebody imported, is never unpacked.
+/// Whether this program made it from configuration files. Snapshots and imported files are never unpacked.
 fn is_of_files(manifest: &Manifest) -> bool {
     manifest.origin == Origin::Snapshot
         && manifest.archives.iter().all(|archive| archive.scope == Scope::Files)
 }
 
-/// Makes the directory, or takes one that is empty and the caller's own. Nobody else gets in from then on.
+/// Creates the directory, or uses an empty one of the caller. Then nobody else has access.
 fn make_empty(into: &Path) -> Result<File, Refusal> {
     let refuse = |problem: String| Refusal::failed(format!("--into {}: {problem}", into.display()));
     let failed = |error: io::Error| refuse(error.to_string());
@@ -115,7 +115,7 @@ fn make_empty(into: &Path) -> Result<File, Refusal> {
         return Err(refuse("is not empty; give an empty or a new directory".to_owned()));
     }
     directory.set_permissions(Permissions::from_mode(DIRECTORY_MODE)).map_err(failed)?;
-    // Somebody may have been quicker.
+    // Someone may have added a file in the meantime.
     match fs::read_dir(&inside).map_err(failed)?.next() {
         None => Ok(directory),
         Some(_) => Err(refuse("is no longer empty; give a new directory".to_owned())),
@@ -127,8 +127,8 @@ fn check(source: &Source, manifest: &Manifest, archive: &Archive) -> Result<(), 
     read_whole(source, manifest, archive, Prove::Snapshot, |_| true).map(drop)
 }
 
-/// The way into a directory that is open, wherever its name leads by now: nobody but the caller gets in, but whoever has the one
-/// above it may put another in its place. See proc(5), `/proc/pid/fd`.
+/// Path of an open directory, even if its name now points elsewhere: the owner of the parent directory could replace it. See
+/// proc(5), `/proc/pid/fd`.
 fn inside(directory: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
 }
@@ -162,7 +162,7 @@ fn unpack(
         if let Some(parent) = path.parent() {
             DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(parent).map_err(failed)?;
         }
-        // Who may read it comes back, because some of these files hold keys. That it runs as somebody else does not.
+        // Read permissions are restored, because some of these files contain keys. Set-user-id bits are not.
         let mode = entry.header().mode().map_err(failed)? & 0o777;
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! `qdrant-backup prune --retire NAME...`: lets collections go that are gone from the server.
+//! `qdrant-backup prune --retire NAME...`: retires collections that are gone from the server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,15 +20,15 @@ use crate::session::{Purpose, Session};
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
-/// Takes the collections that `names` name out of the status, so that nothing is expected of them any more; their backups
-/// stay. With `yes` they are deleted, all of them. The server is asked first, whether it really has none of them.
+/// Marks the collections `names` as retired, so that no backups are expected. Their backups are kept, or with `yes` all deleted.
+/// Checks first that they are not on the server.
 pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let patterns = patterns(names)?;
     let signals = listen()?;
     let server = client(settings, signals.token())?;
     let mut held = repository::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
     let session = &mut held.session;
-    // First the lock, then the look: a hold is put on by one who shares the lock.
+    // Read after taking the lock, because `hold` shares it.
     let alone = ReadersLock::try_exclusive(&session.layout().readers_file()).map_err(Refusal::failed)?;
     session.read_again().map_err(Refusal::failed)?;
     if session.status().source_changed {
@@ -69,7 +69,7 @@ fn backups<'s>(session: &'s Session, name: &CollectionName) -> &'s [Backup] {
     session.catalog().collections.get(name).map_or(&[], Vec::as_slice)
 }
 
-/// What `--retire` was given, each with what it matches: a name, or a glob over names.
+/// The arguments of `--retire`: names or globs.
 fn patterns(texts: &[String]) -> Result<Vec<(&str, Globs)>, Refusal> {
     let read = |text: &str| {
         Globs::of_name_or_glob(text)
@@ -78,7 +78,7 @@ fn patterns(texts: &[String]) -> Result<Vec<(&str, Globs)>, Refusal> {
     texts.iter().map(|text| Ok((text.as_str(), read(text)?))).collect()
 }
 
-/// The collections that the patterns name and that are gone. A name has to be gone; of what a glob matches, what is there stays.
+/// The matching collections that are gone. A name must be gone; a glob ignores existing collections.
 fn chosen(
     patterns: &[(&str, Globs)],
     catalog: &Catalog,
@@ -125,7 +125,7 @@ fn chosen(
     Ok(chosen)
 }
 
-/// Takes one collection out of the status.
+/// Retires one collection.
 fn set_aside(session: &mut Session, name: &CollectionName, backups: &[Backup]) -> Result<(), Refusal> {
     session
         .record(|status| {
@@ -164,7 +164,8 @@ fn delete_all(
     Ok(())
 }
 
-/// Only what the server does not list may go; where it does not answer, what the last look at it did not see.
+/// A collection may only be retired if the server does not list it; if the server does not answer, if the last run did not find
+/// it.
 fn check_gone(
     status: &Status,
     name: &CollectionName,
@@ -193,7 +194,7 @@ fn check_gone(
     }
 }
 
-/// A server that lists nothing at all may be the wrong one. Nothing is deleted on its word alone.
+/// A server without collections may be the wrong one, so nothing is deleted because of it alone.
 fn check_known_gone(
     status: &Status,
     name: &CollectionName,
@@ -210,7 +211,7 @@ fn check_known_gone(
     )))
 }
 
-/// Refuses when something keeps a backup from being deleted by anybody.
+/// Refuses if a backup must not be deleted.
 fn check_free(backups: &[Backup]) -> Result<(), Refusal> {
     for backup in backups {
         let id = backup.backup_id;
@@ -228,8 +229,8 @@ fn check_free(backups: &[Backup]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Deletes as prune does: noted first, newest first, so that whatever needs another one goes before it. What a signal ends in the
-/// middle is as after a kill: the next prune takes it off the note.
+/// Deletes like a prune: recorded first, then newest first, so that dependent backups go before the ones they need. After a
+/// signal, the next prune continues.
 pub(super) fn delete(
     session: &mut Session,
     backups: &[Backup],
@@ -240,7 +241,7 @@ pub(super) fn delete(
         .iter()
         .map(|backup| PrunedBackup { collection: (*backup.collection).clone(), backup_id: backup.backup_id });
     match session.record(|status| status.pruning.extend(noted)) {
-        // What is deleted makes the room.
+        // The deletion frees the space.
         Err(error) if error.lacks_room() => tracing::warn!("{error}"),
         noted => noted.map_err(Refusal::failed)?,
     }

@@ -18,7 +18,7 @@ use crate::host::clock::Clock;
 use crate::host::output;
 use crate::settings::{Schedule, Settings, TimeZone};
 
-/// Prints or installs the entry, and says what it means.
+/// Prints or installs the entry, and logs its meaning.
 pub fn schedule(settings: &Settings, args: &ScheduleCommand, clock: Clock) -> Result<Exit, Refusal> {
     let Some(schedule) = settings.schedule.as_ref() else {
         return Err(Refusal::configuration(
@@ -62,7 +62,7 @@ pub(super) fn meaning(schedule: &Schedule, now: DateTime<Utc>) -> String {
         Some(next) => {
             let utc = output::time(next);
             let local = schedule.local(next);
-            // A clock that shows UTC needs no translation.
+            // If local time is UTC, it is shown only once.
             let both =
                 if utc.get(..16) == local.get(..16) { utc } else { format!("{local}, which is {utc}") };
             format!("{start}; next {both}, in {}", output::age(now, next))
@@ -74,7 +74,7 @@ fn machine_zone() -> Option<String> {
     iana_time_zone::get_timezone().ok()
 }
 
-/// A scheduled run reads files, not the environment of the shell that this was called from.
+/// A scheduled run reads only files, not the environment of this shell.
 fn check_files_say_all(settings: &Settings, entry: &EntryArgs) -> Result<(), Refusal> {
     if settings.only_now.is_empty() {
         return Ok(());
@@ -119,7 +119,7 @@ fn cron(
     Ok(vec![(place, text)])
 }
 
-/// Whether the env file that the entry had can be read by whoever is to run it: without it the run would not start.
+/// Whether the user of the runs can read the env file of the existing entry. Otherwise the run would not start.
 fn is_usable(env_file: &Path, root: &Path, user: &User) -> bool {
     let file = root.join(env_file.strip_prefix("/").unwrap_or(env_file));
     let Ok(metadata) = std::fs::metadata(&file) else {
@@ -154,7 +154,7 @@ fn systemd(
     let layout = settings.layout();
     let (backups, state) = (layout.root(), layout.state());
     let mut writes: Vec<&Path> = if backups == state { vec![backups] } else { vec![backups, state] };
-    // Repositories for copies that are directories here; others are reached through the network.
+    // Offsite repositories in local directories.
     let places = settings.offsite.iter().map(|place| Path::new(place.place.repository.expose()));
     writes.extend(places.filter(|path| path.is_absolute()));
     let api_key_file = settings.get(&API_KEY_FILE);
@@ -185,7 +185,7 @@ struct User {
     group: String,
 }
 
-/// The user asked for, or the owner of the backup directory, or the package's.
+/// The given user, or the owner of the backup directory, or the package's user.
 fn user(settings: &Settings, entry: &EntryArgs) -> Result<User, Refusal> {
     let backups = &settings.get(&BACKUP_PATH);
     let owner = std::fs::metadata(backups).ok().map(|metadata| metadata.uid());
@@ -218,7 +218,7 @@ fn user(settings: &Settings, entry: &EntryArgs) -> Result<User, Refusal> {
     Ok(User { name, group })
 }
 
-/// This very program, with the files that these settings came from. The place that is looked at first needs no mention.
+/// The command of this program with its current configuration files, without the default.
 fn command_line(settings: &Settings) -> Result<CommandLine, Refusal> {
     let program = std::env::current_exe()
         .map_err(|error| Refusal::failed(format!("cannot find out where this program is: {error}")))?;

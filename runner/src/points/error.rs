@@ -1,4 +1,4 @@
-//! Why points were not compared, brought back or moved.
+//! Errors of comparing, restoring and moving points.
 
 use std::io;
 
@@ -15,19 +15,19 @@ pub enum PointsError {
     /// The backup could not be restored into its scratch collection.
     #[error(transparent)]
     Restore(#[from] RestoreError),
-    /// Qdrant, or the way to it.
+    /// Qdrant, or the connection to it.
     #[error(transparent)]
     Qdrant(#[from] qdrant::Error),
-    /// What cannot name a point.
+    /// An invalid point id.
     #[error(transparent)]
     Id(#[from] NoPointId),
-    /// A server that gives points in another order cannot be compared page by page.
+    /// The server returned points in the wrong order, so a comparison by page is not possible.
     #[error("point {id} came after one with a larger id; does a proxy change the answers?")]
     NotInOrder {
         /// The point.
         id: PointId,
     },
-    /// There is nothing to compare with, or to bring points back into.
+    /// The live collection does not exist.
     #[error(
         "there is no collection \"{collection}\" at {url}; to restore all of it: `qdrant-backup restore --collection NAME`"
     )]
@@ -37,7 +37,7 @@ pub enum PointsError {
         /// The server.
         url: String,
     },
-    /// The target takes no such points.
+    /// The points do not fit into the target.
     #[error(
         "the points do not fit into \"{target}\": {difference}; choose a collection that they fit into with --into"
     )]
@@ -47,7 +47,7 @@ pub enum PointsError {
         /// What differs.
         difference: String,
     },
-    /// Writing there would write elsewhere.
+    /// The target is an alias.
     #[error(
         "\"{target}\" is an alias of \"{collection}\"; to write there, give the collection itself with --into"
     )]
@@ -69,7 +69,7 @@ pub enum PointsError {
         /// How many points.
         points: u64,
     },
-    /// Points that are not what was written.
+    /// Points differ from what was written.
     #[error(
         "{count} points differ from what was written, such as {first}; does someone else write to them? `qdrant-backup compare` shows the differences"
     )]
@@ -79,7 +79,7 @@ pub enum PointsError {
         /// One of them.
         first: PointId,
     },
-    /// A collection of that name is there.
+    /// A collection with this name exists.
     #[error(
         "collection \"{0}\" exists; choose another name, or continue an interrupted import with --resume"
     )]
@@ -87,12 +87,12 @@ pub enum PointsError {
     /// A file.
     #[error("{what}: {source}")]
     File {
-        /// What of which file.
+        /// The file and the operation.
         what: String,
         /// Why not.
         source: io::Error,
     },
-    /// A file that is not what it should be.
+    /// An invalid file.
     #[error("{file}, line {line}: {problem}")]
     Line {
         /// The file.
@@ -102,7 +102,7 @@ pub enum PointsError {
         /// What is wrong with it.
         problem: String,
     },
-    /// What was imported is not all there.
+    /// Imported points are missing.
     #[error("\"{target}\" has {got} points, but the file has {expected}")]
     NotAll {
         /// The collection.

@@ -1,4 +1,4 @@
-//! Files of lines: plain, or compressed as their names say. A file has its name only when it is whole.
+//! Writes files of lines, compressed according to their names. A file gets its name only when it is complete.
 
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -10,11 +10,11 @@ use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
 
 use super::error::PointsError;
 
-/// Fast, and as small as the archives of backups.
+/// Fast, with the same compression as archives.
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
 
-/// Where lines go.
+/// The output.
 pub struct Output {
     to: String,
     encoder: Encoder,
@@ -49,10 +49,10 @@ impl Write for Raw {
 }
 
 impl Output {
-    /// The file, or stdout for `-`, which is plain. One that is there is left alone unless it may be replaced.
+    /// The file, or stdout for `-`, which is uncompressed. An existing file is only replaced if allowed.
     ///
     /// # Errors
-    /// When it is there, or cannot be made.
+    /// When it exists, or cannot be created.
     pub fn open(path: &Path, replace: bool) -> Result<Self, PointsError> {
         let to = path.display().to_string();
         let failed =

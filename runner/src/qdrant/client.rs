@@ -31,24 +31,24 @@ use super::tls;
 use super::transport::{ClientOptions, http_client, root_cause, without_credentials};
 use super::transport_error::TransportError;
 
-/// No answer of Qdrant that we read whole is larger.
+/// Maximum size of an answer that is read completely.
 pub(super) const ANSWER_MAX_BYTES: usize = 64 << 20;
-/// As much of an error's text as is of use.
+/// Maximum length of an error's text.
 const ERROR_TEXT_MAX_BYTES: usize = 16 << 10;
 const ERROR_TEXT_MAX_CHARS: usize = 400;
-/// In a name, all but the characters that mean nothing in a URL. Left to the URL library, tabs and newlines would be dropped, so
-/// that another collection would be asked for.
+/// Encoded characters in a name: all except those without a meaning in URLs. The URL library would drop tabs and newlines, and so
+/// request another collection.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// More collections, or aliases, than any server has. Each costs requests while the lock is held.
+/// Limit for the number of collections or aliases. Each one needs requests while the lock is held.
 const LISTED_MAX: usize = 10_000;
 
-/// What a server lists as its collections.
+/// The list of collections of a server.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Those that can be, by name.
+    /// Those with valid names, sorted.
     pub names: Vec<CollectionName>,
-    /// Names that no collection in Qdrant has.
+    /// Invalid names.
     pub impossible: Vec<ImpossibleName>,
 }
 
@@ -60,13 +60,13 @@ pub struct Client {
     display_url: String,
     basic_auth: Option<(String, SecretString)>,
     has_identity: bool,
-    /// Whether anything in HTTP ever came back. If not, the URL's scheme may be wrong.
+    /// Whether there was ever an HTTP answer. If not, the URL's scheme may be wrong.
     heard: Arc<AtomicBool>,
     pub(super) limits: Limits,
     pub(super) interrupt: CancellationToken,
 }
 
-/// How long each kind of request may take, and how often it is repeated.
+/// Timeouts and number of retries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     connect: Limit,
@@ -77,14 +77,14 @@ pub(super) struct Limits {
     pub(super) retries: u32,
 }
 
-/// Why a snapshot creation gave no snapshot.
+/// Why a request for a snapshot failed.
 #[derive(Debug)]
 pub enum CreateError {
     /// The request never reached the server.
     NotSent(Error),
-    /// An answer came that names no snapshot, perhaps not the server's own. Whether there is one is unknown.
+    /// The answer contains no snapshot, and may be from a proxy. It is unknown whether there is one.
     Answered(Error),
-    /// The request was on its way and no answer came; the server may still be making the snapshot.
+    /// The request was sent but got no answer; the server may still be creating the snapshot.
     Cut(Error),
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    /// A client whose requests all end when `interrupt` is cancelled.
+    /// A client. All its requests end when `interrupt` is cancelled.
     ///
     /// # Errors
     /// When the options cannot be used, as [`TransportError`] says.
@@ -121,20 +121,20 @@ impl Client {
         })
     }
 
-    /// The same client for tidying up after an interruption: it is not interrupted, asks once and waits at most `limit`.
+    /// The same client for cleanup after an interruption: it is not interrupted, does not retry, and waits at most `limit`.
     #[must_use]
     pub fn for_cleanup(&self, limit: Duration) -> Self {
         let limits = Limits { request: self.limits.request.at_most(limit), retries: 0, ..self.limits };
         Self { limits, interrupt: CancellationToken::new(), ..self.clone() }
     }
 
-    /// The same client, which asks each question once.
+    /// The same client without retries.
     #[must_use]
     pub fn asking_once(&self) -> Self {
         Self { limits: Limits { retries: 0, ..self.limits }, ..self.clone() }
     }
 
-    /// The same client for another node of the same cluster: with the same key, password and certificate.
+    /// The same client for another node of the cluster, with the same API key, password and certificate.
     #[must_use]
     pub fn at(&self, url: Url) -> Self {
         Self { display_url: without_credentials(&url), base: url, heard: Arc::default(), ..self.clone() }
@@ -155,17 +155,17 @@ impl Client {
         self.limits.create.duration
     }
 
-    /// How often a request that failed in passing is repeated.
+    /// Number of retries after temporary failures.
     pub fn retries(&self) -> u32 {
         self.limits.retries
     }
 
-    /// Whether the run was interrupted, so that every request ends at once.
+    /// Whether the run was interrupted.
     pub fn is_interrupted(&self) -> bool {
         self.interrupt.is_cancelled()
     }
 
-    /// What ends every request.
+    /// The token that cancels every request.
     pub fn interrupt(&self) -> &CancellationToken {
         &self.interrupt
     }
@@ -178,7 +178,7 @@ impl Client {
         self.interrupt.run_until_cancelled(sleep(duration)).await.ok_or(Error::Interrupted)
     }
 
-    /// Waits as long as is right after `error` and before the retry with number `retry`, from 0.
+    /// Waits before the retry number `retry` (from 0) after `error`.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
@@ -197,16 +197,16 @@ impl Client {
         Ok(shortened(&root.version, 40))
     }
 
-    /// Whether it has loaded what it has; in a cluster, whether it has caught up. Needs no API key.
+    /// Whether it is ready: it has loaded its data, and in a cluster has caught up. Needs no API key.
     ///
     /// # Errors
-    /// 503 while it has not, and as every request: see [`Error`].
+    /// 503 while it is not ready, and as every request: see [`Error`].
     pub async fn ready(&self) -> Result<(), Error> {
         self.get("checking whether it is ready", &["readyz"]).await?;
         Ok(())
     }
 
-    /// All collections, by name, and apart from them what cannot be one.
+    /// All collections, sorted by name, and separately the invalid names.
     ///
     /// # Errors
     /// When it lists more than any server has, and as every request: see [`Error`].
@@ -227,7 +227,7 @@ impl Client {
         Ok(listing)
     }
 
-    /// All collections, by name, without what cannot be one.
+    /// All collections, sorted by name, without invalid names.
     ///
     /// # Errors
     /// As [`Client::listing`].
@@ -235,7 +235,7 @@ impl Client {
         Ok(self.listing().await?.names)
     }
 
-    /// All aliases of all collections, without those that cannot be any: each is a warning.
+    /// All aliases of all collections. Invalid ones are skipped with a warning.
     ///
     /// # Errors
     /// When it lists more than any server has, and as every request: see [`Error`].
@@ -268,7 +268,7 @@ impl Client {
         Ok(answer.result)
     }
 
-    /// Where a collection's shards lie.
+    /// The locations of a collection's shards.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -279,7 +279,7 @@ impl Client {
         Ok(answer.result)
     }
 
-    /// The snapshots of a collection, or of a shard, that lie on the node.
+    /// The snapshots of a collection or a shard on the node.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -287,15 +287,15 @@ impl Client {
         let what = format!("listing the snapshots of {subject}");
         let answer = self.get(&what, &subject.path(&[])).await?;
         let list: Envelope<Vec<RawSnapshot>> = decode(&what, &answer.body)?;
-        // Whatever cannot be a name we would be given is not ours to judge.
+        // Snapshots with invalid names cannot be ours and are ignored.
         let snapshots = list.result.into_iter().filter_map(|raw| raw.check().ok()).collect();
         Ok(SnapshotList { snapshots, server_time: answer.server_time })
     }
 
-    /// Has the server make a snapshot, and waits until it is written. Repeated only while the server cannot be reached.
+    /// Makes the server create a snapshot, and waits until it is complete. Only retried while the server cannot be reached.
     ///
     /// # Errors
-    /// [`CreateError`] says how much is known. Whatever an answer says, the server may have made one: it may be a proxy's.
+    /// See [`CreateError`]. An answer may come from a proxy, so even after an error the server may have created one.
     pub async fn create_snapshot(&self, subject: &Subject) -> Result<Snapshot, CreateError> {
         let what = format!("creating a snapshot of {subject}");
         let path = subject.path(&[]);
@@ -331,8 +331,7 @@ impl Client {
         }
     }
 
-    /// Deletes a snapshot on the server. Not repeated: the caller looks at the list first, and a second
-    /// look-and-delete is the caller's to decide.
+    /// Deletes a snapshot on the server. Not retried: the caller must check the list before each attempt.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -347,7 +346,7 @@ impl Client {
         self.with_retries(what, Method::GET, path, None).await
     }
 
-    /// A request that changes nothing, repeated while it fails in passing.
+    /// A request without changes, with retries after temporary failures.
     pub(super) async fn with_retries(
         &self,
         what: &str,
@@ -358,7 +357,7 @@ impl Client {
         self.with_patience(what, method, path, body, Duration::MAX).await
     }
 
-    /// The same, with pauses of at most `patience` together: for what can be done without.
+    /// The same, with pauses of at most `patience` in total, for optional requests.
     pub(super) async fn with_patience(
         &self,
         what: &str,
@@ -446,7 +445,7 @@ impl Client {
             }
             Some(_) | None => {}
         }
-        // Whoever has spoken HTTP before is in some trouble that may pass.
+        // If it has answered before, the problem may be temporary.
         if !self.heard.load(Ordering::Relaxed)
             && let Some(problem) = protocol::not_http(error)
         {
@@ -466,7 +465,7 @@ impl Client {
         }
     }
 
-    /// The other scheme, where the server took the connection and nothing sensible ever came over it.
+    /// A hint to try the other scheme, if the server accepted the connection but never sent a valid answer.
     fn other_scheme(&self, was_taken: bool) -> &'static str {
         match self.base.scheme() {
             _ if !was_taken || self.heard.load(Ordering::Relaxed) => "",
@@ -478,7 +477,7 @@ impl Client {
         }
     }
 
-    /// What an answer that is no success says, on one line.
+    /// The message of an error answer, on one line.
     pub(super) async fn refusal(&self, what: &str, response: reqwest::Response) -> Error {
         let status = response.status();
         let retry_after = response
@@ -499,7 +498,7 @@ impl Client {
             );
             return Error::Unexpected { what, problem };
         }
-        // A body that breaks off still tells something; the status tells the most.
+        // An incomplete body is still useful; the status is most important.
         let text = read_some(response, ERROR_TEXT_MAX_BYTES).await;
         let mut message = error_message(&text, status);
         let status = status.as_u16();
@@ -530,7 +529,7 @@ impl Client {
     }
 }
 
-/// What to do about a refusal of nginx, Apache, Go and their like that is one of TLS, told in HTTP.
+/// Advice for TLS errors that nginx, Apache, Go and others report over HTTP.
 fn proxys_advice(message: &str) -> &'static str {
     let message = message.to_ascii_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
@@ -610,7 +609,7 @@ fn error_message(body: &[u8], status: StatusCode) -> String {
     if text.is_empty() { status.canonical_reason().unwrap_or("no explanation").to_owned() } else { text }
 }
 
-/// Qdrant says what failed at the beginning and why at the end, with long paths between.
+/// Qdrant's messages have the failure at the beginning and the reason at the end, with long paths in between.
 fn without_middle(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most {
@@ -653,13 +652,13 @@ pub(super) mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            // An answer to what was not asked yet is an error of another kind.
+            // An answer before the request is a different error.
             let head = BufReader::new(stream.try_clone().unwrap())
                 .lines()
                 .take_while(|line| !line.as_ref().unwrap().is_empty());
             assert!(head.count() > 0);
             stream.write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nbegun").unwrap();
-            // Until the client has gone.
+            // Until the client is dropped.
             std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
         });
         let (collection, name) =

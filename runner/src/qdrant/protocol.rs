@@ -1,10 +1,10 @@
-//! Whether what answers speaks another protocol than HTTP: TLS, HTTP/2 as gRPC does, SSH, SMTP.
+//! Detects servers with a protocol other than HTTP/1: TLS, HTTP/2 (gRPC), SSH, SMTP.
 
 use std::error::Error;
 
 use super::tls;
 
-/// Why what came back is no HTTP/1, if it is none.
+/// Why the answer is not HTTP/1, if it is not.
 pub fn not_http(error: &(dyn Error + 'static)) -> Option<String> {
     let found = tls::causes(error).find_map(|cause| {
         let error = cause.downcast_ref::<hyper::Error>()?;
@@ -13,13 +13,13 @@ pub fn not_http(error: &(dyn Error + 'static)) -> Option<String> {
     Some(found.to_string())
 }
 
-/// What is too long is HTTP all the same.
+/// An answer that is too long is still HTTP.
 fn is_unreadable(error: &hyper::Error) -> bool {
     error.is_parse() && !error.is_parse_too_large()
 }
 
-/// Whether the other side spoke before it was asked. The library has no question for that; it is the only error without a
-/// cause that is none of those it does have one for.
+/// Whether the server sent data before the request. The library has no function for this; it is the only other error without a
+/// cause.
 fn is_unasked(error: &hyper::Error) -> bool {
     let known = error.is_parse()
         || error.is_user()
@@ -31,7 +31,7 @@ fn is_unasked(error: &hyper::Error) -> bool {
     !known && error.source().is_none()
 }
 
-/// The same with what it may be and what to do, for a URL of this scheme.
+/// The same with a possible cause and advice, for a URL with this scheme.
 pub fn explain(problem: &str, scheme: &str) -> String {
     let grpc = "if it is Qdrant's gRPC port (6334), use the REST port (6333)";
     match scheme {

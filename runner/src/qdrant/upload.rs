@@ -1,5 +1,4 @@
-//! A snapshot on its way to the server: a multipart body made by hand, because its length is known beforehand and
-//! its content comes in pieces.
+//! The upload of a snapshot: a hand-made multipart body, because its length is known in advance and its content comes in pieces.
 
 use std::io;
 use std::pin::Pin;
@@ -23,13 +22,13 @@ use super::piece::Piece;
 use super::snapshot_name::SnapshotName;
 use super::subject::Subject;
 
-/// How often it is looked whether anything moved.
+/// Interval of the stall check.
 const WATCH: Duration = Duration::from_millis(100);
 
 /// What is uploaded.
 #[derive(Debug, Clone)]
 pub struct Upload {
-    /// The name that the server keeps the file under.
+    /// The file name on the server.
     pub file_name: SnapshotName,
     /// The snapshot's length in bytes.
     pub size_bytes: u64,
@@ -37,7 +36,7 @@ pub struct Upload {
     pub checksum: Sha256Digest,
 }
 
-/// How far an upload is, for others to watch.
+/// Progress of an upload.
 #[derive(Debug, Clone, Default)]
 pub struct UploadProgress(Arc<Counters>);
 
@@ -48,12 +47,12 @@ struct Counters {
 }
 
 impl UploadProgress {
-    /// Bytes of the snapshot that are on their way.
+    /// Number of snapshot bytes sent.
     pub fn sent_bytes(&self) -> u64 {
         self.0.sent_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether everything is on its way, so that the server's work is what is waited for.
+    /// Whether everything is sent, and the server is working.
     pub fn is_complete(&self) -> bool {
         self.0.complete.load(Ordering::Relaxed)
     }
@@ -65,13 +64,12 @@ impl UploadProgress {
 pub struct UploadError {
     /// How.
     pub error: Error,
-    /// Whether the server may have had the file whole, and so may have begun to restore it. Of a file that it has not
-    /// whole it keeps nothing.
+    /// Whether the server may have received the whole file and started to restore it. It does not keep an incomplete file.
     pub arrived: bool,
 }
 
 impl UploadError {
-    /// Whether the server said what was wrong. If not, and the file arrived, it may still be at work.
+    /// Whether the server reported the error. If not, and it has the file, it may still be working.
     pub fn is_answered(&self) -> bool {
         self.error.is_answered()
     }
@@ -83,11 +81,11 @@ impl Client {
     /// The `pieces` must be exactly `upload.size_bytes` long and end in [`Piece::End`]; if they just stop, the request is
     /// broken off and the server does nothing. Not repeated.
     ///
-    /// There is no limit on the whole: a standstill before the last byte lasts at most the stall time-out, and the
-    /// server's work after it at most the time-out for creations.
+    /// The total time is not limited: a stall before the last byte lasts at most the stall timeout, and the server's work after
+    /// it at most the timeout for snapshots.
     ///
     /// # Errors
-    /// As every request, and whether the server may have had the file whole.
+    /// As every request, and whether the server may have the whole file.
     pub async fn upload_snapshot(
         &self,
         subject: &Subject,
@@ -140,7 +138,7 @@ impl Client {
             let error = self.refusal(what, response).await;
             return Err(error);
         }
-        // Of a shard it says nothing in return.
+        // For a shard there is no result.
         let done: Envelope<Option<bool>> = decode(what, &read_body(what, response, ANSWER_MAX_BYTES).await?)?;
         if done.result.unwrap_or(subject.shard_id.is_some()) {
             Ok(())
@@ -186,7 +184,7 @@ fn is_refused(error: &Error) -> bool {
     )
 }
 
-/// Says what an upload's failure often means, where Qdrant's own words do not.
+/// Adds the frequent cause of an upload error, if Qdrant's message does not contain it.
 fn with_advice(mut error: Error, complete: bool) -> Error {
     if let Error::Broken { cause, .. } = &mut error
         && !complete
@@ -201,7 +199,7 @@ fn with_advice(mut error: Error, complete: bool) -> Error {
     error
 }
 
-/// What stands around the snapshot in a multipart body.
+/// The parts of the multipart body around the snapshot.
 #[derive(Debug)]
 struct Framing {
     head: Bytes,
@@ -258,7 +256,7 @@ impl Stream for MultipartBody {
                     body.progress.0.complete.store(true, Ordering::Relaxed);
                     Some(Ok(body.framing.tail.clone()))
                 }
-                // Without the end of its body the request is worth nothing to the server, and that is right.
+                // Without the end of the body, the server discards the request, as intended.
                 None => Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ended early"))),
             },
             Part::End => None,

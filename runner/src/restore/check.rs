@@ -1,4 +1,4 @@
-//! `--dry-run`: is the snapshot in the archive what its manifest says? Reads it whole and changes nothing.
+//! `--dry-run`: checks that the snapshot in the archive matches its manifest. Reads it completely and changes nothing.
 
 use qdrant_backup_shared::manifest::{Archive, Manifest};
 use tokio_util::sync::CancellationToken;

@@ -1,4 +1,4 @@
-//! Whether a server's version can be trusted with a backup of another version. Pure.
+//! Checks whether a server's version supports a backup of another version. Pure functions.
 
 use crate::qdrant::minor_version;
 
@@ -31,10 +31,10 @@ pub enum VersionSkew {
     },
 }
 
-/// Whether `target` is of the same or the next minor version as `source`: that is what Qdrant's maintainers support.
+/// Checks that `target` is the same or the next minor version of `source`, as supported by Qdrant.
 ///
 /// # Errors
-/// When it is not, or when it is not known.
+/// When it is not, or is unknown.
 pub fn check_version(source: Option<&str>, target: &str) -> Result<(), VersionSkew> {
     let source = source.ok_or_else(|| VersionSkew::Unknown { target: target.to_owned() })?;
     let (from, to) = (minor(source)?, minor(target)?);

@@ -1,4 +1,4 @@
-//! A plan as a person reads it, and as a program does.
+//! A plan as text and as JSON.
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::plan::{ByShard, Existing, Plan};
 use crate::host::output;
 
-/// At most so many differences between configurations are shown.
+/// Maximum number of shown configuration differences.
 const SHOWN_DIFFERENCES: usize = 12;
 
 /// The plan in a few lines.

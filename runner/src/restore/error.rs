@@ -17,7 +17,7 @@ pub enum RestoreError {
     /// No backup to restore.
     #[error(transparent)]
     Choice(#[from] ChoiceError),
-    /// A newer program made it.
+    /// The backup needs a newer program.
     #[error(
         "the backup needs \"{what}\", which this version does not support; use the qdrant-backup that made it"
     )]
@@ -33,7 +33,7 @@ pub enum RestoreError {
         /// What it is.
         what: String,
     },
-    /// Custom sharding, and nothing to restore into.
+    /// Custom sharding, without an existing target.
     #[error(
         "the backup has custom sharding, and Qdrant does not create shard keys from a snapshot: \"{target}\" would be empty; create it with the same configuration and the shard keys {keys}, then restore with --force (docs/recovery.md, section 8)"
     )]
@@ -43,7 +43,7 @@ pub enum RestoreError {
         /// The keys and their shards.
         keys: String,
     },
-    /// Custom sharding, and a server that knows no shard keys.
+    /// Custom sharding, but a server without cluster mode.
     #[error(
         "the backup has custom sharding ({keys}), and \"{target}\" can only be created with these shard keys in cluster mode; start the server in cluster mode (one node is enough), or restore into a cluster (docs/clusters.md)"
     )]
@@ -53,7 +53,7 @@ pub enum RestoreError {
         /// The keys and their shards.
         keys: String,
     },
-    /// A backup of shards, over a collection that is there.
+    /// A backup by shards, but the target exists.
     #[error(
         "collection \"{target}\" exists ({points} points), but a backup made shard by shard can only be restored into a new collection, even with --force: restore it as another collection with --as NEW, check it, then move the alias; or delete \"{target}\" first (docs/clusters.md)"
     )]
@@ -63,7 +63,7 @@ pub enum RestoreError {
         /// Its points.
         points: String,
     },
-    /// A restore was begun, and somebody has written to its collection.
+    /// A restore is unfinished, and someone has written to its collection.
     #[error(
         "a restore into \"{target}\" is unfinished, and someone has written to it since: its shard {shard_id} has points but was not uploaded yet; delete \"{target}\" if nobody needs it, or restore as another collection with --as NEW"
     )]
@@ -73,7 +73,7 @@ pub enum RestoreError {
         /// A shard that should be empty.
         shard_id: u32,
     },
-    /// The new collection is another one than was backed up.
+    /// The new collection differs from the original.
     #[error(
         "\"{target}\" was created, but differs from the collection that was backed up: {problem}; check Qdrant's log"
     )]
@@ -93,10 +93,10 @@ pub enum RestoreError {
         /// Why.
         #[source]
         cause: Box<RestoreError>,
-        /// What is where.
+        /// The state of the shards.
         progress: String,
     },
-    /// The target's shards are others than the backup's.
+    /// The target's shards differ from the backup's.
     #[error(
         "the shards of \"{target}\" differ from those of the backup: {problem}; create it again with the backup's shard keys (docs/recovery.md, section 8)"
     )]
@@ -109,7 +109,7 @@ pub enum RestoreError {
     /// The server is of another version.
     #[error("{0}; --allow-version-skew skips this check")]
     Version(#[from] VersionSkew),
-    /// The target is there.
+    /// The target exists.
     #[error(
         "collection \"{target}\" exists ({points} points); restore as another collection with --as NEW, or overwrite it with --force"
     )]
@@ -139,7 +139,7 @@ pub enum RestoreError {
         /// What it stands for.
         collection: String,
     },
-    /// The name is kept for drills.
+    /// The name is reserved for drills.
     #[error(
         "\"{target}\" is a name reserved for drills, which delete such collections; choose another name with --as"
     )]
@@ -163,7 +163,7 @@ pub enum RestoreError {
         /// The target.
         target: CollectionName,
     },
-    /// An alias stands for another collection.
+    /// An alias belongs to another collection.
     #[error("alias \"{alias}\" stands for \"{collection}\"; --force moves it")]
     AliasElsewhere {
         /// The alias.
@@ -193,16 +193,16 @@ pub enum RestoreError {
         /// Why.
         reason: String,
     },
-    /// Qdrant, or the way to it.
+    /// Qdrant, or the connection to it.
     #[error(transparent)]
     Qdrant(#[from] qdrant::Error),
     /// The archive cannot be read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The manifest is gone, or another one.
+    /// The manifest is gone, or was changed.
     #[error(transparent)]
     Manifest(#[from] WholeError),
-    /// The archive is not what the manifest says.
+    /// The archive does not match the manifest.
     #[error("archive {file}: {problem}; the backup is damaged: choose another one")]
     Damaged {
         /// The archive's file name.
@@ -213,12 +213,12 @@ pub enum RestoreError {
     /// The lock of readers.
     #[error(transparent)]
     Readers(#[from] LockError),
-    /// It does not serve.
+    /// The collection is not ready.
     #[error("the restored collection is not ready after {}: {last}; check Qdrant's log, and raise restore.settle_timeout if it is only slow", humantime::format_duration(*.limit))]
     NotSettled {
-        /// How long it was waited for.
+        /// The waiting time.
         limit: Duration,
-        /// What it lacked in the end.
+        /// The last state.
         last: String,
     },
     /// Most of the points are missing.
@@ -229,7 +229,7 @@ pub enum RestoreError {
         /// What was counted.
         got: u64,
     },
-    /// The same backup has held another number of points before.
+    /// An earlier restore of the same backup had another number of points.
     #[error("{got} points were restored, but there were {found} when this backup was first restored or drilled ({} UTC)", at.format("%Y-%m-%d %H:%M:%S"))]
     PointsDiffer {
         /// What was found then.

@@ -1,4 +1,4 @@
-//! A backup's archive as the snapshot in it, piece by piece, with what was to be proven compared at the end.
+//! Reads the snapshot in a backup's archive piece by piece, and checks the digests at the end.
 
 use std::collections::BTreeMap;
 
@@ -56,9 +56,8 @@ fn check_readable(manifest: &Manifest) -> Result<(), RestoreError> {
     Ok(())
 }
 
-/// Reads the archive from its first to its last byte and gives the snapshot to `take`, which may end the reading by
-/// returning false. True when everything was read and what was to be proven is as the manifest says: only then can what was
-/// taken be trusted. Blocks.
+/// Reads the whole archive and passes the snapshot to `take`, which can stop by returning false. True if everything was read and
+/// matches the manifest; only then can the data be trusted. Blocks.
 ///
 /// # Errors
 /// When the archive cannot be read, or is another one than the manifest says.

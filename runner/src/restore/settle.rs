@@ -1,4 +1,4 @@
-//! Waiting until a restored collection serves, and has taken in everything that it was given.
+//! Waits until a restored collection is ready and has processed all updates.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,26 +14,26 @@ use crate::session::Session;
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
-/// How near to serving a collection is.
+/// Readiness of a collection.
 enum Readiness {
     Ready,
-    /// It serves, and the optimiser is still at work.
+    /// It is ready, but the optimizer is still working.
     Optimising,
-    /// It serves, and this much of what it was given does not show yet.
+    /// It is ready, but these updates are not visible yet.
     Behind(String),
-    /// It does not, because of this.
+    /// It is not ready, for this reason.
     Not(String),
 }
 
-/// Waits until `target` is green on all `nodes`, every replica there is active and no update waits, for at most `limit`. A collection
-/// that then serves, and is only still at work, will do, with a warning. True when its points can be counted: servers
-/// replay the end of a snapshot's log while they serve already.
+/// Waits up to `limit` until `target` is green on all `nodes`, every replica is active and no update is queued. If it is then
+/// ready but still optimizing, that is accepted with a warning. True if its points can be counted: servers replay the end of a
+/// snapshot's log while they already serve requests.
 ///
-/// Several nodes must also have heard of the same decisions and count the same points, and that twice in a row: an upload is answered
-/// before the cluster has heard that the other copies are out of date.
+/// With several nodes, all must have the same consensus state and count the same points, twice in a row: an upload is answered
+/// before the cluster knows that the other copies are out of date.
 ///
 /// # Errors
-/// When it does not serve by then, or an interruption came.
+/// When it is not ready in time, or on an interruption.
 pub async fn settle(
     session: &mut Session,
     nodes: &[Client],
@@ -79,7 +79,7 @@ pub async fn settle(
     }
 }
 
-/// The worst that any node shows.
+/// The worst state of any node.
 async fn look_at_all(nodes: &[Client], target: &CollectionName) -> Result<Readiness, Error> {
     let mut worst = Readiness::Ready;
     for node in nodes {
@@ -99,7 +99,7 @@ async fn look_at_all(nodes: &[Client], target: &CollectionName) -> Result<Readin
     Ok(disagreement(nodes, target).await?.map_or(worst, Readiness::Not))
 }
 
-/// In what the nodes do not agree, if they do not.
+/// A disagreement between the nodes, if any.
 async fn disagreement(nodes: &[Client], target: &CollectionName) -> Result<Option<String>, Error> {
     let (mut commits, mut counts) = (BTreeSet::new(), BTreeSet::new());
     for node in nodes {
@@ -159,14 +159,14 @@ fn judge(cluster: &CollectionCluster, info: &CollectionInfo) -> Readiness {
     }
     let unless_behind = |readiness| behind(info).map_or(readiness, Readiness::Behind);
     match info.status.as_str() {
-        // Grey: optimisations wait for the next write, so it stays so.
+        // Grey: optimizations wait for the next write, so this does not change.
         "green" | "grey" => unless_behind(Readiness::Ready),
         "yellow" => unless_behind(Readiness::Optimising),
         other => Readiness::Not(format!("its status is {}", shortened(other, 30))),
     }
 }
 
-/// What of the updates does not show yet, if the server tells of any.
+/// Updates that are not visible yet, if the server reports them.
 fn behind(info: &CollectionInfo) -> Option<String> {
     let queue = info.update_queue.as_ref()?;
     match (queue.length, queue.deferred_points.unwrap_or(0)) {

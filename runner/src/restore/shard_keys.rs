@@ -1,7 +1,8 @@
-//! Custom sharding: whether a target has the shards that a backup is of.
+//! Custom sharding: checks whether a target has the shards of a backup.
 //!
-//! Qdrant makes no shard key from a snapshot. Into a new collection it restores nothing and says that all is well; in one that is
-//! there it restores each shard of the same id, whatever its key, and passes over the others. So the ids and the keys must be the same.
+//! Qdrant does not create shard keys from a snapshot. Into a new collection it restores nothing and reports success. In an
+//! existing one it restores each shard with the same id, regardless of its key, and skips the others. So the ids and the keys
+//! must be the same.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +18,11 @@ use crate::archive::inspect::{Limits, inspect};
 use crate::archive::read::{ArchiveReader, Prove, Source};
 use crate::qdrant::{self, CollectionCluster};
 
-/// At most so many shards are named.
+/// Maximum number of shards in a message.
 const NAMED: usize = 5;
 
-/// The shard keys that the snapshot of `manifest` has; nothing for automatic sharding. Looks into the archive where the manifest
-/// does not say: it was imported, or made by an earlier version.
+/// The shard keys in the snapshot of `manifest`. None for automatic sharding. Reads the archive if the manifest does not contain
+/// them (imported, or made by an earlier version).
 ///
 /// # Errors
 /// When the archive had to be read and cannot be, or an interruption came.
@@ -55,10 +56,10 @@ pub async fn shard_keys_of(
     }
 }
 
-/// Whether Qdrant can make a new collection of a snapshot with these shard keys.
+/// Checks whether Qdrant can create a new collection from a snapshot with these shard keys.
 ///
 /// # Errors
-/// [`RestoreError::NeedsShardKeys`] when it makes an empty one.
+/// [`RestoreError::NeedsShardKeys`] if the collection would be empty.
 pub fn check_new(target: &CollectionName, keys: Option<&[ShardKey]>) -> Result<(), RestoreError> {
     match keys {
         Some(keys) if !keys.is_empty() => {
@@ -68,8 +69,8 @@ pub fn check_new(target: &CollectionName, keys: Option<&[ShardKey]>) -> Result<(
     }
 }
 
-/// Whether a collection with this configuration, and shards as `cluster` shows them, takes every shard of a snapshot with these
-/// keys and has no other.
+/// Checks whether a collection with this configuration and the shards of `cluster` accepts every shard of a snapshot with these
+/// keys, and has no others.
 ///
 /// # Errors
 /// [`RestoreError::ShardKeysDiffer`].

@@ -1,26 +1,26 @@
-//! In what state a restore that did not succeed leaves its target.
+//! The state of the target after a failed restore.
 
-/// What has become of the target.
+/// The state of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetState {
     /// It is as it was before.
     Untouched,
     /// It did not exist before and does not exist now.
     Absent,
-    /// The server began to restore it and did not finish, or what came of it is not what was backed up.
+    /// The server started to restore it and did not finish, or the result differs from the backup.
     Doubtful,
-    /// Some of its shards are restored; the same command goes on with the others.
+    /// Some of its shards are restored. The same command continues with the others.
     Half,
     /// It holds more than the backup does.
     Exceeded,
-    /// The server had everything and did not answer: it may still be at work.
+    /// The server has everything but did not answer: it may still be working.
     Unknown,
-    /// It is restored and whole; only what was to follow failed.
+    /// It is completely restored; only a later step failed.
     Restored,
 }
 
 impl TargetState {
-    /// What to say of the target, and what to do. `again` is the command that tries again.
+    /// Describes the state, with advice. `again` is the command to try again.
     pub fn words(self, target: &str, again: &str) -> String {
         match self {
             Self::Untouched => format!("\"{target}\" is untouched; to try again: {again}"),

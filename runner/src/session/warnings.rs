@@ -1,7 +1,7 @@
-//! The warnings of a run, of which a report keeps the first ones: a fault that comes again and again must not fill memory,
-//! status and report. The log has them all.
+//! The warnings of a run. Only the first ones are kept, so that a repeated problem does not fill memory, status and report. The
+//! log has all of them.
 
-/// So many different warnings are kept.
+/// Maximum number of different warnings.
 const KEPT: usize = 100;
 
 /// Warnings in the order in which they first came.
@@ -12,7 +12,7 @@ pub struct Warnings {
 }
 
 impl Warnings {
-    /// Keeps `warning`, or counts it: where it was said before, or where many others were.
+    /// Keeps `warning`, or only counts it if it is repeated or above the limit.
     pub fn add(&mut self, warning: String) {
         if let Some((_, times)) = self.kept.iter_mut().find(|(kept, _)| *kept == warning) {
             *times += 1;

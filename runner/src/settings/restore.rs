@@ -10,10 +10,10 @@ use super::schedule::{Schedule, TimeZone};
 use super::server_url::QdrantUrl;
 use super::setting::{Setting, Source};
 
-/// A server that something is restored to. It is never sent the key of the server that is backed up.
+/// A server to restore to. The API key of the server that is backed up is never sent to it.
 #[derive(Debug, Clone)]
 pub struct OtherServer {
-    /// Where it answers.
+    /// Its URL.
     pub url: QdrantUrl,
     /// Its own API key.
     pub api_key: Option<ApiKey>,
@@ -44,7 +44,7 @@ pub struct DrillSettings {
     pub url: Option<QdrantUrl>,
     /// Its API key.
     pub api_key: Option<ApiKey>,
-    /// How often `run` drills; it does not, without.
+    /// The schedule of drills in `run`. Without it, there are none.
     pub schedule: Option<Schedule>,
 }
 

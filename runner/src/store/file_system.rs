@@ -1,7 +1,6 @@
-//! Trying out what the file system of a directory can do: for `init` and `config check`.
+//! Tests the features of a directory's file system, for `init` and `config check`.
 //!
-//! What a run does there is done once on a small scale, in a directory that is removed at once. So what will not work is known
-//! before the first backup, and not from it.
+//! All operations of a run are tested in a temporary directory, so that problems are found before the first backup.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -15,22 +14,22 @@ use qdrant_backup_shared::file_system::{Taken, rename_new, room, syncs_directori
 
 use crate::host::user::ROOT;
 
-/// What the file system of a directory is like.
+/// Properties of a file system.
 #[derive(Debug, Default)]
 pub struct Manners {
-    /// Why there can be no backups there; a line each.
+    /// Why backups are not possible there, one line each.
     pub refusals: Vec<String>,
-    /// What it cannot do, and what that means; a line each.
+    /// Its limits and their effects, one line each.
     pub limits: Vec<String>,
     /// Whether names that differ only by case are one name.
     pub folds_case: bool,
 }
 
-/// Tries out the file system of `directory`.
+/// Tests the file system of `directory`.
 ///
 /// # Errors
-/// When not even a directory can be made there. Also as root in a directory of somebody else's, who could lead elsewhere what root does
-/// there.
+/// When a directory cannot be created there. Also for root in another user's directory, because that user could redirect root's
+/// writes.
 pub fn examine(directory: &Path) -> io::Result<Manners> {
     if uzers::get_effective_uid() == ROOT && fs::metadata(directory)?.uid() != ROOT {
         return Err(io::Error::other("it belongs to another user, and root does not test it"));
@@ -89,7 +88,7 @@ fn expect(holds: bool, otherwise: &str) -> io::Result<()> {
     if holds { Ok(()) } else { Err(io::Error::other(otherwise.to_owned())) }
 }
 
-/// Looks for what is missing and can be done without.
+/// Checks for missing optional features.
 fn look(place: &Path, manners: &mut Manners) -> io::Result<()> {
     let limits = &mut manners.limits;
     if !syncs_directories(place)? {

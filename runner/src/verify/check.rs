@@ -1,4 +1,4 @@
-//! One backup, checked.
+//! Checks one backup.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -14,29 +14,29 @@ use super::watched::{TooLong, Watch, Watched};
 use crate::archive::inspect::{Inspection, Limits, inspect};
 use crate::archive::read::{ArchiveError, ArchiveReader, Prove, Source};
 
-/// What checking a backup found.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// How deep it went.
+    /// Its level.
     pub level: Level,
     /// What it found.
     pub outcome: CheckOutcome,
     /// Why it did not pass, for the status and the metrics.
     pub failure: Option<FailureKind>,
-    /// Everything that is wrong or strange, with the member's name where there is one. A backup that passed has some
-    /// only where Qdrant wrote what this program does not know.
+    /// All problems and unusual findings, with the member's name if there is one. After a pass, only findings about data that
+    /// this program does not know.
     pub findings: Vec<Finding>,
     /// How long it took.
     pub duration: Duration,
 }
 
-/// The check was stopped; nothing was found out.
+/// The check was stopped without a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interrupted;
 
-/// Checks the backup that `manifest` describes in one pass over its archives, in bounded memory, writing nothing. `progress` is told how many
-/// more stored bytes were read, and `interrupt` is asked whether to stop. Whatever is wrong, the disk included, is in
-/// the result.
+/// Checks the backup of `manifest` in one pass over its archives, with bounded memory, without writing. Reports the number of
+/// stored bytes read to `progress`, and calls `interrupt` to check whether to stop. All problems, including those of the disk,
+/// are in the result.
 ///
 /// # Errors
 /// When it was stopped.
@@ -106,7 +106,7 @@ impl Checking<'_> {
         }
     }
 
-    /// The stored bytes, the snapshot in them, and what is in that.
+    /// The stored bytes, the snapshot in them, and its contents.
     fn snapshot(&mut self, archive: &Archive) -> Result<Option<Inspection>, Interrupted> {
         if let Scope::Other(scope) = &archive.scope {
             let message = format!("a snapshot of a {scope}, which this version does not know");
@@ -164,7 +164,7 @@ impl Checking<'_> {
         Ok(Some(inspection))
     }
 
-    /// Reads the stored bytes that are left and compares all of them.
+    /// Reads the rest of the stored bytes and compares the digest of all of them.
     fn rest(&mut self, mut reader: ArchiveReader, archive: &Archive) -> Result<(), Interrupted> {
         let read = Watched::new(&mut reader, &mut self.watch, u64::MAX).drain();
         let read = match read {
@@ -222,7 +222,7 @@ impl Checking<'_> {
         self.add(archive, weight, error.kind(), kind, error.to_string());
     }
 
-    /// What a failed read was: a fault of the archive or of the disk, or that it was to stop.
+    /// The cause of a failed read: the archive, the disk, or an interruption.
     fn fault(&self, error: io::Error) -> Result<ArchiveError, Interrupted> {
         match error.downcast::<ArchiveError>() {
             Ok(error) => Ok(error),
@@ -239,7 +239,7 @@ impl Checking<'_> {
         self.verdict.add(weight, failure, kind, message);
     }
 
-    /// Names the archive where there is more than one.
+    /// Prefix with the archive's name, if there is more than one.
     fn prefix(&self, archive: &Archive) -> String {
         if self.several { format!("{}: ", archive.file_name) } else { String::new() }
     }

@@ -93,7 +93,7 @@ pub const CASES: &[Case] = &[
                 (QUOTES, &[GOOD; 3]),
             ],
             unreadable: &[
-                "docs-2025-07-13-02-00-00.manifest.json: schema_version 2 is not one",
+                "docs-2025-07-13-02-00-00.manifest.json: cannot read schema_version 2",
                 "docs-2025-07-14-02-00-00.verification.json:1: not a valid verification record",
                 "docs-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: EOF",
             ],

@@ -106,7 +106,7 @@ fn only_an_empty_directory_takes_an_export_of_shards() {
     }
     assert_eq!(fs::read(&file).unwrap(), b"precious");
     let missing = place.beside("missing");
-    export(text(&missing.join("out"))).code(1).says(&["missing/out", "cannot be made"]);
+    export(text(&missing.join("out"))).code(1).says(&["missing/out", "cannot be created"]);
     let empty = place.beside("empty");
     fs::create_dir(&empty).unwrap();
     export(text(&empty)).success();

@@ -199,7 +199,7 @@ fn list_shows_backups_and_everything_that_is_none() {
     assert!(warnings.iter().all(|line| line.starts_with("WARN: ")));
     for says in [
         "of b is incomplete: archive",
-        "a-2020-01-02-00-00-00.manifest.json: schema_version 2 is not one",
+        "a-2020-01-02-00-00-00.manifest.json: cannot read schema_version 2",
         "a-2020-01-01-00-00-00.snapshot.gz: an archive without a manifest, so not a backup (6 B)",
     ] {
         assert!(warnings.iter().any(|line| line.contains(says)), "{says}: {}", table.stderr);

@@ -55,8 +55,8 @@ fn a_collection_that_was_written_to_is_restored_with_a_warning_in_numbers() {
         assert_eq!(run.operations[0].collections[0].points, Some(held));
         assert_eq!(found(&place).unwrap().count, held);
         assert_eq!(found(&place).unwrap().by, Operation::Restore);
-        restore(&place, "again").success().never_says("were counted before");
-        drill(&place).success().never_says("were counted before");
+        restore(&place, "again").success().never_says("the counts were");
+        drill(&place).success().never_says("the counts were");
         assert_eq!(place.backups("churn")[0].condition(), Condition::Good);
     }
 }
@@ -189,7 +189,7 @@ fn a_sampled_point_that_differs_condemns_no_backup_of_a_collection_that_was_writ
 fn updates_in_the_queue_are_waited_for_before_points_are_counted() {
     let Scene { server: stand_in, place } = backed_up(1000, 1000);
     stand_in.faults(|faults| faults.add(Fault::new(Effect::UpdatesQueuedForPolls(3))));
-    restore(&place, "beside").success().never_says("were counted before");
+    restore(&place, "beside").success().never_says("the counts were");
     drill(&place).success();
     assert_eq!(found(&place).unwrap().count, 1000);
 
@@ -236,7 +236,7 @@ fn read_fan_out_which_qdrant_leaves_out_is_set_again_after_a_restore() {
     stand_in.faults(|faults| faults.add(Fault::status(403).on(Endpoint::UpdateCollection)));
     let ran = restore(&place, "without").success();
     assert!(
-        ran.stderr.contains("is restored without {\"read_fan_out_delay_ms\":50,\"read_fan_out_factor\":2}"),
+        ran.stderr.contains("was restored without {\"read_fan_out_delay_ms\":50,\"read_fan_out_factor\":2}"),
         "{}",
         ran.stderr
     );

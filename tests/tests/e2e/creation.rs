@@ -264,7 +264,7 @@ fn an_adopted_snapshot_is_not_deleted_once_another_might_be_ours_as_well() {
     );
     scene.server.add_snapshot(DOCS, &other, foreign());
 
-    running.end().success().says(&["2 snapshots of \"docs\" have appeared", "deleting none"]);
+    running.end().success().says(&["2 snapshots of \"docs\" appeared", "deleting none"]);
 
     scene.assert_backed_up();
     assert_eq!(scene.on_server().len(), 2);

@@ -430,7 +430,7 @@ fn a_repository_file_that_cannot_be_trusted_stops_everything() {
 fn init_makes_a_repository_once_and_says_so_the_second_time() {
     let server = server_of(1);
     let place = Place::new(&server.url());
-    one_line(&place.run(&["init"]).success(), &["INFO: Made", "a backup repository"]);
+    one_line(&place.run(&["init"]).success(), &["INFO", "is now a backup repository"]);
     let made = tree(place.path());
     assert_eq!(made.keys().collect::<Vec<_>>(), ["repository.json"]);
     edit(&place.path().join("repository.json"), |file| file["known_peer_ids"] = json!([7]));

@@ -41,7 +41,7 @@ fn a_run_waits_for_a_server_that_starts_later() {
 
         let _server = StandIn::start(Setup::empty().port(port).collection(docs()));
         let ran = running.end().success().says(&["INFO", "answers after", "continuing"]);
-        assert_eq!(ran.stderr.matches("waiting for it").count(), 1, "{}", ran.stderr);
+        assert_eq!(ran.stderr.matches("waiting up to").count(), 1, "{}", ran.stderr);
         assert_eq!(place.prove(), 1);
         assert!(place.status().last_run.expect("a run").warnings.is_empty(), "it came in time");
     }
@@ -68,7 +68,7 @@ fn waiting_is_switched_off_by_zero_and_for_named_collections() {
     for (wait, arguments) in [("0s", &["backup"][..]), ("60s", &["backup", "--collection", "docs"])] {
         let place = place(free_port(), wait);
         let begun = Instant::now();
-        place.run(arguments).code(1).says(&["ERROR", "cannot reach Qdrant"]).never_says("waiting for it");
+        place.run(arguments).code(1).says(&["ERROR", "cannot reach Qdrant"]).never_says("waiting up to");
         assert!(begun.elapsed() < Duration::from_secs(30));
     }
 }
@@ -87,7 +87,7 @@ fn five_minutes_are_the_default() {
 fn a_signal_ends_the_waiting_at_once() {
     let place = place(free_port(), "60s");
     let mut running = Running::start(&mut place.command(&["run"]));
-    running.until_it_says("waiting for it");
+    running.until_it_says("waiting up to");
     let begun = Instant::now();
     running.end_with(Signal::TERM).code(143);
     assert!(begun.elapsed() < Duration::from_secs(10));
@@ -107,13 +107,13 @@ fn answers_of_a_server_that_is_not_up_yet_are_waited_out() {
     ] {
         let scene = Scene::with([fault]);
         scene.configure(&[("wait_for_server", "60s")]);
-        scene.backup().success().says(&["INFO", "waiting for it"]).says(&["INFO", "continuing"]);
+        scene.backup().success().says(&["INFO", "waiting up to"]).says(&["INFO", "continuing"]);
         assert!(scene.hits() > 0);
         scene.assert_backed_up();
     }
     let scene = Scene::with([Fault::new(Effect::NeverAnswer).on(Endpoint::Root).first(1)]);
     scene.configure(&[("wait_for_server", "60s"), ("request_timeout", "1s")]);
-    scene.backup().success().says(&["waiting for it"]);
+    scene.backup().success().says(&["waiting up to"]);
 }
 
 #[test]
@@ -139,18 +139,18 @@ fn what_waiting_cannot_cure_is_not_waited_for() {
     ] {
         let scene = Scene::with([fault]);
         scene.configure(&[("wait_for_server", "60s")]);
-        scene.backup().code(1).says(&["ERROR", says]).never_says("waiting for it");
+        scene.backup().code(1).says(&["ERROR", says]).never_says("waiting up to");
         assert_eq!(scene.hits(), 1);
     }
     // Nor is a question that an old server or a proxy does not know.
     for status in [401, 403, 404, 405] {
         let scene = Scene::with([Fault::status(status).on(Endpoint::Readyz)]);
         scene.configure(&[("wait_for_server", "60s")]);
-        scene.backup().success().never_says("waiting for it");
+        scene.backup().success().never_says("waiting up to");
     }
     let scene = Scene::of(Setup::empty().collection(docs()).tls());
     scene.configure(&[("wait_for_server", "60s")]);
-    scene.backup().code(1).says(&["UnknownIssuer"]).never_says("waiting for it");
+    scene.backup().code(1).says(&["UnknownIssuer"]).never_says("waiting up to");
 }
 
 #[test]

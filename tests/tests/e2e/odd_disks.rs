@@ -201,7 +201,7 @@ fn a_status_that_cannot_even_be_moved_aside_keeps_nobody_from_restoring_or_verif
     // Nor does a state directory that cannot be made.
     let mut command = place.command(restore);
     command.env("QDRANT_BACKUP_STATE_DIR", place.beside("not/there"));
-    Ran::of(&mut command).success().says(&["WARN: state directory", "cannot be made"]);
+    Ran::of(&mut command).success().says(&["WARN: state directory", "cannot be created"]);
 }
 
 #[test]

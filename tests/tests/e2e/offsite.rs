@@ -41,7 +41,7 @@ fn what_is_lost_with_the_whole_directory_comes_back_from_a_copy_point_by_point()
     let names = server.collections().to_vec();
     let include = format!("backup: {{include: {names:?}}}\n");
     configure(&place, &[&nas], &include);
-    place.run(&["offsite", "init", "nas"]).success().says(&["Made", "Keep a copy of"]);
+    place.run(&["offsite", "init", "nas"]).success().says(&["Created", "Keep a copy of"]);
     place.run(&["offsite", "init", "nas"]).success().says(&["already"]);
     let before: Vec<Value> = names.iter().map(|name| server.points(name)).collect();
     place.run(&["run"]).success().says(&["Copied", "to nas"]).says(&["Place nas: 3 backups copied"]);

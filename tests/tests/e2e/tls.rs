@@ -106,7 +106,7 @@ fn a_certificate_out_of_its_time_is_refused_with_dates_and_the_clock() {
         refused(
             &expired,
             backup_of(&expired, &trusted, "127.0.0.1"),
-            &["it expired on 2001-01-01 00:00:00 UTC", "this machine's clock says 2", "renewed"],
+            &["it expired on 2001-01-01 00:00:00 UTC", "this machine's clock says 2", "renew"],
         );
         let (early, trusted) = scene(tls.years(2099, 2100));
         refused(
@@ -370,7 +370,7 @@ fn what_does_not_speak_http_is_told_at_once_with_the_scheme_and_waited_for_by_no
             let place = Place::initialised(&format!("{scheme}://127.0.0.1:{}", speaker(before, after)));
             place.configure("qdrant:\n  wait_for_server: 5m\n  retries: 4\n");
             let begun = Instant::now();
-            let ran = place.run(&["backup"]).code(1).never_says("waiting for it");
+            let ran = place.run(&["backup"]).code(1).never_says("waiting up to");
             assert!(begun.elapsed() < Duration::from_secs(20), "{}", ran.stderr);
             // An alert of TLS is TLS.
             if scheme == "http" || after != alert {
@@ -391,7 +391,7 @@ fn http_against_a_port_with_tls_is_not_waited_for_and_neither_is_the_other_way_r
         let url = scene.server.url().replace(from, to);
         let begun = Instant::now();
         let ran = Ran::of(scene.place.command(&["run"]).env("QDRANT_URL", url)).code(1);
-        ran.never_says("waiting for it").says(&[
+        ran.never_says("waiting up to").says(&[
             "ERROR",
             "cannot reach Qdrant",
             &format!("begins with {from}"),
@@ -423,7 +423,7 @@ fn what_is_no_http_from_a_server_that_has_spoken_it_before_is_waited_out() {
     let place = Place::initialised(&format!("http://127.0.0.1:{port}"));
     place.configure("qdrant:\n  wait_for_server: 60s\n");
     // Only it lists no collections.
-    place.run(&["backup"]).code(1).says(&["INFO", "the connection to Qdrant broke", "waiting for it"]);
+    place.run(&["backup"]).code(1).says(&["INFO", "the connection to Qdrant broke", "waiting up to"]);
     assert_ne!(
         place.status().last_run.expect("a run").failure().expect("one").kind,
         FailureKind::Unreachable

@@ -1,4 +1,4 @@
-//! What a snapshot that was walked to its end should hold and does not.
+//! Finds what is missing in a snapshot that was read to its end.
 
 use std::collections::BTreeSet;
 
@@ -15,14 +15,14 @@ use super::{FindingKind, Inspection, SnapshotKind};
 /// The most shard numbers that one message names.
 const NAMED_SHARDS: usize = 10;
 
-/// The facts of the walk that go into the result as they are.
+/// Results of the walk that are used unchanged.
 pub(super) struct Walked {
     pub(super) members: u64,
     pub(super) uncompressed_bytes: u64,
     pub(super) end_marker_reached: bool,
 }
 
-/// Completes the result. Nothing is called missing unless the whole archive was seen.
+/// Completes the result. Reports missing files only if the whole archive was read.
 pub(super) fn finish(mut contents: Contents, walked: Walked, mut findings: Findings) -> Inspection {
     let kind = kind(&contents);
     if kind == SnapshotKind::Collection && contents.shards.remove(&None).is_some() {
@@ -108,7 +108,7 @@ fn shard_files(key: ShardKey, shard: &ShardDraft, kind: SnapshotKind, findings: 
         }
         _other => {}
     }
-    // A shard's own snapshot may come without a log.
+    // A shard snapshot may have no write-ahead log.
     let local = shard.replica_state.value.as_ref().is_some_and(|state| state.is_local);
     if local && shard.wal_files == 0 && kind == SnapshotKind::Collection {
         let message = "the shard is local but has no write-ahead log";
@@ -120,7 +120,7 @@ fn shard_files(key: ShardKey, shard: &ShardDraft, kind: SnapshotKind, findings: 
             findings.add(FindingKind::SegmentStateMissing, Some(&name), "the segment has no segment.json");
         }
         if !segment.version.seen {
-            // It is what Qdrant writes last, and a segment's archive has no end marker of its own.
+            // Qdrant writes it last, and a segment's archive has no end marker.
             let message = "the segment has no version.info, so its last part is missing";
             findings.add(FindingKind::SegmentVersionMissing, Some(&name), message);
         }
@@ -131,7 +131,7 @@ fn shards(contents: &Contents, kind: SnapshotKind, findings: &mut Findings) {
     if contents.shards.is_empty() {
         let mapping = contents.shard_key_mapping.value.as_ref();
         if has_custom_sharding(contents) && mapping.is_some_and(|mapping| mapped_keys(mapping).is_empty()) {
-            // Nobody has made a shard key yet, so there is no shard, and no point.
+            // There are no shard keys yet, so there are no shards and no points.
             return;
         }
         findings.add(FindingKind::NoShard, None, "the snapshot contains no shards");
@@ -160,7 +160,7 @@ fn has_custom_sharding(contents: &Contents) -> bool {
     contents.config.value.as_ref().is_some_and(is_custom)
 }
 
-/// The shards that the configuration names and the archive does not, at most one more than are named.
+/// The shards that are in the configuration but not in the archive. At most one more than are shown.
 fn missing_shards(contents: &Contents) -> Vec<u32> {
     let described = |number: &u32| contents.shards.contains_key(&Some(*number));
     let params = contents.config.value.as_ref().and_then(|config| config.get("params"));
@@ -169,7 +169,7 @@ fn missing_shards(contents: &Contents) -> Vec<u32> {
         let keyed: BTreeSet<u32> = keys.into_iter().flat_map(|key| key.shard_ids).collect();
         return keyed.into_iter().filter(|number| !described(number)).take(NAMED_SHARDS + 1).collect();
     }
-    // However large the number, this ends soon after the last shard that is described.
+    // Even for a huge number, this stops soon after the last described shard.
     let count = params.and_then(|params| params.get("shard_number")).and_then(Value::as_u64).unwrap_or(0);
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     (0..count).filter(|number| !described(number)).take(NAMED_SHARDS + 1).collect()

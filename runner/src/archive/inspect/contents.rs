@@ -1,4 +1,4 @@
-//! Gathers what the members say until the archive ends.
+//! Collects the information of all members.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// Notes a member that is there, before its content is known.
+    /// Records a member before its content is known.
     pub(super) fn note(
         &mut self,
         role: &Role,
@@ -61,7 +61,7 @@ impl Contents {
         }
     }
 
-    /// Takes in the content of a small member; none where it was there but could not be read.
+    /// Records the content of a small member. None if it exists but could not be read.
     pub(super) fn keep(
         &mut self,
         role: &Role,
@@ -124,20 +124,20 @@ impl Contents {
             | Role::ShardOther(_)
             | Role::Other => None,
         };
-        // Content that could not be read at all was reported as such.
+        // Content that could not be read was already reported.
         if let (Some((kind, message)), Some(_)) = (fault, content) {
             findings.add(kind, Some(member), message);
         }
     }
 
-    /// Marks a segment whose archive could not be walked to its end.
+    /// Marks a segment whose archive could not be read to its end.
     pub(super) fn mark_broken(&mut self, segment: &SegmentKey) {
         if let Some(segment) = self.known_segment(segment) {
             segment.broken = true;
         }
     }
 
-    /// The content, as long as all that is kept to the end stays within the limit.
+    /// The content, if the total kept in memory stays within the limit.
     fn within_budget<'c>(
         &mut self,
         role: &Role,

@@ -1,4 +1,4 @@
-//! A member's header: its name, type and sizes are judged, and its part in the snapshot found.
+//! Checks a member's header (name, type and sizes), and finds its role in the snapshot.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::BufRead;
@@ -13,20 +13,20 @@ use super::sparse::SparseMap;
 use super::walker::{Frame, Step, Stop, Walker};
 use super::{FindingKind, name};
 
-/// A member whose header was understood, up to its data.
+/// A member with a valid header.
 pub(super) struct Member {
     /// For messages.
     pub(super) shown: String,
     pub(super) role: Role,
     pub(super) stored_bytes: u64,
-    /// The map of a sparse file, if it is sound.
+    /// The map of a sparse file, if it is valid.
     pub(super) map: Option<SparseMap>,
     /// Whether this is a plain file, without holes.
     pub(super) plain: bool,
 }
 
 impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
-    /// Reads what describes a member, judges it, and says what it is to the snapshot.
+    /// Reads and checks a member's header, and returns its role in the snapshot.
     pub(super) fn member(
         &mut self,
         frame: &mut Frame,
@@ -41,7 +41,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
             self.findings.add(FindingKind::TooManyMembers, Some(&shown), message);
             return Ok(Err(Stop));
         }
-        // A name that leads elsewhere is none of the snapshot's, whatever it ends in.
+        // A name that points elsewhere has no role in the snapshot.
         let normalized = match name::fault(&path) {
             None => name::normalized(&path),
             Some((kind, message)) => {
@@ -88,11 +88,11 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
             let message = "an archive nested inside the archive of a segment is not checked";
             self.findings.add(FindingKind::NestedTooDeep, Some(shown), message);
         }
-        // An entry of the right name that is no file has no content.
+        // An entry with the right name that is not a file has no content.
         if is_file || !role.is_kept() { role } else { Role::Other }
     }
 
-    /// Reads and checks a sparse member's map; gives it with the member's size, or reports what is wrong.
+    /// Reads and checks a sparse member's map. Returns it with the member's size, or reports the problem.
     fn sparse_map(
         &mut self,
         frame: &Frame,
@@ -104,8 +104,8 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
         let mut map = SparseMap::default();
         let mut fault = map.add(fields.parts).err();
         let mut extended = fields.extended;
-        // The blocks in which a long map goes on have no checksum. A fault in one is noted, and the chain is
-        // followed to its end all the same, since that is where the data begin.
+        // The continuation blocks of a long map have no checksum. An error in one is recorded, but the chain is followed to its
+        // end, because the data begins there.
         while extended {
             let mut block = GnuExtSparseHeader::new();
             let left = self.left(frame);
@@ -175,7 +175,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
     }
 }
 
-/// The name for messages, behind that of the archive that holds it.
+/// The name for messages, after the name of its archive.
 fn shown_name(frame: &Frame, path: &[u8]) -> String {
     let path = name::printable(path);
     frame.name.as_ref().map_or_else(|| path.clone(), |archive| format!("{archive}/{path}"))

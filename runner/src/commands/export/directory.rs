@@ -1,4 +1,4 @@
-//! A backup of single shards on its way out: a directory with a file for each, and all that is needed to restore them by hand.
+//! Export of a backup by shards: a directory with a file for each shard, and everything to restore them by hand.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
@@ -19,16 +19,16 @@ use crate::archive::write::Tally;
 use crate::commands::Refusal;
 use crate::store::import::{MANIFEST, shard_file_name};
 
-/// For its owner only: what is in it is the data itself.
+/// Only for its owner, because it contains the data.
 const MODE: u32 = 0o700;
 
 /// An export of shards failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{error}", shard_id.map_or_else(String::new, |id| format!("shard {id}: ")))]
 pub struct DirectoryError {
-    /// The shard that it failed at, if it was at one.
+    /// The shard that failed, if any.
     pub shard_id: Option<u32>,
-    /// How.
+    /// The error.
     pub error: ExportError,
 }
 
@@ -38,18 +38,18 @@ impl From<ExportError> for DirectoryError {
     }
 }
 
-/// An empty directory, and what was put into it.
+/// An initially empty directory, and the files written to it.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
     made: bool,
     files: Vec<PathBuf>,
-    /// As `sha256sum` writes them.
+    /// Digests in the format of `sha256sum`.
     sums: String,
 }
 
 impl Directory {
-    /// The directory at `output`, which must be empty or not there.
+    /// The directory at `output`, which must be empty or new.
     ///
     /// # Errors
     /// When it is something else, or cannot be made.
@@ -88,10 +88,10 @@ impl Directory {
     /// Writes all of the backup.
     ///
     /// # Crash safety
-    /// What says that this is a backup, the manifest and the README, comes last. What a killed export leaves has neither.
+    /// The manifest and the README are written last. A killed export leaves neither.
     ///
     /// # Errors
-    /// When an archive is not as the manifest says, or something cannot be read or written. What was written is removed then.
+    /// When an archive does not match the manifest, or something cannot be read or written. Written files are then removed.
     pub fn fill(
         mut self,
         source: &Source,

@@ -1,6 +1,6 @@
-//! The README of an exported directory: how the collection is made again with nothing but a shell and curl. Pure.
+//! The README of an exported directory: how to restore the collection with only a shell and curl. Pure functions.
 //!
-//! Whoever reads it may have nothing else, so each block of commands can be pasted as it stands. They run in any POSIX shell.
+//! The reader may have no other tools, so each block of commands can be pasted unchanged. They run in any POSIX shell.
 
 use std::fmt::Write;
 
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::by_hand::{ByHand, Key};
 use crate::store::import::shard_file_name;
 
-/// What stays as it is in a URL, and means nothing to a shell.
+/// Characters that are not encoded in URLs and not special for a shell.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// The shard that an archive of a backup by shards is of.
+/// The shard of an archive, in a backup by shards.
 pub fn shard_id(archive: &Archive) -> u32 {
     archive.shard_ids.first().copied().unwrap_or_default()
 }
@@ -196,7 +196,7 @@ fn uploads(manifest: &Manifest, shards: usize) -> String {
     for archive in &manifest.archives {
         let _infallible = writeln!(commands, "upload {} {}", shard_id(archive), archive.snapshot.sha256);
     }
-    // What an upload makes of the other replicas is not seen at once.
+    // The effect of an upload on other replicas is not visible at once.
     let _infallible = writeln!(commands, "sleep 3\nsettle {shards}");
     format!(
         "\n\
@@ -231,7 +231,7 @@ fn count(manifest: &Manifest, by_hand: &ByHand) -> String {
 
 fn aliases(manifest: &Manifest, by_hand: &ByHand) -> String {
     let name = manifest.collection.as_str();
-    // As long as nothing in it is encoded, the name in the URL is the name.
+    // If nothing is encoded, the name in the URL equals the name.
     let is_plain = utf8_percent_encode(name, ENCODED).to_string() == name;
     let named = if is_plain { "@COLLECTION@" } else { name };
     let Some(actions) = by_hand.alias_actions(named) else { return String::new() };
@@ -257,7 +257,7 @@ fn joined(blocks: impl Iterator<Item = String>) -> String {
     blocks.collect::<String>().replace("```\n```sh\n", "")
 }
 
-/// A block that sends `body`. On one line, for JSON has no other line breaks than those between its parts.
+/// A block that sends `body`, on one line.
 fn send(method: &str, path: &str, body: &Value) -> String {
     sh(&format!("send {method} \"{path}\" <<'JSON'\n{body}\nJSON\n"))
 }
@@ -342,7 +342,7 @@ mod tests {
         let odd = of("a/b ~$(reboot)\n```sh\nreboot", &[0], &aliases);
         assert!(odd.contains("COLLECTION=${COLLECTION:-a%2Fb%20%7E%24%28reboot%29%0A%60%60%60sh%0Areboot}"));
         assert!(!odd.contains("\nreboot"), "{odd}");
-        assert!(odd.contains("The collection's name is in the request as it is"));
+        assert!(odd.contains("The request contains the collection's name"));
         let plain = of("docs", &[0], &aliases);
         assert!(
             plain.contains("sed \"s/@COLLECTION@/$COLLECTION/\" <<'JSON' | send POST /aliases"),

@@ -1,4 +1,4 @@
-//! The command: which backup is meant, and how its export ended.
+//! The command: selects the backup, and reports the outcome.
 
 use std::time::Instant;
 
@@ -23,8 +23,7 @@ use crate::host::shell::quoted;
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
-/// Streams the snapshots out, their digests computed on the way. Takes the readers' lock only, so that it works beside
-/// a backup.
+/// Writes the snapshots and checks their digests. Takes only the lock of readers, so that it works during a backup.
 pub async fn export(
     settings: &Settings,
     args: &ExportArgs,
@@ -80,7 +79,7 @@ pub async fn export(
     Err(Refusal { exit, message })
 }
 
-/// How an export failed, and what to say of that.
+/// A failed export, with advice.
 struct Failed {
     error: ExportError,
     problem: String,

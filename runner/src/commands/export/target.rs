@@ -1,4 +1,4 @@
-//! One snapshot on its way out: to a file or to stdout, its digests computed on the way.
+//! Writes one snapshot to a file or to stdout, and checks its digests.
 
 use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -17,7 +17,7 @@ pub enum ExportError {
     /// The archive cannot be read back.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// What was read cannot be written.
+    /// Writing failed.
     #[error("cannot write to {to}: {source}")]
     Write {
         /// Where to.
@@ -25,7 +25,7 @@ pub enum ExportError {
         /// Why not.
         source: io::Error,
     },
-    /// It is not the snapshot that Qdrant made.
+    /// It is not the snapshot that Qdrant created.
     #[error("the snapshot does not match the manifest (length or digest); do not use the export")]
     Mismatch,
     /// A signal came.
@@ -33,26 +33,26 @@ pub enum ExportError {
     Interrupted,
 }
 
-/// Where the snapshot goes.
+/// The target of the snapshot.
 pub enum Target {
     /// The program's output.
     Stdout,
-    /// A file that has its name only when it is whole.
+    /// A file that gets its name only when it is complete.
     File {
         /// It.
         file: AtomicFile,
         /// Its name.
         path: PathBuf,
-        /// Whether it may take the place of another one.
+        /// Whether it may replace an existing file.
         replace: bool,
     },
 }
 
 impl Target {
-    /// The file or stdout that is meant.
+    /// The file or stdout.
     ///
     /// # Errors
-    /// When something is there that is not to be replaced, or it cannot be made.
+    /// When an existing file must not be replaced, or the file cannot be created.
     pub fn open(output: &Path, force: bool) -> Result<Self, Refusal> {
         if output == Path::new("-") {
             if io::stdout().is_terminal() {
@@ -78,7 +78,7 @@ impl Target {
         Ok(Self::File { file, path: output.to_owned(), replace: force })
     }
 
-    /// A file that must not be there yet.
+    /// A new file.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -112,13 +112,13 @@ impl Target {
     }
 }
 
-/// Copies the snapshot to `target` and gives the target's name. Tells `passed` how many of the stored bytes have been read.
+/// Copies the snapshot to `target` and returns the target's name. Reports the number of stored bytes read to `passed`.
 ///
 /// # Crash safety
-/// A file appears under its name only when all of it is there and has its digest.
+/// A file gets its name only when it is complete and has the right digest.
 ///
 /// # Errors
-/// When the archive is not as the manifest says, or something cannot be read or written.
+/// When the archive does not match the manifest, or something cannot be read or written.
 pub fn copy(
     source: &Source,
     manifest: &Manifest,

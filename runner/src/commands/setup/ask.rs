@@ -1,4 +1,4 @@
-//! The questions, one line each, on a terminal.
+//! The questions on a terminal, one line each.
 
 use std::io::{self, BufRead, Write};
 use std::num::NonZeroU32;
@@ -8,7 +8,7 @@ use super::super::Refusal;
 use super::answers::Answers;
 use crate::settings::QdrantUrl;
 
-/// Asks for everything that people decide, offering what is known. An empty line takes the offer.
+/// Asks all questions, with defaults. An empty line accepts the default.
 pub fn ask(answers: &mut Answers) -> Result<(), Refusal> {
     let mut dialog = Dialog { input: io::stdin().lock() };
     let url = dialog.ask("Qdrant's REST URL", &answers.url, |text| {
@@ -40,7 +40,7 @@ struct Dialog<R> {
 }
 
 impl<R: BufRead> Dialog<R> {
-    /// Asks until the answer is good.
+    /// Asks until the answer is valid.
     fn ask(
         &mut self,
         question: &str,

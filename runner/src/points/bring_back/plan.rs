@@ -1,4 +1,4 @@
-//! What bringing points back would do.
+//! The plan for restoring points.
 
 use std::collections::BTreeMap;
 
@@ -9,30 +9,30 @@ use serde_json::{Value, json};
 use super::wanted::{Wanted, WhichPoints};
 use crate::points::tally::{Found, Tally};
 
-/// What would be done.
+/// The plan.
 #[derive(Debug)]
 pub struct PointsPlan {
     /// The collection that was backed up.
     pub collection: CollectionName,
     /// The backup.
     pub backup_id: BackupId,
-    /// When that was begun.
+    /// When that was started.
     pub backup_at: DateTime<Utc>,
     /// The collection that points are written to.
     pub target: CollectionName,
-    /// The server of that, without credentials.
+    /// Its server, without credentials.
     pub url: String,
-    /// What was looked at and what was found.
+    /// The request.
     pub wanted: Wanted,
-    /// What was found. New points are only counted where everything was looked at.
+    /// The differences. New points are only counted if everything was compared.
     pub tally: Tally,
     /// Named, and not in the backup.
     pub unknown: Found,
-    /// Those that differ and lie under another shard key now: they are left alone, since writing them would make a second one.
+    /// Points that differ and are now under another shard key. They are left alone, because writing them would create duplicates.
     pub moved: Found,
     /// How many would be written.
     pub to_write: u64,
-    /// How many of each shard key, where there are such.
+    /// Number for each shard key, if there are any.
     pub shard_keys: BTreeMap<String, u64>,
 }
 

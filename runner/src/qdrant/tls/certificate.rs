@@ -1,5 +1,4 @@
-//! What a certificate says of itself: whose it is, who issued it, and when it is valid. The TLS library proves certificates and
-//! does not tell this.
+//! Fields of a certificate: subject, issuer and validity. The TLS library verifies certificates but does not return these.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use qdrant_backup_shared::text::{one_line, shortened};
@@ -14,10 +13,10 @@ const BMP_STRING: u8 = 0x1e;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-/// Names come from the other side, and are shown.
+/// Names are untrusted and shown in messages.
 const NAME_MAX_CHARS: usize = 100;
 
-/// A certificate, read and not verified.
+/// A parsed certificate, not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// The common names of its subject, as they stand.

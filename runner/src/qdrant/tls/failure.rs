@@ -1,4 +1,4 @@
-//! What went wrong between two TLS libraries, in words that say what to do.
+//! Explains TLS errors, with advice.
 
 use std::error::Error;
 use std::io;
@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use super::verifier::NotAccepted;
 
-/// What caused `error`. An error that is wrapped as one of input and output is not its source, and is found all the same.
+/// The cause of `error`. Also finds an error wrapped in an I/O error, which is not its source.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
@@ -25,7 +25,7 @@ pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
-/// Whether a connection that had come about was cut.
+/// Whether an established connection was cut.
 pub fn is_cut(error: &(dyn Error + 'static)) -> bool {
     causes(error).filter_map(|cause| cause.downcast_ref()).any(|error: &io::Error| {
         matches!(
@@ -38,12 +38,12 @@ pub fn is_cut(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// Whether the same may go well later without anybody doing anything.
+/// Whether a later attempt may succeed without changes.
 pub fn may_pass(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::AlertReceived(AlertDescription::InternalError))
 }
 
-/// What is wrong and what to do. `has_identity` says whether a certificate of ours was there to be shown.
+/// The problem and advice. `has_identity` is whether a client certificate is configured.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the library has many errors, and these need words of their own"
@@ -82,7 +82,7 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
         | AlertDescription::CertificateUnknown
         | AlertDescription::CertificateRequired
         | AlertDescription::UnknownCA
-        // Its issuer has the name of one that the server knows, and another key.
+        // Its issuer has the name of a known one, but another key.
         | AlertDescription::DecryptError
         | AlertDescription::AccessDenied => {
             if has_identity {

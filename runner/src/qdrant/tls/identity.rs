@@ -1,4 +1,4 @@
-//! The client's own certificate and key, for servers that ask who calls.
+//! The client certificate and its key.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use rustls::{Error, InconsistentKeys};
 use super::super::transport_error::TransportError;
 use crate::host::user::refused;
 
-/// Larger files are no certificates, not even those of all authorities that there are.
+/// Size limit for certificate files.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Where the client's certificate and its key are.
@@ -29,7 +29,7 @@ impl Identity {
     /// Reads both files.
     ///
     /// # Errors
-    /// Names the file that is at fault, and never what is in it.
+    /// The message contains the file's path, never its contents.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "the library has many errors, and these need words of their own"

@@ -1,7 +1,7 @@
-//! Whether a server is the one that it should be, and if not, what is wrong with its certificate and how that is mended.
+//! Verifies a server's certificate, and explains problems and their fixes.
 //!
-//! A certificate that is itself in the CA file is taken for what it is: whoever named it there means the holder of its
-//! key, also where it calls itself an authority's, as those of `openssl req -x509` do.
+//! A certificate that is itself in the CA file is trusted directly, even if it is marked as an authority's, as those of `openssl
+//! req -x509` are.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCer
 
 use super::certificate::Certificate;
 
-/// More names of a certificate are not listed.
+/// Maximum number of shown names of a certificate.
 const NAMES_SHOWN: usize = 5;
 const NAMES_MAX_CHARS: usize = 200;
 
@@ -152,7 +152,7 @@ fn check_validity(certificate: &Certificate, now: UnixTime) -> Result<(), Error>
     Ok(())
 }
 
-/// Without alternative names the common name is the host's. Only of a certificate that was named: of others it counts for nothing.
+/// Without alternative names, the common name counts as the host. Only for a certificate in the CA file.
 fn check_common_names(certificate: &Certificate, host: &ServerName<'_>) -> Result<(), Error> {
     let expected = host.to_owned();
     let presented = certificate.common_names.clone();

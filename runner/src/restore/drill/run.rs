@@ -22,14 +22,14 @@ use crate::session::Session;
 use crate::session::leftovers::upload::settle_server;
 use crate::verify::{self, Check};
 
-/// What is to be drilled, and how.
+/// Options of a drill.
 #[derive(Debug, Clone)]
 pub struct DrillOptions {
     /// Of which collections.
     pub selection: Selection,
     /// Which backups.
     pub which: Which,
-    /// The largest snapshot to restore, in bytes; no limit on a server that is only for drills.
+    /// Maximum size of a snapshot, in bytes. No limit on a separate server.
     pub max_size_bytes: Option<u64>,
 }
 
@@ -38,13 +38,13 @@ pub struct DrillOptions {
 pub struct DrillContext {
     /// Where to restore to. Its client ends when the drill is to give way.
     pub destination: Destination,
-    /// Sees that somebody waits.
+    /// Notices waiting runs.
     pub give_way: GiveWay,
     /// What to do.
     pub options: DrillOptions,
 }
 
-/// Drills, and enters in the session and in the verification records how that ended.
+/// Drills, and records the outcome in the session and in the verification records.
 pub async fn drill(session: &mut Session, context: &DrillContext) {
     let begun = session.begin(Operation::Drill, Stage::Inspect, |_| {});
     let mut reports = Vec::new();
@@ -96,7 +96,7 @@ struct Drilled {
     points: Option<PointsCount>,
 }
 
-/// Drills one backup, whatever it takes, and reports how that ended.
+/// Drills one backup, and reports the outcome.
 async fn drill_one(
     session: &mut Session,
     context: &DrillContext,
@@ -145,7 +145,7 @@ async fn restore_and_compare(
     let manifest = &backup.manifest;
     let client = &context.destination.client;
     let known = backup.backup.remarks().restored_points.as_ref();
-    // A drill vouches for the archive as a whole.
+    // A drill covers the whole archive.
     let counted =
         scratch::fill(session, &context.destination, facts, backup, scratch, Prove::File, stages).await?;
     let matched_before = known.is_some_and(|known| known.sample_matched_at.is_some());
@@ -172,7 +172,7 @@ async fn restore_and_compare(
     Ok(Drilled { outcome, findings, failure: failed, points: counted.points })
 }
 
-/// Enters what came of it in the record and in the report. An interruption is no result.
+/// Stores the result in the record and the report. An interruption is not a result.
 fn conclude(
     session: &mut Session,
     context: &DrillContext,
@@ -194,7 +194,7 @@ fn conclude(
         }
         Err(error) => {
             let (outcome, finding) = judge(&error);
-            // That no server can restore it by itself is nobody's failure.
+            // A backup that no server can restore alone is not a failure.
             let needs_keys =
                 matches!(error, RestoreError::NeedsShardKeys { .. } | RestoreError::NeedsClusterMode { .. });
             let failure =

@@ -1,5 +1,5 @@
-//! What is said of a leftover that was to be deleted, and what becomes of it in the status. Decided here for whoever deletes: runs,
-//! restores, drills, and persons who say `--yes`.
+//! The message and the change of the status after the deletion of a leftover, for all callers: runs, restores, drills, and people
+//! with `--yes`.
 
 use qdrant_backup_shared::Status;
 use qdrant_backup_shared::status::ServerSnapshot;
@@ -9,35 +9,35 @@ use super::deletion::Deletion;
 use crate::qdrant::Error;
 use crate::session::Session;
 
-/// At most so many files that the server does not list are remembered.
+/// Maximum number of recorded files that the server does not list.
 const UNLISTED: usize = 100;
 
 /// Who has it deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// A run that needs it no more, or a later one.
+    /// A run that no longer needs it, or a later one.
     Run,
     /// A run that has just uploaded it to a collection that is there: now the server must list the file.
     JustUploaded,
-    /// A person who was told of it and says `--yes`.
+    /// A person with `--yes`.
     Person {
         /// Whether it is a file that the server did not list when it was uploaded.
         unlisted: bool,
     },
 }
 
-/// What becomes of a leftover in the status.
+/// What happens to a leftover in the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Record {
     /// A later run tries again.
     Stays,
-    /// It is dealt with.
+    /// It is removed.
     Struck,
-    /// It is where only a person gets at it.
+    /// Only a person can delete it.
     Unlisted,
 }
 
-/// Says how the deletion of `leftover` ended, and changes the status accordingly, without writing it.
+/// Logs the result of deleting `leftover`, and changes the status without writing it.
 pub fn conclude(
     session: &mut Session,
     leftover: &ServerSnapshot,
@@ -75,7 +75,7 @@ pub fn strike(status: &mut Status, leftover: &ServerSnapshot) {
     status.unanswered_uploads.retain(|upload| upload.file != *leftover);
 }
 
-/// What becomes of it, whether that is as it should be, and what is said.
+/// The change of the record, whether this is normal, and the message.
 fn conclusion(
     leftover: &ServerSnapshot,
     ended: &Result<Deletion, Error>,
@@ -111,7 +111,7 @@ fn conclusion(
             );
             (Record::Struck, false, text)
         }
-        // Who says --yes has been told where it lies, and knows better than we can.
+        // With --yes, the person knows where it is.
         (Ok(Deletion::Unreachable), Occasion::Person { .. }) => {
             (Record::Struck, false, format!("{}; no longer on record", unreachable(leftover)))
         }

@@ -1,4 +1,4 @@
-//! From a file to a backup: copied into the backup directory, or adopted where it lies.
+//! Makes a backup from a file: copies it into the backup directory, or uses it in place.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,7 +23,7 @@ use crate::host::clock::Clock;
 use crate::host::user::refused;
 use crate::store;
 
-/// Larger files are no checksums.
+/// Size limit for checksum files.
 const CHECKSUM_MAX_BYTES: u64 = 4 << 10;
 
 /// Imports files into one backup directory. The caller holds the lock.
@@ -31,7 +31,7 @@ const CHECKSUM_MAX_BYTES: u64 = 4 << 10;
 pub struct Importer<'a> {
     /// Where backups go.
     pub layout: &'a Layout,
-    /// What is there already; read after the lock was taken, and again after each import.
+    /// The existing backups, read after taking the lock and after each import.
     pub catalog: &'a Catalog,
     /// The time.
     pub clock: Clock,
@@ -43,21 +43,21 @@ pub struct Importer<'a> {
     pub interrupt: CancellationToken,
 }
 
-/// What became of a file.
+/// Result of an import.
 #[derive(Debug)]
 pub enum Adopted {
     /// It is a backup now.
     New {
         /// Its manifest.
         manifest: Box<Manifest>,
-        /// What is unusual about it, or about how it was read; a line each.
+        /// Remarks, one line each.
         remarks: Vec<String>,
     },
     /// Its snapshot was a backup already.
     Known(BackupId),
 }
 
-/// What is known before the content was looked at.
+/// Information before the content is read.
 struct Draft {
     named: Named,
     started_at: DateTime<Utc>,
@@ -71,14 +71,14 @@ struct Target {
 }
 
 impl Importer<'_> {
-    /// Makes a backup of the snapshot in `path`, or of the backup by shards that was exported to the directory `path`. Bytes stay as they
-    /// are, compressed or not.
+    /// Makes a backup from the snapshot in `path`, or from the exported backup by shards in the directory `path`. The bytes are
+    /// not changed, compressed or not.
     ///
     /// # Crash safety
     /// A killed import leaves a temporary file, or an archive without a manifest, which can be imported in its place.
     ///
     /// # Errors
-    /// When it is not a whole snapshot, or a file cannot be read or written. Nothing was changed then.
+    /// When it is not a whole snapshot, or a file cannot be read or written. Nothing is changed then.
     pub fn import(&self, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Adopted, ImportError> {
         if path.is_dir() {
             return self.import_exported(path, progress);
@@ -184,7 +184,7 @@ impl Importer<'_> {
         self.check_room(size_bytes)?;
         let id = store::prepare(self.layout, &named.collection, started_at)
             .map_err(ImportError::io("creating the collection's directory"))?;
-        // Its final name depends on what is in it, so the copy is begun under the name of a plain one and put right after that.
+        // Its final name depends on its contents, so the copy starts with the name of a plain one and is renamed later.
         let mut begun = store::begin_archive(&self.layout.archive(&named.collection, id, &[]))
             .map_err(ImportError::io("creating the copy"))?;
         let examined =
@@ -204,7 +204,7 @@ impl Importer<'_> {
         Ok(Adopted::New { manifest: Box::new(manifest), remarks })
     }
 
-    /// Whether that many bytes have room.
+    /// Checks that there is enough space for this number of bytes.
     pub(super) fn check_room(&self, size_bytes: u64) -> Result<(), ImportError> {
         let needed = size_bytes.saturating_add(store::RESERVE_BYTES);
         let available = store::available_bytes(self.layout.root())
@@ -229,8 +229,8 @@ impl Importer<'_> {
         backups.iter().filter(may_be).find(same).map(|backup| backup.backup_id)
     }
 
-    /// The version that a node was of at a time, which no snapshot tells: backups of the same node from before and from after then
-    /// tell it, where they are of the same one.
+    /// The version of a node at a time, which is not in a snapshot. Known if backups of the same node before and after have the
+    /// same version.
     fn version_at(&self, peer_id: u64, at: DateTime<Utc>) -> Option<String> {
         let told = |backup: &Backup| {
             let it = backup.whole(self.layout).ok()?.manifest;
@@ -293,7 +293,7 @@ impl Importer<'_> {
     }
 }
 
-/// Compares with the checksum file that Qdrant keeps beside a snapshot, where there is one.
+/// Compares with Qdrant's checksum file beside a snapshot, if there is one.
 fn compare(path: &Path, examined: &Examined) -> Result<ServerChecksum, ImportError> {
     let beside = |path: &Path| {
         let mut name = path.as_os_str().to_owned();

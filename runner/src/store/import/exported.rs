@@ -1,4 +1,4 @@
-//! From the directory that `export` made of a backup by shards back to a backup.
+//! Imports a directory that `export` wrote for a backup by shards.
 
 use std::fs::File;
 use std::path::Path;
@@ -28,21 +28,21 @@ pub fn shard_file_name(shard_id: u32) -> String {
 /// One shard's file.
 struct Found<'a> {
     shard_id: u32,
-    /// What the manifest says of it.
+    /// Its entry in the manifest.
     archive: &'a Archive,
     file: File,
 }
 
 impl Importer<'_> {
-    /// Makes a backup of the exported backup in `directory`: every shard compared with the manifest there and looked into, and all that
-    /// the manifest knows of the collection kept.
+    /// Makes a backup from the exported backup in `directory`: compares every shard with the manifest there, checks its contents,
+    /// and keeps the manifest's information about the collection.
     ///
     /// # Crash safety
-    /// A killed import leaves temporary files, or archives without a manifest; what was exported is left as it is.
+    /// A killed import leaves temporary files, or archives without a manifest. The exported directory is not changed.
     ///
     /// # Errors
-    /// When it is not such a directory, a shard's file is not as the manifest says, or something cannot be read or written. Nothing was
-    /// changed then.
+    /// When it is not such a directory, a shard's file does not match the manifest, or something cannot be read or written.
+    /// Nothing is changed then.
     pub(super) fn import_exported(
         &self,
         directory: &Path,

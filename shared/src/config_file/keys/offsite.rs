@@ -1,4 +1,4 @@
-//! `offsite`: the places for copies.
+//! `offsite`: the offsite places.
 
 #![expect(missing_docs, reason = "it says itself what it means")]
 

@@ -1,4 +1,4 @@
-//! `retention.overrides`: a list of mappings, each with a glob and the rules for the collections that it matches.
+//! `retention.overrides`: a list of mappings, each with a glob and the rules for matching collections.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::super::suggest::closest;
 use super::super::tree::{Entry, Node, Value};
 use crate::text::shortened;
 
-/// The rules for the collections that a glob matches, in place of the general ones.
+/// The rules for collections that match a glob. They replace the general rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RetentionOverride {
     /// The glob, with its line.
@@ -37,7 +37,7 @@ pub(super) const LIST: Kind<Vec<RetentionOverride>> = Kind {
     show: |overrides| overrides.iter().map(|rules| json!(rules.to_string())).collect(),
 };
 
-/// A list of overrides; none at all where one of them is wrong.
+/// A list of overrides. None if one of them is invalid.
 fn overrides(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Vec<RetentionOverride>> {
     let expected = "expected a list such as [{match: \"logs-*\", keep_days: 3}]";
     let items = kinds::list(written, reading, expected)?;

@@ -1,4 +1,4 @@
-//! `retention`: which backups stay. One that any rule keeps is kept.
+//! `retention`: which backups to keep. A backup is kept if any rule keeps it.
 
 #![expect(missing_docs, reason = "each says itself what it means")]
 

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use super::super::kinds;
 use super::super::knob::Knob;
 
-/// The rules of retention, which overrides may have as well.
+/// The rules of retention, also allowed in overrides.
 pub const RULES: [&Knob<Option<NonZeroU32>>; 7] =
     [&KEEP_DAYS, &KEEP_LAST, &KEEP_HOURLY, &KEEP_DAILY, &KEEP_WEEKLY, &KEEP_MONTHLY, &KEEP_YEARLY];
 

@@ -1,4 +1,4 @@
-//! `qdrant`: the server and how patient to be with it.
+//! `qdrant`: the server and its timeouts.
 
 #![expect(missing_docs, reason = "each says itself what it means")]
 

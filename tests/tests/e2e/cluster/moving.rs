@@ -105,12 +105,12 @@ fn shards_on_their_way_are_waited_for() {
         .cluster
         .state(|server| server.collection_mut(DOCS).transfer_for_polls(Transfer::moving(0, 0, 2), 3));
 
-    scene.backup().success().says(&["shard 0 is being moved or copied", "waiting for it"]);
+    scene.backup().success().says(&["shard 0 is being moved or copied", "waiting up to"]);
 
     assert_eq!(scene.origins(DOCS)[&0], 2);
     let up = Resharding { direction: "up", shard: 3, node: 2, shard_key: None };
     scene.cluster.state(|server| server.collection_mut(DOCS).resharding_for_polls(up, 3));
-    scene.backup().success().says(&["it is being resharded", "waiting for it"]);
+    scene.backup().success().says(&["it is being resharded", "waiting up to"]);
     assert_eq!(scene.place.prove(), 2);
     scene.assert_clean();
 }
