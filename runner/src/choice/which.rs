@@ -93,10 +93,10 @@ pub enum Accept {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// No backup of the collection at all.
-    #[error("it has no backups; `qdrant-backup list` shows what exists")]
+    #[error("there is no backup; `qdrant-backup list` shows what exists")]
     None,
     /// None with that id.
-    #[error("it has no backup {0}; `qdrant-backup list` shows what exists")]
+    #[error("there is no backup {0}; `qdrant-backup list` shows what exists")]
     NoSuchId(BackupId),
     /// None matches.
     #[error("none of its {total} backups is {wanted}{}", newest.as_ref().map(|newest| format!("; the newest, {newest}")).unwrap_or_default())]

@@ -45,7 +45,7 @@ fn here(layout: &Layout, manifest: &Manifest, problem: &str, took: Duration, clo
     };
     let path = layout.manifest(&manifest.collection, manifest.backup_id);
     if !path.exists() {
-        let warning = format!("backup {} was deleted meanwhile", manifest.backup_id);
+        let warning = format!("backup {} was deleted in the meantime", manifest.backup_id);
         return Recorded { is_done: false, warning: Some(warning) };
     }
     restore::record(layout, manifest, problem, took, clock.now())

@@ -106,7 +106,7 @@ fn chosen(
             let there = if there.is_empty() {
                 "`--retire` takes names and globs".to_owned()
             } else {
-                format!("{} matching collections are on the server or may be", there.len())
+                format!("collections that match but are, or may be, on the server: {}", there.len())
             };
             return Err(Refusal::failed(format!(
                 "no collection \"{}\" is known to be gone from the server; {there}",
@@ -115,7 +115,7 @@ fn chosen(
         }
         if !there.is_empty() {
             tracing::info!(
-                "Not retired, because they are on the server or may be: {} collections that match \"{}\"",
+                "Not retired, because they are, or may be, on the server: {} collections that match \"{}\"",
                 there.len(),
                 one_line(text)
             );

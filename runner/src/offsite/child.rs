@@ -36,7 +36,7 @@ pub(super) struct Ended {
 }
 
 impl Running {
-    /// Starts `command` with pipes for its three streams. It is stopped when `interrupt` is cancelled. In a separate process
+    /// Starts `command` with pipes for its three streams. It is stopped when `interrupt` is canceled. In a separate process
     /// group, so that signals from the terminal only reach this program.
     pub(super) fn start(mut command: Command, interrupt: &CancellationToken) -> io::Result<Self> {
         use std::os::unix::process::CommandExt;

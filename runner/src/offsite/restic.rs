@@ -84,7 +84,7 @@ struct Config {
 }
 
 impl Restic {
-    /// restic for this place. All processes are stopped when `interrupt` is cancelled.
+    /// restic for this place. All processes are stopped when `interrupt` is canceled.
     pub fn new(settings: PlaceSettings, interrupt: CancellationToken) -> Self {
         Self { settings, interrupt }
     }

@@ -37,7 +37,7 @@ pub struct CompareContext {
     pub which: Which,
     /// The backup to compare it with, instead of the live collection.
     pub with: Option<Which>,
-    /// At most so many points a second of each side.
+    /// Maximum number of points read per second from each side.
     pub most_a_second: Option<NonZeroU32>,
 }
 

@@ -23,7 +23,7 @@ impl Default for PageSize {
 }
 
 impl PageSize {
-    /// So many points.
+    /// This number of points.
     pub fn points(&self) -> usize {
         self.points
     }

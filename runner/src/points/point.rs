@@ -23,7 +23,7 @@ impl Point {
     /// From a server or a file.
     ///
     /// # Errors
-    /// When its id is none.
+    /// When its id is invalid.
     pub fn of(point: WholePoint) -> Result<Self, NoPointId> {
         Ok(Self {
             id: PointId::of(&point.id)?,

@@ -28,7 +28,7 @@ impl<'a> Progress<'a> {
         Self { session, bar, what, total, done: 0, shown: 0, told: Instant::now() }
     }
 
-    /// So many more.
+    /// Adds this number.
     pub fn add(&mut self, points: u64) {
         self.done += points;
         if self.done - self.shown < LOOK_EVERY {

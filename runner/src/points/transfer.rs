@@ -64,7 +64,7 @@ pub struct ExportContext {
     pub source: SourceOptions,
     /// Which backup.
     pub which: Which,
-    /// At most so many points a second.
+    /// Maximum number of points per second.
     pub most_a_second: Option<NonZeroU32>,
 }
 

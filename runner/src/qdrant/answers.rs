@@ -50,7 +50,7 @@ pub struct Alias {
 /// `GET /collections/{c}`, as far as needed.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct CollectionInfo {
-    /// `green`, `yellow` (optimising), `grey` (optimisation pending) or `red`.
+    /// `green`, `yellow` (optimizing), `grey` (optimization pending) or `red`.
     #[serde(default)]
     pub status: String,
     /// Approximate number of points.
@@ -210,7 +210,7 @@ impl CollectionCluster {
         local.chain(remote).collect()
     }
 
-    /// The shards whose data lies on the asked node in an active replica.
+    /// The shards with an active replica on the asked node.
     pub fn active_local_shards(&self) -> Vec<u32> {
         let mut shards: Vec<u32> = self
             .local_shards

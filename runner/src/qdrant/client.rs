@@ -95,7 +95,7 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    /// A client. All its requests end when `interrupt` is cancelled.
+    /// A client. All its requests end when `interrupt` is canceled.
     ///
     /// # Errors
     /// When the options cannot be used, as [`TransportError`] says.

@@ -35,7 +35,7 @@ pub struct ClientOptions {
     pub create_timeout: Duration,
     /// Longest wait for an exact count of points.
     pub count_timeout: Duration,
-    /// How often a request that failed in passing is repeated.
+    /// Number of retries after temporary failures.
     pub retries: u32,
 }
 

@@ -34,7 +34,7 @@ pub struct WholePoint {
 pub struct PageWanted {
     /// The first id that may be on it; from the beginning without one.
     pub from: Option<Value>,
-    /// At most so many points.
+    /// Maximum number of points.
     pub limit: usize,
     /// Only points that this filter of Qdrant's lets through.
     pub filter: Option<Value>,

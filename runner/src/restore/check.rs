@@ -9,7 +9,7 @@ use crate::archive::read::{Prove, Source};
 use crate::host::console::Console;
 use crate::qdrant;
 
-/// Reads the archive of `manifest` whole and compares the digest of what would be restored, until `interrupt` is cancelled.
+/// Reads the archive of `manifest` whole and compares the digest of what would be restored, until `interrupt` is canceled.
 ///
 /// # Errors
 /// When the backup cannot be restored by this version, or is damaged, or an interruption came.

@@ -17,7 +17,7 @@ use crate::verify;
 
 /// A count may be wrong for a moment: number of equal unexpected counts in a row that are needed.
 const SAME: u32 = 5;
-/// At most so many counts.
+/// Maximum number of counts.
 const LOOKS: u32 = 20;
 const BETWEEN_COUNTS: Duration = Duration::from_millis(300);
 

@@ -18,7 +18,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(5);
 enum Readiness {
     Ready,
     /// It is ready, but the optimizer is still working.
-    Optimising,
+    Optimizing,
     /// It is ready, but these updates are not visible yet.
     Behind(String),
     /// It is not ready, for this reason.
@@ -61,7 +61,7 @@ pub async fn settle(
         let expired = since.elapsed() >= limit;
         match readiness {
             Readiness::Ready if to_be_seen == 0 || expired => return Ok(true),
-            Readiness::Optimising if expired => {
+            Readiness::Optimizing if expired => {
                 session.warn(format!("\"{target}\" is ready, but still being optimized (yellow)"));
                 return Ok(true);
             }
@@ -72,7 +72,7 @@ pub async fn settle(
                 return Ok(false);
             }
             Readiness::Not(last) if expired => return Err(RestoreError::NotSettled { limit, last }),
-            Readiness::Ready | Readiness::Optimising | Readiness::Behind(_) | Readiness::Not(_) => {}
+            Readiness::Ready | Readiness::Optimizing | Readiness::Behind(_) | Readiness::Not(_) => {}
         }
         client.pause(pause.min(limit.saturating_sub(since.elapsed()))).await?;
         pause = (pause * 2).min(LONGEST_LOOK);
@@ -93,7 +93,7 @@ async fn look_at_all(nodes: &[Client], target: &CollectionName) -> Result<Readin
             worst = there;
         }
     }
-    if worst.rank() > Readiness::Optimising.rank() || nodes.len() < 2 {
+    if worst.rank() > Readiness::Optimizing.rank() || nodes.len() < 2 {
         return Ok(worst);
     }
     Ok(disagreement(nodes, target).await?.map_or(worst, Readiness::Not))
@@ -127,7 +127,7 @@ impl Readiness {
     fn rank(&self) -> u8 {
         match self {
             Self::Ready => 0,
-            Self::Optimising => 1,
+            Self::Optimizing => 1,
             Self::Behind(_) => 2,
             Self::Not(_) => 3,
         }
@@ -161,7 +161,7 @@ fn judge(cluster: &CollectionCluster, info: &CollectionInfo) -> Readiness {
     match info.status.as_str() {
         // Grey: optimizations wait for the next write, so this does not change.
         "green" | "grey" => unless_behind(Readiness::Ready),
-        "yellow" => unless_behind(Readiness::Optimising),
+        "yellow" => unless_behind(Readiness::Optimizing),
         other => Readiness::Not(format!("its status is {}", shortened(other, 30))),
     }
 }
@@ -207,7 +207,7 @@ mod tests {
     fn ready_is_green_with_active_replicas_and_no_transfers() {
         assert!(matches!(readiness("Active", "", "green"), Readiness::Ready));
         assert!(matches!(readiness("Active", "", "grey"), Readiness::Ready));
-        assert!(matches!(readiness("Active", "", "yellow"), Readiness::Optimising));
+        assert!(matches!(readiness("Active", "", "yellow"), Readiness::Optimizing));
         assert!(matches!(readiness("Active", "{}", "green"), Readiness::Not(_)));
         assert!(matches!(readiness("Active", "", "red"), Readiness::Not(_)));
         let Readiness::Not(why) = readiness("Dead", "", "green") else { panic!("not ready") };

@@ -13,7 +13,7 @@ use qdrant_backup_shared::text::one_line;
 /// Prefixes of our variables, which other programs use too.
 const PREFIXES: [&str; 2] = ["QDRANT_", "BACKUP_"];
 
-/// Every variable that a text sets, whoever's they are: for another program.
+/// All variables of a text, for another program.
 ///
 /// # Errors
 /// The message contains the line and the variable, never a value.
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn misspelt_names_of_ours_are_errors_with_lines() {
+    fn misspelled_names_of_ours_are_errors_with_lines() {
         let (_, problems) = parse(
             "\nQDRANT_URI=x\nA=1\nBACKUP_RETENTION_DAY=7\nqdrant_url=x\nQDRANT_URL=a\nQDRANT_URL=b\nQDRANT_APIKEY=x\n",
         );

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_time_zone_is_recognised() {
+    fn a_misspelled_time_zone_is_recognized() {
         assert_eq!(TimeZone::parse("LOCAL"), Ok(TimeZone::Local));
         assert_eq!(
             TimeZone::parse("Europe/Berln").unwrap_err().to_string(),

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn data_on_the_same_file_system_is_recognised() {
+    fn data_on_the_same_file_system_is_recognized() {
         let directory = tempfile::tempdir().unwrap();
         let backups = directory.path().join("new/backups");
         let data = directory.path().join("storage");

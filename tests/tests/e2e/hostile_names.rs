@@ -165,11 +165,11 @@ fn restore_files_unpacks_only_regular_files_within_the_directory() {
     for (path, kind, says) in [
         ("../escaped", tar::EntryType::Regular, "points outside the directory"),
         ("/tmp/escaped", tar::EntryType::Regular, "points outside the directory"),
-        ("link", tar::EntryType::Symlink, "no file"),
-        ("link", tar::EntryType::Link, "no file"),
-        ("device", tar::EntryType::Char, "no file"),
-        ("device", tar::EntryType::Block, "no file"),
-        ("pipe", tar::EntryType::Fifo, "no file"),
+        ("link", tar::EntryType::Symlink, "not a file"),
+        ("link", tar::EntryType::Link, "not a file"),
+        ("device", tar::EntryType::Char, "not a file"),
+        ("device", tar::EntryType::Block, "not a file"),
+        ("pipe", tar::EntryType::Fifo, "not a file"),
     ] {
         let (scene, into) = with_files();
         replace_archive(&scene.place, &tar_of(path, kind, 0o755));

@@ -151,7 +151,7 @@ fn what_is_no_whole_snapshot_is_refused_and_leaves_nothing() {
     place
         .run(&["import", &directory, "-c", "x"])
         .code(1)
-        .says(&["not imported: a directory", "it has no manifest.json"]);
+        .says(&["not imported: not a directory", "it has no manifest.json"]);
     place.run(&["import", "/nowhere/at/all", "-c", "x"]).code(1).says(&["No such file"]);
 }
 

@@ -189,7 +189,7 @@ fn readers_need_no_lock() {
     assert!(list.stdout.contains("vectors"), "{}", list.stdout);
     let status = place.run(&["status"]).success();
     assert!(status.stdout.contains("Running or dead: `backup`"), "{}", status.stdout);
-    assert!(status.stdout.contains("in stage create of vectors"), "{}", status.stdout);
+    assert!(status.stdout.contains("stage create of vectors"), "{}", status.stdout);
     place.run(&["config", "show"]).success();
     place.run(&["config", "check"]).success();
 

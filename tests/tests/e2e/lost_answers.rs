@@ -133,7 +133,7 @@ fn a_server_that_is_restarted_during_a_creation_ends_the_wait_and_is_asked_once_
     assert_eq!(place.status().current_run.expect("a run").stage.as_str(), "wait");
     let server = StandIn::start(Setup::empty().collection(docs()).port(port));
 
-    running.end().success().says(&["Qdrant was restarted in the meantime", "trying once more"]);
+    running.end().success().says(&["it was restarted in the meantime", "trying once more"]);
 
     assert_eq!(place.prove(), 1);
     assert_eq!(server.snapshot_names(DOCS), Vec::<String>::new());

@@ -572,7 +572,7 @@ fn what_is_meant_must_be_said_and_must_exist() {
     place.run(&["restore", "--all", "--as", "x"]).code(2);
     place.run(&["restore", "--all", "--backup", "2025-07-15-14-30-00"]).code(2);
     let ran = place.run(&["restore", "--collection", "nope"]).code(1);
-    assert!(ran.last_line().contains("it has no backups"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("there is no backup"), "{}", ran.stderr);
     let ran = place.run(&["restore", "--collection", "empty", "--as", "e", "--before", "2020-01-01"]).code(1);
     assert!(
         ran.last_line().contains("none of its 1 backups is good and from before 2020-01-01"),

@@ -28,7 +28,7 @@ pub struct Ping {
     style: PingStyle,
 }
 
-/// What the service is told.
+/// The event to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Start,

@@ -47,7 +47,7 @@ impl Owner {
         Ok(Self { user: user.filter(|user| user.uid != uzers::get_effective_uid()) })
     }
 
-    /// The user, where it is not whoever calls.
+    /// The user, if it is not the caller.
     pub fn user(&self) -> Option<&User> {
         self.user.as_ref()
     }

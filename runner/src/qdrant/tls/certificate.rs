@@ -38,7 +38,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate in DER. `None` where it is none.
+    /// Parses a certificate in DER. `None` if it is invalid.
     pub fn read(der: &[u8]) -> Option<Self> {
         let (whole, _) = Element::first(der)?;
         let (signed, _) = Element::first(whole.contents)?;

@@ -21,7 +21,7 @@ pub struct GiveWay {
 }
 
 impl GiveWay {
-    /// Watches the file at `path` ([`qdrant_backup_shared::Layout::waiting_file`]) until `token` is cancelled, by this or by a
+    /// Watches the file at `path` ([`qdrant_backup_shared::Layout::waiting_file`]) until `token` is canceled, by this or by a
     /// signal.
     pub fn watch(path: PathBuf, token: CancellationToken) -> Self {
         let gave = Arc::new(AtomicBool::new(false));
