@@ -172,7 +172,7 @@ pub const CASES: &[Case] = &[
             ],
             orphans: &[70, 70],
             unreadable: &[
-                "sharded-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: archives: 2 shards are there",
+                "sharded-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: archives: it lists 2 shards",
             ],
             ..NOTHING
         },

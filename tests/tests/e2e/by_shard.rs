@@ -97,12 +97,12 @@ fn only_an_empty_directory_takes_an_export_of_shards() {
     let place = place();
     place.plant_shards("auto", AT);
     let export = |output: &str| place.run(&["export", "-c", "auto", "-o", output]);
-    export("-").code(1).says(&["consists of single shards (3)", "a directory", "stdout"]);
+    export("-").code(1).says(&["consists of single shards (3)", "new directory", "stdout"]);
     let file = place.beside("file");
     atomic::write(&file, 0o600, b"precious").unwrap();
     for force in [&[][..], &["--force"]] {
         let arguments = [&["export", "-c", "auto", "-o", text(&file)], force].concat();
-        place.run(&arguments).code(1).says(&["a directory", "file is not a directory"]);
+        place.run(&arguments).code(1).says(&["new directory", "file is not a directory"]);
     }
     assert_eq!(fs::read(&file).unwrap(), b"precious");
     let missing = place.beside("missing");

@@ -355,7 +355,7 @@ fn leftovers_on_the_server_are_listed_and_then_deleted_if_they_are_still_the_sam
     });
     server.clear_requests();
     let listed = place.run(&["prune", "--server-leftovers"]).success();
-    assert!(listed.stdout.contains("ours          there"), "{}", listed.stdout);
+    assert!(listed.stdout.contains("ours           there"), "{}", listed.stdout);
     assert!(listed.stdout.contains("possibly ours  another snapshot has its name"), "{}", listed.stdout);
     assert!(listed.stdout.contains("unknown: another URL"), "{}", listed.stdout);
     assert!(server.requests_matching("DELETE", "").is_empty());
@@ -607,8 +607,8 @@ fn bad_backups_are_listed_and_deleted_when_told_to_but_never_what_may_be_all_tha
         .run(&["prune", "--bad", "--yes"])
         .success()
         .says(&["Deleted 2 bad backups"])
-        .says(&["2025-07-04-00-00-00 of docs stays", "on hold"])
-        .says(&["2025-07-01-00-00-00 of only stays", "--even-the-last"]);
+        .says(&["Keeping bad backup 2025-07-04-00-00-00 of docs", "on hold"])
+        .says(&["Keeping bad backup 2025-07-01-00-00-00 of only", "--even-the-last"]);
     assert_eq!(place.ids("docs"), ["2025-07-01-00-00-00", "2025-07-04-00-00-00", "2025-07-05-00-00-00"]);
     assert_eq!(place.ids("only").len(), 2);
     assert!(place.status().pruning.is_empty());

@@ -384,7 +384,7 @@ fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_rec
         ("truncated", "failed to unpack"),
         ("no space", "An error occurred processing field: snapshot"),
         ("checksum mismatch", "Checksum mismatch"),
-        ("damaged here", "must have"),
+        ("damaged here", "expected"),
     ] {
         let Scene { server: _source, place } = Scene::sample();
         let target = StandIn::start(Setup::empty());

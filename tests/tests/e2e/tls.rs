@@ -175,7 +175,7 @@ fn a_server_that_hangs_up_before_it_says_anything_may_speak_the_other_scheme() {
     for (scheme, other) in [("http", "https"), ("https", "http")] {
         let place = Place::initialised(&format!("{scheme}://127.0.0.1:{port}"));
         place.configure(IMPATIENT);
-        place.run(&["backup"]).code(1).says(&["ERROR", &format!("begins with {other}://")]);
+        place.run(&["backup"]).code(1).says(&["ERROR", &format!("must begin with {other}://")]);
     }
 }
 
@@ -394,7 +394,7 @@ fn http_against_a_port_with_tls_is_not_waited_for_and_neither_is_the_other_way_r
         ran.never_says("waiting up to").says(&[
             "ERROR",
             "cannot reach Qdrant",
-            &format!("begins with {from}"),
+            &format!("must begin with {from}"),
         ]);
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
