@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs `qdrant-backup run` again and again: `run-every SECONDS [OPTION ...]`. For a trial in a container, where there is no
-# cron. The pause is between the end of a run and the next one, so it is no schedule to the minute.
-# SIGTERM and SIGINT go to a run that is under way, which tidies up; its exit code is then the script's.
+# Runs `qdrant-backup run` repeatedly: `run-every SECONDS [OPTION ...]`. For a trial in a container, which has no cron.
+# The pause begins at the end of each run, so the start times are not exact.
+# SIGTERM and SIGINT are passed to a run in progress, which cleans up. The script then exits with the run's exit code.
 set -u
 
 seconds=${1:-}
@@ -10,8 +10,8 @@ case $seconds in
 esac
 shift
 
-# A signal is only noted, and looked at every second: one that was passed on at once could reach the child before it has
-# become the program, and be lost.
+# A signal is stored and passed on within a second. If it were passed on at once, it could reach the child before the
+# program has started there, and be lost.
 signal=
 trap 'signal=143' TERM
 trap 'signal=130' INT

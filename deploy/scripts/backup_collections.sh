@@ -1,21 +1,21 @@
 #!/bin/sh
-# Backs up Qdrant collections: the name that existing set-ups call, for `qdrant-backup run` and `qdrant-backup backup`.
-# The exit code is the program's.
+# Backs up Qdrant collections. For existing setups that call this name; it calls `qdrant-backup run` or `qdrant-backup backup`.
+# The exit code is that of qdrant-backup.
 set -eu
 
 usage() {
     cat <<'END'
 Usage: backup_collections.sh [COLLECTION ...] [OPTION ...]
 
-  backup_collections.sh              back up every collection, verify, and delete what has expired
-  backup_collections.sh docs wiki    back up these collections only
-  backup_collections.sh --quiet      options go to qdrant-backup: `qdrant-backup run --help`
+  backup_collections.sh              back up every collection, verify, delete expired backups
+  backup_collections.sh docs wiki    back up only these collections
+  backup_collections.sh --quiet      options are passed to qdrant-backup, see `qdrant-backup run --help`
 
 Settings come from the environment (QDRANT_URL, QDRANT_BACKUP_PATH, BACKUP_RETENTION_DAYS, BACKUP_SCHEDULE,
 BACKUP_COMPRESSION), from /opt/qdrant/config/.env and from /opt/qdrant/config/backup.yaml. The API key is in
-QDRANT_API_KEY or in the file that QDRANT_API_KEY_FILE names, never on the command line.
-Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, 4 a backup was found bad, 75 another run holds
-the lock, 78 configuration.
+QDRANT_API_KEY or in the file QDRANT_API_KEY_FILE, never on the command line.
+Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, 4 bad backup found, 75 another run holds the
+lock, 78 configuration.
 END
 }
 
@@ -39,12 +39,12 @@ for argument do
     fi
 done
 
-# A directory that may not be looked into is no reason to do without its settings: the program says so then.
+# If the directory cannot be read, pass the path anyway, so that the program reports the error.
 if [ "$env_file" = no ] && { [ -e "$config_dir/.env" ] || { [ -d "$config_dir" ] && [ ! -x "$config_dir" ]; }; }; then
     set -- "--env-file=$config_dir/.env" "$@"
 fi
 
-# cron's PATH is short.
+# PATH is short under cron.
 PATH="${PATH:-/usr/bin:/bin}:/usr/local/bin"
 export PATH
 command -v qdrant-backup >/dev/null || { echo "$0: qdrant-backup is not installed; looked in $PATH" >&2; exit 127; }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Restores Qdrant collections: the name that existing set-ups call, for `qdrant-backup restore`. The exit code is the
-# program's.
+# Restores Qdrant collections. For existing setups that call this name; it calls `qdrant-backup restore`. The exit code is
+# that of qdrant-backup.
 set -eu
 
 usage() {
@@ -8,17 +8,17 @@ usage() {
 Usage: restore_collections.sh [--dry-run] COLLECTION [BACKUP_ID] [OPTION ...]
        restore_collections.sh [--dry-run] --all [OPTION ...]
 
-  restore_collections.sh --dry-run                     could everything be restored? changes nothing
+  restore_collections.sh --dry-run                     check whether everything can be restored; change nothing
   restore_collections.sh docs                          restore the newest good backup of docs
-  restore_collections.sh docs 2025-07-15-14-30-00      restore this one; `qdrant-backup list` shows them
-  restore_collections.sh docs --as docs_restored       restore beside it
+  restore_collections.sh docs 2025-07-15-14-30-00      restore this backup; `qdrant-backup list` shows the ids
+  restore_collections.sh docs --as docs_restored       restore as another collection
   restore_collections.sh --all --with-aliases          restore every collection that has backups
 
-Options go to qdrant-backup: `qdrant-backup restore --help`. A collection that exists is not overwritten without
---force, and is then backed up first.
+Options are passed to qdrant-backup, see `qdrant-backup restore --help`. An existing collection is only overwritten with
+--force, and is backed up first.
 Settings come from the environment (QDRANT_URL, QDRANT_BACKUP_PATH), from /opt/qdrant/config/.env and from
-/opt/qdrant/config/backup.yaml. The API key is in QDRANT_API_KEY or in the file that QDRANT_API_KEY_FILE names, never
-on the command line.
+/opt/qdrant/config/backup.yaml. The API key is in QDRANT_API_KEY or in the file QDRANT_API_KEY_FILE, never on the
+command line.
 Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, 75 another run holds the lock, 78 configuration.
 END
 }
@@ -33,7 +33,7 @@ for argument do
     shift
     case $argument in
         -h | --help) usage; exit 0 ;;
-        # Also in front of the collection.
+        # Allowed before the collection too.
         --dry-run) set -- "$@" --dry-run; continue ;;
         --env-file | --env-file=*) options=yes; env_file=given ;;
         -*) options=yes ;;
@@ -46,16 +46,16 @@ for argument do
     case $words in
         1) set -- "$@" "--collection=$argument" ;;
         2) set -- "$@" "--backup=$argument" ;;
-        *) echo "$0: one collection and one backup at a time; --all is every collection" >&2; exit 2 ;;
+        *) echo "$0: give only one collection and one backup; for every collection use --all" >&2; exit 2 ;;
     esac
 done
 
-# A directory that may not be looked into is no reason to do without its settings: the program says so then.
+# If the directory cannot be read, pass the path anyway, so that the program reports the error.
 if [ "$env_file" = no ] && { [ -e "$config_dir/.env" ] || { [ -d "$config_dir" ] && [ ! -x "$config_dir" ]; }; }; then
     set -- "--env-file=$config_dir/.env" "$@"
 fi
 
-# cron's PATH is short.
+# PATH is short under cron.
 PATH="${PATH:-/usr/bin:/bin}:/usr/local/bin"
 export PATH
 command -v qdrant-backup >/dev/null || { echo "$0: qdrant-backup is not installed; looked in $PATH" >&2; exit 127; }

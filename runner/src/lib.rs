@@ -1,7 +1,7 @@
 //! The runner: everything behind the command `qdrant-backup`.
 //!
-//! [`main`] reads the command line and hands over to one of `commands`; below them nothing knows the
-//! command line, the environment or the wall clock.
+//! [`main`] parses the command line and calls one of `commands`. Code below them does not use the command line, the environment
+//! or the wall clock.
 
 pub mod archive;
 pub mod backup;
@@ -24,7 +24,7 @@ use clap::{CommandFactory, Parser};
 
 pub use host::clock::Clock;
 
-/// Runs the command that the process was started with.
+/// Runs the command of this process.
 pub fn main() -> ExitCode {
     protect_memory();
     let clock = Clock::new(wall_clock);
@@ -36,19 +36,18 @@ pub fn main() -> ExitCode {
     .into()
 }
 
-/// The command line, for the manual pages and the shells' completions.
+/// The command line, for manual pages and shell completions.
 pub fn command() -> clap::Command {
     commands::cli::Cli::command()
 }
 
-/// The one place that looks at the wall clock.
+/// The only place that reads the wall clock.
 #[expect(clippy::disallowed_methods, reason = "the one clock; everything else is given the time")]
 fn wall_clock() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }
 
-/// Keeps the API key out of core dumps, and other processes of the same user out of our memory. Where the
-/// system refuses there is nothing better to do.
+/// Keeps the API key out of core dumps, and protects the memory from other processes of the same user. Failures are ignored.
 fn protect_memory() {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).unwrap_or(());
 }

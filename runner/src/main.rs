@@ -1,4 +1,4 @@
-//! `qdrant-backup`: backs up Qdrant collections. One shot, started by cron or a systemd timer.
+//! `qdrant-backup`: backs up Qdrant collections. Started by cron or a systemd timer, runs once and exits.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,8 @@
-//! Files that are there whole or not at all.
+//! Atomic writes: a file is complete under its final name, or not there.
 //!
 //! Every write goes to a temporary name in the same directory, is synced, renamed over the final name,
-//! and the directory is synced. A temporary name begins with a dot and ends in [`TEMPORARY_SUFFIX`], which no
-//! final name does, so that what a killed run left can be told from everything else.
+//! and the directory is synced. A temporary name begins with a dot and ends in [`TEMPORARY_SUFFIX`]. No final name does, so files
+//! left by a killed run can be recognized.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
@@ -14,17 +14,17 @@ use tempfile::NamedTempFile;
 pub use crate::file_system::sync_directory;
 use crate::file_system::{self, set_directory_mode, set_mode};
 
-/// What every temporary name ends in.
+/// Suffix of every temporary name.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// Mode of directories: the group's members may look, and files inherit the group, so that the
-/// exporter's user can read what the runner's user wrote.
+/// Mode of directories: group members can read them, and files inherit the group, so that the exporter's user can read files
+/// written by the runner's user.
 pub const DIRECTORY_MODE: u32 = 0o2750;
 
-/// Mode of JSON files: owner and group.
+/// Mode of JSON files: readable by owner and group.
 pub const JSON_MODE: u32 = 0o640;
 
-/// Mode of archives: they hold the data itself, so the owner only.
+/// Mode of archives: they contain the data, so only the owner can read them.
 pub const ARCHIVE_MODE: u32 = 0o600;
 
 /// Whether `file_name` is a temporary name of [`AtomicFile`].
@@ -42,7 +42,7 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Begins the file that will be called `target`, with exactly `mode` whatever the umask is.
+    /// Creates the temporary file for `target`, with exactly `mode`, regardless of the umask.
     ///
     /// # Errors
     /// When the temporary file cannot be made.
@@ -51,13 +51,13 @@ impl AtomicFile {
         let temporary = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(TEMPORARY_SUFFIX)
-            // Passes through the umask; where modes cannot be changed later, it is the nearest that can be had.
+            // The umask applies to this mode. If the file system cannot change modes later, this is the best possible mode.
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)?;
         Ok(Self { temporary, target: target.to_owned(), mode })
     }
 
-    /// The path that it is to have.
+    /// The final path.
     pub fn target(&self) -> &Path {
         &self.target
     }
@@ -72,7 +72,7 @@ impl AtomicFile {
         self.temporary.as_file_mut()
     }
 
-    /// Makes the file durable under its final name, replacing what was there.
+    /// Moves the file durably to its final name, replacing an existing file.
     ///
     /// # Crash safety
     /// After `Ok` the whole file survives a power failure, where the file system can sync directories. After an error, or a
@@ -105,7 +105,7 @@ impl AtomicFile {
         file.flush().and_then(|()| set_mode(&file, mode)).and_then(|()| file.sync_all())?;
         match rename(&path, &target) {
             Ok(()) => {
-                // Nothing has the temporary name any more. On Unix this cannot fail.
+                // The temporary name is no longer in use. On Unix this cannot fail.
                 drop(path.keep());
                 Ok(target)
             }
@@ -118,14 +118,14 @@ impl AtomicFile {
 #[derive(Debug, thiserror::Error)]
 #[error("{source}")]
 pub struct CommitError {
-    /// Whether the whole file has, or may have, its final name all the same: then it may be gone after a power failure.
+    /// Whether the complete file has, or may have, its final name anyway. It may then be lost after a power failure.
     pub in_place: bool,
     /// Why.
     pub source: io::Error,
 }
 
 impl From<io::Error> for CommitError {
-    /// Something that failed before the file could get its name.
+    /// A failure before the file got its name.
     fn from(source: io::Error) -> Self {
         Self { in_place: false, source }
     }
@@ -137,7 +137,7 @@ impl From<CommitError> for io::Error {
     }
 }
 
-/// Whether `target` is `file`, as far as anybody can tell: a rename over a network may be done and be reported as failed.
+/// Whether `target` is `file`. A rename on a network file system may succeed although it reports a failure.
 fn may_have(target: &Path, file: &File) -> bool {
     match (file.metadata(), fs::symlink_metadata(target)) {
         (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
@@ -166,8 +166,8 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     sync_directory(directory)
 }
 
-/// Makes `directory` with exactly [`DIRECTORY_MODE`] unless it is there, and syncs its parent.
-/// Missing parents are not made: a missing parent may be a disk that is not mounted.
+/// Creates `directory` with exactly [`DIRECTORY_MODE`] if it does not exist, and syncs its parent. Missing parents are not
+/// created: a missing parent may be a disk that is not mounted.
 ///
 /// # Errors
 /// When it cannot be made, or something else has that name.

@@ -1,4 +1,4 @@
-//! Backup ids: when a backup began, to the second, in UTC.
+//! Backup ids: the UTC second in which a backup started.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,11 +8,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const FORMAT: &str = "%Y-%m-%d-%H-%M-%S";
 
-/// How long every id's text is, in bytes.
+/// Length of every id as text, in bytes.
 pub const BACKUP_ID_BYTES: usize = 19;
 
-/// Names one backup within its collection, as `2025-07-15-14-30-00`: the UTC second in which it began
-/// (or a later one, where that was taken).
+/// Identifies a backup within its collection, such as `2025-07-15-14-30-00`: the UTC second in which it started (or a later one,
+/// if that was taken).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackupId(DateTime<Utc>);
 
@@ -24,7 +24,7 @@ pub struct InvalidBackupId {
 }
 
 impl BackupId {
-    /// The id of a backup that began at `time`.
+    /// The id of a backup that started at `time`.
     pub fn at(time: DateTime<Utc>) -> Self {
         Self(time.trunc_subsecs(0))
     }
@@ -57,8 +57,8 @@ impl FromStr for BackupId {
     type Err = InvalidBackupId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // By hand, because a scan of a large directory reads an id per file, and only the one spelling counts:
-        // chrono also takes missing zeros, signs and a 60th second.
+        // Parsed by hand for two reasons: a scan of a large directory reads one id per file, and only this exact format is valid.
+        // chrono also accepts missing zeros, signs and a 60th second.
         parse(text).ok_or_else(|| InvalidBackupId { text: crate::text::shortened(text, 40) })
     }
 }

@@ -1,4 +1,4 @@
-//! Collection names, and how any name becomes one safe path component.
+//! Collection names, and their encoding as one safe path component.
 
 use std::fmt;
 
@@ -11,32 +11,31 @@ pub const COMPONENT_MAX_BYTES: usize = 120;
 /// Hexadecimal digits of the name's SHA-256 that end a shortened component.
 const HASH_DIGITS: usize = 16;
 
-/// The longest name, in characters, that a server is believed to have: Qdrant allows no longer one.
+/// Maximum length of a name from a server, in characters. This is Qdrant's limit.
 const LISTED_MAX_CHARS: usize = 255;
-/// As much of an impossible name as is shown.
+/// Number of characters shown of an invalid name.
 const SHOWN_MAX_CHARS: usize = 80;
 
 const FILES: &str = "/files";
 
 /// A Qdrant collection's name, as the server gave it.
 ///
-/// Names are untrusted: they may hold spaces, dots, control characters and any script, and Qdrant's own
-/// rules have changed over time. Only [`CollectionName::component`] may become part of a path, and
-/// only percent-encoded may it become part of a URL.
+/// Names are untrusted: they may contain spaces, dots, control characters and any script, and Qdrant's own rules have changed
+/// over time. Only [`CollectionName::component`] may be used in a path, and only the percent-encoded name in a URL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct CollectionName(String);
 
-/// A text cannot be a collection's name.
+/// A text that is not valid as a collection name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a collection name cannot be empty")]
 pub struct EmptyCollectionName;
 
-/// A server lists a collection by a name that no collection in Qdrant can have.
+/// A server lists a collection with a name that Qdrant does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the server lists a collection by a name that Qdrant allows nobody: {shown}: {why}; is this really Qdrant?"
+    "the server lists a collection with a name that Qdrant does not allow: {shown}: {why}; is this really Qdrant?"
 )]
 pub struct ImpossibleName {
     shown: String,
@@ -44,19 +43,19 @@ pub struct ImpossibleName {
 }
 
 impl ImpossibleName {
-    /// The name as it can be shown: escaped, cut to length and in quotes.
+    /// The name for display: escaped, truncated and quoted.
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// What stands in the collection's place in reports. In quotes, it is never another collection's name.
+    /// Placeholder for the collection in reports. Because it is quoted, it cannot match another collection's name.
     pub fn stand_in(&self) -> CollectionName {
         CollectionName(self.shown.clone())
     }
 }
 
 impl CollectionName {
-    /// The collection called `name`.
+    /// The collection with this name.
     ///
     /// # Errors
     /// When `name` is empty.
@@ -65,11 +64,11 @@ impl CollectionName {
         if name.is_empty() { Err(EmptyCollectionName) } else { Ok(Self(name)) }
     }
 
-    /// The collection that a server lists as `name`. What other names mean here, as [`CollectionName::files`] does, no server can
-    /// say.
+    /// The collection that a server lists as `name`. Names with a special meaning here, such as [`CollectionName::files`], are
+    /// refused.
     ///
     /// # Errors
-    /// When Qdrant cannot have a collection of that name.
+    /// When Qdrant does not allow this name.
     pub fn listed(name: String) -> Result<Self, ImpossibleName> {
         let why = if name.is_empty() {
             "it is empty"
@@ -89,8 +88,8 @@ impl CollectionName {
         Err(ImpossibleName { shown, why })
     }
 
-    /// What stands in a collection's place for the backups of configuration files. No collection can have
-    /// this name, because Qdrant allows no `/` in one.
+    /// Used instead of a collection for backups of configuration files. No collection can have this name, because Qdrant does not
+    /// allow `/`.
     pub fn files() -> Self {
         Self(FILES.to_owned())
     }
@@ -100,7 +99,7 @@ impl CollectionName {
         self.0 == FILES
     }
 
-    /// The name as the server knows it.
+    /// The name on the server.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -110,7 +109,7 @@ impl CollectionName {
     /// longer is cut and ends in `~` and 16 hexadecimal digits of the name's SHA-256.
     pub fn component(&self) -> String {
         let mut encoded = String::with_capacity(self.0.len());
-        // Where each encoded byte begins, so that a cut never splits an escape.
+        // The start of each encoded byte, so that truncation never splits an escape.
         let mut starts = Vec::with_capacity(self.0.len());
         for (index, byte) in self.0.bytes().enumerate() {
             starts.push(encoded.len());

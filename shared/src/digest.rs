@@ -1,4 +1,4 @@
-//! SHA-256 digests as values, so that no text that merely looks like one is ever compared.
+//! SHA-256 digests as a type, so that other texts cannot be compared with them by mistake.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ impl Sha256Digest {
         &self.0
     }
 
-    /// The first eight digits, for messages where two digests are told apart.
+    /// The first eight digits, for messages that compare digests.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..4])
     }

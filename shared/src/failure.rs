@@ -1,4 +1,4 @@
-//! Why something failed, in a bounded set that metrics can use as a label.
+//! Kinds of failures: a fixed set, usable as a metric label.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::open_enum::open_enum;
 use crate::text::shortened;
 
 open_enum! {
-    /// The kind of a failure. Goes to the status file and, from there, to a metric's label.
+    /// The kind of a failure. It is stored in the status file and used as a metric label.
     pub enum FailureKind {
         /// No connection to the server, or it was lost.
         Unreachable = "unreachable",
@@ -16,68 +16,68 @@ open_enum! {
         HttpStatus = "http_status",
         /// The server took longer than the limit for the whole request.
         Timeout = "timeout",
-        /// A download stood still for longer than the stall time-out.
+        /// A download received no data for longer than the stall timeout.
         Stalled = "stalled",
-        /// A digest is not the one that was promised.
+        /// A digest does not match.
         ChecksumMismatch = "checksum_mismatch",
-        /// A length is not the one that was promised.
+        /// A size does not match.
         SizeMismatch = "size_mismatch",
-        /// The collection has points and the snapshot holds none.
+        /// The collection has points, but the snapshot contains none.
         EmptySnapshot = "empty_snapshot",
-        /// The asked node does not hold an active replica of every shard.
+        /// The node does not have an active replica of every shard.
         ShardsUncovered = "shards_uncovered",
-        /// A collection that was asked for is not on the server, or the patterns select none.
+        /// A requested collection is not on the server, or the patterns select none.
         NoCollection = "no_collection",
-        /// Fewer points than there must be.
+        /// Fewer points than expected.
         PointsLost = "points_lost",
-        /// The server is not the one that these backups came from.
+        /// The server is not the source of these backups.
         SourceChanged = "source_changed",
         /// The disk is too full.
         NoSpace = "no_space",
         /// Reading or writing a file failed.
         Io = "io",
-        /// An archive's contents are not a whole snapshot.
+        /// The contents of an archive are not a complete snapshot.
         ArchiveCorrupt = "archive_corrupt",
         /// A manifest cannot be used.
         ManifestInvalid = "manifest_invalid",
-        /// A file or a server is of a version that this program does not handle.
+        /// This program does not support the version of a file or server.
         VersionUnsupported = "version_unsupported",
-        /// There is no backup such as was asked for.
+        /// The requested backup does not exist.
         NoBackup = "no_backup",
-        /// What would be overwritten is there, and nobody said that it may be.
+        /// The target exists, and overwriting it was not allowed.
         TargetExists = "target_exists",
-        /// What was restored is not what was backed up.
+        /// The restored data differs from the backup.
         RestoreMismatch = "restore_mismatch",
-        /// More backups have expired than are deleted without being told to.
+        /// More backups have expired than a prune deletes without confirmation.
         PruneRefused = "prune_refused",
-        /// A place for copies cannot be used: no such repository, or no program to use it with.
+        /// An offsite place cannot be used: its repository or the restic program is missing.
         OffsiteUnusable = "offsite_unusable",
-        /// What a place for copies holds is damaged.
+        /// The data in an offsite place is damaged.
         OffsiteDamaged = "offsite_damaged",
         /// Another run held the lock.
         Locked = "locked",
         /// A signal ended the run.
         Interrupted = "interrupted",
-        /// A fault of this program.
+        /// A bug in this program.
         Internal = "internal",
     }
 }
 
-/// The longest message of a failure that a history keeps, in characters.
+/// Maximum length of a failure message in a history, in characters.
 pub(crate) const LONGEST_MESSAGE: usize = 500;
 
 /// One failure, for the status file and the report of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
-    /// Which of the bounded kinds.
+    /// The kind.
     pub kind: FailureKind,
-    /// One line for a person: what failed, of what, why, what to do. Never holds a secret.
+    /// One line for people: what failed, for what, why, and what to do. Never contains a secret.
     pub message: String,
 }
 
 impl Failure {
-    /// As a history keeps it: with a message that is not too long.
+    /// The failure for a history, with a shortened message.
     pub(crate) fn kept(self) -> Self {
         Self { message: shortened(&self.message, LONGEST_MESSAGE), ..self }
     }

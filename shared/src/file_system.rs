@@ -1,7 +1,7 @@
-//! Steps that some file systems refuse, and what is done instead.
+//! Operations that some file systems do not support, and their fallbacks.
 //!
-//! Network mounts, FUSE and file systems of other operating systems lack some of what a local disk has. What they
-//! lack must not cost a backup; what a disk fails to do must. This module tells the two apart.
+//! Network mounts, FUSE and file systems of other operating systems lack some operations. A missing operation must not make a
+//! backup fail, but a disk error must. This module distinguishes the two.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -11,55 +11,54 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-/// How a file came to a name that was free.
+/// How a file got a name that was not in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// By a rename that replaces nothing.
+    /// By a rename without replacement.
     Renamed,
-    /// By a second name for the file; the first was then removed.
+    /// By a hard link; the first name was then removed.
     Linked,
-    /// By a look whether the name is free, and a rename. Who takes the name in between loses it.
+    /// By a check that the name is not in use, and a rename. A file created in between is lost.
     Looked,
 }
 
-/// Room on a file system, in bytes.
+/// Space on a file system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// What this user can still write.
+    /// Space that this user can still write.
     pub available_bytes: u64,
-    /// All that there is.
+    /// Total space.
     pub size_bytes: u64,
 }
 
-/// Whether `error` says that a file system does not know such a step, rather than that the step failed.
+/// Whether `error` means that the file system does not support the operation, not that it failed.
 fn is_unknown(error: &io::Error) -> bool {
     let unknown = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTTY, Errno::BADF];
     error.raw_os_error().is_some_and(|raw| unknown.contains(&Errno::from_raw_os_error(raw)))
 }
 
-/// Whether `error` may stand for a refusal of such a step to anybody: some file systems, and kernels that watch calls,
-/// answer what they do not know like that.
+/// Whether `error` may mean that the operation is not supported: some file systems, and kernels that filter system calls, return
+/// it for operations that they do not know.
 fn is_refused(error: &io::Error) -> bool {
     is_unknown(error) || error.kind() == io::ErrorKind::PermissionDenied
 }
 
-/// Makes the names in `directory` durable; where the file system cannot do that for any directory, does nothing.
+/// Syncs the names in `directory`. If the file system cannot sync directories, does nothing.
 ///
 /// # Errors
-/// When the directory cannot be opened, or its file system fails to sync it. What was done there may then be gone
-/// after a power failure.
+/// When the directory cannot be opened, or the sync fails. Recent changes there may then be lost after a power failure.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     syncs_directories(directory).map(drop)
 }
 
-/// As [`sync_directory`], and says whether the file system can do that at all.
+/// As [`sync_directory`], and returns whether the file system supports it.
 ///
 /// # Errors
 /// As there.
 pub fn syncs_directories(directory: &Path) -> io::Result<bool> {
     syncs(File::open(directory)?.sync_all()).map_err(|error| {
         let text = format!(
-            "{}: what was done there may be gone after a power failure: {error}",
+            "{}: the last changes there may be lost after a power failure: {error}",
             directory.display()
         );
         io::Error::new(error.kind(), text)
@@ -73,7 +72,7 @@ fn syncs(synced: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-/// Gives `file` this mode; where the file system keeps no modes, leaves it as it is.
+/// Sets the mode of `file`. If the file system has no modes, does nothing.
 ///
 /// # Errors
 /// When the file system fails.
@@ -81,12 +80,12 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     unless_refused(file.set_permissions(Permissions::from_mode(mode)))
 }
 
-/// As [`set_mode`], for a directory; without the set-group-id bit where only that is refused.
+/// As [`set_mode`], for a directory. Without the set-group-id bit if only that is refused.
 ///
 /// # Errors
 /// As there.
 pub fn set_directory_mode(directory: &Path, mode: u32) -> io::Result<()> {
-    // Not by its name, which somebody may have made a link meanwhile.
+    // Not by name, which may have become a link in the meantime.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = match rustix::fs::open(directory, flags, Mode::empty()) {
         Ok(directory) => File::from(directory),
@@ -107,7 +106,7 @@ fn unless_refused(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Renames `from` to `to` within one directory, never over what is there.
+/// Renames `from` to `to` within one directory, without replacing a file.
 ///
 /// # Crash safety
 /// A crash leaves one of the names, or both of them for the whole file.
@@ -122,12 +121,12 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<Taken> {
     }
     match fs::hard_link(from, to) {
         Ok(()) => {
-            // What keeps its temporary name as well is removed with what killed runs left.
+            // A remaining temporary name is removed together with the leftovers of killed runs.
             drop(fs::remove_file(from));
             Ok(Taken::Linked)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-        // Directories cannot be linked, and many file systems cannot link at all; what is really wrong shows again.
+        // Directories cannot be linked, and many file systems have no links. A real error occurs again below.
         Err(_) => look_and_rename(from, to),
     }
 }
@@ -141,13 +140,13 @@ fn look_and_rename(from: &Path, to: &Path) -> io::Result<Taken> {
     rename(from, to).map(|()| Taken::Looked)
 }
 
-/// Renames `from` to `to`, over what is there.
+/// Renames `from` to `to`, replacing a file.
 #[expect(clippy::disallowed_methods, reason = "durable once the caller has synced the directory")]
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-/// The room on the file system of `directory`; nothing where it does not say, as mounts of object stores do not.
+/// The space on the file system of `directory`. None if it is not reported, as for mounts of object stores.
 ///
 /// # Errors
 /// When the file system cannot be asked.
@@ -156,7 +155,7 @@ pub fn room(directory: &Path) -> io::Result<Option<Room>> {
         Err(error) if is_unknown(&error) => return Ok(None),
         other => other?,
     };
-    // No file system has no blocks at all: it does not know, or has no end.
+    // A file system with zero blocks does not report its size.
     Ok((found.f_blocks > 0).then(|| Room {
         available_bytes: found.f_bavail.saturating_mul(found.f_frsize),
         size_bytes: found.f_blocks.saturating_mul(found.f_frsize),

@@ -1,4 +1,4 @@
-//! The hold file: while it lies beside a backup, nothing prunes that backup.
+//! The hold file. While it exists beside a backup, that backup is not pruned.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::backup_id::BackupId;
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 
-/// Why a backup is kept whatever retention says.
+/// Protects a backup from retention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Hold {
@@ -16,7 +16,7 @@ pub struct Hold {
     pub backup_id: BackupId,
     /// When it was put on hold.
     pub held_at: DateTime<Utc>,
-    /// Why, if anybody said so.
+    /// The reason, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

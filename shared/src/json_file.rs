@@ -1,4 +1,4 @@
-//! Reading and writing the JSON files: version first, one clear error each, atomic.
+//! Reads and writes the JSON files: checks the version first, gives one clear error, writes atomically.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use crate::regular_file::{self, Links};
 /// The version of every file format of this release.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// No file of ours is larger; a larger one is not read into memory.
+/// Size limit. A larger file is not read into memory.
 const SIZE_MAX_BYTES: u64 = 64 << 20;
 
-/// A JSON file could not be read. "Not there" is its own case, for it often means something else.
+/// A JSON file could not be read. A missing file is a separate case, because it is often not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is no such file.
@@ -25,7 +25,7 @@ pub enum ReadError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is there and cannot be read.
+    /// The file exists but cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Io {
         /// The file.
@@ -33,20 +33,20 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
-    /// The file is not what it should be: torn, edited by hand, or another program's.
+    /// The file is invalid: torn, edited by hand, or from another program.
     #[error("{}:{line}: not a valid {what}: {problem}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What the file should have been, as in "backup manifest".
+        /// The expected kind of file, such as "backup manifest".
         what: &'static str,
-        /// The line on which reading ended, from 1.
+        /// The line of the problem, from 1.
         line: usize,
         /// What is wrong there.
         problem: String,
     },
-    /// The file was written by a program of another generation.
-    #[error("{}: schema_version {version} is not one that this program reads (it reads {SCHEMA_VERSION}); use the newer qdrant-backup that wrote it", path.display())]
+    /// The file has another schema version.
+    #[error("{}: cannot read schema_version {version}, only {SCHEMA_VERSION}; use the newer qdrant-backup that wrote it", path.display())]
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
@@ -56,18 +56,18 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Whether the file is simply not there.
+    /// Whether the file does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
 }
 
-/// A JSON file format of ours.
+/// A JSON file format of this program.
 pub trait JsonFile: Serialize + DeserializeOwned {
-    /// What a person calls such a file, as in "backup manifest".
+    /// Name of the format for messages, such as "backup manifest".
     const WHAT: &'static str;
 
-    /// What is wrong with the values beyond their types, if anything.
+    /// Checks the values beyond their types.
     ///
     /// # Errors
     /// One line that names the field.
@@ -84,12 +84,12 @@ struct Head {
 /// Reads a file of type `T`.
 ///
 /// # Errors
-/// As [`ReadError`] lists them; an unknown version is one, and never read as if it were known.
+/// See [`ReadError`]. An unknown version is an error; such a file is never interpreted.
 pub fn read<T: JsonFile>(path: &Path) -> Result<T, ReadError> {
     parse(path, &read_bytes(path)?)
 }
 
-/// The bytes of one of our files, of which one that is too large is not read to its end.
+/// The bytes of one of our files. A file that is too large is not read completely.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
     let io_error = |source: io::Error| {
         let result = links::absent(path, source);
@@ -103,7 +103,7 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
     regular_file::read_limited(path, Links::Follow, SIZE_MAX_BYTES).map_err(io_error)
 }
 
-/// Reads a file of type `T` whose bytes were already fetched from `path`.
+/// Parses the bytes of a file of type `T` that was read from `path`.
 ///
 /// # Errors
 /// As [`read`], except those of the file system.
@@ -127,7 +127,7 @@ pub fn parse<T: JsonFile>(path: &Path, contents: &[u8]) -> Result<T, ReadError> 
     Ok(value)
 }
 
-/// The bytes that [`write()`] writes: indented, for people read these files too, and ended by a newline.
+/// The bytes that [`write()`] writes: indented, because people read these files too, and with a newline at the end.
 ///
 /// # Errors
 /// When the value cannot be written as JSON.
@@ -140,7 +140,7 @@ pub fn to_bytes<T: JsonFile>(value: &T) -> io::Result<Vec<u8>> {
 /// Writes `value` to `path` atomically, mode 0640.
 ///
 /// # Errors
-/// When the file system refuses; what was there is then untouched.
+/// When the file system fails. The existing file is then unchanged.
 pub fn write<T: JsonFile>(path: &Path, value: &T) -> io::Result<()> {
     atomic::write(path, atomic::JSON_MODE, &to_bytes(value)?)
 }
@@ -188,10 +188,7 @@ mod tests {
     #[test]
     fn another_version_is_never_read_as_ours() {
         let text = message("{\"schema_version\": 2, \"everything\": \"else\"}");
-        assert!(
-            text.starts_with("/r/repository.json: schema_version 2 is not one that this program reads"),
-            "{text}"
-        );
+        assert!(text.starts_with("/r/repository.json: cannot read schema_version 2"), "{text}");
         assert!(message("{}").contains("missing field `schema_version`"));
     }
 

@@ -1,6 +1,7 @@
-//! `last_refused.json`: the last command that was refused before it began.
+//! `last_refused.json`: the last command that was refused before it started.
 //!
-//! It is a file of its own because the status file belongs to whoever holds the lock, and a refused start never comes to it.
+//! It is a separate file, because only the holder of the lock may write the status file, and a refused command never gets the
+//! lock.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use crate::text::shortened;
 /// The longest reason, in characters.
 const REASON: usize = 1000;
 
-/// A command that was to write and did nothing: its settings, a key, a certificate or the directory did not allow it.
+/// A command that was refused because of its settings, a key, a certificate or the directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LastRefused {
@@ -21,7 +22,7 @@ pub struct LastRefused {
     pub refused_at: DateTime<Utc>,
     /// The command, as in `run`.
     pub command: String,
-    /// Why, on one line; never a secret.
+    /// The reason, on one line. Never contains a secret.
     pub reason: String,
 }
 

@@ -1,6 +1,6 @@
 //! `last_skipped.json`: the last run that found the lock held.
 //!
-//! It is a file of its own because the status file belongs to whoever holds the lock.
+//! It is a separate file, because only the holder of the lock may write the status file.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::lock_holder::LockHolder;
 
-/// A run that did nothing because another held the lock.
+/// A run that was skipped because another one held the lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LastSkipped {
@@ -18,7 +18,7 @@ pub struct LastSkipped {
     pub skipped_at: DateTime<Utc>,
     /// The command that was skipped, as in `backup`.
     pub command: String,
-    /// Who held the lock, where that could be read.
+    /// The holder of the lock, if it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<LockHolder>,
 }

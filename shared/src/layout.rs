@@ -1,4 +1,4 @@
-//! Where everything lies in the backup directory, and what a file's name says it is.
+//! The paths in the backup directory, and the role of a file by its name.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub struct Layout {
     state: PathBuf,
 }
 
-/// What a file in a collection's directory is, by its name alone.
+/// The role of a file in a collection's directory, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileRole {
     /// A stored snapshot.
@@ -43,24 +43,24 @@ pub enum FileRole {
         /// The backup it is about.
         id: BackupId,
     },
-    /// What keeps a backup from being pruned.
+    /// A hold file, which protects a backup from pruning.
     Hold {
         /// The backup it is about.
         id: BackupId,
     },
-    /// What is known of a backup's copy in another place.
+    /// The record of a backup's offsite copy.
     Offsite {
         /// The backup it is about.
         id: BackupId,
     },
-    /// An unfinished file of a run, or what a killed run left.
+    /// An unfinished file of a current or killed run.
     Temporary,
     /// Not one of our names.
     Foreign,
 }
 
 impl Layout {
-    /// The layout of the backup directory `root`, with the status in `state` (often `root` itself).
+    /// The layout of the backup directory `root`, with the status files in `state` (often `root` itself).
     pub fn new(root: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), state: state.into() }
     }
@@ -85,12 +85,12 @@ impl Layout {
         self.root.join(".lock")
     }
 
-    /// The lock of those who read archives: shared by them, exclusive for who deletes.
+    /// The lock for reading archives: shared for readers, exclusive for deletion.
     pub fn readers_file(&self) -> PathBuf {
         self.root.join(".readers")
     }
 
-    /// The lock that waiting runs share, so that a drill sees that somebody waits.
+    /// The lock that waiting runs share, so that a drill notices them.
     pub fn waiting_file(&self) -> PathBuf {
         self.root.join(".waiting")
     }
@@ -100,7 +100,7 @@ impl Layout {
         self.state.join("status.json")
     }
 
-    /// What has changed since the status file was last written whole.
+    /// The journal of the status file: changes since its last full write.
     pub fn status_journal(&self) -> PathBuf {
         self.state.join("status.json.journal")
     }
@@ -163,7 +163,7 @@ impl Layout {
         self.file(collection, id, HOLD_SUFFIX)
     }
 
-    /// The record of one backup's copy in the place of that name.
+    /// The record of one backup's copy in this place.
     pub fn offsite(&self, collection: &CollectionName, id: BackupId, place: &str) -> PathBuf {
         self.file(collection, id, &format!("{OFFSITE_BEGIN}{place}{OFFSITE_END}"))
     }
@@ -173,27 +173,27 @@ impl Layout {
     }
 }
 
-/// The path component that stands for `collection` in file names and, but for configuration files, its directory.
+/// The path component for `collection`: used in file names, and for its directory (except for configuration files).
 pub fn component(collection: &CollectionName) -> String {
     if collection.is_files() { FILES_COMPONENT.to_owned() } else { collection.component() }
 }
 
-/// What all files of one backup begin with: `<collection>-<backup id>`.
+/// The common prefix of all files of a backup: `<collection>-<backup id>`.
 pub fn stem(component: &str, id: BackupId) -> String {
     format!("{component}-{id}")
 }
 
-/// What `file_name` is in the directory of the collection whose path component is `component`.
+/// The role of `file_name` in the directory of the collection with this path component.
 pub fn role(component: &str, file_name: &str) -> FileRole {
     if is_temporary(file_name) {
-        // Where a link leads, others may have files of that kind too.
+        // Other programs may have such files in the target of a link.
         let ours = final_name(file_name).is_some_and(|name| parse(component, name).is_some());
         return if ours { FileRole::Temporary } else { FileRole::Foreign };
     }
     parse(component, file_name).unwrap_or(FileRole::Foreign)
 }
 
-/// What `.<name>.<random>.tmp` is to become.
+/// The final name of `.<name>.<random>.tmp`.
 fn final_name(temporary: &str) -> Option<&str> {
     let name = temporary.strip_prefix('.')?.strip_suffix(TEMPORARY_SUFFIX)?;
     Some(name.rsplit_once('.')?.0)

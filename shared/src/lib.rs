@@ -1,8 +1,7 @@
-//! What `qdrant-backup` and its exporter have in common: the names, the files and the directory.
+//! The common parts of `qdrant-backup` and its exporter: names, file formats and the backup directory.
 //!
-//! The backup directory is the only interface between the two programs, so everything that either
-//! reads or writes there is defined here once. This crate knows no HTTP, no async, no command line,
-//! no logging and no clock: whoever needs the time passes it in.
+//! The backup directory is the only interface between the two programs, so everything in it is defined here once. This crate has
+//! no HTTP, async, command line, logging or clock: callers pass in the time.
 
 pub mod atomic;
 pub mod backup_id;

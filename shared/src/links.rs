@@ -1,4 +1,4 @@
-//! Symbolic links: followed wherever they lead somewhere, and never taken for nothing where they do not.
+//! Symbolic links: they are followed, and a dangling link is an error, not a missing file.
 
 use std::fs;
 use std::io;
@@ -7,13 +7,13 @@ use std::path::Path;
 
 use crate::layout::Layout;
 
-/// Number of the user who may do everything.
+/// User id of root.
 const ROOT: u32 = 0;
 
-/// What an `error` of opening `path` means where nothing there would be all right.
+/// Handles an `error` of opening `path`, if a missing file is allowed.
 ///
 /// # Errors
-/// Unless there is nothing. A link that leads nowhere is something: its disk may not be mounted.
+/// Unless nothing exists at `path`. A dangling link exists: its disk may not be mounted.
 pub fn absent(path: &Path, error: io::Error) -> io::Result<()> {
     if error.kind() != io::ErrorKind::NotFound {
         return Err(error);
@@ -21,7 +21,7 @@ pub fn absent(path: &Path, error: io::Error) -> io::Result<()> {
     leads_nowhere(path).map_or(Ok(()), Err)
 }
 
-/// What is wrong with `path` when it is a link and there is nothing where it leads.
+/// The problem if `path` is a dangling link.
 pub fn leads_nowhere(path: &Path) -> Option<io::Error> {
     let target = fs::read_link(path).ok()?;
     fs::metadata(path).err().filter(|error| error.kind() == io::ErrorKind::NotFound)?;
@@ -29,30 +29,30 @@ pub fn leads_nowhere(path: &Path) -> Option<io::Error> {
     Some(io::Error::other(problem))
 }
 
-/// Checks that what lies at `path`, in the backup directory, is no link, or one that leads from and to where only root and the
-/// owner of the backups can have made it lead. Everybody else's would have backups written, and read, where they like.
+/// Checks that `path` in the backup directory is not a link, or that the link and its target belong to root or the owner of the
+/// backups. Links of other users could redirect backups.
 ///
 /// # Errors
-/// Says whose the link, or its target, is. What cannot be looked at shows when it is used.
+/// The message contains the owner of the link or its target. Files that cannot be examined cause an error when they are used.
 pub fn trusted(layout: &Layout, path: &Path) -> io::Result<()> {
     let Ok(link) = fs::symlink_metadata(path) else { return Ok(()) };
     if !link.is_symlink() {
         return Ok(());
     }
     let owner = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.uid());
-    // Both, because either may be root's while the other says whose the backups are. Nobody's own number is among them: the
-    // runner and the exporter, who are two users, must come to the same end.
+    // Both, because one may belong to root while the other belongs to the owner of the backups. The user of this process does not
+    // count: the runner and the exporter are different users and must get the same result.
     let owners = [Some(ROOT), owner(layout.root()), owner(&layout.repository_file())];
     let Some((what, uid)) = stranger(&owners, link.uid(), owner(path)) else { return Ok(()) };
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
         format!(
-            "{what} that belongs to user {uid}, who is neither root nor the owner of the backup directory, and is not followed; if it is meant, give it to the owner with chown (the link itself with chown -h), else remove it"
+            "{what} that belongs to user {uid}, who is neither root nor the owner of the backup directory, so it is not followed; if it is yours, give it to that owner with chown (the link itself with chown -h), otherwise remove it"
         ),
     ))
 }
 
-/// Who of those that own a link and its target is not among `owners`.
+/// The owner of the link or its target that is not among `owners`.
 fn stranger(owners: &[Option<u32>], link: u32, target: Option<u32>) -> Option<(&'static str, u32)> {
     let is_strange = |uid: &u32| !owners.contains(&Some(*uid));
     let link = Some(link).filter(is_strange).map(|uid| ("is a link", uid));

@@ -1,6 +1,6 @@
-//! What the holder of `.lock` writes into it, for the one who finds it held.
+//! The contents of `.lock`: its holder, for messages.
 //!
-//! Only a courtesy: the lock itself is the operating system's, and nothing is decided by this text.
+//! Only informative: the lock itself is held in the operating system, and no decision depends on this text.
 
 use std::fmt;
 

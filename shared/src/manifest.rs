@@ -1,4 +1,5 @@
-//! The manifest: what a backup is. Its existence *is* the backup; it is written last and never changed.
+//! The manifest, which describes a backup. A backup exists if and only if its manifest does. It is written last and never
+//! changed.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -16,9 +17,9 @@ use crate::shard_key::ShardKey;
 open_enum! {
     /// Where a backup came from.
     pub enum Origin {
-        /// A snapshot that this program had Qdrant make.
+        /// A snapshot created by Qdrant for this program.
         Snapshot = "snapshot",
-        /// An archive that another tool made and `import` adopted.
+        /// An archive of another tool, added with `import`.
         Imported = "imported",
     }
 }
@@ -26,7 +27,7 @@ open_enum! {
 open_enum! {
     /// What an archive is a snapshot of.
     pub enum Scope {
-        /// A collection, as far as it lies on one node.
+        /// A collection, as far as it is on one node.
         Collection = "collection",
         /// One shard.
         Shard = "shard",
@@ -36,19 +37,19 @@ open_enum! {
 }
 
 open_enum! {
-    /// How the server's own checksum of the snapshot was used.
+    /// Result of the comparison with the server's checksum of the snapshot.
     pub enum ServerChecksum {
-        /// The server gave one and the downloaded bytes have it.
+        /// The checksum matches the downloaded bytes.
         Matched = "matched",
-        /// The server gave none, as servers with snapshots in S3 do.
+        /// The server gave no checksum, as servers with snapshots in S3 do.
         Absent = "absent",
         /// It was not compared.
         NotChecked = "not_checked",
     }
 }
 
-/// The requirement of backups whose archives are of one shard each: versions that do not know it cannot restore one, and do not
-/// know the names of its files.
+/// Requirement of backups with one archive per shard. Versions that do not support it cannot restore them, and do not know the
+/// names of their files.
 pub const SHARD_ARCHIVES: &str = "shard_archives";
 
 /// One backup of one collection.
@@ -57,8 +58,7 @@ pub const SHARD_ARCHIVES: &str = "shard_archives";
 pub struct Manifest {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// Abilities needed to use this backup; a program that does not know an entry must neither
-    /// restore nor prune it.
+    /// Features that are needed to use this backup. A program that does not support an entry must neither restore nor prune it.
     #[serde(default)]
     pub requires: Vec<String>,
     /// The backup's id, unique within the collection.
@@ -69,17 +69,17 @@ pub struct Manifest {
     pub origin: Origin,
     /// The run that made it.
     pub run_id: String,
-    /// When the backup began. The data is at least this new, so a backup's age counts from here.
+    /// When the backup started. The data is at least this recent, so the age of a backup counts from here.
     pub started_at: DateTime<Utc>,
     /// When the archive was complete.
     pub completed_at: DateTime<Utc>,
     /// Backups without which this one cannot be restored.
     #[serde(default)]
     pub depends_on: Vec<BackupId>,
-    /// What the server said of the collection.
+    /// The server's information about the collection.
     #[serde(default)]
     pub source: Source,
-    /// A few points by their digests, for test restores.
+    /// Digests of a few points, for test restores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points_sample: Option<PointsSample>,
     /// The stored files.
@@ -88,36 +88,36 @@ pub struct Manifest {
     pub runner_version: String,
 }
 
-/// What the server said of a collection when it was backed up. Each part may be unknown.
+/// The server's information about a collection at the time of the backup. Each part may be unknown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Source {
-    /// The Qdrant server's version, as in `1.18.3`.
+    /// Version of the Qdrant server, such as `1.18.3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qdrant_version: Option<String>,
-    /// Exact number of points before the snapshot was made: of that moment, while the collection may be written to.
+    /// Exact number of points before the snapshot. The collection may have been written to at that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points_count_before: Option<u64>,
-    /// Exact number of points after the snapshot was made, likewise.
+    /// Exact number of points after the snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points_count_after: Option<u64>,
-    /// About how many points there were, where the server did not count exactly; the exact numbers are absent then.
+    /// Approximate number of points, if the server did not count exactly. The exact numbers are then absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points_count_approximate: Option<u64>,
-    /// The collection's configuration, as `GET /collections/{c}` gave it.
+    /// The collection's configuration from `GET /collections/{c}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Value>,
-    /// The collection's payload indexes by field, as `GET /collections/{c}` gave them.
+    /// The collection's payload indexes by field, from `GET /collections/{c}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_schema: Option<serde_json::Value>,
-    /// Aliases of the collection. They are server state and in no snapshot.
+    /// Aliases of the collection. They are state of the server and not part of snapshots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aliases: Option<Vec<String>>,
-    /// How many shards the collection has.
+    /// Number of shards of the collection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard_count: Option<u32>,
-    /// The shard keys of a collection with custom sharding, in the order of their shards, as the snapshot has them. Empty when it
-    /// has none yet; absent for automatic sharding. A restore needs a collection with exactly these.
+    /// The shard keys of a collection with custom sharding, in the order of their shards. Empty if there are none yet, absent for
+    /// automatic sharding. A restore needs a collection with exactly these shard keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard_keys: Option<Vec<ShardKey>>,
 }
@@ -128,32 +128,32 @@ pub struct Source {
 pub struct Archive {
     /// Its name, in the manifest's own directory.
     pub file_name: String,
-    /// The node it came from, without credentials.
+    /// URL of the node that made the snapshot, without credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_url: Option<String>,
     /// The peer id of that node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_id: Option<u64>,
-    /// The shards whose data it holds.
+    /// The shards that it contains.
     #[serde(default)]
     pub shard_ids: Vec<u32>,
-    /// What it is a snapshot of.
+    /// What the snapshot covers.
     pub scope: Scope,
     /// The name of the snapshot on the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_name: Option<String>,
-    /// The steps from snapshot to stored file, in order of application; none for a plain snapshot.
+    /// The encodings of the stored file, in order of application. Empty for a plain snapshot.
     #[serde(default)]
     pub encoding: Vec<Encoding>,
-    /// The snapshot, before any encoding: what Qdrant's checksum is of.
+    /// Size and digest of the snapshot before encoding. Qdrant's checksum refers to this.
     pub snapshot: SizeAndDigest,
-    /// The bytes on disk.
+    /// Size and digest of the stored file.
     pub stored: SizeAndDigest,
-    /// How the server's own checksum was used.
+    /// Result of the comparison with the server's checksum.
     pub server_checksum: ServerChecksum,
 }
 
-/// A length and the digest of exactly that many bytes.
+/// A size and the digest of these bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SizeAndDigest {
@@ -164,46 +164,46 @@ pub struct SizeAndDigest {
 }
 
 impl Manifest {
-    /// The first entry of `requires` that this version does not know, if any.
+    /// The first entry of `requires` that this version does not support, if any.
     pub fn unknown_requirement(&self) -> Option<&str> {
         self.requires.iter().map(String::as_str).find(|entry| *entry != SHARD_ARCHIVES)
     }
 
-    /// Whether its archives are of one shard each, and not of a collection.
+    /// Whether there is one archive per shard, not one of the collection.
     pub fn is_by_shard(&self) -> bool {
         self.archives.first().is_some_and(|archive| archive.scope == Scope::Shard)
     }
 
-    /// What is wrong with its shards: each must be in exactly one archive.
+    /// Checks its shards: each must be in exactly one archive.
     fn uncovered(&self) -> Option<String> {
         let mut ids: Vec<u32> = Vec::new();
         for archive in &self.archives {
             let (Scope::Shard, [id]) = (&archive.scope, archive.shard_ids.as_slice()) else {
-                return Some(format!("{} is not of one shard, as the others are", archive.file_name));
+                return Some(format!("{} is not a single shard, unlike the others", archive.file_name));
             };
             if ids.contains(id) {
-                return Some(format!("shard {id} is there twice"));
+                return Some(format!("shard {id} is listed twice"));
             }
             ids.push(*id);
         }
         let count = self.source.shard_count?;
         let there = ids.len();
         (usize::try_from(count) != Ok(there))
-            .then(|| format!("{there} shards are there, and the collection has {count}"))
+            .then(|| format!("it lists {there} shards, but the collection has {count}"))
     }
 
-    /// All archives' length on disk, in bytes.
+    /// Total size of the archives on disk, in bytes.
     pub fn stored_size_bytes(&self) -> u64 {
         self.archives.iter().map(|archive| archive.stored.size_bytes).sum()
     }
 
-    /// All snapshots' length before encoding, in bytes.
+    /// Total size of the snapshots before encoding, in bytes.
     pub fn snapshot_size_bytes(&self) -> u64 {
         self.archives.iter().map(|archive| archive.snapshot.size_bytes).sum()
     }
 
-    /// The points that the backup probably holds: the smaller of the counts before and after. In a collection that was
-    /// being written it may hold others.
+    /// The probable number of points: the smaller of the counts before and after. If the collection was being written to, the
+    /// real number may differ.
     pub fn points_count(&self) -> Option<u64> {
         match (self.source.points_count_before, self.source.points_count_after) {
             (Some(before), Some(after)) => Some(before.min(after)),
@@ -211,7 +211,7 @@ impl Manifest {
         }
     }
 
-    /// The points that the backup held, as well as the server told.
+    /// Number of points, as precisely as the server reported it.
     pub fn points_told(&self) -> Option<PointsCount> {
         let exact = self.points_count().map(PointsCount::exact);
         exact.or_else(|| self.source.points_count_approximate.map(PointsCount::approximate))
@@ -219,7 +219,7 @@ impl Manifest {
 }
 
 impl Source {
-    /// Whether the collection's shards go by keys; nothing where neither configuration nor keys are known.
+    /// Whether the collection has custom sharding. None if neither configuration nor shard keys are known.
     pub fn has_custom_sharding(&self) -> Option<bool> {
         if self.shard_keys.is_some() {
             return Some(true);
@@ -228,7 +228,7 @@ impl Source {
     }
 }
 
-/// Whether this configuration of a collection says `"sharding_method": "custom"`.
+/// Whether this collection configuration has `"sharding_method": "custom"`.
 pub fn is_custom(config: &serde_json::Value) -> bool {
     config.pointer("/params/sharding_method").and_then(serde_json::Value::as_str) == Some("custom")
 }
@@ -242,7 +242,7 @@ impl JsonFile for Manifest {
         }
         for archive in &self.archives {
             let name = &archive.file_name;
-            // The name becomes part of a path: only a plain name in the manifest's own directory will do.
+            // The name is used in a path: only a plain file name in the manifest's directory is allowed.
             if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
                 return Err(format!(
                     "archives: file_name {:?} is not a plain file name",
@@ -310,12 +310,12 @@ mod tests {
         };
         assert!(changed(|manifest| manifest.archives.truncate(1)).contains("the collection has 2"));
         assert!(
-            changed(|manifest| manifest.archives[1].shard_ids = vec![1]).contains("shard 1 is there twice")
+            changed(|manifest| manifest.archives[1].shard_ids = vec![1]).contains("shard 1 is listed twice")
         );
-        assert!(changed(|manifest| manifest.archives[1].shard_ids.push(5)).contains("is not of one shard"));
+        assert!(changed(|manifest| manifest.archives[1].shard_ids.push(5)).contains("is not a single shard"));
         assert!(
             changed(|manifest| manifest.archives[0].scope = Scope::Collection)
-                .contains("is not of one shard")
+                .contains("is not a single shard")
         );
     }
 

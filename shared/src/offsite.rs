@@ -1,4 +1,4 @@
-//! The record of a backup's copy in another place: while it lies beside the manifest, that place is known to have the copy.
+//! The record of a backup's offsite copy. While it exists beside the manifest, the place is known to have the copy.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,20 +19,19 @@ pub struct OffsiteRecord {
     pub place: String,
     /// The id of the restic repository.
     pub repository: String,
-    /// When the copy was complete, or was found there.
+    /// When the copy was completed or found.
     pub copied_at: DateTime<Utc>,
-    /// The restic snapshot that holds the manifest; the copy exists as long as it does.
+    /// The restic snapshot with the manifest. The copy exists as long as this snapshot does.
     pub manifest_snapshot: String,
-    /// The restic snapshots that hold the archives, in the manifest's order.
+    /// The restic snapshots with the archives, in the order of the manifest.
     pub archive_snapshots: Vec<String>,
-    /// What the copy has added to the repository after deduplication, in bytes; nothing where that is not known any more.
+    /// Data added to the repository by this copy after deduplication, in bytes. Absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub added_bytes: Option<u64>,
-    /// When everything that the repository held when this copy was complete had last been read back and found sound.
+    /// When all data of the repository, including this copy, was last read back without finding damage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_checked_at: Option<DateTime<Utc>>,
-    /// The archives are not here any more, and that is as it should be: retention has removed them, or the directory was made anew
-    /// of its copies.
+    /// The archives were removed here on purpose: by retention, or because the directory was recovered from its copies.
     #[serde(default)]
     pub only_copy: bool,
 }
@@ -41,12 +40,16 @@ impl JsonFile for OffsiteRecord {
     const WHAT: &'static str = "record of a copy";
 
     fn check(&self) -> Result<(), String> {
-        if is_place_name(&self.place) { Ok(()) } else { Err("place: is no name of a place".to_owned()) }
+        if is_place_name(&self.place) {
+            Ok(())
+        } else {
+            Err("place: not a valid name for a place".to_owned())
+        }
     }
 }
 
 impl OffsiteRecord {
-    /// The record of a copy that was complete at `copied_at`.
+    /// The record of a copy that was completed at `copied_at`.
     pub fn new(
         backup_id: BackupId,
         place: &str,

@@ -1,16 +1,16 @@
-//! Enumerations that are written as strings and keep the strings they do not know.
+//! Enumerations that are stored as strings and preserve unknown strings.
 //!
-//! Adding a value to an enumeration is no new schema version (docs/formats.md), so an older program
-//! must read a newer one's files and, when it writes them again, give back what it found.
+//! A new value does not change the schema version (docs/formats.md). So an older program must read files of a newer one, and
+//! preserve unknown values when it writes them again.
 
-/// Declares an enumeration with a fixed spelling per value and `Other` for every other string.
+/// Declares an enumeration with one spelling per value, and `Other` for every other string.
 macro_rules! open_enum {
     ($(#[$outer:meta])* pub enum $name:ident { $($(#[$inner:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$outer])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
             $($(#[$inner])* $variant,)+
-            /// A value written by a newer program, kept as it was found.
+            /// A value from a newer program, kept unchanged.
             Other(String),
         }
 

@@ -1,27 +1,27 @@
-//! The operations whose history the status file keeps, and how they end.
+//! The operations in the status file, and their outcomes.
 
 use crate::open_enum::open_enum;
 
 open_enum! {
-    /// What the runner does; label `operation` of the metrics.
+    /// An operation of the runner, used as the metric label `operation`.
     pub enum Operation {
-        /// Making backups.
+        /// Backups.
         Backup = "backup",
-        /// Checking stored backups.
+        /// Verification of stored backups.
         Verify = "verify",
-        /// Applying retention.
+        /// Retention.
         Prune = "prune",
         /// Test restores into a scratch collection.
         Drill = "drill",
         /// Restores.
         Restore = "restore",
-        /// Copying to other places, and what is done there.
+        /// Offsite copies, with their checks and retention.
         Offsite = "offsite",
     }
 }
 
 open_enum! {
-    /// How an operation, or its part on one collection, ended.
+    /// Outcome of an operation, or of its part for one collection.
     pub enum Outcome {
         /// Everything succeeded.
         Success = "success",
@@ -35,43 +35,43 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a run is busy with, for people who look at the status.
+    /// The current stage of a run, for display in the status.
     pub enum Stage {
-        /// Asking the server what there is.
+        /// Reading information from the server.
         Inspect = "inspect",
-        /// The server is not there yet, or not ready.
+        /// Waiting for a server that does not answer or is not ready.
         WaitForServer = "wait_for_server",
-        /// The server is writing a snapshot.
+        /// The server is creating a snapshot.
         Create = "create",
-        /// Waiting for what cannot be hurried: a snapshot whose creation was not answered.
+        /// Waiting for a snapshot, after its request got no answer.
         Wait = "wait",
-        /// The snapshot is on its way to the archive.
+        /// Downloading a snapshot into the archive.
         Download = "download",
-        /// The archive is made durable and its manifest written.
+        /// Syncing the archive and writing its manifest.
         Commit = "commit",
-        /// The server's copy is removed.
+        /// Deleting the snapshot on the server.
         Cleanup = "cleanup",
-        /// Stored backups are read and checked.
+        /// Reading and checking stored backups.
         Verify = "verify",
-        /// Expired backups are deleted.
+        /// Deleting expired backups.
         Prune = "prune",
-        /// A snapshot is on its way to a server.
+        /// Uploading a snapshot to a server.
         Upload = "upload",
-        /// Waiting until what was restored serves.
+        /// Waiting until the restored collection is ready.
         Settle = "settle",
-        /// What was restored is compared with the backup.
+        /// Comparing the restored collection with the backup.
         Compare = "compare",
-        /// A backup is on its way to another place, or is looked for there.
+        /// Copying a backup to an offsite place, or looking for it there.
         Copy = "copy",
     }
 }
 
 open_enum! {
-    /// What becomes of a backup when retention is applied.
+    /// What retention does with a backup.
     pub enum Fate {
-        /// It stays.
+        /// It is kept.
         Keep = "keep",
-        /// It would be deleted, or was to be and is held back.
+        /// It would be deleted, or its deletion is withheld.
         Delete = "delete",
         /// It was deleted.
         Deleted = "deleted",
@@ -79,7 +79,8 @@ open_enum! {
 }
 
 impl Outcome {
-    /// The outcome of two parts together: interruption over failure over success; some of each is partial.
+    /// The combined outcome of two parts. An interruption takes precedence over a failure, and a failure over a success. A mix is
+    /// partial.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {

@@ -1,9 +1,9 @@
-//! What a place for copies can be called.
+//! Valid names for offsite places.
 
 /// The longest name of a place, in characters.
 const NAME_MAX: usize = 32;
 
-/// Whether a place can be called so: its name becomes part of file names, of restic's tags and of metrics.
+/// Whether this is a valid name. It is used in file names, restic tags and metrics.
 pub fn is_place_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with(['-', '_'])

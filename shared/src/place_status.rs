@@ -1,4 +1,4 @@
-//! The history of one place for copies, as the status keeps it.
+//! The history of one offsite place in the status file.
 
 use std::collections::BTreeMap;
 
@@ -10,74 +10,74 @@ use crate::operation::Outcome;
 use crate::text::shortened;
 use crate::verification::CheckOutcome;
 
-/// One place's history. Counters only grow, also across runs, and a failure never erases a last success.
+/// The history of one place. Counters only grow, also across runs. A failure never erases the last success.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlaceStatus {
-    /// When copying there was last begun.
+    /// When the last copy operation started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<DateTime<Utc>>,
-    /// When it last ended with every backup copied.
+    /// When it last finished with all backups copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<DateTime<Utc>>,
-    /// How it last ended.
+    /// Its last outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_outcome: Option<Outcome>,
-    /// How long it last took.
+    /// Its last duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_duration_seconds: Option<f64>,
-    /// Failures of the last time, by kind: of single collections, or of the place.
+    /// Failures of the last operation by kind, of single collections or of the place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failures: BTreeMap<FailureKind, u64>,
-    /// Why it last failed. Gone after a success.
+    /// Its last failure. Absent after a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// What all copies have added to the repository after deduplication, in bytes.
+    /// Data added to the repository by all copies after deduplication, in bytes.
     #[serde(default)]
     pub added_bytes_total: u64,
-    /// Whether nothing can be deleted there.
+    /// Whether deletion there is impossible.
     #[serde(default)]
     pub append_only: bool,
-    /// When what is there was last read back.
+    /// When data there was last read back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check_at: Option<DateTime<Utc>>,
-    /// What that found. A failure stands until everything was read and found sound.
+    /// The result. A failure remains until everything was read back without finding damage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_outcome: Option<CheckOutcome>,
-    /// What was wrong.
+    /// The problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_problem: Option<String>,
-    /// The reading of everything in shares that is under way.
+    /// The current round of reading everything back in shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_round: Option<CheckRound>,
-    /// When data that no copy needs was last removed there.
+    /// When unused data was last removed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_prune_at: Option<DateTime<Utc>>,
 }
 
-/// Everything that a repository holds is read in shares, one a run.
+/// One round of reading back a whole repository, one share per run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckRound {
-    /// When its first share was read. Copies that were complete by then have been read back when it ends.
+    /// When its first share was read. Copies that were complete by then are verified when the round ends.
     pub began_at: DateTime<Utc>,
-    /// How many shares there are.
+    /// Number of shares.
     pub shares: u32,
-    /// How many were read.
+    /// Number of shares read.
     pub done: u32,
 }
 
-/// What a check of a share has come to.
+/// Result of checking a share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoundEnd {
     /// There are more shares to read.
     Goes,
-    /// All are read: what was complete at that time was read back.
+    /// All shares are read: copies that were complete at that time are verified.
     Complete(DateTime<Utc>),
 }
 
 impl PlaceStatus {
-    /// Enters that copying has ended.
+    /// Records the end of a copy operation.
     pub fn enter(
         &mut self,
         begun_at: DateTime<Utc>,
@@ -97,7 +97,8 @@ impl PlaceStatus {
         self.failure = failure.map(Failure::kept);
     }
 
-    /// The share to read next, from 1, and of how many. A round of another number of shares, or one that found damage, begins anew.
+    /// The next share to read, from 1, and the number of shares. A round with a different number of shares, or with damage,
+    /// starts again.
     pub fn next_share(&self, shares: u32) -> (u32, u32) {
         let shares = shares.max(1);
         match &self.check_round {
@@ -106,7 +107,7 @@ impl PlaceStatus {
         }
     }
 
-    /// Enters that a share was read at `at` and is sound.
+    /// Records that a share was read at `at` without finding damage.
     pub fn enter_sound(
         &mut self,
         begun_at: DateTime<Utc>,
@@ -131,7 +132,7 @@ impl PlaceStatus {
         RoundEnd::Goes
     }
 
-    /// Enters that what is there is damaged. What was read before counts for nothing then.
+    /// Records damage. Shares that were read before no longer count.
     pub fn enter_damaged(&mut self, at: DateTime<Utc>, problem: &str) {
         self.last_check_at = Some(at);
         self.check_outcome = Some(CheckOutcome::Failed);
@@ -139,7 +140,7 @@ impl PlaceStatus {
         self.check_round = None;
     }
 
-    /// Whether damage was found that stands.
+    /// Whether damage was found and not resolved.
     pub fn is_damaged(&self) -> bool {
         self.check_outcome == Some(CheckOutcome::Failed)
     }

@@ -1,23 +1,23 @@
-//! How many points a collection has, and whether that is exactly so.
+//! Number of points of a collection, exact or approximate.
 
 use std::fmt;
 
-/// A number of points. Where a server does not count exactly (strict mode, a limit on rates), it is only about right.
+/// A number of points. If a server does not count exactly (strict mode, rate limits), it is approximate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PointsCount {
-    /// How many.
+    /// The number.
     pub points: u64,
-    /// Whether exactly so many.
+    /// Whether it is exact.
     pub exact: bool,
 }
 
 impl PointsCount {
-    /// Exactly so many.
+    /// An exact number.
     pub fn exact(points: u64) -> Self {
         Self { points, exact: true }
     }
 
-    /// About so many.
+    /// An approximate number.
     pub fn approximate(points: u64) -> Self {
         Self { points, exact: false }
     }

@@ -1,4 +1,4 @@
-//! A few points of a collection by the digests of their content, so that a test restore can be held against them.
+//! Digests of a few points of a collection, to compare with a test restore.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,18 +6,18 @@ use crate::digest::Sha256Digest;
 use crate::open_enum::open_enum;
 
 open_enum! {
-    /// How a point's digest is computed. Another way of computing it is another value.
+    /// Algorithm of a point's digest. A different algorithm gets a different value.
     pub enum PointDigest {
-        /// SHA-256 of a point's canonical form, version 1, as the runner's module `sample::canonical` describes it.
+        /// SHA-256 of a point's canonical form, version 1, as described in the runner's module `sample::canonical`.
         CanonicalV1 = "sha256-canonical-1",
     }
 }
 
-/// Points that were the same before and after the snapshot was made, so that the snapshot has them exactly so.
+/// Points that were the same before and after the snapshot, so that the snapshot must contain them unchanged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PointsSample {
-    /// How the digests are computed.
+    /// Algorithm of the digests.
     pub algorithm: PointDigest,
     /// The points.
     pub points: Vec<SampledPoint>,

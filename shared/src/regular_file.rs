@@ -1,7 +1,7 @@
-//! Opening and reading a file that others may have put there.
+//! Opens and reads files that other users may have created.
 //!
-//! A name may lead to a pipe, which waits for ever for its other end, to a device, which has no end, or to a file of any
-//! size. Here none of these holds anybody up or fills the memory: each is an error that says what it is.
+//! A path may be a pipe, which would block forever, a device, which is endless, or a very large file. All of these are errors
+//! here, so that nothing blocks or fills the memory.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,20 +13,20 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::file_system::set_mode;
 
-/// What becomes of a symbolic link at the end of a path. Those on the way are always followed.
+/// How to treat a symbolic link as the last part of a path. Links in its directories are always followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// It is followed: the path is somebody's whom we trust, and links are theirs to make.
+    /// Follow it: the path belongs to a trusted user.
     Follow,
-    /// It is an error: somebody else may have put it there.
+    /// Refuse it: another user may have created it.
     Refuse,
 }
 
-/// Opens the file at `path` for reading, and only a regular file. Never waits, not even for the other end of a pipe.
-/// What looks like a file and has nothing to give yet, as some under `/proc`, is an error when it is read, no wait.
+/// Opens the regular file at `path` for reading. Never blocks, not even for a pipe. A special file without data, such as some in
+/// `/proc`, causes an error when it is read.
 ///
 /// # Errors
-/// When the system refuses, when it is no regular file, or when it is a link and `links` refuses one.
+/// When the system refuses, when it is not a regular file, or when it is a link and `links` refuses links.
 pub fn open(path: &Path, links: Links) -> io::Result<File> {
     let mut flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     if links == Links::Refuse {
@@ -35,20 +35,20 @@ pub fn open(path: &Path, links: Links) -> io::Result<File> {
     let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
         Ok(file) => File::from(file),
         Err(Errno::LOOP) if links == Links::Refuse => {
-            return Err(refused("a symbolic link, no regular file"));
+            return Err(refused("a symbolic link, not a regular file"));
         }
-        // What a socket and a device without a driver answer to being opened.
+        // Errors of opening a socket, or a device without a driver.
         Err(Errno::NXIO | Errno::NODEV) => return Err(refused("not a regular file")),
         Err(error) => return Err(error.into()),
     };
     if file.metadata()?.is_file() { Ok(file) } else { Err(refused("not a regular file")) }
 }
 
-/// Opens the file at `path` for reading and writing, and makes it, with exactly `mode`, if it is not there. Only a regular file
-/// that has no other name, never through a link, and never waiting: somebody else may have put there what leads to a file of ours.
+/// Opens the file at `path` for reading and writing, or creates it with exactly `mode`. It must be a regular file with a single
+/// name; links are not followed, and it never blocks. Another user may have created a link to one of our files.
 ///
 /// # Errors
-/// When the system refuses, and when it is anything else.
+/// When the system refuses, or when it is something else.
 pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
     let flags = OFlags::RDWR
         | OFlags::CREATE
@@ -59,14 +59,14 @@ pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
     let open = |flags: OFlags| retry_on_intr(|| rustix::fs::open(path, flags, Mode::from_raw_mode(mode)));
     if let Ok(made) = open(flags | OFlags::EXCL) {
         let made = File::from(made);
-        // The mode passed through the umask.
+        // The umask was applied to the mode.
         set_mode(&made, mode)?;
         return Ok(made);
     }
-    // It is there, or whatever is wrong shows again.
+    // The file exists, or the same error occurs again.
     let file = match open(flags) {
         Ok(file) => File::from(file),
-        Err(Errno::LOOP) => return Err(refused("a symbolic link, no regular file")),
+        Err(Errno::LOOP) => return Err(refused("a symbolic link, not a regular file")),
         Err(Errno::NXIO | Errno::NODEV | Errno::ISDIR) => return Err(refused("not a regular file")),
         Err(error) => return Err(error.into()),
     };
@@ -74,22 +74,22 @@ pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
-/// Checks that `file` is a regular file with no other name, which somebody else may have given to a file of ours.
+/// Checks that `file` is a regular file with a single name. Another user may have linked one of our files.
 ///
 /// # Errors
-/// Says what it is instead.
+/// The message says what it is instead.
 pub fn check_alone(file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(refused("not a regular file"));
     }
     if metadata.nlink() > 1 {
-        return Err(refused("a file that has another name as well (a hard link)"));
+        return Err(refused("a file with more than one name (hard links)"));
     }
     Ok(())
 }
 
-/// The contents of the file at `path`, opened as [`open`] does. No more than `most_bytes` are ever in memory.
+/// The contents of the file at `path`, opened with [`open`]. At most `most_bytes` are in memory.
 ///
 /// # Errors
 /// As [`open`], when reading fails, and when the file is larger.
@@ -99,13 +99,13 @@ pub fn read_limited(path: &Path, links: Links, most_bytes: u64) -> io::Result<Ve
     if file.metadata()?.len() > most_bytes {
         return Err(too_large());
     }
-    // The length that it says is no promise: it may grow, and files of the kernel say 0.
+    // The reported size is not reliable: the file may grow, and kernel files report 0.
     let mut contents = Vec::new();
     file.take(most_bytes.saturating_add(1)).read_to_end(&mut contents)?;
     if contents.len() as u64 > most_bytes { Err(too_large()) } else { Ok(contents) }
 }
 
-/// As [`read_limited`], of a file that is text.
+/// As [`read_limited`], for a text file.
 ///
 /// # Errors
 /// Also when it is not UTF-8.
@@ -158,7 +158,7 @@ mod tests {
         symlink("/dev/zero", &endless).unwrap();
         assert_eq!(read_limited(&link, Links::Follow, MOST).unwrap(), b"contents");
         assert_eq!(read_limited(&file, Links::Refuse, MOST).unwrap(), b"contents");
-        assert_eq!(message(&link, Links::Refuse), "a symbolic link, no regular file");
+        assert_eq!(message(&link, Links::Refuse), "a symbolic link, not a regular file");
         assert_eq!(message(&endless, Links::Follow), "not a regular file");
     }
 
@@ -174,7 +174,7 @@ mod tests {
         std::fs::hard_link(path("victim"), path("second")).unwrap();
         mknodat(CWD, path("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
         for name in ["link", "dangling", "device"] {
-            assert_eq!(refused(name), "a symbolic link, no regular file", "{name}");
+            assert_eq!(refused(name), "a symbolic link, not a regular file", "{name}");
         }
         assert!(refused("second").contains("hard link") && refused("victim").contains("hard link"));
         assert_eq!(refused("pipe"), "not a regular file");

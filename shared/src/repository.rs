@@ -1,32 +1,31 @@
-//! `repository.json`: that a directory is a repository of backups, and whose.
+//! `repository.json`: marks a directory as a backup repository, and identifies its source.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 
-/// Made by `qdrant-backup init` and by nothing else, so that an unmounted disk is never taken for a
-/// new, empty repository.
+/// Created by `init`, `setup` or `offsite recover` and never by a run, so that an unmounted disk is never used as a new, empty
+/// repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Repository {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// A random UUID, so that two directories can be told apart.
+    /// A random UUID that identifies the directory.
     pub repository_id: String,
-    /// When `init` made it.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// Abilities that a program needs to write here; one that does not know an entry must refuse.
+    /// Features that a program needs to write here. A program that does not support an entry must refuse.
     #[serde(default)]
     pub requires: Vec<String>,
-    /// Peer ids of the Qdrant nodes whose backups these are, as `/collections/{c}/cluster` gave them.
-    /// Empty until the first backup.
+    /// Peer ids of the Qdrant nodes that these backups came from, from `/collections/{c}/cluster`. Empty until the first backup.
     #[serde(default)]
     pub known_peer_ids: Vec<u64>,
 }
 
 impl Repository {
-    /// A new repository that knows no peers yet.
+    /// A new repository without peers.
     pub fn new(repository_id: String, created_at: DateTime<Utc>) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,

@@ -1,4 +1,4 @@
-//! The report of one run: what `--json` prints and what the status keeps of the last run.
+//! The report of one run. `--json` prints it, and the status file contains that of the last run.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,23 @@ use crate::failure::{Failure, FailureKind};
 use crate::operation::{Fate, Operation, Outcome, Stage};
 use crate::verification::{CheckOutcome, Finding, Level};
 
-/// One run, from its start to its end.
+/// The report of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunReport {
-    /// A random UUID; the manifests of the run's backups carry it too.
+    /// A random UUID, also in the manifests of the run's backups.
     pub run_id: String,
-    /// What was called, as in `backup`.
+    /// The command, such as `backup`.
     pub command: String,
-    /// When the run began.
+    /// When the run started.
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub completed_at: DateTime<Utc>,
-    /// How long it took, by a clock that does not jump.
+    /// Duration, measured with a monotonic clock.
     pub duration_seconds: f64,
-    /// How it ended: the worst of its operations.
+    /// The outcome: the worst of its operations.
     pub outcome: Outcome,
-    /// What it did, in order.
+    /// Its operations, in order.
     #[serde(default)]
     pub operations: Vec<OperationReport>,
     /// Warnings of the run, one line each.
@@ -41,76 +41,76 @@ pub struct RunReport {
 pub struct OperationReport {
     /// Which operation.
     pub operation: Operation,
-    /// The version of the server, where it was asked.
+    /// The version of the server, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qdrant_version: Option<String>,
-    /// When the operation began.
+    /// When the operation started.
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub completed_at: DateTime<Utc>,
-    /// How long it took, by a clock that does not jump.
+    /// Duration, measured with a monotonic clock.
     pub duration_seconds: f64,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why the operation as a whole failed; failures of single collections are theirs.
+    /// Why the operation as a whole failed. Failures of single collections are listed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// What happened to each collection, in the order in which they were worked on.
+    /// The report of each collection, in the order of processing.
     #[serde(default)]
     pub collections: Vec<CollectionReport>,
-    /// What was done at each place for copies.
+    /// The report of each offsite place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<PlaceReport>,
-    /// In the status only: the collections that are not listed, where there are very many.
+    /// Only in the status file: the collections that are not listed, if there are very many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
 }
 
-/// Collections of an operation that the status does not list one by one.
+/// Collections of an operation that the status file does not list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LeftOut {
-    /// How many.
+    /// Their number.
     pub collections: u64,
-    /// Where the time of all of them together went.
+    /// Their stages, added up.
     #[serde(default)]
     pub stages: Vec<StageReport>,
 }
 
-/// What a run did with one collection.
+/// The report of one collection in an operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CollectionReport {
     /// The collection.
     pub collection: CollectionName,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// When work on it began.
+    /// When its processing started.
     pub started_at: DateTime<Utc>,
-    /// How long it took.
+    /// Duration.
     pub duration_seconds: f64,
     /// The backup that was made or restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_id: Option<BackupId>,
-    /// The collection that it was restored into.
+    /// The collection into which it was restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_into: Option<CollectionName>,
-    /// Points that the backup certainly holds, or that were restored.
+    /// The exact number of points in the backup, or of restored points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<u64>,
-    /// The snapshot's length in bytes.
+    /// Size of the snapshot, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_size_bytes: Option<u64>,
-    /// The archive's length in bytes.
+    /// Size of the archive, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_size_bytes: Option<u64>,
-    /// What verification found, backup by backup.
+    /// Results of verification, for each backup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checked: Vec<CheckedBackup>,
-    /// What pruning decided, backup by backup, newest first.
+    /// Decisions of retention, for each backup, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fates: Vec<BackupFate>,
-    /// Where the time went.
+    /// The stages with their durations.
     #[serde(default)]
     pub stages: Vec<StageReport>,
     /// Why it failed.
@@ -118,15 +118,15 @@ pub struct CollectionReport {
     pub failure: Option<Failure>,
 }
 
-/// One stage of the work on one collection.
+/// One stage in the processing of a collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StageReport {
     /// Which stage.
     pub stage: Stage,
-    /// How long it took, attempts that failed included.
+    /// Duration, including failed attempts.
     pub duration_seconds: f64,
-    /// Bytes received from the server or sent to it, where the stage is a transfer.
+    /// Bytes received from the server or sent to it, if the stage is a transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }
@@ -139,49 +139,49 @@ pub struct CheckedBackup {
     pub backup_id: BackupId,
     /// How deep the check went.
     pub level: Level,
-    /// What it found.
+    /// The result.
     pub outcome: CheckOutcome,
-    /// How long it took.
+    /// Duration.
     pub duration_seconds: f64,
-    /// What was wrong.
+    /// The problem.
     #[serde(default)]
     pub findings: Vec<Finding>,
 }
 
-/// What retention decided for one backup.
+/// The decision of retention for one backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackupFate {
     /// The backup.
     pub backup_id: BackupId,
-    /// What becomes of it.
+    /// The decision.
     pub fate: Fate,
-    /// Why, in words: every rule that keeps it, or what it has expired by.
+    /// The reason: every rule that keeps it, or why it has expired.
     pub reasons: Vec<String>,
-    /// Its length on disk in bytes.
+    /// Its size on disk, in bytes.
     pub stored_size_bytes: u64,
 }
 
-/// What was done at one place for copies.
+/// The report of one offsite place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlaceReport {
     /// The place, as the configuration calls it.
     pub place: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How long it took.
+    /// Duration.
     pub duration_seconds: f64,
-    /// The backups that were copied, in the order of the work.
+    /// The copied backups, in the order of processing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copied: Vec<CopiedBackup>,
     /// The backups that could not be copied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_copied: Vec<NotCopied>,
-    /// What retention decided there, backup by backup, where something was to be deleted.
+    /// Decisions of retention there, for each deleted copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forgotten: Vec<ForgottenCopy>,
-    /// What reading back a share of the repository found, where that was done.
+    /// Result of reading back a share of the repository, if that was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<CheckOutcome>,
     /// Whether data that no copy needs was removed.
@@ -200,11 +200,11 @@ pub struct CopiedBackup {
     pub collection: CollectionName,
     /// Its id.
     pub backup_id: BackupId,
-    /// What it added to the repository after deduplication, in bytes.
+    /// Data added to the repository after deduplication, in bytes.
     pub added_bytes: u64,
-    /// Its snapshots' length, in bytes.
+    /// Size of its snapshots, in bytes.
     pub snapshot_size_bytes: u64,
-    /// How long it took.
+    /// Duration.
     pub duration_seconds: f64,
 }
 
@@ -228,12 +228,12 @@ pub struct ForgottenCopy {
     pub collection: CollectionName,
     /// Its backup.
     pub backup_id: BackupId,
-    /// Why, in words.
+    /// The reason.
     pub reasons: Vec<String>,
 }
 
 impl PlaceReport {
-    /// A report of `place` that is a success until something else is entered.
+    /// A report for `place`. The outcome is success until something else is recorded.
     pub fn new(place: &str) -> Self {
         Self {
             place: place.to_owned(),
@@ -248,19 +248,19 @@ impl PlaceReport {
         }
     }
 
-    /// Everything that failed there.
+    /// All failures there.
     pub fn all_failures(&self) -> impl Iterator<Item = &Failure> {
         self.failure.iter().chain(self.not_copied.iter().map(|copy| &copy.failure))
     }
 
-    /// What all copies added to the repository, in bytes.
+    /// Data added to the repository by all copies, in bytes.
     pub fn added_bytes(&self) -> u64 {
         self.copied.iter().map(|copy| copy.added_bytes).sum()
     }
 }
 
 impl CollectionReport {
-    /// A report of `collection`, begun at `started_at`, that is a success until something else is entered.
+    /// A report for `collection`, started at `started_at`. The outcome is success until something else is recorded.
     pub fn new(collection: CollectionName, started_at: DateTime<Utc>) -> Self {
         Self {
             collection,
@@ -281,8 +281,8 @@ impl CollectionReport {
 }
 
 impl RunReport {
-    /// The report as the status keeps it: of very many collections, and backups of one, those that something is to be said of,
-    /// and the first others. The status is written again and again, and must not grow for ever.
+    /// The report for the status file, which is written often and must stay small. If there are very many collections or backups,
+    /// it lists those with a finding and the first of the others.
     #[must_use]
     pub fn bounded(mut self) -> Self {
         for operation in &mut self.operations {
@@ -308,17 +308,17 @@ impl RunReport {
         self
     }
 
-    /// Why an operation as a whole failed, if one did.
+    /// The failure of an operation as a whole, if any.
     pub fn failure(&self) -> Option<&Failure> {
         self.operations.iter().find_map(|operation| operation.failure.as_ref())
     }
 }
 
-/// So many collections of an operation the status keeps, and so many backups of all of them that were checked or judged.
+/// Maximum number of collections per operation in the status file, and of verified or pruned backups in all of them.
 const COLLECTIONS_KEPT: usize = 100;
 const BACKUPS_KEPT: usize = 1000;
 
-/// Takes out what is more than `most`: of what is not `telling` first, and the last ones first. Gives what was taken out.
+/// Removes and returns the items beyond `most`: first those that are not `telling`, from the end.
 fn keep_some<T>(all: &mut Vec<T>, most: usize, telling: impl Fn(&T) -> bool) -> Vec<T> {
     if all.len() <= most {
         return Vec::new();
@@ -336,7 +336,7 @@ fn keep_some<T>(all: &mut Vec<T>, most: usize, telling: impl Fn(&T) -> bool) -> 
 }
 
 impl StageReport {
-    /// Adds this stage to the one of its kind in `all`, in the order in which kinds first come.
+    /// Adds this stage to the same stage in `all`, which is in the order of first occurrence.
     pub fn add_to(&self, all: &mut Vec<Self>) {
         match all.iter_mut().find(|known| known.stage == self.stage) {
             Some(known) => {
@@ -352,13 +352,13 @@ impl StageReport {
 }
 
 impl OperationReport {
-    /// Whether at least one backup passed what was checked of it.
+    /// Whether at least one backup passed its check.
     pub fn has_proven(&self) -> bool {
         let mut checked = self.collections.iter().flat_map(|collection| &collection.checked);
         checked.any(|checked| checked.outcome == CheckOutcome::Passed)
     }
 
-    /// Where the time went, all collections together, in the order of the work.
+    /// The stages of all collections added up, in the order of processing.
     pub fn stages(&self) -> Vec<StageReport> {
         let left_out = self.left_out.iter().flat_map(|left_out| &left_out.stages);
         let mut all = Vec::new();
@@ -367,7 +367,7 @@ impl OperationReport {
         all
     }
 
-    /// How many collections failed, by kind of failure; a failure of the whole operation counts as one.
+    /// Number of failed collections, by kind of failure. A failure of the whole operation counts as one.
     pub fn failures(&self) -> BTreeMap<FailureKind, u64> {
         let mut failures = BTreeMap::new();
         let of_collections = self.collections.iter().filter_map(|collection| collection.failure.as_ref());

@@ -1,9 +1,9 @@
-//! The names of scratch collections, into which drills restore.
+//! Names of the scratch collections that drills use.
 
 use crate::collection_name::CollectionName;
 
 const MARK: &str = "__drill_";
-/// Digits that name the repository, and as many that name the drill.
+/// Number of digits that identify the repository, and of those that identify the drill.
 const DIGITS: usize = 8;
 /// Qdrant's limit for a name, in bytes.
 const NAME_MAX_BYTES: usize = 255;
@@ -20,13 +20,13 @@ pub fn scratch_name(collection: &CollectionName, repository_id: &str, drill_id: 
     CollectionName::new(format!("{stem}{suffix}")).unwrap_or_else(|_| collection.clone())
 }
 
-/// Whether this is the name of a scratch collection, of whichever repository.
+/// Whether this is the name of a scratch collection of any repository.
 pub fn is_scratch(name: &str) -> bool {
     id(name).is_some()
 }
 
-/// Whether this is the name of a scratch collection of this repository: what an interrupted drill of it left. Those
-/// of others may be in use.
+/// Whether this is the name of a scratch collection of this repository, left by an interrupted drill. Those of other repositories
+/// may be in use.
 pub fn is_scratch_of(name: &str, repository_id: &str) -> bool {
     id(name).is_some_and(|id| id.starts_with(&digits(repository_id)))
 }

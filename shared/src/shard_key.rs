@@ -1,4 +1,4 @@
-//! Shard keys: how a collection with custom sharding says which points go to which shard.
+//! Shard keys, which assign points to shards in a collection with custom sharding.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,22 +12,22 @@ pub struct ShardKey {
     pub key: serde_json::Value,
     /// The ids of its shards, ascending.
     pub shard_ids: Vec<u32>,
-    /// How many copies each of them had; nothing where only a snapshot of the collection told the keys.
+    /// Number of copies of each shard. Absent if the keys come only from a snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
 }
 
 impl ShardKey {
-    /// A key of which no more is known than its shards.
+    /// A key with only its shards known.
     pub fn new(key: serde_json::Value, shard_ids: Vec<u32>) -> Self {
         Self { key, shard_ids, replicas: None }
     }
 }
 
-/// At most so many keys are listed.
+/// Maximum number of listed keys.
 const LISTED: usize = 10;
 
-/// Keys for a person, in the order of their shards: `"eu" (shards 1, 2), "us" (shard 3)`.
+/// Keys for display, in the order of their shards: `"eu" (shards 1, 2), "us" (shard 3)`.
 pub fn list(keys: &[ShardKey]) -> String {
     let mut shown: Vec<String> = keys.iter().take(LISTED).map(one).collect();
     if keys.len() > LISTED {

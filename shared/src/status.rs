@@ -1,7 +1,7 @@
-//! The status file: what the runner last did, for people and for the exporter.
+//! The status file: the state and history of the runner, for people and for the exporter.
 //!
-//! Written whole now and then, with a [journal](crate::status_journal) of what changes in between. A failure never erases a last success: attempts,
-//! outcomes and successes are separate fields.
+//! It is written completely from time to time, with a [journal](crate::status_journal) of the changes in between. A failure never
+//! erases the last success: attempts, outcomes and successes are separate fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,100 +27,100 @@ pub struct Status {
     pub runner_version: String,
     /// The machine it ran on.
     pub hostname: String,
-    /// The run that is going on, or that died without saying so.
+    /// The current run, or one that died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_run: Option<CurrentRun>,
-    /// Each operation's history.
+    /// History of each operation.
     #[serde(default)]
     pub operations: BTreeMap<Operation, OperationStatus>,
-    /// Each collection's history.
+    /// History of each collection.
     #[serde(default)]
     pub collections: BTreeMap<CollectionName, CollectionStatus>,
     /// The report of the last completed run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunReport>,
-    /// The server is not the one that these backups came from.
+    /// Whether the server is not the source of these backups.
     #[serde(default)]
     pub source_changed: bool,
-    /// Snapshots of ours that are still on the server.
+    /// Snapshots of this program that are still on the server.
     #[serde(default)]
     pub undeleted_snapshots: Vec<ServerSnapshot>,
-    /// Snapshots on the server that appeared while a creation of ours had no answer. Perhaps ours.
+    /// Snapshots that appeared on the server after a request of this program got no answer. Possibly ours.
     #[serde(default)]
     pub suspected_leftovers: Vec<ServerSnapshot>,
-    /// Files that restores uploaded and that the server does not list, as servers with snapshots in S3 do not: they stay on its own
-    /// disk, where no request reaches them. The newest ones.
+    /// Files that restores uploaded and that the server does not list (servers with snapshots in S3): they stay on its own disk
+    /// and cannot be deleted by a request. Only the newest ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlisted_uploads: Vec<ServerSnapshot>,
-    /// Creations that had no answer when their run ended, and of which nothing was seen yet.
+    /// Requests for snapshots that got no answer before their run ended, and whose snapshots have not appeared yet.
     #[serde(default)]
     pub unanswered_creations: Vec<Creating>,
-    /// Uploads that had no answer: for as long as the server may be at work on one, its file is not touched.
+    /// Uploads that got no answer. Their files are not deleted while the server may still use them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unanswered_uploads: Vec<UnansweredUpload>,
-    /// Restores, shard by shard, that have begun and have not ended.
+    /// Unfinished restores of backups by shards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restoring: Vec<RestoringShards>,
-    /// Backups that a prune has decided to delete and is deleting. What a killed one left of them, the next finishes.
+    /// Backups that a prune is deleting. If it is killed, the next prune continues.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pruning: Vec<PrunedBackup>,
-    /// Collections that are gone from the server for good: nothing is expected of them any more.
+    /// Retired collections: gone from the server, no new backups are expected.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub retired_collections: BTreeSet<CollectionName>,
-    /// The configured retention by age, in seconds.
+    /// The configured retention by age (`keep_days`), in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_seconds: Option<u64>,
-    /// The history of each configured place for copies.
+    /// History of each configured offsite place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub offsite: BTreeMap<String, PlaceStatus>,
 }
 
-/// A run that is going on.
+/// A current run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CurrentRun {
     /// Its random UUID.
     pub run_id: String,
-    /// What was called, as in `backup`.
+    /// The command, such as `backup`.
     pub command: String,
-    /// Its process id. Never used to judge whether it lives.
+    /// Its process id. Never used to decide whether it is alive.
     pub pid: u32,
-    /// What it is doing.
+    /// The current operation.
     pub operation: Operation,
-    /// Where in that it is.
+    /// The current stage.
     pub stage: Stage,
-    /// The collection it works on; of several, one.
+    /// The collection in progress. If there are several, one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collection: Option<CollectionName>,
-    /// The snapshot creation that it waits for; of several, one.
+    /// The pending snapshot request. If there are several, one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creating: Option<Creating>,
-    /// The others, when it waits for several.
+    /// The other pending snapshot requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_creating: Vec<Creating>,
-    /// When it began.
+    /// When it started.
     pub started_at: DateTime<Utc>,
     /// When it last made progress; written at most every 30 s.
     pub heartbeat_at: DateTime<Utc>,
 }
 
-/// A snapshot that the server was asked for and has not answered about.
+/// A snapshot request without an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Creating {
     /// The collection.
     pub collection: CollectionName,
-    /// The shard that it is of; nothing for a snapshot of the whole collection, as far as it lies on that node.
+    /// The shard. Absent for a snapshot of the whole collection, as far as it is on that node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard_id: Option<u32>,
-    /// The node that was asked, without credentials.
+    /// URL of the node, without credentials.
     pub node_url: String,
-    /// When it was asked, by our clock.
+    /// Time of the request, by the clock of this machine.
     pub requested_at: DateTime<Utc>,
-    /// The same moment by the server's clock, from its `Date`, where it gave one.
+    /// The same time by the server's clock, from its `Date` header, if it sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at_server: Option<DateTime<Utc>>,
-    /// What was on the server before.
+    /// The snapshots on the server before the request.
     #[serde(default)]
     pub listed_before: Vec<ListedSnapshot>,
 }
@@ -131,7 +131,7 @@ pub struct Creating {
 pub struct ListedSnapshot {
     /// Its name.
     pub name: String,
-    /// Its checksum. Two snapshots of one second share a name, so the name alone tells little.
+    /// Its checksum. The name is not enough, because two snapshots of the same second have the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Sha256Digest>,
 }
@@ -140,51 +140,51 @@ pub struct ListedSnapshot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServerSnapshot {
-    /// The collection it is of.
+    /// The collection.
     pub collection: CollectionName,
-    /// The shard that it is of; nothing for a snapshot of the whole collection, as far as it lies on that node.
+    /// The shard. Absent for a snapshot of the whole collection, as far as it is on that node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard_id: Option<u32>,
-    /// The node that holds it, without credentials.
+    /// URL of its node, without credentials.
     pub node_url: String,
     /// Its name there.
     pub name: String,
-    /// Its checksum, where the server gave one.
+    /// Its checksum, if the server gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Sha256Digest>,
 }
 
-/// A file that was sent to a server to be restored, and of which nothing was heard again.
+/// A file that was uploaded for a restore, without an answer from the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnansweredUpload {
-    /// The file, as it stands in the undeleted snapshots too.
+    /// The file, which is also in the undeleted snapshots.
     pub file: ServerSnapshot,
-    /// When it was known that no answer would come, by our clock.
+    /// When it became clear that no answer would come, by the clock of this machine.
     pub unanswered_at: DateTime<Utc>,
 }
 
-/// A restore, shard by shard, that has begun and has not ended: what the next one goes on from.
+/// An unfinished restore of a backup by shards. The next restore continues from here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RestoringShards {
-    /// The collection that was made for it.
+    /// The collection that was created for it.
     pub target: CollectionName,
-    /// The node that was asked to make it, without credentials.
+    /// URL of the node that created it, without credentials.
     pub node_url: String,
     /// The collection that was backed up.
     pub collection: CollectionName,
     /// Its backup.
     pub backup_id: BackupId,
-    /// Shards whose upload was begun.
+    /// Shards whose upload was started.
     #[serde(default)]
     pub sent: BTreeSet<u32>,
-    /// Those of them that the server says it has restored.
+    /// Shards that the server has restored.
     #[serde(default)]
     pub done: BTreeSet<u32>,
 }
 
-/// A backup that a prune has decided to delete.
+/// A backup that a prune is deleting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PrunedBackup {
@@ -194,72 +194,72 @@ pub struct PrunedBackup {
     pub backup_id: BackupId,
 }
 
-/// One operation's history. Counters only grow, also across runs.
+/// The history of one operation. Counters only grow, also across runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OperationStatus {
-    /// When it was last begun.
+    /// When it last started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<DateTime<Utc>>,
-    /// When it last ended in success.
+    /// When it last succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<DateTime<Utc>>,
-    /// How it last ended.
+    /// Its last outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_outcome: Option<Outcome>,
-    /// How long it last took.
+    /// Its last duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_duration_seconds: Option<f64>,
-    /// How often it has ended.
+    /// Number of times that it finished.
     #[serde(default)]
     pub runs_total: u64,
-    /// How often it has ended in anything but success.
+    /// Number of times that it did not succeed.
     #[serde(default)]
     pub failures_total: u64,
-    /// How often it has failed since the last success.
+    /// Number of failures since the last success.
     #[serde(default)]
     pub consecutive_failures: u64,
-    /// How many collections failed in the last run, by kind of failure.
+    /// Number of failed collections in the last run, by kind of failure.
     #[serde(default)]
     pub failures: BTreeMap<FailureKind, u64>,
-    /// Why it last failed: as a whole, or else the first of its collections, with its name. Gone after a success.
+    /// Its last failure: of the operation, or of its first failed collection, with the name. Absent after a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// The longest gap that its schedule allows.
+    /// The longest interval in its schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_interval_seconds: Option<f64>,
 }
 
-/// One collection's history.
+/// The history of one collection.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CollectionStatus {
-    /// Whether it is on the server. That it is there is noted by every backup run that sees it and is to back it up, however
-    /// that ends; that it is gone, only by one that looked at all collections to its end.
+    /// Whether it is on the server. Every backup run that finds it and should back it up sets this to true, whatever the outcome.
+    /// Only a run that finished with all collections sets it to false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_server: Option<bool>,
-    /// When it was first seen to be gone from the server; nothing while it is there.
+    /// When it was first found to be gone from the server. Absent while it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_since: Option<DateTime<Utc>>,
-    /// When a backup of it was last begun.
+    /// When its last backup attempt started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<DateTime<Utc>>,
-    /// How that ended.
+    /// Its outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_outcome: Option<Outcome>,
-    /// When the last successful backup of it began: the age of its data.
+    /// When its last successful backup started. This is the age of the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<DateTime<Utc>>,
     /// The last successful backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_backup_id: Option<BackupId>,
-    /// How long the last attempt took.
+    /// Duration of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_duration_seconds: Option<f64>,
     /// Points in the last successful backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<u64>,
-    /// Why the last attempt failed; gone after a success.
+    /// Why the last attempt failed. Absent after a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
@@ -291,7 +291,7 @@ impl Status {
 }
 
 impl CurrentRun {
-    /// Notes a creation that is about to be asked for.
+    /// Records a snapshot request before it is sent.
     pub fn begin_creating(&mut self, creating: Creating) {
         if self.creating.is_none() {
             self.creating = Some(creating);
@@ -300,7 +300,7 @@ impl CurrentRun {
         }
     }
 
-    /// Takes it off again: it was answered, or is noted elsewhere.
+    /// Removes it: it was answered, or is recorded elsewhere.
     pub fn end_creating(&mut self, creating: &Creating) {
         self.also_creating.retain(|other| other != creating);
         if self.creating.as_ref() == Some(creating) {
@@ -308,14 +308,14 @@ impl CurrentRun {
         }
     }
 
-    /// All creations that it waits for, or died waiting for.
+    /// All snapshot requests that were pending.
     pub fn into_creations(self) -> impl Iterator<Item = Creating> {
         self.creating.into_iter().chain(self.also_creating)
     }
 }
 
 impl OperationStatus {
-    /// Enters an operation that has ended.
+    /// Records a finished operation.
     pub fn enter(&mut self, report: &OperationReport) {
         self.last_attempt_at = Some(report.started_at);
         self.last_outcome = Some(report.outcome.clone());
@@ -339,7 +339,7 @@ impl OperationStatus {
         let failure = failed.then(first).flatten();
         self.failure = failure.map(Failure::kept);
         if report.outcome == Outcome::Success {
-            // A drill of nothing that can be drilled is no failure, and has proven nothing either.
+            // A drill without any suitable backup is not a failure, but not a success either.
             if report.operation != Operation::Drill || report.has_proven() {
                 self.last_success_at = Some(report.completed_at);
             }
@@ -352,7 +352,7 @@ impl OperationStatus {
 }
 
 impl CollectionStatus {
-    /// Enters a backup that has ended.
+    /// Records a finished backup.
     pub fn enter(&mut self, report: &CollectionReport) {
         self.last_attempt_at = Some(report.started_at);
         self.last_outcome = Some(report.outcome.clone());

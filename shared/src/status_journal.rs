@@ -1,8 +1,9 @@
-//! The journal beside the status file: what has changed since the status was last written whole.
+//! The journal of the status file: changes since the status file was last written completely.
 //!
-//! The status of many collections is large, and a run changes a little of it again and again. Writing it whole each time costs
-//! the square of their number, so between two whole writes each change is one line at the end of the journal. Its first line
-//! has the digest of the very status file that it goes on from: any other status, also an older program's, makes it void.
+//! The status of many collections is large, and a run changes small parts of it often. Writing it completely each time would need
+//! quadratic time. So each change is a line at the end of the journal, until the next full write. Its first line contains the
+//! digest of the status file that it continues. With any other status file, for example from an older program, the journal is
+//! ignored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,76 +35,76 @@ const WHAT: &str = "status journal";
 pub struct Head {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// SHA-256 of the status file that the lines go on from.
+    /// SHA-256 of the status file that the journal continues.
     pub status_sha256: Sha256Digest,
 }
 
-/// Every other line: what is no longer as it was.
+/// Every other line: a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusChange {
-    /// The run that is going on, whole.
+    /// The current run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_run: Option<CurrentRun>,
-    /// As in the status.
+    /// Same as in the status.
     #[serde(default)]
     pub source_changed: bool,
-    /// As in the status.
+    /// Same as in the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_seconds: Option<u64>,
-    /// The operations whose history has changed, each whole.
+    /// The changed histories of operations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub operations: BTreeMap<Operation, OperationStatus>,
-    /// The collections whose history has changed, each whole.
+    /// The changed histories of collections.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub collections: BTreeMap<CollectionName, CollectionStatus>,
-    /// The places for copies whose history has changed, each whole.
+    /// The changed histories of offsite places.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub offsite: BTreeMap<String, PlaceStatus>,
-    /// What is different in that list.
+    /// Changes of this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undeleted_snapshots: Option<ListChange<ServerSnapshot>>,
-    /// What is different in that list.
+    /// Changes of this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspected_leftovers: Option<ListChange<ServerSnapshot>>,
-    /// What is different in that list.
+    /// Changes of this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered_creations: Option<ListChange<Creating>>,
-    /// What is different in that list.
+    /// Changes of this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered_uploads: Option<ListChange<UnansweredUpload>>,
-    /// What is different in that list.
+    /// Changes of this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unlisted_uploads: Option<ListChange<ServerSnapshot>>,
-    /// What is different in that list.
+    /// Changes of this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruning: Option<ListChange<PrunedBackup>>,
-    /// What is different in that list.
+    /// Changes of this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restoring: Option<ListChange<RestoringShards>>,
 }
 
-/// What is different in a list.
+/// Changes of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListChange<T> {
-    /// The places of the entries that are gone, from 0, in order.
+    /// The indexes of removed entries, from 0, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<usize>,
-    /// What is new at the end, once those are gone.
+    /// The entries added at the end, after the removal.
     pub new: Vec<T>,
 }
 
-/// A status, with what keeps the end of its journal from being read, if something does.
+/// A status, and the problem that prevents reading the end of its journal, if any.
 #[derive(Debug)]
 pub struct Kept {
-    /// As it was last written, whole or in a line.
+    /// The latest status.
     pub status: Status,
-    /// What is wrong with the journal. What it held from there on is lost.
+    /// The problem of the journal. Its contents after that are lost.
     pub problem: Option<ReadError>,
 }
 
-/// Reads the status of `layout`, with what its journal adds. Whoever holds no lock may call it too.
+/// Reads the status of `layout` with its journal. Can be called without the lock.
 ///
 /// # Errors
 /// When there is no status, or it cannot be read.
@@ -122,20 +123,21 @@ pub fn read(layout: &Layout) -> Result<Kept, ReadError> {
             Err(problem) => return Ok(Kept { status, problem: Some(problem) }),
             Ok(false) => {}
         }
-        // There is no journal, or one of another status. Where a new one was written meanwhile, that has what the journal had.
+        // There is no journal, or one of another status. If a new status was written in the meantime, it contains the changes of
+        // the journal.
         if self::stamp(&path) == stamp {
             return Ok(Kept { status, problem: None });
         }
     }
 }
 
-/// What tells one status file from the one that replaces it.
+/// Identifies a status file, to notice its replacement.
 fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {
     let found = fs::metadata(path).ok()?;
     Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
 }
 
-/// In a state directory that is a link and leads nowhere, that there is no status says nothing.
+/// If the state directory is a dangling link, a missing status file means nothing.
 fn behind_a_link(layout: &Layout, error: ReadError) -> ReadError {
     match links::leads_nowhere(layout.state()) {
         Some(source) if error.is_not_found() => ReadError::Io { path: layout.state().to_owned(), source },
@@ -143,8 +145,8 @@ fn behind_a_link(layout: &Layout, error: ReadError) -> ReadError {
     }
 }
 
-/// Whether `journal` goes on from `written`, and if so, its changes made to `status`. A last line without an end is one that
-/// was being written when its run was killed.
+/// Applies the changes of `journal` to `status`, if it continues `written`. A last line without a newline was being written when
+/// its run was killed.
 fn replay(layout: &Layout, written: &[u8], journal: &[u8], status: &mut Status) -> Result<bool, ReadError> {
     let whole = journal.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let mut lines = (1..).zip(journal[..whole].split_inclusive(|byte| *byte == b'\n'));
@@ -178,7 +180,7 @@ fn sha256(bytes: &[u8]) -> Sha256Digest {
     Sha256Digest::from_bytes(Sha256::digest(bytes).into())
 }
 
-/// The first line of a journal that goes on from the status file with these bytes.
+/// The first line of a journal that continues the status file with these bytes.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
@@ -193,9 +195,9 @@ fn to_line<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
 }
 
 impl StatusChange {
-    /// What makes `after` of `before`; nothing where that takes more than a line can say.
+    /// The change from `before` to `after`. None if a line cannot express it.
     pub fn between(before: &Status, after: &Status) -> Option<Self> {
-        // Every field is named, so that none that is new is forgotten.
+        // All fields are listed, so that a new field is not forgotten.
         let Status {
             schema_version,
             runner_version,
@@ -253,10 +255,10 @@ impl StatusChange {
         to_line(self)
     }
 
-    /// Makes the change.
+    /// Applies the change.
     ///
     /// # Errors
-    /// When it is one of another status.
+    /// When the change belongs to another status.
     pub fn make(self, status: &mut Status) -> Result<(), &'static str> {
         status.current_run = self.current_run;
         status.source_changed = self.source_changed;
@@ -296,7 +298,7 @@ impl<T: PartialEq + Clone> ListChange<T> {
     fn make(change: Option<Self>, list: &mut Vec<T>) -> Result<(), &'static str> {
         let Some(Self { gone, new }) = change else { return Ok(()) };
         if gone.last().is_some_and(|last| *last >= list.len()) {
-            return Err("takes entries from a list that are not in it");
+            return Err("removes entries that are not in the list");
         }
         let mut gone = gone.into_iter().peekable();
         let mut place = 0..;

@@ -1,11 +1,11 @@
-//! Making foreign text fit for one line of a log, and names fit to be looked at.
+//! Escapes foreign text for one line of a log, and names for display.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// `text` on one line: control characters, line separators, characters that reorder text and characters without a
-/// look are escaped, so that a server's message cannot forge log lines or move the terminal's cursor.
+/// `text` on one line. Control characters, line separators, bidirectional and invisible characters are escaped, so that a message
+/// from a server cannot forge log lines or control the terminal.
 pub fn one_line(text: &str) -> String {
     text.trim().chars().fold(String::with_capacity(text.len()), |mut line, character| {
         if is_unseen(character) {
@@ -17,8 +17,8 @@ pub fn one_line(text: &str) -> String {
     })
 }
 
-/// A name where names must stay apart: as [`one_line`], but nothing is trimmed and a backslash is doubled, so that different
-/// names stay different.
+/// A name for display. As [`one_line`], but without trimming and with escaped backslashes, so that different names stay
+/// different.
 pub fn visible(name: &str) -> Cow<'_, str> {
     let escaped = |character: char| character == '\\' || is_unseen(character);
     if !name.contains(escaped) {
@@ -35,7 +35,7 @@ pub fn visible(name: &str) -> Cow<'_, str> {
     Cow::Owned(visible)
 }
 
-/// Whether a character is not seen where it stands: it controls, ends lines, reorders what is around it, or has no look.
+/// Whether a character is a control, line separator, bidirectional or invisible character.
 pub fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -83,7 +83,7 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(lines)
 }
 
-/// `text` on one line and cut to at most `most` characters, with `…` where something was cut.
+/// `text` on one line, truncated to at most `most` characters, with `…` if it was truncated.
 pub fn shortened(text: &str, most: usize) -> String {
     let line = one_line(text);
     if line.chars().count() <= most {

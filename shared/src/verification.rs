@@ -1,4 +1,4 @@
-//! The verification record: what checking a backup found, for each level of checking.
+//! The verification record: results of checking a backup, for each level.
 
 use std::collections::BTreeMap;
 
@@ -11,32 +11,32 @@ use crate::open_enum::open_enum;
 use crate::operation::Operation;
 
 open_enum! {
-    /// How deep a check went, from shallow to deep.
+    /// Level of a check, from shallow to deep.
     pub enum Level {
-        /// The stored bytes have the digest of the manifest.
+        /// The digest of the stored bytes matches the manifest.
         Checksum = "checksum",
-        /// Decompressed, the snapshot has its digest and is whole inside.
+        /// The digest of the decompressed snapshot matches, and its contents are complete.
         Archive = "archive",
-        /// It was restored and the points are there.
+        /// It was restored, and its points were found.
         Restore = "restore",
     }
 }
 
 open_enum! {
-    /// What a check found.
+    /// Result of a check.
     pub enum CheckOutcome {
-        /// Everything was as it must be.
+        /// No problem was found.
         Passed = "passed",
         /// The backup is bad.
         Failed = "failed",
-        /// It could not be found out: a disk or a server failed, not the backup.
+        /// No result: a disk or a server failed, not the backup.
         Inconclusive = "inconclusive",
-        /// This program cannot check such a backup.
+        /// This program cannot check this kind of backup.
         Unsupported = "unsupported",
     }
 }
 
-/// What is known about one backup's soundness.
+/// The verification record of one backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerificationRecord {
@@ -44,15 +44,15 @@ pub struct VerificationRecord {
     pub schema_version: u32,
     /// The backup.
     pub backup_id: BackupId,
-    /// What the last check at each level found.
+    /// Checks at each level.
     #[serde(default)]
     pub levels: BTreeMap<Level, LevelRecord>,
-    /// What the first restore or drill found in it.
+    /// Result of its first restore or drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_points: Option<RestoredPoints>,
 }
 
-/// What a backup holds, as the first restore or drill of it found. Later ones must find exactly that.
+/// Number of points found by the first restore or drill of a backup. Later ones must find exactly the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RestoredPoints {
@@ -60,9 +60,9 @@ pub struct RestoredPoints {
     pub count: u64,
     /// When they were counted.
     pub at: DateTime<Utc>,
-    /// Who counted them: a restore, into a collection that others may write to, or a drill.
+    /// The operation that counted them: a restore (others may write to that collection) or a drill.
     pub by: Operation,
-    /// When a drill first found every sampled point as it was backed up.
+    /// When a drill first found all sampled points unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_matched_at: Option<DateTime<Utc>>,
 }
@@ -73,22 +73,22 @@ pub struct RestoredPoints {
 pub struct LevelRecord {
     /// When the last check ended.
     pub last_at: DateTime<Utc>,
-    /// What it found.
+    /// Its result.
     pub outcome: CheckOutcome,
     /// When a check last passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_passed_at: Option<DateTime<Utc>>,
-    /// When a check last failed. It stands, through inconclusive checks, until a later pass.
+    /// When a check last failed. This is valid until a later pass; inconclusive checks do not change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failed_at: Option<DateTime<Utc>>,
-    /// How long the last check took.
+    /// Duration of the last check.
     pub duration_seconds: f64,
-    /// What was wrong or could not be told; after a pass, only what is no fault of the backup.
+    /// Problems found. After a pass, only those that are not a fault of the backup.
     #[serde(default)]
     pub findings: Vec<Finding>,
 }
 
-/// One thing that was wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
@@ -99,12 +99,12 @@ pub struct Finding {
 }
 
 impl VerificationRecord {
-    /// An empty record: nothing was checked yet.
+    /// An empty record, before any check.
     pub fn new(backup_id: BackupId) -> Self {
         Self { schema_version: SCHEMA_VERSION, backup_id, levels: BTreeMap::new(), restored_points: None }
     }
 
-    /// Enters a check that ended at `at`.
+    /// Records a check that ended at `at`.
     pub fn enter(
         &mut self,
         level: Level,
@@ -136,7 +136,7 @@ impl VerificationRecord {
         })
     }
 
-    /// What the checks that have failed found, in one short line.
+    /// Findings of the failed checks, in one short line.
     pub fn failures(&self) -> String {
         let failed = self.levels.iter().filter(|(_, record)| record.last_failed_at.is_some());
         let texts: Vec<String> = failed
@@ -151,7 +151,7 @@ impl VerificationRecord {
         crate::text::shortened(&texts.join(", "), 200)
     }
 
-    /// The deepest known level at which the backup passed, and when; nothing if it stands as failed.
+    /// The deepest level at which the backup passed, and when. None if it counts as failed.
     pub fn deepest_pass(&self) -> Option<(&Level, DateTime<Utc>)> {
         if self.failed() {
             return None;
@@ -168,7 +168,7 @@ impl LevelRecord {
     fn failed_at(&self) -> Option<DateTime<Utc>> {
         match (&self.outcome, self.last_failed_at) {
             (_, Some(at)) => Some(at),
-            // Written by hand or by a program that does not know the field.
+            // Written by hand, or by a program without this field.
             (CheckOutcome::Failed, None) => Some(self.last_at),
             (
                 CheckOutcome::Passed

@@ -197,7 +197,7 @@ fn a_bad_file_is_named_and_the_good_ones_are_served() {
         said,
         [
             "/b/last_skipped.json:1: not a valid record of a skipped run: EOF while parsing a value",
-            "/b/collections/docs/docs-2025-07-13-02-00-00.manifest.json: schema_version 2 is not one that this program reads (it reads 1); use the newer qdrant-backup that wrote it",
+            "/b/collections/docs/docs-2025-07-13-02-00-00.manifest.json: cannot read schema_version 2, only 1; use the newer qdrant-backup that wrote it",
             "/b/collections/docs/docs-2025-07-14-02-00-00.verification.json:1: not a valid verification record: expected value",
             "/b/collections/docs/docs-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: EOF while parsing a string",
         ]

@@ -1,4 +1,4 @@
-//! Archives: written while a snapshot arrives, read back, and what is inside.
+//! Archives: writing during the download, reading, and inspection of the contents.
 
 pub mod inspect;
 pub mod read;

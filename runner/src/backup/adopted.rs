@@ -1,19 +1,19 @@
-//! Snapshots on a node: one that was found there, and how the status keeps one.
+//! Snapshots on a node: one found in the list, and its form in the status.
 
 use qdrant_backup_shared::status::{Creating, ServerSnapshot};
 
 use crate::qdrant::Snapshot;
 
-/// A snapshot that was found in the list because no answer named it.
+/// A snapshot found in the list, because the request got no answer.
 #[derive(Debug, Clone)]
 pub struct Adopted {
-    /// The creation that it is taken to be of.
+    /// The request that it probably belongs to.
     pub creating: Creating,
     /// The snapshot.
     pub snapshot: Snapshot,
 }
 
-/// As the status keeps a snapshot that came of `creating`.
+/// The snapshot of the request `creating`, for the status.
 pub fn recorded(creating: &Creating, snapshot: &Snapshot) -> ServerSnapshot {
     ServerSnapshot {
         collection: creating.collection.clone(),

@@ -1,8 +1,8 @@
-//! Looking for the snapshot of a creation that no answer named.
+//! Looks for the snapshot of a request that got no answer.
 //!
-//! It is looked for for as long as the server may be making it, and no longer: a server that was restarted, or that says that it
-//! is making none, has nothing to wait for. The heartbeat moves only while it says that it is at work, so that a wait in
-//! vain is seen from outside.
+//! The wait lasts as long as the server may be creating it. It ends when the server was restarted, or reports that it is not
+//! creating one. The heartbeat only advances while the server reports that it is working, so that a useless wait is visible from
+//! outside.
 
 use std::time::{Duration, Instant};
 
@@ -16,43 +16,43 @@ use super::run::Run;
 use super::signs::{Sign, sign};
 use crate::qdrant::{Error, Snapshot, SnapshotList, Subject};
 
-/// A snapshot stamped this close to our request, by the server's clock or by ours, is taken for ours at once.
+/// A snapshot with a timestamp this close to our request, by the server's clock or ours, counts as ours at once.
 const STAMP_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
-/// Between looks at the list: short at first, for most cut answers follow short creations.
+/// Interval between requests for the list. Short at first, because most lost answers belong to fast snapshots.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
-/// For so long the server must say that it is making none: a request may have been on its way.
+/// The server must report for this long that it is not creating one, because a request may still be on its way.
 const IDLE_PROOF: Duration = Duration::from_secs(3);
-/// After this time a new snapshot with a strange stamp is taken for ours on a server that does not tell what it does, and one that
-/// could not be reached meanwhile is taken for restarted.
+/// If a server does not report what it is doing, then after this time a new snapshot with an unexpected timestamp counts as ours,
+/// and a server that was unreachable in between counts as restarted.
 const UNKNOWN_PROOF: Duration = Duration::from_secs(60);
-/// How long is waited for a server that does not tell, at least, and against what backing the collection up took last.
+/// Waiting time for a server that does not report: the minimum, and a multiple of the last backup's duration.
 const SHORTEST_WAIT: Duration = Duration::from_secs(10 * 60);
 const WAIT_FACTOR: f64 = 4.0;
 
-/// What looking for it came to.
+/// Result of the search.
 #[derive(Debug)]
 pub enum Looked {
-    /// It is there. Where several may be it, all of them are in `others`.
+    /// Found. If there are several candidates, all of them are in `others`.
     Found {
         /// The one to use.
         snapshot: Snapshot,
-        /// All that may be it; empty when there is one.
+        /// All candidates. Empty if there is only one.
         others: Vec<Snapshot>,
     },
-    /// It is not there.
+    /// Not found.
     Nothing {
-        /// Whether none will appear any more.
+        /// Whether none will appear later.
         certain: bool,
-        /// What to say of that.
+        /// The error.
         failure: BackupError,
     },
 }
 
-/// Looks for what a creation that failed with `cause` left in the list.
+/// Looks in the list for the snapshot of a request that failed with `cause`.
 ///
 /// # Errors
-/// An interruption, and that the collection does not exist.
+/// An interruption, or a missing collection.
 pub async fn look_for(
     run: &Run<'_>,
     part: &Part,
@@ -64,7 +64,7 @@ pub async fn look_for(
     let mut wait = Wait::begin(run, creating, requested, cause);
     let mut pause = FIRST_LOOK;
     loop {
-        // First, so that what ends between the two is in the list.
+        // First, so that a snapshot that finishes in between is in the list.
         let sign = sign(run, part, &client).await;
         let list = match client.snapshots(&part.subject).await {
             Ok(list) => Some(list),
@@ -83,7 +83,8 @@ pub async fn look_for(
             if !fresh.near.is_empty() {
                 return Ok(found(run, creating, fresh.near));
             }
-            // A stamp is strange when a clock is wrong, or when it is another tool's: ours may be on its way.
+            // A timestamp is unexpected if a clock is wrong, or if the snapshot belongs to another tool and ours is still in
+            // progress.
             if !fresh.all.is_empty() && wait.is_none_under_way() {
                 return Ok(found(run, creating, fresh.all));
             }
@@ -92,7 +93,7 @@ pub async fn look_for(
             return Ok(Looked::Nothing { certain, failure: wait.failure(certain) });
         }
         client.pause(pause.min(wait.left())).await?;
-        // What is about to be given up is looked at often.
+        // Check often before giving up.
         pause = if wait.idle_since.is_some() { FIRST_LOOK } else { (pause * 2).min(LONGEST_LOOK) };
     }
 }
@@ -103,7 +104,7 @@ fn found(run: &Run<'_>, creating: &Creating, mut found: Vec<Snapshot>) -> Looked
     }
     let snapshot = found[0].clone();
     run.session.warn(format!(
-        "{} snapshots of {} appeared where one was asked for: using {}, deleting none",
+        "{} snapshots of {} appeared, but only one was requested: using {}, deleting none",
         found.len(),
         Subject::from(creating),
         snapshot.name
@@ -111,17 +112,17 @@ fn found(run: &Run<'_>, creating: &Creating, mut found: Vec<Snapshot>) -> Looked
     Looked::Found { snapshot, others: found }
 }
 
-/// How long it is worth waiting.
+/// Decides how long to wait.
 struct Wait<'a> {
     cause: &'a Error,
     requested: Instant,
     since: Instant,
     create_timeout: Duration,
-    /// How long a server is waited for that does not tell what it does.
+    /// How long to wait for a server that does not report what it is doing.
     patience: Duration,
-    /// Since when the server says that it is making none.
+    /// Since when the server reports that it is not creating a snapshot.
     idle_since: Option<Instant>,
-    /// Since when it does not tell.
+    /// Since when it does not report.
     unknown_since: Option<Instant>,
     same_process: bool,
     was_silent: bool,
@@ -152,7 +153,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Takes note of what the server shows, and says when that is the end, and whether none will appear any more.
+    /// Evaluates the signs of the server. Returns whether to stop, and whether none will appear later.
     fn look(&mut self, sign: Sign, listed: bool) -> Option<bool> {
         self.was_silent |= sign == Sign::Silent || !listed;
         self.restarted |= sign == Sign::Restarted;
@@ -184,7 +185,7 @@ impl<'a> Wait<'a> {
         self.idle_since.is_some_and(|since| since.elapsed() >= IDLE_PROOF)
     }
 
-    /// Whether a snapshot that is not ours by its stamp is the only one to come, as far as can be told.
+    /// Whether a snapshot with an unexpected timestamp is probably the only one.
     fn is_none_under_way(&self) -> bool {
         let unknown = self.unknown_since.is_some_and(|since| since.elapsed() >= UNKNOWN_PROOF);
         self.restarted || self.is_idle() || unknown || self.left().is_zero()
@@ -196,7 +197,7 @@ impl<'a> Wait<'a> {
         if self.same_process {
             return left;
         }
-        // It may have been a proxy that could not be reached, so that is no proof.
+        // Perhaps only a proxy was unreachable, so this is not a proof.
         let probably_restarted = self.was_silent && !self.cause.is_answered();
         let patience = if probably_restarted {
             UNKNOWN_PROOF.saturating_sub(unknown_since.elapsed())
@@ -218,17 +219,17 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// What is new in a list.
+/// New entries in a list.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fresh {
-    /// All that bears a name as Qdrant gives it, oldest first.
+    /// All with a name in Qdrant's format, oldest first.
     pub all: Vec<Snapshot>,
-    /// Those of them that were begun when we asked, as far as the clocks tell.
+    /// Those that were started at the time of our request, according to the clocks.
     pub near: Vec<Snapshot>,
 }
 
 impl Fresh {
-    /// What `list` has that was not there before the creation.
+    /// The entries of `list` that did not exist before the request.
     pub fn of(creating: &Creating, list: &SnapshotList) -> Self {
         let known = |snapshot: &Snapshot| {
             creating
@@ -257,7 +258,7 @@ impl Fresh {
         Self { all, near }
     }
 
-    /// Those that may be ours: by the clocks where these tell, else whatever is new.
+    /// Those that may be ours: according to the clocks, otherwise all new ones.
     pub fn candidates(self) -> Vec<Snapshot> {
         if self.near.is_empty() { self.all } else { self.near }
     }

@@ -1,4 +1,4 @@
-//! What the server says of a collection before its snapshots are made, and right after.
+//! The server's information about a collection before its snapshots, and right after them.
 
 use qdrant_backup_shared::manifest::is_custom;
 use qdrant_backup_shared::points_sample::{PointsSample, SampledPoint};
@@ -11,36 +11,36 @@ use super::settled::settled;
 use crate::qdrant::sample;
 use crate::qdrant::{self, CollectionCluster, ShardTable};
 
-/// What the server says of a collection before its snapshots are made.
+/// The server's information about a collection before its snapshots.
 pub struct Before {
     /// Its configuration.
     pub config: Value,
     /// Its payload indexes.
     pub payload_schema: Value,
-    /// Where its shards lie.
+    /// The locations of its shards.
     pub cluster: CollectionCluster,
-    /// The shards, where they are backed up one by one, each from a node that has it.
+    /// The shards, if they are backed up one by one.
     pub shards: Option<ShardTable>,
-    /// Nothing when the server does not tell.
+    /// None if the server does not report it.
     pub points: Option<PointsCount>,
     /// Some of its points.
     pub sampled: Vec<SampledPoint>,
 }
 
-/// What was counted and sampled right after the snapshots were made.
+/// Counts and samples right after the snapshots.
 #[derive(Debug, Default)]
 pub struct After {
-    /// Nothing when the server does not tell.
+    /// None if the server does not report it.
     pub points: Option<PointsCount>,
-    /// Those of the points before that are still as they were.
+    /// The earlier sampled points that are unchanged.
     pub sample: Option<PointsSample>,
 }
 
-/// Both counts as the manifest has them: exact ones bound what the snapshot holds, others do not.
+/// Both counts for the manifest. Exact counts limit the contents of the snapshot, others do not.
 pub struct Counts {
     /// Before and after.
     pub exact: Option<(u64, u64)>,
-    /// About how many, where one of them is not exact.
+    /// An approximate number, if one of them is not exact.
     pub approximate: Option<u64>,
 }
 
@@ -63,12 +63,13 @@ impl Counts {
     }
 }
 
-/// Asks. A collection that the asked node cannot snapshot whole, and whose shards are not taken one by one, is an error.
+/// Reads the information. If the node cannot snapshot the whole collection, and its shards are not backed up one by one, that is
+/// an error.
 pub async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Before, BackupError> {
     let client = run.context.client.clone();
     let cluster = client.collection_cluster(collection).await?;
     run.see_peers(cluster.peer_ids());
-    // First, because a node that is down makes all that is asked below fail without the shard being named.
+    // First, because if a node is down, all requests below fail without naming the shard.
     let mut shards = match run.cluster.as_ref().filter(|_| run.goes_by_shard(false)) {
         Some(nodes) => Some(settled(run, nodes, collection).await?),
         None => None,
@@ -79,7 +80,7 @@ pub async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Befor
     {
         shards = Some(settled(run, nodes, collection).await?);
     }
-    // One that has no shard yet has nothing but its configuration.
+    // A collection without shards has only its configuration.
     shards = shards.filter(|table| !table.shards.is_empty());
     let uncovered = cluster.uncovered_shards();
     if shards.is_none() && !uncovered.is_empty() {
@@ -98,7 +99,7 @@ pub async fn inspect(run: &Run<'_>, collection: &CollectionName) -> Result<Befor
     })
 }
 
-/// Counts, and looks which of the sampled points are still as they were.
+/// Counts the points, and checks which sampled points are unchanged.
 pub async fn look_again(
     run: &Run<'_>,
     collection: &CollectionName,
@@ -109,14 +110,14 @@ pub async fn look_again(
     Ok(After { points, sample: or_without(collection, confirmed)?.flatten() })
 }
 
-/// How many points there are, if the server tells: a snapshot whose bytes are proven is a backup without that.
+/// Number of points, if the server reports it. A snapshot with verified bytes is a valid backup without it.
 async fn count(run: &Run<'_>, collection: &CollectionName) -> Result<Option<PointsCount>, BackupError> {
     let client = &run.context.client;
     match client.while_it_lives(|| run.session.heartbeat(), client.count(collection)).await {
         Ok(count) => Ok(Some(count)),
         Err(error) if error.is_refusal() => {
             run.session.warn(format!(
-                "{error}; the backup of \"{collection}\" does not say how many points it has, so no restore is held against that"
+                "{error}; the backup of \"{collection}\" has no point count, so restores cannot be checked against it"
             ));
             Ok(None)
         }
@@ -124,7 +125,7 @@ async fn count(run: &Run<'_>, collection: &CollectionName) -> Result<Option<Poin
     }
 }
 
-/// What there is of a sample, or nothing where it could not be had: a backup without one is still a backup.
+/// The sample, or none if it is not available. A backup without one is still valid.
 fn or_without<T>(
     collection: &CollectionName,
     result: Result<T, qdrant::Error>,

@@ -1,4 +1,4 @@
-//! The nodes of the cluster that is backed up, while the operation goes on: some may come back only then.
+//! The nodes of the cluster during the operation. Some may come back later.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,12 +18,12 @@ pub struct Cluster {
     nodes: RefCell<BTreeMap<u64, Rc<Node>>>,
     /// How many peers it has.
     peers: Cell<usize>,
-    /// Until when the others are waited for; nothing before they are needed.
+    /// Until when to wait for the others. None before they are needed.
     waited_for_until: Cell<Option<Instant>>,
 }
 
 impl Cluster {
-    /// Of what was found; asks each node which process it is.
+    /// Uses the nodes found, and reads the process of each.
     pub async fn of(found: Nodes) -> Self {
         let cluster =
             Self { nodes: RefCell::default(), peers: Cell::new(0), waited_for_until: Cell::new(None) };
@@ -31,7 +31,7 @@ impl Cluster {
         cluster
     }
 
-    /// How many peers it has, whether they answer or not.
+    /// Number of peers, including those that do not answer.
     pub fn peers(&self) -> usize {
         self.peers.get()
     }
@@ -51,7 +51,7 @@ impl Cluster {
         self.nodes.borrow().contains_key(&peer_id)
     }
 
-    /// How long nodes that do not answer are still waited for: for `limit` in all, from when the first collection needs one.
+    /// Remaining time to wait for nodes that do not answer: `limit` in total, from when the first collection needs one.
     pub fn patience(&self, limit: Duration) -> Duration {
         let until = self.waited_for_until.get().unwrap_or_else(|| Instant::now() + limit);
         self.waited_for_until.set(Some(until));

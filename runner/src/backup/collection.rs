@@ -1,4 +1,4 @@
-//! The backup of one collection, from the first question to the manifest.
+//! The backup of one collection, from the first request to the manifest.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -26,18 +26,18 @@ use crate::archive::write::{Received, StreamError};
 use crate::qdrant::{Client, Subject};
 use crate::store;
 
-/// How long tidying up on the server may take after an interruption.
+/// Maximum time for cleaning up on the server after an interruption.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// How the work on a collection ended.
 pub enum Ended {
     /// There is something to report.
     Reported(Box<CollectionReport>),
-    /// Somebody dropped the collection meanwhile, so there is nothing to back up.
+    /// The collection was deleted in the meantime, so there is nothing to back up.
     Dropped(CollectionName),
 }
 
-/// Backs up `collection`, whatever it takes, and reports how that ended. Never stops the run.
+/// Backs up `collection` and reports the outcome. Never stops the run.
 pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
     let started_at = run.session.now();
     let begun = Instant::now();
@@ -49,8 +49,10 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
         && let Err(error) = result.as_ref().map(|_| ())
         && error.calls_for_a_new_beginning()
     {
-        // It was dropped and made again, its shards are other ones, or somebody deleted the snapshot that had been made of it.
-        run.session.warn(format!("\"{collection}\": {error}; the collection is listed, so beginning anew"));
+        // It was deleted and created again, its shards have changed, or someone deleted its snapshot.
+        run.session.warn(format!(
+            "\"{collection}\": {error}; the collection still exists, so starting its backup again"
+        ));
         tidy_server(run, &work, false).await;
         work.enter(Stage::Inspect);
         result = attempt(run, &work, started_at).await;
@@ -59,14 +61,13 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
 
     let interrupted = matches!(&result, Err(error) if error.kind() == FailureKind::Interrupted);
     work.enter(Stage::Cleanup);
-    // The server may be slow to answer, and whoever looks should see what is waited for.
+    // The server may be slow, and the status should show what the run is waiting for.
     run.session.show_status();
     tidy_server(run, &work, interrupted).await;
     if dropped {
         run.session.leave(collection);
-        run.session.warn(format!(
-            "collection \"{collection}\" was dropped while the run was under way: nothing of it was backed up"
-        ));
+        run.session
+            .warn(format!("collection \"{collection}\" was deleted during the run: it was not backed up"));
         // Of one that has no backups.
         store::remove_empty_directory(&run.layout, collection);
         return Ended::Dropped(collection.clone());
@@ -82,7 +83,7 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
             report.snapshot_size_bytes = Some(manifest.snapshot_size_bytes());
             report.stored_size_bytes = Some(manifest.stored_size_bytes());
             tracing::info!(
-                "Backed up {collection}: {} points, {} stored of {}, {}",
+                "Backed up {collection}: {} points, {} stored ({} uncompressed), {}",
                 manifest.points_told().map_or_else(|| "?".to_owned(), |points| points.to_string()),
                 HumanBytes(manifest.stored_size_bytes()),
                 HumanBytes(manifest.snapshot_size_bytes()),
@@ -105,8 +106,8 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
     Ended::Reported(Box::new(report))
 }
 
-/// Whether the work failed because the collection is not there any more. Only the list says so: a 404 may be a proxy's, and what
-/// a server says of a collection that is being dropped is not always a 404.
+/// Whether the failure was caused by a deleted collection. Only the list of collections proves this: a 404 may come from a proxy,
+/// and a server does not always answer 404 for a collection that is being deleted.
 async fn is_dropped<T>(run: &Run<'_>, collection: &CollectionName, result: &Result<T, BackupError>) -> bool {
     let Err(error) = result else { return false };
     if !error.may_be_a_dropped_collection() {
@@ -125,7 +126,7 @@ async fn is_dropped<T>(run: &Run<'_>, collection: &CollectionName, result: &Resu
 
 fn checksum_words(manifest: &Manifest) -> &'static str {
     let matched = manifest.archives.iter().all(|archive| archive.server_checksum == ServerChecksum::Matched);
-    if matched { "checksum as the server's" } else { "the server gave no checksum" }
+    if matched { "checksum matches the server's" } else { "no checksum from the server" }
 }
 
 async fn attempt(
@@ -136,7 +137,7 @@ async fn attempt(
     let collection = work.collection;
     let before = inspect(run, collection).await?;
     let id = store::prepare(&run.layout, collection, started_at)
-        .map_err(BackupError::io("making the collection's directory"))?;
+        .map_err(BackupError::io("creating the collection's directory"))?;
     let taken = match run.cluster.as_ref().zip(before.shards.as_ref()) {
         Some((cluster, table)) => shards::take(run, cluster, work, id, &before, table).await?,
         None => take_whole(run, work, id, &before).await?,
@@ -144,13 +145,13 @@ async fn attempt(
     work.enter(Stage::Commit);
     let (manifest, files) = describe(run, collection, id, started_at, before.points, taken);
     let layout = run.layout.clone();
-    // Others' downloads go on while the disk does its part.
+    // Other downloads continue during disk operations.
     let committing = spawn_blocking(move || store::commit(&layout, files, &manifest).map(|()| manifest));
     let committed = committing.await.map_err(|error| StreamError::Internal(error.to_string()))?;
-    committed.map_err(BackupError::io("putting the archive in its place"))
+    committed.map_err(BackupError::io("moving the archive into place"))
 }
 
-/// One snapshot of all that the configured node has of the collection, which is all of it.
+/// One snapshot of the whole collection, from the configured node.
 async fn take_whole(
     run: &Run<'_>,
     work: &Work<'_, '_>,
@@ -188,8 +189,8 @@ async fn take_whole(
     })
 }
 
-/// The configuration for the manifest. Somebody may have changed it between our question and the snapshot; what is not
-/// the snapshot's would later look like another collection's.
+/// The configuration for the manifest. If it was changed between our request and the snapshot, the snapshot's configuration is
+/// used; otherwise a verification would report another collection.
 async fn settled_config(
     run: &Run<'_>,
     collection: &CollectionName,
@@ -205,17 +206,18 @@ async fn settled_config(
         return Ok(Some(again));
     }
     run.session.warn(format!(
-        "\"{collection}\": the snapshot's configuration is not the one that the server tells; is it being changed?"
+        "\"{collection}\": the snapshot's configuration differs from the one that the server reports; is it being changed?"
     ));
     Ok(None)
 }
 
-/// Says of a collection with custom sharding how its backup is restored: aloud of its first one, then in the log.
+/// Explains how to restore the backup of a collection with custom sharding: as a warning for the first backup, then only in the
+/// log.
 fn note_sharding(run: &Run<'_>, collection: &CollectionName, keys: Option<&[ShardKey]>) {
     let Some(keys) = keys.filter(|keys| !keys.is_empty()) else { return };
     let note = format!(
-        "\"{collection}\" has custom sharding: its backups are restored only into a collection that has the same shard keys, {}; \
-         docs/recovery.md says how to make one",
+        "\"{collection}\" has custom sharding: its backups can only be restored into a collection with the \
+         same shard keys, {}; see docs/recovery.md",
         shard_key::list(keys)
     );
     let told = run.session.with(|session| {
@@ -229,8 +231,7 @@ fn note_sharding(run: &Run<'_>, collection: &CollectionName, keys: Option<&[Shar
     }
 }
 
-/// Removes our snapshots from the nodes, whether the backup succeeded or not: without their archives they are of no
-/// use to us, and they fill the servers' disks.
+/// Deletes our snapshots on the nodes, whether the backup succeeded or not, because they fill the disks of the servers.
 async fn tidy_server(run: &Run<'_>, work: &Work<'_, '_>, interrupted: bool) {
     let collection = work.collection;
     let nodes: Vec<Client> = run

@@ -1,8 +1,8 @@
-//! Having the server make a snapshot, also when its answer never arrives or says something else.
+//! Makes the server create a snapshot, even if its answer is lost or wrong.
 //!
-//! Qdrant goes on making a snapshot when the client hangs up, a proxy may say anything in its place, and nobody is ever told the
-//! name. So the intent is written to the status first, with what the list showed before, and after any error the list is
-//! looked at again before another one is asked for.
+//! Qdrant continues to create a snapshot when the client disconnects, a proxy may answer in its place, and then the name is
+//! unknown. So the intent is written to the status first, with the list of snapshots before the request. After any error, the
+//! list is checked again before another request.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -21,11 +21,11 @@ use super::signs::{Sign, sign};
 use super::work::Work;
 use crate::qdrant::{CreateError, Error, Snapshot, SnapshotList, Subject};
 
-/// How often it is asked, during a creation, whether the server still is at it.
+/// How often to check, during a request, whether the server is still working on it.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Has the node make a snapshot and records in the status that it is ours to delete. One that was found in the list because no
-/// answer named it is remembered by `work`.
+/// Makes the node create a snapshot, and records in the status that we must delete it. `work` remembers a snapshot that was found
+/// in the list.
 pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<Snapshot, BackupError> {
     let client = &part.node.client;
     let mut before = client.snapshots(&part.subject).await?;
@@ -72,7 +72,7 @@ pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<S
         if others.is_empty() {
             status.undeleted_snapshots.push(entry(&snapshot));
         } else {
-            // Which of them is ours cannot be told, so none is ours to delete.
+            // It is unknown which of them is ours, so none may be deleted.
             status.suspected_leftovers.extend(others.iter().map(entry));
         }
     });
@@ -86,16 +86,16 @@ struct Requests {
     in_doubt: Vec<Creating>,
 }
 
-/// The snapshot that a creation gave.
+/// The snapshot of a request.
 enum Made {
     /// The answer named it.
     Named(Snapshot),
-    /// It was found in the list; where several may be it, all of them are in `others`.
+    /// It was found in the list. If there are several candidates, all of them are in `others`.
     Found { snapshot: Snapshot, others: Vec<Snapshot> },
 }
 
-/// Asks, and after an error looks for what came of it. Asks once more when nothing did; a server that is too busy, as often
-/// as any other request.
+/// Sends the request, and after an error looks for its snapshot. If there is none, sends it once more; if the server is too busy,
+/// as often as any other request. `in_doubt` returns whether a snapshot may still appear.
 async fn ask_and_look(
     run: &Run<'_>,
     part: &Part,
@@ -115,8 +115,9 @@ async fn ask_and_look(
                 return Err(error.into());
             }
             Err(CreateError::Cut(error)) => {
-                run.session
-                    .warn(format!("{error}; Qdrant may still be making it, so looking for it in its list"));
+                run.session.warn(format!(
+                    "{error}; Qdrant may still be creating it, so looking for it in the list of snapshots"
+                ));
                 error
             }
             Err(CreateError::Answered(error)) => error,
@@ -128,7 +129,7 @@ async fn ask_and_look(
         let (certain, failure) = match looked {
             Ok(Looked::Found { snapshot, others }) => {
                 if error.is_answered() {
-                    run.session.warn(format!("{error}; a snapshot was made all the same"));
+                    run.session.warn(format!("{error}; the snapshot was created anyway"));
                 }
                 tracing::info!("Found snapshot {} of {}", snapshot.name, part.subject);
                 return Ok(Made::Found { snapshot, others });
@@ -149,7 +150,7 @@ async fn ask_and_look(
         if retries >= most || !(certain || error.is_answered()) || !error.is_worth_another_creation() {
             return Err(failure);
         }
-        run.session.warn(format!("{failure}; no snapshot came of it, so asking once more"));
+        run.session.warn(format!("{failure}; no snapshot was created, so trying once more"));
         client.pause_before_retry(retries, &error).await?;
         retries += 1;
         // A request of its own time: by that, what comes of it is known from what comes of the one before.
@@ -172,8 +173,8 @@ fn asked_again(creating: &Creating, now: DateTime<Utc>) -> Creating {
     Creating { requested_at: now, requested_at_server, ..creating.clone() }
 }
 
-/// Whether the list has a snapshot of the second that it is on the server. Names are to the second, so another creation
-/// within it would replace that snapshot, which may be another tool's.
+/// Whether the list has a snapshot of the current second of the server. Names only contain seconds, so another request in the
+/// same second would replace that snapshot, which may belong to another tool.
 fn stamped_this_second(list: &SnapshotList, subject: &Subject) -> bool {
     let stamps = list.snapshots.iter().filter_map(|snapshot| snapshot.name.stamped_at(subject));
     list.server_time.is_some_and(|now| stamps.max().is_some_and(|newest| newest >= now))
@@ -204,7 +205,8 @@ fn intent(run: &Run<'_>, part: &Part, before: &SnapshotList, listed_at: Instant)
     }
 }
 
-/// Asks, and moves the heartbeat for as long as the server may be at it. Ends when the process that was asked is no more.
+/// Sends the request, and advances the heartbeat while the server may be working on it. Ends when the process of the server has
+/// ended.
 async fn ask(run: &Run<'_>, part: &Part) -> Result<Snapshot, CreateError> {
     let client = part.node.client.clone();
     let probe = client.for_cleanup(Duration::from_secs(10));
@@ -222,7 +224,7 @@ async fn ask(run: &Run<'_>, part: &Part) -> Result<Snapshot, CreateError> {
                 }
                 Sign::Restarted => return Err(CreateError::Cut(Error::Broken {
                     what: format!("creating a snapshot of {}", part.subject),
-                    cause: "Qdrant was restarted meanwhile".to_owned(),
+                    cause: "Qdrant was restarted in the meantime".to_owned(),
                 })),
             }
         }

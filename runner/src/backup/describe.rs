@@ -1,4 +1,4 @@
-//! The manifest of what was taken.
+//! The manifest of the stored archives.
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::atomic::AtomicFile;

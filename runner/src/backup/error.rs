@@ -14,21 +14,21 @@ use crate::qdrant;
 /// The backup of one collection failed. Nothing of it is called a backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// Qdrant, or the way to it.
+    /// Qdrant, or the connection to it.
     #[error(transparent)]
     Qdrant(#[from] qdrant::Error),
     /// The stream from Qdrant to the archive.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// The collection is not there.
+    /// The collection does not exist.
     #[error("the server has no such collection; `--collection` takes the exact name")]
     NoSuchCollection,
-    /// The server lists what it cannot have.
+    /// The server lists an invalid name.
     #[error("{name}{}", if *more > 0 { format!("; and {more} more such names") } else { String::new() })]
     ImpossibleName {
-        /// The name, and why it is none.
+        /// The name, and why it is invalid.
         name: ImpossibleName,
-        /// How many more there are that are not reported one by one.
+        /// Number of further names that are not reported separately.
         more: usize,
     },
     /// The asked node cannot snapshot the whole collection.
@@ -46,12 +46,12 @@ pub enum BackupError {
     ShardsUnsettled {
         /// Which shards, each with the reason.
         shards: Vec<String>,
-        /// How long was waited for it.
+        /// How long it waited.
         waited: Option<Duration>,
     },
-    /// The collection has other shards, or another configuration, than when its backup began.
+    /// The shards or the configuration of the collection changed during the backup.
     #[error(
-        "its shards, shard keys or parameters were changed while it was being backed up; run the backup again once that is done"
+        "its shards, shard keys or parameters changed during the backup; run the backup again when the change is complete"
     )]
     ShardsChanged,
     /// One of its shards.
@@ -65,67 +65,67 @@ pub enum BackupError {
         #[source]
         cause: Box<BackupError>,
     },
-    /// What arrived has another length.
+    /// The download has the wrong size.
     #[error(
-        "snapshot size mismatch: Qdrant said {expected} bytes, got {got}; does another tool make snapshots in the same second?"
+        "snapshot size mismatch: Qdrant reported {expected} bytes, got {got}; does another tool create snapshots in the same second?"
     )]
     SizeMismatch {
-        /// Bytes that the create response promised.
+        /// Size according to the server, in bytes.
         expected: u64,
-        /// Bytes that came.
+        /// Size of the download, in bytes.
         got: u64,
     },
-    /// What arrived has another digest.
-    #[error("snapshot checksum mismatch: Qdrant said {}…, got {}…; does another tool make snapshots in the same second, or does a proxy change data?", expected.short(), got.short())]
+    /// The download has the wrong digest.
+    #[error("snapshot checksum mismatch: Qdrant reported {}…, got {}…; does another tool create snapshots in the same second, or does a proxy change data?", expected.short(), got.short())]
     ChecksumMismatch {
-        /// The digest that the create response promised.
+        /// Digest according to the server.
         expected: Sha256Digest,
-        /// The digest of what came.
+        /// Digest of the download.
         got: Sha256Digest,
     },
-    /// The server does not know the snapshot that it has made.
+    /// The server no longer has the snapshot that it created.
     #[error(
-        "{cause}; the snapshot that was made a moment ago is gone from the server: does another tool, or a job, delete snapshots there?"
+        "{cause}; the new snapshot is already gone from the server: does another tool or job delete snapshots there?"
     )]
     SnapshotGone {
         /// What the server said.
         cause: qdrant::Error,
     },
-    /// Points in the collection, none in the snapshot.
-    #[error("the collection has {points} points and the snapshot holds none; look at Qdrant's log")]
+    /// The collection has points, the snapshot has none.
+    #[error("the collection has {points} points, but the snapshot contains none; check Qdrant's log")]
     EmptySnapshot {
         /// Points counted, before and after at least this many.
         points: u64,
     },
-    /// The snapshot is not whole inside.
-    #[error("the snapshot is not whole: {problem}; look at Qdrant's log and try again")]
+    /// The snapshot is incomplete.
+    #[error("the snapshot is incomplete: {problem}; check Qdrant's log and try again")]
     Contents {
         /// What is wrong, with the member's name.
         problem: String,
     },
     /// The archive would not fit.
-    #[error("the snapshot needs up to {} and {} are free; free some space, or lower the retention and `qdrant-backup prune`", HumanBytes(*needed), HumanBytes(*available))]
+    #[error("the snapshot needs up to {}, but only {} are free; free some space, or shorten the retention and run `qdrant-backup prune`", HumanBytes(*needed), HumanBytes(*available))]
     NoRoom {
-        /// Bytes that the archive may take.
+        /// Maximum size of the archive, in bytes.
         needed: u64,
         /// Bytes that are free.
         available: u64,
     },
-    /// No creation response came, and the list never showed the snapshot.
+    /// The request got no answer, and the snapshot never appeared in the list.
     #[error(
-        "no answer to the creation of a snapshot, and none appeared within {} (qdrant.create_timeout): {cause}",
+        "Qdrant did not answer the request for a snapshot, and none appeared within {} (qdrant.create_timeout): {cause}",
         humantime::format_duration(Duration::from_secs(limit.as_secs()))
     )]
     NeverAppeared {
-        /// How long it was looked for.
+        /// How long it was searched.
         limit: Duration,
         /// Why there was no answer.
         cause: qdrant::Error,
     },
-    /// No creation response came, and none is being made.
+    /// The request got no answer, and no snapshot is being created.
     #[error(
-        "no answer to the creation of a snapshot, and {}: {cause}",
-        if *restarted { "Qdrant was restarted meanwhile; look at its log" } else { "Qdrant is making none" }
+        "Qdrant did not answer the request for a snapshot, and {}: {cause}",
+        if *restarted { "it was restarted in the meantime (check its log)" } else { "it is not creating one" }
     )]
     NotBeingMade {
         /// Whether the server was restarted, and not only idle.
@@ -142,7 +142,7 @@ pub enum BackupError {
     /// A file of the backup directory.
     #[error("{what}: {source}")]
     Io {
-        /// What was being done.
+        /// The operation.
         what: &'static str,
         /// Why it failed.
         source: io::Error,
@@ -150,7 +150,7 @@ pub enum BackupError {
 }
 
 impl BackupError {
-    /// For `map_err`: a file operation that was `what`.
+    /// For `map_err`, with the operation `what`.
     pub fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what, source }
     }
@@ -161,7 +161,7 @@ impl BackupError {
             Self::Qdrant(error) => error.kind(),
             Self::Stream(error) => error.kind(),
             Self::NoSuchCollection => FailureKind::NoCollection,
-            // What every answer that is none of Qdrant's counts as.
+            // The kind for answers that do not come from Qdrant.
             Self::ImpossibleName { .. } => FailureKind::HttpStatus,
             Self::ShardsUncovered { .. } | Self::ShardsUnsettled { .. } | Self::ShardsChanged => {
                 FailureKind::ShardsUncovered
@@ -179,7 +179,7 @@ impl BackupError {
         }
     }
 
-    /// What the server or the way to it failed with; nothing when it was not these.
+    /// The error of the server or the connection, if it is one.
     pub fn request(&self) -> Option<&qdrant::Error> {
         match self {
             Self::Qdrant(error)
@@ -204,12 +204,12 @@ impl BackupError {
         }
     }
 
-    /// Whether the server does not know what was asked for.
+    /// Whether the server does not have the requested object.
     pub fn is_not_found(&self) -> bool {
         self.request().is_some_and(qdrant::Error::is_not_found)
     }
 
-    /// Whether a collection that is no longer there may be the reason.
+    /// Whether a deleted collection may be the cause.
     pub fn may_be_a_dropped_collection(&self) -> bool {
         if let Self::Shard { cause, .. } = self {
             return cause.may_be_a_dropped_collection();
@@ -225,23 +225,23 @@ impl BackupError {
         shown || self.request().is_some_and(|error| !matches!(error, qdrant::Error::Interrupted))
     }
 
-    /// Whether another node's copy of the same shard may do better: it is not known to be this machine's fault, or the collection's.
+    /// Whether another node's copy of the shard may work: unless this machine or the collection is certainly the cause.
     pub fn may_be_the_nodes(&self) -> bool {
         matches!(self, Self::SizeMismatch { .. } | Self::ChecksumMismatch { .. } | Self::Contents { .. })
             || self.request().is_some_and(|error| !matches!(error, qdrant::Error::Interrupted))
     }
 
-    /// Whether the collection is to be begun anew: what there was is not there any more.
+    /// Whether to start the backup of the collection again.
     pub fn calls_for_a_new_beginning(&self) -> bool {
         matches!(self, Self::ShardsChanged) || self.is_not_found()
     }
 
-    /// Whether a fresh snapshot may do better: what came is not what was made.
+    /// Whether a new snapshot may work: the download differs from the snapshot.
     pub fn calls_for_a_fresh_snapshot(&self) -> bool {
         matches!(self, Self::SizeMismatch { .. } | Self::ChecksumMismatch { .. })
     }
 
-    /// As the status file keeps it.
+    /// For the status file.
     pub fn to_failure(&self) -> Failure {
         Failure { kind: self.kind(), message: qdrant_backup_shared::text::one_line(&self.to_string()) }
     }

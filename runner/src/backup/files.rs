@@ -1,7 +1,7 @@
-//! The backup of configuration files: what `backup.include_files` names, as one archive.
+//! The backup of configuration files (`backup.include_files`), as one archive.
 //!
-//! It is kept, verified and pruned like a collection's backup. It is for small files: Qdrant's configuration, not its
-//! storage.
+//! It is kept, verified and pruned like the backup of a collection. It is meant for small files such as Qdrant's configuration,
+//! not for its storage.
 
 use std::fs;
 use std::io::{BufWriter, Read, Write};
@@ -25,10 +25,10 @@ use crate::archive::write::{Compression, Encoder, TallyWriter};
 use crate::session::Session;
 use crate::store;
 
-/// More than this is no configuration.
+/// Size limit for configuration files.
 const TOTAL_MAX_BYTES: u64 = 256 << 20;
 
-/// Backs up every file that a pattern names, and reports how that ended. Never stops the run.
+/// Backs up every file that matches a pattern, and reports the outcome. Never stops the run.
 pub fn back_up(session: &mut Session, patterns: &[String], compression: Compression) -> CollectionReport {
     let collection = CollectionName::files();
     let begun = Instant::now();
@@ -70,9 +70,9 @@ fn attempt(
     let paths = matching(patterns)?;
     let (layout, collection) = (session.layout(), &report.collection);
     let id = store::prepare(layout, collection, report.started_at)
-        .map_err(BackupError::io("making the directory of configuration files"))?;
+        .map_err(BackupError::io("creating the directory for configuration files"))?;
     let archive_path = layout.archive(collection, id, &compression.encoding());
-    let mut file = store::begin_archive(&archive_path).map_err(BackupError::io("making the archive"))?;
+    let mut file = store::begin_archive(&archive_path).map_err(BackupError::io("creating the archive"))?;
     let (snapshot, stored) = write_tar(&mut file, &paths, compression)?;
     let manifest = Manifest {
         schema_version: SCHEMA_VERSION,
@@ -103,12 +103,11 @@ fn attempt(
         }],
         runner_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    store::commit(layout, vec![file], &manifest)
-        .map_err(BackupError::io("putting the archive in its place"))?;
+    store::commit(layout, vec![file], &manifest).map_err(BackupError::io("moving the archive into place"))?;
     Ok((manifest, paths.len()))
 }
 
-/// Every regular file that a pattern names, sorted. A pattern that names none is an error: somebody relies on it.
+/// Every regular file that matches a pattern, sorted. A pattern without any match is an error.
 fn matching(patterns: &[String]) -> Result<Vec<PathBuf>, BackupError> {
     let problem = |problem: String| BackupError::Files { problem };
     let mut paths = Vec::new();
@@ -141,18 +140,18 @@ fn write_tar(
     let mut tar = tar::Builder::new(TallyWriter::new(Encoder::new(compression, writer).map_err(failed())?));
     let mut total = 0;
     for path in paths {
-        // Read whole first, so that a file that grows meanwhile cannot spoil the archive.
+        // Read completely first, so that a growing file cannot damage the archive.
         let unreadable =
             |error: std::io::Error| BackupError::Files { problem: format!("{}: {error}", path.display()) };
         let open = regular_file::open(path, Links::Follow).map_err(unreadable)?;
         let metadata = open.metadata().map_err(unreadable)?;
         let room = TOTAL_MAX_BYTES - total;
         let mut contents = Vec::new();
-        // Whatever length it says: files of the kernel say none.
+        // Regardless of the reported size: kernel files report 0.
         open.take(room + 1).read_to_end(&mut contents).map_err(unreadable)?;
         if contents.len() as u64 > room {
             let problem = format!(
-                "more than {} in all; it is for configuration, not for data",
+                "more than {} in total; this is for configuration files, not for data",
                 HumanBytes(TOTAL_MAX_BYTES)
             );
             return Err(BackupError::Files { problem });

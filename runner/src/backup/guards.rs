@@ -1,4 +1,4 @@
-//! The questions that decide whether this is the server and the collection we think it is. All pure.
+//! Checks that this is the expected server and collection. All pure functions.
 
 use std::collections::BTreeSet;
 
@@ -9,22 +9,22 @@ use super::error::BackupError;
 use crate::archive::inspect::{Inspection, SnapshotKind};
 use crate::qdrant::CollectionCluster;
 
-/// Whether none of the peers that the server shows is one whose backups these are.
+/// Whether none of the server's peers is a source of these backups.
 pub fn source_changed(known: &[u64], shown: &BTreeSet<u64>) -> bool {
     !known.is_empty() && !shown.is_empty() && !known.iter().any(|peer| shown.contains(peer))
 }
 
-/// The peers to remember: those known, and those that the same cluster has gained.
+/// The peers to store: the known ones, and new ones of the same cluster.
 pub fn grown(known: &[u64], shown: &BTreeSet<u64>) -> Vec<u64> {
     let mut all = known.to_vec();
     all.extend(shown.iter().filter(|peer| !known.contains(peer)));
     all
 }
 
-/// What to say when a server that lists nothing is asked for backups of what used to be there; nothing when that is
-/// all right. What was retired is not missed.
+/// The error if a server has no collections, but there are backups of some. None if that is expected. Retired collections do not
+/// count.
 pub fn emptied_server(url: &str, catalog: &Catalog, status: &Status) -> Option<String> {
-    // What is not known to be good counts as well: it tells that there was something.
+    // Backups of unknown state count too: they show that there was a collection.
     let tells = |backup: &Backup| matches!(backup.condition(), Condition::Good | Condition::Unknown);
     let names: Vec<String> = catalog
         .collection_names()
@@ -36,25 +36,26 @@ pub fn emptied_server(url: &str, catalog: &Catalog, status: &Status) -> Option<S
     let more = if names.len() > 5 { ", …" } else { "" };
     (!names.is_empty()).then(|| {
         format!(
-            "Qdrant at {url} has no collections at all, but there are good backups of {} ({shown}{more}); \
-             is this the right server, or was its storage emptied? Nothing was changed; restore, or use another directory. If they were \
-             deleted on purpose: `qdrant-backup prune --retire \"*\"`",
+            "Qdrant at {url} has no collections, but there are good backups of {} ({shown}{more}); is this \
+             the right server, or was its storage emptied? Nothing was changed. Restore the collections, or \
+             use another backup directory; if they were deleted on purpose, run `qdrant-backup prune \
+             --retire \"*\"`",
             names.len()
         )
     })
 }
 
-/// Whether the snapshot holds what the server said that the collection holds.
+/// Checks that the snapshot contains the data that the server reported.
 ///
 /// # Errors
-/// When it certainly does not.
+/// When it is certainly incomplete.
 pub fn check_contents(
     inspection: &Inspection,
     cluster: &CollectionCluster,
     points_certain: u64,
 ) -> Result<(), BackupError> {
     let contents = |problem: String| Err(BackupError::Contents { problem });
-    // That a whole shard is missing says more than the finding that comes with it.
+    // A missing shard is more informative than the finding that comes with it.
     let with_segments = inspection.shards_with_segments();
     let missing: Vec<String> = cluster
         .active_local_shards()
@@ -74,17 +75,17 @@ pub fn check_contents(
     Ok(())
 }
 
-/// Whether the snapshot of a shard is one, and whole.
+/// Checks that a snapshot is a complete shard snapshot.
 ///
 /// # Errors
-/// When it certainly is not.
+/// When it is certainly not.
 pub fn check_shard(inspection: &Inspection) -> Result<(), BackupError> {
     let contents = |problem: String| Err(BackupError::Contents { problem });
     if let Some(finding) = inspection.findings.iter().find(|finding| !finding.kind.is_oddity()) {
         return contents(finding.to_string());
     }
     if inspection.end_marker_reached && inspection.kind != SnapshotKind::Shard {
-        return contents("it is not the snapshot of a shard".to_owned());
+        return contents("it is not a shard snapshot".to_owned());
     }
     if inspection.shards_with_segments().is_empty() {
         return contents("the shard has no segments".to_owned());
@@ -92,8 +93,8 @@ pub fn check_shard(inspection: &Inspection) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Bytes that an archive may take: the whole snapshot where nothing better is known, else what the last backup of the
-/// collection makes one expect, and a tenth more.
+/// Expected maximum size of an archive: according to the last backup of the collection plus a tenth, otherwise the size of the
+/// snapshot.
 pub fn expected_archive_bytes(
     catalog: &Catalog,
     collection: &CollectionName,

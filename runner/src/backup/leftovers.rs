@@ -1,4 +1,4 @@
-//! Snapshots that runs leave on the server: deleted when they are provably ours, reported when they may be.
+//! Leftover snapshots on the server: deleted if they are certainly ours, reported if they may be.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::status::{Creating, ServerSnapshot};
@@ -11,13 +11,13 @@ use crate::session::leftovers::{
     Occasion, Standing, conclude, delete_ours, look, may_be_at_work, still_at_work, unanswered,
 };
 
-/// Deletes every recorded snapshot of `collection` on `nodes`, and takes from the record what is dealt with. Does not write
-/// the status: the caller has more to write.
+/// Deletes every recorded snapshot of `collection` on `nodes`, and removes the finished ones from the record. Does not write the
+/// status, because the caller has more to write.
 pub async fn clean_up(run: &Run<'_>, nodes: &[Client], collection: &CollectionName) {
     clean_up_where(run, nodes, |snapshot| snapshot.collection == *collection).await;
 }
 
-/// The same, of what is recorded of `subject` alone: others of the collection may be under way.
+/// The same only for `subject`: others of the collection may be in progress.
 pub async fn clean_up_of(run: &Run<'_>, nodes: &[Client], subject: &Subject) {
     clean_up_where(run, nodes, |snapshot| Subject::from(snapshot) == *subject).await;
 }
@@ -37,15 +37,15 @@ async fn clean_up_where(run: &Run<'_>, nodes: &[Client], which: impl Fn(&ServerS
     }
 }
 
-/// Looks again before an adopted snapshot is deleted: when by now others fit the creation that named none, which is ours
-/// cannot be told, so none is ours to delete.
+/// Checks again before an adopted snapshot is deleted. If others now match the request, it is unknown which one is ours, so none
+/// may be deleted.
 pub async fn reconsider_adopted(run: &Run<'_>, nodes: &[Client], adopted: Adopted) {
     let Adopted { creating, snapshot } = adopted;
     let Some(client) = at(nodes, &creating.node_url) else { return };
     let subject = Subject::from(&creating);
     let mut found = match client.snapshots(&subject).await {
         Ok(list) => Fresh::of(&creating, &list).candidates(),
-        // What cannot be looked at is not deleted either: the same list comes before every deletion.
+        // If the list cannot be read, nothing is deleted.
         Err(_) => return,
     };
     if found.iter().all(|other| *other == snapshot) {
@@ -55,7 +55,7 @@ pub async fn reconsider_adopted(run: &Run<'_>, nodes: &[Client], adopted: Adopte
         found.push(snapshot);
     }
     run.session.warn(format!(
-        "{} snapshots of {subject} have appeared where one was asked for: deleting none",
+        "{} snapshots of {subject} appeared, but only one was requested: deleting none",
         found.len(),
     ));
     let found: Vec<ServerSnapshot> = found.iter().map(|snapshot| recorded(&creating, snapshot)).collect();
@@ -70,8 +70,8 @@ fn at<'a>(nodes: &'a [Client], url: &str) -> Option<&'a Client> {
     nodes.iter().find(|client| client.url() == url)
 }
 
-/// Deals with what earlier runs left: deletes what is recorded as ours, and reports what appeared in place of an
-/// answer that never came.
+/// Handles leftovers of earlier runs: deletes those recorded as ours, and reports those that appeared after a request without an
+/// answer.
 pub async fn settle_earlier(run: &Run<'_>) {
     let nodes = run.clients();
     let noted = run.session.status(|status| status.undeleted_snapshots.clone());
@@ -81,9 +81,9 @@ pub async fn settle_earlier(run: &Run<'_>) {
     collections.dedup();
     for collection in &collections {
         if !run.lists(collection) {
-            // Said when that happened.
+            // This was reported when it happened.
             tracing::info!(
-                "What an earlier run left on the server for {collection} cannot be reached without that collection"
+                "Cannot delete what an earlier run left on the server for {collection}: the collection no longer exists"
             );
             continue;
         }
@@ -105,8 +105,9 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
         // The collection is gone. What came of it lies on the disk, and is listed again when there is one of that name.
         Err(error) if error.is_not_found() => return,
         Err(error) => {
-            run.session
-                .warn(format!("{error}; cannot tell yet what an interrupted creation left on the server"));
+            run.session.warn(format!(
+                "{error}; cannot tell yet whether an interrupted request left a snapshot on the server"
+            ));
             return;
         }
     };
@@ -120,7 +121,7 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
         .collect();
     for snapshot in &found {
         run.session.warn(format!(
-            "snapshot {} of \"{}\" on the server is probably left by an interrupted run; not deleted, because that is not certain",
+            "snapshot {} of \"{}\" on the server was probably left by an interrupted run; not deleted, because that is not certain",
             snapshot.name, snapshot.collection
         ));
     }
@@ -135,8 +136,7 @@ async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) 
     });
 }
 
-/// Takes suspects off the record once the server no longer lists them. Those of a collection that is gone are listed again when
-/// there is one of that name.
+/// Removes suspected leftovers from the record when the server no longer lists them.
 async fn forget_vanished(run: &Run<'_>, nodes: &[Client]) {
     let suspects = run.session.status(|status| status.suspected_leftovers.clone());
     for suspect in &suspects {

@@ -1,4 +1,4 @@
-//! The nodes that snapshots are asked of, and what is known of each while the operation goes on.
+//! The nodes that create snapshots, with their state during the operation.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use crate::qdrant::{Client, Subject};
 /// One node.
 #[derive(Debug)]
 pub struct Node {
-    /// Asks it.
+    /// Its client.
     pub(super) client: Client,
-    /// Its process, as far as it tells: what another one was asked for died with it.
+    /// Its process, if it reports one. Requests to an earlier process have died with it.
     pub(super) process: RefCell<Option<String>>,
     creating: Mutex<()>,
 }
 
-/// The snapshot that is to be made on a node.
+/// A snapshot to create on a node.
 #[derive(Debug, Clone)]
 pub struct Part {
     /// The node.
@@ -28,18 +28,18 @@ pub struct Part {
 }
 
 impl Node {
-    /// The node that `client` asks.
+    /// The node of `client`.
     pub(super) fn new(client: Client) -> Self {
         Self { client, process: RefCell::default(), creating: Mutex::default() }
     }
 
-    /// Asks which process it is. Many proxies do not let this through; then it is unknown.
+    /// Reads its process. Many proxies block this request; then it is unknown.
     pub(super) async fn meet(&self) {
         let process = self.client.process().await.ok().flatten();
         *self.process.borrow_mut() = process;
     }
 
-    /// Waits until no other shard is being snapshotted there, so that a node has one creation at a time.
+    /// Waits until no other shard snapshot is being created there, so that a node creates one at a time.
     pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.creating.lock().await
     }

@@ -26,10 +26,10 @@ use crate::session::Session;
 use crate::store;
 use qdrant_backup_shared::scratch_name::is_scratch;
 
-/// So many impossible names are reported one by one.
+/// Maximum number of invalid names that are reported separately.
 const IMPOSSIBLE_MAX: usize = 20;
 
-/// Backs up, and enters in the session how that ended.
+/// Backs up, and records the outcome in the session.
 pub async fn back_up(session: &mut Session, context: &BackupContext) {
     let options = &context.options;
     let begun = session.begin(Operation::Backup, Stage::Inspect, |status| {
@@ -62,22 +62,22 @@ pub async fn back_up(session: &mut Session, context: &BackupContext) {
 }
 
 impl Run<'_> {
-    /// The work itself. Collections that fail are in `reports`; an error is one that ends the run.
+    /// The operation itself. Failed collections are in `reports`; an error ends the run.
     async fn work(&mut self, reports: &mut Vec<CollectionReport>) -> Result<(), Failure> {
         let client = self.context.client.clone();
         store::probe(&self.layout).map_err(|source| {
-            let what = "the backup directory cannot be written to";
+            let what = "cannot write to the backup directory";
             BackupError::Io { what, source }.to_failure()
         })?;
-        // Without room for anything no snapshot is asked for: that it is ours could not even be noted.
-        let asking = BackupError::io("asking how much room the disk has");
+        // Without any free space no snapshot is requested, because its ownership could not be recorded.
+        let asking = BackupError::io("reading the free disk space");
         let available =
             store::available_bytes(self.layout.root()).map_err(|error| asking(error).to_failure())?;
         if let Some(available) = available.filter(|available| *available < store::RESERVE_BYTES) {
             return Err(BackupError::NoRoom { needed: store::RESERVE_BYTES, available }.to_failure());
         }
         let limits = store::limits(&self.layout).map_err(|source| {
-            let what = "looking at the file system of the backup directory";
+            let what = "checking the file system of the backup directory";
             BackupError::Io { what, source }.to_failure()
         })?;
         limits.iter().for_each(|limit| self.session.warn(limit));
@@ -109,7 +109,7 @@ impl Run<'_> {
         self.find_nodes().await?;
         leftovers::settle_earlier(self).await;
         tracing::info!(
-            "Backing up {} of {} collections of Qdrant {version} at {} to {}",
+            "Backing up {} of {} collections from Qdrant {version} at {} to {}",
             selected.len(),
             self.listed.len(),
             client.url(),
@@ -146,8 +146,8 @@ impl Run<'_> {
         self.note_dropped(&dropped).await
     }
 
-    /// Finds the nodes of the cluster, if the server is in one. Where that cannot be asked, the configured node is backed up alone, and what
-    /// it lacks is found with each collection.
+    /// Finds the nodes of the cluster, if the server is in one. If they cannot be read, only the configured node is backed up,
+    /// and missing shards are reported for each collection.
     async fn find_nodes(&mut self) -> Result<(), Failure> {
         self.main.meet().await;
         let client = &self.context.client;
@@ -155,19 +155,19 @@ impl Run<'_> {
             Ok(found) => found,
             Err(error @ Error::Interrupted) => return Err(BackupError::from(error).to_failure()),
             Err(error) => {
-                tracing::info!("{error}; going on as if {} were alone", client.url());
+                tracing::info!("{error}; continuing with {} as the only node", client.url());
                 None
             }
         };
         let Some(found) = found else { return Ok(()) };
         self.see_peers(found.nodes.iter().map(|node| node.peer_id).chain(found.lost.keys().copied()));
-        // Whether that matters is seen when a shard is on no other node.
+        // This only matters if a shard is on no other node.
         found.warnings().iter().for_each(|warning| self.session.warn(warning));
         self.cluster = Some(Cluster::of(found).await);
         Ok(())
     }
 
-    /// Notes collections that were dropped while the run was under way. A server that lists none at all any more has lost them.
+    /// Records collections that were deleted during the run. A server without any collections has lost them.
     async fn note_dropped(&mut self, dropped: &[CollectionName]) -> Result<(), Failure> {
         if dropped.is_empty() {
             return Ok(());
@@ -194,7 +194,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The collections to back up, and those asked for by name that are not there.
+    /// The collections to back up, and requested ones that do not exist.
     fn select(&self) -> Result<(Vec<CollectionName>, Vec<CollectionName>), Failure> {
         let selection = &self.context.options.selection;
         if selection.is_named() {
@@ -212,13 +212,13 @@ impl Run<'_> {
         Ok((selected, Vec::new()))
     }
 
-    /// Whether the configuration wants `collection` to be backed up.
+    /// Whether the configuration selects `collection`.
     fn is_selected(&self, collection: &CollectionName) -> bool {
         self.context.options.selection.selects(collection.as_str()) && !is_scratch(collection.as_str())
     }
 
-    /// Notes what is on the server and to be backed up, whichever part of it this run is for and however far it gets: until it
-    /// has a backup it is missing one. What is gone is only noted by a run that looked at everything.
+    /// Records all selected collections on the server, even those that this run does not back up: without a backup, they are
+    /// reported as missing one. Only a run over everything records deleted collections.
     fn note_selected(&self) {
         for collection in self.listed.iter().filter(|name| self.is_selected(name)) {
             self.session.amend_status(|status| {
@@ -229,21 +229,21 @@ impl Run<'_> {
         }
     }
 
-    /// Says which collections are only partly restored: their backups hold no more than that.
+    /// Warns about partly restored collections: their backups are incomplete too.
     fn warn_of_halves(&self) {
         let url = self.context.client.url();
         for begun in self.session.status(|status| status.restoring.clone()) {
             if begun.node_url == url && self.lists(&begun.target) {
                 self.session.warn(format!(
-                    "\"{}\" is only partly restored: the restore of backup {} of \"{}\" into it has not ended; repeat that restore, which goes \
-                     on where it ended, or delete the collection",
+                    "\"{}\" is only partly restored: the restore of backup {} of \"{}\" into it did not \
+                     finish; repeat that restore, which continues where it stopped, or delete the collection",
                     begun.target, begun.backup_id, begun.collection
                 ));
             }
         }
     }
 
-    /// A report for each of the names that Qdrant cannot have; of a flood of them, for the first ones.
+    /// A report for each invalid name, up to a limit.
     fn impossible(&self, names: Vec<ImpossibleName>) -> Vec<CollectionReport> {
         let more = names.len().saturating_sub(IMPOSSIBLE_MAX);
         let reported = names.into_iter().take(IMPOSSIBLE_MAX);
@@ -252,7 +252,7 @@ impl Run<'_> {
             .collect()
     }
 
-    /// The report of a collection of which nothing could be tried.
+    /// The report of a collection that could not be processed.
     fn failed(&self, collection: CollectionName, error: &BackupError) -> CollectionReport {
         let failure = error.to_failure();
         tracing::error!("Backup of {collection} failed: {}", failure.message);
@@ -262,7 +262,7 @@ impl Run<'_> {
         report
     }
 
-    /// Notes which collections the server has, and which are gone.
+    /// Records which collections exist on the server, and which are gone.
     fn note_presence(&self) {
         let now = self.session.now();
         let known: BTreeSet<CollectionName> = self.session.with(|session| {
@@ -270,7 +270,7 @@ impl Run<'_> {
             stored.chain(session.status().collections.keys()).cloned().collect()
         });
         if self.context.options.include_files.is_empty() {
-            // Nobody asks for them any more, so they are neither missing nor too old.
+            // They are no longer expected, so they are neither missing nor too old.
             self.session.amend_status(|status| {
                 if let Some(files) = status.collections.get_mut(&CollectionName::files()) {
                     files.on_server = None;
@@ -284,7 +284,7 @@ impl Run<'_> {
                     continue;
                 }
                 self.session
-                    .warn(format!("collection \"{collection}\" was retired and is on the server again"));
+                    .warn(format!("collection \"{collection}\" was retired but is on the server again"));
                 self.session.amend_status(|status| {
                     status.retired_collections.retain(|retired| *retired != collection)
                 });
@@ -299,10 +299,10 @@ impl Run<'_> {
                 });
             if !present && !was_gone && stored {
                 self.session.warn(format!(
-                    "collection \"{collection}\" has backups and is no longer on the server; they are kept"
+                    "collection \"{collection}\" is no longer on the server; its backups are kept"
                 ));
             }
-            // What is deliberately left out is neither missing nor too old.
+            // Collections that are excluded are neither missing nor too old.
             let on_server = if present && !selected { None } else { Some(present) };
             self.session.amend_status(|status| {
                 let entry = status.collections.entry(collection).or_default();
@@ -314,7 +314,7 @@ impl Run<'_> {
         self.forget_unsaved();
     }
 
-    /// Takes out of the status what was never backed up and now need not be: it is gone, or left out.
+    /// Removes collections from the status that were never backed up and are now gone or excluded.
     fn forget_unsaved(&self) {
         let stored: BTreeSet<CollectionName> =
             self.session.with(|session| session.catalog().collections.keys().cloned().collect());
@@ -328,7 +328,7 @@ impl Run<'_> {
         });
     }
 
-    /// Remembers new peers of the same cluster, and whether this is another one.
+    /// Stores new peers of the same cluster, and whether this is another server.
     fn remember_peers(&self, backed_up: bool) {
         let seen = self.seen_peers.borrow();
         if seen.is_empty() {
@@ -346,7 +346,7 @@ impl Run<'_> {
             .with(|session| session.change_repository(|repository| repository.known_peer_ids = grown));
         if let Err(error) = written {
             let path = self.layout.repository_file();
-            self.session.warn(format!("{}: cannot note the server's peer ids: {error}", path.display()));
+            self.session.warn(format!("{}: cannot store the server's peer ids: {error}", path.display()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One snapshot: made on a node, downloaded, and held against what the node said of it.
+//! One snapshot: created on a node, downloaded, and compared with the node's information.
 
 use std::path::Path;
 
@@ -16,13 +16,14 @@ use crate::store;
 
 /// A snapshot whose archive is written, still under a temporary name.
 pub struct Obtained {
-    /// What the node said of it.
+    /// The node's information about it.
     pub(super) snapshot: Snapshot,
-    /// What came.
+    /// The download.
     pub(super) received: Received,
 }
 
-/// Makes the snapshot and downloads it to `path`; once more when what came is not what was made. After each creation `made` is called.
+/// Creates the snapshot and downloads it to `path`. Tries once more if the download differs from the snapshot. Calls `made` after
+/// each creation.
 pub async fn obtain(
     run: &Run<'_>,
     part: &Part,
@@ -36,7 +37,7 @@ pub async fn obtain(
     made().await?;
     let received = match fetch(run, part, path, &snapshot, work).await {
         Err(error) if error.calls_for_a_fresh_snapshot() => {
-            run.session.warn(format!("{}: {error}; trying once more with a fresh snapshot", part.subject));
+            run.session.warn(format!("{}: {error}; trying once more with a new snapshot", part.subject));
             let nodes = [part.node.client.clone()];
             for adopted in work.take_adopted_of(&part.subject) {
                 leftovers::reconsider_adopted(run, &nodes, adopted).await;
@@ -66,7 +67,7 @@ async fn make(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<Snapsho
     Ok(snapshot)
 }
 
-/// Downloads the snapshot, beginning again when it does not begin or cannot be gone on with.
+/// Downloads the snapshot. Starts again if it does not start or cannot be resumed.
 async fn fetch(
     run: &Run<'_>,
     part: &Part,
@@ -82,7 +83,7 @@ async fn fetch(
             Err(BackupError::Qdrant(error) | BackupError::Stream(StreamError::BeginAgain(error)))
                 if error.is_transient() && retries < run.context.options.retries =>
             {
-                run.session.warn(format!("{error}; beginning the download again"));
+                run.session.warn(format!("{error}; restarting the download"));
                 part.node.client.pause_before_retry(retries, &error).await?;
                 retries += 1;
             }
@@ -110,7 +111,7 @@ async fn fetch_once(
     if let Some(got) = download.content_length().filter(|got| *got != expected) {
         return Err(BackupError::SizeMismatch { expected, got });
     }
-    let file = store::begin_archive(path).map_err(BackupError::io("making the archive"))?;
+    let file = store::begin_archive(path).map_err(BackupError::io("creating the archive"))?;
     let bar = run.context.console.transfer(part.collection(), expected);
     let mut progress = |progress: Progress<'_>| match progress {
         Progress::Arrived(count) => {
@@ -118,7 +119,7 @@ async fn fetch_once(
             bar.inc(count);
             run.session.heartbeat();
         }
-        Progress::Resumed(error) => run.session.warn(format!("{error}; going on where it broke off")),
+        Progress::Resumed(error) => run.session.warn(format!("{error}; resuming the download")),
     };
     let throttle = &run.context.options.throttle;
     let target = Target { file, compression, expected_bytes, snapshot_bytes: expected };
@@ -137,16 +138,16 @@ async fn fetch_once(
     }
 }
 
-/// Bytes that the archive will probably take, for which there is room.
+/// Expected size of the archive in bytes, for which there is enough space.
 fn check_room(run: &Run<'_>, part: &Part, snapshot_bytes: u64) -> Result<u64, BackupError> {
     let compressed = run.context.options.compression != Compression::None;
     let expected = run.session.with(|session| {
         guards::expected_archive_bytes(session.catalog(), part.collection(), snapshot_bytes, compressed)
     });
-    // What does not shrink grows by its framing: less than a thousandth.
+    // Incompressible data grows by its framing, less than a thousandth.
     let needed = expected.saturating_add(expected / 1000).saturating_add(store::RESERVE_BYTES);
-    let available = store::available_bytes(run.layout.root())
-        .map_err(BackupError::io("asking how much room the disk has"))?;
+    let available =
+        store::available_bytes(run.layout.root()).map_err(BackupError::io("reading the free disk space"))?;
     match available {
         Some(available) if available < needed => Err(BackupError::NoRoom { needed, available }),
         Some(_) | None => Ok(expected),

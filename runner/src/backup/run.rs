@@ -1,4 +1,4 @@
-//! What the parts of the operation share while it goes on.
+//! State shared by the parts of the operation.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,31 +19,31 @@ use crate::choice::Selection;
 use crate::host::console::Console;
 use crate::qdrant::{Alias, Client, minor_version};
 
-/// What is to be backed up, and how.
+/// Options of the backup.
 pub struct BackupOptions {
-    /// Which collections: those that were named, else those that the configuration selects.
+    /// The collections: those given by name, otherwise those that the configuration selects.
     pub selection: Selection,
-    /// Globs of configuration files that are backed up besides the collections.
+    /// Globs of configuration files to back up.
     pub include_files: Vec<String>,
-    /// How archives are stored.
+    /// Encoding of archives.
     pub compression: Compression,
-    /// Leave our snapshots on the server.
+    /// Whether to keep our snapshots on the server.
     pub keep_server_snapshots: bool,
-    /// How many snapshots are under way at a time.
+    /// Number of snapshots in parallel.
     pub jobs: NonZeroU8,
-    /// How long to wait for shards that are on their way or have no active copy.
+    /// Maximum time to wait for shards that are moving or have no active copy.
     pub cluster_timeout: Duration,
-    /// The nodes of the cluster, where they are not found by the rule.
+    /// URLs of the cluster nodes, if they cannot be derived.
     pub nodes: Vec<Url>,
-    /// How fast downloads may be.
+    /// Limit for the download rate.
     pub throttle: Throttle,
-    /// How often a download that failed in passing is begun again.
+    /// Number of retries for a download after a temporary failure.
     pub retries: u32,
-    /// How long to wait for a server that is not there yet; zero for not at all.
+    /// Maximum time to wait for a server that does not answer yet. Zero does not wait.
     pub wait_for_server: Duration,
-    /// For the status: the longest gap that the schedule allows.
+    /// For the status: the longest interval in the schedule.
     pub schedule_interval: Option<Duration>,
-    /// For the status: how long backups are kept.
+    /// For the status: the configured retention by age.
     pub retention: Option<Duration>,
 }
 
@@ -51,13 +51,13 @@ pub struct BackupOptions {
 pub struct BackupContext {
     /// The node that is backed up.
     pub client: Client,
-    /// Where progress is shown.
+    /// The progress display.
     pub console: Console,
     /// What to do.
     pub options: BackupOptions,
 }
 
-/// The operation while it goes on. Its parts are in this module's siblings.
+/// A running operation. Its parts are in the sibling modules.
 pub struct Run<'a> {
     pub(super) context: &'a BackupContext,
     pub(super) session: SharedSession<'a>,
@@ -66,16 +66,16 @@ pub struct Run<'a> {
     pub(super) qdrant_version: Option<String>,
     /// The node that is configured.
     pub(super) main: Rc<Node>,
-    /// All nodes of its cluster, where it is in one.
+    /// All nodes of its cluster, if it is in one.
     pub(super) cluster: Option<Cluster>,
-    /// As many as there may be snapshots under way.
+    /// One permit for each parallel snapshot.
     pub(super) slots: Semaphore,
     pub(super) listed: Vec<CollectionName>,
     pub(super) seen_peers: RefCell<BTreeSet<u64>>,
 }
 
 impl Run<'_> {
-    /// Asks every node that answers; the configured one first, which in a cluster may come again under another URL.
+    /// All nodes that answer, the configured one first. In a cluster, it may appear again with another URL.
     pub(super) fn clients(&self) -> Vec<Client> {
         let mut clients = vec![self.main.client.clone()];
         let others = self.cluster.iter().flat_map(Cluster::nodes).map(|node| node.client.clone());
@@ -83,8 +83,8 @@ impl Run<'_> {
         clients
     }
 
-    /// Whether collections are backed up shard by shard: where no node has all of a collection for certain, and where a collection
-    /// cannot be restored otherwise.
+    /// Whether collections are backed up shard by shard: if a node may not have the whole collection, or if the collection cannot
+    /// be restored otherwise.
     pub(super) fn goes_by_shard(&self, is_custom: bool) -> bool {
         self.cluster.as_ref().is_some_and(|cluster| cluster.peers() > 1 || is_custom)
     }
@@ -94,7 +94,7 @@ impl Run<'_> {
         self.qdrant_version.as_deref().and_then(minor_version).is_some_and(|version| version >= least)
     }
 
-    /// Takes note of peers that the server shows, and says at once when none of them is known.
+    /// Records the peers of the server, and warns at once if none of them is known.
     pub fn see_peers(&self, peers: impl Iterator<Item = u64>) {
         let mut seen = self.seen_peers.borrow_mut();
         let first = seen.is_empty();
@@ -102,8 +102,9 @@ impl Run<'_> {
         let known = self.session.with(|session| session.repository().known_peer_ids.clone());
         if first && guards::source_changed(&known, &seen) {
             self.session.warn(format!(
-                "Qdrant at {} is not the server that these backups came from (another server, or a new storage): backing up, \
-                 but nothing is pruned until `qdrant-backup accept-source` says that this is right",
+                "Qdrant at {} is not the server that these backups came from (another server, or new \
+                 storage): backing up, but nothing is pruned until you confirm the server with \
+                 `qdrant-backup accept-source`",
                 self.context.client.url()
             ));
         }

@@ -1,4 +1,4 @@
-//! Waiting for a server that is not there yet: at the hour of the backup it may be starting, or on its way to another node.
+//! Waits for a server that does not answer yet: it may be starting, or moving to another machine.
 
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,15 @@ use super::error::BackupError;
 use super::run::Run;
 use crate::qdrant::Error;
 
-/// Between two tries: short at first, for a restart takes seconds.
+/// Interval between attempts. Short at first, because a restart takes seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The server's version, once it answers and is ready, for which it has as long as the options say. What no waiting cures is
-/// not waited for. The heartbeat does not move meanwhile: nothing does.
+/// The server's version, when it answers and is ready. Waits up to the configured time, but not after a permanent error. The
+/// heartbeat does not advance during the wait.
 ///
 /// # Errors
-/// When it is not there by then, when what answers is not what it should be, or at once on an interruption.
+/// When it does not answer in time, when the answer is not from Qdrant, or on an interruption.
 pub async fn version(run: &Run<'_>) -> Result<String, Failure> {
     let limit = run.context.options.wait_for_server;
     let failed = |error: Error| BackupError::from(error).to_failure();
@@ -34,11 +34,11 @@ pub async fn version(run: &Run<'_>) -> Result<String, Failure> {
             Ok(version) => match client.ready().await {
                 Err(error) if error.is_transient() => (error, Some(version)),
                 Err(error @ Error::Interrupted) => return Err(failed(error)),
-                // Whoever does not know the question (an old server, a proxy) has answered the first one.
+                // An old server or a proxy may not support this request, but it answered the first one.
                 Ok(()) | Err(_) => {
                     if waiting {
                         tracing::info!(
-                            "Qdrant at {} answers after {}; going on",
+                            "Qdrant at {} answers after {}; continuing",
                             client.url(),
                             humantime::format_duration(Duration::from_secs(since.elapsed().as_secs()))
                         );
@@ -59,14 +59,14 @@ pub async fn version(run: &Run<'_>) -> Result<String, Failure> {
             let Some(version) = version else {
                 return Err(Failure { kind: error.kind(), message: one_line(&waited) });
             };
-            run.session.warn(format!("{waited}; backing up what it has"));
+            run.session.warn(format!("{waited}; backing up the collections that it lists"));
             enter(run, Stage::Inspect);
             return Ok(version);
         }
         if !waiting {
             waiting = true;
             tracing::info!(
-                "{}; waiting for it, for up to {} (qdrant.wait_for_server)",
+                "{}; waiting up to {} for it (qdrant.wait_for_server)",
                 one_line(&error.to_string()),
                 humantime::format_duration(limit)
             );

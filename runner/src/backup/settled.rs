@@ -1,4 +1,4 @@
-//! Waiting until the shards of a collection can be backed up.
+//! Waits until the shards of a collection can be backed up.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,12 @@ use super::error::BackupError;
 use super::run::Run;
 use crate::qdrant::ShardTable;
 
-/// Between looks at shards that are on their way.
+/// Interval between checks of moving shards.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
-/// Where the shards lie, once each has an active copy on a node that answers and none is on its way. That is waited for, for a bounded time.
+/// The locations of the shards, when each has an active copy on a node that answers and none is moving. Waits for this for a
+/// limited time.
 pub async fn settled(
     run: &Run<'_>,
     cluster: &Cluster,
@@ -42,7 +43,7 @@ pub async fn settled(
         if !told {
             told = true;
             tracing::info!(
-                "\"{collection}\": {}; waiting for it, for up to {} (qdrant.cluster_timeout)",
+                "\"{collection}\": {}; waiting up to {} for it (qdrant.cluster_timeout)",
                 shards.join(", "),
                 humantime::format_duration(Duration::from_secs(left.as_secs().max(1)))
             );

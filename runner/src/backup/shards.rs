@@ -1,7 +1,7 @@
-//! The backup of a collection shard by shard: each once, from a node that has an active copy of it.
+//! Backs up a collection shard by shard: each shard once, from a node with an active copy.
 //!
-//! Where the shards lie is looked at before and after. What has moved meanwhile is taken again; where the shards themselves are other ones
-//! than before, the collection is begun anew.
+//! The locations of the shards are checked before and after. Shards that have moved are backed up again. If the set of shards has
+//! changed, the backup of the collection starts again.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -25,17 +25,17 @@ use super::work::Work;
 use super::{guards, leftovers};
 use crate::qdrant::{Error, ShardTable, Subject};
 
-/// So often what has moved is taken again.
+/// Maximum number of attempts for shards that have moved.
 const ROUNDS: usize = 3;
 
-/// One shard's archive, and the node that it is from.
+/// The archive of one shard, and its node.
 struct TakenShard {
     peer_id: u64,
     url: String,
     obtained: Obtained,
 }
 
-/// Takes every shard of the collection, which `first` has shown before anything was counted.
+/// Backs up every shard of the collection. `first` has the locations from before the count.
 pub async fn take(
     run: &Run<'_>,
     cluster: &Cluster,
@@ -75,7 +75,7 @@ pub async fn take(
     }
     if taken.len() < table.shards.len() {
         let moving = table.shards.keys().filter(|id| !taken.contains_key(id));
-        let shards = moving.map(|id| format!("shard {id} does not stay on one node")).collect();
+        let shards = moving.map(|id| format!("shard {id} keeps moving between nodes")).collect();
         return Err(BackupError::ShardsUnsettled { shards, waited: None });
     }
     let after = after.unwrap_or_default();
@@ -102,7 +102,7 @@ pub async fn take(
     })
 }
 
-/// Where the shards lie now, if `error` is of one that has left the node that was asked for it. Any other error is given back.
+/// The current locations of the shards, if `error` was caused by a shard that has moved. Other errors are returned.
 async fn where_it_went(
     run: &Run<'_>,
     cluster: &Cluster,
@@ -124,11 +124,11 @@ async fn where_it_went(
 
 fn warn_of_move(run: &Run<'_>, collection: &CollectionName, shard_id: u32, url: &str) {
     run.session.warn(format!(
-        "shard {shard_id} of \"{collection}\" has left {url} while it was being backed up; taking it again from where it is now"
+        "shard {shard_id} of \"{collection}\" moved away from {url} during its backup; backing it up from its new node"
     ));
 }
 
-/// Takes the shards of `table` that are not `taken` yet. After the first one that fails no other is begun.
+/// Backs up the shards of `table` that are not `taken` yet. After a failure no other one is started.
 async fn take_missing(
     run: &Run<'_>,
     cluster: &Cluster,
@@ -164,7 +164,7 @@ async fn take_missing(
     first_error.map_or(Ok(()), Err)
 }
 
-/// Takes one shard, from the first of `nodes` that gives it.
+/// Backs up one shard, from the first of `nodes` that succeeds.
 async fn take_shard(
     run: &Run<'_>,
     work: &Work<'_, '_>,
@@ -177,7 +177,7 @@ async fn take_shard(
     let mut failed = None;
     for (peer_id, node) in nodes {
         if let Some(error) = failed.take() {
-            run.session.warn(format!("{error}; trying {}, which has this shard too", node.client.url()));
+            run.session.warn(format!("{error}; trying {}, which also has this shard", node.client.url()));
         }
         let part = Part { node: Rc::clone(node), subject: Subject::shard(work.collection, shard_id) };
         let obtained = obtain(run, &part, &path, work, async || Ok(())).await;
@@ -203,8 +203,8 @@ async fn take_shard(
     Err(failed.unwrap_or(BackupError::Qdrant(Error::Interrupted)))
 }
 
-/// Deletes the shard's snapshot on its node as soon as it is here, so that no node has all of its shards twice. What no answer had named
-/// is dealt with at the end.
+/// Deletes the shard's snapshot on its node right after the download, so that no node stores all of its shards twice. Snapshots
+/// found in the list are handled at the end.
 async fn tidy(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) {
     if run.context.options.keep_server_snapshots || work.has_adopted(&part.subject) {
         return;
@@ -219,8 +219,8 @@ fn note_oddities(run: &Run<'_>, part: &Part, obtained: &Obtained) {
     }
 }
 
-/// Which nodes to ask for each shard, the best first: of those that have it and `answer`, the one with the fewest shards to give.
-/// Neighbours in the list are of different nodes as far as can be, so that several shards at a time come from several nodes.
+/// The nodes for each shard, best first: of those that have it and `answer`, the one with the fewest shards to back up. Neighbors
+/// in the list are on different nodes if possible, so that parallel downloads come from several nodes.
 fn assign(
     table: &ShardTable,
     wanted: impl Iterator<Item = u32>,
@@ -234,7 +234,7 @@ fn assign(
             Some((id, replicas.active().filter(|peer| answers(*peer)).collect()))
         })
         .collect();
-    // Those with the least choice first.
+    // Shards with the fewest nodes first.
     shards.sort_by_key(|(id, peers)| (peers.len(), *id));
     for (id, mut peers) in shards {
         peers.sort_by_key(|peer| (load.get(peer).copied().unwrap_or(0), *peer));

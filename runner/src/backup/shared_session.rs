@@ -1,6 +1,6 @@
-//! The session, while several collections are under way in one task.
+//! The session, shared by several collections in one task.
 //!
-//! Each call borrows it for itself alone and gives it back before it returns, so that nobody holds it while they wait.
+//! Each call borrows it exclusively and releases it before it returns, so that it is never held during a wait.
 
 use std::cell::RefCell;
 
@@ -10,10 +10,10 @@ use qdrant_backup_shared::{CollectionName, Status};
 
 use crate::session::Session;
 
-/// A session that several collections write to in turns.
+/// A session that several collections write to.
 pub struct SharedSession<'a> {
     session: RefCell<&'a mut Session>,
-    /// The collections under way, the one that entered a stage last at the end.
+    /// The collections in progress. The last one that entered a stage is at the end.
     under_way: RefCell<Vec<(CollectionName, Stage)>>,
 }
 
@@ -23,7 +23,7 @@ impl<'a> SharedSession<'a> {
         Self { session: RefCell::new(session), under_way: RefCell::new(Vec::new()) }
     }
 
-    /// Looks at the session, or changes it. Must not be called from within itself.
+    /// Reads or changes the session. Must not be called recursively.
     pub fn with<T>(&self, use_it: impl FnOnce(&mut Session) -> T) -> T {
         use_it(&mut self.session.borrow_mut())
     }
@@ -43,7 +43,7 @@ impl<'a> SharedSession<'a> {
         self.with(Session::heartbeat);
     }
 
-    /// What is read from the status.
+    /// Reads the status.
     pub fn status<T>(&self, read: impl FnOnce(&Status) -> T) -> T {
         self.with(|session| read(session.status()))
     }
@@ -63,7 +63,7 @@ impl<'a> SharedSession<'a> {
         self.with(|session| session.amend_status(change));
     }
 
-    /// As [`Session::enter_stage`]. Of several collections under way, the status names the one that entered a stage last.
+    /// As [`Session::enter_stage`]. The status shows the collection that entered a stage last.
     pub fn enter_stage(&self, stage: Stage, collection: &CollectionName) {
         let mut under_way = self.under_way.borrow_mut();
         under_way.retain(|(other, _)| other != collection);
@@ -71,7 +71,7 @@ impl<'a> SharedSession<'a> {
         self.with(|session| session.enter_stage(stage, collection));
     }
 
-    /// Nothing is done with `collection` any more; where others are under way, the status names one of them.
+    /// `collection` is finished. If others are in progress, the status shows one of them.
     pub fn leave(&self, collection: &CollectionName) {
         let mut under_way = self.under_way.borrow_mut();
         under_way.retain(|(other, _)| other != collection);

@@ -1,37 +1,37 @@
-//! Signs that a server gives of a creation that is under way, besides its answer.
+//! Signs of a running snapshot request on a server, besides its answer.
 
 use super::node::Part;
 use super::run::Run;
 use crate::qdrant::{Client, Telemetry};
 
-/// What a server shows of a creation.
+/// The state of a snapshot request, as shown by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
-    /// It is making a snapshot of the collection.
+    /// It is creating a snapshot of the collection.
     Working,
-    /// It is making none.
+    /// It is not creating one.
     Idle,
-    /// It is another process than the one that was asked, whose work died with it.
+    /// It was restarted, so the request has died.
     Restarted,
-    /// It answers, and does not tell.
+    /// It answers, but does not report this.
     Unknown {
-        /// Whether it is known to be the process that was asked.
+        /// Whether it is certainly the same process.
         same_process: bool,
     },
     /// It does not answer.
     Silent,
 }
 
-/// Before this version, servers do not tell of shards' snapshots that they are making.
+/// Before this version, servers do not report shard snapshots in progress.
 const TELLS_OF_SHARDS: (u32, u32) = (1, 16);
 
-/// Asks the node once, by way of `client`.
+/// Checks the node once, with `client`.
 pub async fn sign(run: &Run<'_>, part: &Part, client: &Client) -> Sign {
     let told = match client.telemetry().await {
         Ok(told) => told,
-        // A proxy that does not let the question through, or a server that does not know it.
+        // A proxy that blocks the request, or a server that does not support it.
         Err(error) if error.is_answered() => return Sign::Unknown { same_process: false },
-        // It may be too busy to count, but not to say who it is.
+        // It may be too busy for the count, but not for this.
         Err(_) => match client.process().await {
             Ok(process) => Telemetry::of(process),
             Err(_) => return Sign::Silent,

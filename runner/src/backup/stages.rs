@@ -1,11 +1,11 @@
-//! Where the time of the work on one collection went.
+//! Measures the time for the stages of a collection.
 
 use std::time::Instant;
 
 use qdrant_backup_shared::operation::Stage;
 use qdrant_backup_shared::run_report::StageReport;
 
-/// Measures stages that follow each other; a stage that is entered again adds up.
+/// Measures consecutive stages. If a stage is entered again, its times add up.
 #[derive(Debug)]
 pub struct Stages {
     reports: Vec<StageReport>,

@@ -1,4 +1,4 @@
-//! What the work on a collection has brought: archives, still under temporary names, and what their manifest will say.
+//! Results of backing up a collection: archives under temporary names, and data for their manifest.
 
 use qdrant_backup_shared::ShardKey;
 use qdrant_backup_shared::atomic::AtomicFile;
@@ -13,28 +13,28 @@ use crate::archive::write::Compression;
 pub struct Taken {
     /// Its archives.
     pub archives: Vec<TakenArchive>,
-    /// What was counted and sampled after them.
+    /// Counts and samples after them.
     pub after: After,
-    /// Nothing when it changed while the snapshot was made.
+    /// None if it changed during the snapshot.
     pub config: Option<Value>,
     /// Its payload indexes.
     pub payload_schema: Value,
     /// How many shards it has.
     pub shard_count: u32,
-    /// Its shard keys; nothing for automatic sharding.
+    /// Its shard keys. None for automatic sharding.
     pub shard_keys: Option<Vec<ShardKey>>,
 }
 
 /// One archive.
 pub struct TakenArchive {
-    /// As the manifest has it.
+    /// Its entry in the manifest.
     pub archive: Archive,
     /// The file.
     pub file: AtomicFile,
 }
 
 impl TakenArchive {
-    /// The snapshot that `node_url`, which is peer `peer_id`, has given.
+    /// The snapshot from `node_url`, which is peer `peer_id`.
     pub fn of(
         scope: Scope,
         shard_ids: Vec<u32>,

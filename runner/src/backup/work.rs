@@ -1,4 +1,4 @@
-//! What is known of the work on one collection while it goes on: how long it took, and what came of it that no answer named.
+//! State of backing up one collection: the stages, and snapshots found in the list.
 
 use std::cell::RefCell;
 
@@ -11,7 +11,7 @@ use super::run::Run;
 use super::stages::Stages;
 use crate::qdrant::Subject;
 
-/// The work on one collection. Several of its shards may be under way in one task, so each call borrows it for itself alone.
+/// The state for one collection. Several shards may be in progress in one task, so each call borrows it exclusively.
 pub struct Work<'a, 's> {
     run: &'a Run<'s>,
     /// The collection.
@@ -33,7 +33,7 @@ impl<'a, 's> Work<'a, 's> {
         work
     }
 
-    /// Ends the stage before, and begins `stage`, for the report and for whoever watches.
+    /// Ends the previous stage and begins `stage`, for the report and the status.
     pub(super) fn enter(&self, stage: Stage) {
         self.stages.borrow_mut().enter(stage.clone());
         self.run.session.enter_stage(stage, self.collection);
@@ -44,17 +44,17 @@ impl<'a, 's> Work<'a, 's> {
         self.stages.borrow_mut().add_bytes(count);
     }
 
-    /// Remembers a snapshot that was found in the list because no answer named it.
+    /// Remembers a snapshot that was found in the list.
     pub(super) fn adopt(&self, adopted: Adopted) {
         self.adopted.borrow_mut().push(adopted);
     }
 
-    /// Gives those snapshots, each once.
+    /// Takes those snapshots.
     pub(super) fn take_adopted(&self) -> Vec<Adopted> {
         self.adopted.take()
     }
 
-    /// Those of them that are of `subject`, each once.
+    /// Takes those of `subject`.
     pub(super) fn take_adopted_of(&self, subject: &Subject) -> Vec<Adopted> {
         self.adopted
             .borrow_mut()

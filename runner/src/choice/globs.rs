@@ -1,8 +1,9 @@
-//! Globs over the names of collections.
+//! Globs for collection names.
 
 use globset::{Glob, GlobSet};
 
-/// Compiled globs over collection names: `*`, `?`, `[a-z]`, `{a,b}`. A `/` is an ordinary character. None at all match nothing.
+/// Compiled globs for collection names: `*`, `?`, `[a-z]`, `{a,b}`. A `/` is an ordinary character. An empty list matches
+/// nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Globs {
     patterns: Vec<String>,
@@ -13,7 +14,7 @@ impl Globs {
     /// Compiles globs.
     ///
     /// # Errors
-    /// One entry for each glob that is not one: its position in the list and why.
+    /// One entry for each invalid glob: its position in the list and the reason.
     pub fn compile(patterns: Vec<String>) -> Result<Self, Vec<(usize, String)>> {
         let mut globs = Vec::new();
         let mut refused = Vec::new();
@@ -33,13 +34,13 @@ impl Globs {
     /// Compiles one glob.
     ///
     /// # Errors
-    /// Why it is none.
+    /// Why it is invalid.
     pub fn one(pattern: &str) -> Result<Self, String> {
         Self::compile(vec![pattern.to_owned()])
             .map_err(|refused| refused.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join("; "))
     }
 
-    /// What a person gives as a name or a glob. What is no glob can only be a name.
+    /// A name or a glob from the command line. An invalid glob counts as a name.
     ///
     /// # Errors
     /// Why it is neither.
@@ -61,7 +62,7 @@ impl Globs {
     }
 }
 
-/// A text that as a glob matches only itself.
+/// A glob that matches only this text.
 fn escaped(text: &str) -> String {
     let escape = |character: char| {
         if "*?[]{}!\\".contains(character) { format!("[{character}]") } else { character.to_string() }

@@ -1,4 +1,4 @@
-//! Which backups and which collections somebody means. Pure: words and patterns on one side, what there is on the other.
+//! Selects backups and collections, from words and patterns. Pure functions.
 
 mod globs;
 mod selection;

@@ -1,31 +1,31 @@
-//! Which collections are meant.
+//! Selection of collections.
 
 use qdrant_backup_shared::CollectionName;
 
 use super::globs::Globs;
 
-/// Which collections are meant: those that somebody names, else those that globs select, else all.
+/// Selects collections: those given by name, otherwise those that match globs, otherwise all.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     named: Vec<CollectionName>,
-    /// What is included; `None` is everything.
+    /// Included collections. `None` means all.
     include: Option<Globs>,
-    /// What is left out, even if included.
+    /// Excluded collections, even if included.
     exclude: Globs,
 }
 
 impl Selection {
-    /// What `include` matches (`None` is everything) and `exclude` does not.
+    /// Collections that match `include` (`None` means all) and not `exclude`.
     pub fn by_globs(include: Option<Globs>, exclude: Globs) -> Self {
         Self { named: Vec::new(), include, exclude }
     }
 
-    /// These collections, each once; all, when there are none.
+    /// These collections. All, if the list is empty.
     pub fn by_names(names: Vec<CollectionName>) -> Self {
         Self::default().naming(names)
     }
 
-    /// The same globs, and `names`, which go before them.
+    /// The same globs with `names`, which take precedence.
     #[must_use]
     pub fn naming(mut self, names: Vec<CollectionName>) -> Self {
         self.named.clear();
@@ -37,23 +37,23 @@ impl Selection {
         self
     }
 
-    /// Whether somebody named collections.
+    /// Whether collections were given by name.
     pub fn is_named(&self) -> bool {
         !self.named.is_empty()
     }
 
-    /// The collections that somebody named; none, when nobody did.
+    /// The collections given by name, if any.
     pub fn names(&self) -> &[CollectionName] {
         &self.named
     }
 
-    /// Whether the globs select a collection, whatever was named.
+    /// Whether the globs select a collection, regardless of names.
     pub fn selects(&self, collection: &str) -> bool {
         let included = self.include.as_ref().is_none_or(|globs| globs.matches(collection));
         included && !self.exclude.matches(collection)
     }
 
-    /// Whether a collection is meant.
+    /// Whether a collection is selected.
     pub fn includes(&self, collection: &CollectionName) -> bool {
         if self.is_named() { self.named.contains(collection) } else { self.selects(collection.as_str()) }
     }

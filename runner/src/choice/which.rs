@@ -1,4 +1,4 @@
-//! Which backups of a collection are meant. Pure.
+//! Selects backups of a collection. Pure functions.
 
 use std::cmp::Reverse;
 
@@ -8,14 +8,14 @@ use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::{Backup, Condition};
 use qdrant_backup_shared::verification::Level;
 
-/// Which backups of a collection.
+/// A selection of backups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// The newest good one; where everything will do ([`Accept::Any`]) the newest.
+    /// The newest good one. With [`Accept::Any`], the newest.
     Latest,
     /// The newest good one that has passed a verification.
     LatestVerified,
-    /// The newest good one that was complete by then: all of its data is from before.
+    /// The newest good one that was completed before this time, so that all of its data is older.
     Before(DateTime<Utc>),
     /// The good one whose last drill is longest ago.
     LeastRecent,
@@ -25,7 +25,7 @@ pub enum Which {
     Id(BackupId),
 }
 
-/// Those that have a word of their own.
+/// Selections with their own word.
 const WORDS: [(&str, Which); 4] = [
     ("latest", Which::Latest),
     ("latest-verified", Which::LatestVerified),
@@ -34,10 +34,10 @@ const WORDS: [(&str, Which); 4] = [
 ];
 
 impl Which {
-    /// Reads what every command takes, `latest` or an id, and the words of `others`.
+    /// Parses `latest`, an id, or one of the words of `others`.
     ///
     /// # Errors
-    /// Lists exactly what is taken.
+    /// The message lists all valid values.
     pub fn read(text: &str, others: &[Self]) -> Result<Self, String> {
         let mut taken = WORDS.iter().filter(|(_, which)| *which == Self::Latest || others.contains(which));
         if let Some((_, which)) = taken.clone().find(|(word, _)| *word == text) {
@@ -52,10 +52,10 @@ impl Which {
         })
     }
 
-    /// Reads the time of [`Which::Before`] as people write it. Without a zone it is UTC, as ids are.
+    /// Parses the time of [`Which::Before`]. Without a time zone it is UTC, like ids.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not a time.
     pub fn read_before(text: &str) -> Result<Self, String> {
         if let Ok(time) = DateTime::parse_from_rfc3339(text) {
             return Ok(Self::Before(time.to_utc()));
@@ -75,40 +75,40 @@ impl Which {
     }
 }
 
-/// Which of them will do. Each takes what the one before it takes.
+/// Which states are acceptable. Each value includes the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Accept {
-    /// Good ones; one that is named by its id also where nobody knows whether it is good.
+    /// Good ones; a backup given by id also if its state is unknown.
     Good,
-    /// One that is named also where it failed verification: it may be the last there is, and its digests are compared again on the
-    /// way to the server.
+    /// A backup given by id even if it failed verification: it may be the last one, and its digests are checked again during the
+    /// upload.
     NamedThoughFailed,
-    /// One that is named, whatever is known of it.
+    /// A backup given by id, in any state.
     Named,
-    /// Whatever is known of them.
+    /// All, in any state.
     Any,
 }
 
-/// There is no such backup, or it is not to be used.
+/// There is no such backup, or it cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// No backup of the collection at all.
-    #[error("there is no backup of it; `qdrant-backup list` shows what there is")]
+    #[error("there is no backup; `qdrant-backup list` shows what exists")]
     None,
     /// None with that id.
-    #[error("there is no backup {0} of it; `qdrant-backup list` shows what there is")]
+    #[error("there is no backup {0}; `qdrant-backup list` shows what exists")]
     NoSuchId(BackupId),
-    /// None that fits.
+    /// None matches.
     #[error("none of its {total} backups is {wanted}{}", newest.as_ref().map(|newest| format!("; the newest, {newest}")).unwrap_or_default())]
     NoneFits {
-        /// How many there are.
+        /// Number of backups.
         total: usize,
-        /// What they are not.
+        /// The missing property.
         wanted: String,
         /// The newest and what is wrong with it.
         newest: Option<String>,
     },
-    /// Something of it is missing; nothing can be done with it.
+    /// It is incomplete and cannot be used.
     #[error("backup {id} is incomplete: {missing}")]
     Incomplete {
         /// The backup.
@@ -116,17 +116,17 @@ pub enum ChoiceError {
         /// What is missing.
         missing: String,
     },
-    /// Nothing of it is here.
-    #[error("backup {id} is only offsite: take it from there with --from {places}")]
+    /// It exists only offsite.
+    #[error("backup {id} exists only offsite: use --from {places}")]
     OffsiteOnly {
         /// The backup.
         id: BackupId,
-        /// The places that have it, in words.
+        /// The places that have it, as text.
         places: String,
     },
     /// Verification found it bad.
     #[error(
-        "backup {id} failed verification ({findings}); choose another one, or try it all the same with --force"
+        "backup {id} failed verification ({findings}); choose another one, or use it anyway with --force"
     )]
     Failed {
         /// The backup.
@@ -148,7 +148,7 @@ impl ChoiceError {
     }
 }
 
-/// Chooses from `backups`, which are one collection's, oldest first: those that are meant, the newest first, and at least one.
+/// Selects from `backups` of one collection, oldest first. Returns at least one, newest first.
 ///
 /// # Errors
 /// As [`ChoiceError`] says.
@@ -162,7 +162,7 @@ pub fn choose(backups: &[Backup], which: Which, accept: Accept) -> Result<Vec<&B
     if fitting.is_empty() { Err(none_fits(backups, "good")) } else { Ok(fitting) }
 }
 
-/// Chooses one of `backups`, as [`choose`] does; of all that are meant, the newest.
+/// Selects one of `backups`, as [`choose`]: the newest of the selected ones.
 ///
 /// # Errors
 /// As [`ChoiceError`] says.
@@ -212,8 +212,8 @@ fn check_named(backup: &Backup, accept: Accept) -> Result<&Backup, ChoiceError> 
     }
 }
 
-/// By what the least recently drilled backup is the first: one that cannot be drilled comes after all others, and of those that
-/// never were the newest is before the others.
+/// Sort key for the least recently drilled backup. One that cannot be drilled comes last. Of those that were never drilled, the
+/// newest comes first.
 pub fn drill_turn(backup: &Backup) -> impl Ord + use<> {
     let needs_shard_keys = backup.remarks().shard_keys.is_some_and(|keys| keys > 0);
     let last_drill = backup.check(&Level::Restore).map(|check| check.last_at);
@@ -234,21 +234,19 @@ fn defect(backup: &Backup) -> Option<String> {
     let id = backup.backup_id;
     match backup.condition() {
         Condition::Good => None,
-        Condition::OffsiteOnly => {
-            Some(format!("{id}, is only offsite: take it from there with --from {}", places(backup)))
-        }
+        Condition::OffsiteOnly => Some(format!("{id}, exists only offsite: use --from {}", places(backup))),
         Condition::Incomplete => {
             Some(format!("{id}, is incomplete: {}", backup.remarks().missing.as_deref().unwrap_or_default()))
         }
         Condition::Failed => Some(format!("{id}, failed verification ({})", findings(backup))),
         Condition::Unknown => {
             let why = backup.remarks().unknown.as_deref().unwrap_or_default();
-            Some(format!("{id}, is not known to be good: {why}; `qdrant-backup verify` finds out"))
+            Some(format!("{id}, is not known to be good: {why}; check it with `qdrant-backup verify`"))
         }
     }
 }
 
-/// Where copies of it are, in words.
+/// The places with copies, as text.
 fn places(backup: &Backup) -> String {
     backup.places().collect::<Vec<_>>().join(" or ")
 }

@@ -1,4 +1,4 @@
-//! `qdrant-backup accept-source`: the server that answers now is the one to back up.
+//! `qdrant-backup accept-source`: confirms the current server as the source of the repository.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::host::clock::Clock;
 use crate::session::Purpose;
 use crate::settings::Settings;
 
-/// Replaces the known peer ids by those that the server shows.
+/// Replaces the known peer ids with those of the server.
 pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let client = client(settings, signals.token())?;
@@ -21,19 +21,22 @@ pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Re
     }
     if peers.is_empty() {
         return Err(Refusal::failed(format!(
-            "Qdrant at {} has no collections, so it cannot be told apart yet",
+            "Qdrant at {} has no collections, so it cannot be identified yet",
             client.url()
         )));
     }
     let known: BTreeSet<u64> = session.repository().known_peer_ids.iter().copied().collect();
     if known == peers {
-        tracing::info!("Qdrant at {} is the known source already; nothing changed", client.url());
+        tracing::info!(
+            "Qdrant at {} is already the confirmed source of this repository; nothing changed",
+            client.url()
+        );
     } else {
         let path = session.layout().repository_file();
         session
             .change_repository(|repository| repository.known_peer_ids = peers.into_iter().collect())
             .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", path.display())))?;
-        tracing::info!("Qdrant at {} is the source of this repository from now on", client.url());
+        tracing::info!("Confirmed Qdrant at {} as the source of this repository", client.url());
     }
     session.record(|status| status.source_changed = false).map_err(Refusal::failed)?;
     Ok(Exit::Success)

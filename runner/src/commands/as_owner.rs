@@ -1,6 +1,6 @@
-//! Commands that root types in the backup directory of somebody else: they go on as that somebody.
+//! Commands that root runs in the backup directory of another user: they switch to that user.
 //!
-//! What root writes there the user of the schedule can neither read nor change, and the runs after it fail.
+//! Otherwise, the scheduled user could not read or change files written by root, and later runs would fail.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,11 +15,11 @@ use crate::host::user::{ROOT, User};
 use crate::settings::Settings;
 use crate::settings::trust;
 
-/// As root: refuses to go by files that others may change, and where the backup directory is somebody else's, begins the
-/// command again as them.
+/// As root: refuses files that others can change. If the backup directory belongs to another user, restarts the command as that
+/// user.
 ///
 /// # Errors
-/// When the files are not to be trusted, or root may not become the owner.
+/// When the files cannot be trusted, or root cannot switch to the owner.
 pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refusal> {
     let doer = command.manner().doer;
     if uzers::get_effective_uid() != ROOT || doer == Doer::Reader {
@@ -33,30 +33,29 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
     let is_check = matches!(command, Command::Config(_));
     if let Some(problem) = trust::problems(settings, &trusted).into_iter().next().filter(|_| !is_check) {
         if owner.is_none() && doer == Doer::Owner && !needs_none {
-            // Whom the backups belong to, and so whose these files may be, is not known while they are not there.
+            // Without a backup directory, its owner is unknown, and so are the allowed owners of these files.
             repository::open(&layout)?;
         }
-        return Err(Refusal::configuration(format!("refused, because this is root: {problem}")));
+        return Err(Refusal::configuration(format!("refused as root: {problem}")));
     }
     let Some(owner) = owner.filter(|_| doer == Doer::Owner) else { return Ok(()) };
     let root = layout.root().display();
     tracing::info!("Running as {owner}, the owner of {root}");
     let error = owner.start_again();
     Err(Refusal::configuration(one_line(&format!(
-        "{root} belongs to {owner}, and what root writes there {owner} cannot use; becoming {owner} failed ({error}); {}",
+        "{root} belongs to {owner}, who could not use files that root writes there; switching to {owner} failed ({error}); {}",
         owner.to_type()
     ))))
 }
 
-/// Whom a repository is for that root makes where there is none: whoever has the directory of the status files, else the user
-/// that the package has made.
+/// The owner of a new repository created by root: the owner of the state directory, otherwise the user of the package.
 pub fn heir(layout: &Layout) -> Option<User> {
     let of_state = fs::metadata(layout.state()).ok().filter(|found| found.uid() != ROOT);
     let of_state = of_state.map(|found| User::of(found.uid(), found.gid()));
     of_state.or_else(|| User::named(PACKAGE_USER))
 }
 
-/// Whose the backups are, where they are not root's. Where the directory is root's, `repository.json` says it.
+/// The owner of the backups, if it is not root. If the directory belongs to root, the owner of `repository.json` counts.
 pub fn owner(layout: &Layout) -> Option<User> {
     let directory = fs::metadata(layout.root()).ok()?;
     let found = if directory.uid() == ROOT {

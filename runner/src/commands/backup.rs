@@ -26,8 +26,8 @@ use crate::host::console::Console;
 use crate::session::Purpose;
 use crate::settings::Settings;
 
-/// Backs up, and says in one last line how it went. A backup of everything may be a schedule's; one of a few collections is
-/// somebody's who sees for themselves.
+/// Backs up, and logs the outcome in the last line. A backup of everything may be scheduled and notifies others; a backup of
+/// selected collections does not.
 pub async fn backup(
     settings: &Settings,
     args: &BackupArgs,
@@ -70,7 +70,7 @@ async fn work(
     Ok(Done { exit, report: finished.report })
 }
 
-/// What the settings say about backups of the collections that are `named` (of all that they select, when none is).
+/// The backup options from the settings, for the collections `named` (if empty, for all selected ones).
 pub(super) fn options(settings: &Settings, named: Vec<CollectionName>, clock: Clock) -> BackupOptions {
     BackupOptions {
         include_files: settings.get(&INCLUDE_FILES).into_iter().map(|pattern| pattern.value).collect(),
@@ -85,7 +85,7 @@ pub(super) fn options(settings: &Settings, named: Vec<CollectionName>, clock: Cl
         nodes: settings.qdrant.nodes.clone(),
         throttle: Throttle::new(settings.get(&LIMIT_RATE)),
         retries: settings.get(&RETRIES),
-        // Whoever names a collection sits in front of it.
+        // If a collection is given by name, a person is waiting.
         wait_for_server: if named.is_empty() { settings.get(&WAIT_FOR_SERVER) } else { Duration::ZERO },
         schedule_interval: settings.schedule.as_ref().map(|schedule| schedule.longest_gap(clock.now())),
         retention: settings.get(&KEEP_DAYS).map(|days| Duration::from_secs(u64::from(days.get()) * 86_400)),
@@ -93,7 +93,7 @@ pub(super) fn options(settings: &Settings, named: Vec<CollectionName>, clock: Cl
     }
 }
 
-/// Says in one line how the backup went.
+/// Logs the outcome of the backup in one line.
 pub(super) fn summarize(operation: &OperationReport) {
     let total = operation.collections.len();
     let succeeded =

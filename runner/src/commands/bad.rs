@@ -21,20 +21,20 @@ struct Bad<'a> {
     backup: &'a Backup,
     /// What is wrong with it.
     flaw: String,
-    /// Why it is not deleted all the same.
+    /// Why it is not deleted.
     stays: Option<Stays>,
 }
 
-/// Why a bad backup stays.
+/// Why a bad backup is kept.
 enum Stays {
-    /// Nobody may delete it.
+    /// It must not be deleted.
     Kept(String),
-    /// It may be all that is left of its collection.
+    /// It may be the only copy of its collection.
     Last,
 }
 
-/// Lists the bad backups without any lock, or deletes them. Of a collection without a good backup they may be all that is left:
-/// these go only with `even_the_last`.
+/// Lists the bad backups without a lock, or deletes them. If a collection has no good backup, they may be the only copies and are
+/// only deleted with `even_the_last`.
 pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
     let selection = selection(&args.collections)?;
     let layout = repository::layout(settings);
@@ -56,7 +56,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
                 how_many(number),
                 if last > 0 {
                     format!(
-                        "; {last} are of collections without a good backup: `--even-the-last` as well deletes these"
+                        "; {last} belong to collections without a good backup: add `--even-the-last` to delete these too"
                     )
                 } else {
                     String::new()
@@ -71,23 +71,23 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
     let Some(_alone) = ReadersLock::try_exclusive(&layout.readers_file()).map_err(Refusal::failed)? else {
         return Err(busy());
     };
-    // Only now: a hold is put on by one who shares that lock.
+    // Only after taking the lock, because `hold` shares it.
     let catalog = read()?;
     let found = find(&catalog, &selection);
     let doomed: Vec<Backup> = going(&found, args.even_the_last).map(|bad| bad.backup.clone()).collect();
     delete(session, &doomed, Deletion::of, &signals)?;
-    // That the deletion is over is written, too.
+    // The end of the deletion is recorded too.
     session.record(|_| {}).map_err(Refusal::failed)?;
     for bad in &found {
         let backup = bad.backup;
         let why = match &bad.stays {
             Some(Stays::Kept(why)) => why.as_str(),
             Some(Stays::Last) if !args.even_the_last => {
-                "its collection has no good backup, so it may be all that is left; `--even-the-last` as well deletes it"
+                "its collection has no good backup, so this may be the only copy; add `--even-the-last` to delete it too"
             }
             Some(Stays::Last) | None => continue,
         };
-        tracing::warn!("Bad backup {} of {} stays: {why}", backup.backup_id, backup.collection);
+        tracing::warn!("Keeping bad backup {} of {}: {why}", backup.backup_id, backup.collection);
     }
     let bytes = doomed.iter().map(|backup| backup.stored_size_bytes()).sum();
     tracing::info!("Deleted {} bad backups ({})", doomed.len(), HumanBytes(bytes));
@@ -152,10 +152,10 @@ fn table(found: &[Bad<'_>]) -> String {
             qdrant_backup_shared::text::one_line(stays),
         ]
     });
-    output::table(&["COLLECTION", "BACKUP", "STORED", "WHAT IS WRONG", "STAYS, BECAUSE"], &[2], rows)
+    output::table(&["COLLECTION", "BACKUP", "STORED", "WHAT IS WRONG", "KEPT BECAUSE"], &[2], rows)
 }
 
-/// How many are bad, in words.
+/// The number of bad backups, as text.
 pub fn how_many(number: usize) -> String {
     if number == 1 { "1 backup is bad".to_owned() } else { format!("{number} backups are bad") }
 }

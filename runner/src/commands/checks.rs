@@ -1,4 +1,4 @@
-//! What a run will need, looked at one by one: for `config check` and `setup`.
+//! Checks of everything that a run needs, for `config check` and `setup`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,21 +26,21 @@ use crate::store::access;
 use crate::store::file_system::examine;
 use crate::store::own_disk::{OwnDisk, look};
 
-/// A certificate that is valid for less than this should be renewed.
+/// Warn if a certificate expires within this time.
 const CERTIFICATE_LEFT: TimeDelta = TimeDelta::days(14);
 
-/// How good a thing is.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// As it should be.
+    /// Good.
     Good,
-    /// It works, and may not be what is wanted.
+    /// It works, but may be wrong.
     Doubtful,
     /// It will not work.
     Bad,
 }
 
-/// One check's line: what was looked at, and what came of it.
+/// One check: subject and result.
 #[derive(Debug)]
 pub struct Check {
     what: &'static str,
@@ -49,7 +49,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// What was found, or what is wrong and how it is mended.
+    /// The result, or the problem and its fix.
     pub fn of(what: &'static str, result: Result<String, impl std::fmt::Display>) -> Self {
         match result {
             Ok(text) => Self { what, verdict: Verdict::Good, text },
@@ -57,18 +57,18 @@ impl Check {
         }
     }
 
-    /// What works and may not be what is wanted.
+    /// A warning.
     pub fn doubtful(what: &'static str, text: impl Into<String>) -> Self {
         Self { what, verdict: Verdict::Doubtful, text: text.into() }
     }
 }
 
-/// Whether something will not work.
+/// Whether a check failed.
 pub fn any_failed(checks: &[Check]) -> bool {
     checks.iter().any(|check| check.verdict == Verdict::Bad)
 }
 
-/// The checks, a line each.
+/// The checks as text, one line each.
 pub fn render(checks: &[Check]) -> String {
     let lines = checks.iter().map(|check| {
         let mark = match check.verdict {
@@ -87,8 +87,8 @@ pub fn place(settings: &Settings) -> Vec<Check> {
     let root = layout.root().display();
     let directory = repository::open(&layout).map(|_| format!("{root} is a backup repository"));
     let writable = store::probe(&layout)
-        .map(|()| "files can be made there".to_owned())
-        .map_err(|error| format!("no file can be made in {root}: {error}"));
+        .map(|()| "files can be created there".to_owned())
+        .map_err(|error| format!("cannot create files in {root}: {error}"));
     let room = match store::available_bytes(layout.root()) {
         Ok(None) => Ok("not known".to_owned()),
         Ok(Some(bytes)) => enough(bytes),
@@ -115,36 +115,37 @@ pub fn place(settings: &Settings) -> Vec<Check> {
     checks
 }
 
-/// Whether somebody else can change the files that say what is done. Root's runs are refused then.
+/// Checks whether other users can change the configuration files. Runs as root are then refused.
 pub fn trust(settings: &Settings) -> Vec<Check> {
     let me = uzers::get_effective_uid();
     let problems = trust::problems(settings, &[ROOT, me]).into_iter();
     let check = |problem: String| match me {
-        ROOT => {
-            Check::of("files", Err::<String, _>(format!("{problem}; until then root's runs are refused")))
-        }
+        ROOT => Check::of(
+            "files",
+            Err::<String, _>(format!("{problem}; runs as root are refused until this is fixed")),
+        ),
         _ => Check::doubtful("files", problem),
     };
     problems.map(check).collect()
 }
 
-/// Whether the programs of hooks can be started. What a shell will find, nobody knows before it looks.
+/// Checks whether the programs of hooks can be started. Commands for the shell cannot be checked.
 pub fn hooks(settings: &Settings) -> Vec<Check> {
     let problems =
         HOOKS.into_iter().filter_map(|hook| Some((hook.key(), hook_problem(&settings.get(hook)?)?)));
     problems.map(|(key, problem)| Check::of("hooks", Err::<String, _>(format!("{key}: {problem}")))).collect()
 }
 
-/// Whether so much room lets a run begin.
+/// Checks whether there is enough space to start a run.
 fn enough(available: u64) -> Result<String, String> {
     let (free, least) = (HumanBytes(available), HumanBytes(store::RESERVE_BYTES));
     if available < store::RESERVE_BYTES {
-        return Err(format!("{free} free, and no backup is begun with less than {least}: make room"));
+        return Err(format!("{free} free, but a backup needs at least {least} to start: free some space"));
     }
     Ok(format!("{free} free"))
 }
 
-/// What the file system of the backup directory is like; nothing where that is not to be tried out.
+/// Checks the file system of the backup directory, if it may be tested.
 fn file_system(root: &Path) -> Vec<Check> {
     let what = "file system";
     let Ok(manners) = examine(root) else { return Vec::new() };
@@ -152,12 +153,12 @@ fn file_system(root: &Path) -> Vec<Check> {
     let limits = manners.limits.into_iter().map(|limit| Check::doubtful(what, limit));
     let checks: Vec<Check> = refusals.chain(limits).collect();
     if checks.is_empty() {
-        return vec![Check::of(what, Ok::<_, String>("does all that backups need".to_owned()))];
+        return vec![Check::of(what, Ok::<_, String>("supports everything that backups need".to_owned()))];
     }
     checks
 }
 
-/// Whether the file system of the backup directory tells the names of these collections apart.
+/// Checks whether the file system of the backup directory distinguishes the names of these collections.
 pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Check> {
     let root = &settings.get(&BACKUP_PATH);
     let folds_case = examine(root).is_ok_and(|manners| manners.folds_case);
@@ -171,7 +172,7 @@ pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Chec
         .collect();
     let text = || {
         format!(
-            "the file system of {} does not tell {} apart, so only one of them can be backed up",
+            "the file system of {} treats {} as the same name, so only one of them can be backed up",
             root.display(),
             alike.join(", ")
         )
@@ -179,7 +180,7 @@ pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Chec
     (folds_case && !alike.is_empty()).then(|| Check::of("file system", Err(text())))
 }
 
-/// Whether backups would be lost together with what they are of.
+/// Checks whether the backups are on the same disk as Qdrant's data.
 pub fn own_disk(settings: &Settings) -> Check {
     let what = "own disk";
     let root = &settings.get(&BACKUP_PATH);
@@ -192,14 +193,14 @@ pub fn own_disk(settings: &Settings) -> Check {
         OwnDisk::Shared(data) => Check::doubtful(
             what,
             format!(
-                "on the same file system as Qdrant's data in {}: a broken disk takes both, and a full one stops both; mount another disk on {}",
+                "on the same file system as Qdrant's data in {}: a broken disk destroys both, and a full disk stops both; mount another disk on {}",
                 data.display(),
                 root.display()
             ),
         ),
         OwnDisk::Unknown => Check::doubtful(
             what,
-            "Qdrant is on this machine, and where it keeps its data was not found: see that it is on another disk than the backups",
+            "Qdrant is on this machine, but its data directory was not found: make sure that its disk is not the one with the backups",
         ),
     }
 }
@@ -210,42 +211,40 @@ pub fn schedule(settings: &Settings, clock: Clock) -> Check {
     let Some(schedule) = settings.schedule.as_ref() else {
         return Check::doubtful(
             what,
-            "none is configured, so nobody can say when a backup is late; set BACKUP_SCHEDULE or schedule.cron",
+            "none is configured, so late backups cannot be detected; set BACKUP_SCHEDULE or schedule.cron",
         );
     };
     let now = clock.now();
     let gap = output::span(schedule.longest_gap(now));
-    Check::of(what, Ok::<_, String>(format!("{}; at most {gap} apart", meaning(schedule, now))))
+    Check::of(what, Ok::<_, String>(format!("{}; runs are at most {gap} apart", meaning(schedule, now))))
 }
 
-/// Whether anything that this program knows of will start the next run.
+/// Checks whether a known scheduler starts the next run.
 pub fn started_by(settings: &Settings) -> Check {
     let what = "started by";
     let found = is_started_by(Path::new("/"));
     match found.as_slice() {
         [] => {}
         [only] if *only == CRON && !cron_runs(Path::new("/")) => {
-            let text =
-                format!("{CRON}, and no cron is seen at work: install it, or start it, or see that it runs");
+            let text = format!("{CRON}, but no cron daemon seems to be running: install cron or start it");
             return Check::doubtful(what, text);
         }
         [only] => return Check::of(what, Ok::<_, String>((*only).to_owned())),
         several => {
-            let text = format!("{}: there are two runs each time; remove one of them", several.join(" and "));
+            let text = format!("{}: both start runs; remove one of them", several.join(" and "));
             return Check::doubtful(what, text);
         }
     }
     Check::doubtful(
         what,
         format!(
-            "nothing that is known here starts backups to {}: `qdrant-backup schedule systemd --write`, or `schedule cron --write`; somebody's own crontab is not seen",
+            "no timer and no entry in /etc/cron.d starts backups to {}: run `qdrant-backup schedule systemd --write` or `schedule cron --write`; users' own crontabs are not checked",
             settings.get(&BACKUP_PATH).display()
         ),
     )
 }
 
-/// The certificate that Qdrant is shown, if there is one, and for how long it will do. What is wrong with the files shows when they
-/// are used.
+/// Checks the expiry of the client certificate, if there is one. Invalid files cause an error when they are used.
 pub fn client_certificate(settings: &Settings, clock: Clock) -> Option<Check> {
     let what = "client certificate";
     let path = settings.get(&TLS_CERT_FILE)?;
@@ -254,26 +253,23 @@ pub fn client_certificate(settings: &Settings, clock: Clock) -> Option<Check> {
     let left = certificate.not_after - clock.now();
     let text = format!("{}, valid until {until}", certificate.subject);
     Some(if left <= TimeDelta::zero() {
-        Check::of(
-            what,
-            Err::<String, _>(format!("{}, expired on {until}: have it renewed", certificate.subject)),
-        )
+        Check::of(what, Err::<String, _>(format!("{}, expired on {until}: renew it", certificate.subject)))
     } else if left < CERTIFICATE_LEFT {
-        Check::doubtful(what, format!("{text}: have it renewed"))
+        Check::doubtful(what, format!("{text}: renew it"))
     } else {
         Check::of(what, Ok::<_, String>(text))
     })
 }
 
-/// What the server says.
+/// Checks of the server.
 pub struct Server {
-    /// The way there and the key.
+    /// The connection and the API key.
     pub checks: Vec<Check>,
-    /// The collections that a run backs up; empty where they could not be had.
+    /// The collections that a run backs up. Empty if they could not be listed.
     pub selected: Vec<CollectionName>,
 }
 
-/// The way to the server, and what the key may do there.
+/// Checks the connection to the server and the rights of the API key.
 pub async fn server(settings: &Settings) -> Server {
     let failed = |text: String| Server { checks: vec![Check::of("Qdrant", Err(text))], selected: Vec::new() };
     let client = match client(settings, CancellationToken::new()) {
@@ -299,11 +295,11 @@ pub async fn server(settings: &Settings) -> Server {
             let selected: Vec<CollectionName> = collections.into_iter().filter(selects).collect();
             let text = format!("may list collections; {} of {count} are selected", selected.len());
             let access = match (count, selected.len()) {
-                (0, _) => Check::doubtful("access", "may list collections, and there are none"),
+                (0, _) => Check::doubtful("access", "may list collections; there are none"),
                 (_, 0) => Check::of(
                     "access",
                     Err::<String, _>(format!(
-                        "may list collections, and backup.include and backup.exclude select none of the {count}"
+                        "may list collections, but backup.include and backup.exclude select none of the {count}"
                     )),
                 ),
                 _ => Check::of("access", Ok::<_, String>(text)),
@@ -314,12 +310,14 @@ pub async fn server(settings: &Settings) -> Server {
     }
 }
 
-/// Whether every node of the cluster can be asked. Nothing outside cluster mode, or where that cannot be asked.
+/// Checks whether every node of the cluster answers. Nothing outside cluster mode, or if that is unknown.
 async fn nodes(settings: &Settings, client: &Client) -> Vec<Check> {
     let Ok(Some(nodes)) = client.nodes(&settings.qdrant.nodes).await else {
         let given = settings.qdrant.nodes.len();
-        let text =
-            format!("qdrant.nodes names {given}, and {} is in no cluster, or does not tell", client.url());
+        let text = format!(
+            "qdrant.nodes lists {given} nodes, but {} is not in a cluster or does not report one",
+            client.url()
+        );
         return if given == 0 { Vec::new() } else { vec![Check::doubtful("cluster", text)] };
     };
     let (answering, all) = (nodes.nodes.len(), nodes.peers());
@@ -332,7 +330,7 @@ async fn nodes(settings: &Settings, client: &Client) -> Vec<Check> {
     std::iter::once(Check::doubtful("cluster", text)).chain(lost).collect()
 }
 
-/// Whether this is the server whose backups are in the directory. Nothing where that is as it should be, or cannot be told.
+/// Warns if this is not the server that the backups came from. Nothing if it is, or if that is unknown.
 pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Option<Check> {
     let known = repository::open(&repository::layout(settings)).ok()?.known_peer_ids;
     let client = client(settings, CancellationToken::new()).ok()?;
@@ -341,7 +339,7 @@ pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Op
         Check::doubtful(
             "same server",
             format!(
-                "the backups in {} came from another server, or its storage is new: nothing is pruned until `qdrant-backup accept-source` says that this is right",
+                "the backups in {} came from another server, or its storage is new: nothing is pruned until you confirm the server with `qdrant-backup accept-source`",
                 settings.get(&BACKUP_PATH).display()
             ),
         )

@@ -14,14 +14,15 @@ pub use self::offsite::{FromArgs, OffsiteCommand};
 use crate::choice::Which;
 use crate::settings::Opts;
 
-/// Backs up Qdrant collections through the snapshot API: one shot, for cron or a systemd timer.
+/// Backs up Qdrant collections through the snapshot API. Runs once per call, for cron or a systemd timer.
 #[derive(Parser)]
 #[command(name = PROGRAM, version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed, or (compare) different, \
-    4 a backup was found bad, 5 too old (status), \
-    75 another run holds the lock, 78 configuration, 130/143 interrupted.\n\
-    Every option can also be set in backup.yaml, in an env file or in the environment: `qdrant-backup config show`."
+    after_help = "Exit codes: 0 success, 1 failed, 2 usage, 3 some collections failed (compare: points differ), 4 bad \
+    backup found, 5 backup too old (status), 75 another run holds the lock, 78 configuration, 130/143 \
+    interrupted.\n\
+    Settings can also come from backup.yaml, an env file or the environment; `qdrant-backup config show` \
+    prints them."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -32,17 +33,17 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Args)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Configuration file [default: /etc/qdrant-backup/backup.yaml, else /opt/qdrant/config/backup.yaml]
+    /// Configuration file [default: /etc/qdrant-backup/backup.yaml, otherwise /opt/qdrant/config/backup.yaml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// File of KEY=VALUE lines, read below the environment and above the configuration file
+    /// File of KEY=VALUE lines; overrides the configuration file, is overridden by the environment
     #[arg(long, global = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
     #[command(flatten)]
     given: Given,
-    /// Log only warnings and errors, and show no progress
+    /// Log only warnings and errors, and hide progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }
@@ -50,42 +51,42 @@ pub struct GlobalArgs {
 /// What to do.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Ask for what is needed, try it, write backup.yaml and make the backup directory a repository
+    /// Ask for the settings, test them, write backup.yaml and create the backup repository
     Setup(SetupArgs),
-    /// Make a directory a repository of backups; changes nothing if it is one
+    /// Make the backup directory a repository; does nothing if it is one
     Init,
-    /// Back up all collections, or some
+    /// Back up all collections or selected ones
     Backup(BackupArgs),
-    /// Delete backups that have expired, or what else is not needed any more
+    /// Delete expired backups; or orphans, bad backups, leftovers on the server, retired collections
     Prune(PruneArgs),
-    /// Keep a backup whatever retention says
+    /// Protect a backup from retention
     Hold(HoldArgs),
-    /// Let retention decide again about a backup that is on hold
+    /// Release a backup from hold
     Unhold(UnholdArgs),
-    /// Make backups of snapshots that other tools downloaded, or of archives that have lost their manifest
+    /// Import snapshots made by other tools, or archives without a manifest
     Import(ImportArgs),
-    /// Check stored backups: every byte against its digest, and what is inside
+    /// Check stored backups: checksums and contents
     Verify(VerifyArgs),
-    /// Write a backup's snapshot to a file or to stdout, as Qdrant takes it
+    /// Write the snapshot of a backup to a file or to stdout, in Qdrant's format
     Export(ExportArgs),
     /// Restore collections from backups
     Restore(RestoreArgs),
-    /// Say which points differ between a backup and the live collection, or another backup; exit 3 if some do
+    /// Compare a backup with the live collection or another backup; exit code 3 if points differ
     Compare(CompareArgs),
-    /// Restore backups into a scratch collection, compare them, and remove it again
+    /// Test backups: restore each into a scratch collection, compare it, delete it
     Drill(DrillArgs),
-    /// Back up, verify, copy elsewhere and prune in one go: what cron or a timer calls
+    /// Back up, verify, copy offsite and prune: the command for cron or a timer
     Run(RunArgs),
-    /// List the backups in the directory
+    /// List backups
     List(ListArgs),
-    /// Show the last run and each collection's newest backup; exit 5 if one is too old
+    /// Show the last run and the newest backup of each collection; exit code 5 if one is too old
     Status(StatusArgs),
-    /// Copies in other places: make, list, check and prune them, and begin anew from them
+    /// Manage offsite copies: create, list, check, prune, recover
     #[command(subcommand)]
     Offsite(OffsiteCommand),
-    /// Say that the server that is backed up now is the right one, after a move or a rebuild
+    /// Confirm the current server as this repository's source, after a move or a rebuild
     AcceptSource,
-    /// Print or install the entry by which cron or systemd starts `run` on schedule
+    /// Print or install the cron or systemd entry that starts `run`
     #[command(subcommand)]
     Schedule(ScheduleCommand),
     /// Show or check the configuration
@@ -93,28 +94,28 @@ pub enum Command {
     Config(ConfigCommand),
 }
 
-/// Options of `setup`. Where to write is `--config`.
+/// Options of `setup`. `--config` is the file to write.
 #[derive(Args)]
 pub struct SetupArgs {
-    /// When backups are made, as a cron expression [default: 0 2 * * *]
+    /// Backup schedule, as a cron expression [default: 0 2 * * *]
     #[arg(long, value_name = "CRON")]
     pub schedule: Option<String>,
-    /// Whose clock that goes by: local, or a name such as Europe/Berlin [default: local]
+    /// Time zone of the schedule: local, or a name such as Europe/Berlin [default: local]
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
-    /// For how many days backups are kept [default: 7]
+    /// Number of days to keep backups [default: 7]
     #[arg(long, value_name = "DAYS")]
     pub keep_days: Option<std::num::NonZeroU32>,
-    /// Whom the backup directory is to belong to; only for root [default: qdrant-backup, if there is such a user]
+    /// Owner of the backup directory; root only [default: qdrant-backup, if this user exists]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// Ask nothing
+    /// Do not ask questions
     #[arg(long, short)]
     pub yes: bool,
-    /// Make no trial backup of the smallest collection
+    /// Skip the trial backup of the smallest collection
     #[arg(long)]
     pub no_trial: bool,
-    /// Replace a backup.yaml that has settings; it is kept as backup.yaml.old
+    /// Replace an existing backup.yaml, and keep it as backup.yaml.old
     #[arg(long)]
     pub force: bool,
 }
@@ -135,28 +136,29 @@ pub struct BackupArgs {
 /// Options of `prune`.
 #[derive(Args)]
 pub struct PruneArgs {
-    /// Show each backup's fate and the reasons for it, and change nothing
+    /// Show what would be kept or deleted, and why; change nothing
     #[arg(long, conflicts_with_all = ["orphans", "bad", "server_leftovers", "retire"])]
     pub dry_run: bool,
-    /// Prune, or look for bad backups of, only this collection; may be repeated
+    /// Prune only this collection, or with --bad list only its backups; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME", conflicts_with_all = ["orphans", "server_leftovers", "retire"])]
     pub collections: Vec<String>,
-    /// Delete what is listed without this; also more than half of a collection's good backups
+    /// Delete what is only listed without this option; also allows to delete more than half of a collection's good backups
     #[arg(long)]
     pub yes: bool,
-    /// List archives without a manifest instead; delete them with --yes
+    /// List orphans (archives without a manifest) instead; delete them with --yes
     #[arg(long, conflicts_with_all = ["bad", "server_leftovers", "retire"])]
     pub orphans: bool,
-    /// List backups that are incomplete or failed verification instead; delete them with --yes
+    /// List bad backups (incomplete or failed verification) instead; delete them with --yes
     #[arg(long, conflicts_with_all = ["server_leftovers", "retire"])]
     pub bad: bool,
-    /// With --bad --yes: also those of collections that have no good backup, which may be all that is left
+    /// With --bad --yes: also delete bad backups of collections without a good one, which may be their only copies
     #[arg(long, requires_all = ["bad", "yes"])]
     pub even_the_last: bool,
-    /// List our snapshots that are left on the server instead; delete them with --yes
+    /// List leftover snapshots of this program on the server instead; delete them with --yes
     #[arg(long, conflicts_with = "retire")]
     pub server_leftovers: bool,
-    /// Expect no more backups of collections that are gone from the server, by names or globs; delete all their backups with --yes
+    /// Retire collections that are gone from the server (names or globs): no new backups are expected; delete all their backups
+    /// with --yes
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub retire: Vec<String>,
     #[command(flatten)]
@@ -175,7 +177,7 @@ pub struct HoldArgs {
     /// Its collection
     #[arg(long, short = 'c', value_name = "NAME")]
     pub collection: String,
-    /// Why, for those who see it in the list
+    /// Reason, shown in the list
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 }
@@ -194,26 +196,28 @@ pub struct UnholdArgs {
 /// Options of `import`.
 #[derive(Args)]
 pub struct ImportArgs {
-    /// Snapshots of collections, plain, gzip or zstd (with --points: one file that `export --points` wrote); they are copied, but for archives that lie in the backup directory already. Or
-    /// directories that `export` made of backups by shards
+    /// Snapshots of collections (plain, gzip or zstd), or directories that `export` wrote for backups by shards. Files outside
+    /// the backup directory are copied. With --points: one file that `export --points` wrote
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// The collection that they are of, where the files' names do not say so
+    /// Collection of the snapshots, if the file names do not contain it
     #[arg(long, short = 'c', value_name = "NAME")]
     pub collection: Option<String>,
-    /// When they were made (as in 2025-07-15T14:30:00Z), where the files' names do not say so [default: when the file was written]
+    /// Time of the snapshots, such as 2025-07-15T14:30:00Z, if the file names do not contain it [default: the time when the file
+    /// was written]
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
-    /// Make a collection on the server, --into NAME, of a file that `export --points` wrote; `-` is stdin
+    /// Create the collection --into NAME on the server from a file that `export --points` wrote; `-` is stdin
     #[arg(long, requires = "into", conflicts_with_all = ["collection", "at"])]
     pub points: bool,
-    /// With --points: the new collection
+    /// With --points: name of the new collection
     #[arg(long, value_name = "NAME", requires = "points")]
     pub into: Option<String>,
-    /// With --points: change the collection's configuration, by keys of Qdrant's create request, as in shard_number=6 or hnsw_config.m=32
+    /// With --points: change the collection's configuration, using keys of Qdrant's create request, such as shard_number=6 or
+    /// hnsw_config.m=32
     #[arg(long, value_name = "KEY=VALUE", requires = "points")]
     pub set: Vec<String>,
-    /// With --points: go on with an import into --into that broke off
+    /// With --points: continue an interrupted import into --into
     #[arg(long, requires = "points")]
     pub resume: bool,
     #[command(flatten)]
@@ -228,10 +232,10 @@ pub struct VerifyArgs {
     /// Check only this collection; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME")]
     pub collections: Vec<String>,
-    /// Which backups of each collection: an id, `latest` or `all`
+    /// Backups to check in each collection: an id, `latest` or `all`
     #[arg(long, value_name = "ID", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::All]))]
     pub backup: Which,
-    /// How deep: `checksum` reads the stored bytes, `archive` also decompresses and looks inside
+    /// Depth: `checksum` reads the stored bytes, `archive` also decompresses and checks the contents
     #[arg(long, value_name = "LEVEL", default_value = "archive", value_parser = ["checksum", "archive"])]
     pub level: String,
     #[command(flatten)]
@@ -249,28 +253,28 @@ pub struct ExportArgs {
     /// The collection
     #[arg(long, short, value_name = "NAME")]
     pub collection: String,
-    /// Which backup: an id, or `latest` for the newest good one
+    /// Backup to export: an id, or `latest` for the newest good one
     #[arg(long, value_name = "ID", default_value = "latest", value_parser = |text: &str| Which::read(text, &[]))]
     pub backup: Which,
-    /// Where the snapshot goes; `-` is stdout. Of a backup by shards: a directory that is empty or not there
+    /// Output file; `-` is stdout. For a backup by shards: an empty or new directory
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
-    /// Replace the file if it is there
+    /// Replace an existing file
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
     pub from: FromArgs,
-    /// Write the points as JSON lines instead, for a server that the snapshot does not fit; .gz and .zst are compressed
+    /// Write the points as JSON lines instead, for a server that cannot read the snapshot; .gz and .zst are compressed
     #[arg(long, conflicts_with = "from")]
     pub points: bool,
-    /// With --points: restore the backup for a while to the server that is backed up (snapshots of at most drill.max_size), not to
-    /// --to or drill.url
+    /// With --points: use the server that is backed up for the temporary restore (limited to drill.max_size), not --to or
+    /// drill.url
     #[arg(long, requires = "points", conflicts_with = "to")]
     pub on_source: bool,
-    /// With --points: read at most so many points a second
+    /// With --points: maximum number of points read per second
     #[arg(long, value_name = "POINTS", requires = "points")]
     pub rate: Option<std::num::NonZeroU32>,
-    /// With --points: restore the backup whatever versions of Qdrant it and the server are of
+    /// With --points: skip the version check
     #[arg(long, requires = "points")]
     pub allow_version_skew: bool,
     #[command(flatten)]
@@ -284,70 +288,71 @@ pub struct RestoreArgs {
     /// Restore this collection; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME", required_unless_present_any = ["all", "dry_run", "files"])]
     pub collections: Vec<String>,
-    /// Restore every collection that has backups and is not retired; what is there already is skipped, but for --force
+    /// Restore every collection that has backups and is not retired; without --force, existing collections are skipped
     #[arg(long, conflicts_with = "collections")]
     pub all: bool,
-    /// With --all: also the collections that `prune --retire` has set aside
+    /// With --all: also restore retired collections
     #[arg(long, conflicts_with_all = ["collections", "files"])]
     pub include_retired: bool,
-    /// Restore the configuration files that backup.include_files named, into --into
+    /// Restore the configuration files (backup.include_files) into --into
     #[arg(long, requires = "into", conflicts_with_all = ["collections", "all", "target", "force", "with_aliases", "dry_run", "json"], group = "parts")]
     pub files: bool,
-    /// Bring back single points into a collection that is there, and touch nothing else: say which with --missing, --changed, --ids or
-    /// --filter
+    /// Restore single points into an existing collection: select them with --missing, --changed, --ids or --filter
     #[arg(long, conflicts_with_all = ["all", "target", "with_aliases", "no_safety_backup", "replication_factor", "from"], group = "parts")]
     pub points: bool,
-    /// With --points: those that the collection lacks [default with --ids and --filter, unless --changed is given]
+    /// With --points: points that the collection lacks [default with --ids and --filter, unless --changed is given]
     #[arg(long, requires = "points")]
     pub missing: bool,
-    /// With --points: overwrite those that differ
+    /// With --points: overwrite points that differ
     #[arg(long, requires = "points")]
     pub changed: bool,
-    /// With --points: only these, ids or files with one a line, as `compare --ids` writes them
+    /// With --points: only these points: ids, or files with one id per line as `compare --ids` writes them
     #[arg(long, value_name = "ID|FILE", num_args = 1.., requires = "points", conflicts_with = "filter")]
     pub ids: Vec<String>,
-    /// With --points: only those that Qdrant finds in the backup by this filter, as in '{"must": [{"key": "lang", "match": {"value": "en"}}]}'
+    /// With --points: only points in the backup that match this Qdrant filter, such as '{"must": [{"key": "lang", "match":
+    /// {"value": "en"}}]}'
     #[arg(long, value_name = "JSON", requires = "points")]
     pub filter: Option<String>,
-    /// With --points: restore the backup for a while to the server that is backed up (snapshots of at most drill.max_size), not to
-    /// --to or drill.url
+    /// With --points: use the server that is backed up for the temporary restore (limited to drill.max_size), not --to or
+    /// drill.url
     #[arg(long, requires = "points", conflicts_with = "to")]
     pub on_source: bool,
-    /// With --points: read at most so many points a second of each side
+    /// With --points: maximum number of points read per second from each side
     #[arg(long, value_name = "POINTS", requires = "points")]
     pub rate: Option<std::num::NonZeroU32>,
-    /// With --files, a directory that is empty or does not exist; never where the files came from. With --points, another collection
+    /// With --files: an empty or new directory, never the original location of the files. With --points: another collection to
+    /// write to
     #[arg(long, value_name = "DIR|NAME", requires = "parts")]
     pub into: Option<std::path::PathBuf>,
-    /// Which backup: latest (the newest good one), latest-verified, or an id as `list` shows it
+    /// Backup to use: latest (the newest good one), latest-verified, or an id as `list` shows it
     #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
     backup: Which,
-    /// The newest good backup that was complete by then: RFC 3339, or `2025-07-15 14:30` in UTC
+    /// Use the newest good backup completed before this time: RFC 3339, or `2025-07-15 14:30` in UTC
     #[arg(long, value_name = "TIME", conflicts_with = "backup", value_parser = Which::read_before)]
     before: Option<Which>,
-    /// Restore into a collection of this name instead
+    /// Restore as a collection with this name instead
     #[arg(long = "as", value_name = "NAME", conflicts_with = "all")]
     pub target: Option<String>,
     #[command(flatten)]
     pub from: FromArgs,
     #[command(flatten)]
     to: ToArgs,
-    /// Overwrite a collection that exists, move aliases that stand for others, use a backup that failed verification
+    /// Overwrite existing collections, move aliases of other collections, use a backup that failed verification
     #[arg(long)]
     pub force: bool,
-    /// Set the aliases that the collection had
+    /// Also restore the aliases of the collection
     #[arg(long)]
     pub with_aliases: bool,
-    /// With --force: do not back up what is overwritten first
+    /// With --force: do not back up the collection before it is overwritten
     #[arg(long, requires = "force")]
     pub no_safety_backup: bool,
-    /// Restore whatever versions of Qdrant the backup and the server are of
+    /// Skip the version check
     #[arg(long)]
     pub allow_version_skew: bool,
-    /// Copies of each shard in a cluster, if not as many as there were; for backups made shard by shard
+    /// Copies of each shard in a cluster, for backups made shard by shard [default: as in the backup]
     #[arg(long, value_name = "N")]
     pub replication_factor: Option<std::num::NonZeroU32>,
-    /// Check everything that can be checked, and change nothing
+    /// Check everything that can be checked, but change nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Print the run's report, or with --dry-run the plans, as JSON to stdout
@@ -364,21 +369,21 @@ impl RestoreArgs {
 
 /// Options of `compare`.
 #[derive(Args)]
-#[command(after_help = "Exit codes as diff's: 0 equal, 3 different; 1 and others as always.")]
+#[command(after_help = "Exit codes: 0 no difference, 3 points differ; the others as for every command.")]
 pub struct CompareArgs {
     /// The collection
     #[arg(long, short, value_name = "NAME")]
     pub collection: String,
-    /// Which backup: latest (the newest good one), latest-verified, or an id as `list` shows it
+    /// Backup to use: latest (the newest good one), latest-verified, or an id as `list` shows it
     #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
     backup: Which,
-    /// The newest good backup that was complete by then: RFC 3339, or `2025-07-15 14:30` in UTC
+    /// Use the newest good backup completed before this time: RFC 3339, or `2025-07-15 14:30` in UTC
     #[arg(long, value_name = "TIME", conflicts_with = "backup", value_parser = Which::read_before)]
     before: Option<Which>,
-    /// Compare with this backup instead of the live collection
+    /// Compare with this other backup instead of the live collection
     #[arg(long, value_name = "WHICH", value_parser = |text: &str| Which::read(text, &[Which::LatestVerified]))]
     pub with: Option<Which>,
-    /// Write kind and id of every point that differs, one a line, to this file; `-` is stdout
+    /// Write the kind and id of every point that differs to this file, one per line; `-` is stdout
     #[arg(long, value_name = "FILE")]
     pub ids: Option<PathBuf>,
     /// Write every point that differs, as JSON lines, to this file; .gz and .zst are compressed
@@ -388,10 +393,10 @@ pub struct CompareArgs {
     pub scratch: ScratchArgs,
     #[command(flatten)]
     to: ToArgs,
-    /// Restore the backup whatever versions of Qdrant it and the server are of
+    /// Skip the version check
     #[arg(long)]
     pub allow_version_skew: bool,
-    /// Print what was found as JSON
+    /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -406,10 +411,10 @@ impl CompareArgs {
 /// Where a backup's points are read from, and how fast.
 #[derive(Args)]
 pub struct ScratchArgs {
-    /// Restore the backup for a while to the server that is backed up; snapshots of at most drill.max_size
+    /// Use the server that is backed up for the temporary restore; limited to drill.max_size
     #[arg(long, conflicts_with = "to")]
     pub on_source: bool,
-    /// Read at most so many points a second of each side
+    /// Maximum number of points read per second from each side
     #[arg(long, value_name = "POINTS")]
     pub rate: Option<std::num::NonZeroU32>,
 }
@@ -420,15 +425,15 @@ pub struct DrillArgs {
     /// Drill only backups of this collection; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME")]
     pub collections: Vec<String>,
-    /// Which backups: latest (each collection's newest good one), least-recent (the one of all whose last drill is longest
-    /// ago), or an id
+    /// Backups to test: latest (the newest good one of each collection), least-recent (the one whose last drill is longest ago),
+    /// or an id
     #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = |text: &str| Which::read(text, &[Which::LeastRecent]))]
     pub backup: Which,
     #[command(flatten)]
     pub from: FromArgs,
     #[command(flatten)]
     to: ToArgs,
-    /// Drill on the server that is backed up, snapshots of at most drill.max_size
+    /// Drill on the server that is backed up; limited to drill.max_size
     #[arg(long, conflicts_with = "to")]
     pub on_source: bool,
     /// Print the run's report as JSON to stdout
@@ -442,7 +447,7 @@ pub struct ToArgs {
     /// Restore to the Qdrant at this URL instead
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// File that holds the API key of that Qdrant; the key of the one that is backed up is not sent there
+    /// File with the API key of that Qdrant; the key of the server that is backed up is not sent there
     #[arg(long, value_name = "FILE", requires = "to")]
     to_api_key_file: Option<PathBuf>,
 }
@@ -481,15 +486,15 @@ pub struct StatusArgs {
 /// Whose entry.
 #[derive(Subcommand)]
 pub enum ScheduleCommand {
-    /// A table for /etc/cron.d, which mails what a run said when it failed
+    /// A file for /etc/cron.d, which mails the output of failed runs
     Cron {
         #[command(flatten)]
         entry: EntryArgs,
-        /// Tell cron the time zone by CRON_TZ, which cronie knows and Debian's cron does not
+        /// Set the time zone with CRON_TZ, which cronie supports and Debian's cron does not
         #[arg(long)]
         cron_tz: bool,
     },
-    /// A service and a timer
+    /// A systemd service and timer
     Systemd {
         #[command(flatten)]
         entry: EntryArgs,
@@ -499,16 +504,16 @@ pub enum ScheduleCommand {
 /// Options of both kinds of entry.
 #[derive(Args)]
 pub struct EntryArgs {
-    /// Install it instead of printing it
+    /// Install the entry instead of printing it
     #[arg(long)]
     pub write: bool,
-    /// The user that runs are made as [default: the owner of the backup directory]
+    /// User that runs the backups [default: the owner of the backup directory]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// Install it below this directory, as for an image
+    /// Install below this directory, for example to build an image
     #[arg(long, value_name = "DIR", default_value = "/", requires = "write")]
     pub root: PathBuf,
-    /// Replace a file that somebody else wrote
+    /// Replace a file that was not written by this command
     #[arg(long, requires = "write")]
     pub force: bool,
 }
@@ -516,9 +521,9 @@ pub struct EntryArgs {
 /// What to do with the configuration.
 #[derive(Subcommand)]
 pub enum ConfigCommand {
-    /// Check the configuration, the way to Qdrant and the backup directory
+    /// Check the configuration, the connection to Qdrant and the backup directory
     Check(CheckArgs),
-    /// Print every setting, its value and where it came from; secrets are masked
+    /// Print every setting with its value and source; secrets are masked
     Show {
         /// Print JSON
         #[arg(long)]
@@ -529,7 +534,7 @@ pub enum ConfigCommand {
 /// Options of `config check`.
 #[derive(Args)]
 pub struct CheckArgs {
-    /// Also back up the smallest collection, which shows whether the key may make snapshots and delete them
+    /// Also back up the smallest collection, to test whether the API key may create and delete snapshots
     #[arg(long)]
     pub trial: bool,
 }

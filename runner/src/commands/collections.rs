@@ -1,17 +1,17 @@
-//! `--collection`: the names that a person gives.
+//! `--collection`: names from the command line.
 
 use qdrant_backup_shared::CollectionName;
 
 use super::refusal::Refusal;
 use crate::choice::Selection;
 
-/// The collections that are named; all, when none is.
+/// The collections given by name. All, if there are none.
 pub fn selection(names: &[String]) -> Result<Selection, Refusal> {
     let names = names.iter().map(|name| collection(name)).collect::<Result<Vec<_>, _>>()?;
     Ok(Selection::by_names(names))
 }
 
-/// The collection that is named.
+/// The collection given by name.
 pub fn collection(name: &str) -> Result<CollectionName, Refusal> {
     CollectionName::new(name).map_err(|error| Refusal::configuration(format!("--collection: {error}")))
 }

@@ -16,11 +16,11 @@ use crate::restore::Destination;
 use crate::session::Purpose;
 use crate::settings::Settings;
 
-/// What the server for a backup's points is for.
+/// Purpose of the scratch server, for messages.
 pub const WORDS: For =
-    For { lacking: "no server to restore the backup to for a while", doing: "restore it to" };
+    For { lacking: "no server for a temporary restore of the backup", doing: "restore it to" };
 
-/// Compares, and says what was found.
+/// Compares, and prints the result.
 pub async fn compare(
     settings: &Settings,
     args: &CompareArgs,
@@ -64,13 +64,13 @@ pub async fn compare(
     let seconds = compared.walked_for.as_secs_f64();
     let is_equal = compared.tally.is_equal();
     tracing::info!(
-        "Compared {walked} points in {seconds:.1} s: {}; what was written meanwhile may show as a difference",
+        "Compared {walked} points in {seconds:.1} s: {}; points written during the comparison may count as differences",
         if is_equal { "they are equal" } else { "they differ" }
     );
     Ok(if is_equal { Exit::Success } else { Exit::Different })
 }
 
-/// Where a backup's points are restored to.
+/// The server for the temporary restore.
 pub fn destination(
     settings: &Settings,
     client: crate::qdrant::Client,
@@ -85,7 +85,7 @@ pub fn destination(
     }
 }
 
-/// How work on points ended that failed.
+/// Exit code of a failed operation on points.
 pub fn failed(what: &str, error: &PointsError, signals: &Signals) -> Refusal {
     let interrupted = signals.received().filter(|_| error.is_interrupted());
     let exit = interrupted.map_or(Exit::Failed, Exit::Interrupted);

@@ -20,8 +20,8 @@ pub fn show(settings: &Settings, json: bool) -> Result<Exit, Refusal> {
     Ok(Exit::Success)
 }
 
-/// Checks what the next run will need: the directory, room, the schedule, the server and the key. Changes nothing
-/// but a temporary file that is removed at once; with `--trial` it backs up the smallest collection.
+/// Checks everything that the next run needs: directory, disk space, schedule, server and API key. Changes nothing, except for a
+/// temporary file that is removed at once. With `--trial` it also backs up the smallest collection.
 pub async fn check(settings: &Settings, args: &CheckArgs, clock: Clock) -> Result<Exit, Refusal> {
     let mut all = checks::place(settings);
     all.extend(checks::trust(settings));

@@ -16,14 +16,14 @@ pub fn client(settings: &Settings, interrupt: CancellationToken) -> Result<Clien
     client_of(settings, &qdrant.url, qdrant.api_key.as_ref(), identity(settings), interrupt)
 }
 
-/// The certificate that Qdrant is shown.
+/// The client certificate.
 pub(super) fn identity(settings: &Settings) -> Option<Identity> {
     let (cert_file, key_file) = settings.get(&TLS_CERT_FILE).zip(settings.get(&TLS_KEY_FILE))?;
     Some(Identity { cert_file, key_file })
 }
 
-/// A client for another server, which has a key of its own and is not shown our certificate. Only where it is the same server
-/// after all, the same will do.
+/// A client for another server, with its own API key and without our client certificate. If it is the same server, the same key
+/// and certificate are used.
 pub fn client_for_other(
     settings: &Settings,
     other: &OtherServer,
@@ -59,12 +59,17 @@ fn client_of(
     Client::new(&options, interrupt).map_err(|error: TransportError| Refusal::configuration(error))
 }
 
-/// The proxy's URL with its credentials back in, which is how the HTTP library takes them.
+/// The proxy's URL with its credentials, as the HTTP library needs it.
 fn proxy_url(proxy: &ProxyUrl) -> Result<url::Url, Refusal> {
     let mut url = proxy.as_url().clone();
     if let Some(auth) = proxy.basic_auth() {
         url.set_username(auth.user()).and_then(|()| url.set_password(Some(auth.expose_password()))).map_err(
-            |()| Refusal::configuration(format!("proxy {}: cannot carry a user and a password", **proxy)),
+            |()| {
+                Refusal::configuration(format!(
+                    "proxy {}: this URL cannot contain a user and a password",
+                    **proxy
+                ))
+            },
         )?;
     }
     Ok(url)

@@ -1,4 +1,4 @@
-//! A backup that shows to be corrupt to a command that takes no lock: it is put on record all the same, as a restore does it.
+//! Records a corrupt backup that was found by a command without the lock, as a restore does.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::host::user::{ROOT, User};
 use crate::restore::{self, Recorded};
 use crate::store::lock::ReadersLock;
 
-/// Puts on record that the backup is corrupt, which `problem` says, and gives what to do now: `by` says how another one is taken.
+/// Records that the backup is corrupt because of `problem`. Returns advice; `by` describes how to use another backup.
 pub fn on_record(
     layout: &Layout,
     catalog: &Catalog,
@@ -36,8 +36,8 @@ pub fn on_record(
     restore::advice(catalog, manifest, recorded.is_done, by)
 }
 
-/// Without the lock of those who write, which a backup may hold for hours: nobody else writes to this record but a verification
-/// of the same bytes. Nothing is deleted meanwhile.
+/// Without the lock of writers, which a backup may hold for hours: only a verification of the same bytes also writes this record.
+/// Nothing can be deleted in the meantime.
 fn here(layout: &Layout, manifest: &Manifest, problem: &str, took: Duration, clock: Clock) -> Recorded {
     let _readers = match ReadersLock::share(&layout.readers_file()) {
         Ok(lock) => lock,
@@ -45,20 +45,20 @@ fn here(layout: &Layout, manifest: &Manifest, problem: &str, took: Duration, clo
     };
     let path = layout.manifest(&manifest.collection, manifest.backup_id);
     if !path.exists() {
-        let warning = format!("backup {} was deleted meanwhile", manifest.backup_id);
+        let warning = format!("backup {} was deleted in the meantime", manifest.backup_id);
         return Recorded { is_done: false, warning: Some(warning) };
     }
     restore::record(layout, manifest, problem, took, clock.now())
 }
 
-/// What root would write there is not the owner's, and whoever owns the directory decides where it leads: so they verify it.
+/// Root must not write in the owner's directory, so a verification is started as the owner.
 fn by_verification(layout: &Layout, manifest: &Manifest, owner: &User) -> Recorded {
     let failed = |why: String| Recorded { is_done: false, warning: Some(why) };
     let mut command = match itself::command() {
         Ok(command) => command,
         Err(why) => return failed(why),
     };
-    tracing::info!("Verifying backup {} as {owner}, whose it is", manifest.backup_id);
+    tracing::info!("Verifying backup {} as its owner {owner}", manifest.backup_id);
     command
         .args(["verify", "--quiet", "--config", "/dev/null", "--collection", manifest.collection.as_str()])
         .args(["--backup", &manifest.backup_id.to_string()])

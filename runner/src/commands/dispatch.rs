@@ -1,4 +1,4 @@
-//! From the command line to the command, and from its end to the exit code.
+//! Runs the command of the command line, and returns its exit code.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ use crate::host::clock::Clock;
 use crate::host::console::Console;
 use crate::settings::Settings;
 
-/// Says why the command line is not understood, or what it asks to be told: `--help`, `--version`.
+/// Prints why the command line is invalid, or the output of `--help` or `--version`.
 pub fn misunderstood(error: &clap::Error, arguments: &[OsString], clock: Clock) -> Exit {
     let is_json = |pair: &[OsString]| pair[0] == "--log-format" && pair[1] == "json";
     let json = arguments.windows(2).any(is_json) || arguments.iter().any(|one| one == "--log-format=json");
@@ -35,14 +35,14 @@ pub fn misunderstood(error: &clap::Error, arguments: &[OsString], clock: Clock) 
     if error.use_stderr() { Exit::Usage } else { Exit::Success }
 }
 
-/// What clap says over several lines.
+/// clap's message on one line.
 fn in_one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let text = lines.join("; ").replace(":; ", ": ");
     one_line(text.strip_prefix("error: ").unwrap_or(&text))
 }
 
-/// Does what the command line says.
+/// Runs the command.
 pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Clock) -> Exit {
     let settings = Settings::load(&cli.opts(), environment);
     let level = settings.as_ref().map_or(Level::INFO, |settings| match settings.get(&LOG_LEVEL) {
@@ -123,14 +123,14 @@ fn execute(
     }
 }
 
-/// Runs a command that talks to Qdrant. The log goes wherever it goes for the calling thread.
+/// Runs a command that connects to Qdrant. Uses the log of the calling thread.
 fn block_on<F: Future>(future: F) -> Result<F::Output, Refusal> {
     let dispatcher = tracing::dispatcher::get_default(Clone::clone);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .on_thread_start(move || {
-            // Threads of the runtime log as this one does, for as long as they live.
+            // Threads of the runtime use the log of this thread.
             std::mem::forget(tracing::dispatcher::set_default(&dispatcher));
         })
         .build()

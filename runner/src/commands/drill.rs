@@ -19,10 +19,10 @@ use crate::restore::drill::{self, DrillContext, DrillOptions, GiveWay};
 use crate::session::Purpose;
 use crate::settings::Settings;
 
-/// What the server is for.
+/// Purpose of the server, for messages.
 const WORDS: For = For { lacking: "no server to drill on", doing: "drill on" };
 
-/// Drills, and says in one last line how it went.
+/// Drills, and logs the outcome in the last line.
 pub async fn drill(
     settings: &Settings,
     args: &DrillArgs,
@@ -83,7 +83,7 @@ pub(super) fn any_bad(report: &RunReport) -> bool {
     checked.any(|checked| checked.outcome == CheckOutcome::Failed)
 }
 
-/// Says in one line how the drill went.
+/// Logs the outcome of the drill in one line.
 pub(super) fn summarize(report: &RunReport) {
     let Some(operation) = report.operations.iter().find(|part| part.operation == Operation::Drill) else {
         return;

@@ -13,21 +13,21 @@ pub enum Exit {
     Success,
     /// It failed.
     Failed,
-    /// The command line asks for what cannot be.
+    /// Invalid usage.
     Usage,
     /// Some collections failed.
     Partial,
-    /// What was compared is not equal.
+    /// Compared points differ.
     Different,
     /// A backup was found bad.
     VerificationFailed,
-    /// A newest backup is too old.
+    /// The newest backup of a collection is too old.
     TooOld,
     /// Another run holds the lock.
     Locked,
-    /// The configuration, or the backup directory, is not usable.
+    /// The configuration or the backup directory cannot be used.
     Configuration,
-    /// A signal ended it, after tidying up.
+    /// A signal stopped it, after cleaning up.
     Interrupted(Signal),
 }
 
@@ -42,7 +42,7 @@ impl Exit {
         }
     }
 
-    /// The number that the shell sees.
+    /// The exit code for the shell.
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,

@@ -1,4 +1,4 @@
-//! How a command begins to listen for signals, and how it ends after a session.
+//! Start of signal handling, and the end of a command after a session.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ use crate::host::output;
 use crate::host::signals::{Signal, Signals};
 use crate::session::Finished;
 
-/// Listens for signals from here on.
+/// Starts signal handling.
 pub fn listen() -> Result<Signals, Refusal> {
     Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))
 }
@@ -18,18 +18,18 @@ pub fn listen() -> Result<Signals, Refusal> {
 /// How the program ends after a session.
 ///
 /// # Errors
-/// A success that monitoring cannot see must not pass in silence.
+/// When the work succeeded, but the status could not be written, so that monitoring does not see it.
 pub fn exit(finished: &Finished, signal: Option<Signal>) -> Result<Exit, Refusal> {
     let exit = Exit::of(&finished.report.outcome, signal);
     if exit == Exit::Success && !finished.recorded {
         return Err(Refusal::failed(
-            "the work is done, but the status could not be written (see above), so monitoring does not know of it",
+            "the work is done, but the status file could not be written (see above), so monitoring does not see it",
         ));
     }
     Ok(exit)
 }
 
-/// The end of a command without a report that an answer of Qdrant's kept from its work, or a signal.
+/// The end of a command without a report, stopped by an error of Qdrant or a signal.
 pub fn stopped(error: impl Display, signals: &Signals) -> Refusal {
     let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
     Refusal { exit, message: error.to_string() }

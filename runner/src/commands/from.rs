@@ -1,4 +1,4 @@
-//! `--from NAME`: the copies of a place instead of the backup directory, which may be lost.
+//! `--from NAME`: reads the copies in an offsite place instead of the backup directory, which may be lost.
 
 use qdrant_backup_shared::{CollectionName, Repository, json_file};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use crate::offsite::{Copies, OffsiteError, Restic, Wanted};
 use crate::session::Session;
 use crate::settings::{PlaceSettings, Settings};
 
-/// What a command reads backups from.
+/// The source of backups for a command.
 pub struct From {
     settings: Settings,
     copies: Option<Copies>,
@@ -22,23 +22,23 @@ pub struct From {
 /// The place of that name.
 ///
 /// # Errors
-/// When there is none, with the names of those that there are.
+/// When it does not exist. The message lists the configured names.
 pub fn place<'s>(settings: &'s Settings, name: &str) -> Result<&'s PlaceSettings, Refusal> {
     settings.offsite.iter().find(|place| place.name() == name).ok_or_else(|| {
         let names: Vec<&str> = settings.offsite.iter().map(PlaceSettings::name).collect();
         let known = if names.is_empty() {
             "none is configured (offsite, see docs/offsite.md)".to_owned()
         } else {
-            format!("there are {}", names.join(", "))
+            format!("the configured places are {}", names.join(", "))
         };
         Refusal::configuration(format!(
-            "no place for copies is called \"{}\": {known}",
+            "there is no offsite place \"{}\": {known}",
             qdrant_backup_shared::text::shortened(name, 60)
         ))
     })
 }
 
-/// How a command ends that failed at a place.
+/// Exit code of a command that failed at a place.
 pub fn refusal(error: &OffsiteError, interrupt: Option<crate::host::signals::Signal>) -> Refusal {
     let exit = match error {
         OffsiteError::NoProgram { .. }
@@ -65,8 +65,7 @@ pub fn refusal(error: &OffsiteError, interrupt: Option<crate::host::signals::Sig
 }
 
 impl From {
-    /// Looks at the place that is named, for copies of these collections (all where there are none); without a name, reads the
-    /// backup directory.
+    /// Reads the copies of these collections (all, if empty) in the given place; without a place, the backup directory.
     ///
     /// # Errors
     /// When there is no such place, or it cannot be used.
@@ -119,7 +118,7 @@ impl From {
         }
     }
 
-    /// Has a session read its archives from there.
+    /// Makes a session read its archives from there.
     pub fn read_by(&self, session: &mut Session) {
         if let Some(copies) = &self.copies {
             session.read_from(copies.archives());

@@ -1,4 +1,4 @@
-//! `qdrant-backup hold` and `unhold`: keeping a backup whatever retention says.
+//! `qdrant-backup hold` and `unhold`: protect a backup from retention.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use crate::host::clock::Clock;
 use crate::settings::Settings;
 use crate::store::lock::{LockError, ReadersLock};
 
-/// Puts a backup on hold. Works while a run goes on: it only keeps a prune away for a moment.
+/// Puts a backup on hold. Works during a run: it only delays a prune for a moment.
 pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, Refusal> {
     let (layout, collection) = (repository::layout(settings), collection(&args.collection)?);
     repository::open(&layout)?;
@@ -23,7 +23,7 @@ pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, 
     let hold = Hold::new(id, clock.now(), args.reason.clone());
     json_file::write(&path, &hold)
         .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", path.display())))?;
-    tracing::info!("Backup {id} of {collection} is on hold: it is kept until `qdrant-backup unhold`");
+    tracing::info!("Backup {id} of {collection} is on hold: it is kept until you run `qdrant-backup unhold`");
     Ok(Exit::Success)
 }
 
@@ -49,7 +49,7 @@ pub fn unhold(settings: &Settings, args: &UnholdArgs) -> Result<Exit, Refusal> {
     Ok(Exit::Success)
 }
 
-/// Shares the lock of readers, which keeps backups from being deleted meanwhile. Waits for somebody who deletes: that takes moments.
+/// Takes the lock of readers, which prevents deletions. Waits for a deletion in progress, which is short.
 fn share(layout: &Layout) -> Result<ReadersLock, Refusal> {
     ReadersLock::share(&layout.readers_file()).map_err(|error| match error {
         LockError::Deleting { .. } => {
@@ -70,7 +70,7 @@ fn existing(layout: &Layout, collection: &CollectionName, id: &str) -> Result<Ba
     match path.try_exists() {
         Ok(true) => Ok(id),
         Ok(false) => Err(Refusal::failed(format!(
-            "collection \"{collection}\" has no backup {id}; `qdrant-backup list` shows what there is"
+            "collection \"{collection}\" has no backup {id}; `qdrant-backup list` shows what exists"
         ))),
         Err(error) => Err(Refusal::failed(format!("{}: {error}", path.display()))),
     }

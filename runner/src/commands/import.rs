@@ -1,4 +1,4 @@
-//! `qdrant-backup import`: makes backups of snapshots that are files already.
+//! `qdrant-backup import`: makes backups of snapshot files.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::host::clock::Clock;
 use crate::settings::Settings;
 use crate::store::import::{Adopted, ImportError, Importer};
 
-/// Imports one file after the other; one that fails does not keep the others from being imported.
+/// Imports the files one after the other. A failed one does not stop the others.
 pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = repository::layout(settings);
@@ -26,7 +26,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
     let _lock = repository::lock(settings, &layout, "import", clock, &signals).await?;
     let mut failed = 0;
     for path in &args.files {
-        // Read again for each: what was just imported is known now.
+        // Read again for each file, to include those just imported.
         let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
         let importer = Importer {
             layout: &layout,
@@ -48,21 +48,21 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
                     .iter()
                     .all(|archive| archive.server_checksum == ServerChecksum::Matched);
                 let digest = match manifest.archives.as_slice() {
-                    _ if manifest.is_by_shard() => "each shard as manifest.json there says".to_owned(),
+                    _ if manifest.is_by_shard() => "every shard matches manifest.json".to_owned(),
                     [archive, ..] => format!("SHA-256 of the snapshot {}…", archive.snapshot.sha256.short()),
                     [] => String::new(),
                 };
                 tracing::info!(
-                    "Imported {shown} as backup {} of {} ({} stored of {}, {digest}{})",
+                    "Imported {shown} as backup {} of {} ({} stored, {} uncompressed, {digest}{})",
                     manifest.backup_id,
                     manifest.collection,
                     HumanBytes(manifest.stored_size_bytes()),
                     HumanBytes(manifest.snapshot_size_bytes()),
-                    if checked && !manifest.is_by_shard() { ", as in Qdrant's checksum file" } else { "" }
+                    if checked && !manifest.is_by_shard() { ", matches Qdrant's checksum file" } else { "" }
                 );
             }
             Ok(Adopted::Known(id)) => {
-                tracing::info!("{shown}: the same snapshot is backup {id} already; nothing changed");
+                tracing::info!("{shown}: backup {id} already contains this snapshot; nothing changed");
             }
             Err(ImportError::Interrupted) => {
                 let exit = signals.received().map_or(Exit::Failed, Exit::Interrupted);
@@ -81,7 +81,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
     })
 }
 
-/// How often a long import says that it goes on: it holds the lock.
+/// How often a long import logs its progress, because it holds the lock.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// How far the reading of a file is, for the log.
@@ -96,7 +96,7 @@ impl Told<'_> {
         self.read_bytes += bytes;
         if self.last.elapsed() >= TELL_EVERY {
             self.last = Instant::now();
-            tracing::info!("{}: reading it goes on, {} so far", self.shown, HumanBytes(self.read_bytes));
+            tracing::info!("{}: still reading, {} so far", self.shown, HumanBytes(self.read_bytes));
         }
     }
 }

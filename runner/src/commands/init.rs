@@ -13,7 +13,7 @@ use crate::host::output;
 use crate::settings::Settings;
 use crate::store::file_system::examine;
 
-/// Makes the backup directory a repository; says so if it is one already.
+/// Makes the backup directory a repository. Does nothing if it is one.
 pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     let root = layout.root();
@@ -21,12 +21,12 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             atomic::create_directory(root).map_err(|error| {
                 let hint = if error.kind() == io::ErrorKind::NotFound {
-                    "; make its parent directory first"
+                    "; create its parent directory first"
                 } else {
                     ""
                 };
                 Refusal::configuration(format!(
-                    "backup directory {}: cannot be made: {error}{hint}",
+                    "backup directory {}: cannot be created: {error}{hint}",
                     root.display()
                 ))
             })?;
@@ -38,7 +38,7 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     match json_file::read::<Repository>(&file) {
         Ok(repository) => {
             tracing::info!(
-                "{} is a backup repository since {}; nothing changed",
+                "{} is already a backup repository, since {}; nothing changed",
                 root.display(),
                 output::time(repository.created_at)
             );
@@ -51,13 +51,13 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let repository = Repository::new(uuid::Uuid::new_v4().to_string(), clock.now());
     json_file::write_new(&file, &repository)
         .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", file.display())))?;
-    tracing::info!("Made {} a backup repository; next: `qdrant-backup backup`", root.display());
+    tracing::info!("{} is now a backup repository; next: `qdrant-backup backup`", root.display());
     Ok(Exit::Success)
 }
 
-/// Refuses a file system on which backups would not work, and says what else is to be known of it.
+/// Refuses a file system that does not support backups, and logs its other limits.
 fn check_file_system(root: &Path) -> Result<(), Refusal> {
-    // Where nothing can be made, the repository's own file says so.
+    // If nothing can be created, writing the repository's file fails with the reason.
     let Ok(manners) = examine(root) else { return Ok(()) };
     for limit in &manners.limits {
         tracing::warn!("File system of {}: {limit}", root.display());

@@ -1,4 +1,4 @@
-//! This very program, started again for a part of the work: as somebody else, or as a schedule starts it.
+//! Starts this program again: as another user, or in the way a scheduler does.
 
 use std::env;
 use std::io;
@@ -8,7 +8,7 @@ use qdrant_backup_shared::config_file::keys::variables;
 
 use crate::host::user::User;
 
-/// A call of this program, whose log is kept and nothing else.
+/// A call of this program that captures only its log.
 ///
 /// # Errors
 /// When the system does not say where the program is.
@@ -19,14 +19,14 @@ pub fn command() -> Result<Command, String> {
     Ok(command)
 }
 
-/// Keeps from it what this process's environment says of settings.
+/// Removes settings from its environment.
 pub fn without_settings(command: &mut Command) {
     for name in variables() {
         command.env_remove(name);
     }
 }
 
-/// Runs it to its end, as `user` where that is not whoever calls.
+/// Runs it to its end, as `user` if that is another user.
 ///
 /// # Errors
 /// When it cannot be started, or this process may not become them.
@@ -37,7 +37,7 @@ pub fn run(mut command: Command, user: Option<&User>) -> io::Result<Output> {
     }
 }
 
-/// Why it failed, in the words of its log.
+/// Why it failed, from its log.
 pub fn reason(ended: &Output) -> Option<String> {
     let said = String::from_utf8_lossy(&ended.stderr);
     said.lines().find_map(|line| line.split_once("ERROR: ").map(|(_, why)| why.to_owned()))

@@ -1,4 +1,4 @@
-//! `qdrant-backup prune --server-leftovers`: snapshots on the server, and on the other nodes of its cluster, that are ours, or may be.
+//! `qdrant-backup prune --server-leftovers`: leftover snapshots on the server and the other nodes of its cluster.
 
 use qdrant_backup_shared::status::ServerSnapshot;
 use qdrant_backup_shared::text::one_line;
@@ -15,10 +15,10 @@ use crate::session::leftovers::{Occasion, Standing, conclude, delete_ours, look}
 use crate::session::status_store;
 use crate::settings::Settings;
 
-/// Whose a file is that the server did not list when it was uploaded.
+/// Owner column for an uploaded file that the server did not list.
 const UNLISTED: &str = "ours, on its disk";
 
-/// Lists what the status records, or deletes what of it its node still lists under that name with that checksum.
+/// Lists the recorded leftovers, or deletes those that their node still lists with the same name and checksum.
 pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = repository::layout(settings);
@@ -53,11 +53,11 @@ async fn list(
                 Err(error) => {
                     tracing::error!("{}", one_line(&error.to_string()));
                     exit = Exit::Failed;
-                    "not known: its server gave no answer"
+                    "unknown: its server did not answer"
                 }
             }
         } else {
-            "not asked: another URL"
+            "unknown: another URL"
         };
         let mut row = vec![snapshot.collection.to_string()];
         if has_shards {
@@ -73,23 +73,23 @@ async fn list(
     };
     output::print(&output::table(header, &[], rows)).map_err(Refusal::failed)?;
     if recorded.is_empty() {
-        tracing::info!("No snapshot of ours is known to be left on a server");
+        tracing::info!("No leftover snapshots of qdrant-backup are known on any server");
     } else {
         tracing::info!(
-            "`qdrant-backup prune --server-leftovers --yes` deletes those that are there, also those that are only perhaps ours"
+            "`qdrant-backup prune --server-leftovers --yes` deletes those that still exist, including those that are only possibly ours"
         );
     }
     Ok(exit)
 }
 
-/// The server, and the other nodes of its cluster where something may be left on them.
+/// The server, and the other nodes of its cluster, if there may be leftovers on them.
 struct Servers {
     client: Client,
     nodes: Nodes,
 }
 
 impl Servers {
-    /// Asks for the nodes only where one may be needed. That one does not answer, or none can be found, keeps nobody from the others.
+    /// Reads the nodes only if they are needed. If this fails, the server itself is still used.
     async fn of(
         settings: &Settings,
         client: Client,
@@ -118,10 +118,10 @@ impl Servers {
     }
 }
 
-/// All recorded leftovers, each with how sure it is that it is ours.
+/// All recorded leftovers, with their owner column.
 fn recorded(status: &Status) -> Vec<(ServerSnapshot, &'static str)> {
     let ours = status.undeleted_snapshots.iter().map(|snapshot| (snapshot.clone(), "ours"));
-    let suspected = status.suspected_leftovers.iter().map(|snapshot| (snapshot.clone(), "perhaps ours"));
+    let suspected = status.suspected_leftovers.iter().map(|snapshot| (snapshot.clone(), "possibly ours"));
     let unlisted = status.unlisted_uploads.iter().map(|snapshot| (snapshot.clone(), UNLISTED));
     ours.chain(suspected).chain(unlisted).collect()
 }
@@ -130,8 +130,8 @@ async fn state(client: &Client, snapshot: &ServerSnapshot) -> Result<&'static st
     Ok(match look(client, snapshot).await? {
         Standing::There(_) => "there",
         Standing::Gone => "gone",
-        Standing::Replaced => "another one has its name",
-        Standing::Unreachable => "out of reach: its collection is gone",
+        Standing::Replaced => "another snapshot has its name",
+        Standing::Unreachable => "unreachable: its collection is gone",
     })
 }
 
@@ -145,19 +145,19 @@ async fn delete(
     let session = &mut held.session;
     let recorded = recorded(session.status());
     if recorded.is_empty() {
-        tracing::info!("No snapshot of ours is known to be left on a server");
+        tracing::info!("No leftover snapshots of qdrant-backup are known on any server");
     }
     let servers = Servers::of(settings, client, &recorded).await.map_err(|error| stopped(error, signals))?;
     let mut exit = Exit::Success;
     for (snapshot, whose) in recorded {
         let Some(client) = servers.at(&snapshot.node_url) else {
             tracing::warn!(
-                "Snapshot {} of {} is on {}, which is not asked: `--url` says which server is, and qdrant.nodes which nodes of its cluster are",
+                "Snapshot {} of {} is on {}, which this command does not contact: give that server with `--url`, or list it in qdrant.nodes",
                 snapshot.name,
                 snapshot.collection,
                 snapshot.node_url
             );
-            // It may be the one that does not answer.
+            // It may be the node that does not answer.
             if !servers.nodes.lost.is_empty() {
                 exit = Exit::Failed;
             }

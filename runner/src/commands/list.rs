@@ -1,4 +1,4 @@
-//! `qdrant-backup list`: what is in the directory, whatever the status says.
+//! `qdrant-backup list`: the contents of the directory, independent of the status.
 
 use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
@@ -26,7 +26,7 @@ struct Entry<'a> {
     points: Option<u64>,
     snapshot_size_bytes: u64,
     stored_size_bytes: u64,
-    /// One, or as many as there are shards.
+    /// One, or one for each shard.
     archives: usize,
     encoding: &'a [Encoding],
     condition: &'static str,
@@ -64,7 +64,7 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
     let text = if args.json {
         json(&backups, &catalog, clock)?
     } else {
-        // Nobody who has none needs a column for copies.
+        // The column for copies is only shown if there are any.
         let has_copies = backups.iter().any(|backup| !backup.copies.is_empty());
         let rows = backups.iter().map(|backup| {
             let mut row = row(backup, clock);
@@ -104,7 +104,7 @@ fn row(backup: &Backup, clock: Clock) -> Vec<String> {
     ]
 }
 
-/// In a word, how far the backup can be trusted.
+/// The state of the backup, in a word.
 fn verified(backup: &Backup) -> String {
     match backup.condition() {
         Condition::OffsiteOnly => "only offsite".to_owned(),
@@ -144,7 +144,7 @@ fn json(backups: &[&Backup], catalog: &Catalog, clock: Clock) -> Result<String, 
     pretty_json(&listing).map_err(Refusal::failed)
 }
 
-/// What the table does not show.
+/// Details that are not in the table.
 fn remark(backups: &[&Backup], catalog: &Catalog) {
     if backups.is_empty() {
         tracing::info!("No backups yet");
@@ -156,7 +156,7 @@ fn remark(backups: &[&Backup], catalog: &Catalog) {
     }
     for backup in backups.iter().filter(|backup| backup.condition() == Condition::Unknown) {
         tracing::warn!(
-            "Backup {} of {} is not known to be good or bad; `qdrant-backup verify` finds out",
+            "Backup {} of {} is not known to be good or bad; check it with `qdrant-backup verify`",
             backup.backup_id,
             backup.collection
         );

@@ -1,4 +1,4 @@
-//! `qdrant-backup offsite`: the places for copies.
+//! `qdrant-backup offsite`: manages offsite copies.
 
 use indicatif::HumanBytes;
 use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
@@ -40,7 +40,7 @@ struct Entry {
     archive_snapshots: Vec<String>,
 }
 
-/// Does what the words after `offsite` say.
+/// Runs the subcommand.
 pub async fn offsite(
     settings: &Settings,
     command: &OffsiteCommand,
@@ -81,7 +81,7 @@ fn chosen<'s>(settings: &'s Settings, name: Option<&str>) -> Result<Vec<&'s Plac
     match name {
         Some(name) => Ok(vec![place(settings, name)?]),
         None if settings.offsite.is_empty() => {
-            Err(Refusal::configuration("no place for copies is configured (offsite, see docs/offsite.md)"))
+            Err(Refusal::configuration("no offsite place is configured (see docs/offsite.md)"))
         }
         None => Ok(settings.offsite.iter().collect()),
     }
@@ -98,7 +98,7 @@ fn init(settings: &Settings, name: &str, signals: &Signals) -> Result<Exit, Refu
     match restic.repository_id() {
         Ok(_) => {
             tracing::info!(
-                "{shown} is a restic repository already, and the password opens it; nothing changed"
+                "{shown} is already a restic repository, and the password opens it; nothing changed"
             );
             return Ok(Exit::Success);
         }
@@ -107,7 +107,7 @@ fn init(settings: &Settings, name: &str, signals: &Signals) -> Result<Exit, Refu
     }
     restic.init().map_err(failed)?;
     tracing::info!(
-        "Made {shown} a restic repository for {name}; next: keep {} somewhere else too, for without it nothing there can be read, and `qdrant-backup offsite copy {name}`",
+        "Created the restic repository {shown} for {name}. Keep a copy of {} elsewhere: without it, nothing in the repository can be read. Next: `qdrant-backup offsite copy {name}`",
         restic.settings().place.password_file.display()
     );
     Ok(Exit::Success)
@@ -136,7 +136,7 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
                 }));
                 if !listing.leftovers.is_empty() {
                     tracing::info!(
-                        "{name} has {} snapshots that are part of no copy; the next run's retention removes ours",
+                        "{name} has {} snapshots that belong to no copy; retention in the next run removes ours",
                         listing.leftovers.len()
                     );
                 }
@@ -174,7 +174,7 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
     }
 }
 
-/// What is done at the places, for the operation.
+/// The work at each place.
 pub(super) fn context(
     settings: &Settings,
     places: &[&PlaceSettings],
@@ -220,7 +220,7 @@ async fn work_at(
     Ok(sharpened(exit, &finished.report))
 }
 
-/// Damage has an exit code of its own, and a single place that cannot be used says why by its code.
+/// Damage has its own exit code. If a single place cannot be used, the exit code shows the reason.
 pub(super) fn sharpened(exit: Exit, report: &RunReport) -> Exit {
     if matches!(exit, Exit::Interrupted(_) | Exit::Success) {
         return exit;
@@ -238,7 +238,7 @@ pub(super) fn sharpened(exit: Exit, report: &RunReport) -> Exit {
     }
 }
 
-/// Whether a place was found damaged, or a backup here when it was to be copied.
+/// Whether a place, or a backup to copy, was found damaged.
 pub(super) fn any_damaged(report: &RunReport) -> bool {
     let mut places = report.operations.iter().flat_map(|operation| &operation.places);
     places.any(|place| {
@@ -249,7 +249,7 @@ pub(super) fn any_damaged(report: &RunReport) -> bool {
     })
 }
 
-/// Says in one line for each place how it went.
+/// Logs the outcome for each place in one line.
 pub(super) fn summarize(report: &RunReport) {
     for operation in report.operations.iter().filter(|part| part.operation == Operation::Offsite) {
         summarize_operation(operation);
@@ -264,7 +264,7 @@ pub(super) fn summarize_operation(operation: &OperationReport) {
         let mut parts = Vec::new();
         if !place.copied.is_empty() {
             parts.push(format!(
-                "{} backups copied, {} new there",
+                "{} backups copied, {} of new data",
                 place.copied.len(),
                 HumanBytes(place.added_bytes())
             ));
@@ -292,10 +292,10 @@ pub(super) fn summarize_operation(operation: &OperationReport) {
     }
 }
 
-/// Makes the backup directory anew, with the manifests of the copies.
+/// Rebuilds the backup directory, with the manifests of the copies.
 ///
 /// # Crash safety
-/// A recovery that was killed is done again: what is known already stays.
+/// A killed recovery can be repeated: existing files are kept.
 async fn recover(
     settings: &Settings,
     name: &str,
@@ -325,7 +325,7 @@ async fn recover(
     if !layout.root().exists() {
         atomic::create_directory(layout.root()).map_err(|error| {
             Refusal::configuration(format!(
-                "backup directory {}: cannot be made: {error}; make its parent directory first",
+                "backup directory {}: cannot be created: {error}; create its parent directory first",
                 layout.root().display()
             ))
         })?;
@@ -337,7 +337,7 @@ async fn recover(
         Ok(repository) if repository.repository_id == id => {}
         Ok(repository) => {
             return Err(Refusal::configuration(format!(
-                "{} is another repository ({}) than the one that {name} has copies of ({id}); recover into a new directory",
+                "{} is a different repository ({}) from the one that {name} has copies of ({id}); recover into a new directory",
                 layout.root().display(),
                 repository.repository_id
             )));
@@ -359,7 +359,7 @@ async fn recover(
     let exit = exit(&finished, signals.received())?;
     if exit == Exit::Success {
         tracing::info!(
-            "{} knows {known} backups that are only in {name}; next: `qdrant-backup restore --all --from {name}`, and then a run makes new ones",
+            "{} now lists {known} backups that exist only in {name}; next: `qdrant-backup restore --all --from {name}`, then `qdrant-backup run` to make new ones",
             layout.root().display()
         );
     }
@@ -370,7 +370,7 @@ fn offsite_only(session: &Session) -> usize {
     session.catalog().collections.values().flatten().filter(|backup| backup.is_offsite_only()).count()
 }
 
-/// Each place, tried: the program, the repository, the password, and the room where it is a directory here.
+/// Checks each place: the program, the repository, the password, and the free space if it is a local directory.
 pub(super) fn checks(settings: &Settings) -> Vec<Checked> {
     let mut all = Vec::new();
     for place in &settings.offsite {
@@ -387,7 +387,7 @@ pub(super) fn checks(settings: &Settings) -> Vec<Checked> {
     all
 }
 
-/// The room of a repository that is a directory here. What is never deleted needs the more of it.
+/// Free space of a repository in a local directory.
 fn room(settings: &PlaceSettings) -> Option<Checked> {
     let path = std::path::Path::new(settings.place.repository.expose());
     if !path.is_absolute() || !path.is_dir() {
@@ -397,12 +397,12 @@ fn room(settings: &PlaceSettings) -> Option<Checked> {
     let bytes = store::available_bytes(path).ok()??;
     let free = format!("{name}: {} free", HumanBytes(bytes));
     if bytes < store::RESERVE_BYTES {
-        return Some(Checked::of("offsite", Err::<String, _>(format!("{free}: make room"))));
+        return Some(Checked::of("offsite", Err::<String, _>(format!("{free}: free some space"))));
     }
     if settings.place.append_only {
         return Some(Checked::doubtful(
             "offsite",
-            format!("{free}, and nothing is ever deleted there (append_only)"),
+            format!("{free}; nothing is ever deleted there (append_only)"),
         ));
     }
     Some(Checked::of("offsite", Ok::<_, String>(free)))

@@ -13,7 +13,7 @@ use crate::prune::remove_orphan;
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
-/// Lists the orphans without any lock, or deletes them all.
+/// Lists the orphans without a lock, or deletes them all.
 pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     repository::open(&layout)?;
@@ -21,11 +21,12 @@ pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exi
         let orphans = read(&layout)?;
         output::print(&table(&orphans)).map_err(Refusal::failed)?;
         if orphans.is_empty() {
-            tracing::info!("There is no archive without a manifest");
+            tracing::info!("There are no archives without a manifest");
         } else {
             tracing::info!(
-                "Each may be the last copy of something: `qdrant-backup import FILE` makes a backup of it, \
-                 `qdrant-backup prune --orphans --yes` deletes them all. One that a run going on has just written is no orphan yet"
+                "Each may be the last copy of its data: `qdrant-backup import FILE` makes a backup of it, \
+                 `qdrant-backup prune --orphans --yes` deletes all of them. An archive that a current run \
+                 has just written is not an orphan"
             );
         }
         return Ok(Exit::Success);
@@ -51,12 +52,12 @@ pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exi
         }
     }
     if orphans.is_empty() {
-        tracing::info!("There is no archive without a manifest");
+        tracing::info!("There are no archives without a manifest");
     }
     Ok(exit)
 }
 
-/// What to say when somebody reads archives.
+/// The error if archives are being read.
 pub fn busy() -> Refusal {
     Refusal {
         exit: Exit::Locked,

@@ -66,11 +66,11 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
     exit(&finished, signals.received())
 }
 
-/// Says what a prune would do now. Takes no lock and writes nothing, so it works while a run goes on.
+/// Prints what a prune would do now. Takes no lock and writes nothing, so it works during a run.
 fn dry_run(layout: &Layout, context: &PruneContext, json: bool, clock: Clock) -> Result<Exit, Refusal> {
     let catalog = repository::catalog(layout)?;
     let status = status_store::look(layout).unwrap_or_else(|error| {
-        tracing::warn!("{error}; what it says against pruning is not known");
+        tracing::warn!("{error}; reasons not to prune that it may contain are unknown");
         None
     });
     let started_at = clock.now();
@@ -149,7 +149,7 @@ fn table(collections: &[CollectionReport]) -> String {
     output::table(&["COLLECTION", "BACKUP", "STORED", "FATE", "REASONS"], &[2], rows)
 }
 
-/// How many backups of `fate` there are, and how large they are.
+/// Number and size of the backups with `fate`.
 fn tally(collections: &[CollectionReport], fate: &Fate) -> String {
     let all: Vec<u64> = collections
         .iter()
@@ -160,7 +160,7 @@ fn tally(collections: &[CollectionReport], fate: &Fate) -> String {
     format!("{} backups ({})", all.len(), HumanBytes(all.iter().sum()))
 }
 
-/// Says in one line how the prune went.
+/// Logs the outcome of the prune in one line.
 pub fn summarize(operation: &OperationReport) {
     let collections = &operation.collections;
     let deleted = tally(collections, &Fate::Deleted);

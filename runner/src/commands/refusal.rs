@@ -1,11 +1,11 @@
-//! How a command ends that could not do what it was asked to.
+//! The end of a command that could not do its work.
 
 use crate::commands::exit::Exit;
 
-/// A command ended without doing what it was asked to: one line for a person, and the exit code.
+/// A command could not do its work: one line for people, and the exit code.
 #[derive(Debug)]
 pub struct Refusal {
-    /// How the program ends.
+    /// The exit code.
     pub exit: Exit,
     /// What failed, of what, why, what to do.
     pub message: String,
@@ -17,13 +17,13 @@ impl Refusal {
         Self { exit: Exit::Failed, message: error.to_string() }
     }
 
-    /// An id was given, and not one collection.
+    /// An id was given without exactly one collection.
     pub fn id_of_several() -> Self {
-        let message = "a backup id is one collection's, so it needs exactly one --collection".to_owned();
+        let message = "a backup id belongs to one collection: give exactly one --collection".to_owned();
         Self { exit: Exit::Usage, message }
     }
 
-    /// Something that must be set up differently.
+    /// The configuration or setup must be changed.
     pub fn configuration(error: impl std::fmt::Display) -> Self {
         Self { exit: Exit::Configuration, message: error.to_string() }
     }

@@ -1,4 +1,4 @@
-//! A start that is refused comes to no session, so it leaves a note of its own for monitoring.
+//! Records refused commands for monitoring, because they have no session.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,8 +9,8 @@ use qdrant_backup_shared::{Layout, json_file};
 
 use crate::host::clock::Clock;
 
-/// Notes that `command` was refused for `reason`, where that is seen: in a repository, or in the state directory that is set.
-/// Nothing is made for it. That it cannot be written is not worth a line: the refusal itself is logged.
+/// Records that `command` was refused for `reason`, in the repository or the configured state directory. Creates no directories.
+/// A failure to write is not logged, because the refusal itself is.
 pub fn note(layout: &Layout, command: &str, reason: &str, clock: Clock) {
     let has_state = layout.state() != layout.root() && layout.state().is_dir();
     if !(has_state || layout.repository_file().is_file()) || is_roots_mistake(layout.state()) {
@@ -22,7 +22,7 @@ pub fn note(layout: &Layout, command: &str, reason: &str, clock: Clock) {
     }
 }
 
-/// Whether root tried something in somebody else's directory: no schedule did that, and the file would be root's.
+/// Whether root ran this in another user's directory: this was not a schedule, and the file would belong to root.
 fn is_roots_mistake(directory: &Path) -> bool {
     rustix::process::geteuid().is_root() && fs::metadata(directory).is_ok_and(|found| found.uid() != 0)
 }

@@ -1,4 +1,4 @@
-//! The backup directory as the commands find it: is it there, is it a repository, who has the lock.
+//! Opens the backup directory for commands: checks that it exists and is a repository, and takes the lock.
 
 use std::fs;
 use std::io;
@@ -21,11 +21,11 @@ use crate::settings::{DEFAULT_CONFIG_FILES, Settings};
 use crate::store::lock::{Lock, LockError};
 use crate::store::waiting::Waiting;
 
-/// The command of drills, which give way to every other one.
+/// The name of the drill command. Drills give way to every other command.
 pub const DRILL: &str = "drill";
-/// The commands that write nothing but what became of their work.
+/// Commands that write only their results.
 const ONLY_READ: [&str; 5] = ["restore", "compare", "export", "verify", DRILL];
-/// How long a drill may take to stop and to remove what it has on the server.
+/// Maximum time for a drill to stop and to clean up on the server.
 const DRILL_ENDS: Duration = Duration::from_secs(2 * 60);
 
 /// Everything in the backup directory, with a warning for what cannot be read: among that may be what is looked for.
@@ -52,10 +52,10 @@ pub fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// The user that the package makes for the runner.
+/// The package's user for the runner.
 pub const PACKAGE_USER: &str = "qdrant-backup";
 
-/// The path as it is seen from anywhere, for what others read later.
+/// The absolute path.
 ///
 /// # Errors
 /// When the current directory is gone.
@@ -63,8 +63,8 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
     std::path::absolute(path).map_err(|error| Refusal::failed(format!("{}: {error}", path.display())))
 }
 
-/// The configuration file as it has to be named for a later call to read it. Only the place that is looked at first needs no
-/// naming: where it exists too, it would be read instead of any other.
+/// The configuration file for the `--config` option of a later call. Only the first default path needs no option: if it exists,
+/// it takes precedence over the others.
 pub fn config_to_name(path: &Path) -> Option<&Path> {
     (path != Path::new(DEFAULT_CONFIG_FILES[0])).then_some(path)
 }
@@ -72,7 +72,7 @@ pub fn config_to_name(path: &Path) -> Option<&Path> {
 /// Checks that the backup directory is a directory that can be listed.
 ///
 /// # Errors
-/// Says what it is instead, and what to do.
+/// The message says what it is, and what to do.
 pub fn check_directory(root: &Path) -> Result<(), Refusal> {
     let shown = root.display();
     let refuse = |message: String| Err(Refusal::configuration(message));
@@ -90,7 +90,7 @@ pub fn check_directory(root: &Path) -> Result<(), Refusal> {
                     target.display()
                 )),
                 Err(_) => refuse(format!(
-                    "backup directory {shown} does not exist; is the disk mounted? `qdrant-backup init` makes a new one"
+                    "backup directory {shown} does not exist; is the disk mounted? `qdrant-backup init` creates a new one"
                 )),
             };
         }
@@ -99,22 +99,21 @@ pub fn check_directory(root: &Path) -> Result<(), Refusal> {
     match fs::read_dir(root) {
         Ok(_) => Ok(()),
         Err(error) => {
-            refuse(format!("backup directory {shown} cannot be listed: {error}; which user is this run as?"))
+            refuse(format!("backup directory {shown} cannot be listed: {error}; is this the right user?"))
         }
     }
 }
 
-/// Opens the repository: only a directory with `repository.json` is one, so that an empty mount point is never
-/// filled with backups.
+/// Opens the repository: a directory with `repository.json`, so that backups are never written to an empty mount point.
 ///
 /// # Errors
-/// With exit code 78 when it is none.
+/// With exit code 78 when it is not a repository.
 pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
     check_directory(layout.root())?;
     json_file::read(&layout.repository_file()).map_err(|error| {
         if error.is_not_found() {
             Refusal::configuration(format!(
-                "{} is not a backup repository; is the disk mounted? `qdrant-backup init` makes a new one",
+                "{} is not a backup repository; is the disk mounted? `qdrant-backup init` creates a new one",
                 layout.root().display()
             ))
         } else {
@@ -123,7 +122,7 @@ pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
     })
 }
 
-/// Takes the lock for `command`, unless a signal comes first. A run that does not get it leaves a note for monitoring.
+/// Takes the lock for `command`, unless a signal comes first. If a run does not get it, this is recorded for monitoring.
 ///
 /// # Errors
 /// With exit code 75 when another run has it.
@@ -173,7 +172,7 @@ pub struct Held {
 /// Takes the lock for `command` and opens a session, unless a signal comes first.
 ///
 /// # Errors
-/// With exit code 78 when the directory is no repository, 75 when another run holds the lock.
+/// With exit code 78 when the directory is not a repository, 75 when another run holds the lock.
 pub async fn enter(
     purpose: Purpose,
     settings: &Settings,
@@ -182,7 +181,7 @@ pub async fn enter(
     signals: &Signals,
 ) -> Result<Held, Refusal> {
     let entered = enter_unless_refused(purpose, settings, command, clock, signals).await;
-    // What must be set up differently is noted by whoever called this.
+    // The caller records configuration errors.
     if let (Purpose::Run, Err(Refusal { exit: Exit::Failed, message })) = (purpose, &entered) {
         refused::note(&layout(settings), command, message, clock);
     }
@@ -199,12 +198,12 @@ async fn enter_unless_refused(
     let layout = layout(settings);
     open(&layout)?;
     match make_state_directory(&layout) {
-        // What is restored or checked does not need the status, and somebody may need it now.
+        // A restore or a check does not need the status, and may be urgent.
         Err(refusal) if ONLY_READ.contains(&command) => tracing::warn!("{}", one_line(&refusal.message)),
         made => made?,
     }
     let lock = lock(settings, &layout, command, clock, signals).await?;
-    // Read again under the lock: the run that had it may have changed it.
+    // Read again with the lock: the run before may have changed it.
     let repository = open(&layout)?;
     let of_status = layout.clone();
     let session =
@@ -215,8 +214,8 @@ async fn enter_unless_refused(
     Ok(Held { session, _lock: lock })
 }
 
-/// Takes the lock, and says while it waits that it does: a drill sees that and gives way, for which it is given some time
-/// also where nobody is to be waited for.
+/// Takes the lock, and indicates while it waits. A drill notices this and gives way. There is some time for this even without a
+/// configured wait.
 async fn take(layout: &Layout, holder: &LockHolder, wait: Duration) -> Result<Lock, LockError> {
     let path = layout.lock_file();
     let (held, processes) = match Lock::take(&path, holder, Duration::ZERO).await {
@@ -231,14 +230,17 @@ async fn take(layout: &Layout, holder: &LockHolder, wait: Duration) -> Result<Lo
     }
     let waiting = Waiting::announce(&layout.waiting_file());
     if let Err(error) = &waiting {
-        tracing::debug!("{}: cannot say that this run waits: {error}", layout.waiting_file().display());
+        tracing::debug!(
+            "{}: cannot record that this run is waiting: {error}",
+            layout.waiting_file().display()
+        );
     }
     let taken = Lock::take(&path, holder, wait).await;
     drop(waiting);
     taken
 }
 
-/// Makes the state directory if it is a place of its own.
+/// Creates the state directory, if it is separate.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -249,7 +251,7 @@ pub fn make_state_directory(layout: &Layout) -> Result<(), Refusal> {
     atomic::create_directory(layout.state()).map_err(|error| {
         let error = links::leads_nowhere(layout.state()).unwrap_or(error);
         Refusal::configuration(format!(
-            "state directory {}: cannot be made: {error}",
+            "state directory {}: cannot be created: {error}",
             layout.state().display()
         ))
     })

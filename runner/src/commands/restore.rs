@@ -34,7 +34,7 @@ use crate::session::Purpose;
 use crate::session::status_store;
 use crate::settings::Settings;
 
-/// Restores, and says in one last line how it went and in what state the targets are.
+/// Restores, and logs the outcome and the state of the targets in the last line.
 pub async fn restore(
     settings: &Settings,
     args: &RestoreArgs,
@@ -57,10 +57,10 @@ pub async fn restore(
         None => client(settings, signals.token())?,
     };
     if args.from.from.is_some() && args.force && !args.no_safety_backup && !args.dry_run {
-        // Their safety backup would lie in a directory that is soon gone.
+        // Their safety backup would be in a temporary directory.
         return Err(Refusal {
             exit: Exit::Usage,
-            message: "--from with --force needs --no-safety-backup: back up what would be overwritten first, with `qdrant-backup backup --collection NAME`"
+            message: "--from with --force needs --no-safety-backup; first back up the collection that is overwritten: `qdrant-backup backup --collection NAME`"
                 .to_owned(),
         });
     }
@@ -96,7 +96,7 @@ pub async fn restore(
         print_report(&finished)?;
     }
     summarize(&finished.report);
-    // What is restored is restored, whether the status could be written or not; that it could not was said.
+    // A failure to write the status does not change the outcome; it was already logged.
     Ok(Exit::of(&finished.report.outcome, signals.received()))
 }
 
@@ -130,7 +130,7 @@ fn plan_options(
     })
 }
 
-/// Plans on stdout; where that is for JSON, on stderr.
+/// Plans go to stdout, or to stderr with `--json`.
 fn announce(json: bool, clock: Clock) -> Announce {
     Box::new(move |facts, plans| {
         let text = plans_as_text(facts, plans, clock);
@@ -153,7 +153,7 @@ fn plans_as_text(facts: &Facts, plans: &[Plan], clock: Clock) -> String {
     text
 }
 
-/// Targets are backed up as `backup --collection` does it.
+/// Safety backups work like `backup --collection`.
 fn safety(settings: &Settings, client: Client, console: &Console, clock: Clock) -> Safety {
     let (settings, console) = (settings.clone(), console.clone());
     Box::new(move |targets| BackupContext {
@@ -163,8 +163,8 @@ fn safety(settings: &Settings, client: Client, console: &Console, clock: Clock) 
     })
 }
 
-/// Checks everything that reading can check. No lock is taken, the server is only asked, and nothing is written but that a backup
-/// is corrupt.
+/// Checks everything that can be checked without changes. Takes no lock, only reads from the server, and only records corrupt
+/// backups.
 async fn dry_run(
     from: &From,
     destination: &Destination,
@@ -180,9 +180,7 @@ async fn dry_run(
     let catalog = repository::catalog(source.layout())?;
     let facts = Facts::ask(destination).await.map_err(refuse)?;
     let status = status_store::look(source.layout()).unwrap_or_else(|error| {
-        tracing::warn!(
-            "{error}; which collections are retired, and which restores have not ended, is not known"
-        );
+        tracing::warn!("{error}; retired collections and unfinished restores are unknown");
         None
     });
     options.restoring = status.as_ref().map(|status| status.restoring.clone()).unwrap_or_default();
@@ -215,7 +213,7 @@ async fn dry_run(
             if let RestoreError::Qdrant(error) = error {
                 return Err(refuse(error));
             }
-            // What the archive's manifest says against it is in the plan already.
+            // Problems in the manifest are already in the plan.
             if !matches!(error, RestoreError::Requires { .. } | RestoreError::Unsupported { .. }) {
                 plan.obstacles.push(error);
             }
@@ -231,11 +229,11 @@ async fn dry_run(
     .map_err(Refusal::failed)?;
     let possible = plans.iter().filter(|plan| plan.is_possible()).count();
     let there = plans.iter().filter(|plan| plan.is_possible() && plan.is_there).count();
-    let skipped = if there > 0 { format!(", {there} are there already and skipped") } else { String::new() };
+    let skipped = if there > 0 { format!(", {there} already exist and are skipped") } else { String::new() };
     let (can, all) = (possible - there, plans.len() - there);
     let done = format!("{can} of {all} collections can be restored{skipped}; nothing was changed");
-    // Nothing but writing tells.
-    let done = format!("{done}, so whether the API key may restore was not tried");
+    // Only a write could test this.
+    let done = format!("{done}; whether the API key may restore was not tested");
     if possible == plans.len() {
         tracing::info!("Dry run: {done}");
         Ok(Exit::Success)
@@ -259,7 +257,7 @@ fn summarize(report: &RunReport) {
     let why = match (&operation.failure, failures.as_slice()) {
         (Some(failure), _) => failure.message.clone(),
         (None, [(collection, failure)]) => format!("{collection}: {}", failure.message),
-        // Each was told in full when it failed.
+        // Each failure was already logged in full.
         (None, several) => {
             let shown =
                 several.iter().map(|(collection, failure)| format!("{collection} ({})", failure.kind));

@@ -1,4 +1,4 @@
-//! `qdrant-backup restore --files --into DIR`: configuration files, into a directory of their own.
+//! `qdrant-backup restore --files --into DIR`: restores configuration files into a separate directory.
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
@@ -24,10 +24,10 @@ use crate::host::shell::quoted;
 use crate::restore::{RestoreError, is_corrupt, read_whole};
 use crate::store::lock::ReadersLock;
 
-/// Configuration may hold secrets.
+/// Configuration may contain secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 
-/// Unpacks a backup of configuration files. Never in place: what is there now may be what one needs to compare with.
+/// Unpacks a backup of configuration files. Never in place, because the current files may be needed for comparison.
 pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(from.settings());
     let source = from.source();
@@ -40,7 +40,7 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
         match backup.whole(&layout) {
             Ok(whole) if is_of_files(&whole.manifest) => backups.push(backup.clone()),
             Ok(_) => tracing::warn!(
-                "backup {} lies where those of configuration files do and is none; it is left out",
+                "backup {} is in the directory for configuration files but is not one; skipped",
                 backup.backup_id
             ),
             Err(error) => tracing::warn!("{error}"),
@@ -62,7 +62,7 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
                 let again = |other| {
                     let into = quoted(&into.display().to_string());
                     format!(
-                        "take {other} instead: `qdrant-backup restore --files --backup {other} --into {into}`"
+                        "use {other} instead: `qdrant-backup restore --files --backup {other} --into {into}`"
                     )
                 };
                 let (manifest, took) = (&backup.manifest, begun.elapsed());
@@ -74,14 +74,14 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
         count += unpack(&source, backup, archive, &directory)?;
     }
     tracing::info!(
-        "Restored {count} configuration files of backup {} into {}; compare them with the present ones before use",
+        "Restored {count} configuration files of backup {} into {}; compare them with the current ones before you use them",
         backup.manifest.backup_id,
         into.display()
     );
     Ok(Exit::Success)
 }
 
-/// Whether this program made it of configuration files. What a server sent, or somebody imported, is never unpacked.
+/// Whether this program made it from configuration files. Snapshots and imported files are never unpacked.
 fn is_of_files(manifest: &Manifest) -> bool {
     manifest.origin == Origin::Snapshot
         && manifest.archives.iter().all(|archive| archive.scope == Scope::Files)
@@ -115,19 +115,19 @@ fn unpack(
         let name = entry.path().map_err(failed)?.into_owned();
         let refuse = |what: &str| {
             let name = one_line(&name.display().to_string());
-            Refusal::failed(format!("{} holds {what} ({name}), which is not unpacked", archive.file_name))
+            Refusal::failed(format!("{} contains {what} ({name}), which is not unpacked", archive.file_name))
         };
         if entry.header().entry_type() != EntryType::Regular {
-            return Err(refuse("something that is no file"));
+            return Err(refuse("something that is not a file"));
         }
         if !name.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(refuse("a name that leads out of the directory"));
+            return Err(refuse("a name that points outside the directory"));
         }
         let path = directory.inside().join(&name);
         if let Some(parent) = path.parent() {
             DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(parent).map_err(failed)?;
         }
-        // Who may read it comes back, because some of these files hold keys. That it runs as somebody else does not.
+        // Read permissions are restored, because some of these files contain keys. Set-user-id bits are not.
         let mode = entry.header().mode().map_err(failed)? & 0o777;
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;

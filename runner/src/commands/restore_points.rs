@@ -1,4 +1,4 @@
-//! `qdrant-backup restore --points`: points of a backup into a collection that is there, and nothing else.
+//! `qdrant-backup restore --points`: restores points of a backup into an existing collection.
 
 use std::path::Path;
 use std::time::Instant;
@@ -24,7 +24,7 @@ use crate::points::{
 use crate::session::{Purpose, Session};
 use crate::settings::Settings;
 
-/// Brings points back, and says in one last line how that went.
+/// Restores points, and logs the outcome in the last line.
 pub async fn restore_points(
     settings: &Settings,
     args: &RestoreArgs,
@@ -80,7 +80,7 @@ pub async fn restore_points(
     Ok(Exit::Success)
 }
 
-/// Does it as an operation of the status and of its history.
+/// Runs as an operation that is recorded in the status.
 async fn reported(
     session: &mut Session,
     name: &CollectionName,
@@ -121,25 +121,25 @@ fn wanted(args: &RestoreArgs) -> Result<Wanted, Refusal> {
         ([], None) => WhichPoints::All,
         ([], Some(filter)) => {
             let filter = serde_json::from_str(filter)
-                .map_err(|error| usage(format!("--filter is no JSON: {error}")))?;
+                .map_err(|error| usage(format!("--filter is not valid JSON: {error}")))?;
             WhichPoints::Filter(filter)
         }
         (words, _) => WhichPoints::Ids(read_ids(words).map_err(|error| {
             let hint = if words.iter().all(|word| Path::new(word).exists()) {
                 ""
             } else {
-                "; --ids takes ids and files of them"
+                "; --ids takes point ids, or files of ids"
             };
             Refusal::failed(format!("--ids: {error}{hint}"))
         })?),
     };
     if which == WhichPoints::All && !args.missing && !args.changed {
         return Err(usage(
-            "--points needs to be told which: --missing (those that the collection lacks), --changed (overwrite those that differ), --ids or --filter; `qdrant-backup compare` shows what there is"
+            "--points needs one of --missing (points that the collection lacks), --changed (overwrite points that differ), --ids or --filter; `qdrant-backup compare` shows the differences"
                 .to_owned(),
         ));
     }
-    // Nothing is overwritten unless that is said.
+    // Nothing is overwritten unless requested.
     Ok(Wanted { which, missing: args.missing || !args.changed, changed: args.changed })
 }
 
@@ -149,7 +149,7 @@ fn target(into: &Path) -> Result<CollectionName, Refusal> {
         .map_err(|error| Refusal { exit: Exit::Usage, message: format!("--into: {error}") })
 }
 
-/// The plan on stdout; where that is for JSON, on stderr.
+/// The plan goes to stdout, or to stderr with `--json`.
 fn announce(json: bool) -> AnnouncePlan {
     Box::new(move |plan| {
         let text = plan.text();

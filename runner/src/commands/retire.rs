@@ -1,4 +1,4 @@
-//! `qdrant-backup prune --retire NAME...`: lets collections go that are gone from the server.
+//! `qdrant-backup prune --retire NAME...`: retires collections that are gone from the server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,15 +20,15 @@ use crate::session::{Purpose, Session};
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
-/// Takes the collections that `names` name out of the status, so that nothing is expected of them any more; their backups
-/// stay. With `yes` they are deleted, all of them. The server is asked first, whether it really has none of them.
+/// Marks the collections `names` as retired, so that no backups are expected. Their backups are kept, or with `yes` all deleted.
+/// Checks first that they are not on the server.
 pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let patterns = patterns(names)?;
     let signals = listen()?;
     let server = client(settings, signals.token())?;
     let mut held = repository::enter(Purpose::Upkeep, settings, "prune", clock, &signals).await?;
     let session = &mut held.session;
-    // First the lock, then the look: a hold is put on by one who shares the lock.
+    // Read after taking the lock, because `hold` shares it.
     let alone = ReadersLock::try_exclusive(&session.layout().readers_file()).map_err(Refusal::failed)?;
     session.read_again().map_err(Refusal::failed)?;
     if session.status().source_changed {
@@ -38,7 +38,9 @@ pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clo
         Ok(listed) => Some(listed),
         Err(error) if signals.received().is_some() => return Err(stopped(error, &signals)),
         Err(error) => {
-            tracing::warn!("{error}; so only what the last full backup did not find there can be retired");
+            tracing::warn!(
+                "{error}; only collections that the last full backup did not find there can be retired"
+            );
             None
         }
     };
@@ -67,7 +69,7 @@ fn backups<'s>(session: &'s Session, name: &CollectionName) -> &'s [Backup] {
     session.catalog().collections.get(name).map_or(&[], Vec::as_slice)
 }
 
-/// What `--retire` was given, each with what it matches: a name, or a glob over names.
+/// The arguments of `--retire`: names or globs.
 fn patterns(texts: &[String]) -> Result<Vec<(&str, Globs)>, Refusal> {
     let read = |text: &str| {
         Globs::of_name_or_glob(text)
@@ -76,7 +78,7 @@ fn patterns(texts: &[String]) -> Result<Vec<(&str, Globs)>, Refusal> {
     texts.iter().map(|text| Ok((text.as_str(), read(text)?))).collect()
 }
 
-/// The collections that the patterns name and that are gone. A name has to be gone; of what a glob matches, what is there stays.
+/// The matching collections that are gone. A name must be gone; a glob ignores existing collections.
 fn chosen(
     patterns: &[(&str, Globs)],
     catalog: &Catalog,
@@ -104,7 +106,7 @@ fn chosen(
             let there = if there.is_empty() {
                 "`--retire` takes names and globs".to_owned()
             } else {
-                format!("of what it matches, {} are on the server or may be", there.len())
+                format!("collections that match but are, or may be, on the server: {}", there.len())
             };
             return Err(Refusal::failed(format!(
                 "no collection \"{}\" is known to be gone from the server; {there}",
@@ -113,7 +115,7 @@ fn chosen(
         }
         if !there.is_empty() {
             tracing::info!(
-                "Not retired, because they are on the server or may be: {} of what \"{}\" matches",
+                "Not retired, because they are, or may be, on the server: {} collections that match \"{}\"",
                 there.len(),
                 one_line(text)
             );
@@ -123,7 +125,7 @@ fn chosen(
     Ok(chosen)
 }
 
-/// Takes one collection out of the status.
+/// Retires one collection.
 fn set_aside(session: &mut Session, name: &CollectionName, backups: &[Backup]) -> Result<(), Refusal> {
     session
         .record(|status| {
@@ -135,8 +137,8 @@ fn set_aside(session: &mut Session, name: &CollectionName, backups: &[Backup]) -
         .map_err(Refusal::failed)?;
     let bytes = backups.iter().map(|backup| backup.stored_size_bytes()).sum();
     tracing::info!(
-        "Retired {name}: no backup of it is expected any more. Its {} backups ({}) are kept; \
-         `qdrant-backup prune --retire NAME --yes` deletes them all",
+        "Retired {name}: no new backups of it are expected. Its {} backups ({}) are kept; `qdrant-backup \
+         prune --retire NAME --yes` deletes them all",
         backups.len(),
         HumanBytes(bytes)
     );
@@ -162,7 +164,8 @@ fn delete_all(
     Ok(())
 }
 
-/// Only what the server does not list may go; where it does not answer, what the last look at it did not see.
+/// A collection may only be retired if the server does not list it; if the server does not answer, if the last run did not find
+/// it.
 fn check_gone(
     status: &Status,
     name: &CollectionName,
@@ -186,12 +189,12 @@ fn check_gone(
             "collection \"{name}\" was on the server when it was last backed up, so it is not retired"
         ))),
         Some(None) | None => Err(Refusal::failed(format!(
-            "it is not known whether collection \"{name}\" is gone from the server: try again when it answers"
+            "cannot tell whether collection \"{name}\" is gone from the server: try again when the server answers"
         ))),
     }
 }
 
-/// A server that lists nothing at all may be the wrong one. Nothing is deleted on its word alone.
+/// A server without collections may be the wrong one, so nothing is deleted because of it alone.
 fn check_known_gone(
     status: &Status,
     name: &CollectionName,
@@ -203,12 +206,12 @@ fn check_known_gone(
         return Ok(());
     }
     Err(Refusal::failed(format!(
-        "the server lists no collection at all, and \"{name}\" was not retired yet: is it the right server? Call it without --yes \
-         first. Nothing was deleted"
+        "the server lists no collections, and \"{name}\" is not retired yet: is this the right server? Run \
+         this without --yes first. Nothing was deleted"
     )))
 }
 
-/// Refuses when something keeps a backup from being deleted by anybody.
+/// Refuses if a backup must not be deleted.
 fn check_free(backups: &[Backup]) -> Result<(), Refusal> {
     for backup in backups {
         let id = backup.backup_id;
@@ -226,8 +229,8 @@ fn check_free(backups: &[Backup]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Deletes as prune does: noted first, newest first, so that whatever needs another one goes before it. What a signal ends in the
-/// middle is as after a kill: the next prune takes it off the note.
+/// Deletes like a prune: recorded first, then newest first, so that dependent backups go before the ones they need. After a
+/// signal, the next prune continues.
 pub(super) fn delete(
     session: &mut Session,
     backups: &[Backup],
@@ -238,7 +241,7 @@ pub(super) fn delete(
         .iter()
         .map(|backup| PrunedBackup { collection: (*backup.collection).clone(), backup_id: backup.backup_id });
     match session.record(|status| status.pruning.extend(noted)) {
-        // What is deleted makes the room.
+        // The deletion frees the space.
         Err(error) if error.lacks_room() => tracing::warn!("{error}"),
         noted => noted.map_err(Refusal::failed)?,
     }

@@ -1,4 +1,4 @@
-//! `qdrant-backup run`: backup, verify, copies, prune, and a drill when one is due; one lock, one status, one exit code.
+//! `qdrant-backup run`: backup, verify, offsite copies, prune, and a drill when due, with one lock, one status and one exit code.
 
 use std::time::Duration;
 
@@ -34,10 +34,10 @@ use crate::settings::{OtherServer, PlaceSettings, Settings};
 use crate::store::access;
 use crate::verify::{Depth, Extent, VerifyContext, VerifyOptions, any_failed};
 
-/// Without a schedule a run a day is taken for granted.
+/// Without a schedule, daily runs are assumed.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Does what cron calls for, and tells those whom the settings name.
+/// Runs everything, and sends notifications.
 pub async fn run(
     settings: &Settings,
     args: &RunArgs,
@@ -47,8 +47,8 @@ pub async fn run(
     scheduled(settings, "run", async |notifier| work(settings, args, clock, console, notifier).await).await
 }
 
-/// A part that fails does not stop the next one: what could be backed up is verified, and
-/// pruning looks for itself whether it may.
+/// A failed part does not stop the next one: backups that succeeded are verified, and pruning checks on its own whether it is
+/// safe.
 async fn work(
     settings: &Settings,
     args: &RunArgs,
@@ -169,8 +169,8 @@ fn drill_is_due(settings: &Settings, session: &Session, now: DateTime<Utc>) -> b
     last.and_then(|last| schedule.next_after(last)).is_none_or(|next| next <= now)
 }
 
-/// Restores the least recently drilled backup for a test. Whether it gave way to another run. What keeps it from being begun
-/// is the drill's own failure: what the run has done before stays done, and is told.
+/// Drills the least recently drilled backup. Returns whether it gave way to another run. If it cannot start, that is a failure of
+/// the drill; the rest of the run is reported as usual.
 async fn drill_one(
     session: &mut Session,
     settings: &Settings,
@@ -182,7 +182,7 @@ async fn drill_one(
     let other = OtherServer { url, api_key: settings.drill.api_key.clone() };
     let client = client_for_other(settings, &other, token.clone())
         .map_err(|refusal| Failure { kind: FailureKind::Unreachable, message: one_line(&refusal.message) });
-    // The backups that this run has made and pruned.
+    // The backups that this run made and pruned.
     let read = session
         .read_again()
         .map_err(|error| Failure { kind: FailureKind::Io, message: one_line(&error.to_string()) });
@@ -212,7 +212,7 @@ async fn drill_one(
     context.give_way.gave()
 }
 
-/// Tells monitoring how often each part is to be expected. Only of what runs at all.
+/// Records the expected interval of each enabled part, for monitoring.
 fn note_intervals(
     session: &mut Session,
     settings: &Settings,
@@ -220,7 +220,7 @@ fn note_intervals(
     now: DateTime<Utc>,
 ) {
     let drills = settings.drill.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
-    // What is switched off is not late.
+    // A disabled part is not late.
     let verifies = interval.filter(|_| settings.get(&RUN_VERIFY));
     let prunes = interval.filter(|_| settings.get(&RUN_PRUNE));
     session.amend_status(|status| {
@@ -237,7 +237,7 @@ fn note_intervals(
     });
 }
 
-/// A bad backup has an exit code of its own. That a drill gave way to another run is no failure of this one.
+/// A bad backup has its own exit code. If a drill gave way to another run, that is not a failure.
 fn sharpened(exit: Exit, report: &RunReport, gave_way: bool) -> Exit {
     if matches!(exit, Exit::Interrupted(_)) {
         return exit;

@@ -18,7 +18,7 @@ use crate::host::clock::Clock;
 use crate::host::output;
 use crate::settings::{Schedule, Settings, TimeZone};
 
-/// Prints or installs the entry, and says what it means.
+/// Prints or installs the entry, and logs its meaning.
 pub fn schedule(settings: &Settings, args: &ScheduleCommand, clock: Clock) -> Result<Exit, Refusal> {
     let Some(schedule) = settings.schedule.as_ref() else {
         return Err(Refusal::configuration(
@@ -58,11 +58,11 @@ pub(super) fn meaning(schedule: &Schedule, now: DateTime<Utc>) -> String {
     let words = schedule.in_words();
     let start = format!("\"{}\" ({zone}): {}", schedule.expression(), words.trim_end_matches('.'));
     match schedule.next_after(now) {
-        None => format!("{start}; never comes again"),
+        None => format!("{start}; no future date matches"),
         Some(next) => {
             let utc = output::time(next);
             let local = schedule.local(next);
-            // A clock that shows UTC needs no translation.
+            // If local time is UTC, it is shown only once.
             let both =
                 if utc.get(..16) == local.get(..16) { utc } else { format!("{local}, which is {utc}") };
             format!("{start}; next {both}, in {}", output::age(now, next))
@@ -74,13 +74,13 @@ fn machine_zone() -> Option<String> {
     iana_time_zone::get_timezone().ok()
 }
 
-/// A scheduled run reads files, not the environment of the shell that this was called from.
+/// A scheduled run reads only files, not the environment of this shell.
 fn check_files_say_all(settings: &Settings, entry: &EntryArgs) -> Result<(), Refusal> {
     if settings.only_now.is_empty() {
         return Ok(());
     }
     let message = format!(
-        "a scheduled run would not know {}, which only this call was told; put it into backup.yaml or into a file for --env-file",
+        "scheduled runs would not have {}, which is set only for this command; put it into backup.yaml or into a file for --env-file",
         settings.only_now.join(", ")
     );
     if entry.write {
@@ -102,8 +102,8 @@ fn cron(
     };
     if let (Some(zone), false) = (zone, cron_tz) {
         return Err(Refusal::configuration(format!(
-            "cron goes by this machine's clock ({}), and schedule.timezone is {zone}; use `schedule systemd`, or --cron-tz if this cron is cronie",
-            machine_zone().unwrap_or("its zone is unknown".to_owned())
+            "cron uses this machine's time zone ({}), but schedule.timezone is {zone}; use `schedule systemd`, or --cron-tz if this cron is cronie",
+            machine_zone().unwrap_or("unknown".to_owned())
         )));
     }
     let user = user(settings, entry)?;
@@ -119,11 +119,11 @@ fn cron(
     Ok(vec![(place, text)])
 }
 
-/// Whether the env file that the entry had can be read by whoever is to run it: without it the run would not start.
+/// Whether the user of the runs can read the env file of the existing entry. Otherwise the run would not start.
 fn is_usable(env_file: &Path, root: &Path, user: &User) -> bool {
     let file = root.join(env_file.strip_prefix("/").unwrap_or(env_file));
     let Ok(metadata) = std::fs::metadata(&file) else {
-        tracing::warn!("{}, which the entry named, is not there any more and is left out", file.display());
+        tracing::warn!("{}, which the old entry used, no longer exists and is left out", file.display());
         return false;
     };
     let of_user = uzers::get_user_by_name(&user.name);
@@ -136,7 +136,7 @@ fn is_usable(env_file: &Path, root: &Path, user: &User) -> bool {
             || mode & 0o004 != 0
     });
     if readable {
-        tracing::info!("The entry goes on reading {}", env_file.display());
+        tracing::info!("The entry still reads {}", env_file.display());
     } else {
         tracing::warn!("{} cannot be read by {}, so the entry leaves it out", env_file.display(), user.name);
     }
@@ -154,7 +154,7 @@ fn systemd(
     let layout = settings.layout();
     let (backups, state) = (layout.root(), layout.state());
     let mut writes: Vec<&Path> = if backups == state { vec![backups] } else { vec![backups, state] };
-    // Repositories for copies that are directories here; others are reached through the network.
+    // Offsite repositories in local directories.
     let places = settings.offsite.iter().map(|place| Path::new(place.place.repository.expose()));
     writes.extend(places.filter(|path| path.is_absolute()));
     let api_key_file = settings.get(&API_KEY_FILE);
@@ -185,7 +185,7 @@ struct User {
     group: String,
 }
 
-/// The user asked for, or the owner of the backup directory, or the package's.
+/// The given user, or the owner of the backup directory, or the package's user.
 fn user(settings: &Settings, entry: &EntryArgs) -> Result<User, Refusal> {
     let backups = &settings.get(&BACKUP_PATH);
     let owner = std::fs::metadata(backups).ok().map(|metadata| metadata.uid());
@@ -198,16 +198,18 @@ fn user(settings: &Settings, entry: &EntryArgs) -> Result<User, Refusal> {
         let who = match (&entry.user, owner) {
             (Some(name), _) => format!("there is no user {name} on this machine"),
             (None, Some(owner)) => {
-                format!("{} belongs to user {owner}, who has no name here", backups.display())
+                format!("{} belongs to user id {owner}, which has no name on this machine", backups.display())
             }
-            (None, None) => format!("{} does not exist yet, so nobody owns it", backups.display()),
+            (None, None) => format!("{} does not exist yet, so it has no owner", backups.display()),
         };
-        return Err(Refusal::configuration(format!("{who}; say who makes backups with --user NAME")));
+        return Err(Refusal::configuration(format!(
+            "{who}; give the user that makes backups with --user NAME"
+        )));
     };
     let name = user.name().to_string_lossy().into_owned();
     if owner.is_some_and(|owner| owner != user.uid()) && user.uid() != 0 {
         tracing::warn!(
-            "{} does not belong to {name}, who is to write there: chown -R {name} {0}",
+            "{} does not belong to {name}, who must be able to write there: chown -R {name} {0}",
             backups.display()
         );
     }
@@ -216,7 +218,7 @@ fn user(settings: &Settings, entry: &EntryArgs) -> Result<User, Refusal> {
     Ok(User { name, group })
 }
 
-/// This very program, with the files that these settings came from. The place that is looked at first needs no mention.
+/// The command of this program with its current configuration files, without the default.
 fn command_line(settings: &Settings) -> Result<CommandLine, Refusal> {
     let program = std::env::current_exe()
         .map_err(|error| Refusal::failed(format!("cannot find out where this program is: {error}")))?;
@@ -235,7 +237,7 @@ fn install(files: &[(Place, String)], entry: &EntryArgs) -> Result<(), Refusal> 
     for (place, text) in files {
         match place.install(text).map_err(Refusal::failed)? {
             Installed::Written => tracing::info!("Wrote {}", place.file().display()),
-            Installed::Unchanged => tracing::info!("{} is as it should be", place.file().display()),
+            Installed::Unchanged => tracing::info!("{} is up to date", place.file().display()),
         }
     }
     Ok(())
@@ -247,6 +249,6 @@ fn warn_of_others(files: &[(Place, String)], root: &Path) {
     for other in is_started_by(root).into_iter().filter(|other| (*other == CRON) != is_cron) {
         let remedy =
             if other == CRON { "remove that file" } else { "systemctl disable --now qdrant-backup.timer" };
-        tracing::warn!("{other} starts runs as well, so there would be two; {remedy}");
+        tracing::warn!("{other} also starts runs, so each would run twice; {remedy}");
     }
 }

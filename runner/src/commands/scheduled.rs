@@ -1,4 +1,4 @@
-//! What the commands that a schedule starts have in common: others are told how they ended.
+//! Common parts of scheduled commands: they send notifications.
 
 use qdrant_backup_shared::run_report::RunReport;
 
@@ -7,7 +7,7 @@ use crate::commands::exit::Exit;
 use crate::commands::notify::{Ended, Notifier};
 use crate::settings::Settings;
 
-/// A command that came to a report.
+/// A command with a report.
 pub struct Done {
     /// How the program ends.
     pub exit: Exit,
@@ -15,7 +15,7 @@ pub struct Done {
     pub report: RunReport,
 }
 
-/// Does `work`, which says when it has the lock, and tells those whom the settings name how it ended.
+/// Runs `work`, which reports when it has the lock, and sends notifications about the outcome.
 pub async fn scheduled(
     settings: &Settings,
     command: &'static str,

@@ -1,4 +1,4 @@
-//! The server that scratch collections are made on: one for that, or the one that is backed up, if that is said.
+//! The server for scratch collections: a separate one, or on request the one that is backed up.
 
 use tokio_util::sync::CancellationToken;
 
@@ -6,16 +6,16 @@ use super::{Refusal, client, client_for_other};
 use crate::qdrant::Client;
 use crate::settings::{OtherServer, Settings};
 
-/// How it is put what the server is for.
+/// Purpose of the server, for messages.
 #[derive(Debug, Clone, Copy)]
 pub struct For {
     /// As in `no server to drill on`.
     pub lacking: &'static str,
-    /// As in `say --on-source to drill on`.
+    /// As in `use --on-source to drill on`.
     pub doing: &'static str,
 }
 
-/// Where to, and whether that is the server that is backed up, which has to be said.
+/// The client, and whether it is the server that is backed up (only with `--on-source`).
 ///
 /// # Errors
 /// When no server is named, or its client cannot be made.
@@ -36,8 +36,8 @@ pub fn scratch_server(
         _ if on_source => Ok((client(settings, token.clone())?, true)),
         Some(other) if !is_source(&other) => Ok((client_for_other(settings, &other, token.clone())?, false)),
         Some(_) | None => Err(Refusal::configuration(format!(
-            "{}: set drill.url or give --to, or say --on-source to {} {source} itself, where it takes \
-             two to three times the collection's disk and memory",
+            "{}: set drill.url or --to, or use --on-source to {} {source} itself, which needs two to three \
+             times the collection's disk and memory",
             words.lacking, words.doing
         ))),
     }

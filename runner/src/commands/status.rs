@@ -1,4 +1,4 @@
-//! `qdrant-backup status`: is there a good backup, in words, and an exit code for scripts.
+//! `qdrant-backup status`: whether there are good backups, as text and as an exit code.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::settings::Settings;
 use crate::store::lock::stranger;
 use crate::store::lock_processes::{self, LockProcess};
 
-/// One collection's newest good backup, judged.
+/// The state of a collection's newest good backup.
 #[derive(Serialize)]
 struct Judged {
     collection: CollectionName,
@@ -34,13 +34,13 @@ struct Judged {
     points: Option<u64>,
     stored_size_bytes: Option<u64>,
     too_old: Option<bool>,
-    /// Its time is still to come, because a clock was wrong, so its age is not known.
+    /// It is dated in the future because a clock was wrong, so its age is unknown.
     in_future: bool,
-    /// A good backup whose time is still to come, and which is not counted as the newest because another was made since.
+    /// A good backup dated in the future that is ignored, because another one was made since.
     passed_over: Option<String>,
     /// The deepest level at which the newest good backup has passed.
     verified: Option<String>,
-    /// What is wrong with a backup that is newer than the newest good one.
+    /// Problem of a backup that is newer than the newest good one.
     newer_is_bad: Option<String>,
     last_failure: Option<String>,
 }
@@ -49,22 +49,22 @@ struct Judged {
 #[derive(Serialize)]
 struct Answer<'a> {
     verdict: &'a str,
-    /// A start that was refused, where no backup has begun since.
+    /// The last refused command, if no backup has started since.
     last_refused: Option<&'a LastRefused>,
     schedule_interval_seconds: Option<f64>,
     collections: &'a [Judged],
-    /// Who holds the lock, as far as that can be seen.
+    /// The holder of the lock, if visible.
     lock: &'a [LockProcess],
     status: Option<&'a Status>,
 }
 
-/// Shows how the backups stand. Takes no lock.
+/// Shows the state of the backups. Takes no lock.
 pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     repository::open(&layout)?;
     let catalog = repository::catalog(&layout)?;
     let status = status_store::look(&layout)
-        .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` mends it")))?;
+        .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` repairs it")))?;
     let now = clock.now();
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
     let judged = judge(&catalog, status.as_ref(), settings, interval, now);
@@ -91,7 +91,7 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
     Ok(if too_old || never { Exit::TooOld } else { Exit::Success })
 }
 
-/// The last refused start, unless a backup has begun since, whatever became of it. What cannot be read is the exporter's to say.
+/// The last refused command, unless a backup has started since. If the file cannot be read, the exporter reports it.
 fn refused_since(layout: &Layout, status: Option<&Status>) -> Option<LastRefused> {
     let refused: LastRefused = json_file::read(&layout.last_refused_file()).ok()?;
     let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
@@ -101,7 +101,7 @@ fn refused_since(layout: &Layout, status: Option<&Status>) -> Option<LastRefused
 
 fn refusal(refused: &LastRefused, now: DateTime<Utc>) -> String {
     format!(
-        "\nNOT STARTED: `{}` was refused {} ago ({}), and no backup has begun since: {}",
+        "\nNOT STARTED: `{}` was refused {} ago ({}), and no backup has started since: {}",
         one_line(&refused.command),
         output::age(refused.refused_at, now),
         output::time(refused.refused_at),
@@ -133,7 +133,7 @@ fn judge(
             let on_server = if retired { Some(false) } else { history.and_then(|history| history.on_server) };
             let expected = on_server != Some(false) && settings.selection.selects(name.as_str());
             let age = newest_good.map(|backup| now - backup.started_at);
-            // An age below nothing is a clock fault, neither a fresh backup nor an old one.
+            // A negative age is caused by a wrong clock, and is neither recent nor old.
             let in_future = age.is_some_and(|age| age < -CLOCKS);
             let too_old = match (age, interval) {
                 _ if !expected => None,
@@ -183,19 +183,19 @@ fn passed_over(backups: Option<&Vec<Backup>>, newest: Option<&Backup>) -> Option
     newest.filter(|newest| newest.backup_id != last).map(|_| last.to_string())
 }
 
-/// Whether the last run succeeded, so that where there is no backup there was nothing to back up.
+/// Whether the last run succeeded, so that without backups there was nothing to back up.
 fn had_nothing_to_do(status: Option<&Status>) -> bool {
     let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
     backup.is_some_and(|backup| backup.last_outcome == Some(Outcome::Success))
 }
 
-/// Whether a backup was made after the newest one that is there.
+/// The problem if a backup was made after the newest existing one.
 fn missing(newest: &Backup, history: Option<&CollectionStatus>) -> Option<String> {
     let made = history?.last_backup_id.filter(|made| *made > newest.backup_id)?;
-    Some(format!("newest backup {made} is NOT THERE any more"))
+    Some(format!("newest backup {made} is MISSING"))
 }
 
-/// What is wrong with a collection's newest backup, if anything is known to be.
+/// The known problem of a collection's newest backup, if any.
 fn bad(newest: &Backup) -> Option<String> {
     let id = newest.backup_id;
     match newest.condition() {
@@ -210,15 +210,15 @@ fn bad(newest: &Backup) -> Option<String> {
     }
 }
 
-/// The answer to the question that one has at three in the morning.
+/// The first line: whether everything is backed up.
 fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration>) -> String {
     if judged.is_empty() {
         return match status {
-            None => "NO BACKUP: nothing was ever backed up here".to_owned(),
+            None => "NO BACKUP: no backup was ever made here".to_owned(),
             Some(_) if had_nothing_to_do(status) => {
                 "Nothing to back up: the server had no collections".to_owned()
             }
-            Some(_) => "NO BACKUP: runs were made, and none has left a good backup".to_owned(),
+            Some(_) => "NO BACKUP: backups were run, but there is no good one".to_owned(),
         };
     }
     let bad: Vec<&Judged> = judged.iter().filter(|collection| collection.too_old == Some(true)).collect();
@@ -239,7 +239,7 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
         .collect();
     if !undated.is_empty() {
         return format!(
-            "AGE UNKNOWN: the newest backup is from the future, because a clock is or was wrong; set it, then `qdrant-backup run`: {}",
+            "AGE UNKNOWN: the newest backup is dated in the future, because a clock is or was wrong; correct the clock, then `qdrant-backup run`: {}",
             undated.join(", ")
         );
     }
@@ -251,7 +251,7 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
         .fold(0.0, f64::max);
     let oldest = output::span(Duration::try_from_secs_f64(oldest).unwrap_or_default());
     let unjudged = if interval.is_none() {
-        "; no schedule is configured, so whether that is too old is not judged"
+        "; no schedule is configured, so it is unknown whether that is too old"
     } else {
         ""
     };
@@ -260,9 +260,7 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
     } else {
         ""
     };
-    format!(
-        "Every collection ({expected}) has a good backup, the oldest newest one {oldest} old{unjudged}{changed}"
-    )
+    format!("Every collection ({expected}) has a good backup no older than {oldest}{unjudged}{changed}")
 }
 
 fn render(
@@ -302,10 +300,10 @@ fn note(collection: &Judged) -> String {
         notes.push("TOO OLD".to_owned());
     }
     if collection.in_future {
-        notes.push("FROM THE FUTURE, its age is not known".to_owned());
+        notes.push("DATED IN THE FUTURE, age unknown".to_owned());
     }
     if let Some(id) = &collection.passed_over {
-        notes.push(format!("{id} is in the future and not counted"));
+        notes.push(format!("{id} is dated in the future and ignored"));
     }
     if let Some(bad) = &collection.newer_is_bad {
         notes.push(bad.clone());
@@ -322,7 +320,7 @@ fn note(collection: &Judged) -> String {
     notes.join("; ")
 }
 
-/// The line that says why an operation last failed, if it did.
+/// The line with the last failure of an operation, if any.
 fn why(operation: &OperationStatus) -> String {
     let line = |failure: &Failure| format!("  {}: {}\n", failure.kind, one_line(&failure.message));
     operation.failure.as_ref().map(line).unwrap_or_default()
@@ -334,7 +332,7 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
         let of =
             current.collection.as_ref().map(|collection| format!(" of {collection}")).unwrap_or_default();
         text.push_str(&format!(
-            "\nRunning, or died: `{}` since {}, in stage {}{of}, last progress {} ago\n",
+            "\nRunning or dead: `{}` since {}, stage {}{of}, last progress {} ago\n",
             current.command,
             output::time(current.started_at),
             current.stage,
@@ -372,13 +370,13 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
     }
     for snapshot in &status.unlisted_uploads {
         text.push_str(&format!(
-            "  on the disk of {} and not in its list: {} of {}\n",
+            "  on the disk of {} but not in its list: {} of {}\n",
             snapshot.node_url, snapshot.name, snapshot.collection
         ));
     }
     for snapshot in &status.suspected_leftovers {
         text.push_str(&format!(
-            "  perhaps ours, on the server: {} of {}\n",
+            "  possibly ours, on the server: {} of {}\n",
             snapshot.name, snapshot.collection
         ));
     }

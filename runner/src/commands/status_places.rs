@@ -1,4 +1,4 @@
-//! What `status` says of the places for copies.
+//! The offsite places in the output of `status`.
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
@@ -9,7 +9,7 @@ use qdrant_backup_shared::text::one_line;
 
 use crate::host::output;
 
-/// A line for each place, and another one for what is wrong with it.
+/// A line for each place, and another one for its problem.
 pub fn places(status: &Status, now: DateTime<Utc>) -> String {
     let lines = status.offsite.iter().map(|(name, place)| one(name, place, now));
     let text: String = lines.collect();

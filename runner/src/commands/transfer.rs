@@ -17,7 +17,7 @@ use crate::points::{
 use crate::session::Purpose;
 use crate::settings::Settings;
 
-/// Writes the points of a backup, whole, to a file or to stdout.
+/// Writes all points of a backup to a file or to stdout.
 pub async fn export_points(
     settings: &Settings,
     args: &ExportArgs,
@@ -55,7 +55,7 @@ pub async fn export_points(
     Ok(Exit::Success)
 }
 
-/// Makes a collection of such a file.
+/// Creates a collection from such a file.
 pub async fn import_points(settings: &Settings, args: &ImportArgs) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let usage = |message: String| Refusal { exit: Exit::Usage, message };
@@ -84,7 +84,7 @@ pub async fn import_points(settings: &Settings, args: &ImportArgs) -> Result<Exi
     Ok(Exit::Success)
 }
 
-/// `key=value`, of which the value is JSON or else a text.
+/// `key=value`; the value is JSON, otherwise text.
 fn setting(text: &str) -> Result<(String, Value), String> {
     let (key, value) = text
         .split_once('=')

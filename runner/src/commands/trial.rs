@@ -1,5 +1,5 @@
-//! A backup of the smallest collection, made by this very program as the scheduled run would make it: another process, as the
-//! user of the schedule, with the files alone. Whatever that user may not read, write or ask shows then.
+//! A trial backup of the smallest collection, in the same way as a scheduled run: another process, as the scheduled user, with
+//! only the configuration files. So it shows missing permissions of that user.
 
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,11 @@ use super::{client, itself};
 use crate::host::user::User;
 use crate::settings::Settings;
 
-/// Of more collections the smallest is not looked for.
+/// With more collections, the smallest one is not searched.
 const LOOKED_AT: usize = 100;
 
-/// The trial's line. With `schedule`, as the scheduled run with that configuration file and that user, without this process's
-/// environment; without, as whoever calls would.
+/// The line of the trial. With `schedule`, like a scheduled run with that configuration file and user, without this process's
+/// environment; otherwise as the caller.
 pub async fn of_smallest(
     settings: &Settings,
     selected: &[CollectionName],
@@ -28,7 +28,7 @@ pub async fn of_smallest(
         Ok(None) => {
             return Check::doubtful(
                 what,
-                "there is no collection to try it with; `qdrant-backup config check --trial` later",
+                "there is no collection to test with; run `qdrant-backup config check --trial` later",
             );
         }
         Err(problem) => return Check::of(what, Err(problem)),
@@ -37,7 +37,7 @@ pub async fn of_smallest(
     Check::of(
         what,
         made.map(|()| {
-            format!("\"{collection}\" ({points} points): snapshot made, downloaded, proven, and deleted on the server")
+            format!("\"{collection}\" ({points} points): snapshot created, downloaded, verified, and deleted on the server")
         })
         .map_err(|problem| format!("of \"{collection}\": {problem}")),
     )
@@ -71,7 +71,7 @@ fn back_up(
     schedule: Option<(&Path, Option<&User>)>,
 ) -> Result<(), String> {
     let mut command = itself::command()?;
-    // As text, whatever is configured: the reason is read from it.
+    // Always in text format, because the reason is read from it.
     command.args(["backup", "--quiet", "--log-format", "text", "--collection", collection.as_str()]);
     let config: Option<PathBuf> = match schedule {
         Some((config, _)) => Some(config.to_owned()),
@@ -101,7 +101,7 @@ fn back_up(
         }
     }
     let output = itself::run(command, schedule.and_then(|(_, user)| user))
-        .map_err(|error| format!("this program cannot be started as the user of the schedule: {error}"))?;
+        .map_err(|error| format!("cannot start this program as the user of the schedule: {error}"))?;
     if output.status.success() {
         return Ok(());
     }

@@ -17,7 +17,7 @@ use crate::session::Purpose;
 use crate::settings::Settings;
 use crate::verify::{self, Depth, Extent, VerifyContext, VerifyOptions};
 
-/// Checks stored backups, and says in one last line how it went.
+/// Checks stored backups, and logs the outcome in the last line.
 pub async fn verify(
     settings: &Settings,
     args: &VerifyArgs,
@@ -54,7 +54,7 @@ fn options(args: &VerifyArgs) -> Result<VerifyOptions, Refusal> {
     })
 }
 
-/// A bad backup has an exit code of its own, and that some collections are fine does not matter here.
+/// A bad backup has its own exit code, even if other collections are good.
 fn sharpened(exit: Exit, report: &RunReport) -> Exit {
     match exit {
         Exit::Interrupted(_) => exit,
@@ -71,7 +71,7 @@ fn sharpened(exit: Exit, report: &RunReport) -> Exit {
     }
 }
 
-/// The length of everything that was checked.
+/// Total size of everything that was checked.
 pub(super) fn stored_bytes(operation: Option<&OperationReport>, catalog: &Catalog) -> u64 {
     let collections = operation.iter().flat_map(|operation| &operation.collections);
     let checked = collections.flat_map(|report| {
@@ -83,7 +83,7 @@ pub(super) fn stored_bytes(operation: Option<&OperationReport>, catalog: &Catalo
     checked.map(|backup| backup.stored_size_bytes()).sum()
 }
 
-/// Says in one line how the verification went.
+/// Logs the outcome of the verification in one line.
 pub(super) fn summarize(operation: &OperationReport, stored: u64) {
     if operation.operation != Operation::Verify {
         return;

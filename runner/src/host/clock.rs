@@ -1,10 +1,10 @@
-//! The one clock, handed to whoever needs to know when something happened.
+//! The only clock, which is passed to all code that needs the time.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-/// Tells the time in UTC, to the millisecond. Tests give their own.
+/// Returns the time in UTC, in milliseconds. Tests have their own clock.
 #[derive(Clone, Copy)]
 pub struct Clock(fn() -> DateTime<Utc>);
 

@@ -1,4 +1,4 @@
-//! What a person sees on stderr: log lines, and progress when it is a terminal.
+//! Output on stderr: log lines, and progress on a terminal.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ use tracing_subscriber::{Layer, fmt::layer};
 
 use crate::host::clock::Clock;
 
-/// Log lines and progress bars, which never write over each other.
+/// Log lines and progress bars, without overwriting each other.
 #[derive(Debug, Clone)]
 pub struct Console {
     bars: MultiProgress,
@@ -43,7 +43,7 @@ impl Console {
         clock: Clock,
     ) -> impl Subscriber + Send + Sync + use<> {
         let lines = layer()
-            // A log that cannot be written, on a full disk or to a reader that has gone, must not end a backup.
+            // A log that cannot be written (full disk, closed pipe) must not stop a backup.
             .log_internal_errors(false)
             .event_format(Lines { format, clock })
             .with_writer(AboveBars { bars: self.bars.clone() })
@@ -65,7 +65,7 @@ impl Console {
         bar
     }
 
-    /// A progress bar for about `total` points of `collection`, if it is known how many.
+    /// A progress bar for about `total` points of `collection`, if known.
     pub fn points(&self, collection: &CollectionName, total: Option<u64>) -> ProgressBar {
         let bar = self.bars.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
         let template = match total {
@@ -117,7 +117,7 @@ where
     }
 }
 
-/// Writes to stderr with the bars out of the way.
+/// Writes to stderr while the progress bars are hidden.
 #[derive(Debug, Clone)]
 struct AboveBars {
     bars: MultiProgress,

@@ -1,4 +1,4 @@
-//! What the machine gives and asks: the clock, users, signals, the terminal.
+//! The host system: clock, users, signals, terminal.
 
 pub mod clock;
 pub mod console;

@@ -1,4 +1,4 @@
-//! What goes to stdout, and how things are put for a person.
+//! Output on stdout, and formatting for people.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::{CellAlignment, ColumnConstraint, Table, TableStyle, Width};
 use qdrant_backup_shared::text;
 
-/// Prints `text` and a newline to stdout; should it hold what a terminal would obey, escaped. A reader that has gone, as in `qdrant-backup list | head`, is no failure.
+/// Prints `text` and a newline to stdout. A closed pipe, as in `qdrant-backup list | head`, is not a failure.
 ///
 /// # Errors
 /// When stdout cannot be written for another reason, such as a full disk.
@@ -22,10 +22,10 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// So many rows are laid out at a time: a table that is being laid out takes many times the memory of its text.
+/// Maximum number of rows formatted at a time, because formatting needs much more memory than the text.
 const ROWS_AT_A_TIME: usize = 500;
 
-/// A table without lines. `right` names the columns that hold numbers.
+/// A table without lines. `right` lists the columns with numbers.
 pub fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
     let part = |rows: &[Vec<String>]| {
@@ -61,7 +61,7 @@ pub fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = Ve
     lines.join("\n")
 }
 
-/// How long ago, in the two largest units: `2 d 3 h`, `45 s`.
+/// The age in the two largest units: `2 d 3 h`, `45 s`.
 pub fn age(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (now - since).num_seconds();
     if seconds < 0 {
@@ -79,7 +79,7 @@ pub fn age(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// A duration, as [`age`] puts it.
+/// A duration in the format of [`age`].
 pub fn span(duration: std::time::Duration) -> String {
     let epoch = DateTime::UNIX_EPOCH;
     age(epoch, epoch + TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX / 2))

@@ -1,4 +1,4 @@
-//! What people type into a shell.
+//! Text for a shell.
 
 /// A word for the shell.
 pub fn quoted(text: &str) -> String {
@@ -10,7 +10,7 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-/// This call as it has to be typed.
+/// This command line, quoted for a shell.
 pub fn this_call() -> String {
     let words = std::env::args_os().map(|argument| quoted(&argument.to_string_lossy()));
     words.collect::<Vec<_>>().join(" ")

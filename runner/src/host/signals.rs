@@ -1,4 +1,4 @@
-//! Signals that ask the program to end: it tidies up first. Who asks a second time is obeyed at once.
+//! Signals that stop the program: it cleans up first. A second signal stops it at once.
 
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use qdrant_backup_shared::{Layout, status_journal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// One wish to end may arrive twice: `timeout` and shells signal a process and its group.
+/// One request to stop may arrive twice: `timeout` and shells signal both a process and its group.
 const SAME_WISH: Duration = Duration::from_millis(200);
-/// Who waits that long for the end is told how to have it at once.
+/// After this time, a message explains how to stop at once.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long looking for what is left may take on a disk that hangs.
+/// Maximum time to read the status for leftovers, if the disk hangs.
 const LOOK: Duration = Duration::from_secs(1);
-/// Of so many snapshots the names are said.
+/// Maximum number of snapshots that are listed by name.
 const NAMED: usize = 3;
 
 /// A signal that ends the program.
@@ -25,12 +25,12 @@ pub enum Signal {
     Hangup,
     /// Ctrl-C.
     Interrupt,
-    /// What service managers send.
+    /// Sent by service managers.
     Terminate,
 }
 
 impl Signal {
-    /// 128 and the signal's number, as shells report it.
+    /// 128 plus the signal's number, as in shells.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Hangup => 129,
@@ -49,8 +49,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen. Must be called within a tokio runtime. A hang-up that is ignored already, as under `nohup`, stays
-    /// ignored.
+    /// Starts listening. Must be called within a tokio runtime. If SIGHUP is already ignored, as under `nohup`, it stays ignored.
     ///
     /// # Errors
     /// When the system refuses a handler.
@@ -73,7 +72,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Says where the status of the run that has begun is: it says what is left when that ends at once.
+    /// Sets the status of the current run, to report its leftovers after a second signal.
     pub fn has_begun(&self, layout: Layout) {
         self.layout.set(layout).unwrap_or(());
     }
@@ -93,12 +92,12 @@ impl Signals {
             self.token.cancel();
             tokio::spawn(async {
                 tokio::time::sleep(PATIENCE).await;
-                tracing::info!("Tidying up after a signal; a second one ends this at once");
+                tracing::info!("Cleaning up after a signal; a second signal stops at once");
             });
             return;
         }
         let is_same_wish = self.first.get().is_none_or(|(_, since)| since.elapsed() < SAME_WISH);
-        // Whoever hangs up does not ask twice: a terminal that closes sends several.
+        // SIGHUP does not count as a second request: a closing terminal sends several.
         if signal != Signal::Hangup && !is_same_wish {
             self.end_at_once(signal);
         }
@@ -106,15 +105,15 @@ impl Signals {
 
     #[expect(clippy::disallowed_methods, reason = "whoever asks twice does not want to wait for destructors")]
     fn end_at_once(&self, signal: Signal) -> ! {
-        tracing::error!("ended at once by a second signal; {}", left(self.status().as_ref()));
+        tracing::error!("stopped at once by a second signal; {}", left(self.status().as_ref()));
         std::process::exit(i32::from(signal.exit_code()))
     }
 
-    /// The status of the run that has begun, unless the disk keeps it back.
+    /// The status of the current run, unless the disk hangs.
     fn status(&self) -> Option<Status> {
         let layout = self.layout.get()?.clone();
         let (tell, told) = mpsc::channel();
-        // Whoever asked may have stopped waiting.
+        // The receiver may have stopped waiting.
         std::thread::spawn(move || {
             drop(tell.send(status_journal::read(&layout).ok().map(|kept| kept.status)))
         });
@@ -128,7 +127,7 @@ fn ignores_hangups(status: &str) -> bool {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
 }
 
-/// What a run leaves that has not tidied up, and what to do about it.
+/// The leftovers of a run without cleanup, and advice.
 fn left(status: Option<&Status>) -> String {
     let Some((status, run)) = status.and_then(|status| Some((status, status.current_run.as_ref()?))) else {
         return "unfinished files may be left behind".to_owned();
@@ -143,31 +142,30 @@ fn left(status: Option<&Status>) -> String {
         left.push(format!("{} more snapshots there", snapshots.len() - NAMED));
     }
     left.extend(
-        run.creating
-            .iter()
-            .chain(&run.also_creating)
-            .map(|creating| format!("a snapshot of {} that the server is still making", creating.collection)),
+        run.creating.iter().chain(&run.also_creating).map(|creating| {
+            format!("a snapshot of {} that the server is still creating", creating.collection)
+        }),
     );
     let collection = run.collection.as_ref().map_or("a collection".to_owned(), ToString::to_string);
     let advice = match run.operation {
         Operation::Restore => {
-            left.push(format!("{collection} on the server, restored in part"));
-            "look at it and restore it again"
+            left.push(format!("{collection} on the server, partly restored"));
+            "check it and restore it again"
         }
         Operation::Drill => {
             left.push("a scratch collection on the server".to_owned());
-            "the next drill removes what is surely ours; `qdrant-backup status` shows the rest"
+            "the next drill removes what is certainly ours; `qdrant-backup status` shows the rest"
         }
         Operation::Backup
         | Operation::Verify
         | Operation::Prune
         | Operation::Offsite
         | Operation::Other(_) => {
-            "the next run removes what is surely ours; `qdrant-backup status` shows the rest"
+            "the next run removes what is certainly ours; `qdrant-backup status` shows the rest"
         }
     };
     qdrant_backup_shared::text::one_line(&format!(
-        "what `{}` had under way may be left behind: {}; {advice}",
+        "`{}` may have left behind: {}; {advice}",
         run.command,
         left.join(", ")
     ))
@@ -222,7 +220,7 @@ mod tests {
         assert!(said.contains("2 more snapshots there; the next run"), "{said}");
         let said = left(Some(&running(Operation::Restore)));
         assert!(
-            said.contains("docs on the server, restored in part; look at it and restore it again"),
+            said.contains("docs on the server, partly restored; check it and restore it again"),
             "{said}"
         );
         assert!(left(None).contains("unfinished files"));

@@ -1,4 +1,4 @@
-//! Users of this machine: who this process is, and becoming somebody else.
+//! Users of this machine: the user of this process, and switching to another one.
 
 use std::env;
 use std::fmt;
@@ -17,10 +17,10 @@ use uzers::os::unix::UserExt;
 
 use super::shell::this_call;
 
-/// Number of the user who may do everything.
+/// User id of root.
 pub const ROOT: u32 = 0;
 
-/// A user, who need not have a name.
+/// A user, possibly without a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The number.
@@ -34,7 +34,7 @@ pub struct User {
 }
 
 impl User {
-    /// The user with this number. One that the machine does not know is in `gid` alone.
+    /// The user with this id. An unknown user has only the group `gid`.
     pub fn of(uid: u32, gid: u32) -> Self {
         let Some(user) = uzers::get_user_by_uid(uid) else {
             return Self { uid, gid, groups: vec![gid], name: None, home: None };
@@ -49,34 +49,34 @@ impl User {
         Self { uid, gid, groups, name, home: Some(user.home_dir().to_owned()) }
     }
 
-    /// The user called so, if the machine knows one.
+    /// The user with this name, if it exists.
     pub fn named(name: &(impl AsRef<std::ffi::OsStr> + ?Sized)) -> Option<Self> {
         let user = uzers::get_user_by_name(name)?;
         Some(Self::of(user.uid(), user.primary_group_id()))
     }
 
-    /// Who this process is.
+    /// The user of this process.
     pub fn current() -> Self {
         Self::of(uzers::get_effective_uid(), uzers::get_effective_gid())
     }
 
-    /// As `sudo -u` and `chown` take it.
+    /// For `sudo -u` and `chown`.
     pub fn for_sudo(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("'#{}'", self.uid))
     }
 
-    /// What to type so that this call is made by this user.
+    /// The command to repeat this call as this user.
     pub fn to_type(&self) -> String {
-        format!("type: sudo -u {} {}", self.for_sudo(), this_call())
+        format!("run: sudo -u {} {}", self.for_sudo(), this_call())
     }
 
-    /// As `chown` takes it, with the primary group.
+    /// For `chown`, with the primary group.
     pub fn for_chown(&self) -> String {
         format!("{self}:{}", group(self.gid))
     }
 
-    /// Begins this program again as this user, with the same arguments and the same environment, but for what says who somebody
-    /// is. Returns only when that failed.
+    /// Restarts this program as this user, with the same arguments and environment, except for variables about the user. Returns
+    /// only on failure.
     pub fn start_again(&self) -> io::Error {
         let program = match env::current_exe() {
             Ok(program) => program,
@@ -89,7 +89,7 @@ impl User {
         if error.kind() != io::ErrorKind::PermissionDenied {
             return error;
         }
-        // It lies where this user cannot go, as in root's home: the kernel knows another way to it.
+        // If this user cannot access the program's path, such as root's home, the kernel has another path to it.
         self.replace_by(Path::new("/proc/self/exe"))
     }
 
@@ -98,7 +98,7 @@ impl User {
     /// # Errors
     /// When it cannot be started, or this process may not become them.
     pub fn run(&self, mut command: Command) -> io::Result<Output> {
-        // On a thread of its own, which ends with it: the others stay who they are.
+        // On a separate thread, which then ends, so that the other threads keep their user.
         let running = thread::spawn({
             let user = self.clone();
             move || {
@@ -109,7 +109,7 @@ impl User {
         running.join().unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has failed")))
     }
 
-    /// This thread alone. The user comes last, who may not change groups.
+    /// Only this thread. The user is changed last, because it may not change groups.
     fn become_them(&self) -> io::Result<()> {
         let groups: Vec<Gid> = self.groups.iter().copied().map(Gid::from_raw).collect();
         set_thread_groups(&groups)?;
@@ -145,15 +145,14 @@ fn group(gid: u32) -> String {
     known.unwrap_or_else(|| gid.to_string())
 }
 
-/// Whether this process may not do `what` with `path` because of who it is. What is wrong otherwise shows when it is done.
+/// Whether permissions deny `what` on `path` for this process. Other problems occur when it is used.
 pub fn is_denied(path: &Path, what: Access) -> bool {
     access(path, what) == Err(Errno::ACCESS)
 }
 
-/// What has to be typed so that this process may read the file, or read and change the directory, at `path`, from which it was kept;
-/// nothing where it cannot be looked at.
+/// The command that lets this process read the file, or read and change the directory, at `path`. None if it cannot be examined.
 pub fn mend(path: &Path) -> Option<String> {
-    // What is not there yet is made in its directory.
+    // A missing file would be created in its directory.
     let (path, metadata) = match (fs::metadata(path), path.parent()) {
         (Ok(metadata), _) => (path, metadata),
         (Err(_), Some(directory)) => (directory, fs::metadata(directory).ok()?),
@@ -163,55 +162,57 @@ pub fn mend(path: &Path) -> Option<String> {
     let shown = path.display();
     if metadata.uid() == me.uid {
         let right = if metadata.is_dir() { "rwx" } else { "rw" };
-        return Some(format!("its mode keeps {me} out, whose it is: chmod u+{right} {shown}"));
+        return Some(format!("its mode denies access to its owner {me}: chmod u+{right} {shown}"));
     }
     let owner = User::of(metadata.uid(), metadata.gid());
     if owner.uid != ROOT || !is_mine(path.parent(), &me) {
-        // Whoever only looks at somebody else's backups is not to take them.
-        return Some(format!("{shown} belongs to {owner}, and this runs as {me}: {}", owner.to_type()));
+        // A user who only wants to read another user's backups must not take them over.
+        return Some(format!("{shown} belongs to {owner}, but this runs as {me}: {}", owner.to_type()));
     }
     let all = if metadata.is_dir() { "-R " } else { "" };
-    Some(format!("it belongs to {owner}, and this runs as {me}: chown {all}{} {shown}", me.for_chown()))
+    Some(format!("it belongs to {owner}, but this runs as {me}: chown {all}{} {shown}", me.for_chown()))
 }
 
-/// Whether what lies in a directory can be expected to be this user's.
+/// Whether files in a directory should belong to this user.
 fn is_mine(directory: Option<&Path>, me: &User) -> bool {
     let owner = directory.and_then(|directory| fs::metadata(directory).ok()).map(|found| found.uid());
     owner.is_none_or(|owner| owner == me.uid || owner == ROOT)
 }
 
-/// Whom a file of root's is readable by, where it is for the group of one user.
+/// The user who can read a file of root through the user's group.
 fn reader_of(metadata: &fs::Metadata) -> Option<User> {
     let for_group = metadata.gid() != ROOT && metadata.mode() & 0o040 != 0;
     let group = uzers::get_group_by_gid(metadata.gid()).filter(|_| for_group)?;
     User::named(group.name())
 }
 
-/// What has to be typed so that this process may read a file of somebody else's, such as a key, which stays theirs.
+/// The command that lets this process read another user's file, such as a key, without changing its owner.
 fn let_read(path: &Path) -> String {
     let me = User::current();
     let shown = path.display();
     match fs::metadata(path) {
         Ok(metadata) => {
             let owner = User::of(metadata.uid(), metadata.gid());
-            // A key that somebody may read already stays theirs: it is not given to whoever else asks.
+            // If another user can already read a key, it is not made readable for this one.
             let reader = (owner.uid != ROOT).then_some(owner.clone()).or_else(|| reader_of(&metadata));
             match reader {
                 Some(reader) => format!(
-                    "it belongs to {owner} and is for {reader}, and this runs as {me}: {}",
+                    "it belongs to {owner} and is for {reader}, but this runs as {me}: {}",
                     reader.to_type()
                 ),
                 None => format!(
-                    "it belongs to {owner} and must be readable by {me}, as whom this runs: chgrp {} {shown}; chmod g+r {shown}",
+                    "it belongs to {owner}, but must be readable by {me}, the user of this run: chgrp {} {shown}; chmod g+r {shown}",
                     group(me.gid)
                 ),
             }
         }
-        Err(_) => format!("it must be readable by {me}, as whom this runs, and so must the way there"),
+        Err(_) => {
+            format!("it must be readable by {me}, the user of this run, and so must the directories above it")
+        }
     }
 }
 
-/// `error` with what [`mend`] says where it is about who this is.
+/// `error` with the hint of [`mend`], if permission was denied.
 pub fn explain(path: &Path, error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error;
@@ -222,7 +223,7 @@ pub fn explain(path: &Path, error: io::Error) -> io::Error {
     }
 }
 
-/// `error` of reading a file that may be somebody else's, with what [`let_read`] says where it is about who this is.
+/// `error` of reading a file of another user, with the hint of [`let_read`], if permission was denied.
 pub fn refused(path: &Path, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::PermissionDenied {
         format!("{error}; {}", let_read(path))

@@ -1,4 +1,4 @@
-//! Reading back what a place holds: its structure at every check, and of its data a share.
+//! Reads back the data of a place: its structure at every check, and a share of its data.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::error::OffsiteError;
 use super::locks::alone;
 use super::restic::Restic;
 
-/// restic knows no more shares.
+/// Maximum number of shares in restic.
 const SHARES_MAX: u64 = 256;
 
-/// How many shares there are, so that all are read within `within` at one run every `interval`.
+/// Number of shares needed to read everything within `within`, with one run every `interval`.
 pub(super) fn shares(within: Duration, interval: Duration) -> u32 {
     let runs = within.as_secs().checked_div(interval.as_secs()).unwrap_or(SHARES_MAX);
     u32::try_from(runs.clamp(1, SHARES_MAX)).unwrap_or(1)
@@ -20,7 +20,7 @@ pub(super) fn shares(within: Duration, interval: Duration) -> u32 {
 /// Checks the structure of everything, and reads one share of the data.
 ///
 /// # Errors
-/// [`OffsiteError::Damaged`] when something is; otherwise it could not be found out.
+/// [`OffsiteError::Damaged`] for damage. Other errors mean that there is no result.
 pub(super) fn check(restic: &Restic, share: u32, of: u32, now: DateTime<Utc>) -> Result<(), OffsiteError> {
     let data = if of <= 1 { "--read-data".to_owned() } else { format!("--read-data-subset={share}/{of}") };
     let arguments = ["check", data.as_str()];

@@ -1,4 +1,4 @@
-//! A restic process: started with its environment, listened to, and ended together with us.
+//! A restic process: started with its environment, its output captured, and stopped together with this program.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -9,35 +9,35 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio_util::sync::CancellationToken;
 
-/// How often it is looked whether we are to end.
+/// How often to check whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long restic may take to tidy up.
+/// Maximum time for restic to clean up.
 const TIDY: Duration = Duration::from_secs(20);
-/// So much of what it says is kept, from the beginning and from the end, in bytes each.
+/// Number of bytes kept from the beginning and from the end of its output.
 const KEPT: usize = 16 << 10;
 
-/// A process that is running. Dropped before its end, it is ended.
+/// A running process. When dropped, it is stopped.
 #[derive(Debug)]
 pub(super) struct Running {
     child: Child,
     pid: Pid,
-    /// Says to the watcher that the process has ended, or is to be ended.
+    /// Tells the watcher that the process has ended, or must be stopped.
     watcher: Option<(SyncSender<()>, JoinHandle<()>)>,
     stop: CancellationToken,
     said: Option<JoinHandle<String>>,
 }
 
-/// How a process ended.
+/// The result of a process.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
-    /// What it said on stderr.
+    /// Its stderr.
     pub(super) said: String,
 }
 
 impl Running {
-    /// Starts `command`, whose three streams are pipes; it is ended as soon as `interrupt` is cancelled. In a group of its own:
-    /// a signal from the terminal is for us.
+    /// Starts `command` with pipes for its three streams. It is stopped when `interrupt` is canceled. In a separate process
+    /// group, so that signals from the terminal only reach this program.
     pub(super) fn start(mut command: Command, interrupt: &CancellationToken) -> io::Result<Self> {
         use std::os::unix::process::CommandExt;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -47,7 +47,7 @@ impl Running {
         let stop = interrupt.child_token();
         let (ended, heard) = sync_channel(1);
         let watched = stop.clone();
-        // Until the watcher has ended the process is not reaped, so that its number cannot become another's.
+        // The process is not reaped before the watcher has ended, so that its id is not reused.
         let watcher = thread::spawn(move || {
             let mut asked: Option<Instant> = None;
             loop {
@@ -56,7 +56,7 @@ impl Running {
                     Err(RecvTimeoutError::Timeout) if !watched.is_cancelled() => {}
                     Err(RecvTimeoutError::Timeout) => {
                         let signal = match asked {
-                            // The only signal that every version tidies up after.
+                            // The only signal after which every version cleans up.
                             None => Signal::INT,
                             Some(since) if since.elapsed() > TIDY => Signal::KILL,
                             Some(_) => continue,
@@ -80,7 +80,7 @@ impl Running {
         self.child.stdout.take()
     }
 
-    /// Has it end without finishing.
+    /// Stops it before it finishes.
     pub(super) fn abort(&self) {
         self.stop.cancel();
     }
@@ -114,7 +114,7 @@ impl Drop for Running {
     }
 }
 
-/// Reads all that it says, and keeps the beginning and the end.
+/// Reads its output, and keeps the beginning and the end.
 fn listen(stderr: impl Read) -> String {
     let mut reader = BufReader::new(stderr);
     let (mut head, mut tail) = (String::new(), String::new());

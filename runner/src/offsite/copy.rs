@@ -1,4 +1,4 @@
-//! Copying one backup: an archive after the other, decompressed while it streams, then the manifest.
+//! Copies one backup: one archive after the other, decompressed in a stream, then the manifest.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use super::restic::{Restic, Saved, Saving};
 use super::tags::{Key, plain_name};
 use crate::archive::read::{ArchiveReader, Prove, Source, is_readable};
 
-/// A backup that is in the place now.
+/// A copied backup.
 #[derive(Debug)]
 pub(super) struct Made {
     pub(super) manifest_snapshot: String,
@@ -21,14 +21,14 @@ pub(super) struct Made {
     pub(super) added_bytes: u64,
 }
 
-/// Copies a backup. `progress` is told how many more bytes of the snapshots were passed on.
+/// Copies a backup. Reports the number of copied snapshot bytes to `progress`.
 ///
 /// # Crash safety
-/// The manifest comes last. Whatever happens before is at most snapshots of archives that no manifest names, which are never
-/// taken for a copy.
+/// The manifest is copied last. An interruption leaves at most snapshots of archives without a manifest, which never count as a
+/// copy.
 ///
 /// # Errors
-/// As [`OffsiteError`] says. What does not agree with the manifest has no snapshot then.
+/// See [`OffsiteError`]. No snapshot is made of an archive that does not match its manifest.
 pub(super) fn copy(
     restic: &Restic,
     layout: &Layout,
@@ -96,8 +96,8 @@ fn copy_archive(
     }
 }
 
-/// Passes everything on but the last piece, and gives that once the digest is the manifest's: until then restic does not have the
-/// whole. Nothing when restic takes no more.
+/// Passes on everything except the last piece, which is only sent if the digest matches the manifest, so that restic never gets a
+/// wrong file completely. None if restic accepts no more.
 fn pass_on(
     restic: &Restic,
     mut reader: ArchiveReader,
@@ -127,15 +127,13 @@ fn pass_on(
     let expected = archive.snapshot;
     if found.size_bytes != expected.size_bytes {
         return Err(damaged(format!(
-            "the snapshot in it has {} bytes and must have {}",
+            "the snapshot in it has {} bytes, expected {}",
             found.size_bytes, expected.size_bytes
         )));
     }
     if found.sha256 != expected.sha256 {
         let (found, expected) = (found.sha256.short(), expected.sha256.short());
-        return Err(damaged(format!(
-            "the snapshot in it has the checksum {found}… and must have {expected}…"
-        )));
+        return Err(damaged(format!("the snapshot in it has checksum {found}…, expected {expected}…")));
     }
     progress(held.len() as u64);
     Ok(Some(held))

@@ -1,5 +1,5 @@
-//! The copies of a place as something to read from: a directory with their manifests, which is soon gone again, and restic for the
-//! archives. Nothing of an archive is ever on a disk here.
+//! The copies in a place as a source: a temporary directory with their manifests, and restic for the archives. Archives are never
+//! stored on disk here.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -20,14 +20,14 @@ use super::restic::Restic;
 use super::tags::plain_name;
 use crate::archive::read::Elsewhere;
 
-/// What is wanted of a place.
+/// A request to a place.
 #[derive(Debug)]
 pub struct Wanted<'a> {
-    /// The backup directory whose copies they are; where it is not known, the only one that there is.
+    /// The id of the backup directory. If unknown, the only one in the place.
     pub repository_id: Option<&'a str>,
-    /// Of these collections; of all where none is named.
+    /// The collections. Empty means all.
     pub collections: &'a [CollectionName],
-    /// The backup directory, where it is there: manifests that it has need not be fetched.
+    /// The backup directory, if it exists: its manifests need not be fetched.
     pub local: Option<&'a Layout>,
 }
 
@@ -37,11 +37,11 @@ pub struct Copies {
     directory: tempfile::TempDir,
     layout: Layout,
     archives: Arc<Archives>,
-    /// Copies whose manifests cannot be used, a line each.
+    /// Copies with unusable manifests, one line each.
     pub problems: Vec<String>,
 }
 
-/// Where the archives of copies are, by what they are called in the manifests.
+/// The archives of copies, by their names in the manifests.
 #[derive(Debug)]
 struct Archives {
     restic: Restic,
@@ -49,7 +49,7 @@ struct Archives {
 }
 
 impl Copies {
-    /// Looks at the place and lays out what is wanted.
+    /// Lists the place, and creates the directory for the request.
     ///
     /// # Errors
     /// As [`OffsiteError`] says.
@@ -62,7 +62,7 @@ impl Copies {
             Some(_) | None => only_repository(restic.settings().name(), &listing)?,
         };
         let local = |source: io::Error| OffsiteError::Local {
-            what: "making a temporary directory".to_owned(),
+            what: "creating a temporary directory".to_owned(),
             source,
         };
         let directory = tempfile::Builder::new().prefix("qdrant-backup-").tempdir().map_err(local)?;
@@ -108,13 +108,13 @@ impl Copies {
         Arc::clone(&self.archives) as Arc<dyn Elsewhere>
     }
 
-    /// Where that is on the disk.
+    /// The path of that directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 }
 
-/// The only backup directory of which there are copies.
+/// The only backup directory with copies.
 ///
 /// # Errors
 /// When there is none, or more than one.
@@ -127,14 +127,14 @@ pub fn only_repository(place: &str, listing: &Listing) -> Result<String, Offsite
         (Some(_), Some(_)) => {
             let all: Vec<String> = found.iter().map(|(id, count)| format!("{id} ({count} copies)")).collect();
             Err(OffsiteError::Manifest(format!(
-                "{place} has copies of several backup directories: {}; say which with --repository ID",
+                "{place} has copies of several backup directories: {}; choose one with --repository ID",
                 all.join(", ")
             )))
         }
     }
 }
 
-/// The manifest of the same backup, where it is here.
+/// The manifest of the same backup, if it is here.
 fn local_manifest(catalog: &Catalog, layout: &Layout, copy: &Copy) -> Option<Manifest> {
     let mut all = catalog.collections.iter().filter(|(name, _)| name.component() == copy.key.component);
     let (_, backups) = all.next()?;
@@ -143,8 +143,8 @@ fn local_manifest(catalog: &Catalog, layout: &Layout, copy: &Copy) -> Option<Man
     (manifest.archives.len() == copy.archives.len()).then_some(manifest)
 }
 
-/// Writes a manifest as the copy is: its archives are plain snapshots. In their places lie files of the same length without
-/// anything in them, so that the backup is complete to whoever looks.
+/// Writes the manifest of a copy, whose archives are plain snapshots. Empty sparse files of the same size replace the archives,
+/// so that the backup counts as complete.
 fn lay_out(
     layout: &Layout,
     mut manifest: Manifest,

@@ -1,4 +1,4 @@
-//! What can go wrong with a place for copies, and what restic's words mean.
+//! Errors of offsite places, and the meaning of restic's messages.
 
 use std::io;
 
@@ -7,15 +7,15 @@ use qdrant_backup_shared::{Failure, FailureKind};
 
 use crate::archive::read::ArchiveError;
 
-/// The longest that is repeated of what restic says, in characters.
+/// Maximum length of a repeated restic message, in characters.
 const SHOWN: usize = 300;
 
-/// Something failed at a place, or on the way there. No message holds a secret.
+/// A failure at a place, or of the connection to it. Messages never contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum OffsiteError {
     /// The program cannot be started.
     #[error(
-        "the program {program} cannot be started: {why}; install restic (0.14 or newer), or name it with `restic:`"
+        "cannot start the program {program}: {why}; install restic (0.14 or newer), or give its path with `restic:`"
     )]
     NoProgram {
         /// Which.
@@ -23,19 +23,19 @@ pub enum OffsiteError {
         /// Why.
         why: String,
     },
-    /// The program is too old, or another one.
+    /// The program is too old, or is not restic.
     #[error("{program} is {found}; restic 0.14 or newer is needed")]
     TooOld {
         /// Which.
         program: String,
-        /// What it says of itself.
+        /// Its version output.
         found: String,
     },
     /// A file that restic needs cannot be read.
     #[error("{0}")]
     Unreadable(String),
-    /// The password opens nothing there.
-    #[error("the password in {file} is not that of the repository {repository}: look at password_file")]
+    /// The password is wrong.
+    #[error("the password in {file} does not open the repository {repository}: check password_file")]
     WrongPassword {
         /// The file.
         file: String,
@@ -44,48 +44,48 @@ pub enum OffsiteError {
     },
     /// There is no repository.
     #[error(
-        "there is no restic repository at {repository}; is the disk mounted? `qdrant-backup offsite init {place}` makes a new one"
+        "there is no restic repository at {repository}; is the disk mounted? `qdrant-backup offsite init {place}` creates a new one"
     )]
     NoRepository {
         /// The place.
         place: String,
-        /// Where it should be.
+        /// Its address.
         repository: String,
     },
-    /// Somebody else works there.
+    /// It is locked.
     #[error(
-        "the repository is locked by somebody else ({by}); nothing was removed. If that process is gone, `restic unlock` frees it"
+        "the repository is locked by another process ({by}); nothing was removed; if that process is gone, run `restic unlock`"
     )]
     Locked {
-        /// What restic says of the lock.
+        /// restic's information about the lock.
         by: String,
     },
     /// The repository's disk is full.
-    #[error("the repository's disk is full: {0}; make room there, or keep fewer copies (retention)")]
+    #[error("the repository's disk is full: {0}; free some space there, or keep fewer copies (retention)")]
     NoSpace(String),
-    /// Nobody answers, or stopped answering.
-    #[error("the repository is not reached: {0}")]
+    /// The connection failed.
+    #[error("cannot reach the repository: {0}")]
     Unreachable(String),
-    /// The storage refuses.
-    #[error("the storage refuses access: {0}; look at environment_file")]
+    /// The storage denied access.
+    #[error("the storage denied access: {0}; check environment_file")]
     Refused(String),
-    /// What is there is damaged.
+    /// The data is damaged.
     #[error(
-        "the repository is damaged: {0}; see docs/runbook.md#qdrantbackupoffsitecheckfailed before anything is deleted anywhere"
+        "the repository is damaged: {0}; read docs/runbook.md#qdrantbackupoffsitecheckfailed before you delete anything"
     )]
     Damaged(String),
     /// restic failed in another way.
     #[error("restic failed ({status}): {said}")]
     Failed {
-        /// How it ended.
+        /// Its exit status.
         status: String,
-        /// What it said.
+        /// Its message.
         said: String,
     },
-    /// restic said something that cannot be understood.
-    #[error("restic's answer to `{command}` cannot be understood: {why}; is it a newer version?")]
+    /// restic's output cannot be understood.
+    #[error("cannot understand restic's answer to `{command}`: {why}; is this a newer version of restic?")]
     Answer {
-        /// What was asked.
+        /// The command.
         command: &'static str,
         /// What is wrong.
         why: String,
@@ -96,8 +96,8 @@ pub enum OffsiteError {
     /// The archive here cannot be read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The archive here is not what its manifest says.
-    #[error("archive {file}: {problem}; it is damaged, and was not copied")]
+    /// The archive does not match its manifest.
+    #[error("archive {file} is damaged and was not copied: {problem}")]
     NotAsManifest {
         /// Its name.
         file: String,
@@ -118,7 +118,7 @@ pub enum OffsiteError {
         /// Why it failed.
         source: io::Error,
     },
-    /// More has expired than is deleted without being told to.
+    /// More copies have expired than are deleted without confirmation.
     #[error("{0}")]
     TooMany(String),
 }
@@ -146,12 +146,12 @@ impl OffsiteError {
         }
     }
 
-    /// As the status and the report keep it.
+    /// For the status and the report.
     pub fn to_failure(&self) -> Failure {
         Failure { kind: self.kind(), message: one_line(&self.to_string()) }
     }
 
-    /// Whether it is about one archive or manifest here, so that others can still be copied.
+    /// Whether only one local archive or manifest is affected, so that others can still be copied.
     pub fn is_of_one(&self) -> bool {
         matches!(
             self,
@@ -160,7 +160,7 @@ impl OffsiteError {
     }
 }
 
-/// What restic's words mean.
+/// The meaning of restic's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     WrongPassword,
@@ -173,13 +173,13 @@ pub(super) enum Meaning {
     Other,
 }
 
-/// Exit codes that say it themselves, since restic 0.17.
+/// Specific exit codes, since restic 0.17.
 const NO_REPOSITORY: i32 = 10;
 const LOCKED: i32 = 11;
 const WRONG_PASSWORD: i32 = 12;
 
-/// Words that say it, in lower case; the first that is found counts. Until 0.16 the exit code is 1 for everything. What the network
-/// did comes before what is damaged: a check that could not read everything calls that an error of the repository too.
+/// Texts with a known meaning, in lower case; the first match counts. Until restic 0.16, the exit code is always 1. Network
+/// errors come before damage, because a check that could not read everything also reports an error of the repository.
 const WORDS: [(Meaning, &[&str]); 8] = [
     (Meaning::WrongPassword, &["wrong password or no key found"]),
     (Meaning::Locked, &["already locked", "unable to create lock in backend"]),
@@ -238,7 +238,7 @@ const WORDS: [(Meaning, &[&str]); 8] = [
     ),
 ];
 
-/// What it means that restic ended with `code` and these words.
+/// The error for restic's exit code and output.
 pub(super) fn meaning(code: Option<i32>, said: &str) -> Meaning {
     match code {
         Some(NO_REPOSITORY) => return Meaning::NoRepository,
@@ -246,14 +246,14 @@ pub(super) fn meaning(code: Option<i32>, said: &str) -> Meaning {
         Some(WRONG_PASSWORD) => return Meaning::WrongPassword,
         Some(_) | None => {}
     }
-    // What was tried again was no reason to end.
+    // Errors that were retried are not the cause.
     let lines: Vec<&str> = said.lines().filter(|line| !line.contains("retrying after")).collect();
     let said = lines.join("\n").to_lowercase();
     let found = WORDS.iter().find(|(_, words)| words.iter().any(|word| said.contains(word)));
     found.map_or(Meaning::Other, |(meaning, _)| *meaning)
 }
 
-/// What restic said, in one line that is not too long: what is fatal, or else the last that it said.
+/// restic's message in one short line: the fatal error, otherwise the last line.
 pub(super) fn gist(said: &str) -> String {
     let lines = || {
         let lines = said.lines().map(str::trim);

@@ -1,6 +1,6 @@
-//! What is in a place: the copies, and what is left of such that were never completed.
+//! The contents of a place: copies, and remains of incomplete ones.
 //!
-//! A copy exists if and only if the snapshot of its manifest does, and those of the archives that this one names.
+//! A copy exists if and only if the snapshot of its manifest exists, and all snapshots of archives that this lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ const MANIFEST: &str = ".manifest.json";
 pub struct Copy {
     /// Of which backup.
     pub key: Key,
-    /// When it was complete.
+    /// When it was completed.
     pub copied_at: DateTime<Utc>,
     /// The snapshot of the manifest, and the path in it.
     pub manifest: File,
@@ -35,12 +35,12 @@ pub struct File {
     pub path: String,
 }
 
-/// Everything of ours in a place.
+/// All our snapshots in a place.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The copies, by what they are of.
+    /// The copies, by their backup.
     pub copies: BTreeMap<Key, Copy>,
-    /// Snapshots that are part of none: of a copying that was killed, or of a deletion that was.
+    /// Snapshots that belong to no copy, left by a killed copy or deletion.
     pub leftovers: Vec<(Key, String)>,
 }
 
@@ -73,7 +73,7 @@ impl Listing {
         }
         let mut listing = Self::default();
         for (key, mut snapshots) in by_key {
-            // Of two complete ones the newer counts.
+            // If there are two complete ones, the newer one counts.
             snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.time));
             let copy = snapshots.iter().find_map(|snapshot| copy(&key, snapshot, &snapshots));
             let mut used = BTreeSet::new();
@@ -93,7 +93,7 @@ impl Listing {
         self.copies.values().filter(move |copy| copy.key.repository_id == repository_id)
     }
 
-    /// The backup directories whose copies are there, with how many.
+    /// The backup directories with copies, and their numbers.
     pub fn repositories(&self) -> BTreeMap<&str, usize> {
         let mut found = BTreeMap::new();
         for copy in self.copies.values() {
@@ -103,7 +103,7 @@ impl Listing {
     }
 }
 
-/// The copy whose manifest is in `snapshot`, if all of it is among `all`.
+/// The copy with its manifest in `snapshot`, if all its snapshots are in `all`.
 fn copy(key: &Key, snapshot: &Snapshot, all: &[Snapshot]) -> Option<Copy> {
     let manifest = file(snapshot).filter(|file| file.path.ends_with(MANIFEST))?;
     let named = archives(snapshot.tags.as_deref().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! restic's locks: they are honoured. One that a process of ours left, which is gone, is removed; nobody else's ever is.
+//! restic's locks, which are respected. Only a lock of a dead process of ours is removed.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::error::OffsiteError;
 use super::restic::Restic;
 
-/// A lock of this age is stale to restic, whoever's it is, and `restic unlock` would remove it. With some time to spare.
+/// Age at which restic treats any lock as stale, so that `restic unlock` removes it. With some margin.
 const STALE: TimeDelta = TimeDelta::minutes(25);
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -20,16 +20,16 @@ struct Lock {
     pid: i64,
 }
 
-/// Who we are.
+/// The identity of this machine and user.
 struct Us {
     hostname: String,
     username: String,
 }
 
-/// Does what needs the repository alone. Where a lock of ours that is stale is in the way, removes it and tries once more.
+/// Runs `work`, which needs an exclusive lock. If a stale lock of ours prevents this, removes the lock and tries once more.
 ///
 /// # Errors
-/// As `work`, with [`OffsiteError::Locked`] where somebody else has a lock.
+/// As `work`, with [`OffsiteError::Locked`] if another process has a lock.
 pub(super) fn alone<T>(
     restic: &Restic,
     now: DateTime<Utc>,
@@ -40,10 +40,7 @@ pub(super) fn alone<T>(
             if !may_unlock(restic, now)? {
                 return Err(locked);
             }
-            tracing::warn!(
-                "Removing a lock at {} that a run of ours left, which is gone",
-                restic.settings().name()
-            );
+            tracing::warn!("Removing a lock at {} that a dead run of ours left", restic.settings().name());
             restic.call(&["unlock"])?;
             work()
         }
@@ -51,7 +48,7 @@ pub(super) fn alone<T>(
     }
 }
 
-/// Whether all that `restic unlock` would remove is ours, and there is something.
+/// Whether `restic unlock` would remove some locks, and only ours.
 fn may_unlock(restic: &Restic, now: DateTime<Utc>) -> Result<bool, OffsiteError> {
     let listed = restic.call(&["list", "locks", "--no-lock"])?;
     let mut locks = Vec::new();

@@ -1,7 +1,7 @@
-//! Copies of backups in other places: encrypted and deduplicated, in restic repositories, by the program restic.
+//! Offsite copies of backups: encrypted and deduplicated, in restic repositories, made with restic.
 //!
-//! Nothing here knows a storage, a cipher or an index: restic does. What is decided here is what is copied, what a copy is, and how
-//! long it stays. Everything that comes back is proven by the digests of the manifest, as what is read from the disk.
+//! Storage, encryption and indexes are left to restic. This module decides what is copied, what counts as a copy, and how long it
+//! is kept. Data read back is checked with the digests of the manifest, like data from disk.
 
 mod check;
 mod child;

@@ -1,4 +1,4 @@
-//! The records beside the backups, kept as the place really is: it may have been changed by others, or by a run that was killed.
+//! Keeps the records beside the backups consistent with the place, which may have been changed by others or by a killed run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,19 +15,19 @@ use super::listing::{Copy, Listing};
 use super::restic::Restic;
 use super::tags::Key;
 
-/// No manifest is larger, in bytes.
+/// Maximum size of a manifest, in bytes.
 const MANIFEST_MAX_BYTES: u64 = 64 << 20;
 
-/// What was found to be otherwise than the records said.
+/// Differences between the place and the records.
 #[derive(Debug, Default)]
 pub(super) struct Reconciled {
-    /// How many backups are known again of which only the copy was left.
+    /// Number of backups that were added because only a copy was left.
     pub(super) adopted: usize,
-    /// What there is to say, a line each.
+    /// Warnings, one line each.
     pub(super) warnings: Vec<String>,
 }
 
-/// Every backup of the directory by what its copies are found by.
+/// All backups of the directory, by the key of their copies.
 pub(super) fn by_key<'c>(catalog: &'c Catalog, repository_id: &str) -> BTreeMap<Key, &'c Backup> {
     let all = catalog
         .collections
@@ -36,10 +36,10 @@ pub(super) fn by_key<'c>(catalog: &'c Catalog, repository_id: &str) -> BTreeMap<
     all.map(|(name, backup)| (Key::new(repository_id, name, backup.backup_id), backup)).collect()
 }
 
-/// Makes the records of `restic`'s place those of the copies in `listing`, and adopts the backups of which only a copy is left.
+/// Updates the records of this place to match `listing`, and adds backups of which only a copy is left.
 ///
 /// # Errors
-/// When a manifest cannot be had from the place, or a file cannot be written.
+/// When a manifest cannot be read from the place, or a file cannot be written.
 pub(super) fn reconcile(
     restic: &Restic,
     layout: &Layout,
@@ -73,7 +73,7 @@ pub(super) fn reconcile(
     Ok(result)
 }
 
-/// Writes the record of a copy, unless it is as it must be.
+/// Writes the record of a copy, unless it is up to date.
 fn update(
     layout: &Layout,
     place: &str,
@@ -106,10 +106,10 @@ fn record_of(copy: &Copy, place: &str, restic_repository: &str) -> OffsiteRecord
     )
 }
 
-/// Makes a backup that is only offsite of a copy.
+/// Adds an offsite-only backup for a copy.
 ///
 /// # Crash safety
-/// The record comes first: a manifest without archives is never there without the word that they are elsewhere.
+/// The record is written first, so that a manifest without archives always has a record of their location.
 fn adopt(restic: &Restic, layout: &Layout, restic_repository: &str, copy: &Copy) -> Result<(), OffsiteError> {
     let (manifest, bytes) = manifest_of(restic, copy)?;
     let place = restic.settings().name();
@@ -127,7 +127,7 @@ fn adopt(restic: &Restic, layout: &Layout, restic_repository: &str, copy: &Copy)
 /// The manifest of a copy, and its bytes.
 ///
 /// # Errors
-/// When it cannot be had, or is another backup's.
+/// When it cannot be read, or belongs to another backup.
 pub(super) fn manifest_of(restic: &Restic, copy: &Copy) -> Result<(Manifest, Vec<u8>), OffsiteError> {
     let mut bytes = Vec::new();
     let dump = restic.dump(&copy.manifest.snapshot, &copy.manifest.path)?;
@@ -144,7 +144,7 @@ pub(super) fn manifest_of(restic: &Restic, copy: &Copy) -> Result<(Manifest, Vec
     Ok((manifest, bytes))
 }
 
-/// What a failed read of restic's output was.
+/// The error of reading restic's output.
 pub(super) fn of_restic(error: io::Error) -> OffsiteError {
     match error.downcast::<OffsiteError>() {
         Ok(error) => error,
@@ -152,8 +152,8 @@ pub(super) fn of_restic(error: io::Error) -> OffsiteError {
     }
 }
 
-/// Removes the record of a copy that is not there. Where the repository is another one than that which had it, what is only there
-/// stays known.
+/// Removes the record of a missing copy. If the repository was replaced by another one, the record of an offsite-only backup is
+/// kept.
 fn forget_missing(
     layout: &Layout,
     place: &str,
@@ -167,11 +167,11 @@ fn forget_missing(
     let what = format!("the copy of \"{}\" {}", backup.collection, key.backup_id);
     if of_another && backup.is_offsite_only() {
         return Ok(Some(format!(
-            "{what} is not there: it was in another repository that was called {place} then, and is nowhere else"
+            "{what} is missing: it was in a different repository that was then called {place}, and exists nowhere else"
         )));
     }
     remove_record(layout, &backup.collection, backup, place)?;
-    Ok((!of_another).then(|| format!("{what} is not there any more: somebody else has deleted it")))
+    Ok((!of_another).then(|| format!("{what} is missing: someone else deleted it")))
 }
 
 /// Removes the record of a copy for good.
@@ -192,8 +192,7 @@ pub(super) fn remove_record(
     }
 }
 
-/// Writes in the records of the place when all was read back that was complete by `complete_by`; or, where nothing is said, that
-/// nothing counts as read back any more.
+/// Records when all copies that were complete by `complete_by` were read back. With none, no copy counts as read back.
 ///
 /// # Errors
 /// When the file system refuses.

@@ -1,6 +1,6 @@
-//! Calling restic: what it is given, and what its end means.
+//! Runs restic: its input, and the meaning of its result.
 //!
-//! Passwords and keys reach it in its environment and by files alone; nothing of them is on a command line or in a message.
+//! Passwords and keys are only passed in its environment and in files, never on a command line or in a message.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -15,11 +15,11 @@ use super::child::{Ended, Running};
 use super::error::{Meaning, OffsiteError, gist, meaning};
 use crate::settings::PlaceSettings;
 
-/// The oldest version that does all that is needed.
+/// The minimum version.
 const OLDEST: (u32, u32) = (0, 14);
-/// No answer that is read whole is longer, in bytes.
+/// Maximum size of an answer that is read completely, in bytes.
 const ANSWER_MAX: u64 = 256 << 20;
-/// Our variables, and restic's own, which would say something else than the configuration.
+/// Our variables, and those of restic that would override the configuration.
 const REMOVED: [&str; 2] = ["QDRANT_", "BACKUP_"];
 const NOT_TAKEN_OVER: [&str; 7] = [
     "RESTIC_REPOSITORY",
@@ -30,26 +30,26 @@ const NOT_TAKEN_OVER: [&str; 7] = [
     "RESTIC_KEY_HINT",
     "RESTIC_HOST",
 ];
-/// What stands for a secret in a message.
+/// Replaces a secret in messages.
 const MASK: &str = "********";
 
-/// restic, as one place needs it.
+/// restic for one place.
 #[derive(Debug, Clone)]
 pub struct Restic {
     settings: PlaceSettings,
     interrupt: CancellationToken,
 }
 
-/// What restic says when it has made a snapshot.
+/// restic's summary of a new snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Saved {
-    /// The snapshot's id; old versions give its beginning.
+    /// The snapshot's id. Old versions give only its beginning.
     pub(super) snapshot: String,
-    /// What was new in the repository, in bytes.
+    /// Data added to the repository, in bytes.
     pub(super) added_bytes: u64,
 }
 
-/// A snapshot that is being made of what is written to it.
+/// A snapshot in progress of the data written to it.
 #[derive(Debug)]
 pub(super) struct Saving {
     restic: Restic,
@@ -58,7 +58,7 @@ pub(super) struct Saving {
     summary: std::thread::JoinHandle<Option<Summary>>,
 }
 
-/// A file of a snapshot, as it comes. Where restic fails, so does reading: an early end is never taken for one.
+/// A file of a snapshot, as a stream. If restic fails, reading fails too: an early end is always an error.
 #[derive(Debug)]
 pub(super) struct Dump {
     restic: Restic,
@@ -84,17 +84,17 @@ struct Config {
 }
 
 impl Restic {
-    /// restic for this place; every process is ended when `interrupt` is cancelled.
+    /// restic for this place. All processes are stopped when `interrupt` is canceled.
     pub fn new(settings: PlaceSettings, interrupt: CancellationToken) -> Self {
         Self { settings, interrupt }
     }
 
-    /// How the place is configured.
+    /// The settings of the place.
     pub fn settings(&self) -> &PlaceSettings {
         &self.settings
     }
 
-    /// Whether a signal has come.
+    /// Checks for a signal.
     ///
     /// # Errors
     /// [`OffsiteError::Interrupted`], then.
@@ -124,7 +124,7 @@ impl Restic {
         }
     }
 
-    /// The repository's id: it is there, and the password opens it.
+    /// The repository's id. Proves that the repository exists and the password is right.
     ///
     /// # Errors
     /// As [`OffsiteError`] says.
@@ -141,7 +141,7 @@ impl Restic {
         self.call(&["init"]).map(drop)
     }
 
-    /// What a call with `--json` answers.
+    /// The output of a command with `--json`.
     pub(super) fn json<T: DeserializeOwned>(
         &self,
         command: &'static str,
@@ -152,7 +152,7 @@ impl Restic {
             .map_err(|error| OffsiteError::Answer { command, why: one_line(&error.to_string()) })
     }
 
-    /// What a call answers on stdout.
+    /// The stdout of a command.
     pub(super) fn call(&self, arguments: &[&str]) -> Result<Vec<u8>, OffsiteError> {
         self.go_on()?;
         let mut running = self.start(self.command(arguments)?)?;
@@ -173,7 +173,7 @@ impl Restic {
         arguments.push(format!("--stdin-filename={file_name}"));
         arguments.extend(tags.iter().map(|tag| format!("--tag={tag}")));
         if let Some(limit) = self.settings.place.limit_upload {
-            // In KiB a second, and zero would be no limit.
+            // In KiB per second. Zero would mean no limit.
             arguments.push(format!("--limit-upload={}", (limit.get() >> 10).max(1)));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -182,7 +182,7 @@ impl Restic {
         let summary = std::thread::spawn(move || stdout.and_then(summary));
         let stdin = running.stdin();
         if let Some(stdin) = &stdin {
-            // So that neither of us waits for the other with every few pages. Where it may not be larger it is as it is.
+            // A larger pipe, so that the processes do not wait for each other all the time. Optional.
             rustix::pipe::fcntl_setpipe_size(stdin, 1 << 20).unwrap_or_default();
         }
         Ok(Saving { restic: self.clone(), running, stdin, summary })
@@ -213,7 +213,7 @@ impl Restic {
 
     fn command(&self, arguments: &[&str]) -> Result<Command, OffsiteError> {
         let place = &self.settings.place;
-        // restic says of such a file no more than that it is fatal.
+        // restic only reports a fatal error for such a file.
         std::fs::File::open(&place.password_file).map_err(|error| {
             OffsiteError::Unreadable(format!(
                 "password file {}: cannot be read: {error}",
@@ -231,7 +231,7 @@ impl Restic {
             .envs(environment)
             .env("RESTIC_REPOSITORY", place.repository.expose())
             .env("RESTIC_PASSWORD_FILE", &place.password_file);
-        // It would only complain that there is no place for one.
+        // It would only report that it cannot have one.
         let home = std::env::var_os("HOME").is_some_and(|home| std::path::Path::new(&home).is_dir());
         if !home && !cache_named && std::env::var_os("XDG_CACHE_HOME").is_none() {
             command.arg("--no-cache");
@@ -265,7 +265,7 @@ impl Restic {
         })
     }
 
-    /// What restic said without anything that is secret: it repeats addresses.
+    /// restic's message without secrets, because restic repeats addresses.
     fn masked(&self, said: &str) -> String {
         let place = &self.settings.place;
         let mut said = said.replace(place.repository.expose(), &place.shown_repository());
@@ -287,7 +287,7 @@ fn passwords_of(repository: &str) -> Vec<String> {
     [Some(user.to_owned()), password].into_iter().flatten().filter(|text| !text.is_empty()).collect()
 }
 
-/// Takes out of a child's environment what is ours, and what says where a repository is and how it is opened.
+/// Removes our variables, and those for restic's repository and password, from a child's environment.
 fn clean(command: &mut Command) {
     let is_ours = |name: &OsString| {
         let name = name.to_string_lossy();
@@ -298,7 +298,7 @@ fn clean(command: &mut Command) {
     }
 }
 
-/// Major and minor number of `restic 0.14.0 compiled with …`, and the number as it stands there.
+/// Major and minor version from `restic 0.14.0 compiled with …`, and the version text.
 fn version(said: &str) -> Option<((u32, u32), String)> {
     let text = said.lines().next()?.strip_prefix("restic ")?.split_whitespace().next()?.to_owned();
     let mut numbers = text.split(['.', '-']).map(|part| part.parse::<u32>().ok());
@@ -314,7 +314,7 @@ fn locked_by(said: &str) -> String {
     qdrant_backup_shared::text::shortened(&one_line(by.filter(|by| !by.is_empty()).unwrap_or("unknown")), 120)
 }
 
-/// The last line that sums up, of many that tell how far it is.
+/// The summary line, after many progress lines.
 fn summary(stdout: ChildStdout) -> Option<Summary> {
     let mut found = None;
     let mut reader = BufReader::new(stdout);
@@ -340,7 +340,7 @@ impl Saving {
         }
     }
 
-    /// That was all: has the snapshot made.
+    /// Ends the data, so that the snapshot is made.
     pub(super) fn finish(mut self) -> Result<Saved, OffsiteError> {
         drop(self.stdin.take());
         self.restic.judge(self.running.wait())?;
@@ -352,13 +352,13 @@ impl Saving {
         Ok(Saved { snapshot, added_bytes })
     }
 
-    /// Makes no snapshot. The pipe stays open until restic has ended, so that it never takes this for the end of the file.
+    /// Cancels the snapshot. The pipe stays open until restic has ended, so that restic does not see an end of file.
     pub(super) fn abandon(self) {
         self.running.abort();
         drop(wait_with(self.running, self.stdin));
     }
 
-    /// Why restic takes no more.
+    /// Why restic accepts no more data.
     pub(super) fn why(self) -> OffsiteError {
         let Self { restic, running, stdin, .. } = self;
         drop(stdin);
@@ -366,7 +366,7 @@ impl Saving {
             Err(error) => error,
             Ok(()) => OffsiteError::Failed {
                 status: "success".to_owned(),
-                said: "it ended before it had read everything".to_owned(),
+                said: "it stopped before it had read everything".to_owned(),
             },
         }
     }

@@ -1,4 +1,4 @@
-//! What stays in a place, by the rules of retention; and its deletion there.
+//! Applies the rules of retention in a place.
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::{Backup, Catalog};
@@ -14,16 +14,16 @@ use super::restic::Restic;
 use super::tags::Key;
 use crate::prune::{Deletion, Plan, PruneContext, plan};
 
-/// So many snapshots are named in one call.
+/// Maximum number of snapshots per command.
 const AT_A_TIME: usize = 200;
 
-/// What is to become of one collection's copies.
+/// The plan for the copies of one collection.
 pub(super) struct Planned {
     pub(super) plan: Plan,
 }
 
 impl Planned {
-    /// Plans for a collection with these copies, and those that are to come.
+    /// Plans for a collection with these copies, including pending ones.
     pub(super) fn of(
         context: &PruneContext,
         collection: &CollectionName,
@@ -44,10 +44,10 @@ impl Planned {
 /// Applies retention to the copies of the backups in `catalog`.
 ///
 /// # Crash safety
-/// What is known here goes first. A copy that is still there is found again by the next run, and expires again.
+/// The local records are deleted first. If a copy remains, the next run finds it again and deletes it.
 ///
 /// # Errors
-/// As [`OffsiteError`] says; what was forgotten by then is in `forgotten`.
+/// See [`OffsiteError`]. Copies deleted before the error are in `forgotten`.
 #[expect(clippy::too_many_arguments, reason = "one step of the whole, given its parts")]
 pub(super) fn forget_expired(
     restic: &Restic,
@@ -110,15 +110,15 @@ pub(super) fn forget_expired(
         return Ok(());
     }
     Err(OffsiteError::TooMany(format!(
-        "copies in {place} stay: {}; `qdrant-backup offsite prune {place} --yes` deletes them",
+        "copies in {place} are kept: {}; `qdrant-backup offsite prune {place} --yes` deletes them",
         too_many.join("; ")
     )))
 }
 
-/// Forgets here that the place has a copy; where nothing else is left of the backup, that there ever was one.
+/// Deletes the record of a copy. If nothing else is left of the backup, also its other records.
 fn forget_here(layout: &Layout, backup: &Backup, place: &str) -> Result<(), OffsiteError> {
     if backup.is_offsite_only() && backup.places().all(|other| other == place) {
-        let what = format!("deleting what is known of backup {}", backup.backup_id);
+        let what = format!("deleting the records of backup {}", backup.backup_id);
         return Deletion::entirely(layout, backup)
             .perform()
             .map_err(|source| OffsiteError::Local { what, source });
@@ -126,7 +126,7 @@ fn forget_here(layout: &Layout, backup: &Backup, place: &str) -> Result<(), Offs
     remove_record(layout, &backup.collection, backup, place)
 }
 
-/// Deletes copies, their manifests first: from then on they are none.
+/// Deletes copies, starting with their manifests.
 fn forget<'c>(
     restic: &Restic,
     copies: impl Iterator<Item = &'c Copy> + Clone,

@@ -1,4 +1,4 @@
-//! The offsite operation: one place after the other; whatever happens at one stops no other.
+//! The offsite operation: one place after the other. A failure at one does not stop the others.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -37,7 +37,7 @@ use crate::store::lock::ReadersLock;
 pub enum Check {
     /// Nothing.
     None,
-    /// The share of a run that is started every so often, as each place is configured.
+    /// One share, according to the configuration of each place and the interval of runs.
     Share {
         /// The time between two runs.
         interval: Duration,
@@ -46,29 +46,29 @@ pub enum Check {
     All,
 }
 
-/// What is done at each place.
+/// The work at each place.
 #[derive(Debug, Clone)]
 pub struct Work {
-    /// Whether backups are copied that are not there.
+    /// Whether to copy missing backups.
     pub copy: bool,
     /// How much is read back.
     pub check: Check,
-    /// Whether retention is applied.
+    /// Whether to apply retention.
     pub forget: bool,
-    /// Whether data that nothing needs is removed now, or else when it is due.
+    /// Whether to remove unused data now, not only when it is due.
     pub prune: bool,
-    /// More than half of a collection's copies may be deleted at once.
+    /// Whether more than half of a collection's copies may be deleted at once.
     pub yes: bool,
 }
 
-/// One place, and what stays there.
+/// One place and its retention.
 #[derive(Debug, Clone)]
 pub struct Offsite {
     /// restic for it.
     pub restic: Restic,
-    /// What is kept there; everything where there are no rules.
+    /// The rules of retention. Without rules, everything is kept.
     pub policies: Option<Policies>,
-    /// After how many days all copies expire of a collection that is gone from the server.
+    /// Number of days after which all copies of a collection that is gone from the server expire.
     pub gone_after_days: Option<NonZeroU32>,
 }
 
@@ -77,7 +77,7 @@ pub struct Offsite {
 pub struct OffsiteContext {
     /// The places.
     pub places: Vec<Offsite>,
-    /// The names of all that are configured, of which the status tells.
+    /// The names of all configured places, for the status.
     pub configured: Vec<String>,
     /// What is done there.
     pub work: Work,
@@ -87,10 +87,10 @@ pub struct OffsiteContext {
     pub interrupt: CancellationToken,
 }
 
-/// How often the heartbeat is moved while restic works by itself.
+/// How often to advance the heartbeat while restic works.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// Works at every place, and enters in the session how that ended.
+/// Processes every place, and records the outcome in the session.
 pub fn offsite(session: &mut Session, context: &OffsiteContext) {
     let configured = &context.configured;
     let begun = session.begin(Operation::Offsite, Stage::Copy, |status| {
@@ -117,7 +117,7 @@ pub fn offsite(session: &mut Session, context: &OffsiteContext) {
             failure = Some(OffsiteError::Interrupted.to_failure());
         }
         reports.push(report);
-        // Records have changed, and what is only offsite.
+        // Records and offsite-only backups have changed.
         if let Err(error) = session.read_again() {
             session.warn(error.to_string());
         }
@@ -125,7 +125,7 @@ pub fn offsite(session: &mut Session, context: &OffsiteContext) {
     session.end_places(begun, reports, failure);
 }
 
-/// Works at one place, whatever comes of it.
+/// Processes one place, and reports the outcome.
 fn at_place(session: &mut Session, context: &OffsiteContext, place: &Offsite) -> PlaceReport {
     let (begun, begun_at) = (Instant::now(), session.now());
     let name = place.restic.settings().name().to_owned();
@@ -154,7 +154,7 @@ fn at_place(session: &mut Session, context: &OffsiteContext, place: &Offsite) ->
     let (outcome, seconds) = (report.outcome.clone(), report.duration_seconds);
     let append_only = place.restic.settings().place.append_only;
     let ended_at = session.now();
-    // What did not try to copy has not copied.
+    // Only counts if copying was tried.
     let copies = context.work.copy;
     amend(session, &name, |status| {
         status.append_only = append_only;
@@ -169,7 +169,7 @@ fn amend(session: &mut Session, place: &str, change: impl FnOnce(&mut PlaceStatu
     session.amend_status(|status| change(status.offsite.entry(place.to_owned()).or_default()));
 }
 
-/// Does what restic does by itself for a long time, while the heartbeat moves.
+/// Runs a long restic operation while advancing the heartbeat.
 fn beating<T: Send>(session: &mut Session, work: impl FnOnce() -> T + Send) -> Option<T> {
     let dispatcher = tracing::dispatcher::get_default(Clone::clone);
     thread::scope(|scope| {
@@ -185,7 +185,7 @@ fn beating<T: Send>(session: &mut Session, work: impl FnOnce() -> T + Send) -> O
 fn died() -> OffsiteError {
     OffsiteError::Local {
         what: "working with restic".to_owned(),
-        source: std::io::Error::other("a thread died; this is a fault in qdrant-backup"),
+        source: std::io::Error::other("a thread died; this is a bug in qdrant-backup"),
     }
 }
 
@@ -200,7 +200,7 @@ impl AtPlace<'_> {
     fn work(&mut self) -> Result<(), OffsiteError> {
         let restic = &self.place.restic;
         restic.version()?;
-        // Whatever is asked of a repository needs a lock, which one that a killed run left may forbid.
+        // Every command needs a lock, which a leftover lock of a killed run may prevent.
         let repository = alone(restic, self.session.now(), || restic.repository_id())?;
         let mut listing = alone(restic, self.session.now(), || Listing::read(restic))?;
         self.reconcile(&repository, &listing)?;
@@ -209,7 +209,7 @@ impl AtPlace<'_> {
         if matches!(copied, Err(OffsiteError::Interrupted)) {
             return copied;
         }
-        // What fails with one of these says nothing about the others, unless nobody can be reached.
+        // A failure of one does not affect the others, unless the place is unreachable.
         let checked = match &copied {
             Err(_) => Ok(()),
             Ok(()) => self.check(),
@@ -240,7 +240,7 @@ impl AtPlace<'_> {
         let found = reconcile(&self.place.restic, layout, catalog, &id, repository, listing)?;
         let name = self.place.restic.settings().name();
         if found.adopted > 0 {
-            tracing::info!("{} backups that are only in {name} are known again", found.adopted);
+            tracing::info!("{} backups that exist only in {name} are listed again", found.adopted);
         }
         for warning in found.warnings {
             self.session.warn(format!("place {name}: {warning}"));
@@ -249,7 +249,7 @@ impl AtPlace<'_> {
         Ok(())
     }
 
-    /// The backups that are to be copied, oldest first: good ones that are not there, and that retention would not delete at once.
+    /// The backups to copy, oldest first: good ones that are missing there, and that retention would not delete at once.
     fn due(&self, listing: &Listing) -> Vec<Backup> {
         let id = &self.session.repository().repository_id;
         let place = self.place.restic.settings().name();
@@ -292,7 +292,7 @@ impl AtPlace<'_> {
     }
 
     fn copy_all(&mut self, repository: &str, listing: &Listing) -> Result<(), OffsiteError> {
-        // While archives are read, nobody deletes them.
+        // Prevents deletion of archives while they are read.
         let readers = self.session.layout().readers_file();
         let _readers =
             ReadersLock::share(&readers).map_err(|error| OffsiteError::Unreadable(error.to_string()))?;
@@ -336,7 +336,7 @@ impl AtPlace<'_> {
         write(&layout.offsite(&backup.collection, backup.backup_id, name), &record)?;
         let seconds = begun.elapsed().as_secs_f64();
         tracing::info!(
-            "Copied {} {} to {name}: {}, of which {} were new there, in {seconds:.1} s",
+            "Copied {} {} to {name}: {}, of which {} were new data, in {seconds:.1} s",
             backup.collection,
             backup.backup_id,
             HumanBytes(backup.snapshot_size_bytes),
@@ -378,9 +378,9 @@ impl AtPlace<'_> {
                 let mut end = RoundEnd::Goes;
                 amend(self.session, &name, |status| end = status.enter_sound(begun_at, at, share, of));
                 if of == 1 {
-                    tracing::info!("Read back everything in {name}: it is sound");
+                    tracing::info!("Read back everything in {name}: no damage found");
                 } else {
-                    tracing::info!("Read back share {share} of {of} in {name}: it is sound");
+                    tracing::info!("Read back share {share} of {of} in {name}: no damage found");
                 }
                 if let RoundEnd::Complete(by) = end {
                     self.look_again();
@@ -402,7 +402,7 @@ impl AtPlace<'_> {
         }
     }
 
-    /// Applies retention, and removes what nothing needs.
+    /// Applies retention, and removes unused data.
     fn tidy(&mut self, listing: &Listing) -> Result<(), OffsiteError> {
         let work = &self.context.work;
         let restic = &self.place.restic;
@@ -413,7 +413,7 @@ impl AtPlace<'_> {
         let name = settings.name();
         let status = self.session.status().offsite.get(name).cloned().unwrap_or_default();
         if status.is_damaged() {
-            self.session.warn(format!("nothing is deleted in {name}, because what is there is damaged"));
+            self.session.warn(format!("nothing is deleted in {name}, because data there is damaged"));
             return Ok(());
         }
         let now = self.session.now();
@@ -443,7 +443,7 @@ impl AtPlace<'_> {
             .collect();
         if !leftovers.is_empty() {
             forget_snapshots(restic, &leftovers, now)?;
-            tracing::info!("Removed {} snapshots in {name} that were part of no copy", leftovers.len());
+            tracing::info!("Removed {} snapshots in {name} that belonged to no copy", leftovers.len());
         }
         if work.prune || self.prune_is_due(&status, now) {
             self.session.show_status();
@@ -456,7 +456,7 @@ impl AtPlace<'_> {
         expired
     }
 
-    /// Whether one of its times has come since the last one; of a place that was never pruned, since it was first used.
+    /// Whether a prune is due since the last one, or since the first use of the place.
     fn prune_is_due(&mut self, status: &PlaceStatus, now: DateTime<Utc>) -> bool {
         let settings = self.place.restic.settings();
         let Some(last) = status.last_prune_at else {

@@ -1,21 +1,21 @@
-//! How our snapshots are told in a restic repository: by tags, whose text is plain whatever a collection is called.
+//! The tags of our snapshots in a restic repository. Their text is plain for any collection name.
 
 use qdrant_backup_shared::manifest::{Archive, Encoding};
 use qdrant_backup_shared::{BackupId, CollectionName};
 
-/// On everything of ours.
+/// The tag of all our snapshots.
 pub(super) const OURS: &str = "qdrant-backup";
 const REPOSITORY: &str = "repository=";
 const COLLECTION: &str = "collection=";
 const BACKUP: &str = "backup=";
 const ARCHIVE: &str = "archive=";
 
-/// Which backup of which backup directory a snapshot is part of.
+/// The backup and backup directory of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// The id of the backup directory.
     pub repository_id: String,
-    /// The collection's name as it stands in file names; that of configuration files is no collection's.
+    /// The collection's name as in file names. The one for configuration files cannot be a collection's.
     pub component: String,
     /// The backup.
     pub backup_id: BackupId,
@@ -24,7 +24,7 @@ pub struct Key {
 impl Key {
     /// The backup `id` of `collection` in the backup directory `repository_id`.
     pub fn new(repository_id: &str, collection: &CollectionName, id: BackupId) -> Self {
-        // Not the name of their directory, which a collection can have.
+        // Not the name of their directory, which may also be a collection's name.
         Self { repository_id: repository_id.to_owned(), component: collection.component(), backup_id: id }
     }
 
@@ -38,14 +38,14 @@ impl Key {
         ]
     }
 
-    /// The tags of the manifest's snapshot, which names those of the archives in order.
+    /// The tags of the manifest's snapshot, with the snapshots of the archives in order.
     pub(super) fn tags_of_manifest(&self, archives: &[String]) -> Vec<String> {
         let mut tags = self.tags();
         tags.extend(archives.iter().map(|snapshot| format!("{ARCHIVE}{snapshot}")));
         tags
     }
 
-    /// What the tags say; nothing where they are not ours, or not all there.
+    /// Parses the tags. None if they are not ours or incomplete.
     pub(super) fn read(tags: &[String]) -> Option<Self> {
         let value = |begin: &str| tags.iter().find_map(|tag| tag.strip_prefix(begin));
         tags.iter().any(|tag| tag == OURS).then_some(())?;
@@ -57,12 +57,12 @@ impl Key {
     }
 }
 
-/// The snapshots of archives that the tags of a manifest's name, in order: each the id's beginning.
+/// The snapshots of archives in the tags of a manifest, in order, each as the beginning of the id.
 pub(super) fn archives(tags: &[String]) -> Vec<&str> {
     tags.iter().filter_map(|tag| tag.strip_prefix(ARCHIVE)).collect()
 }
 
-/// What an archive is called once it is decompressed.
+/// Name of a decompressed archive.
 pub(super) fn plain_name(archive: &Archive) -> &str {
     let mut name = archive.file_name.as_str();
     for encoding in archive.encoding.iter().rev() {

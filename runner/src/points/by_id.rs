@@ -1,4 +1,4 @@
-//! Points by their ids, in as many requests as the server wants.
+//! Reads points by their ids, in as many requests as the server needs.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::pages::{PATIENCE, may_be_too_much};
 use super::point::Point;
 use crate::qdrant::Client;
 
-/// What a collection has of these `ids`, with payload and vectors or without.
+/// The points with these `ids`, with or without payload and vectors.
 ///
 /// # Errors
 /// As every request.
@@ -46,7 +46,7 @@ pub async fn read(
     Ok(found)
 }
 
-/// Lessens the size until it is less than what was just asked for.
+/// Reduces the size until it is smaller than the last request.
 fn is_lessened(size: &mut PageSize, asked: usize) -> bool {
     while size.points() >= asked {
         if !size.was_too_much() {

@@ -1,4 +1,4 @@
-//! Comparing a backup with the live collection, or with another backup.
+//! Compares a backup with the live collection, or with another backup.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -24,27 +24,27 @@ use crate::qdrant::Client;
 use crate::restore::{Destination, Facts, scratch};
 use crate::session::Session;
 
-/// What is to be compared.
+/// The request.
 #[derive(Debug)]
 pub struct CompareContext {
-    /// Where backups are restored for it.
+    /// The server for temporary restores.
     pub scratch: Destination,
     /// The server of the live collection.
     pub live: Client,
-    /// How a backup is taken.
+    /// How to choose a backup.
     pub source: SourceOptions,
     /// Which backup.
     pub which: Which,
     /// The backup to compare it with, instead of the live collection.
     pub with: Option<Which>,
-    /// At most so many points a second of each side.
+    /// Maximum number of points read per second from each side.
     pub most_a_second: Option<NonZeroU32>,
 }
 
 /// Files for other tools.
 #[derive(Default)]
 pub struct Outputs {
-    /// Kind and id of every point that is not equal.
+    /// Kind and id of every point that differs.
     pub ids: Option<Output>,
     /// Kind and whole points.
     pub points: Option<Output>,
@@ -59,27 +59,27 @@ pub enum Other {
     Backup(BackupId),
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug)]
 pub struct Comparison {
     /// The collection.
     pub collection: CollectionName,
     /// The backup.
     pub backup_id: BackupId,
-    /// When that was begun.
+    /// When that was started.
     pub backup_at: DateTime<Utc>,
     /// What it was compared with.
     pub other: Other,
     /// What was found.
     pub tally: Tally,
-    /// How long the walk took, without the restore before it.
+    /// Duration of the comparison, without the restore.
     pub walked_for: Duration,
 }
 
-/// Restores, walks, and removes again.
+/// Restores, compares, and deletes the scratch collections.
 ///
 /// # Errors
-/// As [`PointsError`] says. Nothing is left on the server then, or it is told.
+/// See [`PointsError`]. Leftovers on the server are reported.
 pub async fn compare(
     session: &mut Session,
     context: &CompareContext,
@@ -101,7 +101,7 @@ pub async fn compare(
     compared
 }
 
-/// Whether the collection is there.
+/// Whether the collection exists.
 async fn check_live(live: &Client, collection: &CollectionName) -> Result<(), PointsError> {
     match live.collection_info(collection).await {
         Ok(_) => Ok(()),
@@ -134,7 +134,7 @@ async fn fill_and_walk(
     let our_info = client.collection_info(first).await?;
     let their_info = other_client.collection_info(other_name).await?;
     if let Some(difference) = misfit(&our_info.config, &their_info.config) {
-        session.warn(format!("the two are configured otherwise, so every point may differ: {difference}"));
+        session.warn(format!("their configurations differ, so every point may differ: {difference}"));
     }
     let total = our_info.points_count.zip(their_info.points_count).map(|(ours, theirs)| ours + theirs);
     let begun = Instant::now();
@@ -183,10 +183,10 @@ impl Outputs {
         Ok(())
     }
 
-    /// Gives the files their names.
+    /// Completes the files and gives them their names.
     ///
     /// # Errors
-    /// When they cannot be written to their end.
+    /// When they cannot be written completely.
     pub fn finish(self) -> Result<(), PointsError> {
         for output in [self.ids, self.points].into_iter().flatten() {
             output.finish()?;
@@ -217,7 +217,7 @@ impl Comparison {
         line(
             "changed",
             tally.changed.count,
-            format!("  other {here} than in the backup{}", tally.changed.shown()),
+            format!("  {here} differs from the backup{}", tally.changed.shown()),
         );
         line("new", tally.new.count, format!("  only {here}: written {there}{}", tally.new.shown()));
         if tally.changed.count > 0 {

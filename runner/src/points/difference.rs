@@ -1,8 +1,8 @@
-//! How two versions of one point differ. Pure.
+//! Differences between two versions of a point. Pure functions.
 //!
-//! Payloads are equal if they have the same keys with the same values, in whatever order. Vectors are 32-bit floats, and equal if every
-//! bit is; where a distance has the server store them normalised (cosine), a client that writes the same vector again may get the last bits
-//! otherwise, so that there a difference of at most [`COSINE_TOLERANCE`] in each component is none.
+//! Payloads are equal if they have the same keys with the same values, in any order. Vectors are 32-bit floats, and equal if all
+//! bits are. With the cosine distance the server stores normalized vectors, so writing the same vector again may change the last
+//! bits; there, differences of at most [`COSINE_TOLERANCE`] per component are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,29 +12,29 @@ use serde_json::{Map, Value};
 
 use super::point::Point;
 
-/// What Qdrant itself takes for the length 1.
+/// Qdrant's own tolerance for the length 1.
 const COSINE_TOLERANCE: f32 = 1e-6;
 
-/// The name of a vector without one, as Qdrant calls it.
+/// Qdrant's name for the unnamed vector.
 const UNNAMED: &str = "";
 
-/// What of a point is other.
+/// The differences of a point.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Keys of the payload: changed, added or gone.
     pub payload: Vec<String>,
-    /// Names of vectors; the empty one is that of the vector without a name.
+    /// Names of vectors. The unnamed vector has an empty name.
     pub vectors: Vec<String>,
-    /// Whether it lies under another shard key.
+    /// Whether it is under another shard key.
     pub shard_key: bool,
 }
 
-/// What makes no difference between two collections.
+/// Tolerated differences between two collections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     /// The vectors whose distance is cosine, by name.
     cosine: BTreeSet<String>,
-    /// Whether shard keys are compared: only where both have custom sharding.
+    /// Whether to compare shard keys: only if both have custom sharding.
     shard_keys: bool,
 }
 
@@ -56,7 +56,7 @@ impl Rules {
     }
 }
 
-/// How `ours` and `theirs`, which have one id, differ; nothing where they are equal.
+/// The difference between `ours` and `theirs` with the same id. None if they are equal.
 pub fn difference(ours: &Point, theirs: &Point, rules: &Rules) -> Option<Difference> {
     let found = Difference {
         payload: payload(&ours.payload, &theirs.payload),

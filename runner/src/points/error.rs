@@ -1,4 +1,4 @@
-//! Why points were not compared, brought back or moved.
+//! Errors of comparing, restoring and moving points.
 
 use std::io;
 
@@ -15,21 +15,21 @@ pub enum PointsError {
     /// The backup could not be restored into its scratch collection.
     #[error(transparent)]
     Restore(#[from] RestoreError),
-    /// Qdrant, or the way to it.
+    /// Qdrant, or the connection to it.
     #[error(transparent)]
     Qdrant(#[from] qdrant::Error),
-    /// What cannot name a point.
+    /// An invalid point id.
     #[error(transparent)]
     Id(#[from] NoPointId),
-    /// A server that gives points in another order cannot be compared page by page.
-    #[error("point {id} came after one with a larger id; is a proxy in between that changes answers?")]
+    /// The server returned points in the wrong order, so a comparison by page is not possible.
+    #[error("point {id} came after one with a larger id; does a proxy change the answers?")]
     NotInOrder {
         /// The point.
         id: PointId,
     },
-    /// There is nothing to compare with, or to bring points back into.
+    /// The live collection does not exist.
     #[error(
-        "there is no collection \"{collection}\" at {url}; to bring back all of it: `qdrant-backup restore --collection NAME`"
+        "there is no collection \"{collection}\" at {url}; to restore all of it: `qdrant-backup restore --collection NAME`"
     )]
     NoCollection {
         /// The collection.
@@ -37,9 +37,9 @@ pub enum PointsError {
         /// The server.
         url: String,
     },
-    /// The target takes no such points.
+    /// The points do not fit into the target.
     #[error(
-        "the points do not fit into \"{target}\": {difference}; bring them back into a collection that fits, with --into"
+        "the points do not fit into \"{target}\": {difference}; choose a collection that they fit into with --into"
     )]
     DoesNotFit {
         /// The target.
@@ -47,8 +47,10 @@ pub enum PointsError {
         /// What differs.
         difference: String,
     },
-    /// Writing there would write elsewhere.
-    #[error("\"{target}\" is an alias of \"{collection}\"; name that one with --into if it is meant")]
+    /// The target is an alias.
+    #[error(
+        "\"{target}\" is an alias of \"{collection}\"; to write there, give the collection itself with --into"
+    )]
     IsAlias {
         /// The target.
         target: CollectionName,
@@ -57,7 +59,7 @@ pub enum PointsError {
     },
     /// The target lacks a shard key.
     #[error(
-        "\"{target}\" has no shard key {key}, under which {points} of the points lie; make it first (PUT /collections/…/shards)"
+        "\"{target}\" has no shard key {key}, which {points} of the points need; create it first (PUT /collections/…/shards)"
     )]
     NoShardKey {
         /// The target.
@@ -67,9 +69,9 @@ pub enum PointsError {
         /// How many points.
         points: u64,
     },
-    /// Points that are not what was written.
+    /// Points differ from what was written.
     #[error(
-        "{count} points are not as they were written, such as {first}; does somebody else write to them? `qdrant-backup compare` shows what differs"
+        "{count} points differ from what was written, such as {first}; does someone else write to them? `qdrant-backup compare` shows the differences"
     )]
     NotAsWritten {
         /// How many.
@@ -77,20 +79,20 @@ pub enum PointsError {
         /// One of them.
         first: PointId,
     },
-    /// A collection of that name is there.
+    /// A collection with this name exists.
     #[error(
-        "collection \"{0}\" exists; name another one, or go on with an import that broke off with --resume"
+        "collection \"{0}\" exists; choose another name, or continue an interrupted import with --resume"
     )]
     Exists(CollectionName),
     /// A file.
     #[error("{what}: {source}")]
     File {
-        /// What of which file.
+        /// The file and the operation.
         what: String,
         /// Why not.
         source: io::Error,
     },
-    /// A file that is not what it should be.
+    /// An invalid file.
     #[error("{file}, line {line}: {problem}")]
     Line {
         /// The file.
@@ -100,8 +102,8 @@ pub enum PointsError {
         /// What is wrong with it.
         problem: String,
     },
-    /// What was imported is not all there.
-    #[error("{got} points are in \"{target}\", and the file has {expected}")]
+    /// Imported points are missing.
+    #[error("\"{target}\" has {got} points, but the file has {expected}")]
     NotAll {
         /// The collection.
         target: CollectionName,

@@ -1,14 +1,14 @@
-//! Whether the points of one collection fit into another. Pure.
+//! Checks whether the points of one collection fit into another. Pure functions.
 
 use serde_json::{Map, Value, json};
 
 use crate::restore::differences;
 
-/// What of a vector's configuration must be the same.
+/// The vector parameters that must be the same.
 const MUST_BE_SAME: [&str; 3] = ["size", "distance", "datatype"];
 
-/// What keeps the points of a collection that is configured as `ours` out of one that is configured as `theirs`: other vectors, of another
-/// size, or with another distance. Both are the `config` that servers give.
+/// Why points of a collection with the configuration `ours` do not fit into one with `theirs`: other vectors, sizes or distances.
+/// Both are the `config` of servers.
 pub fn misfit(ours: &Value, theirs: &Value) -> Option<String> {
     let found = differences(&vectors(ours), &vectors(theirs));
     let first = found.first()?.to_string();
@@ -16,7 +16,7 @@ pub fn misfit(ours: &Value, theirs: &Value) -> Option<String> {
     Some(if more > 0 { format!("{first}, and {more} more") } else { first })
 }
 
-/// The vectors by name, with what must be the same.
+/// The vectors by name, with the parameters that must be the same.
 fn vectors(config: &Value) -> Value {
     let mut all = Map::new();
     if let Some(dense) = config.pointer("/params/vectors").and_then(Value::as_object) {

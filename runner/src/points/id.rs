@@ -1,4 +1,4 @@
-//! The ids of points, in the order in which every server gives them: numbers first, then UUIDs.
+//! Point ids, in the order of every server: numbers first, then UUIDs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,22 +7,22 @@ use qdrant_backup_shared::text::shortened;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// What names a point.
+/// A point id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PointId {
     /// A number.
     Number(u64),
-    /// A UUID. Their order is that of their bytes, and so of their text.
+    /// A UUID, ordered by bytes, which is also the order of the text.
     Uuid(Uuid),
 }
 
-/// A text or a value that names no point.
+/// An invalid point id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no id of a point: a number or a UUID")]
+#[error("`{0}` is not a point id (a number or a UUID)")]
 pub struct NoPointId(String);
 
 impl PointId {
-    /// As a server gives it.
+    /// From a server's JSON.
     ///
     /// # Errors
     /// When it is neither a number nor a UUID.
@@ -35,7 +35,7 @@ impl PointId {
         id.ok_or_else(|| NoPointId(shortened(&value.to_string(), 60)))
     }
 
-    /// As a server takes it.
+    /// As JSON for a server.
     pub fn value(&self) -> Value {
         match self {
             Self::Number(number) => json!(number),

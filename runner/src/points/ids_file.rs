@@ -1,4 +1,4 @@
-//! The ids that somebody names: on the command line, or in a file with one a line.
+//! Point ids from the command line, or from files with one id per line.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use super::id::PointId;
 use super::input::Input;
 use super::tally::Kind;
 
-/// What is meant by these words: ids, or the names of files with a line for each, which may begin with a kind, as `compare --ids`
-/// writes them. What the kinds say is not gone by: that is looked at anew.
+/// Parses ids or names of files. A line in a file may begin with a kind, as in the output of `compare --ids`. The kinds are
+/// ignored, because the points are compared again.
 ///
 /// # Errors
-/// When a word is neither, or a file cannot be read, or has another line.
+/// When an argument is neither, or a file cannot be read or has an invalid line.
 pub fn read(words: &[String]) -> Result<Vec<PointId>, PointsError> {
     let mut ids = Vec::new();
     for word in words {
@@ -44,7 +44,7 @@ mod tests {
         assert_eq!(ids, [3, 7, 8, 9].map(PointId::Number));
         qdrant_backup_shared::atomic::write(&path, 0o600, b"missing 7\nmissing seven\n").unwrap();
         let error = read(&[path.display().to_string()]).unwrap_err().to_string();
-        assert!(error.ends_with("ids, line 2: `seven` is no id of a point: a number or a UUID"), "{error}");
+        assert!(error.ends_with("ids, line 2: `seven` is not a point id (a number or a UUID)"), "{error}");
         assert!(read(&["nowhere".to_owned()]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Files of lines, read one after the other, however they are compressed.
+//! Reads files of lines, with any compression.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::error::PointsError;
 
-/// No point is longer: servers take no larger requests.
+/// Maximum length of a point: servers do not accept larger requests.
 const LINE_MAX_BYTES: u64 = 1 << 30;
 
 /// Lines of a file.
@@ -48,7 +48,7 @@ impl Input {
     /// The next line that is not empty, without its end.
     ///
     /// # Errors
-    /// When it cannot be read, or is no text.
+    /// When it cannot be read, or is not text.
     pub fn line(&mut self) -> Result<Option<String>, PointsError> {
         loop {
             let mut line = Vec::new();
@@ -61,7 +61,7 @@ impl Input {
                 return Ok(None);
             }
             self.line += 1;
-            let line = String::from_utf8(line).map_err(|_| self.wrong("it is no text"))?;
+            let line = String::from_utf8(line).map_err(|_| self.wrong("it is not text"))?;
             let line = line.trim();
             if !line.is_empty() {
                 return Ok(Some(line.to_owned()));
@@ -69,7 +69,7 @@ impl Input {
         }
     }
 
-    /// What is wrong with the line that was read last.
+    /// An error about the last line that was read.
     pub fn wrong(&self, problem: impl Into<String>) -> PointsError {
         PointsError::Line { file: self.from.clone(), line: self.line, problem: problem.into() }
     }

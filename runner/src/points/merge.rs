@@ -1,5 +1,4 @@
-//! Two collections side by side, in the order of ids: what only one of them has, and what both have. In memory are a few pages of each,
-//! however many points there are.
+//! Merges two collections in the order of ids: points in only one of them, and in both. Only a few pages of each are in memory.
 
 use std::cmp::Ordering;
 use std::vec;
@@ -9,7 +8,7 @@ use super::id::PointId;
 use super::pages::Pages;
 use super::point::Point;
 
-/// What stands at one id.
+/// The points with one id.
 #[derive(Debug)]
 pub enum Step {
     /// Only the first has it.
@@ -20,7 +19,7 @@ pub enum Step {
     Both(Point, Point),
 }
 
-/// Two collections that are gone through together.
+/// Two collections that are read in parallel.
 pub struct Merge<A, B> {
     first: Side<A>,
     second: Side<B>,
@@ -40,10 +39,10 @@ impl<A: Pages, B: Pages> Merge<A, B> {
         Self { first: Side::of(first), second: Side::of(second) }
     }
 
-    /// What stands at the next id; nothing at the end of both.
+    /// The points with the next id. None at the end of both.
     ///
     /// # Errors
-    /// When one of them cannot be read, or does not come in the order of ids.
+    /// When one of them cannot be read, or is not in the order of ids.
     pub async fn next(&mut self) -> Result<Option<Step>, PointsError> {
         self.first.fill().await?;
         self.second.fill().await?;
@@ -69,7 +68,7 @@ impl<P: Pages> Side<P> {
         Self { pages, page: Vec::new().into_iter(), head: None, last: None, has_ended: false }
     }
 
-    /// Sees to it that the next point is at its head, if there is one.
+    /// Loads the next point, if there is one.
     async fn fill(&mut self) -> Result<(), PointsError> {
         while self.head.is_none() && !self.has_ended {
             let Some(point) = self.page.next() else {
@@ -81,7 +80,7 @@ impl<P: Pages> Side<P> {
             };
             match self.last.map(|last| last.cmp(&point.id)) {
                 Some(Ordering::Greater) => return Err(PointsError::NotInOrder { id: point.id }),
-                // A point that moves between shards shows twice.
+                // A point that moves between shards appears twice.
                 Some(Ordering::Equal) => {}
                 Some(Ordering::Less) | None => {
                     self.last = Some(point.id);

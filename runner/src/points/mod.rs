@@ -1,7 +1,7 @@
-//! Single points: what differs between a backup and a collection, bringing back just that, and moving points as lines of JSON.
+//! Single points: compares a backup with a collection, restores points, and exports and imports points as JSON lines.
 //!
-//! A backup's points are read from a scratch collection, page by page in the order of ids, so that what is in memory is a few pages,
-//! however many points there are.
+//! The points of a backup are read from a scratch collection, page by page in the order of ids, so that only a few pages are in
+//! memory.
 
 mod bring_back;
 mod by_id;

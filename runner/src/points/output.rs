@@ -1,4 +1,4 @@
-//! Files of lines: plain, or compressed as their names say. A file has its name only when it is whole.
+//! Writes files of lines, compressed according to their names. A file gets its name only when it is complete.
 
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -10,11 +10,11 @@ use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
 
 use super::error::PointsError;
 
-/// Fast, and as small as the archives of backups.
+/// Fast, with the same compression as archives.
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
 
-/// Where lines go.
+/// The output.
 pub struct Output {
     to: String,
     encoder: Encoder,
@@ -49,26 +49,27 @@ impl Write for Raw {
 }
 
 impl Output {
-    /// The file, or stdout for `-`, which is plain. One that is there is left alone unless it may be replaced.
+    /// The file, or stdout for `-`, which is uncompressed. An existing file is only replaced if allowed.
     ///
     /// # Errors
-    /// When it is there, or cannot be made.
+    /// When it exists, or cannot be created.
     pub fn open(path: &Path, replace: bool) -> Result<Self, PointsError> {
         let to = path.display().to_string();
-        let failed = |source: io::Error| PointsError::File { what: format!("{to} cannot be made"), source };
+        let failed =
+            |source: io::Error| PointsError::File { what: format!("{to} cannot be created"), source };
         if path == Path::new("-") {
             if io::stdout().is_terminal() {
-                return Err(failed(io::Error::other("stdout is a terminal; redirect it or name a file")));
+                return Err(failed(io::Error::other("stdout is a terminal; redirect it or give a file")));
             }
             let encoder = Encoder::Plain(BufWriter::new(Raw::Stdout));
             return Ok(Self { to: "stdout".to_owned(), encoder, replace });
         }
         match fs::symlink_metadata(path) {
             Ok(metadata) if !metadata.is_file() => {
-                return Err(failed(io::Error::other("it is there and is not a regular file")));
+                return Err(failed(io::Error::other("it exists and is not a regular file")));
             }
             Ok(_) if !replace => {
-                return Err(failed(io::Error::other("it is there already; name another one")));
+                return Err(failed(io::Error::other("it already exists; choose another name")));
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             Ok(_) | Err(_) => {}

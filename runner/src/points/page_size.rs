@@ -1,15 +1,15 @@
-//! How many points are asked for at a time: as many as make an answer of a good size, and fewer where the server wants it. Pure.
+//! Number of points per request: chosen for a good size of answers, and reduced if the server needs it. Pure functions.
 
-/// What an answer should be long. Large enough that a request costs little beside it, small enough that a few fit into any memory.
+/// Target size of an answer. Large enough to make the overhead small, small enough for memory.
 const GOOD_BYTES: usize = 2 << 20;
-/// With how many it begins, when nothing is known of them.
+/// Initial number of points.
 const FIRST: usize = 100;
-/// No page has more, however small they are.
+/// Maximum number of points.
 const MOST: usize = 10_000;
-/// A page has at most so many times the points of the one before it.
+/// Maximum growth from one page to the next.
 const GROWTH: usize = 8;
 
-/// The number of points to ask for.
+/// The number of points for the next request.
 #[derive(Debug, Clone)]
 pub struct PageSize {
     points: usize,
@@ -23,12 +23,12 @@ impl Default for PageSize {
 }
 
 impl PageSize {
-    /// So many points.
+    /// This number of points.
     pub fn points(&self) -> usize {
         self.points
     }
 
-    /// Takes in how long an answer of so many points was.
+    /// Adapts to the size of an answer.
     pub fn was(&mut self, points: usize, size_bytes: usize) {
         if let Some(each) = size_bytes.checked_div(points) {
             let good = GOOD_BYTES / each.max(1);
@@ -36,7 +36,7 @@ impl PageSize {
         }
     }
 
-    /// It was too much for the server: half of it, from now on at most. False when it cannot be less.
+    /// The request was too large: uses at most half from now on. False if it cannot be smaller.
     pub fn was_too_much(&mut self) -> bool {
         if self.points < 2 {
             return false;

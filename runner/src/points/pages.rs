@@ -1,4 +1,4 @@
-//! All points of a collection in the order of their ids, page by page, read ahead.
+//! Reads all points of a collection in the order of ids, page by page, ahead of the consumer.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::page_size::PageSize;
 use super::point::Point;
 use crate::qdrant::{Client, Error, Page, PageWanted};
 
-/// So many pages wait to be taken, besides the one that is being read.
+/// Number of pages read ahead.
 const READ_AHEAD: usize = 1;
-/// How long together a busy server may have one page wait.
+/// Maximum total wait for one page, if the server is busy.
 pub const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// Points in the order of their ids, page by page.
 pub trait Pages: Send {
-    /// The next page, which has points; nothing at the end.
+    /// The next page, never empty. None at the end.
     fn next(&mut self) -> impl Future<Output = Result<Option<Vec<Point>>, PointsError>> + Send;
 }
 
@@ -32,12 +32,12 @@ pub struct ServerPages {
     reading: JoinHandle<()>,
 }
 
-/// What is read of a collection, and how fast.
+/// Options for reading a collection.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// Only points that this filter lets through.
+    /// Only points that match this filter.
     pub filter: Option<Value>,
-    /// At most so many points a second.
+    /// Maximum number of points per second.
     pub most_a_second: Option<NonZeroU32>,
 }
 
@@ -51,7 +51,7 @@ impl ServerPages {
                 let page = source.page().await;
                 let is_last = !matches!(&page, Ok((_, true)));
                 let page = page.map(|(points, _)| points);
-                // Nobody takes it any more.
+                // The receiver is gone.
                 if sender.send(page).await.is_err() || is_last {
                     break;
                 }
@@ -106,7 +106,7 @@ impl Source {
         let (mut retries, mut patience) = (0, PATIENCE);
         loop {
             let limit = match self.reading.most_a_second {
-                // A page a second at least, so that it is a flow and no pulse.
+                // At least one page per second, for an even rate.
                 Some(most) => self.size.points().min(usize::try_from(most.get()).unwrap_or(usize::MAX)),
                 None => self.size.points(),
             };
@@ -124,7 +124,7 @@ impl Source {
     }
 }
 
-/// Whether fewer points at a time may do: also where an answer was too long for us, or took too long.
+/// Whether a smaller request may succeed: also if an answer was too large, or took too long.
 pub fn may_be_too_much(error: &Error) -> bool {
     error.is_too_much() || matches!(error, Error::Unexpected { .. } | Error::Timeout { .. })
 }

@@ -1,4 +1,4 @@
-//! One whole point: its payload and vectors stay the text that a server gave.
+//! A point. Its payload and vectors are kept as the server's text.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -9,21 +9,21 @@ use crate::qdrant::WholePoint;
 /// A point.
 #[derive(Debug, Clone)]
 pub struct Point {
-    /// What names it.
+    /// Its id.
     pub id: PointId,
     /// Its payload, a JSON object or null.
     pub payload: Box<RawValue>,
-    /// Its vectors: one without a name, or an object of named ones.
+    /// Its vectors: an unnamed one, or an object of named ones.
     pub vector: Box<RawValue>,
     /// The key of its shard, with custom sharding.
     pub shard_key: Option<Value>,
 }
 
 impl Point {
-    /// Of what a server gave, or a file has.
+    /// From a server or a file.
     ///
     /// # Errors
-    /// When its id is none.
+    /// When its id is invalid.
     pub fn of(point: WholePoint) -> Result<Self, NoPointId> {
         Ok(Self {
             id: PointId::of(&point.id)?,
@@ -33,10 +33,10 @@ impl Point {
         })
     }
 
-    /// As it is written to a server: without its shard key, which is the request's.
+    /// As JSON for a write request, without its shard key, which belongs to the request.
     ///
     /// # Errors
-    /// When it is no JSON after all.
+    /// When it is not valid JSON.
     pub fn to_write(&self) -> serde_json::Result<Value> {
         let payload: Value = serde_json::from_str(self.payload.get())?;
         let vector: Value = serde_json::from_str(self.vector.get())?;
@@ -54,11 +54,11 @@ impl Point {
         let (id, payload, vector) = (self.id.value(), self.payload.get(), self.vector.get());
         let key = self.shard_key.as_ref().map(|key| format!(",\"shard_key\":{key}")).unwrap_or_default();
         let line = format!("{{\"id\":{id},\"payload\":{payload},\"vector\":{vector}{key}}}");
-        // Outside of texts, where there can be none, a line's end is only white space.
+        // Line breaks can only be white space, because JSON strings contain none.
         if line.contains(['\n', '\r']) { line.replace(['\n', '\r'], " ") } else { line }
     }
 
-    /// How much text it is.
+    /// Size of its text.
     pub fn size_bytes(&self) -> usize {
         self.payload.get().len() + self.vector.get().len() + 64
     }

@@ -1,4 +1,4 @@
-//! How far a walk is: a bar on a terminal, a line a minute in a log, and the heartbeat.
+//! Progress of a comparison: a bar on a terminal, a log line per minute, and the heartbeat.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use indicatif::ProgressBar;
 
 use crate::session::Session;
 
-/// How often a long walk says in the log that it goes on.
+/// Interval of log lines.
 const TELL_EVERY: Duration = Duration::from_secs(60);
-/// After so many points it is looked whether something is to be told.
+/// Number of points between checks of the interval.
 const LOOK_EVERY: u64 = 1000;
 
 /// How far it is.
@@ -23,12 +23,12 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Of work on about `total` points, as in `Comparing`.
+    /// For work on about `total` points, such as `Comparing`.
     pub fn new(session: &'a mut Session, bar: ProgressBar, what: &'static str, total: Option<u64>) -> Self {
         Self { session, bar, what, total, done: 0, shown: 0, told: Instant::now() }
     }
 
-    /// So many more.
+    /// Adds this number.
     pub fn add(&mut self, points: u64) {
         self.done += points;
         if self.done - self.shown < LOOK_EVERY {
@@ -40,7 +40,7 @@ impl<'a> Progress<'a> {
         if self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
             let of = self.total.map(|total| format!(" of about {total}")).unwrap_or_default();
-            tracing::info!("{} goes on: {}{of} points", self.what, self.done);
+            tracing::info!("{}: {}{of} points so far", self.what, self.done);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The backup whose points are looked at: chosen, and restored into a scratch collection.
+//! Chooses the backup, and restores it into a scratch collection.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::Whole;
@@ -13,20 +13,20 @@ use crate::restore::{Destination, Facts, check_version, scratch};
 use crate::session::Session;
 use crate::session::leftovers::upload::settle_server;
 
-/// How a backup is taken.
+/// How to choose a backup.
 #[derive(Debug, Clone)]
 pub struct SourceOptions {
     /// The collection that was backed up.
     pub collection: CollectionName,
-    /// The largest snapshot to restore, in bytes; no limit on a server that is only for this.
+    /// Maximum size of the snapshot, in bytes. No limit on a separate server.
     pub max_size_bytes: Option<u64>,
-    /// Restore it whatever the versions are.
+    /// Skip the version check.
     pub allow_version_skew: bool,
-    /// Take one that is named although it failed verification.
+    /// Allow a backup given by id that failed verification.
     pub accept_failed: bool,
 }
 
-/// Asks the server what there is, after removing what killed runs left there.
+/// Reads the server's information, after deleting leftovers of killed runs.
 ///
 /// # Errors
 /// As every request.
@@ -38,7 +38,7 @@ pub async fn begin(session: &mut Session, destination: &Destination) -> Result<F
     Ok(facts)
 }
 
-/// The backup that is meant, if it can be restored there.
+/// The selected backup, if it can be restored there.
 ///
 /// # Errors
 /// When there is none, it is too large, or of another version.
@@ -64,7 +64,7 @@ pub fn choose(
     Ok(whole)
 }
 
-/// Restores it into `name`. The caller removes that, whatever comes of it.
+/// Restores it into `name`. The caller must delete that collection in any case.
 ///
 /// # Errors
 /// As every restore.

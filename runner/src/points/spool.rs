@@ -1,4 +1,4 @@
-//! The ids of points that are to be brought back, in a file without a name: however many there are, memory holds none of them.
+//! Stores the ids of points to restore in an unnamed file, so that they need no memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
@@ -7,10 +7,10 @@ use std::path::Path;
 use super::error::PointsError;
 use super::id::PointId;
 
-/// What stands before the id of a point that is to be overwritten.
+/// Prefix of the id of a point to overwrite.
 const OVERWRITES: &str = "=";
 
-/// Ids that are written down one after the other, and read again once.
+/// A list of ids, written once and read once.
 pub struct Spool {
     file: BufWriter<File>,
     count: u64,
@@ -31,7 +31,7 @@ impl Spool {
         Ok(Self { file: BufWriter::new(file), count: 0 })
     }
 
-    /// One more, and whether it is there already and to be overwritten.
+    /// Adds an id, and whether the point exists and must be overwritten.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -48,7 +48,7 @@ impl Spool {
     /// Begins to read.
     ///
     /// # Errors
-    /// When it could not be written to its end.
+    /// When it could not be written completely.
     pub fn read(self) -> Result<Unspooled, PointsError> {
         let mut file = self.file.into_inner().map_err(|error| failed(error.into_error()))?;
         file.rewind().map_err(failed)?;
@@ -57,7 +57,7 @@ impl Spool {
 }
 
 impl Unspooled {
-    /// At most so many of the next ids; none at the end.
+    /// The next ids, up to a maximum. Empty at the end.
     ///
     /// # Errors
     /// When they cannot be read.

@@ -1,4 +1,4 @@
-//! What was found at all ids together: how many of each kind, and the first few of them. Pure, and as large for a thousand as for a billion.
+//! Summary of all differences: numbers of each kind, with the first few ids. Pure, with constant size.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,24 @@ use serde_json::{Value, json};
 use super::difference::Difference;
 use super::id::PointId;
 
-/// So many ids of each kind are shown.
+/// Maximum number of shown ids per kind.
 const SHOWN: usize = 5;
-/// So many keys of payloads are told apart.
+/// Maximum number of payload keys that are counted separately.
 const KEYS: usize = 100;
 
-/// What stands at one id, seen from a backup.
+/// The kind of difference, seen from the backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// The backup has it and the other side has not.
+    /// Only the backup has it.
     Missing,
-    /// The other side has it and the backup has not.
+    /// Only the other side has it.
     New,
     /// Both have it, and it differs.
     Changed,
 }
 
 impl Kind {
-    /// As it is written in files and for programs.
+    /// Its name in files and JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -56,7 +56,7 @@ impl Found {
         }
     }
 
-    /// As in ` (1, 2, 3, …)`; nothing where there is none.
+    /// For example ` (1, 2, 3, …)`. Empty if there are none.
     pub fn shown(&self) -> String {
         if self.first.is_empty() {
             return String::new();
@@ -83,13 +83,13 @@ pub struct Tally {
     pub changed: Found,
     /// How many are equal.
     pub equal: u64,
-    /// How many points differ in which key of their payloads.
+    /// Number of points that differ, by payload key.
     pub payload_keys: BTreeMap<String, u64>,
-    /// How many differ in keys that are not told apart any more.
+    /// Number that differ in other payload keys.
     pub other_keys: u64,
-    /// How many points differ in which vector; the empty name is that of the vector without one.
+    /// Number of points that differ, by vector. The unnamed vector has an empty name.
     pub vectors: BTreeMap<String, u64>,
-    /// How many lie under another shard key.
+    /// Number under another shard key.
     pub shard_keys: u64,
 }
 
@@ -119,7 +119,7 @@ impl Tally {
         }
     }
 
-    /// At how many ids something stands.
+    /// Total number of ids.
     pub fn points_seen(&self) -> u64 {
         Kind::ALL.iter().map(|kind| self.of(*kind).count).sum::<u64>() + self.equal
     }
@@ -129,7 +129,7 @@ impl Tally {
         Kind::ALL.iter().all(|kind| self.of(*kind).count == 0)
     }
 
-    /// What differs in those that are changed, as in `payload: text (100), tags (3); vectors: the unnamed one (50)`.
+    /// The differences of changed points, such as `payload: text (100), tags (3); vectors: the unnamed one (50)`.
     pub fn changes(&self) -> String {
         let list = |entries: Vec<(String, u64)>| {
             let shown: Vec<String> =

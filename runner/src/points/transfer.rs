@@ -1,4 +1,4 @@
-//! Whole collections as lines of JSON: written from a backup, and made into a collection again. The format is in docs/points.md.
+//! Exports a backup as JSON lines, and imports them into a collection. The format is in docs/points.md.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -27,9 +27,9 @@ use crate::session::Session;
 
 /// The version of the format.
 const FORMAT: u32 = 1;
-/// The key of the last line, which has the number of points.
+/// Key in the last line, with the number of points.
 const END: &str = "points_in_all";
-/// So many points, and so much text of them, wait for their request.
+/// Maximum number of points, and size of their text, per batch.
 const WAITING_POINTS: usize = 500;
 const WAITING_BYTES: usize = 4 << 20;
 
@@ -42,13 +42,13 @@ pub struct Header {
     pub collection: String,
     /// The backup.
     pub backup_id: String,
-    /// The version of the server that it was made of.
+    /// The version of the server.
     #[serde(default)]
     pub qdrant_version: Option<String>,
-    /// The collection's configuration, as that server gave it.
+    /// The collection's configuration from that server.
     #[serde(default)]
     pub config: Value,
-    /// Its payload indexes, likewise.
+    /// Its payload indexes from that server.
     #[serde(default)]
     pub payload_schema: Value,
     /// Its shard keys, with custom sharding.
@@ -56,15 +56,15 @@ pub struct Header {
     pub shard_keys: Option<Vec<ShardKey>>,
 }
 
-/// What is to be exported.
+/// The request.
 pub struct ExportContext {
     /// Where the backup is restored for it.
     pub scratch: Destination,
-    /// How it is taken.
+    /// How to choose it.
     pub source: SourceOptions,
     /// Which backup.
     pub which: Which,
-    /// At most so many points a second.
+    /// Maximum number of points per second.
     pub most_a_second: Option<NonZeroU32>,
 }
 
@@ -75,7 +75,7 @@ pub struct Exported {
     pub backup_id: BackupId,
     /// How many points.
     pub points: u64,
-    /// How long the walk took.
+    /// Duration of reading.
     pub took: Duration,
 }
 
@@ -124,7 +124,7 @@ async fn write_all(
     let client = &context.scratch.client;
     let info = client.collection_info(name).await?;
     if header.config.is_null() {
-        // An imported backup does not say it; the collection that came of it does.
+        // An imported backup does not contain it, but the restored collection does.
         (header.config, header.payload_schema) = (info.config, info.payload_schema);
     }
     let line = serde_json::to_string(&header).map_err(|error| PointsError::File {
@@ -157,37 +157,39 @@ pub struct ImportContext {
     pub into: CollectionName,
     /// Changes to its configuration, by dotted keys of the create request.
     pub set: Vec<(String, Value)>,
-    /// Go on with a collection that is there.
+    /// Continue with an existing collection.
     pub resume: bool,
 }
 
 /// What was imported.
 #[derive(Debug)]
 pub struct Imported {
-    /// What the file said.
+    /// The header of the file.
     pub header: Header,
     /// How many points.
     pub points: u64,
-    /// What could not be made as it was.
+    /// Parts that could not be created as before.
     pub warnings: Vec<String>,
 }
 
-/// Makes the collection and writes every point of the file.
+/// Creates the collection and writes all points of the file.
 ///
 /// # Crash safety
-/// Repeating it with `resume` writes what is there already once more, which changes nothing.
+/// A repetition with `resume` writes existing points again, which changes nothing.
 ///
 /// # Errors
-/// As [`PointsError`] says. The collection then has a part of the points.
+/// See [`PointsError`]. The collection then has only some of the points.
 pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result<Imported, PointsError> {
     let ImportContext { client, into, .. } = context;
     let Some(first) = input.line()? else { return Err(input.wrong("the file is empty")) };
     let header: Header = serde_json::from_str(&first).map_err(|error| {
-        input.wrong(format!("it is not the first line of a file by `export --points`: {error}"))
+        input.wrong(format!("it is not the first line of a file written by `export --points`: {error}"))
     })?;
     if header.qdrant_backup_points != FORMAT {
-        let problem =
-            format!("its format is version {}, and this program knows {FORMAT}", header.qdrant_backup_points);
+        let problem = format!(
+            "its format is version {}, but this program reads version {FORMAT}",
+            header.qdrant_backup_points
+        );
         return Err(input.wrong(problem));
     }
     let mut warnings = Vec::new();
@@ -242,7 +244,7 @@ async fn write_points(
     let (mut size, mut told) = (PageSize::default(), Instant::now());
     loop {
         let Some(line) = input.line()? else {
-            let problem = "the file ends here and has no last line, so points are missing; export it again";
+            let problem = "the file ends without its closing line, so points are missing; export it again";
             return Err(input.wrong(problem));
         };
         let end = if line.contains(END) { end(&line) } else { None };
@@ -269,26 +271,26 @@ async fn write_points(
             bytes = 0;
             if told.elapsed() >= Duration::from_secs(60) {
                 told = Instant::now();
-                tracing::info!("The import goes on: {points} points so far");
+                tracing::info!("Importing: {points} points so far");
             }
         }
         match end {
             Some(all) if all == points => return Ok(points),
             Some(all) => {
-                return Err(input.wrong(format!("{points} points came before it, and it says {all}")));
+                return Err(input.wrong(format!("it declares {all} points, but {points} came before it")));
             }
             None => {}
         }
     }
 }
 
-/// How many points there are, if this is the last line.
+/// The number of points, if this is the last line.
 fn end(line: &str) -> Option<u64> {
     let line: Map<String, Value> = serde_json::from_str(line).ok()?;
     line.get(END).filter(|_| line.len() == 1)?.as_u64()
 }
 
-/// The body of the create request, and what only a later one takes.
+/// The body of the create request, and settings for a later request.
 fn body(header: &Header, set: &[(String, Value)]) -> (Value, Map<String, Value>) {
     let CreateBody { mut body, params_later, .. } = CreateBody::of(&header.config, None);
     for (path, value) in set {
@@ -297,7 +299,7 @@ fn body(header: &Header, set: &[(String, Value)]) -> (Value, Map<String, Value>)
     (body, params_later)
 }
 
-/// Sets what stands at a dotted path; null takes it away.
+/// Sets the value at a dotted path. Null removes it.
 fn put(body: &mut Value, path: &str, value: &Value) {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     if !body.is_object() {

@@ -1,4 +1,4 @@
-//! The walk through two collections at once.
+//! Compares two collections.
 
 use super::difference::{Difference, Rules, difference};
 use super::error::PointsError;
@@ -7,7 +7,7 @@ use super::pages::Pages;
 use super::point::Point;
 use super::tally::Tally;
 
-/// What stands at an id where the two sides are not equal.
+/// A difference at an id.
 #[derive(Debug)]
 pub enum Found<'a> {
     /// Only the first has it.
@@ -18,10 +18,10 @@ pub enum Found<'a> {
     Changed(&'a Point, &'a Point, &'a Difference),
 }
 
-/// Goes through both, tells `passed` how many points it has gone by and `take` of everything that is not equal, and sums it up.
+/// Reads both, reports the number of points to `passed` and every difference to `take`, and returns the summary.
 ///
 /// # Errors
-/// When a side cannot be read, and whatever `take` says.
+/// When a side cannot be read, or an error of `take`.
 pub async fn walk(
     first: impl Pages,
     second: impl Pages,

@@ -1,4 +1,4 @@
-//! What a prune is given.
+//! The input of a prune.
 
 use std::num::NonZeroU32;
 
@@ -12,12 +12,12 @@ use crate::prune::retention::Policies;
 pub struct PruneContext {
     /// What to keep.
     pub policies: Policies,
-    /// After how many days all backups of a collection expire that is gone from the server.
+    /// Number of days after which all backups of a collection that is gone from the server expire.
     pub gone_after_days: Option<NonZeroU32>,
     /// Of which collections.
     pub selection: Selection,
-    /// Somebody has seen what will be deleted, so it may be more than half.
+    /// Whether more than half of the backups may be deleted, because a person confirmed it.
     pub yes: bool,
-    /// Ends the work between two backups.
+    /// Stops the work between two backups.
     pub interrupt: CancellationToken,
 }

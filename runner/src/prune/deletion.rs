@@ -1,4 +1,4 @@
-//! Deleting a backup so that a kill at any point leaves a whole backup or what can be told to be none.
+//! Deletes a backup so that a kill at any point leaves either a whole backup or recognizable remains.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use qdrant_backup_shared::layout::{FileRole, component, role};
 use qdrant_backup_shared::status::PrunedBackup;
 use qdrant_backup_shared::{Layout, OffsiteRecord};
 
-/// How one backup is deleted: step by step, each of them harmless to repeat.
+/// The steps to delete a backup. Each can be repeated safely.
 #[derive(Debug)]
 pub struct Deletion {
     steps: Vec<Step>,
@@ -19,15 +19,15 @@ pub struct Deletion {
 
 #[derive(Debug)]
 enum Step {
-    /// Says in a copy's record that the archives are gone on purpose.
+    /// Records in a copy's record that the archives were removed on purpose.
     Leave(PathBuf),
     Remove(PathBuf),
     Sync(PathBuf),
 }
 
 impl Deletion {
-    /// The deletion of what is here of `backup`: of one that has copies in other places, the archives; its manifest and the records
-    /// of the copies stay, so that it is known where it is. Of one without, everything.
+    /// The local deletion of `backup`. If it has offsite copies, only the archives are deleted; its manifest and the records of
+    /// the copies stay. Otherwise everything is deleted.
     pub fn of(layout: &Layout, backup: &Backup) -> Self {
         if backup.copies.is_empty() {
             Self::entirely(layout, backup)
@@ -37,14 +37,14 @@ impl Deletion {
     }
 
     /// # Crash safety
-    /// The records say first that the archives are gone: from then on what is missing is as it should be. As long as any
-    /// archive is left there is something to finish the deletion by.
+    /// The records are changed first: from then on, missing archives are expected. As long as an archive is left, the deletion
+    /// can be continued.
     fn but_for_copies(layout: &Layout, backup: &Backup) -> Self {
         let (collection, id) = (&backup.collection, backup.backup_id);
         let mut steps: Vec<Step> =
             backup.places().map(|place| Step::Leave(layout.offsite(collection, id, place))).collect();
         if backup.verification_failed {
-            // It was about the archives here.
+            // It is only about the local archives.
             steps.push(Step::Remove(layout.verification(collection, id)));
         }
         steps.extend(Self::archives(layout, backup));
@@ -64,12 +64,12 @@ impl Deletion {
             .collect()
     }
 
-    /// The deletion of `backup` with all that is known of it. Of the files that its manifest names only those are touched whose names are those of archives of
-    /// this backup.
+    /// The deletion of `backup` with all its records. Of the files in its manifest, only those with names of this backup's
+    /// archives are deleted.
     ///
     /// # Crash safety
-    /// The manifest goes first and for good: from then on there is no backup, and what is left of it are orphans. The archives
-    /// go last, so that as long as anything is left there is something to finish the deletion by.
+    /// The manifest is deleted first and synced: from then on there is no backup, and its remains are orphans. The archives are
+    /// deleted last, so that the deletion can be continued as long as anything is left.
     pub fn entirely(layout: &Layout, backup: &Backup) -> Self {
         let (collection, id) = (&backup.collection, backup.backup_id);
         let directory = layout.collection(collection);
@@ -88,7 +88,7 @@ impl Deletion {
     /// Deletes.
     ///
     /// # Errors
-    /// When the file system refuses; what was not deleted by then is still there.
+    /// When the file system fails. Files that were not deleted yet remain.
     pub fn perform(&self) -> io::Result<()> {
         self.steps.iter().try_for_each(Step::perform)
     }
@@ -104,8 +104,8 @@ impl Step {
     }
 }
 
-/// Finishes a deletion that was decided on and did not come to its end: removes what is left of a backup whose manifest is
-/// gone, and gives the paths. While there is a manifest there is a backup, and nothing is removed.
+/// Finishes an interrupted deletion: deletes the remains of a backup without a manifest, and returns their paths. If there is a
+/// manifest, there is a backup, and nothing is deleted.
 ///
 /// # Errors
 /// When the file system refuses.
@@ -143,7 +143,7 @@ pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>
         }
     }
     if !archives.is_empty() {
-        // Whoever deleted the manifest may not have come to that.
+        // The interrupted deletion may not have done this.
         sync_directory(&directory)?;
     }
     for archive in archives {

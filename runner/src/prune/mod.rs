@@ -1,6 +1,6 @@
-//! Applying retention: what is decided is noted, then deleted, manifest first.
+//! Applies retention: records the decisions, then deletes, manifest first.
 //!
-//! `prune` and `run` call [`prune()`] within a session; a dry run calls [`plan()`] on what there is and changes nothing.
+//! `prune` and `run` call [`prune()`] within a session. A dry run calls [`plan()`] and changes nothing.
 
 mod context;
 mod deletion;

@@ -1,4 +1,4 @@
-//! What a prune would do, and why it would leave a collection alone. Pure.
+//! The plan of a prune, and reasons not to prune a collection. Pure functions.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
@@ -9,14 +9,14 @@ use qdrant_backup_shared::{CollectionName, Status};
 use super::context::PruneContext;
 use crate::prune::retention::{Candidate, NoRule, decide, decide_gone};
 
-/// What is to become of one collection's backups.
+/// The plan for one collection's backups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The collection.
     pub collection: CollectionName,
-    /// Each backup's fate, newest first.
+    /// The decision for each backup, newest first.
     pub fates: Vec<BackupFate>,
-    /// Why nothing of it is deleted although something has expired.
+    /// Why nothing is deleted although backups have expired.
     pub withheld: Option<Withheld>,
 }
 
@@ -26,19 +26,19 @@ pub enum Withheld {
     /// The server is another one.
     #[error("the source has changed")]
     SourceChanged,
-    /// What would replace the old backups is not there.
+    /// There are no newer backups to replace the old ones.
     #[error("its last backup did not succeed")]
     LastAttemptFailed,
-    /// There will never be a newer backup.
-    #[error("it is gone from the server; `qdrant-backup prune --retire NAME` lets it go")]
+    /// The collection is gone, so there will be no newer backup.
+    #[error("it is gone from the server; if that is right, `qdrant-backup prune --retire NAME` retires it")]
     Gone,
-    /// Nobody has said what to keep.
+    /// No retention rule is set.
     #[error("{0}")]
     NoRule(NoRule),
-    /// Unattended, that would be too many.
+    /// Too many for an unattended prune.
     #[error(
-        "{expired} of {good} good backups have expired, and without being told to, prune deletes half at most: \
-         look at `qdrant-backup prune --dry-run`, then call `qdrant-backup prune --yes`"
+        "{expired} of {good} good backups have expired, but prune deletes at most half of them without \
+         --yes: check `qdrant-backup prune --dry-run`, then run `qdrant-backup prune --yes`"
     )]
     TooMany {
         /// Good backups that have expired.
@@ -49,7 +49,7 @@ pub enum Withheld {
 }
 
 impl Withheld {
-    /// Whether somebody has to do something about it; everything else settles itself or was decided already.
+    /// Whether a person must act. Other reasons resolve on their own, or were already decided.
     pub fn is_failure(&self) -> bool {
         match self {
             Self::NoRule(_) | Self::TooMany { .. } => true,
@@ -58,14 +58,14 @@ impl Withheld {
     }
 }
 
-/// The line for a prune on a changed source.
+/// The message for a changed source.
 pub fn source_changed() -> String {
-    "nothing is pruned: the server is not the one that these backups came from, until `qdrant-backup accept-source` says \
-     that this is right"
+    "nothing is pruned: the server is not the one that these backups came from; confirm it with \
+     `qdrant-backup accept-source`"
         .to_owned()
 }
 
-/// The plan for every collection that `context` selects, at the time `now`. Without a status nothing is known against pruning.
+/// The plan for every collection that `context` selects, at the time `now`. Without a status, there are no reasons not to prune.
 pub fn plan_all(
     context: &PruneContext,
     catalog: &Catalog,
@@ -107,7 +107,7 @@ pub fn plan(
             let fate = decision.map_or(Fate::Keep, |decision| decision.fate.clone());
             let mut reasons =
                 decision.map_or_else(|| vec!["no retention rule is set".to_owned()], |it| it.reasons.clone());
-            // That it is kept says nothing for it.
+            // The reason for keeping it does not show that it is good.
             if let Some(flaw) = flaw(backup).filter(|_| fate == Fate::Keep) {
                 reasons.push(format!("BAD: {flaw}"));
             }
@@ -121,7 +121,7 @@ pub fn plan(
         .collect();
     let expired = fates.iter().any(|fate| fate.fate == Fate::Delete);
     let guard = || {
-        // What was read back in another place is not lost with what is here.
+        // A verified offsite copy is not lost with the local backup.
         let good = candidates.iter().filter(|backup| backup.is_good() && !backup.copied);
         let (mut count, mut going) = (0, 0);
         for backup in good {
@@ -136,7 +136,7 @@ pub fn plan(
         None if expired => known_against(collection, status).or_else(guard),
         None => None,
     };
-    // A backup that only the guard holds back is to be deleted, and somebody has to say so.
+    // A backup that is only withheld by the guard is shown as deleted, and needs confirmation.
     if let Some(withheld) = withheld.as_ref().filter(|withheld| !withheld.is_failure()) {
         for fate in fates.iter_mut().filter(|fate| fate.fate == Fate::Delete) {
             fate.fate = Fate::Keep;
@@ -146,7 +146,7 @@ pub fn plan(
     Plan { collection: collection.clone(), fates, withheld }
 }
 
-/// What is wrong with a backup that is known to be bad.
+/// The problem of a bad backup.
 pub fn flaw(backup: &Backup) -> Option<String> {
     match backup.condition() {
         Condition::Incomplete => Some(format!(
@@ -158,8 +158,8 @@ pub fn flaw(backup: &Backup) -> Option<String> {
     }
 }
 
-/// Why all backups of a collection have expired that the last look at the right server did not find, nor any look for as
-/// long as the settings say. A server that does not answer, or has lost everything, proves nothing.
+/// Why all backups of a collection have expired: it has been gone from the right server for the configured time. A server that
+/// does not answer, or has lost everything, proves nothing.
 fn gone_for_good(
     context: &PruneContext,
     collection: &CollectionName,

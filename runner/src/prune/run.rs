@@ -19,13 +19,13 @@ use crate::archive::write::io_kind;
 use crate::session::Session;
 use crate::store::lock::ReadersLock;
 
-/// Applies retention, and enters in the session how that ended. Looks at the directory anew, so it may follow a backup in the
+/// Applies retention, and records the outcome in the session. Reads the directory again, so that it can follow a backup in the
 /// same session.
 ///
 /// # Crash safety
-/// What is to be deleted is noted in the status before the first deletion. A killed prune leaves at most archives of noted
-/// backups without their manifests, which the next prune removes. Only where there is no room for the note, deletion makes it;
-/// a prune that is killed before then leaves at most the archives of one backup, as orphans.
+/// The backups to delete are recorded in the status before the first deletion. A killed prune leaves at most archives of recorded
+/// backups without their manifests, which the next prune deletes. If there is no space for the record, the first deletion frees
+/// it; a prune killed before then leaves at most the archives of one backup as orphans.
 pub fn prune(session: &mut Session, context: &PruneContext) {
     let begun = session.begin(Operation::Prune, Stage::Prune, |_| ());
     let mut reports = Vec::new();
@@ -38,7 +38,7 @@ fn work(
     context: &PruneContext,
     reports: &mut Vec<CollectionReport>,
 ) -> Result<(), Failure> {
-    // First the lock, then the look: a hold is put on by one who shares the lock.
+    // Read after taking the lock, because `hold` shares it.
     let alone = ReadersLock::try_exclusive(&session.layout().readers_file())
         .map_err(|error| failure(FailureKind::Io, error))?;
     session.read_again().map_err(|error| failure(FailureKind::Io, error))?;
@@ -50,8 +50,8 @@ fn work(
     let going: usize = backups.iter().map(Vec::len).sum();
     if going > 0 && alone.is_none() {
         session.warn(format!(
-            "archives are being read (by a restore, a drill, an export or a hold), so none of the {going} expired backups was deleted; \
-             the next prune will"
+            "archives are being read (by a restore, a drill, an export or a hold), so none of the {going} \
+             expired backups was deleted; the next prune deletes them"
         ));
     } else if going > 0 {
         note(session, &backups)?;
@@ -82,7 +82,7 @@ fn failure(kind: FailureKind, message: impl ToString) -> Failure {
     Failure { kind, message: one_line(&message.to_string()) }
 }
 
-/// Removes what a killed prune had decided on and left.
+/// Finishes the deletions of a killed prune.
 fn finish_earlier(session: &mut Session) {
     let noted = session.status().pruning.clone();
     if noted.is_empty() {
@@ -110,7 +110,7 @@ fn finish_earlier(session: &mut Session) {
     session.write_status(|status| status.pruning = left);
 }
 
-/// Takes off the note what there is still a manifest of: the next prune decides on it anew.
+/// Removes backups with a manifest from the record: the next prune decides again.
 fn forget_undone(session: &mut Session) {
     let layout = session.layout().clone();
     session.amend_status(|status| {
@@ -120,7 +120,7 @@ fn forget_undone(session: &mut Session) {
     });
 }
 
-/// Takes a collection off the status that is gone and of which the last backup was just deleted.
+/// Removes a deleted collection from the status when its last backup was just deleted.
 fn forget_gone(session: &mut Session, reports: &[CollectionReport]) {
     let emptied: Vec<CollectionName> = reports
         .iter()
@@ -133,7 +133,7 @@ fn forget_gone(session: &mut Session, reports: &[CollectionReport]) {
         .cloned()
         .collect();
     for name in emptied {
-        // Whatever else lies in it keeps it.
+        // Other files in it keep the directory.
         drop(fs::remove_dir(session.layout().collection(&name)));
         session.amend_status(|status| {
             status.collections.remove(&name);
@@ -141,7 +141,7 @@ fn forget_gone(session: &mut Session, reports: &[CollectionReport]) {
     }
 }
 
-/// The backups that `plan` has deleted, newest first: whatever needs another one goes before it.
+/// The backups to delete in `plan`, newest first, so that dependent ones are deleted first.
 fn expired(catalog: &Catalog, plan: &Plan) -> Vec<Backup> {
     if plan.withheld.is_some() {
         return Vec::new();
@@ -155,7 +155,7 @@ fn expired(catalog: &Catalog, plan: &Plan) -> Vec<Backup> {
         .collect()
 }
 
-/// Notes in the status what will be deleted. That there is no room for the note must not keep room from being made.
+/// Records in the status what will be deleted. Missing space for the record must not prevent the deletion.
 fn note(session: &mut Session, backups: &[Vec<Backup>]) -> Result<(), Failure> {
     let noted: Vec<PrunedBackup> = backups
         .iter()
@@ -168,7 +168,7 @@ fn note(session: &mut Session, backups: &[Vec<Backup>]) -> Result<(), Failure> {
     }
     if session.lacks_room() {
         session.warn(
-            "no room to note what is deleted: what a kill leaves of the first backup would be an archive without a manifest",
+            "no space to record what is deleted: if this run is killed, an archive without a manifest may be left of the first backup",
         );
         return Ok(());
     }
@@ -182,7 +182,7 @@ fn report(session: &Session, plan: Plan) -> CollectionReport {
     report
 }
 
-/// Deletes `backups` of a collection, and says how that ended.
+/// Deletes `backups` of a collection, and reports the outcome.
 fn delete(session: &mut Session, context: &PruneContext, plan: Plan, backups: &[Backup]) -> CollectionReport {
     let begun = Instant::now();
     let withheld = plan.withheld.clone();
@@ -226,13 +226,13 @@ fn delete(session: &mut Session, context: &PruneContext, plan: Plan, backups: &[
                 if session.is_recorded() {
                     session.heartbeat();
                 } else {
-                    // Now there may be room for the note.
+                    // Now there may be space for the record.
                     session.show_status();
                 }
             }
             Err(error) => {
                 refuse(&mut report, io_kind(&error), &format!("deleting backup {id}: {error}"));
-                // The next one may be what this one cannot be restored without.
+                // The next one may be a dependency of this one.
                 break;
             }
         }
@@ -261,13 +261,13 @@ fn absent(session: &Session, name: &CollectionName) -> Option<CollectionReport> 
     Some(report)
 }
 
-/// Says what retention does not touch. Each may be all that is left of a backup.
+/// Warns about orphans, which retention does not delete. Each may be the last copy of its data.
 fn remark(session: &mut Session) {
     let orphans = &session.catalog().orphans;
     let bytes: u64 = orphans.iter().map(|orphan| orphan.size_bytes).sum();
     if !orphans.is_empty() {
         session.warn(format!(
-            "{} archives without a manifest take {}; `qdrant-backup prune --orphans` lists them",
+            "{} archives without a manifest take up {}; `qdrant-backup prune --orphans` lists them",
             orphans.len(),
             HumanBytes(bytes)
         ));

@@ -1,17 +1,17 @@
-//! Requests that a server may rightly take long to answer: meanwhile it is asked whether it lives.
+//! Long requests: the server is checked for life during the wait.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use super::client::Client;
 
-/// How often it is asked.
+/// Interval of the checks.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// How long that answer may take.
+/// Timeout of a check.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Client {
-    /// Awaits `request`, and calls `beat` now and then for as long as the server answers other questions meanwhile.
+    /// Awaits `request`, and calls `beat` regularly as long as the server answers other requests.
     pub async fn while_it_lives<T>(&self, beat: impl FnMut(), request: impl Future<Output = T>) -> T {
         self.asking_every(INTERVAL, beat, request).await
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::snapshot_name::SnapshotName;
 
-/// What every JSON answer is wrapped in.
+/// The wrapper of every JSON answer.
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope<T> {
     pub result: T,
@@ -50,10 +50,10 @@ pub struct Alias {
 /// `GET /collections/{c}`, as far as needed.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct CollectionInfo {
-    /// `green`, `yellow` (optimising), `grey` (optimisation pending) or `red`.
+    /// `green`, `yellow` (optimizing), `grey` (optimization pending) or `red`.
     #[serde(default)]
     pub status: String,
-    /// About how many points there are.
+    /// Approximate number of points.
     #[serde(default)]
     pub points_count: Option<u64>,
     /// The payload indexes by field, kept as the server gave them.
@@ -61,18 +61,18 @@ pub struct CollectionInfo {
     pub payload_schema: serde_json::Value,
     /// The configuration, kept as the server gave it.
     pub config: serde_json::Value,
-    /// What is still to be done. Older servers do not say.
+    /// Pending updates. Older servers do not report them.
     #[serde(default)]
     pub update_queue: Option<UpdateQueue>,
 }
 
-/// Updates that the server has and that do not show yet.
+/// Updates that are not visible yet.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct UpdateQueue {
     /// How many wait.
     #[serde(default)]
     pub length: u64,
-    /// Points that are hidden until they are optimised; only told where the collection hides them.
+    /// Points that are hidden until they are optimized. Only reported if the collection hides them.
     #[serde(default)]
     pub deferred_points: Option<u64>,
 }
@@ -87,7 +87,7 @@ pub(super) struct Exists {
 #[derive(Debug, Deserialize)]
 pub(super) struct Scrolled {
     pub points: Vec<serde_json::Value>,
-    /// The id of the first point that is not among them, if there is one.
+    /// The id of the next point, if there is one.
     #[serde(default)]
     pub next_page_offset: serde_json::Value,
 }
@@ -105,7 +105,7 @@ pub(super) struct Update {
     pub _status: String,
 }
 
-/// `GET /collections/{c}/cluster`: which shards lie where, seen from the asked node.
+/// `GET /collections/{c}/cluster`: locations of shards, as seen by the node.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct CollectionCluster {
     /// The asked node.
@@ -118,15 +118,15 @@ pub struct CollectionCluster {
     /// Replicas on other nodes.
     #[serde(default)]
     pub remote_shards: Vec<RemoteShard>,
-    /// Transfers of shards between nodes that are under way.
+    /// Shard transfers in progress.
     #[serde(default)]
     pub shard_transfers: Vec<ShardTransfer>,
-    /// Points that are on their way to more shards, or to fewer.
+    /// Resharding in progress.
     #[serde(default)]
     pub resharding_operations: Option<Vec<serde_json::Value>>,
 }
 
-/// A shard on its way from one node to another.
+/// A shard transfer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ShardTransfer {
     /// The shard.
@@ -139,13 +139,13 @@ pub struct ShardTransfer {
 pub struct Shard {
     /// The shard.
     pub shard_id: u32,
-    /// The key whose points it holds, with custom sharding.
+    /// Its shard key, with custom sharding.
     #[serde(default)]
     pub shard_key: Option<serde_json::Value>,
-    /// About how many points it has.
+    /// Its approximate number of points.
     #[serde(default)]
     pub points_count: Option<u64>,
-    /// The replica's state, `Active` when it serves.
+    /// The replica's state. `Active` when it is ready.
     pub state: String,
 }
 
@@ -154,7 +154,7 @@ pub struct Shard {
 pub struct RemoteShard {
     /// The shard.
     pub shard_id: u32,
-    /// The key whose points it holds, with custom sharding.
+    /// Its shard key, with custom sharding.
     #[serde(default)]
     pub shard_key: Option<serde_json::Value>,
     /// That node.
@@ -163,7 +163,7 @@ pub struct RemoteShard {
     pub state: String,
 }
 
-/// A snapshot as the create request and the list describe it.
+/// A snapshot in the answer to the create request, and in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// Its name on the server.
@@ -174,10 +174,10 @@ pub struct Snapshot {
     pub checksum: Option<Sha256Digest>,
 }
 
-/// The snapshots of one collection, and what time it was for the server.
+/// The snapshots of one collection, with the server's time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotList {
-    /// The list. Entries with impossible names are left out: they cannot be ours.
+    /// The list, without entries with invalid names, which cannot be ours.
     pub snapshots: Vec<Snapshot>,
     /// The answer's `Date`, to the second.
     pub server_time: Option<DateTime<Utc>>,
@@ -205,7 +205,7 @@ impl RawSnapshot {
 }
 
 impl CollectionCluster {
-    /// All peers that hold a part of the collection, and the asked one.
+    /// All peers with a part of the collection, and the asked one.
     pub fn peer_ids(&self) -> impl Iterator<Item = u64> {
         std::iter::once(self.peer_id).chain(self.remote_shards.iter().map(|shard| shard.peer_id))
     }
@@ -217,7 +217,7 @@ impl CollectionCluster {
         local.chain(remote).collect()
     }
 
-    /// The shards whose data lies on the asked node in an active replica.
+    /// The shards with an active replica on the asked node.
     pub fn active_local_shards(&self) -> Vec<u32> {
         let mut shards: Vec<u32> = self
             .local_shards
@@ -230,8 +230,7 @@ impl CollectionCluster {
         shards
     }
 
-    /// The shards that a snapshot made by the asked node would lack, each with the reason; empty
-    /// when it would hold them all.
+    /// The shards that a snapshot of the asked node would not contain, with reasons. Empty if it would contain all.
     pub fn uncovered_shards(&self) -> Vec<String> {
         let mut ids: Vec<u32> = self.local_shards.iter().map(|shard| shard.shard_id).collect();
         ids.extend(self.remote_shards.iter().map(|shard| shard.shard_id));

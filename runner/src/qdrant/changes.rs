@@ -1,4 +1,4 @@
-//! Requests that change the server: collections and aliases. None is repeated: whoever asks looks first.
+//! Requests that change collections and aliases. None is retried: the caller checks the state first.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::text::shortened;
@@ -10,28 +10,28 @@ use super::client::{Client, decode};
 use super::create::PayloadIndex;
 use super::error::Error;
 
-/// An alias that is to stand for a collection.
+/// An alias to set for a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AliasChange {
     /// The alias.
     pub alias: String,
-    /// Whether it stands for another collection now, and is moved.
+    /// Whether it belongs to another collection now, and is moved.
     pub moves: bool,
 }
 
 impl Client {
-    /// Whether there is a collection, or an alias, of that name.
+    /// Whether there is a collection or an alias with this name.
     ///
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn exists(&self, collection: &CollectionName) -> Result<bool, Error> {
-        let what = format!("asking whether \"{collection}\" exists");
+        let what = format!("checking whether \"{collection}\" exists");
         let answer = self.get(&what, &["collections", collection.as_str(), "exists"]).await?;
         let exists: Envelope<Exists> = decode(&what, &answer.body)?;
         Ok(exists.result.exists)
     }
 
-    /// Makes the smallest collection there can be, for the sake of its name.
+    /// Creates a minimal collection with this name.
     ///
     /// # Errors
     /// As every request: see [`Error`]. Also when the name is taken (409).
@@ -42,7 +42,7 @@ impl Client {
         Ok(())
     }
 
-    /// Makes a collection as `body` says, which is that of the create request.
+    /// Creates a collection with `body`, that of the create request.
     ///
     /// # Errors
     /// As every request: see [`Error`]. Also when the name is taken (409).
@@ -52,7 +52,7 @@ impl Client {
         Ok(())
     }
 
-    /// Makes a payload index, and waits until it is there.
+    /// Creates a payload index, and waits until it exists.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -62,14 +62,15 @@ impl Client {
         index: &PayloadIndex,
     ) -> Result<(), Error> {
         let field = shortened(&index.field_name, 80);
-        let what = format!("making the payload index \"{field}\" of \"{collection}\"");
+        let what = format!("creating the payload index \"{field}\" of \"{collection}\"");
         let mut url = self.path(&what, &["collections", collection.as_str(), "index"])?;
         url.query_pairs_mut().append_pair("wait", "true");
         let answer = self.send_to(&what, Method::PUT, url, Some(&index.body()), self.limits.create).await?;
         decode::<Envelope<Update>>(&what, &answer.body).map(drop)
     }
 
-    /// Makes a shard key with that many shards of `copies` copies each. Their ids go on from the highest that there ever was.
+    /// Creates a shard key with this number of shards, with `copies` copies each. Their ids continue from the highest one ever
+    /// used.
     ///
     /// # Errors
     /// As every request: see [`Error`]. Outside cluster mode there are no shard keys (400).
@@ -80,7 +81,7 @@ impl Client {
         shards: u32,
         copies: u32,
     ) -> Result<(), Error> {
-        let what = format!("making the shard key {} of \"{collection}\"", shortened(&key.to_string(), 60));
+        let what = format!("creating the shard key {} of \"{collection}\"", shortened(&key.to_string(), 60));
         let body = json!({ "shard_key": key, "shards_number": shards, "replication_factor": copies });
         self.change(&what, Method::PUT, &["collections", collection.as_str(), "shards"], Some(&body)).await?;
         Ok(())
@@ -98,7 +99,7 @@ impl Client {
         Ok(())
     }
 
-    /// Deletes a collection. Its snapshots stay on the server's disk, where nothing reaches them. False when there was none.
+    /// Deletes a collection. Its snapshots stay on the server's disk, unreachable. False when there was none.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -107,7 +108,7 @@ impl Client {
         self.change(&what, Method::DELETE, &["collections", collection.as_str()], None).await
     }
 
-    /// Has these aliases stand for `collection`: all of them or, on an error, none.
+    /// Sets these aliases for `collection`: all of them or, on an error, none.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -131,7 +132,7 @@ impl Client {
         Ok(())
     }
 
-    /// Changes parameters of a collection that are not its vectors'.
+    /// Changes parameters of a collection, except those of its vectors.
     ///
     /// # Errors
     /// As every request: see [`Error`].

@@ -31,27 +31,27 @@ use super::tls;
 use super::transport::{ClientOptions, http_client, root_cause, without_credentials};
 use super::transport_error::TransportError;
 
-/// No answer of Qdrant that we read whole is larger.
+/// Maximum size of an answer that is read completely.
 pub(super) const ANSWER_MAX_BYTES: usize = 64 << 20;
-/// As much of an error's text as is of use.
+/// Maximum length of an error's text.
 const ERROR_TEXT_MAX_BYTES: usize = 16 << 10;
 const ERROR_TEXT_MAX_CHARS: usize = 400;
-/// In a name, all but the characters that mean nothing in a URL. Left to the URL library, tabs and newlines would be dropped, so
-/// that another collection would be asked for.
+/// Encoded characters in a name: all except those without a meaning in URLs. The URL library would drop tabs and newlines, and so
+/// request another collection.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What is wrong with an answer that something was not done.
-pub(super) const SAYS_FALSE: &str = "it says false and not why";
+/// The problem with an answer that something was not done.
+pub(super) const SAYS_FALSE: &str = "it answered false, without a reason";
 
-/// More collections, or aliases, than any server has. Each costs requests while the lock is held.
+/// Limit for the number of collections or aliases. Each one needs requests while the lock is held.
 const LISTED_MAX: usize = 10_000;
 
-/// What a server lists as its collections.
+/// The list of collections of a server.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Those that can be, by name.
+    /// Those with valid names, sorted.
     pub names: Vec<CollectionName>,
-    /// Names that no collection in Qdrant has.
+    /// Invalid names.
     pub impossible: Vec<ImpossibleName>,
 }
 
@@ -63,13 +63,13 @@ pub struct Client {
     display_url: String,
     basic_auth: Option<(String, SecretString)>,
     has_identity: bool,
-    /// Whether anything in HTTP ever came back. If not, the URL's scheme may be wrong.
+    /// Whether there was ever an HTTP answer. If not, the URL's scheme may be wrong.
     heard: Arc<AtomicBool>,
     pub(super) limits: Limits,
     pub(super) interrupt: CancellationToken,
 }
 
-/// How long each kind of request may take, and how often it is repeated.
+/// Timeouts and number of retries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     connect: Limit,
@@ -80,14 +80,14 @@ pub(super) struct Limits {
     pub(super) retries: u32,
 }
 
-/// Why a snapshot creation gave no snapshot.
+/// Why a request for a snapshot failed.
 #[derive(Debug)]
 pub enum CreateError {
     /// The request never reached the server.
     NotSent(Error),
-    /// An answer came that names no snapshot, perhaps not the server's own. Whether there is one is unknown.
+    /// The answer contains no snapshot, and may be from a proxy. It is unknown whether there is one.
     Answered(Error),
-    /// The request was on its way and no answer came; the server may still be making the snapshot.
+    /// The request was sent but got no answer; the server may still be creating the snapshot.
     Cut(Error),
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    /// A client whose requests all end when `interrupt` is cancelled.
+    /// A client. All its requests end when `interrupt` is canceled.
     ///
     /// # Errors
     /// When the options cannot be used, as [`TransportError`] says.
@@ -124,20 +124,20 @@ impl Client {
         })
     }
 
-    /// The same client for tidying up after an interruption: it is not interrupted, asks once and waits at most `limit`.
+    /// The same client for cleanup after an interruption: it is not interrupted, does not retry, and waits at most `limit`.
     #[must_use]
     pub fn for_cleanup(&self, limit: Duration) -> Self {
         let limits = Limits { request: self.limits.request.at_most(limit), retries: 0, ..self.limits };
         Self { limits, interrupt: CancellationToken::new(), ..self.clone() }
     }
 
-    /// The same client, which asks each question once.
+    /// The same client without retries.
     #[must_use]
     pub fn asking_once(&self) -> Self {
         Self { limits: Limits { retries: 0, ..self.limits }, ..self.clone() }
     }
 
-    /// The same client for another node of the same cluster: with the same key, password and certificate.
+    /// The same client for another node of the cluster, with the same API key, password and certificate.
     #[must_use]
     pub fn at(&self, url: Url) -> Self {
         Self { display_url: without_credentials(&url), base: url, heard: Arc::default(), ..self.clone() }
@@ -158,17 +158,17 @@ impl Client {
         self.limits.create.duration
     }
 
-    /// How often a request that failed in passing is repeated.
+    /// Number of retries after temporary failures.
     pub fn retries(&self) -> u32 {
         self.limits.retries
     }
 
-    /// Whether the run was interrupted, so that every request ends at once.
+    /// Whether the run was interrupted.
     pub fn is_interrupted(&self) -> bool {
         self.interrupt.is_cancelled()
     }
 
-    /// What ends every request.
+    /// The token that cancels every request.
     pub fn interrupt(&self) -> &CancellationToken {
         &self.interrupt
     }
@@ -181,7 +181,7 @@ impl Client {
         self.interrupt.run_until_cancelled(sleep(duration)).await.ok_or(Error::Interrupted)
     }
 
-    /// Waits as long as is right after `error` and before the retry with number `retry`, from 0.
+    /// Waits before the retry number `retry` (from 0) after `error`.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
@@ -194,22 +194,22 @@ impl Client {
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn version(&self) -> Result<String, Error> {
-        let what = "asking for the version";
+        let what = "reading the version";
         // With its slash: below a prefix, proxies redirect the path without one.
         let root: Root = decode(what, &self.get(what, &[""]).await?.body)?;
         Ok(shortened(&root.version, 40))
     }
 
-    /// Whether it has loaded what it has; in a cluster, whether it has caught up. Needs no API key.
+    /// Whether it is ready: it has loaded its data, and in a cluster has caught up. Needs no API key.
     ///
     /// # Errors
-    /// 503 while it has not, and as every request: see [`Error`].
+    /// 503 while it is not ready, and as every request: see [`Error`].
     pub async fn ready(&self) -> Result<(), Error> {
-        self.get("asking whether it is ready", &["readyz"]).await?;
+        self.get("checking whether it is ready", &["readyz"]).await?;
         Ok(())
     }
 
-    /// All collections, by name, and apart from them what cannot be one.
+    /// All collections, sorted by name, and separately the invalid names.
     ///
     /// # Errors
     /// When it lists more than any server has, and as every request: see [`Error`].
@@ -230,7 +230,7 @@ impl Client {
         Ok(listing)
     }
 
-    /// All collections, by name, without what cannot be one.
+    /// All collections, sorted by name, without invalid names.
     ///
     /// # Errors
     /// As [`Client::listing`].
@@ -238,7 +238,7 @@ impl Client {
         Ok(self.listing().await?.names)
     }
 
-    /// All aliases of all collections, without those that cannot be any: each is a warning.
+    /// All aliases of all collections. Invalid ones are skipped with a warning.
     ///
     /// # Errors
     /// When it lists more than any server has, and as every request: see [`Error`].
@@ -255,7 +255,7 @@ impl Client {
             problem.is_none()
         });
         if let Some(first) = impossible.first() {
-            tracing::warn!("{} aliases that the server lists are left out: {first}", impossible.len());
+            tracing::warn!("ignoring {} aliases that the server lists: {first}", impossible.len());
         }
         Ok(aliases)
     }
@@ -271,18 +271,18 @@ impl Client {
         Ok(answer.result)
     }
 
-    /// Where a collection's shards lie.
+    /// The locations of a collection's shards.
     ///
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn collection_cluster(&self, collection: &CollectionName) -> Result<CollectionCluster, Error> {
-        let what = format!("asking where the shards of \"{collection}\" lie");
+        let what = format!("reading the shard locations of \"{collection}\"");
         let answer: Envelope<CollectionCluster> =
             decode(&what, &self.get(&what, &["collections", collection.as_str(), "cluster"]).await?.body)?;
         Ok(answer.result)
     }
 
-    /// The snapshots of a collection, or of a shard, that lie on the node.
+    /// The snapshots of a collection or a shard on the node.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -290,15 +290,15 @@ impl Client {
         let what = format!("listing the snapshots of {subject}");
         let answer = self.get(&what, &subject.path(&[])).await?;
         let list: Envelope<Vec<RawSnapshot>> = decode(&what, &answer.body)?;
-        // Whatever cannot be a name we would be given is not ours to judge.
+        // Snapshots with invalid names cannot be ours and are ignored.
         let snapshots = list.result.into_iter().filter_map(|raw| raw.check().ok()).collect();
         Ok(SnapshotList { snapshots, server_time: answer.server_time })
     }
 
-    /// Has the server make a snapshot, and waits until it is written. Repeated only while the server cannot be reached.
+    /// Makes the server create a snapshot, and waits until it is complete. Only retried while the server cannot be reached.
     ///
     /// # Errors
-    /// [`CreateError`] says how much is known. Whatever an answer says, the server may have made one: it may be a proxy's.
+    /// See [`CreateError`]. An answer may come from a proxy, so even after an error the server may have created one.
     pub async fn create_snapshot(&self, subject: &Subject) -> Result<Snapshot, CreateError> {
         let what = format!("creating a snapshot of {subject}");
         let path = subject.path(&[]);
@@ -334,8 +334,7 @@ impl Client {
         }
     }
 
-    /// Deletes a snapshot on the server. Not repeated: the caller looks at the list first, and a second
-    /// look-and-delete is the caller's to decide.
+    /// Deletes a snapshot on the server. Not retried: the caller must check the list before each attempt.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -352,7 +351,7 @@ impl Client {
         self.with_retries(what, Method::GET, path, None).await
     }
 
-    /// A request that changes nothing, repeated while it fails in passing.
+    /// A request without changes, with retries after temporary failures.
     pub(super) async fn with_retries(
         &self,
         what: &str,
@@ -363,7 +362,7 @@ impl Client {
         self.with_patience(what, method, path, body, Duration::MAX).await
     }
 
-    /// The same, with pauses of at most `patience` together: for what can be done without.
+    /// The same, with pauses of at most `patience` in total, for optional requests.
     pub(super) async fn with_patience(
         &self,
         what: &str,
@@ -451,7 +450,7 @@ impl Client {
             }
             Some(_) | None => {}
         }
-        // Whoever has spoken HTTP before is in some trouble that may pass.
+        // If it has answered before, the problem may be temporary.
         if !self.heard.load(Ordering::Relaxed)
             && let Some(problem) = protocol::not_http(error)
         {
@@ -471,19 +470,19 @@ impl Client {
         }
     }
 
-    /// The other scheme, where the server took the connection and nothing sensible ever came over it.
+    /// A hint to try the other scheme, if the server accepted the connection but never sent a valid answer.
     fn other_scheme(&self, was_taken: bool) -> &'static str {
         match self.base.scheme() {
             _ if !was_taken || self.heard.load(Ordering::Relaxed) => "",
-            "http" => " (if it speaks TLS there, the URL begins with https://)",
-            _ if self.has_identity => " (if it does not speak TLS there, the URL begins with http://)",
+            "http" => " (if this server uses TLS, the URL must begin with https://)",
+            _ if self.has_identity => " (if this server does not use TLS, the URL must begin with http://)",
             _ => {
-                " (if it does not speak TLS there, the URL begins with http://; if it wants a client certificate, set qdrant.tls.cert_file and qdrant.tls.key_file)"
+                " (if this server does not use TLS, the URL must begin with http://; if it requires a client certificate, set qdrant.tls.cert_file and qdrant.tls.key_file)"
             }
         }
     }
 
-    /// What an answer that is no success says, on one line.
+    /// The message of an error answer, on one line.
     pub(super) async fn refusal(&self, what: &str, response: reqwest::Response) -> Error {
         let status = response.status();
         let retry_after = response
@@ -495,16 +494,16 @@ impl Client {
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).map(|to| to.as_bytes().starts_with(b"https://"));
             let scheme = if self.base.scheme() == "http" && to == Some(true) {
-                "; it redirects to https, so the URL probably begins with https://"
+                "; it redirects to https, so the URL should probably begin with https://"
             } else {
                 ""
             };
             let problem = format!(
-                "it redirects ({status}), and a redirect would carry the API key to another place{scheme}"
+                "it redirects ({status}), which is not followed because that would send the API key elsewhere{scheme}"
             );
             return Error::Unexpected { what, problem };
         }
-        // A body that breaks off still tells something; the status tells the most.
+        // An incomplete body is still useful; the status is most important.
         let text = read_some(response, ERROR_TEXT_MAX_BYTES).await;
         let mut message = error_message(&text, status);
         let status = status.as_u16();
@@ -535,14 +534,14 @@ impl Client {
     }
 }
 
-/// What to do about a refusal of nginx, Apache, Go and their like that is one of TLS, told in HTTP.
+/// Advice for TLS errors that nginx, Apache, Go and others report over HTTP.
 fn proxys_advice(message: &str) -> &'static str {
     let message = message.to_ascii_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
     if says(&["https", "requires tls"]) && says(&["plain http", "http request", "requires tls"]) {
-        "; the URL has to begin with https://"
+        "; the URL must begin with https://"
     } else if says(&["ssl certificate", "client certificate"]) {
-        "; it wants a client certificate that it knows: set qdrant.tls.cert_file and qdrant.tls.key_file"
+        "; it requires a client certificate that it trusts: set qdrant.tls.cert_file and qdrant.tls.key_file"
     } else {
         ""
     }
@@ -586,7 +585,7 @@ fn check_number(what: &str, of: &str, number: usize) -> Result<(), Error> {
     if number <= LISTED_MAX {
         return Ok(());
     }
-    let problem = format!("{number} {of}, and more than {LISTED_MAX} no server has; is this really Qdrant?");
+    let problem = format!("{number} {of}, more than any server has ({LISTED_MAX}); is this really Qdrant?");
     Err(Error::Unexpected { what: what.to_owned(), problem })
 }
 
@@ -615,7 +614,7 @@ fn error_message(body: &[u8], status: StatusCode) -> String {
     if text.is_empty() { status.canonical_reason().unwrap_or("no explanation").to_owned() } else { text }
 }
 
-/// Qdrant says what failed at the beginning and why at the end, with long paths between.
+/// Qdrant's messages have the failure at the beginning and the reason at the end, with long paths in between.
 fn without_middle(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most {
@@ -658,13 +657,13 @@ pub(super) mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            // An answer to what was not asked yet is an error of another kind.
+            // An answer before the request is a different error.
             let head = BufReader::new(stream.try_clone().unwrap())
                 .lines()
                 .take_while(|line| !line.as_ref().unwrap().is_empty());
             assert!(head.count() > 0);
             stream.write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nbegun").unwrap();
-            // Until the client has gone.
+            // Until the client is dropped.
             std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
         });
         let (collection, name) =

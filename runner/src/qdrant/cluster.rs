@@ -1,8 +1,8 @@
-//! The nodes of a cluster: who they are, and where each answers.
+//! The nodes of a cluster: their ids and URLs.
 //!
-//! `GET /cluster` gives their internal addresses only. A node's REST address is taken to be that host with scheme, port and path of the URL
-//! that is configured, as Qdrant itself does it for its own requests, unless the addresses are given. Each node is asked who it is before
-//! it is asked for anything else.
+//! `GET /cluster` returns only internal addresses. Unless the URLs are configured, a node's REST URL is that host with the
+//! scheme, port and path of the configured URL, as Qdrant does for its own requests. The id of each node is checked before any
+//! other request.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,12 @@ use super::error::Error;
 pub struct ClusterStatus {
     #[serde(default)]
     status: String,
-    /// The asked node; nothing outside cluster mode.
+    /// The asked node. None outside cluster mode.
     #[serde(default)]
     pub peer_id: Option<u64>,
     #[serde(default)]
     peers: BTreeMap<u64, Peer>,
-    /// How far it has followed what the cluster has agreed on.
+    /// Its position in the consensus log.
     #[serde(default)]
     pub raft_info: Option<RaftInfo>,
 }
@@ -34,12 +34,12 @@ struct Peer {
     uri: String,
 }
 
-/// What a node tells of the log that the cluster agrees by.
+/// A node's state of the consensus log.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RaftInfo {
-    /// Entries that are agreed on, as far as this node knows.
+    /// Committed entries, as known by this node.
     pub commit: u64,
-    /// Entries that it has not carried out yet.
+    /// Entries that it has not applied yet.
     #[serde(default)]
     pub pending_operations: u64,
 }
@@ -49,7 +49,7 @@ pub struct RaftInfo {
 pub struct ClusterNode {
     /// Its id.
     pub peer_id: u64,
-    /// Asks it.
+    /// Its client.
     pub client: Client,
 }
 
@@ -60,7 +60,7 @@ pub struct Nodes {
     pub nodes: Vec<ClusterNode>,
     /// Those that do not, each with the reason.
     pub lost: BTreeMap<u64, String>,
-    /// What else is strange about the given addresses, a line each.
+    /// Other problems of the configured URLs, one line each.
     pub doubts: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ impl Nodes {
         self.nodes.len() + self.lost.len()
     }
 
-    /// What there is to warn of, a line each.
+    /// Warnings, one line each.
     pub fn warnings(&self) -> Vec<String> {
         let lost =
             self.lost.iter().map(|(peer, why)| format!("node {peer} of the cluster is not used: {why}"));
@@ -102,20 +102,20 @@ impl Nodes {
 }
 
 impl Client {
-    /// What the node says of its cluster.
+    /// The node's information about its cluster.
     ///
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn cluster(&self) -> Result<ClusterStatus, Error> {
-        let what = "asking for the nodes of the cluster";
+        let what = "reading the nodes of the cluster";
         let answer: Envelope<ClusterStatus> = decode(what, &self.get(what, &["cluster"]).await?.body)?;
         Ok(answer.result)
     }
 
-    /// All nodes of the cluster that this one is in, at the `given` addresses where there are any; nothing outside cluster mode.
+    /// All nodes of this node's cluster, at the `given` URLs if there are any. None outside cluster mode.
     ///
     /// # Errors
-    /// When this node cannot be asked, or an interruption. That another one cannot is in the result.
+    /// When this node cannot be reached, or an interruption. Other unreachable nodes are part of the result.
     pub async fn nodes(&self, given: &[Url]) -> Result<Option<Nodes>, Error> {
         let status = self.cluster().await?;
         let Some(own_id) = status.peer_id.filter(|_| status.is_enabled()) else { return Ok(None) };
@@ -124,7 +124,7 @@ impl Client {
         } else {
             self.given(given, &status.peers).await?
         };
-        // It answers here, wherever else it does not.
+        // It answers at this URL, even if not at others.
         if nodes.lost.remove(&own_id).is_some() {
             nodes.add(own_id, self.clone());
         }
@@ -179,14 +179,14 @@ impl Client {
         }
         for (peer_id, peer) in peers {
             if nodes.get(*peer_id).is_none() {
-                let why = format!("no URL of qdrant.nodes that answers is its ({})", peer.uri);
+                let why = format!("no answering URL in qdrant.nodes belongs to it ({})", peer.uri);
                 nodes.lost.insert(*peer_id, why);
             }
         }
         Ok(nodes)
     }
 
-    /// The client for the node whose internal address is `uri`, or why there is none.
+    /// The client for the node with the internal address `uri`, or the reason why there is none.
     fn beside(&self, uri: &str) -> Result<Self, String> {
         let impossible = || format!("its address {uri:?} has no host; set qdrant.nodes");
         let internal = Url::parse(uri).map_err(|_| impossible())?;
@@ -195,7 +195,7 @@ impl Client {
         Ok(self.at(url))
     }
 
-    /// Who answers there, or why nobody does that can be used.
+    /// The node at this URL, or the reason why it cannot be used.
     async fn identity(&self) -> Result<Result<u64, String>, Error> {
         match self.asking_once().cluster().await {
             Ok(ClusterStatus { peer_id: Some(peer_id), .. }) => Ok(Ok(peer_id)),

@@ -1,4 +1,4 @@
-//! The request for an exact count. It reads every point, so it may take longer than anything else that is asked.
+//! The request for an exact count. It reads every point, so it may take longer than other requests.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::error::Error;
 use super::retry;
 
 impl Client {
-    /// Asks for a count, repeated while it fails in passing, with pauses of at most `patience` together, but not when it takes
-    /// too long: that it would again.
+    /// Requests a count. Retries after temporary failures with pauses of at most `patience` in total, but not after a timeout,
+    /// which would happen again.
     ///
-    /// The server gives up on a count after a minute unless it is told a longer time; where its strict mode forbids
-    /// longer ones, its own has to do.
+    /// The server stops a count after a minute unless the request has a longer timeout. If its strict mode forbids that, its own
+    /// timeout is used.
     pub(super) async fn ask_for_count(
         &self,
         what: &str,
@@ -37,7 +37,7 @@ impl Client {
             if told
                 && matches!(&error, Error::Status { status: 400, message, .. } if says(message, "timeout"))
             {
-                tracing::debug!("{error}; asking with the server's own time-out");
+                tracing::debug!("{error}; retrying with the server's own timeout");
                 url = &own;
             } else if matches!(&error, Error::Status { status: 408, message, .. } if says(message, "timed out"))
             {

@@ -1,9 +1,9 @@
-//! What makes a collection as a recorded one was: the body of `PUT /collections/{c}`, what is set by PATCH after it, and the payload
-//! indexes. Pure, of what `GET /collections/{c}` gave.
+//! Requests to create a collection like a recorded one: the body of `PUT /collections/{c}`, settings for a PATCH after it, and
+//! the payload indexes. Pure functions of the answer to `GET /collections/{c}`.
 
 use serde_json::{Map, Value, json};
 
-/// Keys of `config.params` that the request has under the same name.
+/// Keys of `config.params` with the same name in the request.
 const PARAMS: [&str; 7] = [
     "vectors",
     "sparse_vectors",
@@ -14,7 +14,7 @@ const PARAMS: [&str; 7] = [
     "on_disk_payload",
 ];
 
-/// Keys of `config.params` that only `PATCH /collections/{c}` takes.
+/// Keys of `config.params` that only `PATCH /collections/{c}` accepts.
 const PARAMS_LATER: [&str; 2] = ["read_fan_out_factor", "read_fan_out_delay_ms"];
 
 /// Keys of `config` besides `params`, each with its name in the request.
@@ -27,14 +27,14 @@ const SECTIONS: [(&str, &str); 6] = [
     ("metadata", "metadata"),
 ];
 
-/// The request that makes a collection of a recorded configuration.
+/// The request for a recorded configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateBody {
     /// The body of `PUT /collections/{c}`.
     pub body: Value,
-    /// The `params` of a `PATCH /collections/{c}` after it; empty where there is nothing to set.
+    /// The `params` of a `PATCH /collections/{c}` after it. Empty if there is nothing to set.
     pub params_later: Map<String, Value>,
-    /// What the configuration has and no request of this version's takes, such as `params.name`.
+    /// Parts of the configuration that no known request accepts, as `params.name`.
     pub left_out: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl CreateBody {
         let (mut body, mut params_later, mut left_out) = (Map::new(), Map::new(), Vec::new());
         for (key, value) in entries(config) {
             if let Some((_, name)) = SECTIONS.iter().find(|(section, _)| *section == key) {
-                // Metadata are the user's own, and a null in them says something.
+                // Metadata belongs to the user, and null values in it have a meaning.
                 let value = if key == "metadata" { value.clone() } else { without_nulls(value) };
                 body.insert((*name).to_owned(), value);
             } else if key != "params" {
@@ -94,7 +94,7 @@ impl PayloadIndex {
     }
 }
 
-/// What an object has that is not null; nothing of what is no object.
+/// The members of an object that are not null. Empty for other values.
 fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let all = value.as_object().into_iter().flatten();
     all.filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.as_str(), value))

@@ -1,4 +1,4 @@
-//! A snapshot on its way: chunks, nothing between them for too long, and the rest after a connection that broke.
+//! The download of a snapshot: chunks with a stall timeout, resumed after a broken connection.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::snapshot_name::SnapshotName;
 use super::subject::Subject;
 use super::transport::root_cause;
 
-/// Between these lies what is taken for progress of a download that breaks off, a 64th of the whole else.
+/// Limits for the progress that an interrupted download must make: otherwise a 64th of the whole.
 const PROGRESS_MIN_BYTES: u64 = 16 << 10;
 const PROGRESS_MAX_BYTES: u64 = 4 << 20;
 
@@ -27,13 +27,13 @@ pub struct Download {
     response: Response,
     file: Option<File>,
     received_bytes: u64,
-    /// Attempts to get the rest since the download last made progress.
+    /// Attempts to resume since the last progress.
     retries: u32,
-    /// What had been received then, in bytes.
+    /// Number of bytes received at that time.
     progressed_at_bytes: u64,
 }
 
-/// What tells whether the rest is of the same file.
+/// Data to check that the rest belongs to the same file.
 #[derive(Debug)]
 struct File {
     etag: HeaderValue,
@@ -41,7 +41,7 @@ struct File {
 }
 
 impl File {
-    /// Whether `response` is what follows after `received_bytes` of this file, up to its end.
+    /// Whether `response` is the rest of this file after `received_bytes`.
     fn goes_on(&self, received_bytes: u64, response: &Response) -> bool {
         let header = |name| response.headers().get(name);
         let Self { etag, size_bytes } = self;
@@ -56,12 +56,12 @@ impl File {
     }
 }
 
-/// Why the rest of a download is not to be had.
+/// Why a download cannot be resumed.
 #[derive(Debug)]
 pub enum NoRest {
-    /// The whole may be had by another download.
+    /// A new download may succeed.
     BeginAgain(Error),
-    /// Trying was in vain, or it is of no use.
+    /// It failed, or another attempt is useless.
     Failed(Error),
 }
 
@@ -89,15 +89,15 @@ impl Client {
         })
     }
 
-    /// Asks for a snapshot from byte `from` on. What comes is the whole (200) or, unless `from` is 0, a part (206) or the word
-    /// that there is none such (416).
+    /// Requests a snapshot from byte `from` on. The answer is the whole (200) or, unless `from` is 0, a part (206) or an error
+    /// that there is no such part (416).
     async fn ask_for_snapshot(&self, what: &str, url: &Url, from: u64) -> Result<Response, Error> {
         let stalled = || Error::Stalled { what: what.to_owned(), limit: self.limits.stall };
         let mut request = self.request(Method::GET, url.clone());
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        // Only the wait for the headers is limited: a server may first have to fetch the file from S3.
+        // Only the time to the headers is limited: a server may first have to fetch the file from S3.
         let send = timeout(self.limits.stall.duration, request.send());
         let response = match self.interrupt.run_until_cancelled(send).await {
             None => return Err(Error::Interrupted),
@@ -116,7 +116,7 @@ impl Client {
             };
         }
         if let Some(encoding) = response.headers().get(CONTENT_ENCODING) {
-            let problem = format!("the download is encoded as {encoding:?}, which was not asked for");
+            let problem = format!("the download is encoded as {encoding:?}, which was not requested");
             return Err(Error::Unexpected { what: what.to_owned(), problem });
         }
         Ok(response)
@@ -124,7 +124,7 @@ impl Client {
 }
 
 impl Download {
-    /// The length that the server announced, in bytes; servers with snapshots in S3 announce none.
+    /// Size according to the server, in bytes. Servers with snapshots in S3 do not report it.
     pub fn content_length(&self) -> Option<u64> {
         self.file.as_ref().map(|file| file.size_bytes).or_else(|| self.response.content_length())
     }
@@ -153,7 +153,7 @@ impl Download {
         Ok(chunk)
     }
 
-    /// So many bytes are progress. Less, and a connection that breaks after every few bytes would be resumed for ever.
+    /// Minimum progress in bytes. With less, a connection that breaks after every few bytes would be resumed forever.
     fn progress_bytes(&self) -> u64 {
         let size_bytes = self.file.as_ref().map_or(0, |file| file.size_bytes);
         (size_bytes / 64).clamp(PROGRESS_MIN_BYTES, PROGRESS_MAX_BYTES)
@@ -167,11 +167,10 @@ impl Download {
         self.client.pause(duration).await
     }
 
-    /// After [`Download::next_chunk`] has failed with `cause`, asks for what is still missing, as often as requests are
-    /// repeated before the download has made progress again.
+    /// After [`Download::next_chunk`] has failed with `cause`, requests the missing rest. The number of attempts without progress
+    /// is limited.
     ///
-    /// Qdrant ignores `If-Range`, so that the rest is of the same file is for us to see: by its ETag, its
-    /// place and the whole length.
+    /// Qdrant ignores `If-Range`, so the ETag, the range and the total size are compared to make sure that it is the same file.
     ///
     /// # Errors
     /// As [`NoRest`] says.
@@ -201,11 +200,11 @@ impl Download {
             return Ok(());
         }
         let cause = match response.status() {
-            StatusCode::PARTIAL_CONTENT => "the rest that the server has is not of the same file",
-            StatusCode::RANGE_NOT_SATISFIABLE => "the server has no such rest any more",
-            _ => "the server does not give the rest alone",
+            StatusCode::PARTIAL_CONTENT => "the server's remaining bytes are of another file",
+            StatusCode::RANGE_NOT_SATISFIABLE => "the server no longer has the remaining bytes",
+            _ => "the server cannot send the remaining bytes alone",
         };
-        Err(NoRest::BeginAgain(self.broken(format!("asked for the rest: {cause}"))))
+        Err(NoRest::BeginAgain(self.broken(format!("requesting the remaining bytes: {cause}"))))
     }
 
     fn broken(&self, cause: String) -> Error {

@@ -1,4 +1,4 @@
-//! How a request fails, and what kind of failure that is.
+//! Errors of requests, and their kinds.
 
 use std::time::Duration;
 
@@ -6,44 +6,43 @@ use qdrant_backup_shared::FailureKind;
 
 use super::limit::Limit;
 
-/// A request to Qdrant failed. `what` is what was being done, as in `listing collections`; no text holds
-/// a secret.
+/// A request to Qdrant failed. `what` is the operation, such as `listing collections`. Messages never contain secrets.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// No connection came about, so nothing was asked.
+    /// No connection, so the request was not sent.
     #[error("{what}: cannot reach Qdrant at {url}: {cause}; is it running, and is the URL right?")]
     Unreachable {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// The server, without credentials.
         url: String,
         /// Why not.
         cause: String,
     },
-    /// No connection that can be trusted came about, so nothing was asked. Waiting does not change that.
+    /// No trusted connection, so the request was not sent. Waiting does not help.
     #[error("{what}: cannot reach Qdrant at {url}: {cause}")]
     Tls {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// The server, without credentials.
         url: String,
         /// What is wrong and what to do.
         cause: String,
     },
-    /// What answers has never spoken HTTP: it is not Qdrant's REST port, and waiting does not make it one.
+    /// The server does not speak HTTP: this is not Qdrant's REST port. Waiting does not help.
     #[error("{what}: cannot reach Qdrant at {url}: {cause}")]
     AnotherProtocol {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// The server, without credentials.
         url: String,
         /// What came and what to do.
         cause: String,
     },
-    /// The connection broke after the request was on its way.
+    /// The connection broke after the request was sent.
     #[error("{what}: the connection to Qdrant broke: {cause}")]
     Broken {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// How.
         cause: String,
@@ -51,25 +50,25 @@ pub enum Error {
     /// The whole answer took too long.
     #[error("{what}: no answer from Qdrant within {limit}")]
     Timeout {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// The limit.
         limit: Limit,
     },
     /// A transfer stood still.
-    #[error("{what}: nothing moved for {limit}")]
+    #[error("{what}: no data moved for {limit}")]
     Stalled {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// The stall time-out.
         limit: Limit,
     },
-    /// The server wants another API key.
+    /// The server denied access.
     #[error(
-        "{what}: Qdrant refused access ({status}): {message}; check the key of this server (`config show` says where it is from; with --to it is --to-api-key-file, in a drill drill.api_key_file), and that it may write"
+        "{what}: Qdrant denied access ({status}): {message}; check the API key (`config show` prints its source; --to needs --to-api-key-file, a drill needs drill.api_key_file) and that it may write"
     )]
     Unauthorized {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// 401 or 403.
         status: u16,
@@ -79,21 +78,21 @@ pub enum Error {
     /// The server answered with another error.
     #[error("{what}: Qdrant answered {status}: {message}")]
     Status {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// The HTTP status.
         status: u16,
         /// What the server said, on one line.
         message: String,
-        /// How long it wants to be left alone, where it said so.
+        /// How long to wait before a retry, if the server said so.
         retry_after: Option<Duration>,
     },
-    /// The answer is not one that Qdrant gives.
+    /// The answer is not from Qdrant.
     #[error(
-        "{what}: this does not look like Qdrant's answer: {problem}; does the URL point at Qdrant's REST port?"
+        "{what}: this does not look like an answer from Qdrant: {problem}; does the URL point at Qdrant's REST port?"
     )]
     Unexpected {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// What is wrong with it.
         problem: String,
@@ -103,23 +102,23 @@ pub enum Error {
     Interrupted,
 }
 
-/// How a request ended: what a run does next goes by this alone.
+/// How a request failed. All decisions after a failure use only this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    /// No connection came about, so nothing was asked. Later one may.
+    /// No connection, so the request was not sent. A later attempt may succeed.
     NotAsked,
-    /// It was asked, and nobody said how it ended.
+    /// The request was sent, but its result is unknown.
     NoAnswer,
-    /// What is there is not Qdrant, or cannot be trusted to be. Waiting does not change that.
+    /// The server is not Qdrant, or cannot be trusted. Waiting does not help.
     NotQdrant,
-    /// An answer with this HTTP status: the server's, or what a proxy says for want of one.
+    /// An answer with this HTTP status, from the server or a proxy.
     Answer(u16),
-    /// Nobody waits for it any more.
+    /// Interrupted.
     Interrupted,
 }
 
 impl Error {
-    /// What sort of failure each kind of error is: one line a kind. All that is asked of an error below is answered by it.
+    /// Classifies the errors. All functions below use it.
     fn class(&self) -> (FailureKind, Ending) {
         match self {
             Self::Unreachable { .. } => (FailureKind::Unreachable, Ending::NotAsked),
@@ -155,8 +154,8 @@ impl Error {
         if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
     }
 
-    /// Whether an answer came that says how the request ended. What proxies say for want of one is none: 499 is nginx's,
-    /// 520 to 527 and 530 are Cloudflare's.
+    /// Whether there was an answer with the result of the request. Answers of proxies do not count: 499 is nginx's, 520 to 527
+    /// and 530 are Cloudflare's.
     pub fn is_answered(&self) -> bool {
         match self.ending() {
             Ending::Answer(status) => !matches!(status, 408 | 499 | 502..=504 | 520..=527 | 530),
@@ -170,8 +169,7 @@ impl Error {
         self.ending() == Ending::Answer(429)
     }
 
-    /// Whether what was asked for may have been done all the same: no answer proves that it was not, but for those of whoever
-    /// turns a request away.
+    /// Whether the request may have succeeded anyway. Only a refused request certainly did not.
     pub fn may_have_been_carried_out(&self) -> bool {
         !matches!(self.ending(), Ending::NotAsked | Ending::Answer(401 | 403..=405 | 413 | 422))
     }
@@ -187,18 +185,18 @@ impl Error {
         self.ending() == Ending::Answer(404)
     }
 
-    /// Whether the server does not want to do this, though it may do other things for us: strict mode, a limit on rates, a key
-    /// that may not read all points, or more work than it gives one request.
+    /// Whether the server refuses only this request: strict mode, a rate limit, a key without access to all points, or too much
+    /// work for one request.
     pub fn is_refusal(&self) -> bool {
         matches!(self.ending(), Ending::Answer(400 | 402..=403 | 405..=499))
     }
 
-    /// Whether it may be too much at once: less may be allowed (`max_query_limit`, `read_rate_limit`).
+    /// Whether a smaller request may be allowed (`max_query_limit`, `read_rate_limit`).
     pub fn is_too_much(&self) -> bool {
         matches!(self.ending(), Ending::Answer(400 | 413 | 422)) || self.is_over_budget()
     }
 
-    /// Whether the limit on rates is too low for this request at whatever time.
+    /// Whether the rate limit is always too low for this request.
     fn is_over_budget(&self) -> bool {
         matches!(self, Self::Status { status: 429, retry_after: None, message, .. } if message.contains("split your request"))
     }

@@ -1,4 +1,4 @@
-//! How long something may take, together with the setting that says so: whoever reads that it took too long can change it.
+//! A time limit with its setting, so that messages can name the setting to change.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Limit {
     /// How long.
     pub duration: Duration,
-    /// The key of the setting, where it is one.
+    /// The key of the setting, if there is one.
     setting: Option<&'static str>,
 }
 

@@ -1,12 +1,12 @@
-//! What travels between the network and the threads that work on a snapshot.
+//! Messages between the network and the worker threads.
 
 use bytes::Bytes;
 
-/// A part of a snapshot on its way, or the said end of it: a way that just stops is an error.
+/// A part of a snapshot, or its explicit end. A channel that just stops is an error.
 #[derive(Debug, Clone)]
 pub enum Piece {
     /// The next bytes.
     Data(Bytes),
-    /// That was all.
+    /// The end.
     End,
 }

@@ -1,7 +1,7 @@
-//! Counting points, and reading a few of them whole: id, payload and every vector.
+//! Counts points, and reads a few of them completely: id, payload and all vectors.
 //!
-//! Servers can refuse each of these (strict mode, limits on rates, keys that may not read everything) and still make snapshots. So
-//! there is another way to count, pages become smaller, and what is asked to wait longer than [`PATIENCE`] is done without.
+//! Servers may refuse these requests (strict mode, rate limits, keys without full access) and still create snapshots. So there is
+//! a second way to count, pages become smaller, and requests that would wait longer than [`PATIENCE`] are skipped.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use super::answers::{Count, Envelope, Scrolled};
 use super::client::{Client, decode};
 use super::error::Error;
 
-/// How long a server may have one request wait for its limit on rates: it counts by the minute.
+/// Maximum wait for a server's rate limit, which is per minute.
 const PATIENCE: Duration = Duration::from_secs(2 * 60);
 
 impl Client {
-    /// The number of points in a collection: exact, or, where the server refuses to count exactly, about.
+    /// The number of points in a collection: exact, or approximate if the server refuses an exact count.
     ///
     /// # Errors
     /// As every request: see [`Error`]. One that [`Error::is_refusal`] means that the server does not tell in any way.
@@ -28,8 +28,8 @@ impl Client {
             Err(error) if error.is_refusal() => error,
             Err(error) => return Err(error),
         };
-        tracing::debug!("{refusal}; asking about how many there are");
-        // Another count would come under the same limit on rates; the collection's description does not.
+        tracing::debug!("{refusal}; using an approximate count");
+        // Another count would have the same rate limit; the collection's information does not.
         let counted = if refusal.is_busy() { None } else { Some(self.ask_count(collection, false).await) };
         match counted {
             Some(Ok(points)) => return Ok(PointsCount::approximate(points)),

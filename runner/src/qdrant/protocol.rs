@@ -1,10 +1,10 @@
-//! Whether what answers speaks another protocol than HTTP: TLS, HTTP/2 as gRPC does, SSH, SMTP.
+//! Detects servers with a protocol other than HTTP/1: TLS, HTTP/2 (gRPC), SSH, SMTP.
 
 use std::error::Error;
 
 use super::tls;
 
-/// Why what came back is no HTTP/1, if it is none.
+/// Why the answer is not HTTP/1, if it is not.
 pub fn not_http(error: &(dyn Error + 'static)) -> Option<String> {
     let found = tls::causes(error).find_map(|cause| {
         let error = cause.downcast_ref::<hyper::Error>()?;
@@ -13,13 +13,13 @@ pub fn not_http(error: &(dyn Error + 'static)) -> Option<String> {
     Some(found.to_string())
 }
 
-/// What is too long is HTTP all the same.
+/// An answer that is too long is still HTTP.
 fn is_unreadable(error: &hyper::Error) -> bool {
     error.is_parse() && !error.is_parse_too_large()
 }
 
-/// Whether the other side spoke before it was asked. The library has no question for that; it is the only error without a
-/// cause that is none of those it does have one for.
+/// Whether the server sent data before the request. The library has no function for this; it is the only other error without a
+/// cause.
 fn is_unasked(error: &hyper::Error) -> bool {
     let known = error.is_parse()
         || error.is_user()
@@ -31,14 +31,14 @@ fn is_unasked(error: &hyper::Error) -> bool {
     !known && error.source().is_none()
 }
 
-/// The same with what it may be and what to do, for a URL of this scheme.
+/// The same with a possible cause and advice, for a URL with this scheme.
 pub fn explain(problem: &str, scheme: &str) -> String {
-    let grpc = "if it is Qdrant's gRPC port (6334), take its REST port (6333)";
+    let grpc = "if it is Qdrant's gRPC port (6334), use the REST port (6333)";
     match scheme {
         "http" => format!(
-            "what answers there does not speak HTTP/1 ({problem}): if it speaks TLS, the URL begins with https://; {grpc}"
+            "the server at this URL does not speak HTTP/1 ({problem}): if it uses TLS, the URL must begin with https://; {grpc}"
         ),
-        _ => format!("what answers there speaks TLS and not HTTP/1 within ({problem}): {grpc}"),
+        _ => format!("the server at this URL speaks TLS, but not HTTP/1 ({problem}): {grpc}"),
     }
 }
 
@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn the_other_scheme_and_the_port_of_grpc_are_named() {
         let plain = explain("x", "http");
-        assert!(plain.contains("begins with https://") && plain.contains("(6334)"), "{plain}");
+        assert!(plain.contains("must begin with https://") && plain.contains("(6334)"), "{plain}");
         let tls = explain("x", "https");
-        assert!(tls.contains("speaks TLS and not HTTP/1 within") && !tls.contains("http://"), "{tls}");
+        assert!(tls.contains("speaks TLS, but not HTTP/1") && !tls.contains("http://"), "{tls}");
     }
 }

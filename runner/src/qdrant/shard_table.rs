@@ -1,4 +1,4 @@
-//! Where each shard of a collection lies: what one node says of all of them.
+//! The locations of a collection's shards, according to one node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::answers::CollectionCluster;
 
-/// The state of a replica that serves.
+/// The state of a ready replica.
 pub const ACTIVE: &str = "Active";
 
 /// All shards of a collection.
@@ -16,11 +16,11 @@ pub const ACTIVE: &str = "Active";
 pub struct ShardTable {
     /// Each shard by its id.
     pub shards: BTreeMap<u32, Replicas>,
-    /// How many there must be.
+    /// Expected number.
     pub shard_count: u32,
-    /// Shards on their way between nodes, ascending.
+    /// Shards in transfer, ascending.
     pub transfers: Vec<u32>,
-    /// Whether points are on their way to more shards, or to fewer.
+    /// Whether resharding is in progress.
     pub is_resharding: bool,
 }
 
@@ -75,14 +75,14 @@ impl From<&CollectionCluster> for ShardTable {
 }
 
 impl ShardTable {
-    /// On how many nodes its shards lie.
+    /// Number of nodes with its shards.
     pub fn nodes(&self) -> usize {
         let peers: BTreeSet<&u64> =
             self.shards.values().flat_map(|replicas| replicas.states.keys()).collect();
         peers.len()
     }
 
-    /// Whether `other` has the same shards with the same keys, wherever they lie.
+    /// Whether `other` has the same shards with the same keys, regardless of locations.
     pub fn has_the_shards_of(&self, other: &Self) -> bool {
         self.shards.len() == other.shards.len()
             && self
@@ -92,8 +92,8 @@ impl ShardTable {
                 .all(|((id, ours), (other_id, theirs))| id == other_id && ours.key == theirs.key)
     }
 
-    /// What keeps it from being backed up now, shard by shard: nothing when every shard has a copy that serves on a node that
-    /// `answers`, and none is on its way.
+    /// Why it cannot be backed up now, for each shard. Empty if every shard has an active copy on a node that `answers`, and none
+    /// is in transfer.
     pub fn unsettled(&self, answers: impl Fn(u64) -> bool) -> Vec<String> {
         let mut unsettled = Vec::new();
         if self.is_resharding {

@@ -12,7 +12,7 @@ use super::subject::Subject;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotName(String);
 
-/// The server sent something that is no snapshot's name.
+/// The server sent an invalid snapshot name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the server sent an impossible snapshot name: {name:?}")]
 pub struct InvalidSnapshotName {
@@ -37,8 +37,8 @@ impl SnapshotName {
         &self.0
     }
 
-    /// When the server began to make the snapshot, by its own clock, to the second; nothing when this
-    /// is not a name that Qdrant gives to a snapshot of `subject`: the peer's id stands in it, or the shard's.
+    /// When the server started the snapshot, by its own clock, in seconds. None if this is not Qdrant's name format for a
+    /// snapshot of `subject`, which contains the id of the peer or the shard.
     pub fn stamped_at(&self, subject: &Subject) -> Option<DateTime<Utc>> {
         let rest = self.0.strip_prefix(subject.collection.as_str())?.strip_prefix('-')?;
         let rest = if subject.shard_id.is_some() { rest.strip_prefix("shard-")? } else { rest };

@@ -1,4 +1,4 @@
-//! What a snapshot is of: a collection as far as it lies on the asked node, or one shard of it. Qdrant has the same requests for both, below
+//! The subject of a snapshot: a collection as far as it is on the node, or one shard. Qdrant has the same requests for both, with
 //! different paths.
 
 use std::fmt;
@@ -11,12 +11,12 @@ use qdrant_backup_shared::status::{Creating, ServerSnapshot};
 pub struct Subject {
     /// The collection.
     pub collection: CollectionName,
-    /// The shard; nothing for the whole collection.
+    /// The shard. None for the whole collection.
     pub shard_id: Option<u32>,
 }
 
 impl Subject {
-    /// All of `collection` that lies on the node.
+    /// All of `collection` on the node.
     pub fn whole(collection: &CollectionName) -> Self {
         Self { collection: collection.clone(), shard_id: None }
     }

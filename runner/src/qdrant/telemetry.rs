@@ -1,6 +1,6 @@
-//! What a server is busy with, as `GET /telemetry` tells: which process it is, and which snapshots it is making or restoring.
+//! Activity of a server from `GET /telemetry`: its process, and the snapshots that it is creating or restoring.
 //!
-//! All of it may be missing: a proxy may not let the path through, and older servers tell less.
+//! All of it may be missing: a proxy may block the path, and older servers report less.
 
 use qdrant_backup_shared::CollectionName;
 use reqwest::Method;
@@ -37,7 +37,7 @@ struct Work {
 }
 
 impl Telemetry {
-    /// Of a server that tells no more than which process it is.
+    /// For a server that reports only its process.
     pub fn of(process: Option<String>) -> Self {
         Self { process, collections: Collections::default() }
     }
@@ -59,7 +59,7 @@ impl Telemetry {
 }
 
 impl Client {
-    /// Which process answers. Any key may ask.
+    /// The id of the process. Works with any API key.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -67,7 +67,7 @@ impl Client {
         Ok(self.telemetry_in_detail("0").await?.process)
     }
 
-    /// What the server is busy with. As costly as a scrape of its metrics, so not for every moment.
+    /// The activity of the server. As expensive as a scrape of its metrics, so not for frequent use.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -76,9 +76,9 @@ impl Client {
         self.telemetry_in_detail("2").await
     }
 
-    /// Not repeated: it tells of now, or is not worth it.
+    /// Not retried: only the current state is useful.
     async fn telemetry_in_detail(&self, level: &str) -> Result<Telemetry, Error> {
-        let what = "asking what the server is busy with";
+        let what = "reading what the server is busy with";
         let mut url = self.path(what, &["telemetry"])?;
         url.query_pairs_mut().append_pair("details_level", level);
         let answer = self.send_to(what, Method::GET, url, None, self.limits.request).await?;

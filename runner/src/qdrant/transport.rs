@@ -1,4 +1,4 @@
-//! The HTTP client underneath: TLS, proxies, time-outs, and the headers that carry secrets.
+//! The HTTP client: TLS, proxies, timeouts, and headers with secrets.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::transport_error::TransportError;
 /// How to reach one Qdrant node.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// Where it is, path prefix included, credentials not.
+    /// Its URL with path prefix, without credentials.
     pub url: Url,
     /// User and password for a proxy in front of Qdrant that asks for basic authentication.
     pub basic_auth: Option<(String, SecretString)>,
@@ -21,9 +21,9 @@ pub struct ClientOptions {
     pub api_key: Option<SecretString>,
     /// Certificates of further certificate authorities, in PEM.
     pub ca_file: Option<PathBuf>,
-    /// The client's own certificate and key, for this server alone.
+    /// The client certificate and key, only for this server.
     pub identity: Option<Identity>,
-    /// An HTTP proxy; without it none is used, whatever the environment says.
+    /// An HTTP proxy. Proxy variables of the environment are ignored.
     pub proxy: Option<Url>,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
@@ -35,12 +35,12 @@ pub struct ClientOptions {
     pub create_timeout: Duration,
     /// Longest wait for an exact count of points.
     pub count_timeout: Duration,
-    /// How often a request that failed in passing is repeated.
+    /// Number of retries after temporary failures.
     pub retries: u32,
 }
 
-/// Makes the client. Redirects stay off, because one would carry the key along; so do decompression,
-/// cookies and proxies that nobody configured.
+/// Creates the client. Redirects are off, because they would send the key elsewhere; so are decompression, cookies and proxies
+/// from the environment.
 ///
 /// # Errors
 /// When the options cannot be used.
@@ -54,11 +54,11 @@ pub fn http_client(options: &ClientOptions) -> Result<reqwest::Client, Transport
         .no_proxy()
         .http1_only()
         .connect_timeout(options.connect_timeout)
-        // A creation may be silent for hours: keep routers from forgetting the connection.
+        // A request may be silent for hours: keepalives prevent routers from dropping the connection.
         .tcp_keepalive(Duration::from_secs(30));
     if let Some(proxy) = &options.proxy {
         if options.identity.is_some() && proxy.scheme() == "https" {
-            let problem = "qdrant.tls.cert_file cannot be used with it: a proxy that is spoken to with TLS would be shown the client certificate as well".to_owned();
+            let problem = "qdrant.tls.cert_file cannot be used with it: a proxy that uses TLS would receive the client certificate too".to_owned();
             return Err(TransportError::Proxy { url: without_credentials(proxy), problem });
         }
         let problem = |error: reqwest::Error| TransportError::Proxy {

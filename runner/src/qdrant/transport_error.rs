@@ -32,7 +32,7 @@ pub enum TransportError {
         problem: String,
     },
     /// A secret cannot be sent as a header.
-    #[error("the API key has characters that an HTTP header cannot carry")]
+    #[error("the API key has characters that an HTTP header cannot contain")]
     Header,
     /// The TLS library or the HTTP library refused.
     #[error("cannot set up HTTP: {problem}")]

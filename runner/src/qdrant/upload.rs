@@ -1,4 +1,4 @@
-//! A snapshot on its way to the server: its length is known beforehand, and its content comes in pieces.
+//! The upload of a snapshot: its length is known in advance, and its content comes in pieces.
 
 use std::io;
 use std::pin::Pin;
@@ -22,13 +22,13 @@ use super::piece::Piece;
 use super::snapshot_name::SnapshotName;
 use super::subject::Subject;
 
-/// How often it is looked whether anything moved.
+/// Interval of the stall check.
 const WATCH: Duration = Duration::from_millis(100);
 
 /// What is uploaded.
 #[derive(Debug, Clone)]
 pub struct Upload {
-    /// The name that the server keeps the file under.
+    /// The file name on the server.
     pub file_name: SnapshotName,
     /// The snapshot's length in bytes.
     pub size_bytes: u64,
@@ -36,7 +36,7 @@ pub struct Upload {
     pub checksum: Sha256Digest,
 }
 
-/// How far an upload is, for others to watch.
+/// Progress of an upload.
 #[derive(Debug, Clone, Default)]
 pub struct UploadProgress(Arc<Counters>);
 
@@ -47,12 +47,12 @@ struct Counters {
 }
 
 impl UploadProgress {
-    /// Bytes of the snapshot that are on their way.
+    /// Number of snapshot bytes sent.
     pub fn sent_bytes(&self) -> u64 {
         self.0.sent_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether everything is on its way, so that the server's work is what is waited for.
+    /// Whether everything is sent, and the server is working.
     pub fn is_complete(&self) -> bool {
         self.0.complete.load(Ordering::Relaxed)
     }
@@ -64,13 +64,12 @@ impl UploadProgress {
 pub struct UploadError {
     /// How.
     pub error: Error,
-    /// Whether the server may have had the file whole, and so may have begun to restore it. Of a file that it has not
-    /// whole it keeps nothing.
+    /// Whether the server may have received the whole file and started to restore it. It does not keep an incomplete file.
     pub arrived: bool,
 }
 
 impl UploadError {
-    /// Whether the server said what was wrong. If not, and the file arrived, it may still be at work.
+    /// Whether the server reported the error. If not, and it has the file, it may still be working.
     pub fn is_answered(&self) -> bool {
         self.error.is_answered()
     }
@@ -82,11 +81,11 @@ impl Client {
     /// The `pieces` must be exactly `upload.size_bytes` long and end in [`Piece::End`]; if they just stop, the request is
     /// broken off and the server does nothing. Not repeated.
     ///
-    /// There is no limit on the whole: a standstill before the last byte lasts at most the stall time-out, and the
-    /// server's work after it at most the time-out for creations.
+    /// The total time is not limited: a stall before the last byte lasts at most the stall timeout, and the server's work after
+    /// it at most the timeout for snapshots.
     ///
     /// # Errors
-    /// As every request, and whether the server may have had the file whole.
+    /// As every request, and whether the server may have the whole file.
     pub async fn upload_snapshot(
         &self,
         subject: &Subject,
@@ -136,7 +135,7 @@ impl Client {
             let error = self.refusal(what, response).await;
             return Err(error);
         }
-        // Of a shard it says nothing in return.
+        // For a shard there is no result.
         let done: Envelope<Option<bool>> = decode(what, &read_body(what, response, ANSWER_MAX_BYTES).await?)?;
         if done.result.unwrap_or(subject.shard_id.is_some()) {
             Ok(())
@@ -179,23 +178,22 @@ fn is_refused(error: &Error) -> bool {
     )
 }
 
-/// Says what an upload's failure often means, where Qdrant's own words do not.
+/// Adds the frequent cause of an upload error, if Qdrant's message does not contain it.
 fn with_advice(mut error: Error, complete: bool) -> Error {
     if let Error::Broken { cause, .. } = &mut error
         && !complete
     {
-        cause
-            .push_str("; if Qdrant closed it, see whether the API key may restore: that needs global manage");
+        cause.push_str("; if Qdrant closed it, check that the API key may restore: that needs global manage");
     }
     if let Error::Status { message, .. } = &mut error
         && (message.contains("No space left") || message.contains("processing field"))
     {
-        message.push_str("; is its disk full? It needs room for the uploaded file and for the collection");
+        message.push_str("; is its disk full? It needs space for the uploaded file and for the collection");
     }
     error
 }
 
-/// The snapshot on its way, handed out as the connection takes it.
+/// The snapshot's content, handed out as the connection takes it.
 #[derive(Debug)]
 struct Content {
     pieces: mpsc::Receiver<Piece>,
@@ -265,7 +263,7 @@ mod tests {
             let (what, message) = ("uploading".to_owned(), message.to_owned());
             with_advice(Error::Status { what, status: 500, message, retry_after: None }, true).to_string()
         };
-        let room = "room for the uploaded file and for the collection";
+        let room = "space for the uploaded file and for the collection";
         assert!(status("An error occurred processing field: snapshot").contains(room));
         assert!(status("failed to unpack: No space left on device (os error 28)").contains(room));
         assert!(!status("Malformed tar archive").contains(room));

@@ -1,5 +1,5 @@
-//! Points as they go from one collection to another: read by pages or by their ids, and written. Payloads and vectors stay the text that the
-//! server gave, which is compared and passed on without being taken apart.
+//! Complete points: read by page or by id, and written. Payloads and vectors are kept as the server's text, which is compared and
+//! passed on without parsing.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use super::error::Error;
 pub struct WholePoint {
     /// A number or a UUID.
     pub id: Value,
-    /// Its payload; absent where it was not asked for.
+    /// Its payload. Absent if it was not requested.
     #[serde(default)]
     pub payload: Option<Box<RawValue>>,
-    /// Its vectors; absent where they were not asked for.
+    /// Its vectors. Absent if they were not requested.
     #[serde(default)]
     pub vector: Option<Box<RawValue>>,
     /// The key of its shard, with custom sharding.
@@ -29,12 +29,12 @@ pub struct WholePoint {
     pub shard_key: Option<Value>,
 }
 
-/// Which page of a collection.
+/// A request for a page.
 #[derive(Debug, Clone, Default)]
 pub struct PageWanted {
     /// The first id that may be on it; from the beginning without one.
     pub from: Option<Value>,
-    /// At most so many points.
+    /// Maximum number of points.
     pub limit: usize,
     /// Only points that this filter of Qdrant's lets through.
     pub filter: Option<Value>,
@@ -45,7 +45,7 @@ pub struct PageWanted {
 pub struct Page {
     /// Its points, with payload and vectors.
     pub points: Vec<WholePoint>,
-    /// Where the next page begins, if there is one.
+    /// The first id of the next page, if there is one.
     pub next: Option<Value>,
     /// The length of the answer.
     pub size_bytes: usize,
@@ -58,12 +58,12 @@ struct Scrolled {
     next_page_offset: Value,
 }
 
-/// What is done about points that are there already.
+/// Handling of existing points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// They are overwritten.
     Overwrite,
-    /// They are left alone, by servers that can (1.17 and later); older ones overwrite them.
+    /// They are left alone, if the server supports it (1.17 and later). Older ones overwrite them.
     Leave,
 }
 
@@ -107,8 +107,8 @@ impl Client {
         Ok(points.result)
     }
 
-    /// Writes points, of one shard key where there are such, and waits until that is done on as many copies as the collection wants.
-    /// Asked once; repeating it does no harm.
+    /// Writes points (of one shard key, if there are any), and waits until enough replicas have them. Not retried, but can be
+    /// repeated safely.
     ///
     /// # Errors
     /// As every request: see [`Error`].

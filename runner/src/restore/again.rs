@@ -1,4 +1,4 @@
-//! The command that restores the same again, for whoever has to type it.
+//! The command to repeat a restore, for messages.
 
 use qdrant_backup_shared::BackupId;
 
@@ -6,7 +6,7 @@ use super::plan::{Plan, PlanOptions};
 use super::target::TargetState;
 use crate::host::shell::quoted;
 
-/// The command that restores the same again.
+/// The command to repeat a restore.
 #[derive(Clone)]
 pub struct Again {
     begin: String,
@@ -16,10 +16,10 @@ pub struct Again {
 }
 
 impl Again {
-    /// As it was given, for the server at `url`.
+    /// From the options, for the server at `url`.
     pub fn of(plan: &Plan, given: &PlanOptions, url: &str) -> Self {
         let begin = format!("qdrant-backup restore --collection {}", quoted(plan.collection.as_str()));
-        // Not "latest" again: that may be the safety backup by now.
+        // Not "latest", which may now be the safety backup.
         let backup = plan.backup.as_ref().map(|backup| format!(" --backup {}", backup.manifest.backup_id));
         let mut options = String::new();
         if plan.target != plan.collection {
@@ -44,7 +44,7 @@ impl Again {
         Self { backup: format!(" --backup {id}"), ..self.clone() }
     }
 
-    /// Over what has become of the target. What is partly restored is not worth a backup.
+    /// The command for the current state of the target. A partly restored one needs no safety backup.
     pub fn after(&self, state: TargetState) -> String {
         let force = match state {
             TargetState::Doubtful | TargetState::Exceeded | TargetState::Unknown => {

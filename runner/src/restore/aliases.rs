@@ -1,15 +1,14 @@
-//! Which aliases a restore sets. They are in no snapshot; the manifest has them. Pure.
+//! The aliases that a restore sets. They are in the manifest, not in snapshots. Pure functions.
 
 use qdrant_backup_shared::CollectionName;
 
 use super::error::RestoreError;
 use crate::qdrant::{Alias, AliasChange};
 
-/// The changes that have each of `wanted` stand for `target`, given what there is; aliases that do so already need none.
+/// The changes that assign each of `wanted` to `target`. Aliases that are already assigned need none.
 ///
 /// # Errors
-/// What stands against it, unless `force` allows it: an alias that stands for another collection now, or one whose name a
-/// collection has, which nothing allows.
+/// An alias belongs to another collection (unless `force` is set), or has the name of a collection.
 pub fn changes(
     wanted: &[String],
     target: &CollectionName,

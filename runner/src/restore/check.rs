@@ -1,4 +1,4 @@
-//! `--dry-run`: is the snapshot in the archive what its manifest says? Reads it whole and changes nothing.
+//! `--dry-run`: checks that the snapshot in the archive matches its manifest. Reads it completely and changes nothing.
 
 use qdrant_backup_shared::manifest::{Archive, Manifest};
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,7 @@ use crate::archive::read::{Prove, Source};
 use crate::host::console::Console;
 use crate::qdrant;
 
-/// Reads the archive of `manifest` whole and compares the digest of what would be restored, until `interrupt` is cancelled.
+/// Reads the archive of `manifest` whole and compares the digest of what would be restored, until `interrupt` is canceled.
 ///
 /// # Errors
 /// When the backup cannot be restored by this version, or is damaged, or an interruption came.

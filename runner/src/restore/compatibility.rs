@@ -1,4 +1,4 @@
-//! Whether a server's version can be trusted with a backup of another version. Pure.
+//! Checks whether a server's version supports a backup of another version. Pure functions.
 
 use crate::qdrant::minor_version;
 
@@ -7,21 +7,21 @@ use crate::qdrant::minor_version;
 pub enum VersionSkew {
     /// The backup does not say where it is from.
     #[error(
-        "the backup does not say which version of Qdrant it is from, so whether {target} can take it is unknown"
+        "the backup does not say which version of Qdrant it is from, so it is unknown whether {target} accepts it"
     )]
     Unknown {
         /// The server's version.
         target: String,
     },
     /// A text is not a version.
-    #[error("{text:?} is no version of Qdrant that can be compared")]
+    #[error("{text:?} cannot be compared as a version of Qdrant")]
     NoVersion {
         /// The text.
         text: String,
     },
     /// Older, or too much newer.
     #[error(
-        "the backup is from Qdrant {source_version} and the server is {target}; Qdrant supports the same or the next minor version"
+        "the backup is from Qdrant {source_version}, but the server is {target}; Qdrant supports the same or the next minor version"
     )]
     Distance {
         /// The version that the backup is from.
@@ -31,10 +31,10 @@ pub enum VersionSkew {
     },
 }
 
-/// Whether `target` is of the same or the next minor version as `source`: that is what Qdrant's maintainers support.
+/// Checks that `target` is the same or the next minor version of `source`, as supported by Qdrant.
 ///
 /// # Errors
-/// When it is not, or when it is not known.
+/// When it is not, or is unknown.
 pub fn check_version(source: Option<&str>, target: &str) -> Result<(), VersionSkew> {
     let source = source.ok_or_else(|| VersionSkew::Unknown { target: target.to_owned() })?;
     let (from, to) = (minor(source)?, minor(target)?);

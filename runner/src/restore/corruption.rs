@@ -1,4 +1,4 @@
-//! A backup that shows to be corrupt when it is restored: that is put on record, and whoever waits is told of another one.
+//! Handles a corrupt backup found during a restore: records it, and suggests another one.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::archive::read::ArchiveError;
 use crate::host::shell::quoted;
 use crate::verify::{self, Check};
 
-/// Whether the archive itself is bad. A disk that cannot be read says nothing about it.
+/// Whether the archive itself is damaged, not only the disk unreadable.
 pub fn is_corrupt(error: &RestoreError) -> bool {
     matches!(error, RestoreError::Damaged { .. } | RestoreError::Archive(ArchiveError::Corrupt { .. }))
 }
 
-/// Whether it is on record that a backup is corrupt.
+/// Whether the corrupt backup was recorded.
 #[derive(Debug)]
 pub struct Recorded {
     /// Whether it is.
@@ -28,8 +28,7 @@ pub struct Recorded {
     pub warning: Option<String>,
 }
 
-/// Records the backup as failed, as a verification that reads it whole would: it is no good backup any more. `message` says what
-/// was found.
+/// Records the backup as failed, like a full verification. `message` is the finding.
 pub fn record(
     layout: &Layout,
     manifest: &Manifest,
@@ -50,7 +49,7 @@ pub fn record(
     }
 }
 
-/// What to do about a corrupt backup: `by` says how another one is taken.
+/// Advice for a corrupt backup. `by` describes how to use another one.
 pub fn advice(
     catalog: &Catalog,
     manifest: &Manifest,
@@ -59,10 +58,10 @@ pub fn advice(
 ) -> String {
     let id = manifest.backup_id;
     let now = if is_on_record {
-        format!("backup {id} is on record as failed now")
+        format!("backup {id} is now recorded as failed")
     } else {
         format!(
-            "that backup {id} is corrupt is NOT on record; `qdrant-backup verify --collection {} --backup {id}` puts it there",
+            "backup {id} is corrupt, but that is NOT recorded; `qdrant-backup verify --collection {} --backup {id}` records it",
             quoted(manifest.collection.as_str())
         )
     };

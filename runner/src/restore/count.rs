@@ -1,5 +1,5 @@
-//! Counting what was restored, and what the number says. The archive is proven by its digest and the collection serves, so a
-//! count alone condemns nothing unless it is grossly wrong, or another one than an earlier restore of the same backup found.
+//! Counts the restored points and evaluates the number. The archive has the right digest and the collection is ready, so a count
+//! alone is only a failure if it is far too small, or differs from an earlier restore of the same backup.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::qdrant::{Client, Error};
 use crate::session::Session;
 use crate::verify;
 
-/// A count can lag behind the replicas for a moment: a number that nobody expects must be seen so often in a row.
+/// A count may be wrong for a moment: number of equal unexpected counts in a row that are needed.
 const SAME: u32 = 5;
-/// At most so many counts.
+/// Maximum number of counts.
 const LOOKS: u32 = 20;
 const BETWEEN_COUNTS: Duration = Duration::from_millis(300);
 
@@ -26,7 +26,7 @@ const BETWEEN_COUNTS: Duration = Duration::from_millis(300);
 pub struct Counted {
     /// How many points, if the server tells.
     pub points: Option<PointsCount>,
-    /// In a sentence, why that is neither right nor wrong for certain.
+    /// Why the number is uncertain, as a sentence.
     pub doubt: Option<String>,
 }
 
@@ -37,12 +37,12 @@ impl Counted {
     }
 }
 
-/// What a number of points says of a restore.
+/// Evaluation of a number of points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Verdict {
-    /// It is as it must be.
+    /// It is correct.
     Fits,
-    /// It is not what was counted, and that proves nothing.
+    /// It differs, but that proves nothing.
     Doubtful(String),
     /// Most points are missing.
     Lost { expected: u64 },
@@ -50,18 +50,18 @@ enum Verdict {
     Differs { found: u64, at: DateTime<Utc> },
 }
 
-/// One finding, and everything that it is held against.
+/// A count, and the numbers to compare with.
 struct Finding<'a> {
     got: PointsCount,
-    /// Whether it stood still.
+    /// Whether it was stable.
     steady: bool,
     by: Operation,
     source: &'a Source,
     known: Option<&'a RestoredPoints>,
 }
 
-/// Counts the points of the target. The first number found in a backup is noted in its verification record, and later restores
-/// are held to it. `caught_up` says whether the server has taken in everything.
+/// Counts the points of the target. The first number for a backup is stored in its verification record, and later restores are
+/// compared with it. `caught_up` is whether the server has processed everything.
 ///
 /// # Errors
 /// [`RestoreError::PointsLost`], [`RestoreError::PointsDiffer`], and as every request.
@@ -75,7 +75,7 @@ pub async fn count(
     let counted = steady_count(session, client, put.target, |got| expected(got, source, put.known)).await;
     let (got, still) = match counted {
         Err(error) if error.is_refusal() => {
-            let doubt = format!("{error}; whether \"{}\" has all points was not compared", put.target);
+            let doubt = format!("{error}; the number of points in \"{}\" was not checked", put.target);
             session.warn(&doubt);
             return Ok(Counted { points: None, doubt: Some(doubt) });
         }
@@ -92,9 +92,9 @@ pub async fn count(
     if finding.is_to_be_noted() {
         let points =
             RestoredPoints { count: points, at: session.now(), by: put.by.clone(), sample_matched_at: None };
-        // Somebody who may only read the backups may restore them all the same.
+        // A user with only read access to the backups can still restore them.
         if let Err(error) = verify::note_points(session.layout(), put.manifest, points) {
-            session.warn(format!("{error}; later restores will not be held to this one"));
+            session.warn(format!("{error}; later restores will not be compared with this one"));
         }
     }
     if let Some(doubt) = &doubt {
@@ -103,7 +103,7 @@ pub async fn count(
     Ok(Counted { points: Some(got), doubt })
 }
 
-/// The number of points, and whether it is one that is `expected` or at least stands still.
+/// The number of points, and whether it is `expected` or at least stable.
 async fn steady_count(
     session: &mut Session,
     client: &Client,
@@ -124,7 +124,7 @@ async fn steady_count(
     Ok((got, got.exact && (expected(got.points) || same == SAME)))
 }
 
-/// Whether no second look is needed.
+/// Whether no second count is needed.
 fn expected(got: u64, source: &Source, known: Option<&RestoredPoints>) -> bool {
     match known {
         Some(known) => got == known.count,
@@ -147,15 +147,15 @@ fn judge(finding: &Finding<'_>) -> Verdict {
         }
         if !steady && got >= known.count.div_ceil(2) {
             return Verdict::Doubtful(format!(
-                "it has {got} points at the moment, and an earlier restore of this backup found {}: it is being written to, or the server has \
-                 not taken in everything yet",
+                "it has {got} points now, but an earlier restore of this backup had {}: it is being written \
+                 to, or the server has not processed everything yet",
                 known.count
             ));
         }
         return Verdict::Differs { found: known.count, at: known.at };
     }
     let Some(least) = least else { return judge_about(finding) };
-    // Half of a collection comes and goes while its snapshot is made at most where it is emptied and filled again.
+    // The number changes by half during a snapshot only if the collection is emptied and refilled.
     if got < least.div_ceil(2) {
         return Verdict::Lost { expected: least };
     }
@@ -165,17 +165,17 @@ fn judge(finding: &Finding<'_>) -> Verdict {
     let shown = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let [before, after] = counts.map(shown);
     let words = if got < least {
-        "if it was not being written to at that time, points are missing"
+        "unless it was being written to then, points are missing"
     } else {
-        "it was being written to, then or since"
+        "it was being written to then, or has been since"
     };
     Verdict::Doubtful(format!(
-        "it has {got} points; {before} were counted before the snapshot was made and {after} after it: {words}"
+        "it has {got} points; the counts were {before} before the snapshot and {after} after it: {words}"
     ))
 }
 
-/// What is to be said where one of the two numbers is about right at best: such a number bounds nothing, but a collection that
-/// is empty or lacks more than half has not come back.
+/// Evaluation with an approximate number: it is not a limit, but a collection that is empty or lacks more than half was not
+/// restored.
 fn judge_about(finding: &Finding<'_>) -> Verdict {
     let Finding { got, source, .. } = *finding;
     let counts = [source.points_count_before, source.points_count_after];
@@ -184,17 +184,17 @@ fn judge_about(finding: &Finding<'_>) -> Verdict {
     match told.or(source.points_count_approximate.map(PointsCount::approximate)) {
         Some(told) if got.points < told.points.div_ceil(2) => Verdict::Lost { expected: told.points },
         Some(told) => Verdict::Doubtful(format!(
-            "it has {got} points and the backup {told}: the server does not count exactly, so a small difference would not show"
+            "it has {got} points, and the backup has {told}: the server does not count exactly, so a small difference would not show"
         )),
         None => Verdict::Doubtful(format!(
-            "it has {got} points, and the backup does not say how many it must have"
+            "it has {got} points, but the backup does not say how many it must have"
         )),
     }
 }
 
 impl Finding<'_> {
-    /// Whether this is what the backup holds and `known` is not: that was found where others may write, and does not fit the
-    /// counts.
+    /// Whether this is the right number and `known` is not, because `known` was found in a collection that others may write to,
+    /// and does not match the counts.
     fn corrects(&self, known: &RestoredPoints, within: bool) -> bool {
         let counts = [self.source.points_count_before, self.source.points_count_after];
         let fitted = counts.iter().flatten().min().is_some_and(|least| *least <= known.count)
@@ -202,7 +202,7 @@ impl Finding<'_> {
         self.by == Operation::Drill && known.by != Operation::Drill && self.steady && within && !fitted
     }
 
-    /// Whether later restores are to be held to it.
+    /// Whether later restores are compared with it.
     fn is_to_be_noted(&self) -> bool {
         self.steady && self.known.is_none_or(|known| known.count != self.got.points)
     }
@@ -238,7 +238,7 @@ mod tests {
         }
         let Verdict::Doubtful(words) = first(1000, 1000, 900) else { panic!("no doubt") };
         assert!(
-            words.contains("900 points; 1000 were counted before the snapshot was made and 1000 after"),
+            words.contains("900 points; the counts were 1000 before the snapshot and 1000 after"),
             "{words}"
         );
         assert!(matches!(first(1000, 1000, 1100), Verdict::Doubtful(_)), "more are nothing lost");

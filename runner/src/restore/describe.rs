@@ -1,4 +1,4 @@
-//! A plan as a person reads it, and as a program does.
+//! A plan as text and as JSON.
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::plan::{ByShard, Existing, Plan};
 use crate::host::output;
 
-/// At most so many differences between configurations are shown.
+/// Maximum number of shown configuration differences.
 const SHOWN_DIFFERENCES: usize = 12;
 
 /// The plan in a few lines.
@@ -29,7 +29,7 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
         line("shards", shard_words(by_shard));
     }
     if let Some(node) = &plan.on_node {
-        line("shards", format!("all of them will lie on {node}, which the snapshot is uploaded to"));
+        line("shards", format!("all of them will be on {node}, which receives the snapshot"));
     }
     for difference in plan.differences.iter().take(SHOWN_DIFFERENCES) {
         line("differs", difference.to_string());
@@ -38,8 +38,7 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
         line("differs", format!("and {} more", plan.differences.len() - SHOWN_DIFFERENCES));
     }
     if plan.existing.is_some() && plan.is_possible() && !plan.is_there && plan.by_shard.is_none() {
-        let first =
-            if plan.safety_backup { "the collection is backed up" } else { "nothing: NO safety backup" };
+        let first = if plan.safety_backup { "a safety backup of the collection" } else { "NO safety backup" };
         line("first", first.to_owned());
     }
     if !plan.had_aliases.is_empty() {
@@ -87,12 +86,12 @@ fn target_words(plan: &Plan) -> String {
     match &plan.existing {
         None => format!("{} (new)", plan.target),
         Some(_) if plan.by_shard.as_ref().is_some_and(|by_shard| by_shard.begun.is_some()) => {
-            format!("{}, which an earlier restore has made and not finished", plan.target)
+            format!("{}, which an earlier restore created but did not finish", plan.target)
         }
         Some(Existing { points }) if plan.is_there => {
             let points = points.map_or_else(String::new, |points| format!(" ({points} points)"));
             let over = if plan.by_shard.is_none() { "; --force restores over it" } else { "" };
-            format!("{}, which is there already{points}: SKIPPED{over}", plan.target)
+            format!("{}, which already exists{points}: SKIPPED{over}", plan.target)
         }
         Some(Existing { points }) => {
             let points = points.map_or_else(String::new, |points| format!("{points} "));
@@ -111,7 +110,7 @@ fn shard_words(by_shard: &ByShard) -> String {
     let copies = if *copies > 1 { format!(", {copies} copies of each") } else { String::new() };
     let begun = begun.as_ref().map_or_else(String::new, |begun| {
         let left = shards.saturating_sub(begun.done.len());
-        format!("; GOES ON with what was begun: {left} of them are left")
+        format!("; CONTINUES an unfinished restore: {left} of them are left")
     });
     format!(
         "{shards} {shard_word}, each uploaded to a node that holds it, on {nodes} {node_word}{copies}{begun}"
@@ -120,9 +119,10 @@ fn shard_words(by_shard: &ByShard) -> String {
 
 fn sharding_words(keys: &[ShardKey]) -> String {
     if keys.is_empty() {
-        return "custom, without a shard key: there are no points, and the configuration is all that is restored".to_owned();
+        return "custom, without shard keys: there are no points, so only the configuration is restored"
+            .to_owned();
     }
-    format!("custom, by the shard keys {}", shard_key::list(keys))
+    format!("custom, with the shard keys {}", shard_key::list(keys))
 }
 
 fn alias_words(plan: &Plan) -> String {

@@ -1,4 +1,4 @@
-//! How two configurations differ, key by key. Pure.
+//! Differences between two configurations, by key. Pure functions.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use qdrant_backup_shared::text::shortened;
 use serde_json::Value;
 
-/// One key whose values differ. Null where a side has none.
+/// A key with different values. Null if a side does not have it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
     /// The key, as in `params.vectors.size`.
@@ -23,7 +23,7 @@ impl Difference {
         if self.path.is_empty() { format!("{key}{self}") } else { format!("{key}.{self}") }
     }
 
-    /// Whether Qdrant restores no such snapshot over such a collection.
+    /// Whether Qdrant refuses such a snapshot for such a collection.
     pub fn is_refused_by_qdrant(&self) -> bool {
         ["params.vectors", "params.shard_number"].iter().any(|key| {
             self.path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -39,8 +39,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What differs between the configuration of a backup and that of a collection. A key without a value is as one that is
-/// not there: newer servers show more keys.
+/// The differences between the configuration of a backup and that of a collection. Null equals a missing key, because newer
+/// servers show more keys.
 pub fn differences(backup: &Value, server: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     compare("", backup, server, &mut found);

@@ -17,23 +17,25 @@ pub enum RestoreError {
     /// No backup to restore.
     #[error(transparent)]
     Choice(#[from] ChoiceError),
-    /// A newer program made it.
-    #[error("the backup needs \"{what}\", which this version cannot do; use the qdrant-backup that made it")]
+    /// The backup needs a newer program.
+    #[error(
+        "the backup needs \"{what}\", which this version does not support; use the qdrant-backup that made it"
+    )]
     Requires {
         /// The unknown requirement.
         what: String,
     },
     /// Not one snapshot of the whole collection.
     #[error(
-        "the backup {what}, which this version cannot restore; `qdrant-backup export` gives the snapshots to upload by hand"
+        "the backup {what}, which this version cannot restore; `qdrant-backup export` writes the snapshots for an upload by hand"
     )]
     Unsupported {
         /// What it is.
         what: String,
     },
-    /// Custom sharding, and nothing to restore into.
+    /// Custom sharding, without an existing target.
     #[error(
-        "the backup has custom sharding, and Qdrant makes no shard keys from a snapshot: \"{target}\" would come back empty; make it with the same configuration and the shard keys {keys}, and restore with --force (docs/recovery.md, section 8)"
+        "the backup has custom sharding, and Qdrant does not create shard keys from a snapshot: \"{target}\" would be empty; create it with the same configuration and the shard keys {keys}, then restore with --force (docs/recovery.md, section 8)"
     )]
     NeedsShardKeys {
         /// The target.
@@ -41,9 +43,9 @@ pub enum RestoreError {
         /// The keys and their shards.
         keys: String,
     },
-    /// Custom sharding, and a server that knows no shard keys.
+    /// Custom sharding, but a server without cluster mode.
     #[error(
-        "the backup has custom sharding ({keys}), and \"{target}\" can only be made with these shard keys in cluster mode; start the server with cluster mode on, one node is enough, or restore into a cluster (docs/clusters.md)"
+        "the backup has custom sharding ({keys}), and \"{target}\" can only be created with these shard keys in cluster mode; start the server in cluster mode (one node is enough), or restore into a cluster (docs/clusters.md)"
     )]
     NeedsClusterMode {
         /// The target.
@@ -51,9 +53,9 @@ pub enum RestoreError {
         /// The keys and their shards.
         keys: String,
     },
-    /// A backup of shards, over a collection that is there.
+    /// A backup by shards, but the target exists.
     #[error(
-        "collection \"{target}\" exists ({points} points), and a backup of shards is restored into a new one only, with or without --force: restore beside it with --as NEW, look at it, then move the alias, or delete \"{target}\" first (docs/clusters.md)"
+        "collection \"{target}\" exists ({points} points), but a backup made shard by shard can only be restored into a new collection, even with --force: restore it as another collection with --as NEW, check it, then move the alias; or delete \"{target}\" first (docs/clusters.md)"
     )]
     TargetExistsByShard {
         /// The target.
@@ -61,9 +63,9 @@ pub enum RestoreError {
         /// Its points.
         points: String,
     },
-    /// A restore was begun, and somebody has written to its collection.
+    /// A restore is unfinished, and someone has written to its collection.
     #[error(
-        "a restore into \"{target}\" was begun and has not ended, and somebody has written to it since: its shard {shard_id} has points and was not uploaded yet; delete \"{target}\" if nobody needs it, or restore beside it with --as NEW"
+        "a restore into \"{target}\" is unfinished, and someone has written to it since: its shard {shard_id} has points but was not uploaded yet; delete \"{target}\" if nobody needs it, or restore as another collection with --as NEW"
     )]
     NotAsItWasLeft {
         /// The target.
@@ -71,9 +73,9 @@ pub enum RestoreError {
         /// A shard that should be empty.
         shard_id: u32,
     },
-    /// The new collection is another one than was backed up.
+    /// The new collection differs from the original.
     #[error(
-        "\"{target}\" was made and is not as the one that was backed up: {problem}; look at Qdrant's log"
+        "\"{target}\" was created, but differs from the collection that was backed up: {problem}; check Qdrant's log"
     )]
     NotAsRecorded {
         /// The target.
@@ -91,12 +93,12 @@ pub enum RestoreError {
         /// Why.
         #[source]
         cause: Box<RestoreError>,
-        /// What is where.
+        /// The state of the shards.
         progress: String,
     },
-    /// The target's shards are others than the backup's.
+    /// The target's shards differ from the backup's.
     #[error(
-        "the shards of \"{target}\" are not those of the backup: {problem}; make it anew with the backup's shard keys (docs/recovery.md, section 8)"
+        "the shards of \"{target}\" differ from those of the backup: {problem}; create it again with the backup's shard keys (docs/recovery.md, section 8)"
     )]
     ShardKeysDiffer {
         /// The target.
@@ -105,11 +107,11 @@ pub enum RestoreError {
         problem: String,
     },
     /// The server is of another version.
-    #[error("{0}; --allow-version-skew tries it all the same")]
+    #[error("{0}; --allow-version-skew skips this check")]
     Version(#[from] VersionSkew),
-    /// The target is there.
+    /// The target exists.
     #[error(
-        "collection \"{target}\" exists ({points} points); restore beside it with --as NEW, or overwrite it with --force"
+        "collection \"{target}\" exists ({points} points); restore as another collection with --as NEW, or overwrite it with --force"
     )]
     TargetExists {
         /// The target.
@@ -119,7 +121,7 @@ pub enum RestoreError {
     },
     /// Qdrant would refuse the snapshot.
     #[error(
-        "Qdrant takes no snapshot over \"{target}\", whose configuration is another one ({difference}); restore beside it with --as NEW"
+        "Qdrant does not accept the snapshot for \"{target}\", whose configuration differs ({difference}); restore as another collection with --as NEW"
     )]
     Incompatible {
         /// The target.
@@ -137,14 +139,16 @@ pub enum RestoreError {
         /// What it stands for.
         collection: String,
     },
-    /// The name is kept for drills.
-    #[error("\"{target}\" is a name for drills, which delete such collections; choose another one with --as")]
+    /// The name is reserved for drills.
+    #[error(
+        "\"{target}\" is a name reserved for drills, which delete such collections; choose another name with --as"
+    )]
     TargetIsScratch {
         /// The target.
         target: CollectionName,
     },
     /// Too large for a drill on the server that is backed up.
-    #[error("the snapshot has {} and drill.max_size is {}; drill on another server, with drill.url or --to", indicatif::HumanBytes(*size_bytes), indicatif::HumanBytes(*most))]
+    #[error("the snapshot has {}, but drill.max_size is {}; drill on another server, with drill.url or --to", indicatif::HumanBytes(*size_bytes), indicatif::HumanBytes(*most))]
     TooLarge {
         /// The snapshot's length in bytes.
         size_bytes: u64,
@@ -159,7 +163,7 @@ pub enum RestoreError {
         /// The target.
         target: CollectionName,
     },
-    /// An alias stands for another collection.
+    /// An alias belongs to another collection.
     #[error("alias \"{alias}\" stands for \"{collection}\"; --force moves it")]
     AliasElsewhere {
         /// The alias.
@@ -169,7 +173,7 @@ pub enum RestoreError {
     },
     /// Backups of several collections claim one alias: it was moved between them.
     #[error(
-        "alias \"{alias}\" belonged to \"{other}\" as well, in its backup; restore only one of them --with-aliases"
+        "alias \"{alias}\" also belongs to \"{other}\" in its backup; use --with-aliases for only one of them"
     )]
     AliasClaimedTwice {
         /// The alias.
@@ -189,17 +193,17 @@ pub enum RestoreError {
         /// Why.
         reason: String,
     },
-    /// Qdrant, or the way to it.
+    /// Qdrant, or the connection to it.
     #[error(transparent)]
     Qdrant(#[from] qdrant::Error),
     /// The archive cannot be read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The manifest is gone, or another one.
+    /// The manifest is gone, or was changed.
     #[error(transparent)]
     Manifest(#[from] WholeError),
-    /// The archive is not what the manifest says.
-    #[error("archive {file}: {problem}; the backup is damaged, so choose another one")]
+    /// The archive does not match the manifest.
+    #[error("archive {file}: {problem}; the backup is damaged: choose another one")]
     Damaged {
         /// The archive's file name.
         file: String,
@@ -209,24 +213,24 @@ pub enum RestoreError {
     /// The lock of readers.
     #[error(transparent)]
     Readers(#[from] LockError),
-    /// It does not serve.
-    #[error("the restored collection does not serve after {}: {last}; look at Qdrant's log, and raise restore.settle_timeout if it is only slow", humantime::format_duration(*.limit))]
+    /// The collection is not ready.
+    #[error("the restored collection is not ready after {}: {last}; check Qdrant's log, and raise restore.settle_timeout if it is only slow", humantime::format_duration(*.limit))]
     NotSettled {
-        /// How long it was waited for.
+        /// The waiting time.
         limit: Duration,
-        /// What it lacked in the end.
+        /// The last state.
         last: String,
     },
     /// Most of the points are missing.
-    #[error("only {got} points were restored, and there were {expected} when the backup was made")]
+    #[error("only {got} points were restored, but there were {expected} when the backup was made")]
     PointsLost {
         /// The smaller of the manifest's counts.
         expected: u64,
         /// What was counted.
         got: u64,
     },
-    /// The same backup has held another number of points before.
-    #[error("{got} points were restored, and {found} when this backup was first restored or drilled ({} UTC)", at.format("%Y-%m-%d %H:%M:%S"))]
+    /// An earlier restore of the same backup had another number of points.
+    #[error("{got} points were restored, but there were {found} when this backup was first restored or drilled ({} UTC)", at.format("%Y-%m-%d %H:%M:%S"))]
     PointsDiffer {
         /// What was found then.
         found: u64,
@@ -236,7 +240,7 @@ pub enum RestoreError {
         got: u64,
     },
     /// One of our threads failed.
-    #[error("{0}; this is a fault in qdrant-backup")]
+    #[error("{0}; this is a bug in qdrant-backup")]
     Internal(String),
 }
 

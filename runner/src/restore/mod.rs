@@ -1,7 +1,7 @@
-//! Restoring: from stored archives to collections that serve.
+//! Restores stored archives to collections on a server.
 //!
-//! A plan says what would happen before anything does; `--dry-run` ends there. The snapshot is decoded on its way to
-//! the server and never lies on a disk in between; the request is only completed once its digests are right.
+//! A plan is made before any change; `--dry-run` ends there. The snapshot is decoded during the upload and never stored on disk;
+//! the request is only completed if its digests are right.
 
 mod again;
 mod aliases;

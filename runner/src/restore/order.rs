@@ -1,4 +1,4 @@
-//! What is to be put where.
+//! A restore order: the backup and its target.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -20,13 +20,13 @@ pub struct Destination {
     pub client: Client,
     /// The nodes of its cluster, where they do not follow from its URL.
     pub nodes: Vec<Url>,
-    /// Where progress is shown.
+    /// The progress display.
     pub console: Console,
-    /// Longest wait until a restored collection serves.
+    /// Maximum time until a restored collection is ready.
     pub settle_timeout: Duration,
 }
 
-/// What to put where.
+/// The backup and its target.
 #[derive(Debug, Clone)]
 pub struct Put<'a> {
     /// The backup.
@@ -35,11 +35,11 @@ pub struct Put<'a> {
     pub target: &'a CollectionName,
     /// Whether that collection exists already.
     pub existed: bool,
-    /// What has to be right for the server to be sent the last bytes.
+    /// What must be proven before the last bytes are sent.
     pub prove: Prove,
     /// Whether this is a restore or a drill.
     pub by: Operation,
-    /// How many copies of each shard there are to be, if not as many as there were. Only for backups by shard.
+    /// Number of copies of each shard, if it differs from the original. Only for backups by shards.
     pub replication_factor: Option<NonZeroU32>,
     /// What an earlier restore or drill found in the backup.
     pub known: Option<&'a RestoredPoints>,

@@ -1,4 +1,4 @@
-//! Parameters that Qdrant 1.14 to 1.19 leave out when they make a collection of a snapshot, or by a request.
+//! Parameters that Qdrant 1.14 to 1.19 lose when they create a collection from a snapshot or a request.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::manifest::Source;
@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::qdrant::{Client, CreateBody};
 use crate::session::Session;
 
-/// Sets in a collection that was just restored what the backed up one had and Qdrant has left out. That it cannot be done is a
-/// warning: only how reads are spread over replicas depends on it.
+/// Sets these parameters in a restored collection. A failure is only a warning: they only affect how reads are distributed over
+/// replicas.
 pub async fn complete(session: &mut Session, client: &Client, target: &CollectionName, source: &Source) {
     let Some(backup) = source.config.as_ref() else { return };
     if left_out(backup, &Value::Null).is_empty() {
@@ -21,12 +21,12 @@ pub async fn complete(session: &mut Session, client: &Client, target: &Collectio
     if let Err(error) = result.await {
         let wanted = Value::Object(left_out(backup, &Value::Null));
         session.warn(format!(
-            "{error}; \"{target}\" is restored without {wanted}: set it with PATCH /collections/NAME"
+            "{error}; \"{target}\" was restored without {wanted}: set it with PATCH /collections/NAME"
         ));
     }
 }
 
-/// What `backup` has and `restored` lacks.
+/// The parameters of `backup` that `restored` lacks.
 fn left_out(backup: &Value, restored: &Value) -> Map<String, Value> {
     let there = CreateBody::of(restored, None).params_later;
     let had = CreateBody::of(backup, None).params_later;

@@ -1,4 +1,4 @@
-//! What a restore would do, found out by reading only.
+//! The plan of a restore, made by reading only.
 
 use std::num::NonZeroU32;
 
@@ -21,7 +21,7 @@ use crate::choice::{Accept, Which, choose_one};
 use crate::qdrant::{Alias, AliasChange, Client, Error, Nodes};
 use qdrant_backup_shared::scratch_name::is_scratch;
 
-/// What is asked for, for each collection alike.
+/// Options for all collections.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
     /// Which backup.
@@ -30,23 +30,23 @@ pub struct PlanOptions {
     pub target: Option<CollectionName>,
     /// Overwrite an existing target, move aliases, use a backup that failed verification.
     pub force: bool,
-    /// Leave alone what is there already, as an earlier restore of all of them has left it.
+    /// Skip existing collections, for example from an earlier restore of all.
     pub skip_existing: bool,
-    /// Set the aliases that the collection had.
+    /// Restore the aliases of the collection.
     pub with_aliases: bool,
     /// Back an existing target up before it is overwritten.
     pub safety_backup: bool,
-    /// The server is not the one that this repository backs up.
+    /// Whether the server is not the source of this repository.
     pub elsewhere: bool,
-    /// Restore whatever the versions are.
+    /// Skip the version check.
     pub allow_version_skew: bool,
-    /// How many copies of each shard there are to be, if not as many as there were.
+    /// Number of copies of each shard, if it differs from the original.
     pub replication_factor: Option<NonZeroU32>,
-    /// What earlier restores have begun and not ended.
+    /// Unfinished earlier restores.
     pub restoring: Vec<RestoringShards>,
 }
 
-/// What the server says of itself, asked once.
+/// The server's information, read once.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Its version.
@@ -70,27 +70,27 @@ pub struct ByShard {
     pub copies: u64,
     /// How many nodes take them.
     pub nodes: usize,
-    /// What an earlier restore has left to go on from.
+    /// The unfinished restore to continue.
     pub begun: Option<Begun>,
 }
 
 /// The target, where it exists.
 #[derive(Debug, Clone)]
 pub struct Existing {
-    /// Its points; nothing when the server does not tell.
+    /// Its points. None if the server does not report them.
     pub points: Option<PointsCount>,
 }
 
-/// What would be done with one collection.
+/// The plan for one collection.
 #[derive(Debug)]
 pub struct Plan {
     /// The collection that was backed up.
     pub collection: CollectionName,
     /// The collection to restore into.
     pub target: CollectionName,
-    /// The backup; nothing when none was found.
+    /// The backup. None if none was found.
     pub backup: Option<Whole>,
-    /// What is there now.
+    /// The existing target.
     pub existing: Option<Existing>,
     /// How the configuration of what is there differs from the backup's.
     pub differences: Vec<Difference>,
@@ -102,13 +102,13 @@ pub struct Plan {
     pub shard_keys: Option<Vec<ShardKey>>,
     /// How a backup by shard would be restored; nothing for one of a whole collection.
     pub by_shard: Option<ByShard>,
-    /// Of a backup of a whole collection: the node of a cluster on which all its shards will lie.
+    /// For a backup of a whole collection: the cluster node that will have all its shards.
     pub on_node: Option<String>,
     /// Whether the target is to be backed up first.
     pub safety_backup: bool,
-    /// It is there already, with as many points as it must have, and is left alone but for its aliases.
+    /// It already exists with the right number of points, and is skipped except for its aliases.
     pub is_there: bool,
-    /// Everything that stands against it; nothing when it can be done.
+    /// All obstacles. Empty if it can be done.
     pub obstacles: Vec<RestoreError>,
 }
 
@@ -139,9 +139,9 @@ impl Facts {
         let version = client.version().await?;
         let nodes = match client.nodes(&destination.nodes).await {
             Ok(nodes) => nodes,
-            // A key that may not, a proxy that does not let it through: then it is as one node alone.
+            // If the key or a proxy does not allow this, the server is treated as a single node.
             Err(error) if error.is_answered() => {
-                tracing::info!("{error}; going on as if {} were alone", client.url());
+                tracing::info!("{error}; continuing with {} as the only node", client.url());
                 None
             }
             Err(error) => return Err(error),
@@ -156,7 +156,7 @@ impl Facts {
     }
 }
 
-/// Plans the restores of `collections`, and sees to it that they do not get in one another's way.
+/// Plans the restores of `collections`, and checks for conflicts between them.
 pub async fn plan_all(
     client: &Client,
     source: &Source,
@@ -178,7 +178,7 @@ pub async fn plan_all(
             let twice =
                 claims.iter().find(|(alias, target)| *alias == change.alias && *target != plan.target);
             if let Some((alias, other)) = twice {
-                // Whichever was restored last would have it, by chance.
+                // Otherwise the collection restored last would get it.
                 plan.obstacles
                     .push(RestoreError::AliasClaimedTwice { alias: alias.clone(), other: other.clone() });
             }
@@ -187,7 +187,7 @@ pub async fn plan_all(
     plans
 }
 
-/// Plans the restore of `collection`. Whatever stands against it becomes an obstacle of the plan.
+/// Plans the restore of `collection`. Problems become obstacles of the plan.
 async fn plan(
     client: &Client,
     source: &Source,
@@ -235,7 +235,7 @@ async fn plan(
 }
 
 impl Plan {
-    /// Whether nothing stands against it.
+    /// Whether there are no obstacles.
     pub fn is_possible(&self) -> bool {
         self.obstacles.is_empty()
     }
@@ -286,8 +286,8 @@ impl Plan {
         Ok(())
     }
 
-    /// What is there of a backup by shard: what an earlier restore has left, which is gone on with; all of it; or something else, which is
-    /// never overwritten.
+    /// Checks an existing target of a backup by shards: an unfinished restore (to continue), a complete one, or another
+    /// collection (never overwritten).
     async fn look_at_half(
         &mut self,
         facts: &Facts,
@@ -311,8 +311,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether the target has as many points as it has after a restore. What is empty or lacks more than half has not come back, and
-    /// what cannot be counted may not have.
+    /// Whether the target has the number of points of a complete restore. If it is empty, lacks more than half, or cannot be
+    /// counted, it does not.
     fn has_come_back(&self) -> bool {
         let Some(Existing { points: Some(points) }) = &self.existing else { return false };
         let Some(backup) = &self.backup else { return false };
@@ -354,9 +354,7 @@ impl Plan {
             Err(error) if error.is_refusal() => {}
             Err(error) => return Err(error.into()),
         }
-        let points = existing
-            .points
-            .map_or_else(|| "it is not known how many".to_owned(), |points| points.to_string());
+        let points = existing.points.map_or_else(|| "unknown".to_owned(), |points| points.to_string());
         if self.by_shard.is_some() {
             return self.look_at_half(facts, options, client, points).await;
         }

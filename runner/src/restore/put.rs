@@ -1,4 +1,4 @@
-//! One snapshot put onto a server: uploaded, tidied up after, settled, counted. Restores and drills do this alike.
+//! Restores one snapshot to a server: uploads it, cleans up, waits until it is ready, counts the points. For restores and drills.
 
 use std::time::Duration;
 
@@ -20,23 +20,23 @@ use crate::session::Session;
 use crate::session::leftovers::upload as leftover;
 use crate::store::lock::ReadersLock;
 
-/// How long tidying up on the server may take after an interruption, for each request.
+/// Timeout of each cleanup request after an interruption.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// Putting it there failed.
+/// The restore failed.
 #[derive(Debug)]
 pub struct PutError {
     /// Why.
     pub error: RestoreError,
-    /// What has become of the target.
+    /// The state of the target.
     pub state: TargetState,
 }
 
-/// Restores the backup into the target and says what is there then.
+/// Restores the backup into the target, and returns the counted points.
 ///
 /// # Crash safety
-/// The uploaded file is in the status before it is on the server, so that the next run removes what a killed one left.
-/// Whatever happens before the last byte of the request changes nothing on the server.
+/// The uploaded file is in the status before it is on the server, so that the next run deletes the leftovers of a killed one.
+/// Nothing changes on the server before the last byte of the request.
 ///
 /// # Errors
 /// With the state of the target. Nothing of ours is then on the server, or it is in the status as undeleted.
@@ -102,7 +102,7 @@ pub(super) async fn share_readers(layout: &Layout) -> Result<ReadersLock, Restor
     Ok(taken.map_err(|error| RestoreError::Internal(error.to_string()))??)
 }
 
-/// Removes what a failed upload left, and finds out what has become of the target.
+/// Deletes the leftovers of a failed upload, and determines the state of the target.
 async fn after_failure(
     session: &mut Session,
     client: &Client,
@@ -112,13 +112,13 @@ async fn after_failure(
 ) -> TargetState {
     let client =
         if failed.error.is_interrupted() { client.for_cleanup(LAST_REQUESTS) } else { client.clone() };
-    // Whatever the answer says, it may be a proxy's.
+    // The answer may be from a proxy.
     let unknown = failed.arrived && (!failed.answered || is_restoring(&client, put.target).await);
     if unknown {
-        // It may be reading the file, or may not even have it yet: a later run deletes it.
+        // The server may still be reading or receiving the file: a later run deletes it.
         leftover::note_unanswered(session, file);
         session.warn(format!(
-            "the uploaded file {} stays in the server's snapshot folder of \"{}\" until a later run deletes it",
+            "the uploaded file {} stays in the server's snapshot directory of \"{}\" until a later run deletes it",
             file.name, file.collection
         ));
         return TargetState::Unknown;
@@ -129,7 +129,7 @@ async fn after_failure(
         return if failed.arrived { TargetState::Doubtful } else { TargetState::Untouched };
     }
     if !failed.arrived {
-        // What it did not get whole, or did not want, it does not keep.
+        // The server does not keep incomplete or refused files.
         leftover::forget(session, file);
         return TargetState::Absent;
     }
@@ -149,12 +149,12 @@ async fn after_failure(
     }
 }
 
-/// Whether the server says that it is restoring into `target`. One that does not tell is believed when it says that it failed.
+/// Whether the server reports that it is restoring into `target`. If it does not report this, its error answer counts.
 async fn is_restoring(client: &Client, target: &CollectionName) -> bool {
     client.telemetry().await.ok().and_then(|told| told.restores(target)).is_some_and(|count| count > 0)
 }
 
-/// Whether the server has kept what was uploaded, although it could not restore it. What finds no room it does not keep.
+/// Whether the server keeps the uploaded file after a failed restore. It does not if its disk is full.
 fn was_kept(error: &RestoreError) -> bool {
     !matches!(error, RestoreError::Qdrant(Error::Status { message, .. }) if message.contains("processing field"))
 }

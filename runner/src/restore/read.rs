@@ -1,4 +1,4 @@
-//! A backup's archive as the snapshot in it, piece by piece, with what was to be proven compared at the end.
+//! Reads the snapshot in a backup's archive piece by piece, and checks the digests at the end.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,10 @@ pub fn sole_archive(manifest: &Manifest) -> Result<&Archive, RestoreError> {
     let unsupported = |what: String| Err(RestoreError::Unsupported { what });
     check_readable(manifest)?;
     let [archive] = manifest.archives.as_slice() else {
-        return unsupported(format!("consists of {} snapshots of different nodes", manifest.archives.len()));
+        return unsupported(format!(
+            "consists of {} snapshots from different nodes",
+            manifest.archives.len()
+        ));
     };
     if archive.scope != Scope::Collection {
         return unsupported(format!("is a snapshot of a {}", archive.scope));
@@ -53,9 +56,8 @@ fn check_readable(manifest: &Manifest) -> Result<(), RestoreError> {
     Ok(())
 }
 
-/// Reads the archive from its first to its last byte and gives the snapshot to `take`, which may end the reading by
-/// returning false. True when everything was read and what was to be proven is as the manifest says: only then can what was
-/// taken be trusted. Blocks.
+/// Reads the whole archive and passes the snapshot to `take`, which can stop by returning false. True if everything was read and
+/// matches the manifest; only then can the data be trusted. Blocks.
 ///
 /// # Errors
 /// When the archive cannot be read, or is another one than the manifest says.
@@ -93,11 +95,11 @@ pub fn read_whole(
 
 fn compare(what: &str, expected: SizeAndDigest, got: SizeAndDigest) -> Result<(), String> {
     if got.size_bytes != expected.size_bytes {
-        return Err(format!("{what} has {} bytes and must have {}", got.size_bytes, expected.size_bytes));
+        return Err(format!("{what} has {} bytes, expected {}", got.size_bytes, expected.size_bytes));
     }
     if got.sha256 != expected.sha256 {
         let (got, expected) = (got.sha256.short(), expected.sha256.short());
-        return Err(format!("{what} has the checksum {got}… and must have {expected}…"));
+        return Err(format!("{what} has checksum {got}…, expected {expected}…"));
     }
     Ok(())
 }

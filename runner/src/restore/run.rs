@@ -24,10 +24,11 @@ use crate::qdrant::Error;
 use crate::session::Session;
 use crate::session::leftovers::upload as leftover;
 
-/// What is said when there is nothing to restore.
-pub const NOTHING: &str = "there is no backup at all; is this the right backup directory? Retired collections need --include-retired";
+/// Message if there is nothing to restore.
+pub const NOTHING: &str =
+    "there are no backups; is this the right backup directory? Retired collections need --include-retired";
 
-/// So many retired collections are named.
+/// Maximum number of retired collections in a message.
 const SHOWN_RETIRED: usize = 20;
 
 /// Shows plans to a person.
@@ -40,19 +41,19 @@ pub type Safety = Box<dyn Fn(Vec<CollectionName>) -> BackupContext + Send + Sync
 pub struct RestoreContext {
     /// Where to restore to.
     pub destination: Destination,
-    /// The collections to restore; all that have backups when none is named.
+    /// The collections to restore. If empty, all that have backups.
     pub selection: Selection,
     /// Of all of them also those that are retired.
     pub include_retired: bool,
     /// How.
     pub options: PlanOptions,
-    /// What is shown before anything is done.
+    /// Called with the plans before any change.
     pub announce: Announce,
     /// How a target is backed up first: given its names, the whole context of that operation.
     pub safety: Safety,
 }
 
-/// Restores, and enters in the session how that ended.
+/// Restores, and records the outcome in the session.
 pub async fn restore(session: &mut Session, context: &RestoreContext) {
     session.warn_of_unreadable();
     let mut planned = make_plans(session, context).await;
@@ -86,7 +87,7 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
     Ok((facts, plans))
 }
 
-/// All collections that have backups, but for those that are retired, which are named.
+/// All collections with backups, without retired ones, which are listed in a message.
 pub fn every(catalog: &Catalog, status: Option<&Status>, include_retired: bool) -> Vec<CollectionName> {
     let retired =
         |name: &&CollectionName| status.is_some_and(|status| status.retired_collections.contains(*name));
@@ -97,7 +98,7 @@ pub fn every(catalog: &Catalog, status: Option<&Status>, include_retired: bool) 
             retired.iter().take(SHOWN_RETIRED).map(|name| format!("\"{name}\"")).collect();
         let more = retired.len() - shown.len();
         tracing::info!(
-            "Left out, because they are retired: {}{}; --include-retired restores them too, --collection one by its name",
+            "Skipped retired collections: {}{}; --include-retired restores them too, --collection one of them",
             shown.join(", "),
             if more > 0 { format!(" and {more} more") } else { String::new() }
         );
@@ -105,7 +106,7 @@ pub fn every(catalog: &Catalog, status: Option<&Status>, include_retired: bool) 
     names.into_iter().cloned().collect()
 }
 
-/// Backs up what would be overwritten. A target whose backup fails is not touched.
+/// Makes safety backups of targets. If one fails, its target is not changed.
 async fn back_up_targets(session: &mut Session, context: &RestoreContext, plans: &mut [Plan]) {
     let targets: Vec<CollectionName> = plans
         .iter()
@@ -128,9 +129,9 @@ async fn back_up_targets(session: &mut Session, context: &RestoreContext, plans:
                 plan.obstacles.push(match failure {
                     Some(Failure { kind: FailureKind::Interrupted, .. }) => Error::Interrupted.into(),
                     Some(failure) => RestoreError::SafetyBackup { reason: failure.message.clone() },
-                    // Nothing to report, and no failure: somebody dropped it.
+                    // It was deleted in the meantime; this is not a failure.
                     None => RestoreError::SafetyBackup {
-                        reason: "it was dropped meanwhile; run the restore again".to_owned(),
+                        reason: "it was deleted in the meantime; run the restore again".to_owned(),
                     },
                 });
             }
@@ -162,7 +163,7 @@ async fn work(
         if let Some(mut failure) = interrupted {
             let rest: Vec<String> = plans.map(|plan| format!("\"{}\"", plan.target)).collect();
             if !rest.is_empty() {
-                failure.message.push_str(&format!("; not begun: {}", rest.join(", ")));
+                failure.message.push_str(&format!("; not started: {}", rest.join(", ")));
             }
             return Some(failure);
         }
@@ -170,11 +171,11 @@ async fn work(
     None
 }
 
-/// Leaves alone what is there already, but for its aliases. A report only where these cannot be set.
+/// Skips an existing collection, but sets its aliases. Returns a report only if that fails.
 async fn leave(session: &Session, context: &RestoreContext, plan: &Plan) -> Option<CollectionReport> {
     let points = plan.existing.as_ref().and_then(|existing| existing.points);
     tracing::info!(
-        "Skipped {}: \"{}\" is there already, with {} points{}",
+        "Skipped {}: \"{}\" already exists, with {} points{}",
         plan.collection,
         plan.target,
         points.map_or_else(|| "?".to_owned(), |points| points.to_string()),
@@ -193,7 +194,7 @@ async fn leave(session: &Session, context: &RestoreContext, plan: &Plan) -> Opti
     Some(report)
 }
 
-/// Restores one collection, whatever it takes, and reports how that ended. Never stops the run.
+/// Restores one collection and reports the outcome. Never stops the run.
 async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan) -> CollectionReport {
     let begun = Instant::now();
     let mut report = CollectionReport::new(plan.collection.clone(), session.now());
@@ -227,7 +228,7 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
         }
         Err(PutError { error, state }) => {
             let untouched = state;
-            // What was refused is done by another command than the one that was refused.
+            // After a refusal, repeating the same command does not help.
             let state = match (&error, state) {
                 (
                     RestoreError::Qdrant(_)
@@ -246,7 +247,7 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
                 }
                 (_, state) => state.words(&target.to_string(), &again.after(state)),
             };
-            // Of what is read from another place nothing is remembered here.
+            // Restores from an offsite place are not recorded here.
             let state = if untouched == TargetState::Half && session.source().is_elsewhere() {
                 let again = again.after(untouched);
                 format!("\"{target}\" is PARTLY RESTORED: delete it, then try again: {again}")

@@ -1,4 +1,4 @@
-//! Waiting until a restored collection serves, and has taken in everything that it was given.
+//! Waits until a restored collection is ready and has processed all updates.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,26 +14,26 @@ use crate::session::Session;
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
-/// How near to serving a collection is.
+/// Readiness of a collection.
 enum Readiness {
     Ready,
-    /// It serves, and the optimiser is still at work.
-    Optimising,
-    /// It serves, and this much of what it was given does not show yet.
+    /// It is ready, but the optimizer is still working.
+    Optimizing,
+    /// It is ready, but these updates are not visible yet.
     Behind(String),
-    /// It does not, because of this.
+    /// It is not ready, for this reason.
     Not(String),
 }
 
-/// Waits until `target` is green on all `nodes`, every replica there is active and no update waits, for at most `limit`. A collection
-/// that then serves, and is only still at work, will do, with a warning. True when its points can be counted: servers
-/// replay the end of a snapshot's log while they serve already.
+/// Waits up to `limit` until `target` is green on all `nodes`, every replica is active and no update is queued. If it is then
+/// ready but still optimizing, that is accepted with a warning. True if its points can be counted: servers replay the end of a
+/// snapshot's log while they already serve requests.
 ///
-/// Several nodes must also have heard of the same decisions and count the same points, and that twice in a row: an upload is answered
-/// before the cluster has heard that the other copies are out of date.
+/// With several nodes, all must have the same consensus state and count the same points, twice in a row: an upload is answered
+/// before the cluster knows that the other copies are out of date.
 ///
 /// # Errors
-/// When it does not serve by then, or an interruption came.
+/// When it is not ready in time, or on an interruption.
 pub async fn settle(
     session: &mut Session,
     nodes: &[Client],
@@ -61,24 +61,25 @@ pub async fn settle(
         let expired = since.elapsed() >= limit;
         match readiness {
             Readiness::Ready if to_be_seen == 0 || expired => return Ok(true),
-            Readiness::Optimising if expired => {
-                session.warn(format!("\"{target}\" serves and is still being optimised (yellow)"));
+            Readiness::Optimizing if expired => {
+                session.warn(format!("\"{target}\" is ready, but still being optimized (yellow)"));
                 return Ok(true);
             }
             Readiness::Behind(what) if expired => {
-                session
-                    .warn(format!("\"{target}\" serves, and {what}: not all of its points can be seen yet"));
+                session.warn(format!(
+                    "\"{target}\" is ready, but {what}: not all of its points are visible yet"
+                ));
                 return Ok(false);
             }
             Readiness::Not(last) if expired => return Err(RestoreError::NotSettled { limit, last }),
-            Readiness::Ready | Readiness::Optimising | Readiness::Behind(_) | Readiness::Not(_) => {}
+            Readiness::Ready | Readiness::Optimizing | Readiness::Behind(_) | Readiness::Not(_) => {}
         }
         client.pause(pause.min(limit.saturating_sub(since.elapsed()))).await?;
         pause = (pause * 2).min(LONGEST_LOOK);
     }
 }
 
-/// The worst that any node shows.
+/// The worst state of any node.
 async fn look_at_all(nodes: &[Client], target: &CollectionName) -> Result<Readiness, Error> {
     let mut worst = Readiness::Ready;
     for node in nodes {
@@ -92,23 +93,20 @@ async fn look_at_all(nodes: &[Client], target: &CollectionName) -> Result<Readin
             worst = there;
         }
     }
-    if worst.rank() > Readiness::Optimising.rank() || nodes.len() < 2 {
+    if worst.rank() > Readiness::Optimizing.rank() || nodes.len() < 2 {
         return Ok(worst);
     }
     Ok(disagreement(nodes, target).await?.map_or(worst, Readiness::Not))
 }
 
-/// In what the nodes do not agree, if they do not.
+/// A disagreement between the nodes, if any.
 async fn disagreement(nodes: &[Client], target: &CollectionName) -> Result<Option<String>, Error> {
     let (mut commits, mut counts) = (BTreeSet::new(), BTreeSet::new());
     for node in nodes {
         if let Some(raft) = node.cluster().await?.raft_info {
             commits.insert(raft.commit);
             if raft.pending_operations > 0 {
-                return Ok(Some(format!(
-                    "{} has not carried out all decisions of the cluster yet",
-                    node.url()
-                )));
+                return Ok(Some(format!("{} has not yet applied all operations of the cluster", node.url())));
             }
         }
         match node.count(target).await {
@@ -119,7 +117,7 @@ async fn disagreement(nodes: &[Client], target: &CollectionName) -> Result<Optio
         }
     }
     if commits.len() > 1 {
-        return Ok(Some("not all nodes have heard of the same decisions of the cluster yet".to_owned()));
+        return Ok(Some("not all nodes have the same operations of the cluster yet".to_owned()));
     }
     let told = || counts.iter().map(u64::to_string).collect::<Vec<_>>().join(" and ");
     Ok((counts.len() > 1).then(|| format!("its nodes count {} points", told())))
@@ -129,7 +127,7 @@ impl Readiness {
     fn rank(&self) -> u8 {
         match self {
             Self::Ready => 0,
-            Self::Optimising => 1,
+            Self::Optimizing => 1,
             Self::Behind(_) => 2,
             Self::Not(_) => 3,
         }
@@ -148,7 +146,8 @@ fn judge(cluster: &CollectionCluster, info: &CollectionInfo) -> Readiness {
         .iter()
         .filter(|shard| shard.state != "Active")
         .map(|shard| {
-            let mends = if shard.state == "ManualRecovery" { ", which does not mend by itself" } else { "" };
+            let mends =
+                if shard.state == "ManualRecovery" { ", which does not recover without help" } else { "" };
             format!("shard {} is {}{mends}", shard.shard_id, shortened(&shard.state, 30))
         })
         .collect();
@@ -160,19 +159,19 @@ fn judge(cluster: &CollectionCluster, info: &CollectionInfo) -> Readiness {
     }
     let unless_behind = |readiness| behind(info).map_or(readiness, Readiness::Behind);
     match info.status.as_str() {
-        // Grey: optimisations wait for the next write, so it stays so.
+        // Grey: optimizations wait for the next write, so this does not change.
         "green" | "grey" => unless_behind(Readiness::Ready),
-        "yellow" => unless_behind(Readiness::Optimising),
+        "yellow" => unless_behind(Readiness::Optimizing),
         other => Readiness::Not(format!("its status is {}", shortened(other, 30))),
     }
 }
 
-/// What of the updates does not show yet, if the server tells of any.
+/// Updates that are not visible yet, if the server reports them.
 fn behind(info: &CollectionInfo) -> Option<String> {
     let queue = info.update_queue.as_ref()?;
     match (queue.length, queue.deferred_points.unwrap_or(0)) {
         (0, 0) => None,
-        (0, deferred) => Some(format!("{deferred} of its points wait to be optimised")),
+        (0, deferred) => Some(format!("{deferred} of its points wait to be optimized")),
         (length, _) => Some(format!("{length} updates wait in its queue")),
     }
 }
@@ -201,14 +200,14 @@ mod tests {
         assert_eq!(told(r#","update_queue":{"length":0,"deferred_points":0}"#), None);
         assert_eq!(told(r#","update_queue":{"length":7}"#).unwrap(), "7 updates wait in its queue");
         let deferred = told(r#","update_queue":{"length":0,"deferred_points":9}"#).unwrap();
-        assert_eq!(deferred, "9 of its points wait to be optimised");
+        assert_eq!(deferred, "9 of its points wait to be optimized");
     }
 
     #[test]
     fn ready_is_green_with_active_replicas_and_no_transfers() {
         assert!(matches!(readiness("Active", "", "green"), Readiness::Ready));
         assert!(matches!(readiness("Active", "", "grey"), Readiness::Ready));
-        assert!(matches!(readiness("Active", "", "yellow"), Readiness::Optimising));
+        assert!(matches!(readiness("Active", "", "yellow"), Readiness::Optimizing));
         assert!(matches!(readiness("Active", "{}", "green"), Readiness::Not(_)));
         assert!(matches!(readiness("Active", "", "red"), Readiness::Not(_)));
         let Readiness::Not(why) = readiness("Dead", "", "green") else { panic!("not ready") };

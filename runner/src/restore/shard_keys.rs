@@ -1,7 +1,8 @@
-//! Custom sharding: whether a target has the shards that a backup is of.
+//! Custom sharding: checks whether a target has the shards of a backup.
 //!
-//! Qdrant makes no shard key from a snapshot. Into a new collection it restores nothing and says that all is well; in one that is
-//! there it restores each shard of the same id, whatever its key, and passes over the others. So the ids and the keys must be the same.
+//! Qdrant does not create shard keys from a snapshot. Into a new collection it restores nothing and reports success. In an
+//! existing one it restores each shard with the same id, regardless of its key, and skips the others. So the ids and the keys
+//! must be the same.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +18,11 @@ use crate::archive::inspect::{Limits, inspect};
 use crate::archive::read::{ArchiveReader, Prove, Source};
 use crate::qdrant::{self, CollectionCluster};
 
-/// At most so many shards are named.
+/// Maximum number of shards in a message.
 const NAMED: usize = 5;
 
-/// The shard keys that the snapshot of `manifest` has; nothing for automatic sharding. Looks into the archive where the manifest
-/// does not say: it was imported, or made by an earlier version.
+/// The shard keys in the snapshot of `manifest`. None for automatic sharding. Reads the archive if the manifest does not contain
+/// them (imported, or made by an earlier version).
 ///
 /// # Errors
 /// When the archive had to be read and cannot be, or an interruption came.
@@ -44,7 +45,7 @@ pub async fn shard_keys_of(
             Ok(inspection) => Ok(inspection.shard_keys()),
             Err(error) => Err(RestoreError::Damaged {
                 file: archive.file_name.clone(),
-                problem: format!("cannot be looked into for its shard keys: {error}"),
+                problem: format!("cannot be searched for its shard keys: {error}"),
             }),
         }
     });
@@ -55,10 +56,10 @@ pub async fn shard_keys_of(
     }
 }
 
-/// Whether Qdrant can make a new collection of a snapshot with these shard keys.
+/// Checks whether Qdrant can create a new collection from a snapshot with these shard keys.
 ///
 /// # Errors
-/// [`RestoreError::NeedsShardKeys`] when it makes an empty one.
+/// [`RestoreError::NeedsShardKeys`] if the collection would be empty.
 pub fn check_new(target: &CollectionName, keys: Option<&[ShardKey]>) -> Result<(), RestoreError> {
     match keys {
         Some(keys) if !keys.is_empty() => {
@@ -68,8 +69,8 @@ pub fn check_new(target: &CollectionName, keys: Option<&[ShardKey]>) -> Result<(
     }
 }
 
-/// Whether a collection with this configuration, and shards as `cluster` shows them, takes every shard of a snapshot with these
-/// keys and has no other.
+/// Checks whether a collection with this configuration and the shards of `cluster` accepts every shard of a snapshot with these
+/// keys, and has no others.
 ///
 /// # Errors
 /// [`RestoreError::ShardKeysDiffer`].
@@ -83,13 +84,13 @@ pub fn check_existing(
     let custom = is_custom(config);
     let Some(keys) = keys else {
         return if custom {
-            differ("it has custom sharding and the backup has not".to_owned())
+            differ("it has custom sharding, but the backup does not".to_owned())
         } else {
             Ok(())
         };
     };
     if !custom {
-        return differ("the backup has custom sharding and it has not".to_owned());
+        return differ("the backup has custom sharding, but it does not".to_owned());
     }
     let there = cluster.shard_keys();
     let mut wanted = BTreeMap::new();
@@ -103,9 +104,9 @@ pub fn check_existing(
             None => problems.push(format!("it lacks shard {id} of key {}", shown(key))),
             Some(Some(other)) if other == *key => {}
             Some(other) => problems.push(format!(
-                "shard {id} is of key {} in the backup and {} there",
+                "shard {id} has key {} in the backup, but {} in the collection",
                 shown(key),
-                other.as_ref().map_or_else(|| "of none".to_owned(), |key| format!("of key {}", shown(key)))
+                other.as_ref().map_or_else(|| "none".to_owned(), |key| format!("key {}", shown(key)))
             )),
         }
     }
@@ -159,10 +160,13 @@ mod tests {
         assert_eq!(says(&same), None);
         let swapped = says(&[(1, json!("us")), (2, json!("eu")), (3, json!("7"))]).unwrap();
         assert!(
-            swapped.contains("shard 1 is of key \"eu\" in the backup and of key \"us\" there"),
+            swapped.contains("shard 1 has key \"eu\" in the backup, but key \"us\" in the collection"),
             "{swapped}"
         );
-        assert!(swapped.contains("shard 3 is of key 7 in the backup and of key \"7\" there"), "{swapped}");
+        assert!(
+            swapped.contains("shard 3 has key 7 in the backup, but key \"7\" in the collection"),
+            "{swapped}"
+        );
         let fewer = says(&same[..2]).unwrap();
         assert!(fewer.contains("it lacks shard 3 of key 7"), "{fewer}");
         let more = says(&[same.as_slice(), &[(4, json!("asia"))]].concat()).unwrap();

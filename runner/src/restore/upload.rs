@@ -1,4 +1,4 @@
-//! From the archive to the server, while the status and the terminal show how far it is.
+//! Uploads an archive to the server, with progress in the status and on the terminal.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::backup::Stages;
 use crate::qdrant::{Client, Piece, SnapshotName, Subject, Upload, UploadError, UploadProgress};
 use crate::session::Session;
 
-/// Pieces of about 256 KiB that may wait for the connection.
+/// Queue length in pieces of about 256 KiB.
 const QUEUE_PIECES: usize = 8;
 /// How often progress is shown.
 const SHOW: Duration = Duration::from_millis(250);
-/// How often it is asked, while the server works, whether it still lives.
+/// How often to check whether the server is alive while it works.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// An upload that did not end in a restored collection.
@@ -29,14 +29,14 @@ const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 pub struct Failed {
     /// Why.
     pub error: RestoreError,
-    /// Whether the server may have had the file whole.
+    /// Whether the server may have the whole file.
     pub arrived: bool,
-    /// Whether the server said that it failed, and so is done with it.
+    /// Whether the server reported the failure, and so has finished.
     pub answered: bool,
 }
 
-/// Uploads the snapshot under `file_name`. The last bytes of the request are only sent once what was to be proven
-/// of the archive is, so that of a damaged one the server never has the whole.
+/// Uploads the snapshot as `file_name`. The last bytes of the request are only sent when the archive is verified, so that the
+/// server never gets a damaged file completely.
 pub async fn upload(
     session: &mut Session,
     destination: &Destination,
@@ -60,7 +60,7 @@ pub async fn upload(
     let uploading = client.upload_snapshot(subject, &upload, pieces, &progress);
     let result = watch(session, destination, put, uploading, &progress, stages, size_bytes).await;
 
-    // The reader may be waiting for a connection that takes no more.
+    // The reader may be waiting for a stalled connection.
     stop.cancel();
     let read = match reading.await {
         Ok(read) => read,
@@ -68,7 +68,7 @@ pub async fn upload(
     };
     match (result, read) {
         (Ok(()), _) => Ok(()),
-        // Why the reader gave up explains the broken request.
+        // The reader's error is the cause of the broken request.
         (Err(_), Err(error)) => Err(Failed { error, arrived: false, answered: false }),
         (Err(failed), Ok(())) => {
             let answered = failed.is_answered();
@@ -89,7 +89,7 @@ fn spawn_reader(
     let stop = stop.clone();
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
-        // False when nobody takes it: the upload has ended, and says why itself.
+        // False if the upload has ended; its result contains the reason.
         let send = |piece: Piece| {
             let sent = stop.run_until_cancelled(sender.send(piece));
             matches!(runtime.block_on(sent), Some(Ok(())))
@@ -101,7 +101,7 @@ fn spawn_reader(
     })
 }
 
-/// Waits for the upload, moving the bar and the heartbeat with it.
+/// Waits for the upload, and updates the progress bar and the heartbeat.
 async fn watch(
     session: &mut Session,
     destination: &Destination,

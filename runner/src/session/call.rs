@@ -1,11 +1,10 @@
-//! What every command that writes has in common: the lock is held, the status stays true, warnings are kept.
+//! The common parts of every command that writes: it holds the lock, updates the status, and collects warnings.
 //!
-//! A session is one call of the program; it runs one or several operations (`run` is several) and ends in one
-//! report. Whatever happens to the work, [`Session::finish`] leaves a status that says so, and where an error or a panic goes
-//! past it, dropping the session does.
+//! A session is one call of the program. It runs one or several operations (`run` has several) and ends with one report.
+//! [`Session::finish`] writes the outcome to the status; after an error or a panic, dropping the session does.
 //!
-//! What a person does to the repository itself (`accept-source`, `prune --retire`) is no operation and no run. Such a session has
-//! the same catalog and status, and leaves to the next run what only a run tells: see [`Purpose`].
+//! Commands on the repository itself (`accept-source`, `prune --retire`) are neither operations nor runs. Their sessions have the
+//! same catalog and status, but leave some reports to the next run: see [`Purpose`].
 
 use std::io;
 use std::sync::Arc;
@@ -26,7 +25,7 @@ use crate::session::status_store::{StatusError, StatusStore};
 use crate::session::warnings::Warnings;
 use crate::store;
 
-/// A session could not even begin, so no status tells of it.
+/// A session could not start, so it is not in the status.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The backup directory cannot be read.
@@ -44,17 +43,17 @@ pub enum SessionError {
 pub struct Finished {
     /// The report.
     pub report: RunReport,
-    /// Whether the status file has it too. If not, monitoring is blind.
+    /// Whether it is in the status file. If not, monitoring does not see it.
     pub recorded: bool,
 }
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A run: it has operations, a report, and tells how the run before ended.
+    /// A run: it has operations and a report, and reports a previous run that died.
     Run,
-    /// Something that a person sees through to its end. It counts as no run: of the one before it tells and removes nothing, and
-    /// it leaves no report.
+    /// A command run by a person. It does not count as a run: it does not report or clean up after a previous run, and leaves no
+    /// report.
     Upkeep,
 }
 
@@ -72,7 +71,7 @@ pub struct Session {
     started_at: DateTime<Utc>,
     begun: Instant,
     operations: Vec<OperationReport>,
-    /// The operation that has begun and not ended.
+    /// The operation in progress.
     under_way: Option<Begun>,
     warnings: Warnings,
     recorded: bool,
@@ -80,7 +79,7 @@ pub struct Session {
     finished: bool,
 }
 
-/// An operation that is going on.
+/// An operation in progress.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Begun {
@@ -90,8 +89,8 @@ pub struct Begun {
 }
 
 impl Session {
-    /// Begins a session of `command`: reads what there is and, for a run, removes what a killed one left under temporary
-    /// names, and says when the one before died. The caller holds the lock.
+    /// Starts a session of `command`: reads the directory and, for a run, deletes temporary files of killed runs and reports a
+    /// previous run that died. The caller holds the lock.
     ///
     /// # Errors
     /// When the backup directory cannot be read.
@@ -138,7 +137,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Where everything lies.
+    /// The layout.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -148,7 +147,7 @@ impl Session {
         &self.source
     }
 
-    /// Has archives read from another place, of whose copies the directory has the manifests.
+    /// Sets an offsite place as the source of archives. The directory has the manifests of its copies.
     pub fn read_from(&mut self, place: Arc<dyn Elsewhere>) {
         self.source = Source::elsewhere(self.layout.clone(), place);
     }
@@ -163,7 +162,7 @@ impl Session {
         &self.run_id
     }
 
-    /// What was in the backup directory when the session began, or when it was last read again.
+    /// The contents of the backup directory at the start of the session, or when it was last read.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
     }
@@ -177,7 +176,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whose backups these are.
+    /// The repository description.
     pub fn repository(&self) -> &Repository {
         &self.repository
     }
@@ -199,33 +198,32 @@ impl Session {
         self.store.get()
     }
 
-    /// Changes the status and writes it; that it cannot be written is said once and fails the run at its end.
+    /// Changes the status and writes it. A failure is logged once, and makes the run fail at its end.
     pub fn write_status(&mut self, change: impl FnOnce(&mut Status)) {
         let result = self.store.update(change);
         self.note_write(result);
     }
 
-    /// Changes the status and writes it, for work that must not go on before that.
+    /// Changes the status and writes it, for work that must not continue without it.
     ///
     /// # Errors
-    /// When it cannot be written. The change stays in memory and goes out with the next write.
+    /// When it cannot be written. The change stays in memory and is written next time.
     pub fn record(&mut self, change: impl FnOnce(&mut Status)) -> Result<(), StatusError> {
         self.store.update(change)
     }
 
-    /// Writes the status for whoever looks, without waiting until it would survive a power failure: for what the next run
-    /// need not know.
+    /// Writes the status for display without a sync, for changes that the next run does not need.
     pub fn show_status(&mut self) {
         let result = self.store.show();
         self.note_write(result);
     }
 
-    /// Whether the status file has all that was to be written to it.
+    /// Whether the status file is up to date.
     pub fn is_recorded(&self) -> bool {
         self.recorded
     }
 
-    /// Whether the status file has not all that was to be written to it, and only because there is no room.
+    /// Whether the status file is not up to date only because the disk is full.
     pub fn lacks_room(&self) -> bool {
         !self.recorded && self.lacks_room
     }
@@ -235,14 +233,14 @@ impl Session {
         self.store.amend(change);
     }
 
-    /// Notes progress; written at most every 30 s.
+    /// Records progress. Written at most every 30 s.
     pub fn heartbeat(&mut self) {
         let clock = self.clock;
         let result = self.store.heartbeat(|| clock.now());
         self.note_write(result);
     }
 
-    /// Says what the run is busy with; goes out with the next write.
+    /// Sets the current stage. Written with the next write.
     pub fn enter_stage(&mut self, stage: Stage, collection: &CollectionName) {
         let now = self.now();
         self.amend_status(|status| {
@@ -263,14 +261,14 @@ impl Session {
         }
     }
 
-    /// Logs a warning and keeps it for the report, unless there are many already.
+    /// Logs a warning and keeps it for the report, up to a limit.
     pub fn warn(&mut self, warning: impl AsRef<str>) {
         let warning = one_line(warning.as_ref());
         tracing::warn!("{warning}");
         self.warnings.add(warning);
     }
 
-    /// Begins an operation, and writes that to the status together with `change`.
+    /// Starts an operation, and writes this to the status together with `change`.
     pub fn begin(&mut self, operation: Operation, stage: Stage, change: impl FnOnce(&mut Status)) -> Begun {
         let now = self.now();
         let run = CurrentRun {
@@ -294,7 +292,7 @@ impl Session {
         begun
     }
 
-    /// Ends an operation: works out how it ended and enters it in its history. Goes out with the next write.
+    /// Ends an operation: determines its outcome and records it in the history. Written with the next write.
     pub fn end(
         &mut self,
         begun: Begun,
@@ -399,7 +397,7 @@ impl Session {
     fn note_died(&mut self) {
         let Some(died) = self.status().current_run.clone() else { return };
         self.warn(format!(
-            "the run that began at {} UTC (`{}`, process {}) died without saying so, in stage {}{}",
+            "the run that started at {} UTC (`{}`, process {}) died in stage {}{}",
             died.started_at.format("%Y-%m-%d %H:%M:%S"),
             died.command,
             died.pid,
@@ -420,7 +418,7 @@ impl Session {
             .map(|newest| (newest.started_at, newest.backup_id));
         if let Some((started_at, id)) = newest.filter(|(started_at, _)| *started_at > now) {
             self.warn(format!(
-                "this machine's clock says {} UTC, which is before the newest backup ({id}, begun {} UTC): check the clock",
+                "this machine's clock says {} UTC, which is before the newest backup ({id}, started {} UTC): check the clock",
                 now.format("%Y-%m-%d %H:%M:%S"),
                 started_at.format("%Y-%m-%d %H:%M:%S")
             ));
@@ -429,23 +427,22 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Ends a session that nobody has finished, because an error or a panic went past its end: it has not died.
+    /// Ends a session that was not finished because of an error or a panic, so that it does not count as died.
     fn drop(&mut self) {
         let ours = |run: &CurrentRun| run.run_id == self.run_id;
         if self.finished || !self.status().current_run.as_ref().is_some_and(ours) {
             return;
         }
         if let Some(begun) = self.under_way.take() {
-            let message =
-                "it was left in the middle by a fault of this program; its log says more".to_owned();
+            let message = "it was stopped by a bug in this program; see its log".to_owned();
             self.end(begun, Vec::new(), Some(Failure { kind: FailureKind::Internal, message }), None);
         }
         self.conclude();
     }
 }
 
-/// How `operations` of `command` ended all together. What was asked for decides: where no collection was backed up, or none
-/// restored, nothing that came before or after makes it half a success.
+/// The combined outcome of the `operations` of `command`. The main operation decides: if no collection was backed up or restored,
+/// other operations do not make it a partial success.
 pub fn overall<'a>(command: &str, operations: impl IntoIterator<Item = &'a OperationReport>) -> Outcome {
     let asked = if command == "restore" { Operation::Restore } else { Operation::Backup };
     let mut failed = false;

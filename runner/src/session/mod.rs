@@ -1,4 +1,4 @@
-//! One call of the program that writes: what it works on, what it notes, and what it leaves on the server.
+//! One call of the program that writes: its catalog, status, and leftovers on the server.
 
 mod call;
 pub mod leftovers;

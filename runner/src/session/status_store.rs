@@ -1,4 +1,4 @@
-//! Keeping the status file true: read once at the start, then written whole, or a line in its journal, at every change.
+//! Maintains the status file: reads it once at the start, then writes it completely, or a line in its journal, at every change.
 //!
 //! The first write is whole, and so is one that a line cannot say, and the last. In between it is written whole when the journal has
 //! grown as long as itself, so that all writes together cost what there is to say and not its square, and now and
@@ -22,7 +22,7 @@ use crate::archive::write::io_kind;
 
 /// A journal may always grow as long as this, in bytes.
 const JOURNAL_BYTES: u64 = 64 << 10;
-/// The status is written whole at least this often, and a large one less often: at so many bytes a second.
+/// The status is written completely at least this often. A large one less often, limited by this rate in bytes per second.
 const WHOLE: Duration = Duration::from_secs(60);
 const WHOLE_BYTES_PER_SECOND: u64 = 32 << 10;
 
@@ -38,7 +38,7 @@ pub struct StatusError {
 }
 
 impl StatusError {
-    /// Whether there is only no room for it.
+    /// Whether the only cause is a full disk.
     pub fn lacks_room(&self) -> bool {
         io_kind(&self.source) == FailureKind::NoSpace
     }
@@ -69,9 +69,8 @@ struct Journal {
 }
 
 impl StatusStore {
-    /// Reads the status. One that is torn, of another version or another user's is moved aside, and the last successes are
-    /// rebuilt from `catalog`; the returned lines say so. One that cannot be moved aside either keeps nobody from working:
-    /// a restore least of all.
+    /// Reads the status. If it is torn, has another version or belongs to another user, it is moved aside, and the last successes
+    /// are rebuilt from `catalog`; the returned lines report this. If it cannot be moved aside, the work continues anyway.
     pub fn open(
         layout: &Layout,
         catalog: &Catalog,
@@ -83,8 +82,9 @@ impl StatusStore {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let mut status = match status_journal::read(layout) {
             Ok(kept) => {
-                warnings
-                    .extend(kept.problem.map(|error| format!("{error}; what it held from there on is lost")));
+                warnings.extend(
+                    kept.problem.map(|error| format!("{error}; its contents from there on are lost")),
+                );
                 kept.status
             }
             Err(error) => {
@@ -120,12 +120,12 @@ impl StatusStore {
         self.write()
     }
 
-    /// Changes the status without writing it: for what may wait until the next [`StatusStore::update`].
+    /// Changes the status without writing it, for changes that can wait until the next [`StatusStore::update`].
     pub fn amend(&mut self, change: impl FnOnce(&mut Status)) {
         change(&mut self.status);
     }
 
-    /// Writes the status as it is, for whoever looks: after a power failure the one before may be there.
+    /// Writes the status without a sync, for display: after a power failure, the previous one may be there.
     ///
     /// # Errors
     /// As [`StatusStore::update`].
@@ -133,7 +133,7 @@ impl StatusStore {
         self.write_with(false)
     }
 
-    /// Notes that the run makes progress; written at most every 30 s.
+    /// Records progress of the run. Written at most every 30 s.
     ///
     /// # Errors
     /// As [`StatusStore::update`].
@@ -152,9 +152,9 @@ impl StatusStore {
     }
 
     fn write_with(&mut self, durable: bool) -> Result<(), StatusError> {
-        // Also after a failure the next attempt waits for its turn.
+        // The next attempt also waits after a failure.
         self.last_written = Some(Instant::now());
-        // A journal that could not be written may end in half a line, so nothing more is added to it.
+        // After a failed write, the journal may end in an incomplete line, so nothing more is added.
         if let Some(mut journal) = self.journal.take() {
             match journal.add(&self.journal_path, &self.status, durable) {
                 Ok(true) => {
@@ -171,7 +171,7 @@ impl StatusStore {
     fn write_whole(&mut self) -> io::Result<()> {
         let bytes = json_file::to_bytes(&self.status)?;
         atomic::write(&self.path, atomic::JSON_MODE, &bytes)?;
-        // It goes on from another status, so nobody minds it any more.
+        // It belongs to another status, so it is ignored.
         drop(fs::remove_file(&self.journal_path));
         self.journal = Some(Journal {
             written: self.status.clone(),
@@ -226,7 +226,7 @@ impl Journal {
     }
 }
 
-/// What is known of the last runs, for those who hold no lock; nothing before the first one.
+/// The status, for readers without the lock. None before the first run.
 ///
 /// # Errors
 /// When the status cannot be read.
@@ -234,7 +234,7 @@ pub fn look(layout: &Layout) -> Result<Option<Status>, ReadError> {
     match status_journal::read(layout) {
         Ok(kept) => {
             if let Some(problem) = kept.problem {
-                tracing::warn!("{problem}; what it held from there on is not known");
+                tracing::warn!("{problem}; its contents from there on are unknown");
             }
             Ok(Some(kept.status))
         }
@@ -255,7 +255,7 @@ fn move_aside(path: &Path, now: DateTime<Utc>) -> io::Result<PathBuf> {
     }
 }
 
-/// Takes from the manifests what they prove: which backup of each collection is the newest good one.
+/// Rebuilds from the manifests which backup of each collection is the newest good one.
 fn rebuild(status: &mut Status, catalog: &Catalog) {
     for (collection, backup) in catalog.newest_good() {
         let entry = status.collections.entry(collection.clone()).or_default();
@@ -264,8 +264,7 @@ fn rebuild(status: &mut Status, catalog: &Catalog) {
         entry.last_outcome = Some(Outcome::Success);
         entry.last_backup_id = Some(backup.backup_id);
         entry.points = backup.points_count();
-        // That the whole operation succeeded, with every collection, no single manifest proves; that it was
-        // attempted, it does.
+        // A manifest does not prove that the whole operation succeeded, only that it was attempted.
         let history = status.operations.entry(Operation::Backup).or_default();
         history.last_attempt_at = history.last_attempt_at.max(Some(backup.started_at));
     }

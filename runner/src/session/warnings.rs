@@ -1,7 +1,7 @@
-//! The warnings of a run, of which a report keeps the first ones: a fault that comes again and again must not fill memory,
-//! status and report. The log has them all.
+//! The warnings of a run. Only the first ones are kept, so that a repeated problem does not fill memory, status and report. The
+//! log has all of them.
 
-/// So many different warnings are kept.
+/// Maximum number of different warnings.
 const KEPT: usize = 100;
 
 /// Warnings in the order in which they first came.
@@ -12,7 +12,7 @@ pub struct Warnings {
 }
 
 impl Warnings {
-    /// Keeps `warning`, or counts it: where it was said before, or where many others were.
+    /// Keeps `warning`, or only counts it if it is repeated or above the limit.
     pub fn add(&mut self, warning: String) {
         if let Some((_, times)) = self.kept.iter_mut().find(|(kept, _)| *kept == warning) {
             *times += 1;
@@ -29,8 +29,8 @@ impl Warnings {
             1 => warning.clone(),
             times => format!("{warning} ({times} times)"),
         });
-        let more = (self.left_out > 0)
-            .then(|| format!("and {} more warnings, which only the log has", self.left_out));
+        let more =
+            (self.left_out > 0).then(|| format!("and {} more warnings, only in the log", self.left_out));
         kept.chain(more).collect()
     }
 }
@@ -58,6 +58,6 @@ mod tests {
         assert_eq!(lines.len(), KEPT + 1);
         assert_eq!(lines[0], "the connection broke (10000 times)");
         assert_eq!(lines[1], "number 0");
-        assert_eq!(lines[KEPT], "and 9901 more warnings, which only the log has");
+        assert_eq!(lines[KEPT], "and 9901 more warnings, only in the log");
     }
 }

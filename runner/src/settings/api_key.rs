@@ -1,4 +1,4 @@
-//! The API key: read from a file or a variable, kept out of every output.
+//! The API key: read from a file or a variable, never printed.
 
 use std::fmt;
 
@@ -8,27 +8,25 @@ use secrecy::{ExposeSecret, SecretString};
 #[derive(Clone)]
 pub struct ApiKey(SecretString);
 
-/// Why something cannot be an API key. Never repeats it.
+/// Why a text is not a valid API key. Never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
     /// Nothing there.
     #[error("the API key is empty")]
     Empty,
-    /// A character that an HTTP header cannot carry, or that hints at another kind of file.
-    #[error("the API key has {what} at position {position}; give the key alone, in one line")]
+    /// A character that HTTP headers do not allow, or that hints at another kind of file.
+    #[error("the API key has {what} at position {position}; give only the key, in one line")]
     InvisibleCharacter {
         /// Position in bytes, counted from 1.
         position: usize,
         /// Which kind of character.
         what: &'static str,
     },
-    /// Quotes that a shell would have taken away, and nothing has here.
-    #[error(
-        "the API key {0} with a quote, which would be sent as a part of it; give the key alone, without quotes"
-    )]
+    /// Quotes, which only a shell would remove.
+    #[error("the API key {0} with a quote, which would be sent as part of it; give the key without quotes")]
     Quoted(&'static str),
     /// A line of an env file where only the key should be.
-    #[error("the API key begins with QDRANT_API_KEY, the name of a variable; give the key alone")]
+    #[error("the API key begins with QDRANT_API_KEY, the name of a variable; give only the key")]
     Named,
 }
 
@@ -36,7 +34,7 @@ impl ApiKey {
     /// Takes a key as it stands.
     ///
     /// # Errors
-    /// Empty, not only visible ASCII, or with something around it that is no part of it.
+    /// When it is empty, has characters other than visible ASCII, or has extra text around it.
     pub fn new(text: &str) -> Result<Self, ApiKeyError> {
         if text.is_empty() {
             return Err(ApiKeyError::Empty);
@@ -65,7 +63,7 @@ impl ApiKey {
         Self::new(line.strip_suffix('\r').unwrap_or(line))
     }
 
-    /// The key itself, for the request header and nothing else.
+    /// The key, only for the request header.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }

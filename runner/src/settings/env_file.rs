@@ -1,8 +1,7 @@
-//! The env file: `KEY=VALUE` lines as systemd's `EnvironmentFile` and docker's `.env` read them.
+//! The env file: `KEY=VALUE` lines, in the common syntax of systemd's `EnvironmentFile` and docker's `.env`.
 //!
-//! Files like this are shared, so foreign names are none of its business; only those that begin like ours are told of, and
-//! those that are nearly one of ours refused. Where the readers of such files disagree about one of our values (comments
-//! after a value, backslashes), it is refused instead of guessed.
+//! Such files are shared, so other names are ignored. Names with one of our prefixes cause a warning, and names similar to ours
+//! an error. If programs read one of our values differently (comments after a value, backslashes), it is an error.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,13 +10,13 @@ use qdrant_backup_shared::config_file::closest;
 use qdrant_backup_shared::config_file::keys::{self, variables};
 use qdrant_backup_shared::text::one_line;
 
-/// What the names of our variables begin with, and other programs' as well.
+/// Prefixes of our variables, which other programs use too.
 const PREFIXES: [&str; 2] = ["QDRANT_", "BACKUP_"];
 
-/// Every variable that a text sets, whoever's they are: for another program.
+/// All variables of a text, for another program.
 ///
 /// # Errors
-/// Names the line and the variable, never a value.
+/// The message contains the line and the variable, never a value.
 pub(super) fn assignments(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut values = BTreeMap::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -44,12 +43,12 @@ pub(super) fn assignments(text: &str) -> Result<BTreeMap<String, String>, String
 #[derive(Default)]
 pub(super) struct EnvFile {
     values: BTreeMap<&'static str, (usize, String)>,
-    /// A complete line for each variable that begins like ours and is none.
+    /// A message for each unknown variable with one of our prefixes.
     pub(super) warnings: Vec<String>,
 }
 
 impl EnvFile {
-    /// Reads a file's text; problems are complete lines that name file and line, never a value.
+    /// Parses a file's text. Problems are messages with file and line, never with a value.
     pub(super) fn parse(file: &Path, text: &str) -> (Self, Vec<String>) {
         let mut parsed = Self::default();
         let mut problems = Vec::new();
@@ -91,27 +90,27 @@ impl EnvFile {
             None => return Err(format!("{name}: expected {name}=VALUE")),
         };
         if let Some((first, _)) = self.values.get(name) {
-            return Err(format!("{name}: repeated; it is already on line {first}"));
+            return Err(format!("{name}: duplicate variable; it is already on line {first}"));
         }
         self.values.insert(name, (line, value));
         Ok(None)
     }
 }
 
-/// A stray quote must not hide a variable of ours in what then looks like a long foreign value.
+/// An unclosed quote must not hide one of our variables inside a long value of another one.
 fn swallowed(entry: &str, first_line: usize) -> Result<(), String> {
     for (number, line) in entry.lines().enumerate().skip(1) {
         let name = Entry::split(line).name;
         if variables().any(|known| known == name) {
             let line = first_line + number;
-            return Err(format!("the quote that begins here goes on over {name} on line {line}; close it"));
+            return Err(format!("the quote that begins here also spans {name} on line {line}; close it"));
         }
     }
     Ok(())
 }
 
-/// Judges a name that is not ours: an error when it is nearly one of ours, a warning when it begins like ours, because it may
-/// as well be another program's. Qdrant's own have a double underscore.
+/// Checks an unknown name: an error if it is similar to ours, a warning if it has one of our prefixes, because it may belong to
+/// another program. Qdrant's own names have a double underscore.
 fn unknown(name: &str) -> Result<Option<String>, String> {
     let upper = name.to_ascii_uppercase();
     let Some(prefix) = PREFIXES.into_iter().find(|prefix| upper.starts_with(prefix)) else { return Ok(None) };
@@ -124,7 +123,7 @@ fn unknown(name: &str) -> Result<Option<String>, String> {
     match closest(&upper[prefix.len()..], ours) {
         Some(meant) => Err(format!("{shown}: unknown variable; did you mean {prefix}{meant}?")),
         None => Ok(Some(format!(
-            "{shown}: not a variable of this program, so it is ignored; known are {}",
+            "{shown}: not a variable of this program, ignored; known variables: {}",
             variables().collect::<Vec<_>>().join(", ")
         ))),
     }
@@ -147,7 +146,7 @@ impl<'a> Entry<'a> {
             return Self { whole: line, name: "", value: None };
         }
         let Some((name, value)) = line.split_once('=') else {
-            // Also `NAME: value`, the mistake of those who come from YAML.
+            // Also detects `NAME: value`, a common mistake from YAML.
             let name = line.split([':', ' ', '\t']).find(|word| !word.trim().is_empty() && *word != "export");
             return Self { whole: line, name: name.unwrap_or_default().trim(), value: None };
         };
@@ -184,13 +183,13 @@ fn closing_quote(value: &str) -> Option<usize> {
     None
 }
 
-/// The value without its quotes, or why it is not clear what it would be.
+/// The value without its quotes, or why it is ambiguous.
 fn unquote(value: &str) -> Result<String, &'static str> {
     if !value.starts_with(['"', '\'']) {
         let unclear = value.contains(['"', '\'', '\\']) || value.contains(" #") || value.contains("\t#");
         if unclear {
             return Err(
-                "programs disagree about quotes, backslashes and # in a bare value; put it in single quotes",
+                "programs read quotes, backslashes and # in an unquoted value differently; put it in single quotes",
             );
         }
         return Ok(value.to_owned());
@@ -201,7 +200,7 @@ fn unquote(value: &str) -> Result<String, &'static str> {
     }
     let inner = &value[1..close];
     if inner.contains('\n') {
-        return Err("the value goes over several lines");
+        return Err("the value spans several lines");
     }
     if value.starts_with('\'') {
         return Ok(inner.to_owned());
@@ -215,7 +214,7 @@ fn unquote(value: &str) -> Result<String, &'static str> {
                 characters.next();
             }
             ('\\', _) => {
-                return Err("programs disagree about this backslash; put the value in single quotes");
+                return Err("programs read this backslash differently; put the value in single quotes");
             }
             (other, _) => plain.push(other),
         }
@@ -309,14 +308,14 @@ mod tests {
             parse("A=1\nMOTD='tis late\nQDRANT_URL=http://h\nB='x'\nBACKUP_COMPRESSION=none\n");
         assert_eq!(
             problems,
-            [".env:2: the quote that begins here goes on over QDRANT_URL on line 3; close it"]
+            [".env:2: the quote that begins here also spans QDRANT_URL on line 3; close it"]
         );
         assert_eq!(file.get("BACKUP_COMPRESSION"), Some((5, "none")));
         assert_eq!(parse("A=\n\"\nQDRANT_URL=http://h\nB=\"\n").0.get("QDRANT_URL"), Some((3, "http://h")));
     }
 
     #[test]
-    fn misspelt_names_of_ours_are_errors_with_lines() {
+    fn misspelled_names_of_ours_are_errors_with_lines() {
         let (_, problems) = parse(
             "\nQDRANT_URI=x\nA=1\nBACKUP_RETENTION_DAY=7\nqdrant_url=x\nQDRANT_URL=a\nQDRANT_URL=b\nQDRANT_APIKEY=x\n",
         );
@@ -326,7 +325,7 @@ mod tests {
                 ".env:2: QDRANT_URI: unknown variable; did you mean QDRANT_URL?",
                 ".env:4: BACKUP_RETENTION_DAY: unknown variable; did you mean BACKUP_RETENTION_DAYS?",
                 ".env:5: qdrant_url: unknown variable; did you mean QDRANT_URL?",
-                ".env:7: QDRANT_URL: repeated; it is already on line 6",
+                ".env:7: QDRANT_URL: duplicate variable; it is already on line 6",
                 ".env:8: QDRANT_APIKEY: unknown variable; did you mean QDRANT_API_KEY?",
             ]
         );

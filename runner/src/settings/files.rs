@@ -16,15 +16,15 @@ use super::opts::Keys;
 use super::setting::Source;
 use crate::host::user::refused;
 
-/// Larger files are neither configuration nor keys.
+/// Size limit for configuration and keys.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The one device that is a file for everybody who names it: an empty one.
+/// The only allowed device: an empty file.
 const EMPTY: &str = "/dev/null";
 
 /// A small text file as it was read.
 pub(super) struct TextFile {
-    /// What it holds.
+    /// Its contents.
     pub(super) text: String,
     /// Whether users outside the file's group may read it.
     pub(super) readable_by_others: bool,
@@ -34,7 +34,7 @@ impl TextFile {
     /// Reads a file. The size limit comes before the reading, the permissions from the file that was opened.
     ///
     /// # Errors
-    /// Not there, not readable, no regular file, too large, or not UTF-8.
+    /// When it is missing, unreadable, not a regular file, too large, or not UTF-8.
     pub(super) fn read(path: &Path) -> io::Result<Self> {
         if path == Path::new(EMPTY) {
             return Ok(Self { text: String::new(), readable_by_others: false });
@@ -96,8 +96,8 @@ pub(super) fn take_config(layers: &mut Layers<'_>, path: &Path, text: &str) {
     });
 }
 
-/// Reads the API key that a file holds, for a command that needs one. What is wrong with it is a problem of the place that names the
-/// file; a command that only shows the settings says it.
+/// Reads the API key from a file, for a command that needs it. Errors are problems of the source that gives the file; a command
+/// that only shows the settings warns.
 pub(super) fn read_key(layers: &mut Layers<'_>, path: &Path, source: &Source) -> Option<ApiKey> {
     if layers.opts.keys == Keys::Unneeded {
         return None;
@@ -129,7 +129,7 @@ pub(super) fn is_readable_by_others(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-/// The warning about a secret that is none.
+/// The warning about a secret that everybody can read.
 pub(super) fn others_can_read(what: &str, path: &Path) -> String {
     let path = path.display();
     one_line(&format!("the {what} can be read by every user of this machine: {path}; chmod o-r {path}"))

@@ -1,4 +1,4 @@
-//! Who is told how a scheduled run ended: the programs of hooks, and the dead man's service.
+//! Settings for notifications: hooks and the dead man's switch.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -18,7 +18,7 @@ use super::setting::Source;
 /// The settings that are commands.
 pub static HOOKS: [&Knob<Option<HookCommand>>; 4] = [&ON_SUCCESS, &ON_FAILURE, &ON_PARTIAL, &ON_SKIPPED];
 
-/// Puts in the place of a program's name where `PATH` has it.
+/// Replaces a program's name with its path in `PATH`.
 pub(super) fn find_programs(layers: &mut Layers<'_>) {
     // Without one, a shell takes these.
     let path = layers.variable("PATH").unwrap_or(OsStr::new("/usr/bin:/bin")).to_owned();
@@ -32,7 +32,7 @@ pub(super) fn find_programs(layers: &mut Layers<'_>) {
     }
 }
 
-/// What keeps the program of a hook from being started; nothing is known of what a shell will find.
+/// Why the program of a hook cannot be started. Commands for the shell cannot be checked.
 pub fn hook_problem(command: &HookCommand) -> Option<String> {
     let HookCommand::Program { program, .. } = command else { return None };
     if !program.is_absolute() {
@@ -41,10 +41,10 @@ pub fn hook_problem(command: &HookCommand) -> Option<String> {
             program.display()
         ));
     }
-    (!is_program(program)).then(|| format!("{} is no file that can be run", program.display()))
+    (!is_program(program)).then(|| format!("{} is not an executable file", program.display()))
 }
 
-/// Where `PATH` has a program of this name. What is relative in it depends on where we were started, and is passed over.
+/// The path of a program in `PATH`. Relative directories are ignored, because they depend on the working directory.
 pub(super) fn find_program(name: &Path, path: &OsStr) -> Option<PathBuf> {
     if name.is_absolute() {
         return None;
@@ -57,13 +57,12 @@ fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
-/// The address of a dead man's service. Whoever knows it can call there, so neither `Debug` nor `Display` shows more than
-/// its host.
+/// The URL of a dead man's switch. It is secret, so `Debug` and `Display` only show its host.
 #[derive(Clone)]
 pub struct PingUrl(Url);
 
 impl PingUrl {
-    /// Chooses the address; where nobody says how it is to be called, it says so itself.
+    /// Reads the URL. If the style is not set, it is derived from the URL.
     pub(super) fn choose(layers: &mut Layers<'_>) -> Option<Self> {
         let url = layers.convert(&PING_URL, |text, _| Self::parse(text.expose()), Self::to_string);
         if layers.values.get(&PING_STYLE).is_none() {
@@ -91,12 +90,12 @@ impl PingUrl {
         Ok(Self(url))
     }
 
-    /// How the service wants to be called, by its path.
+    /// The style of the service, derived from the path.
     fn looks_like(&self) -> PingStyle {
         if self.0.path().contains("/api/push/") { PingStyle::UptimeKuma } else { PingStyle::Healthchecks }
     }
 
-    /// The address itself, for the request and nothing else.
+    /// The URL, only for the request.
     pub fn expose(&self) -> &Url {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The places a value can come from, and the choice between them.
+//! The sources of values, and their precedence.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use super::opts::Opts;
 use super::setting::{Setting, Source};
 use super::values::Values;
 
-/// The places, the values that they give together, and what has been found about them so far.
+/// The sources, the resulting values, and problems and warnings so far.
 pub(super) struct Layers<'a> {
     pub(super) opts: &'a Opts,
     pub(super) environment: &'a BTreeMap<OsString, OsString>,
@@ -27,11 +27,11 @@ pub(super) struct Layers<'a> {
     pub(super) warnings: Vec<String>,
 }
 
-/// What one place says of a setting.
+/// The value of a setting in one source.
 pub(super) type Offer<'l> = (Source, Written<'l>);
 
 impl<'a> Layers<'a> {
-    /// Nothing but the command line and the process environment.
+    /// Only the command line and the process environment.
     pub(super) fn over(opts: &'a Opts, environment: &'a BTreeMap<OsString, OsString>) -> Self {
         Self {
             opts,
@@ -47,7 +47,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// What each place says of a setting, in order of precedence. An empty variable says nothing.
+    /// The values of a setting in each source, in order of precedence. Empty variables are ignored.
     pub(super) fn offers(&self, about: &About) -> Vec<Offer<'_>> {
         let given = about.option.and_then(|option| {
             Some((Source::CommandLine(option.long), Written::Word(self.opts.given.get(option.long)?)))
@@ -68,7 +68,7 @@ impl<'a> Layers<'a> {
         [given, environment, env_file, config].into_iter().flatten().collect()
     }
 
-    /// A variable of the process environment with something in it.
+    /// A variable of the process environment that is not empty.
     pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
         let value = self.environment.get(OsStr::new(name)).filter(|value| !value.is_empty())?;
         Some(value.as_os_str())
@@ -85,8 +85,8 @@ impl<'a> Layers<'a> {
         Source::ConfigFile { file: self.config_path.clone().unwrap_or_default(), line, key }
     }
 
-    /// Reads every setting. The first place that says something of it counts. Bad values are reported wherever they are, also
-    /// where a better place hides them; those of `backup.yaml` were when it was parsed.
+    /// Reads every setting. The first source that sets it counts. Invalid values are reported in all sources, even if overridden;
+    /// those of `backup.yaml` were reported when it was parsed.
     pub(super) fn read(&mut self) {
         for setting in keys::all() {
             let about = setting.about();
@@ -104,7 +104,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// What each place says of a setting, where that can be read.
+    /// The valid values of a setting in each source.
     pub(super) fn readable<T>(&self, knob: &Knob<Option<T>>) -> Vec<(Source, T)> {
         let read = |(source, written): Offer<'_>| {
             let value = knob.value(source.place(), written).flatten()?;
@@ -113,8 +113,8 @@ impl<'a> Layers<'a> {
         self.offers(knob.about()).into_iter().filter_map(read).collect()
     }
 
-    /// The value of a setting as something that needs more than reading, and is shown in other words. What is no good is reported
-    /// wherever it is. `None` when no place says anything, or the first says something bad.
+    /// The value of a setting that needs a conversion and a different display. Invalid values are reported in all sources. `None`
+    /// if it is not set, or invalid in the first source.
     pub(super) fn convert<T, U, E: Display>(
         &mut self,
         knob: &Knob<Option<T>>,

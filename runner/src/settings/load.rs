@@ -1,4 +1,4 @@
-//! All settings, and how they are built: every place is read, every key chosen, every problem reported at once.
+//! Builds all settings: reads every source, applies the precedence, and reports all problems at once.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,50 +24,50 @@ use super::setting::Source;
 use super::values::Values;
 use crate::choice::Selection;
 
-/// All settings of a run. Built once, passed down by reference, in whole or in part. Most are just asked for ([`Settings::get`]);
-/// those that need more than reading are fields.
+/// All settings of a run. Built once and passed by reference. Most are read with [`Settings::get`]; those that need a conversion
+/// are fields.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(super) values: Values,
-    /// Where everything lies instead of where the values say.
+    /// Overrides the directories of the settings.
     pub(super) other_layout: Option<Layout>,
     /// The server and how to reach it.
     pub qdrant: QdrantSettings,
     /// Which collections are backed up.
     pub selection: Selection,
-    /// When backups are expected, if anybody said so.
+    /// The expected schedule of backups, if set.
     pub schedule: Option<Schedule>,
     /// The time zone of schedules.
     pub timezone: TimeZone,
     /// How drills are made.
     pub drill: DrillSettings,
-    /// The places for copies.
+    /// The offsite places.
     pub offsite: Vec<PlaceSettings>,
-    /// Where `--to` says that it is restored to.
+    /// The server of `--to`.
     pub restore_to: Option<OtherServer>,
-    /// A dead man's service that is told how scheduled runs end.
+    /// The dead man's switch for scheduled runs.
     pub ping_url: Option<PingUrl>,
     /// The `backup.yaml` that was read, if there was one.
     pub config_file: Option<PathBuf>,
     /// The env file that was read, if one was given.
     pub env_file: Option<PathBuf>,
-    /// What was said for this call only, by a variable of the environment or an option, and a scheduled run will not hear.
+    /// Settings from the environment or options of this call, which scheduled runs do not have.
     pub only_now: Vec<&'static str>,
-    /// The options that are settings as they were given, for another process that is to do the same.
+    /// The options as given, for another process with the same settings.
     pub given: BTreeMap<&'static str, OsString>,
-    /// What works but should be changed, a line each; to be logged once logging works.
+    /// Warnings, one line each, to be logged when logging is set up.
     pub warnings: Vec<String>,
 }
 
-/// Everything that is wrong with the configuration, from all places. Displayed as one line each.
+/// All problems of the configuration, from all sources. Displayed as one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .problems.join("\n"))]
 pub struct SettingsError {
-    /// One line each, with the place it is about. Never empty, never a secret.
+    /// One line each, with the source. Never empty, never contains secrets.
     pub problems: Vec<String>,
-    /// How the problems are to be logged, where that is clear in spite of them.
+    /// The log settings for the problems, if they are valid.
     pub log_format: LogFormat,
-    /// Where backups and status would have been, as far as the settings tell all the same.
+    /// The directories of backups and status, if they are valid.
     pub layout: Layout,
 }
 
@@ -80,7 +80,7 @@ impl Settings {
     /// Builds the settings. Precedence: command line, environment, env file, `backup.yaml`, default.
     ///
     /// # Errors
-    /// Files that cannot be read, and every bad value in any of the places, also where a better place hides it.
+    /// Unreadable files, and invalid values in any source, even if overridden.
     pub fn load(opts: &Opts, environment: &BTreeMap<OsString, OsString>) -> Result<Self, SettingsError> {
         Self::load_with(opts, environment, &DEFAULT_CONFIG_FILES.map(PathBuf::from))
     }
@@ -187,14 +187,14 @@ impl Settings {
     }
 }
 
-/// The status files are in the backup directory unless somebody says otherwise.
+/// The default directory of the status files is the backup directory.
 fn layout(values: &Values) -> Layout {
     let path = values.get(&BACKUP_PATH);
     let state = values.get(&STATE_DIR).unwrap_or_else(|| path.clone());
     Layout::new(path, state)
 }
 
-/// The variables and options that say something which no file says too. How this call logs is nobody else's business.
+/// Variables and options with a value that is not in a file. Log settings do not matter.
 fn only_now(layers: &Layers<'_>) -> Vec<&'static str> {
     let same_in_file = |name: &str| {
         let value = layers.variable(name).and_then(|value| value.to_str());

@@ -1,8 +1,8 @@
 //! Settings: command line, environment, env file and `backup.yaml` become one `Settings`, once, at the start.
 //!
-//! Owns precedence and the checks that need more than the declarations in `shared::config_file::keys`
-//! (URLs, schedules, globs, key files). Below it nobody sees clap, YAML or the environment. It asks no server
-//! and touches no backup directory: `config check` does.
+//! Owns precedence and the checks beyond the declarations in `shared::config_file::keys` (URLs, schedules, globs, key files).
+//! Other code does not see clap, YAML or the environment. It does not access servers or the backup directory: `config check`
+//! does.
 
 mod api_key;
 mod env_file;

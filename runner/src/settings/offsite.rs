@@ -1,4 +1,4 @@
-//! The places for copies, with what needs more than reading.
+//! The offsite places, with converted values.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -12,28 +12,28 @@ use super::hooks::find_program;
 use super::layers::Layers;
 use super::schedule::{Schedule, TimeZone};
 
-/// The most that a file of variables may have.
+/// Size limit for a file of variables.
 const ENVIRONMENT_MAX_BYTES: u64 = 1 << 20;
 
 /// One place, as it is configured.
 #[derive(Debug, Clone)]
 pub struct PlaceSettings {
-    /// As it is written, with the program where `PATH` has it.
+    /// Its settings, with the program's path from `PATH`.
     pub place: OffsitePlace,
-    /// When data that no copy needs is removed there.
+    /// When to remove unused data there.
     pub prune: Schedule,
 }
 
 impl PlaceSettings {
-    /// What the place is called.
+    /// The name of the place.
     pub fn name(&self) -> &str {
         &self.place.name.value
     }
 
-    /// The variables that restic alone is given.
+    /// The environment variables for restic.
     ///
     /// # Errors
-    /// In one line that names the file and never a value.
+    /// One line with the file, never with a value.
     pub fn environment(&self) -> Result<BTreeMap<String, String>, String> {
         let Some(path) = &self.place.environment_file else { return Ok(BTreeMap::new()) };
         read_environment(path).map_err(|problem| format!("environment file {}: {problem}", path.display()))

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What a command makes of key files.
+/// How a command uses key files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keys {
-    /// A server is asked, so they must be readable.
+    /// It needs them for a server, so they must be readable.
     #[default]
     Needed,
-    /// They are only shown: that one cannot be read is said, and keeps nobody from seeing the other settings.
+    /// It only shows them: an unreadable file is a warning.
     Shown,
-    /// Nobody is asked anything, so they are not read: whoever looks at backups need not be allowed to.
+    /// It does not need them, so they are not read: users who read backups may not have access.
     Unneeded,
 }
 

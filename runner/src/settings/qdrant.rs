@@ -22,9 +22,9 @@ const CREDENTIAL: &str = "api-key";
 /// The server and how to reach it.
 #[derive(Debug, Clone)]
 pub struct QdrantSettings {
-    /// Where Qdrant answers, with the credentials for basic authentication that the URL held.
+    /// Qdrant's URL, with the credentials for basic authentication from the URL.
     pub url: Setting<QdrantUrl>,
-    /// The nodes of its cluster, where they do not follow from it.
+    /// The nodes of its cluster, if they cannot be derived.
     pub nodes: Vec<Url>,
     /// The API key.
     pub api_key: Option<ApiKey>,
@@ -33,9 +33,9 @@ pub struct QdrantSettings {
 }
 
 impl QdrantSettings {
-    /// Chooses each value. `None` when the URL, for which there is no stand-in, is a reported problem.
+    /// Reads the values. `None` if the URL is invalid; this is reported.
     pub(super) fn choose(layers: &mut Layers<'_>) -> Option<Self> {
-        let refusal = "every user of this machine can read the command line; put a URL with a password into QDRANT_URL or backup.yaml";
+        let refusal = "every user of this machine can read the command line: put a URL with a password into QDRANT_URL or backup.yaml";
         let url = layers.convert(
             &QDRANT_URL,
             |text, source| match source {
@@ -56,13 +56,13 @@ impl QdrantSettings {
     }
 }
 
-/// The URLs of nodes, without passwords: what is used for the one node is used for all.
+/// The URLs of nodes, without passwords: the credentials of `qdrant.url` are used for all.
 fn choose_nodes(layers: &mut Layers<'_>) -> Vec<Url> {
     let mut nodes = Vec::new();
     for given in layers.values.get(&NODES) {
         match without_password(
             &given.value,
-            "leave user and password out: those of qdrant.url are used for every node",
+            "remove user and password: those of qdrant.url are used for every node",
         ) {
             Ok(url) => nodes.push(url.as_url().clone()),
             Err(problem) => {
@@ -77,7 +77,7 @@ fn choose_nodes(layers: &mut Layers<'_>) -> Vec<Url> {
     nodes
 }
 
-/// Reads a URL from where everybody can read it.
+/// Parses a URL from the command line, which everybody can read.
 pub(super) fn without_password(text: &str, refusal: &str) -> Result<QdrantUrl, String> {
     match QdrantUrl::parse(text) {
         Ok(url) if url.basic_auth().is_some() => Err(refusal.to_owned()),
@@ -86,7 +86,7 @@ pub(super) fn without_password(text: &str, refusal: &str) -> Result<QdrantUrl, S
     }
 }
 
-/// The warning about a URL that is likely to be meant otherwise.
+/// The warning about a URL that is probably wrong.
 pub(super) fn doubt(url: &Setting<QdrantUrl>) -> Option<String> {
     url.doubt().map(|doubt| url.source.problem(doubt))
 }
@@ -94,7 +94,7 @@ pub(super) fn doubt(url: &Setting<QdrantUrl>) -> Option<String> {
 /// The client's certificate and its key: both or none. The files are read when a server is called.
 fn check_identity(layers: &mut Layers<'_>) {
     let (cert, key) = (layers.values.get(&TLS_CERT_FILE), layers.values.get(&TLS_KEY_FILE));
-    // Where the other one is there and no good, that has been said.
+    // If the other one is set but invalid, that was already reported.
     let alone = |one: &About, other: &About, problem: &str| {
         let is_alone = layers.offers(other).is_empty();
         is_alone.then(|| layers.values.source(one.key).problem(problem))
@@ -103,12 +103,12 @@ fn check_identity(layers: &mut Layers<'_>) {
         (Some(_), None) => alone(
             TLS_CERT_FILE.about(),
             TLS_KEY_FILE.about(),
-            "a certificate is of no use without its key: set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE) as well",
+            "a certificate needs its key: also set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE)",
         ),
         (None, Some(_)) => alone(
             TLS_KEY_FILE.about(),
             TLS_CERT_FILE.about(),
-            "a key is of no use without its certificate: set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE) as well",
+            "a key needs its certificate: also set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE)",
         ),
         (Some(_), Some(_)) | (None, None) => None,
     };
@@ -118,7 +118,7 @@ fn check_identity(layers: &mut Layers<'_>) {
     }
 }
 
-/// The variables that say what the key is.
+/// The variables for the API key.
 fn variables() -> impl Iterator<Item = &'static str> {
     [API_KEY.about(), API_KEY_FILE.about()].into_iter().filter_map(|about| about.variable)
 }
@@ -138,7 +138,7 @@ fn credential(layers: &Layers<'_>) -> Option<(Source, KeyFrom)> {
     (file.is_absolute() && file.exists()).then(|| (Source::Environment(CREDENTIALS), KeyFrom::File(file)))
 }
 
-/// The key. Only the file of the place that wins is opened.
+/// The key. Only the file of the source with precedence is opened.
 fn choose_api_key(layers: &mut Layers<'_>) -> Option<ApiKey> {
     let (keys, files) = (layers.readable(&API_KEY), layers.readable(&API_KEY_FILE));
     let mut found = Vec::new();
@@ -150,7 +150,7 @@ fn choose_api_key(layers: &mut Layers<'_>) -> Option<ApiKey> {
     }
     for (source, path) in files {
         if keys.iter().any(|(other, _)| other.rank() == source.rank()) {
-            layers.problems.push(source.problem("QDRANT_API_KEY is given as well; give one of the two"));
+            layers.problems.push(source.problem("QDRANT_API_KEY is also set; set only one of the two"));
         }
         found.push((source, KeyFrom::File(path)));
     }
@@ -159,7 +159,7 @@ fn choose_api_key(layers: &mut Layers<'_>) -> Option<ApiKey> {
     let Some((source, from)) = found.into_iter().min_by_key(|(source, _)| source.rank()) else {
         let empty = variables().find(|name| layers.is_empty(name));
         layers.warnings.extend(empty.map(|name| {
-            format!("{name} is empty, and no key is given elsewhere: Qdrant is asked without an API key")
+            format!("{name} is empty, and no key is set elsewhere: requests to Qdrant have no API key")
         }));
         return None;
     };

@@ -10,10 +10,10 @@ use super::schedule::{Schedule, TimeZone};
 use super::server_url::QdrantUrl;
 use super::setting::{Setting, Source};
 
-/// A server that something is restored to. It is never sent the key of the server that is backed up.
+/// A server to restore to. The API key of the server that is backed up is never sent to it.
 #[derive(Debug, Clone)]
 pub struct OtherServer {
-    /// Where it answers.
+    /// Its URL.
     pub url: QdrantUrl,
     /// Its own API key.
     pub api_key: Option<ApiKey>,
@@ -24,7 +24,7 @@ impl OtherServer {
     pub(super) fn choose(layers: &mut Layers<'_>) -> Option<Self> {
         let (source, opts) = (Source::CommandLine("--to"), layers.opts);
         let refusal =
-            "every user of this machine can read the command line, so no password can be given here";
+            "every user of this machine can read the command line, so passwords are not allowed here";
         let url = opts.to.as_deref().and_then(|text| {
             without_password(text, refusal).map_err(|error| layers.problems.push(source.problem(error))).ok()
         });
@@ -44,7 +44,7 @@ pub struct DrillSettings {
     pub url: Option<QdrantUrl>,
     /// Its API key.
     pub api_key: Option<ApiKey>,
-    /// How often `run` drills; it does not, without.
+    /// The schedule of drills in `run`. Without it, there are none.
     pub schedule: Option<Schedule>,
 }
 
@@ -57,7 +57,7 @@ impl DrillSettings {
             |schedule| schedule.expression().to_owned(),
         );
         if let Some(schedule) = schedule.as_ref().filter(|_| layers.config.get(&DRILL_URL).is_none()) {
-            let problem = "needs drill.url: a run never drills on the server that it backs up";
+            let problem = "needs drill.url: scheduled drills never use the server that is backed up";
             layers.problems.push(schedule.source.problem(problem));
         }
         let url = layers.convert(&DRILL_URL, |text, _| QdrantUrl::parse(text.expose()), QdrantUrl::masked);

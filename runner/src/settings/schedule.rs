@@ -1,8 +1,8 @@
 //! When backups are expected: a cron expression in a time zone.
 //!
-//! Cron or a timer starts the program; this only tells how long the wait between two starts may be. Around
-//! changes of the clock a daily job runs once: in the hour that is skipped, at the first moment after it; in the
-//! hour that comes twice, the first time. Between 02:00 and the next 02:00 are then 23 to 25 hours.
+//! Cron or a timer starts the program; this only computes the expected interval. When clocks change, a daily job runs once: if
+//! its time is skipped, at the first moment after it; if it occurs twice, the first time. The interval from 02:00 to the next
+//! 02:00 is then 23 to 25 hours.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 use qdrant_backup_shared::config_file::closest;
 
-/// Whose clock the schedule is read by.
+/// The time zone of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeZone {
-    /// The machine's, which is cron's too.
+    /// The machine's time zone, as in cron.
     Local,
     /// One of the IANA database.
     Named(chrono_tz::Tz),
@@ -27,7 +27,7 @@ pub enum TimeZone {
 pub enum ScheduleError {
     /// Too few or too many fields.
     #[error(
-        "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has {fields}{}",
+        "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has {fields}{}",
         if *fields == 6 { "; seconds are not supported" } else { "" }
     )]
     FieldCount {
@@ -96,7 +96,7 @@ impl Schedule {
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let invalid = |error: CronError| ScheduleError::Invalid { reason: error.to_string() };
         let cron = parser.parse(expression).map_err(invalid)?;
-        // Any start will do: what comes at all comes again within 40 years of it.
+        // Any start time works, because every valid date recurs within 40 years.
         cron.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, true).map_err(|_| ScheduleError::Never)?;
         Ok(Self { expression: expression.trim().to_owned(), cron, zone })
     }
@@ -116,7 +116,7 @@ impl Schedule {
         self.zone
     }
 
-    /// A moment by the clock that this goes by: `2025-07-16 02:00 CEST`.
+    /// A time in this time zone: `2025-07-16 02:00 CEST`.
     pub fn local(&self, at: DateTime<Utc>) -> String {
         const FORMAT: &str = "%Y-%m-%d %H:%M %Z";
         match self.zone {
@@ -125,7 +125,7 @@ impl Schedule {
         }
     }
 
-    /// The first start after a moment; none when no calendar reaches that far.
+    /// The first start after a time. None if it is out of range.
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self.zone {
             TimeZone::Local => next_after(&self.cron, &after.with_timezone(&Local)).map(|next| next.to_utc()),
@@ -157,7 +157,7 @@ fn next_after<Z: chrono::TimeZone>(cron: &Cron, after: &DateTime<Z>) -> Option<D
 
 fn longest_gap<Z: chrono::TimeZone>(cron: &Cron, from: DateTime<Z>) -> TimeDelta {
     const HORIZON: TimeDelta = TimeDelta::days(5 * 366);
-    // After so many starts every distance within a day has been seen; only those between days remain.
+    // After this number of starts, all intervals within a day are known; only those between days remain.
     const EVERY_START: usize = 20_000;
     let mut longest = TimeDelta::zero();
     let Some(mut at) = next_after(cron, &from) else { return longest };
@@ -261,10 +261,10 @@ mod tests {
         let refused = |text: &str| Schedule::parse(text, TimeZone::Local).unwrap_err().to_string();
         assert_eq!(
             refused("0 0 2 * * *"),
-            "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has 6; seconds are not supported"
+            "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has 6; seconds are not supported"
         );
-        assert!(refused("").ends_with("this has 0"));
-        assert!(refused("daily").ends_with("this has 1"));
+        assert!(refused("").ends_with("this one has 0"));
+        assert!(refused("daily").ends_with("this one has 1"));
         assert!(refused("0 25 * * *").starts_with("not a cron expression: "));
         assert!(refused("0 2 * * MUN").starts_with("not a cron expression: "));
         assert!(refused("@reboot").starts_with("not a cron expression: "));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_time_zone_is_recognised() {
+    fn a_misspelled_time_zone_is_recognized() {
         assert_eq!(TimeZone::parse("LOCAL"), Ok(TimeZone::Local));
         assert_eq!(
             TimeZone::parse("Europe/Berln").unwrap_err().to_string(),

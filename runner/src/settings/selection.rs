@@ -1,4 +1,4 @@
-//! Which collections a backup is about.
+//! The collections to back up.
 
 use qdrant_backup_shared::config_file::keys::{EXCLUDE, INCLUDE, INCLUDE_FILES};
 use qdrant_backup_shared::config_file::{Knob, Located};
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::layers::Layers;
 use crate::choice::{Globs, Selection};
 
-/// Compiles the globs; what is wrong with one is a problem on its own line.
+/// Compiles the globs. An invalid one is reported on its own line.
 pub(super) fn choose_selection(layers: &mut Layers<'_>) -> Selection {
     if let Some(include) = layers.config.get(&INCLUDE).filter(|include| include.value.is_empty()) {
         let source = layers.config_source(INCLUDE.key(), include.line);
@@ -38,7 +38,7 @@ fn choose_globs(layers: &mut Layers<'_>, knob: &Knob<Vec<Located<String>>>) -> O
     }
 }
 
-/// What is wrong with the patterns of files to back up besides the collections, each on its line.
+/// Problems of the globs of configuration files, each on its line.
 pub(super) fn check_include_files(layers: &mut Layers<'_>) {
     for pattern in layers.values.get(&INCLUDE_FILES) {
         let problem = if !pattern.value.starts_with('/') {

@@ -1,4 +1,4 @@
-//! Where Qdrant and the proxy answer: URLs whose credentials have been taken out.
+//! URLs of Qdrant and the proxy, with separate credentials.
 
 use std::fmt;
 use std::ops::Deref;
@@ -21,7 +21,7 @@ impl BasicAuth {
         &self.user
     }
 
-    /// The password itself, for the request header and nothing else. Empty when the URL had only a user.
+    /// The password, only for the request header. Empty if the URL had only a user.
     pub fn expose_password(&self) -> &str {
         self.password.expose_secret()
     }
@@ -33,14 +33,14 @@ impl fmt::Debug for BasicAuth {
     }
 }
 
-/// Why a text is not a usable URL. Never repeats it: it may hold a password.
+/// Why a URL is invalid. Never contains the URL, which may include a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme, or none.
     #[error("expected a URL that begins with http:// or https://")]
     Scheme,
     /// Blanks or control characters, which a parser would silently drop.
-    #[error("the URL has a space or a control character in it")]
+    #[error("the URL contains a space or a control character")]
     Blank,
     /// The parser's reason.
     #[error("not a URL: {0}")]
@@ -100,12 +100,12 @@ impl QdrantUrl {
         &self.url
     }
 
-    /// What stood before the `@`.
+    /// The credentials before the `@`.
     pub fn basic_auth(&self) -> Option<&BasicAuth> {
         self.basic_auth.as_ref()
     }
 
-    /// As text in which the credentials that were taken out are hinted at.
+    /// As text with masked credentials.
     pub fn masked(&self) -> String {
         let url = self.to_string();
         match (&self.basic_auth, url.split_once("://")) {
@@ -114,19 +114,19 @@ impl QdrantUrl {
         }
     }
 
-    /// What is likely to be wrong with a URL that can be used all the same: `http://localhost` leads to port 80, and Qdrant
-    /// answers on 6333. Behind a path, or with TLS, a proxy on the usual port is as likely.
+    /// A warning about a valid URL that is probably wrong: `http://localhost` uses port 80, but Qdrant uses 6333. With a path or
+    /// TLS, a proxy on the default port is just as likely.
     pub fn doubt(&self) -> Option<String> {
         if self.has_port || self.url.scheme() != "http" || self.url.path() != "/" {
             return None;
         }
         Some(format!(
-            "{self} has no port, so port 80 is asked, and Qdrant answers on 6333: write {self}:6333, or {self}:80 if 80 is meant"
+            "{self} has no port, so port 80 is used, but Qdrant's default is 6333: write {self}:6333, or {self}:80 if you mean 80"
         ))
     }
 }
 
-/// An HTTP proxy's URL: as Qdrant's, but for the path, of which there is none.
+/// An HTTP proxy's URL: like Qdrant's, but without a path.
 #[derive(Debug, Clone)]
 pub struct ProxyUrl(QdrantUrl);
 
@@ -149,7 +149,7 @@ impl Deref for ProxyUrl {
     }
 }
 
-/// Whether a URL's text has a port, which a parsed URL does not show where it is the scheme's own.
+/// Whether a URL's text has a port. A parsed URL does not contain the default port.
 fn has_port(text: &str) -> bool {
     let authority = text.split_once("://").map_or("", |(_, rest)| rest);
     let authority = authority.split(['/', '\\', '?', '#']).next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A value together with where it came from.
+//! A value with its source.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use qdrant_backup_shared::config_file::Place;
 use qdrant_backup_shared::text::one_line;
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// An option such as `--url`.
@@ -16,7 +16,7 @@ pub enum Source {
     Environment(&'static str),
     /// A line of the `--env-file`.
     EnvFile {
-        /// The file as the user named it.
+        /// The file as given by the user.
         file: PathBuf,
         /// Line number, counted from 1.
         line: usize,
@@ -25,19 +25,19 @@ pub enum Source {
     },
     /// A line of `backup.yaml`.
     ConfigFile {
-        /// The file as the user named it.
+        /// The file as given by the user.
         file: PathBuf,
         /// Line number, counted from 1.
         line: usize,
         /// Dotted key, as in `retention.keep_days`.
         key: &'static str,
     },
-    /// Nobody said anything.
+    /// The default.
     Default,
 }
 
 impl Source {
-    /// What kind of place it is.
+    /// The kind of source.
     pub(super) fn place(&self) -> Place {
         match self {
             Self::CommandLine(_) => Place::CommandLine,
@@ -47,7 +47,7 @@ impl Source {
         }
     }
 
-    /// The place in the order of precedence, the first to be heard first.
+    /// The rank in the order of precedence. 0 is first.
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::CommandLine(_) => 0,
@@ -58,7 +58,7 @@ impl Source {
         }
     }
 
-    /// One line that says what is wrong with the value from here.
+    /// One line with a problem of the value from this source.
     pub(super) fn problem(&self, message: impl fmt::Display) -> String {
         let place = match self {
             Self::CommandLine(option) => (*option).to_owned(),

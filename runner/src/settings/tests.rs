@@ -197,7 +197,7 @@ fn an_empty_key_is_told_of_unless_there_is_one_elsewhere() {
     let warnings = places.load().unwrap().warnings;
     assert_eq!(
         warnings,
-        ["QDRANT_API_KEY is empty, and no key is given elsewhere: Qdrant is asked without an API key"]
+        ["QDRANT_API_KEY is empty, and no key is set elsewhere: requests to Qdrant have no API key"]
     );
     let warnings = places.env_file("QDRANT_API_KEY=k\n").load().unwrap().warnings;
     assert_eq!(warnings, Vec::<String>::new());
@@ -245,18 +245,18 @@ fn all_problems_of_all_places_are_reported_together() {
     let expected = [
         ".env:2: BACKUP_RETENTION_DAY: unknown variable; did you mean BACKUP_RETENTION_DAYS?",
         "backup.yaml:3: retention.keep_dayz: unknown key; did you mean keep_days?",
-        "--url: every user of this machine can read the command line; put a URL with a password into QDRANT_URL or backup.yaml",
+        "--url: every user of this machine can read the command line: put a URL with a password into QDRANT_URL or backup.yaml",
         "backup.yaml:1: qdrant.url: expected a URL that begins with http:// or https://",
         "environment variable QDRANT_CA_FILE: not valid UTF-8",
         "backup.yaml:1: qdrant.proxy: the proxy's URL has a path; only host and port can be used here",
-        "backup.yaml:8: backup.path: expected an absolute path, one that begins with /",
+        "backup.yaml:8: backup.path: expected an absolute path, beginning with /",
         ".env:1: BACKUP_COMPRESSION: expected true, false, gzip, zstd or none, got \"lzma\"",
         "backup.yaml:12: backup.include: an empty list includes nothing; remove the line to include everything",
         "backup.yaml:11: backup.exclude: not a glob: unclosed character class; missing ']'",
         "backup.yaml:6: schedule.timezone: unknown time zone; expected local or an IANA name such as Europe/Berlin; did you mean Europe/Berlin?",
-        "environment variable BACKUP_SCHEDULE: a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has 4",
-        "backup.yaml:5: schedule.cron: a cron expression has 5 fields (minute hour day-of-month month day-of-week), this has 6; seconds are not supported",
-        "environment variable BACKUP_RETENTION_DAYS: expected a whole number of days, at least 1; leave it unset to keep everything",
+        "environment variable BACKUP_SCHEDULE: a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has 4",
+        "backup.yaml:5: schedule.cron: a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has 6; seconds are not supported",
+        "environment variable BACKUP_RETENTION_DAYS: expected a whole number of at least 1; to keep everything, leave it unset",
         "--log-level: expected error, warn, info, debug or trace, got \"loud\"",
     ];
     let mut problems = places.problems();
@@ -320,12 +320,12 @@ fn two_keys_at_the_same_place_are_an_error() {
     let places = Places::new().variable("QDRANT_API_KEY", "a").variable("QDRANT_API_KEY_FILE", "/k");
     assert_eq!(
         places.problems(),
-        ["environment variable QDRANT_API_KEY_FILE: QDRANT_API_KEY is given as well; give one of the two"]
+        ["environment variable QDRANT_API_KEY_FILE: QDRANT_API_KEY is also set; set only one of the two"]
     );
     let places = Places::new().env_file("QDRANT_API_KEY=a\nQDRANT_API_KEY_FILE=/k\n");
     assert_eq!(
         places.problems(),
-        [".env:2: QDRANT_API_KEY_FILE: QDRANT_API_KEY is given as well; give one of the two"]
+        [".env:2: QDRANT_API_KEY_FILE: QDRANT_API_KEY is also set; set only one of the two"]
     );
 }
 
@@ -333,7 +333,7 @@ fn two_keys_at_the_same_place_are_an_error() {
 fn a_bad_key_file_is_named_and_its_content_is_not() {
     for (content, reason) in [
         ("", "the API key is empty"),
-        ("s3cret\nmore", "the API key has a line break at position 7; give the key alone, in one line"),
+        ("s3cret\nmore", "the API key has a line break at position 7; give only the key, in one line"),
     ] {
         let mut places = Places::new();
         places.give("--api-key-file", places.write("key", content, 0o600));
@@ -342,7 +342,7 @@ fn a_bad_key_file_is_named_and_its_content_is_not() {
     let places = Places::new().variable("QDRANT_API_KEY_FILE", "s3cret-pasted-into-the-wrong-variable");
     assert_eq!(
         places.problems(),
-        ["environment variable QDRANT_API_KEY_FILE: expected an absolute path, one that begins with /"]
+        ["environment variable QDRANT_API_KEY_FILE: expected an absolute path, beginning with /"]
     );
     let mut places = Places::new();
     places.give("--api-key-file", places.path("missing"));
@@ -373,21 +373,21 @@ fn a_client_certificate_and_its_key_come_together_from_any_place() {
     assert_eq!(
         places.problems(),
         [
-            "backup.yaml:3: qdrant.tls.cert_file: a certificate is of no use without its key: set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE) as well"
+            "backup.yaml:3: qdrant.tls.cert_file: a certificate needs its key: also set qdrant.tls.key_file (QDRANT_TLS_KEY_FILE)"
         ]
     );
     let places = Places::new().env_file("QDRANT_TLS_KEY_FILE=/k.pem\n");
     assert_eq!(
         places.problems(),
         [
-            ".env:1: QDRANT_TLS_KEY_FILE: a key is of no use without its certificate: set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE) as well"
+            ".env:1: QDRANT_TLS_KEY_FILE: a key needs its certificate: also set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE)"
         ]
     );
     // What is wrong is said once.
     let places = Places::new().config("qdrant: {tls: {cert_file: /c.pem, key_file: k.pem}}\n");
     assert_eq!(
         places.problems(),
-        ["backup.yaml:1: qdrant.tls.key_file: expected an absolute path, one that begins with /"]
+        ["backup.yaml:1: qdrant.tls.key_file: expected an absolute path, beginning with /"]
     );
 
     let places = Places::new();

@@ -1,7 +1,7 @@
-//! Whether files that say what is done, and as whom, can be changed by somebody who should not.
+//! Checks whether untrusted users can change configuration files.
 //!
-//! Each must belong to somebody trusted and be writable by nobody else, and so must the directory that has its name; behind a
-//! link, both at either end. Directories further up are taken as they are.
+//! Each file must belong to a trusted user and must not be writable by others. The same is true for its directory, and for both
+//! ends of a link. Higher directories are not checked.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -23,7 +23,7 @@ const GROUP_WRITES: u32 = 0o020;
 /// In a directory with this bit only the owner of a file can replace it.
 const STICKY: u32 = 0o1000;
 
-/// What is wrong with each of the files that `settings` come from and name, a line each with the command that mends it.
+/// Problems of all files of `settings`, one line each, with the command to fix it.
 pub fn problems(settings: &Settings, trusted: &[u32]) -> Vec<String> {
     let mut problems: Vec<String> =
         files(settings).into_iter().filter_map(|(what, path)| problem(what, &path, trusted)).collect();
@@ -47,15 +47,15 @@ fn files(settings: &Settings) -> Vec<(&'static str, PathBuf)> {
         let place = &settings.place;
         let program = place.restic.is_absolute().then(|| place.restic.clone());
         [
-            ("program of a place for copies", program),
-            ("password file of a place for copies", Some(place.password_file.clone())),
-            ("environment file of a place for copies", place.environment_file.clone()),
+            ("program of an offsite place", program),
+            ("password file of an offsite place", Some(place.password_file.clone())),
+            ("environment file of an offsite place", place.environment_file.clone()),
         ]
     });
     named.into_iter().chain(places).filter_map(|(what, path)| Some((what, path?))).chain(programs).collect()
 }
 
-/// The file that a hook begins with, where it says so outright.
+/// The program of a hook, if it is an absolute path.
 fn program(command: &HookCommand) -> Option<PathBuf> {
     let command = match command {
         HookCommand::Program { program, .. } => return program.is_absolute().then(|| program.clone()),
@@ -67,10 +67,10 @@ fn program(command: &HookCommand) -> Option<PathBuf> {
     word.starts_with('/').then(|| PathBuf::from(word))
 }
 
-/// What is wrong with one of them. What cannot be looked at shows when it is used.
+/// The problem of a file. Files that cannot be examined cause an error when they are used.
 fn problem(what: &str, path: &Path, trusted: &[u32]) -> Option<String> {
     let path = std::path::absolute(path).ok()?;
-    // Not a device, nor what a shell puts in a file's place.
+    // Not for devices or process substitution.
     let found = fs::metadata(&path).ok().filter(Metadata::is_file)?;
     let target = fs::canonicalize(&path).ok()?;
     let wrong = file_problem(&target, &found, trusted).or_else(|| {
@@ -85,12 +85,12 @@ fn file_problem(path: &Path, found: &Metadata, trusted: &[u32]) -> Option<String
         .or_else(|| (found.mode() & OTHERS_WRITE != 0).then(|| format!("chmod go-w {}", path.display())))
 }
 
-/// Whether nobody but root puts programs into a directory of `PATH`.
+/// Whether only root can add programs to a directory of `PATH`.
 pub fn is_programs_of_root(directory: &Path) -> bool {
     directory.is_absolute() && directory.is_dir() && directory_problem(directory, &[ROOT]).is_none()
 }
 
-/// Whether nobody but root decides what lies at `path`: every directory on the way is root's, and a link too.
+/// Whether only root controls `path`: every directory on the way belongs to root, and so does a link.
 pub fn is_way_of_root(path: &Path) -> bool {
     let Ok(path) = std::path::absolute(path) else { return false };
     let real = path.ancestors().find_map(|above| fs::canonicalize(above).ok());
@@ -103,7 +103,7 @@ pub fn is_way_of_root(path: &Path) -> bool {
         })
 }
 
-/// Whether nobody but root decides what `child` in `directory` is. What is not there yet is made below what was looked at.
+/// Whether only root controls `child` in `directory`. A missing one is created below the checked directories.
 fn is_step_of_root(directory: &Path, child: &Path) -> bool {
     let Ok(found) = fs::symlink_metadata(directory) else { return true };
     let mode = found.mode();
@@ -111,18 +111,18 @@ fn is_step_of_root(directory: &Path, child: &Path) -> bool {
     let others_write = mode & of_others != 0;
     let is_fixed =
         || mode & STICKY != 0 && fs::symlink_metadata(child).is_ok_and(|child| child.uid() == ROOT);
-    // What a link's own mode says means nothing, and where it leads is looked at by itself.
+    // The mode of a link has no meaning, and its target is checked separately.
     found.uid() == ROOT && (found.file_type().is_symlink() || !others_write || is_fixed())
 }
 
 fn directory_problem(path: &Path, trusted: &[u32]) -> Option<String> {
     let found = fs::metadata(path).ok()?;
     let open = found.mode() & OTHERS_WRITE != 0 && found.mode() & STICKY == 0;
-    // As containers get their configuration: nobody can write there whatever the mode says.
+    // Configuration in containers may be on a read-only mount, which nobody can change regardless of the mode.
     if (open || !trusted.contains(&found.uid())) && is_read_only(path) {
         return None;
     }
-    let of = |wrong: String| format!("it lies in {}; {wrong}", path.display());
+    let of = |wrong: String| format!("it is in {}; {wrong}", path.display());
     owner_problem(path, &found, trusted)
         .or_else(|| open.then(|| format!("chmod go-w {}", path.display())))
         .map(of)

@@ -1,4 +1,4 @@
-//! The value of every setting, and where it came from.
+//! The values of all settings, with their sources.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::setting::Source;
 
-/// The value of every setting, by its key. `Debug` shows the sources alone, since there may be passwords among the values.
+/// The values of all settings, by key. `Debug` only shows the sources, because values may contain passwords.
 #[derive(Clone, Default)]
 pub(super) struct Values(BTreeMap<&'static str, Chosen>);
 
@@ -32,7 +32,7 @@ impl Values {
         self.0.get(key).map_or(Source::Default, |chosen| chosen.source.clone())
     }
 
-    /// What `config show` shows of a setting.
+    /// The text of a setting in `config show`.
     pub(super) fn shown(&self, key: &str) -> Value {
         self.0.get(key).map_or(Value::Null, |chosen| chosen.read.shown.clone())
     }
@@ -51,7 +51,7 @@ impl Values {
         self.put(knob.key(), knob.of(value), source);
     }
 
-    /// Has another text shown of a setting: one without its secrets, or what it amounts to.
+    /// Sets a different text for `config show`: without secrets, or with the effective value.
     pub(super) fn show(&mut self, key: &str, shown: Value) {
         if let Some(chosen) = self.0.get_mut(key) {
             chosen.read.shown = shown;

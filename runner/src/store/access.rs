@@ -1,4 +1,4 @@
-//! What in the backup directory this user may not work with, before it fails in the middle of a run.
+//! Finds files in the backup directory that this user cannot access, before a run fails on them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,10 @@ use rustix::fs::Access;
 
 use crate::host::user::{User, is_denied, mend};
 
-/// More are counted.
+/// Maximum number of listed problems.
 const NAMED_MAX: usize = 5;
 
-/// What is wrong, a line each with the command that mends it: directories of the layout and of collections that cannot be written,
-/// files in them that cannot be read.
+/// Problems, one line each, with the command to fix it: directories that cannot be written, and files that cannot be read.
 pub fn problems(layout: &Layout) -> Vec<String> {
     let mut found: Vec<String> =
         [layout.root(), layout.state()].into_iter().filter_map(directory_problem).collect();
@@ -35,7 +34,7 @@ pub fn problems(layout: &Layout) -> Vec<String> {
         let more = found.len() - NAMED_MAX;
         found.truncate(NAMED_MAX);
         let (me, root) = (User::current().for_chown(), layout.root().display());
-        found.push(format!("{more} more like these; as root, this mends all: chown -R {me} {root}"));
+        found.push(format!("{more} more like these; to fix all as root: chown -R {me} {root}"));
     }
     found
 }
@@ -52,7 +51,7 @@ fn files_problem(directory: &Path) -> Option<String> {
     let first = denied.first()?;
     let (me, count, shown) = (User::current().for_chown(), denied.len(), first.display());
     Some(format!(
-        "{count} files in {} cannot be read, {shown} is the first: {}; all of them: chown -R {me} {}",
+        "{count} files in {} cannot be read, the first is {shown}: {}; to fix all of them: chown -R {me} {}",
         directory.display(),
         mend(first)?,
         directory.display()
@@ -60,6 +59,6 @@ fn files_problem(directory: &Path) -> Option<String> {
 }
 
 fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    // A directory that cannot be listed is a problem that has been told.
+    // A directory that cannot be listed was already reported.
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }

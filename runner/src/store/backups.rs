@@ -1,4 +1,4 @@
-//! Putting backups into the backup directory: ids, archives, manifests, and room for them.
+//! Stores backups in the backup directory: ids, archives, manifests, and free space.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -17,14 +17,13 @@ use qdrant_backup_shared::{CollectionName, Layout, links};
 
 use crate::host::user::explain;
 
-/// Left free for the status file and for others on the same disk, in bytes.
+/// Reserved space for the status file and other users of the disk, in bytes.
 pub const RESERVE_BYTES: u64 = 16 << 20;
 
-/// Makes the directories for `collection` unless they are there, and gives the first id from `at` on that no file of
-/// the collection uses.
+/// Creates the directories for `collection` if needed, and returns the first unused id from `at` on.
 ///
 /// # Errors
-/// When a directory cannot be made or listed, or the file system takes another directory for it.
+/// When a directory cannot be created or listed, or the file system returns another directory for it.
 pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) -> io::Result<BackupId> {
     if !collection.is_files() {
         atomic::create_directory(&layout.collections()).map_err(|error| explain(layout.root(), error))?;
@@ -55,15 +54,15 @@ pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) 
     Ok(id)
 }
 
-/// Checks that the directory `name` in `parent` is called so, and not only found by that name: what lies in a directory of
-/// another name is seen by nobody.
+/// Checks that the directory `name` in `parent` really has this name, because files in a directory with a different name would
+/// not be found.
 fn check_own(parent: &Path, name: &str) -> io::Result<()> {
     let other_case = |letter: char| match letter {
         'a'..='z' => letter.to_ascii_uppercase(),
         _ => letter.to_ascii_lowercase(),
     };
     let other: String = name.chars().map(other_case).collect();
-    // Most file systems tell upper from lower case, and then nothing has the other name: that spares the listing.
+    // On most file systems, names are case-sensitive and the other name does not exist. This avoids a listing.
     if other != name && !parent.join(&other).try_exists()? {
         return Ok(());
     }
@@ -71,14 +70,14 @@ fn check_own(parent: &Path, name: &str) -> io::Result<()> {
     match another(&listed, name) {
         None => Ok(()),
         Some(other) => Err(io::Error::other(format!(
-            "{} is {other} on this file system, which does not tell the two apart; rename one of the collections, or use a file \
-             system that does",
+            "{} is the same as {other} on this file system; rename one of the collections, or use a file \
+             system that distinguishes upper and lower case",
             parent.join(name).display()
         ))),
     }
 }
 
-/// What is found by `name` where these names are listed, if it is called otherwise.
+/// The listed name that matches `name` with a different spelling, if any.
 fn another(listed: &[OsString], name: &str) -> Option<String> {
     if listed.iter().any(|listed| listed == name) {
         return None;
@@ -94,7 +93,7 @@ pub fn remove_empty_directory(layout: &Layout, collection: &CollectionName) {
     }
 }
 
-/// Begins an archive of a backup, which is to be at `path`.
+/// Creates the temporary file of an archive with the final name `path`.
 ///
 /// # Errors
 /// When the temporary file cannot be made.
@@ -103,12 +102,11 @@ pub fn begin_archive(path: &Path) -> io::Result<AtomicFile> {
     AtomicFile::create(path, ARCHIVE_MODE).map_err(|error| explain(directory, error))
 }
 
-/// Makes the backup exist: its archives first, the manifest last.
+/// Completes the backup: moves its archives into place first, the manifest last.
 ///
 /// # Crash safety
-/// A crash before the return leaves nothing, temporary files, orphaned archives, or the whole backup; never a
-/// manifest without one of its archives. An error leaves nothing, or the whole backup: once the manifest has, or may have, its name,
-/// nothing is taken away from under it.
+/// A crash leaves nothing, temporary files, orphaned archives, or the whole backup, but never a manifest without one of its
+/// archives. An error leaves nothing, or the whole backup: when the manifest has, or may have, its name, no archive is deleted.
 ///
 /// # Errors
 /// When a file cannot be made durable.
@@ -137,9 +135,7 @@ pub fn commit(layout: &Layout, archives: Vec<AtomicFile>, manifest: &Manifest) -
                 Err(error) if error.in_place => {
                     return Err(io::Error::new(
                         error.source.kind(),
-                        format!(
-                            "{error}; its files are left in place, and `verify` says whether they are good"
-                        ),
+                        format!("{error}; its files stay in place, and `verify` shows whether they are good"),
                     ));
                 }
                 Err(error) => error.source,
@@ -156,8 +152,8 @@ pub fn commit(layout: &Layout, archives: Vec<AtomicFile>, manifest: &Manifest) -
     Err(error)
 }
 
-/// Checks that files can be made in the backup directory, so that a read-only disk is found before the server
-/// is made to write snapshots.
+/// Checks that files can be created in the backup directory, so that a read-only disk is noticed before the server creates
+/// snapshots.
 ///
 /// # Errors
 /// When they cannot.
@@ -166,7 +162,7 @@ pub fn probe(layout: &Layout) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes that this user can still write to the file system of `directory`; nothing where that does not say.
+/// Free space for this user on the file system of `directory`, in bytes. None if it is not reported.
 ///
 /// # Errors
 /// When the file system cannot be asked.
@@ -174,7 +170,7 @@ pub fn available_bytes(directory: &Path) -> io::Result<Option<u64>> {
     Ok(room(directory)?.map(|room| room.available_bytes))
 }
 
-/// What the file system of the backup directory cannot do, and what that means for every backup there; a line each.
+/// Limits of the backup directory's file system and their effects, one line each.
 ///
 /// # Errors
 /// When it cannot be asked.
@@ -183,21 +179,21 @@ pub fn limits(layout: &Layout) -> io::Result<Vec<String>> {
     let mut limits = Vec::new();
     if !syncs_directories(root)? {
         limits.push(format!(
-            "{}: the file system cannot make names durable: after a power failure the newest backups may be gone",
+            "{}: the file system cannot sync directories: after a power failure the newest backups may be gone",
             root.display()
         ));
     }
     if available_bytes(root)?.is_none() {
         limits.push(format!(
-            "{}: the file system does not say how much room there is: that it is full is found only when a write fails",
+            "{}: the file system does not report its free space: a full disk is noticed only when a write fails",
             root.display()
         ));
     }
     Ok(limits)
 }
 
-/// Removes what killed runs left under temporary names, and gives what was removed. Only for the holder of the
-/// lock: to everybody else such a file may be one that is being written.
+/// Deletes temporary files of killed runs, and returns their paths. Only for the holder of the lock: otherwise such a file may be
+/// in use.
 ///
 /// # Errors
 /// When one cannot be removed.

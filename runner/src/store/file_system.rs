@@ -1,7 +1,6 @@
-//! Trying out what the file system of a directory can do: for `init` and `config check`.
+//! Tests the features of a directory's file system, for `init` and `config check`.
 //!
-//! What a run does there is done once on a small scale, in a directory that is removed at once. So what will not work is known
-//! before the first backup, and not from it.
+//! All operations of a run are tested in a temporary directory, so that problems are found before the first backup.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -15,36 +14,33 @@ use qdrant_backup_shared::file_system::{Taken, rename_new, room, syncs_directori
 
 use crate::host::user::ROOT;
 
-/// What the file system of a directory is like.
+/// Properties of a file system.
 #[derive(Debug, Default)]
 pub struct Manners {
-    /// Why there can be no backups there; a line each.
+    /// Why backups are not possible there, one line each.
     pub refusals: Vec<String>,
-    /// What it cannot do, and what that means; a line each.
+    /// Its limits and their effects, one line each.
     pub limits: Vec<String>,
     /// Whether names that differ only by case are one name.
     pub folds_case: bool,
 }
 
-/// Tries out the file system of `directory`.
+/// Tests the file system of `directory`.
 ///
 /// # Errors
-/// When not even a directory can be made there. Also as root in a directory of somebody else's, who could lead elsewhere what root does
-/// there.
+/// When a directory cannot be created there. Also for root in another user's directory, because that user could redirect root's
+/// writes.
 pub fn examine(directory: &Path) -> io::Result<Manners> {
     if uzers::get_effective_uid() == ROOT && fs::metadata(directory)?.uid() != ROOT {
-        return Err(io::Error::other("it is somebody else's, and nothing is tried out there as root"));
+        return Err(io::Error::other("it belongs to another user, and root does not test it"));
     }
     let place = tempfile::Builder::new().prefix(".probe.").suffix(TEMPORARY_SUFFIX).tempdir_in(directory)?;
     let place = place.path();
     let mut manners = Manners::default();
     let refusals = [
-        ("files cannot be written and replaced", replaces(place)),
-        ("a new file cannot be kept from replacing another", spares(place)),
-        (
-            "it has no locks (flock), so nothing would keep two runs apart (NFS: mount it without `nolock`)",
-            locks(place),
-        ),
+        ("it cannot write and replace files", replaces(place)),
+        ("it cannot keep a new file from replacing another", spares(place)),
+        ("it has no locks (flock), so two runs could collide (NFS: mount it without `nolock`)", locks(place)),
     ];
     for (what, tried) in refusals {
         if let Err(error) = tried {
@@ -53,7 +49,7 @@ pub fn examine(directory: &Path) -> io::Result<Manners> {
     }
     if manners.refusals.is_empty() {
         look(place, &mut manners)
-            .unwrap_or_else(|error| manners.refusals.push(format!("it cannot be tried out: {error}")));
+            .unwrap_or_else(|error| manners.refusals.push(format!("it cannot be tested: {error}")));
     }
     Ok(manners)
 }
@@ -62,7 +58,7 @@ fn replaces(place: &Path) -> io::Result<()> {
     let path = place.join("replaced");
     atomic::write(&path, JSON_MODE, b"one")?;
     atomic::write(&path, JSON_MODE, b"other")?;
-    expect(fs::read(&path)? == b"other", "what was written last is not there")
+    expect(fs::read(&path)? == b"other", "the data written last is missing")
 }
 
 fn spares(place: &Path) -> io::Result<()> {
@@ -74,7 +70,7 @@ fn spares(place: &Path) -> io::Result<()> {
     };
     begin(b"first")?.commit_new()?;
     let second = begin(b"second")?.commit_new();
-    expect(second.is_err() && fs::read(&path)? == b"first", "what was there is replaced")
+    expect(second.is_err() && fs::read(&path)? == b"first", "an existing file was replaced")
 }
 
 fn locks(place: &Path) -> io::Result<()> {
@@ -84,7 +80,7 @@ fn locks(place: &Path) -> io::Result<()> {
     match File::open(&path)?.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Ok(()),
         Err(TryLockError::Error(error)) => Err(error),
-        Ok(()) => Err(io::Error::other("a lock keeps nobody out")),
+        Ok(()) => Err(io::Error::other("a second lock was granted")),
     }
 }
 
@@ -92,12 +88,12 @@ fn expect(holds: bool, otherwise: &str) -> io::Result<()> {
     if holds { Ok(()) } else { Err(io::Error::other(otherwise.to_owned())) }
 }
 
-/// Looks for what is missing and can be done without.
+/// Checks for missing optional features.
 fn look(place: &Path, manners: &mut Manners) -> io::Result<()> {
     let limits = &mut manners.limits;
     if !syncs_directories(place)? {
         limits.push(
-            "it cannot make names durable: after a power failure the newest backups may be gone".to_owned(),
+            "it cannot sync directories: after a power failure the newest backups may be gone".to_owned(),
         );
     }
     let mode = |name: &str| Ok::<_, io::Error>(fs::metadata(place.join(name))?.permissions().mode() & 0o7777);
@@ -106,31 +102,30 @@ fn look(place: &Path, manners: &mut Manners) -> io::Result<()> {
     let differs = [(archive, ARCHIVE_MODE), (json, JSON_MODE)].into_iter().find(|(is, should)| is != should);
     if let Some((is, should)) = differs {
         limits.push(format!(
-            "it keeps no modes (a file has {is:04o}, not {should:04o}): its mount options say who can read the backups"
+            "it does not keep file modes (a file has {is:04o}, not {should:04o}): its mount options decide who can read the backups"
         ));
     } else if directory != DIRECTORY_MODE {
         limits.push(format!(
-            "its directories do not pass on their group (a directory has {directory:04o}, not {DIRECTORY_MODE:04o}): see that the \
-             exporter's user can read them"
+            "its directories do not pass on their group (a directory has {directory:04o}, not \
+             {DIRECTORY_MODE:04o}): make sure that the exporter's user can read them"
         ));
     }
     if rename_new(&place.join("replaced"), &place.join("renamed"))? == Taken::Looked {
         limits.push(
-            "it has neither renames that replace nothing nor hard links: a name is looked at before it is taken, so nobody else \
-             should write there"
+            "it has neither renames without replacement nor hard links: names are checked before they are \
+             used, so nothing else should write there"
                 .to_owned(),
         );
     }
     if room(place)?.is_none() {
         limits.push(
-            "it does not say how much room there is: that it is full is found only when a write fails"
-                .to_owned(),
+            "it does not report its free space: a full disk is noticed only when a write fails".to_owned(),
         );
     }
     manners.folds_case = place.join("SPARED").try_exists()?;
     if manners.folds_case {
         limits.push(
-            "it does not tell upper from lower case: of collections whose names differ in nothing else, one can be backed up"
+            "it does not distinguish upper and lower case: of collections whose names differ only in case, only one can be backed up"
                 .to_owned(),
         );
     }
@@ -147,7 +142,7 @@ mod tests {
         let manners = examine(directory.path()).unwrap();
         assert!(manners.refusals.is_empty(), "{manners:?}");
         assert!(!manners.folds_case);
-        assert!(!manners.limits.iter().any(|limit| limit.contains("names durable")), "{manners:?}");
+        assert!(!manners.limits.iter().any(|limit| limit.contains("cannot sync directories")), "{manners:?}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 

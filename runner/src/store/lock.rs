@@ -1,7 +1,7 @@
 //! The locks of a backup directory: one of writers, one of those who read archives.
 //!
-//! The operating system holds them (flock), so a dead process never does. The text in the writers' file is only
-//! there to tell the next one who it is.
+//! They are held in the operating system (flock), so a dead process never holds one. The text in the writers' file only informs
+//! others about the holder.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -18,13 +18,13 @@ use tokio::time::{Instant, sleep};
 use crate::host::user::{ROOT, explain};
 use crate::store::lock_processes::{self, LockProcess};
 
-/// Mode of files that are there to be locked.
+/// Mode of lock files.
 const LOCK_MODE: u32 = 0o600;
 
 /// How often a held lock is tried again.
 const POLL: Duration = Duration::from_millis(200);
 
-/// How long readers wait for somebody who deletes.
+/// How long readers wait for a deletion.
 const DELETING_MAX: Duration = Duration::from_secs(30);
 
 /// The held lock; freed on drop, and by the operating system whenever the process ends.
@@ -34,15 +34,15 @@ pub struct Lock {
     file: File,
 }
 
-/// The lock was not had.
+/// A lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run has it.
     #[error("{}", held_by(holder.as_ref(), processes))]
     Held {
-        /// Who, where that could be read.
+        /// The holder, if it could be read.
         holder: Option<LockHolder>,
-        /// Who, by the system's word, as far as it can be seen.
+        /// The processes with the lock according to the system, as far as visible.
         processes: Vec<LockProcess>,
     },
     /// The lock file cannot be used.
@@ -54,15 +54,15 @@ pub enum LockError {
         source: io::Error,
     },
     /// The file system has no locks.
-    #[error("{}: this file system has no locks ({source}), so nothing would keep two runs apart; mount it with locks (NFS without `nolock`), or keep backups on another one", path.display())]
+    #[error("{}: this file system has no locks ({source}), so two runs could collide; mount it with locks (NFS without `nolock`), or keep backups on another one", path.display())]
     Unsupported {
         /// The lock file.
         path: PathBuf,
-        /// What it answered.
+        /// The error.
         source: io::Error,
     },
-    /// Backups are being deleted and it does not end.
-    #[error("{}: backups are being deleted at the moment; try again when that is done", path.display())]
+    /// A deletion is taking too long.
+    #[error("{}: backups are being deleted; try again when that is finished", path.display())]
     Deleting {
         /// The lock file.
         path: PathBuf,
@@ -76,7 +76,7 @@ impl LockError {
     }
 }
 
-/// Whether `error` is what a file system answers that cannot lock at all.
+/// Whether `error` means that the file system does not support locks.
 fn has_no_locks(error: &io::Error) -> bool {
     let answers = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
     error.raw_os_error().is_some_and(|raw| answers.contains(&Errno::from_raw_os_error(raw)))
@@ -86,7 +86,7 @@ impl Lock {
     /// Takes the lock at `path`, waiting for it up to `wait`, and writes `holder` into it.
     ///
     /// # Errors
-    /// [`LockError::Held`] when another process still has it after that, [`LockError::Unsupported`] where nobody can have it.
+    /// [`LockError::Held`] when another process still has it after that, [`LockError::Unsupported`] without support for locks.
     pub async fn take(path: &Path, holder: &LockHolder, wait: Duration) -> Result<Self, LockError> {
         let io_error = |source: io::Error| LockError::Io { path: path.to_owned(), source };
         let mut file = open(path).map_err(io_error)?;
@@ -104,7 +104,7 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(LockError::of(path, error)),
             }
         }
-        // On a full disk the name is missing; the lock is held all the same.
+        // On a full disk the name is missing, but the lock is held.
         if let Err(error) = write_holder(&mut file, holder) {
             tracing::debug!("{}: cannot write who holds the lock: {error}", path.display());
         }
@@ -122,21 +122,22 @@ fn uninterrupted(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryL
     }
 }
 
-/// Who holds the lock. What stands in the file counts unless the system names others: a killed run leaves its name there.
+/// Describes the holder of the lock. The text in the file is used unless the system reports other processes, because a killed run
+/// leaves its name there.
 fn held_by(holder: Option<&LockHolder>, processes: &[LockProcess]) -> String {
     let is_among = |holder: &&LockHolder| {
         processes.is_empty() || processes.iter().any(|process| process.pid == holder.pid)
     };
     match (holder.filter(is_among), processes) {
         (Some(holder), _) => format!("another run holds the lock: {holder}"),
-        (None, []) => "another run holds the lock: its name could not be read".to_owned(),
+        (None, []) => "another run holds the lock (unknown process)".to_owned(),
         (None, [first, ..]) => stranger(first),
     }
 }
 
-/// What to say of a process that holds the lock and did not write its name.
+/// The message about a process that holds the lock without its name in the file.
 pub fn stranger(process: &LockProcess) -> String {
-    let who = if process.is_ours() { "another run" } else { "a process that is no run of this program" };
+    let who = if process.is_ours() { "another run" } else { "another program" };
     let pid = process.pid;
     format!(
         "{who} holds the lock: {process}; nothing can run until it ends (`ps -fp {pid}` shows what it is, `kill {pid}` ends it)"
@@ -145,13 +146,13 @@ pub fn stranger(process: &LockProcess) -> String {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // So that nobody reads a name that no longer holds.
+        // So that nobody reads an outdated name.
         drop(self.file.set_len(0));
     }
 }
 
-/// Opens the lock file, making it if need be. Where it cannot be written it is locked all the same: what a read-only disk
-/// means for the run is for the run to find out and to record.
+/// Opens the lock file, or creates it. If it cannot be written, it is still locked: the run itself notices and records a
+/// read-only disk.
 fn open(path: &Path) -> io::Result<File> {
     match open_own(path) {
         Err(error)
@@ -167,8 +168,8 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a file that is there to be locked, making it if need be. Whoever may open it may hold the lock, and keep every run
-/// waiting: so it is for its owner alone. In somebody else's directory root makes it theirs.
+/// Opens a lock file, or creates it. Everybody who can open it could hold the lock and block all runs, so only its owner can. In
+/// another user's directory, root changes its owner to that user.
 pub(crate) fn open_own(path: &Path) -> io::Result<File> {
     let file = regular_file::open_or_create(path, LOCK_MODE)?;
     let metadata = file.metadata()?;
@@ -184,18 +185,21 @@ pub(crate) fn open_own(path: &Path) -> io::Result<File> {
         if directory.uid() != ROOT
             && let Err(error) = fchown(&file, Some(directory.uid()), Some(directory.gid()))
         {
-            tracing::warn!("{}: cannot be given to the owner of the backups: {error}", path.display());
+            tracing::warn!(
+                "{}: cannot change the owner to the owner of the backups: {error}",
+                path.display()
+            );
         }
     }
     Ok(file)
 }
 
-/// Who reads archives holds this shared, so that none is deleted meanwhile; who deletes holds it exclusively.
-/// Freed on drop, and by the operating system whenever the process ends.
+/// Held shared while archives are read, to prevent their deletion, and exclusively during a deletion. Freed on drop, and by the
+/// operating system when the process ends.
 #[derive(Debug)]
 #[must_use]
 pub struct ReadersLock {
-    /// Nothing on a file system that nobody can write to through this mount, or that has no locks.
+    /// None on a read-only mount, or without support for locks.
     _file: Option<File>,
 }
 
@@ -224,7 +228,7 @@ impl ReadersLock {
         }
     }
 
-    /// Takes the lock at `path` for deleting; nothing while anybody reads. Does not wait.
+    /// Takes the lock at `path` for a deletion. None while there are readers. Does not wait.
     ///
     /// # Errors
     /// [`LockError::Unsupported`], [`LockError::Io`].
@@ -238,7 +242,7 @@ impl ReadersLock {
     }
 }
 
-/// The readers' file as far as this user may open it; nothing where it is not there and nobody could make it.
+/// The readers' file, opened with the available permissions. None if it does not exist and cannot be created.
 fn open_readers(path: &Path) -> Result<Option<File>, LockError> {
     let io_error = |source: io::Error| LockError::Io { path: path.to_owned(), source };
     let refused = match open_own(path) {
@@ -320,10 +324,7 @@ mod tests {
             }
             let error = Lock::take(&path, &holder("x"), Duration::ZERO).await.unwrap_err().to_string();
             let own = std::process::id();
-            assert!(
-                error.contains(&format!("no run of this program holds the lock: process {own} (")),
-                "{error}"
-            );
+            assert!(error.contains(&format!("another program holds the lock: process {own} (")), "{error}");
             assert!(!error.contains("db-1"), "{error}");
         }
     }
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn where_the_system_names_nobody_the_text_counts() {
         assert!(held_by(Some(&holder("backup")), &[]).contains("backup (process 42 on db-1)"));
-        assert!(held_by(None, &[]).ends_with("its name could not be read"));
+        assert!(held_by(None, &[]).ends_with("(unknown process)"));
     }
 
     #[test]

@@ -1,7 +1,6 @@
-//! Which processes of this machine have a file locked, by the operating system's word.
+//! Finds the processes of this machine that have locked a file.
 //!
-//! For people only: nothing is decided by it. What is hidden (another machine, another container, `ProcSubset=pid`) is not
-//! found.
+//! Only for messages, not for decisions. Hidden processes (other machines, other containers, `ProcSubset=pid`) are not found.
 
 use std::fmt;
 use std::fs;
@@ -16,7 +15,7 @@ use serde::Serialize;
 pub struct LockProcess {
     /// Its process id.
     pub pid: u32,
-    /// The name of its program, as `ps` and `lslocks` show it. Nothing when it has ended and what it started has the lock.
+    /// The name of its program, as in `ps` and `lslocks`. None if it has ended and a child has the lock.
     pub program: Option<String>,
 }
 
@@ -31,7 +30,7 @@ impl fmt::Display for LockProcess {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.program {
             Some(program) => write!(formatter, "process {} ({program})", self.pid),
-            None => write!(formatter, "what process {} started, which has ended itself", self.pid),
+            None => write!(formatter, "a child of process {}, which has ended", self.pid),
         }
     }
 }
@@ -51,8 +50,8 @@ fn program(pid: u32) -> Option<String> {
     Some(shortened(name.trim_end(), 40))
 }
 
-/// Whoever holds a lock on the file (major, minor, inode) in the text of `/proc/locks`; see proc(5). Some file systems say
-/// another device there than stat(2) does: then the inode has to do.
+/// The holders of locks on the file (major, minor, inode) in the text of `/proc/locks`; see proc(5). Some file systems report a
+/// different device there than in stat(2): then only the inode is compared.
 fn pids(locks: &str, file: (u32, u32, u64)) -> Vec<u32> {
     let held: Vec<(u32, (u32, u32, u64))> = locks.lines().filter_map(held).collect();
     let on = |is_it: &dyn Fn((u32, u32, u64)) -> bool| {

@@ -1,4 +1,4 @@
-//! The backup directory: what is in it and who may write to it.
+//! The backup directory: its contents and locks.
 
 pub mod access;
 mod backups;

@@ -1,4 +1,4 @@
-//! Whether backups lie on the disk of the data that they are of.
+//! Checks whether the backups are on the same disk as Qdrant's data.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use url::{Host, Url};
 
-/// What could be found out.
+/// The result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnDisk {
     /// The server is not on this machine.
@@ -15,15 +15,15 @@ pub enum OwnDisk {
     Apart(PathBuf),
     /// Its data, found here, is on the same file system.
     Shared(PathBuf),
-    /// It is on this machine, and its data was not found.
+    /// It is on this machine, but its data was not found.
     Unknown,
 }
 
-/// Where packages and images put Qdrant's data.
+/// Default paths of Qdrant's data in packages and images.
 const USUAL: [&str; 3] = ["/var/lib/qdrant/storage", "/opt/qdrant/storage", "/qdrant/storage"];
 
-/// Looks where the server at `url` keeps its data: in the working directories of running servers, which is where Qdrant puts
-/// `storage` unless told otherwise, and in the usual places.
+/// Looks for the data of the server at `url`: in the working directories of running servers, the default location of `storage`,
+/// and in the default paths.
 pub fn look(url: &Url, backups: &Path) -> OwnDisk {
     if !is_here(url) {
         return OwnDisk::OtherMachine;
@@ -42,7 +42,7 @@ fn is_here(url: &Url) -> bool {
 
 fn judge(places: impl Iterator<Item = PathBuf>, backups: &Path) -> OwnDisk {
     let device = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.dev());
-    // A directory that is still to be made will be on its parent's file system.
+    // A missing directory will be on its parent's file system.
     let Some(ours) = backups.ancestors().find_map(device) else { return OwnDisk::Unknown };
     let found: Vec<(PathBuf, u64)> =
         places.filter_map(|path| device(&path).map(|device| (path, device))).collect();
@@ -53,7 +53,7 @@ fn judge(places: impl Iterator<Item = PathBuf>, backups: &Path) -> OwnDisk {
     }
 }
 
-/// The data directories of the servers that run here, as seen through their own eyes: a container has a root of its own.
+/// The data directories of running servers, resolved in their own root, because of containers.
 fn running(proc: &Path) -> Vec<PathBuf> {
     let processes = fs::read_dir(proc).into_iter().flatten().flatten();
     let servers = processes.filter(|process| {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn data_on_the_same_file_system_is_recognised() {
+    fn data_on_the_same_file_system_is_recognized() {
         let directory = tempfile::tempdir().unwrap();
         let backups = directory.path().join("new/backups");
         let data = directory.path().join("storage");

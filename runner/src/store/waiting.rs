@@ -1,7 +1,7 @@
-//! Saying that a run waits for the lock, and seeing it: a drill, which can be made again at any time, gives way.
+//! Indicates that a run waits for the lock, so that a drill, which can be repeated at any time, gives way.
 //!
-//! Who waits holds `.waiting` shared for as long as it waits; the operating system lets go of it with the process. A
-//! drill looks, now and then, whether it could have the file alone.
+//! A waiting run holds `.waiting` shared; the operating system releases it with the process. A drill checks regularly whether it
+//! could lock the file exclusively.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::store::lock::open_own;
 
-/// Somebody waits, for as long as this is held.
+/// Indicates a waiting run while it is held.
 #[derive(Debug)]
 #[must_use]
 pub struct Waiting {
@@ -23,13 +23,13 @@ impl Waiting {
     /// When the file cannot be made or locked.
     pub fn announce(path: &Path) -> io::Result<Self> {
         let file = open_own(path)?;
-        // At most for the moment in which a drill looks.
+        // Blocks only for the moment of a drill's check.
         file.lock_shared()?;
         Ok(Self { _file: file })
     }
 }
 
-/// Whether anybody waits. Where that cannot be found out nobody is waited for.
+/// Whether a run waits. False if this is unknown.
 pub fn is_anybody_waiting(path: &Path) -> bool {
     match open_own(path) {
         Ok(file) => matches!(file.try_lock(), Err(TryLockError::WouldBlock)),

@@ -1,4 +1,4 @@
-//! One backup, checked.
+//! Checks one backup.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -14,29 +14,29 @@ use super::watched::{TooLong, Watch, Watched};
 use crate::archive::inspect::{Inspection, Limits, inspect};
 use crate::archive::read::{ArchiveError, ArchiveReader, Prove, Source};
 
-/// What checking a backup found.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// How deep it went.
+    /// Its level.
     pub level: Level,
     /// What it found.
     pub outcome: CheckOutcome,
     /// Why it did not pass, for the status and the metrics.
     pub failure: Option<FailureKind>,
-    /// Everything that is wrong or strange, with the member's name where there is one. A backup that passed has some
-    /// only where Qdrant wrote what this program does not know.
+    /// All problems and unusual findings, with the member's name if there is one. After a pass, only findings about data that
+    /// this program does not know.
     pub findings: Vec<Finding>,
     /// How long it took.
     pub duration: Duration,
 }
 
-/// The check was stopped; nothing was found out.
+/// The check was stopped without a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interrupted;
 
-/// Checks the backup that `manifest` describes in one pass over its archives, in bounded memory, writing nothing. `progress` is told how many
-/// more stored bytes were read, and `interrupt` is asked whether to stop. Whatever is wrong, the disk included, is in
-/// the result.
+/// Checks the backup of `manifest` in one pass over its archives, with bounded memory, without writing. Reports the number of
+/// stored bytes read to `progress`, and calls `interrupt` to check whether to stop. All problems, including those of the disk,
+/// are in the result.
 ///
 /// # Errors
 /// When it was stopped.
@@ -106,7 +106,7 @@ impl Checking<'_> {
         }
     }
 
-    /// The stored bytes, the snapshot in them, and what is in that.
+    /// The stored bytes, the snapshot in them, and its contents.
     fn snapshot(&mut self, archive: &Archive) -> Result<Option<Inspection>, Interrupted> {
         if let Scope::Other(scope) = &archive.scope {
             let message = format!("a snapshot of a {scope}, which this version does not know");
@@ -132,7 +132,7 @@ impl Checking<'_> {
         let inspection = match inspect(&mut watched, &Limits::default()) {
             Ok(inspection) => inspection,
             Err(error) if TooLong::is(&error) => {
-                let message = format!("{} has more than the {most} bytes that it must have", SNAPSHOT.what);
+                let message = format!("{} has more bytes than expected ({most})", SNAPSHOT.what);
                 self.add(archive, Weight::Failed, FailureKind::SizeMismatch, SNAPSHOT.size_kind, message);
                 match reader.into_stored() {
                     Ok(rest) => self.rest(rest, archive)?,
@@ -164,7 +164,7 @@ impl Checking<'_> {
         Ok(Some(inspection))
     }
 
-    /// Reads the stored bytes that are left and compares all of them.
+    /// Reads the rest of the stored bytes and compares the digest of all of them.
     fn rest(&mut self, mut reader: ArchiveReader, archive: &Archive) -> Result<(), Interrupted> {
         let read = Watched::new(&mut reader, &mut self.watch, u64::MAX).drain();
         let read = match read {
@@ -182,7 +182,7 @@ impl Checking<'_> {
         let expected = archive.stored.size_bytes;
         let size = reader.size_bytes().unwrap_or(expected);
         if size != expected {
-            let message = format!("the archive has {size} bytes and must have {expected}");
+            let message = format!("the archive has {size} bytes, expected {expected}");
             self.add(archive, Weight::Failed, FailureKind::SizeMismatch, "archive_size", message);
         }
         size == expected
@@ -197,16 +197,15 @@ impl Checking<'_> {
     ) {
         let Compared { what, size_kind, digest_kind } = which;
         let Some(found) = found else {
-            let message = format!("{what} was read without a digest; this is a fault in qdrant-backup");
+            let message = format!("{what} was read without a digest; this is a bug in qdrant-backup");
             return self.add(archive, Weight::Inconclusive, FailureKind::Internal, digest_kind, message);
         };
         if found.size_bytes != expected.size_bytes {
-            let message =
-                format!("{what} has {} bytes and must have {}", found.size_bytes, expected.size_bytes);
+            let message = format!("{what} has {} bytes, expected {}", found.size_bytes, expected.size_bytes);
             self.add(archive, Weight::Failed, FailureKind::SizeMismatch, size_kind, message);
         } else if found.sha256 != expected.sha256 {
             let (found, expected) = (found.sha256.short(), expected.sha256.short());
-            let message = format!("{what} has the SHA-256 {found}… and must have {expected}…");
+            let message = format!("{what} has SHA-256 {found}…, expected {expected}…");
             self.add(archive, Weight::Failed, FailureKind::ChecksumMismatch, digest_kind, message);
         }
     }
@@ -223,7 +222,7 @@ impl Checking<'_> {
         self.add(archive, weight, error.kind(), kind, error.to_string());
     }
 
-    /// What a failed read was: a fault of the archive or of the disk, or that it was to stop.
+    /// The cause of a failed read: the archive, the disk, or an interruption.
     fn fault(&self, error: io::Error) -> Result<ArchiveError, Interrupted> {
         match error.downcast::<ArchiveError>() {
             Ok(error) => Ok(error),
@@ -240,7 +239,7 @@ impl Checking<'_> {
         self.verdict.add(weight, failure, kind, message);
     }
 
-    /// Names the archive where there is more than one.
+    /// Prefix with the archive's name, if there is more than one.
     fn prefix(&self, archive: &Archive) -> String {
         if self.several { format!("{}: ", archive.file_name) } else { String::new() }
     }

@@ -1,4 +1,4 @@
-//! How deep a check without a server can go.
+//! Levels of checks without a server.
 
 use qdrant_backup_shared::verification::Level;
 
@@ -7,12 +7,12 @@ use qdrant_backup_shared::verification::Level;
 pub enum Depth {
     /// The stored bytes have the length and the digest of the manifest.
     Checksum,
-    /// That, and the snapshot in them has its own digest and is whole inside.
+    /// Also, the snapshot in them has its digest and its contents are complete.
     Archive,
 }
 
 impl Depth {
-    /// As verification records name it.
+    /// Its name in verification records.
     pub fn level(self) -> Level {
         match self {
             Self::Checksum => Level::Checksum,

@@ -1,4 +1,4 @@
-//! What is inside a snapshot, held against what the manifest says of it. Pure.
+//! Compares the contents of a snapshot with its manifest. Pure functions.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use qdrant_backup_shared::manifest::{Archive, Manifest, Origin, Scope};
 use super::verdict::{Verdict, Weight};
 use crate::archive::inspect::{FindingKind, Inspection, SnapshotKind, config_params_differ};
 
-/// Adds to `verdict` what is wrong inside one archive.
+/// Adds the problems in one archive to `verdict`.
 pub(super) fn contents(
     manifest: &Manifest,
     archive: &Archive,
@@ -19,7 +19,7 @@ pub(super) fn contents(
     let mut add = |weight, kind: &str, message: String| {
         verdict.add(weight, FailureKind::ArchiveCorrupt, kind, format!("{prefix}{message}"));
     };
-    // A tar of configuration files lacks everything that makes a snapshot, and rightly so.
+    // A tar of configuration files is not a snapshot.
     let of_files = archive.scope == Scope::Files;
     for finding in inspection.findings.iter().filter(|finding| !of_files || finding.kind.is_structural()) {
         let weight = if condemns(finding.kind) { Weight::Failed } else { Weight::Oddity };
@@ -27,8 +27,8 @@ pub(super) fn contents(
     }
     if !inspection.end_marker_reached {
         if !verdict.failed() {
-            // Something strange and perhaps harmless ended the walk, so what lies behind it was not looked at.
-            let message = format!("{prefix}the contents could not be followed to their end");
+            // An unusual, possibly harmless finding stopped the inspection, so the rest was not checked.
+            let message = format!("{prefix}the contents could not be read to the end");
             verdict.add(
                 Weight::Unsupported,
                 FailureKind::VersionUnsupported,
@@ -44,7 +44,7 @@ pub(super) fn contents(
         Scope::Files | Scope::Other(_) => true,
     };
     if !kind_fits {
-        let message = format!("the archive does not hold the snapshot of a {}", archive.scope);
+        let message = format!("the archive does not contain the snapshot of a {}", archive.scope);
         add(Weight::Failed, "scope_differs", message);
         return;
     }
@@ -54,7 +54,8 @@ pub(super) fn contents(
     if let (Some(inside), Some(expected)) = (&inspection.config, &manifest.source.config)
         && config_params_differ(inside, expected)
     {
-        let message = "config.json: `params` are not those of the manifest: another collection's snapshot?";
+        let message =
+            "config.json: `params` differ from the manifest: is this another collection's snapshot?";
         add(Weight::Failed, "config_differs", message.to_owned());
     }
     if let Some(message) = shards(manifest, archive, inspection) {
@@ -62,23 +63,23 @@ pub(super) fn contents(
     }
 }
 
-/// Adds to `verdict` that a backup of points holds none.
+/// Adds to `verdict` that the backup of a collection with points contains none.
 pub(super) fn points(manifest: &Manifest, inspections: &[Inspection], verdict: &mut Verdict) {
     let points = manifest.points_count().unwrap_or(0);
     if points > 0 && inspections.iter().all(Inspection::holds_no_points) {
         let message =
-            format!("the manifest counts {points} points and nothing was ever written to any segment");
+            format!("the manifest counts {points} points, but nothing was ever written to any segment");
         verdict.add(Weight::Failed, FailureKind::EmptySnapshot, "no_points", message);
     }
 }
 
-/// Whether a finding makes a backup bad. A form that is merely unfamiliar does not: a newer Qdrant may write it. But
-/// something that every Qdrant known to us writes and that is not there would be missed at the restore.
+/// Whether a finding makes a backup bad. Unknown data does not: a newer Qdrant may write it. But missing data that every known
+/// Qdrant writes would be needed for a restore.
 fn condemns(kind: FindingKind) -> bool {
     !(kind.is_oddity() && kind.is_structural())
 }
 
-/// How the shards with data differ from those of the manifest, if they do.
+/// Differences between the shards with data and the manifest, if any.
 fn shards(manifest: &Manifest, archive: &Archive, inspection: &Inspection) -> Option<String> {
     let expected: BTreeSet<u32> = archive.shard_ids.iter().copied().collect();
     if expected.is_empty() && manifest.origin == Origin::Imported {
@@ -94,5 +95,5 @@ fn shards(manifest: &Manifest, archive: &Archive, inspection: &Inspection) -> Op
         if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
     };
     (found != expected)
-        .then(|| format!("segments of shards {} and must be of shards {}", list(&found), list(&expected)))
+        .then(|| format!("segments are of shards {}, expected shards {}", list(&found), list(&expected)))
 }

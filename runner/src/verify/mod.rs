@@ -1,4 +1,4 @@
-//! Checking stored backups: which ones, how deep, what was found, and the record of it.
+//! Checks stored backups: selection, levels, results, and their records.
 //!
 //! Nothing here talks to a server or writes anything but verification records.
 

@@ -1,4 +1,4 @@
-//! Entering a check in a backup's verification record.
+//! Stores a check in a backup's verification record.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use qdrant_backup_shared::{Failure, FailureKind, Layout, atomic};
 use super::check::Check;
 use crate::archive::write::io_kind;
 
-/// What was found could not be written down.
+/// The result could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The record so far cannot be read, so it is left alone.
+    /// The existing record cannot be read, so it is not changed.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The record so far cannot be read, and this check cannot take its place.
+    /// The existing record cannot be read, and this check cannot replace it.
     #[error(
-        "{problem}; what it said is not known, and only `qdrant-backup verify --level archive` or a drill that comes to a result can take its place"
+        "{problem}; its contents are unknown: replace it with the result of `qdrant-backup verify --level archive` or of a drill"
     )]
     Shallow {
         /// What is wrong with it.
@@ -36,7 +36,7 @@ pub enum RecordError {
         source: io::Error,
     },
     /// It could not be written.
-    #[error("{}: cannot be written: {source}; what was found is not on record", path.display())]
+    #[error("{}: cannot be written: {source}; the result is not recorded", path.display())]
     Write {
         /// The record.
         path: PathBuf,
@@ -46,7 +46,7 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// As the status file keeps it.
+    /// For the status file.
     pub fn to_failure(&self) -> Failure {
         let kind = match self {
             Self::Write { source, .. } => io_kind(source),
@@ -56,12 +56,12 @@ impl RecordError {
     }
 }
 
-/// Enters `check`, which ended at `at`, in the record of `manifest`'s backup. A record that is torn, of another
-/// version or about another backup is moved aside; the returned line says so. It may have said that the backup is bad, so a
-/// check that has looked at nothing but the stored bytes, and found them right, does not replace it.
+/// Stores `check`, which ended at `at`, in the record of `manifest`'s backup. A record that is torn, of another version or about
+/// another backup is moved aside; the returned line reports this. It may have recorded a bad backup, so a passed check of only
+/// the stored bytes does not replace it.
 ///
 /// # Crash safety
-/// The record is replaced whole or not at all.
+/// The record is replaced atomically.
 ///
 /// # Errors
 /// When a file cannot be read, moved or written.
@@ -85,9 +85,11 @@ pub fn enter(
     };
     let mut record = match json_file::read::<VerificationRecord>(&path) {
         Ok(record) if record.backup_id == manifest.backup_id => record,
-        Ok(record) => {
-            aside(format!("{}:1: not this place's record: it is about {}", path.display(), record.backup_id))?
-        }
+        Ok(record) => aside(format!(
+            "{}:1: this record belongs elsewhere: it is about {}",
+            path.display(),
+            record.backup_id
+        ))?,
         Err(ReadError::NotFound { .. }) => VerificationRecord::new(manifest.backup_id),
         Err(error @ ReadError::Io { .. }) => return Err(error.into()),
         Err(error @ (ReadError::Malformed { .. } | ReadError::UnsupportedVersion { .. })) => {

@@ -1,4 +1,4 @@
-//! Noting in a backup's verification record what a restore or a drill found in it.
+//! Stores the result of a restore or a drill in a backup's verification record.
 
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::json_file::{self, ReadError};
@@ -7,18 +7,18 @@ use qdrant_backup_shared::verification::{RestoredPoints, VerificationRecord};
 
 use super::record::RecordError;
 
-/// Notes `points` as what `manifest`'s backup holds.
+/// Stores `points` as the number of points in `manifest`'s backup.
 ///
 /// # Crash safety
 /// The record is replaced whole or not at all.
 ///
 /// # Errors
-/// When the record so far cannot be read, and so is left alone, or the new one cannot be written.
+/// When the existing record cannot be read (it is then not changed), or the new one cannot be written.
 pub fn note_points(layout: &Layout, manifest: &Manifest, points: RestoredPoints) -> Result<(), RecordError> {
     change(layout, manifest, |record| record.restored_points = Some(points))
 }
 
-/// Notes, at the first drill that finds it, that every sampled point is as it was backed up.
+/// Records the first drill in which all sampled points match.
 ///
 /// # Crash safety
 /// As [`note_points`].
@@ -50,7 +50,7 @@ fn change(
     };
     let mut record = before.clone();
     change(&mut record);
-    // Another backup's record is for verification to move aside.
+    // Another backup's record is left for a verification to move aside.
     if record == before || record.backup_id != manifest.backup_id {
         return Ok(());
     }

@@ -20,7 +20,7 @@ use crate::choice::{Selection, Which};
 use crate::host::console::Console;
 use crate::session::Session;
 
-/// What is to be checked, and how deep.
+/// Options of a verification.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
     /// Of which collections.
@@ -42,11 +42,11 @@ pub struct VerifyContext {
     pub options: VerifyOptions,
 }
 
-/// Checks backups, writes their records, and enters in the session how that ended. Looks at the backup directory
-/// afresh before, and again after, so that the session's catalog has the new records. Works in the calling thread.
+/// Checks backups, writes their records, and records the outcome in the session. Reads the backup directory before and after, so
+/// that the session's catalog has the new records. Works in the calling thread.
 ///
-/// A collection fails when a backup of it failed, or could not be checked; the operation, when a manifest
-/// cannot be read, for then nobody knows what the archive beside it is worth.
+/// A collection fails if one of its backups failed or could not be checked. The operation fails if a manifest cannot be read,
+/// because the state of its archive is then unknown.
 pub fn verify(session: &mut Session, context: &VerifyContext) {
     let begun = session.begin(Operation::Verify, Stage::Verify, |_| {});
     let mut reports = Vec::new();
@@ -97,7 +97,7 @@ fn work(
     unreadable_manifests(session, options)
 }
 
-/// Checks the backups of one collection, whatever is found.
+/// Checks the backups of one collection.
 fn check_collection(
     session: &mut Session,
     context: &VerifyContext,
@@ -134,7 +134,7 @@ fn check_collection(
         if failure.is_some() {
             report.outcome = Outcome::Failed;
         }
-        // A bad backup says more than one that could not be checked.
+        // A bad backup takes precedence over one that could not be checked.
         if report.failure.is_none() || (check.outcome == CheckOutcome::Failed && !has_failed(&report)) {
             report.failure = failure.or(report.failure);
         }
@@ -183,7 +183,7 @@ fn tell(backup: &Whole, check: &Check) {
     for finding in &check.findings {
         let line = format!("{collection} {id}: {} ({})", finding.message, finding.kind);
         if passed {
-            tracing::warn!("Strange, and no harm: {line}");
+            tracing::warn!("Unusual, but harmless: {line}");
         } else {
             tracing::error!("{line}");
         }
@@ -225,8 +225,8 @@ fn interrupted_failure() -> Failure {
     Failure { kind: FailureKind::Interrupted, message: "interrupted by a signal".to_owned() }
 }
 
-/// Fails for manifests of the chosen collections that cannot be read. Torn records are no loss: the next check writes
-/// them anew.
+/// Fails for unreadable manifests of the selected collections. Unreadable records do not matter: the next check writes them
+/// again.
 fn unreadable_manifests(session: &Session, options: &VerifyOptions) -> Result<(), Failure> {
     if matches!(options.extent, Extent::Asked(Which::Id(_))) {
         return Ok(());

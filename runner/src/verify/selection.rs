@@ -1,4 +1,4 @@
-//! Which backups are checked. Pure.
+//! Selects the backups to check. Pure functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,28 +11,28 @@ use qdrant_backup_shared::{CollectionName, Status};
 
 use crate::choice::{Accept, ChoiceError, Selection, Which, choose};
 
-/// Which backups of each collection are checked.
+/// The selection of backups in each collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// Those that a person means, whatever is known of them.
+    /// Those selected by a person, in any state.
     Asked(Which),
     /// Those that are due at a scheduled run, see [`due`].
     Due {
-        /// Within what time every backup is to be read again.
+        /// Time in which every backup must be read again.
         within: Duration,
         /// The time between two runs.
         interval: Duration,
     },
 }
 
-/// The backups to check, and what was asked for and is not there.
+/// The backups to check, and requested ones that do not exist.
 #[derive(Debug, Default)]
 pub(super) struct ToCheck {
     /// Each collection's backups, newest first.
     pub(super) chosen: BTreeMap<CollectionName, Vec<Backup>>,
-    /// Collections that were named, each with what is missing.
+    /// Requested collections, each with the missing backup.
     pub(super) absent: Vec<(CollectionName, String)>,
-    /// What no collection has.
+    /// A backup that no collection has.
     pub(super) nowhere: Option<String>,
 }
 
@@ -102,7 +102,7 @@ pub fn due<'c>(
     let mut due = BTreeSet::new();
     let mut others = Vec::new();
     for (name, backups) in collections {
-        // What is not here cannot be read here.
+        // Offsite-only backups cannot be read here.
         let here = || backups.iter().filter(|backup| !backup.is_offsite_only());
         let newest = here().next_back();
         let newest_good = backups.iter().rev().find(|backup| backup.is_good());
@@ -112,7 +112,7 @@ pub fn due<'c>(
         others.extend(here().map(|backup| (last_read(backup, now), *name, backup.backup_id)));
     }
     others.retain(|(_, name, id)| !due.contains(&(*name, *id)));
-    // Never read comes first; of equals the newest, which one would rather restore.
+    // Backups that were never read come first. Of equal ones the newest, which is the most likely to be restored.
     others.sort_by_key(|(read, name, id)| (*read, std::cmp::Reverse(*id), *name));
     let runs = within.as_secs().checked_div(interval.as_secs()).unwrap_or(u64::MAX).max(1);
     let share = u64::try_from(others.len()).unwrap_or(u64::MAX).div_ceil(runs);
@@ -121,7 +121,7 @@ pub fn due<'c>(
     due
 }
 
-/// When the archive was last read through, whatever was found.
+/// When the archive was last read completely, with any result.
 fn last_read(backup: &Backup, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     [Level::Archive, Level::Restore]
         .iter()

@@ -1,17 +1,17 @@
-//! What a check has found so far, and what that makes of the backup.
+//! The findings of a check, and the resulting state of the backup.
 
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::{CheckOutcome, Finding};
 
-/// What one finding says of the backup, from least to gravest.
+/// Severity of a finding, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
-    /// Strange, and no harm.
+    /// Unusual, but harmless.
     Oddity,
-    /// This program cannot tell.
+    /// This program does not support it.
     Unsupported,
-    /// The disk did not let it be found out.
+    /// No result, because of the disk.
     Inconclusive,
     /// The backup is bad.
     Failed,
@@ -34,7 +34,7 @@ impl Verdict {
     ) {
         let finding = Finding { kind: kind.to_owned(), message: one_line(&message.to_string()) };
         self.findings.push((weight, finding));
-        // Of equally grave ones the first says why.
+        // Of equally severe ones, the first is the reason.
         if self.gravest.as_ref().is_none_or(|(gravest, _)| weight > *gravest) {
             self.gravest = Some((weight, failure));
         }
@@ -45,7 +45,7 @@ impl Verdict {
         self.gravest.as_ref().is_some_and(|(weight, _)| *weight == Weight::Failed)
     }
 
-    /// The outcome, why it is not a pass, and the findings, the gravest first.
+    /// The outcome, the reason if it is not a pass, and the findings, the most severe first.
     pub(super) fn finish(mut self) -> (CheckOutcome, Option<FailureKind>, Vec<Finding>) {
         let (outcome, failure) = match self.gravest {
             None | Some((Weight::Oddity, _)) => (CheckOutcome::Passed, None),

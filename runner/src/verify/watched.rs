@@ -1,22 +1,22 @@
-//! An archive that is read with somebody looking on: progress goes out, and an interruption comes in.
+//! Reads an archive with progress reports and interruption.
 
 use std::io::{self, BufRead, Read};
 
 use crate::archive::read::ArchiveReader;
 
-/// Who looks on.
+/// The observer.
 pub(super) struct Watch<'a> {
-    /// Is told how many more stored bytes were read.
+    /// Receives the number of stored bytes read.
     pub(super) progress: &'a mut dyn FnMut(u64),
     /// Says whether to stop.
     pub(super) interrupt: &'a dyn Fn() -> bool,
-    /// How many stored bytes of the current archive it was told of.
+    /// Number of reported stored bytes of the current archive.
     pub(super) reported: u64,
 }
 
-/// More came than may.
+/// There was too much data.
 #[derive(Debug, thiserror::Error)]
-#[error("there is more of it than the manifest says")]
+#[error("it is larger than the manifest says")]
 pub(super) struct TooLong;
 
 impl TooLong {
@@ -26,7 +26,7 @@ impl TooLong {
     }
 }
 
-/// A reader that reports what it has read, and fails once it is to stop.
+/// A reader that reports progress, and fails after an interruption.
 pub(super) struct Watched<'r, 'w, 'a> {
     reader: &'r mut ArchiveReader,
     watch: &'w mut Watch<'a>,
@@ -35,7 +35,7 @@ pub(super) struct Watched<'r, 'w, 'a> {
 }
 
 impl<'r, 'w, 'a> Watched<'r, 'w, 'a> {
-    /// Gives at most `most` bytes and fails where there are more, for little can decompress to almost anything.
+    /// Reads at most `most` bytes and fails if there are more, because a small file can decompress to very much data.
     pub(super) fn new(reader: &'r mut ArchiveReader, watch: &'w mut Watch<'a>, most: u64) -> Self {
         Self { reader, watch, left: most }
     }
@@ -63,7 +63,7 @@ impl BufRead for Watched<'_, '_, '_> {
             (self.watch.progress)(read - self.watch.reported);
             self.watch.reported = read;
         }
-        // What is there is given again without reading.
+        // Buffered data is returned again without reading.
         let filled = self.reader.fill_buf()?;
         if filled.len() as u64 > self.left {
             return Err(io::Error::other(TooLong));

@@ -1,5 +1,5 @@
-//! The essentials of one backup: what is kept of each while all of them are looked at. Whoever needs the rest of a manifest
-//! reads it then, with [`Backup::whole`].
+//! The essential data of a backup, which is kept in memory for all backups. [`Backup::whole`] reads the rest of a manifest when
+//! it is needed.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -16,32 +16,32 @@ use crate::manifest::{Encoding, Manifest};
 use crate::points_count::PointsCount;
 use crate::verification::{Level, RestoredPoints, VerificationRecord};
 
-/// One backup, as its files are. Small, because there may be tens of thousands.
+/// One backup, as found on disk. Small, because there may be tens of thousands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backup {
     /// The collection's name on the server.
     pub collection: Arc<CollectionName>,
     /// Its id, unique within the collection.
     pub backup_id: BackupId,
-    /// When it began: its age counts from here.
+    /// Start time. The age of the backup counts from here.
     pub started_at: DateTime<Utc>,
     /// When the archive was complete.
     pub completed_at: DateTime<Utc>,
-    /// The points that it held, as well as the server told.
+    /// Number of points, as precisely as the server reported it.
     pub points: Option<PointsCount>,
-    /// All snapshots' length before encoding, in bytes.
+    /// Total size of the snapshots before encoding, in bytes.
     pub snapshot_size_bytes: u64,
-    /// The files that must be there.
+    /// The files that must exist.
     pub archives: Arc<[StoredFile]>,
     /// How its archives are encoded.
     pub encoding: Cow<'static, [Encoding]>,
-    /// What checking it found, from shallow to deep; empty when nothing was ever checked.
+    /// Results of its checks, from shallow to deep. Empty if it was never checked.
     pub checks: Arc<[LevelCheck]>,
-    /// Whether a failed check stands, whatever else is wrong with it.
+    /// Whether a failed check is still valid.
     pub verification_failed: bool,
-    /// Its copies in other places, as the records beside it tell; by the names of the places.
+    /// Its offsite copies according to the records beside it, by name of the place.
     pub copies: Arc<[Copied]>,
-    /// What there is to say of few backups, so that the others do not pay for it.
+    /// Rare properties, boxed so that most backups do not need the memory.
     remarks: Option<Box<Remarks>>,
 }
 
@@ -61,9 +61,9 @@ pub struct Copied {
     pub place: Box<str>,
     /// When the copy was complete.
     pub copied_at: DateTime<Utc>,
-    /// When it was last read back, with everything else there, and found sound.
+    /// When the whole place was last read back without finding damage.
     pub last_checked_at: Option<DateTime<Utc>>,
-    /// The archives are not here any more, and that is as it should be.
+    /// The archives were removed here on purpose; only the copy remains.
     pub only_copy: bool,
 }
 
@@ -78,44 +78,43 @@ pub struct LevelCheck {
     pub last_passed_at: Option<DateTime<Utc>>,
 }
 
-/// What there is to say of few backups.
+/// Rare properties.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Remarks {
-    /// An ability that is needed to use the backup, and that this version does not have.
+    /// A feature that the backup requires and this version does not support.
     pub requires: Option<String>,
     /// Backups without which this one cannot be restored.
     pub depends_on: Vec<BackupId>,
     /// How many shard keys a collection with custom sharding has.
     pub shard_keys: Option<usize>,
-    /// Why it is on hold, if it is: the reason that was given, or nothing. A hold file that cannot be read holds too.
+    /// If it is on hold: the reason, which may be empty. A hold file that cannot be read also counts.
     pub hold: Option<String>,
-    /// What is wrong with its archives' presence or size; nothing for a complete backup.
+    /// Problem with the presence or size of its archives. None for a complete backup.
     pub missing: Option<String>,
-    /// Why it cannot be known whether it is good: its verification record, or the file system's word about an archive,
-    /// cannot be read.
+    /// Why its state is unknown: its verification record, or the metadata of an archive, cannot be read.
     pub unknown: Option<String>,
-    /// What the checks that failed found.
+    /// Findings of the failed checks.
     pub failures: Option<String>,
-    /// What the first restore or drill found in it.
+    /// Result of its first restore or drill.
     pub restored_points: Option<RestoredPoints>,
 }
 
-/// Whether a backup can be trusted, as far as is known.
+/// State of a backup, as far as known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// Complete, and not failed at any level of verification.
+    /// Complete, and no failed verification.
     Good,
-    /// Its archives are not here any more, as they should not be, and another place has a copy. Neither good nor bad.
+    /// Its archives were removed here on purpose, and an offsite place has a copy. Neither good nor bad.
     OffsiteOnly,
     /// An archive is missing or has another size than the manifest says.
     Incomplete,
     /// Verification found it bad.
     Failed,
-    /// It cannot be known. Never taken for good, and never deleted for it.
+    /// Unknown. Such a backup never counts as good, and is never deleted for this reason.
     Unknown,
 }
 
-/// A backup with all that its manifest says: for who restores, checks or exports it.
+/// A backup with its full manifest, as needed to restore, check or export it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Whole {
     /// Its essentials.
@@ -124,17 +123,17 @@ pub struct Whole {
     pub manifest: Manifest,
 }
 
-/// A manifest is not to be had any more, or is not the one that was listed.
+/// A manifest is no longer available, or is not the one that was listed.
 #[derive(Debug, thiserror::Error)]
 pub enum WholeError {
     /// It is gone, and the backup with it.
-    #[error("{}: the backup was removed while this command was looking at it; `qdrant-backup list` shows what there is", path.display())]
+    #[error("{}: the backup was deleted while this command was reading it; `qdrant-backup list` shows what exists", path.display())]
     Gone {
         /// Where it was.
         path: PathBuf,
     },
-    /// Somebody has changed what is never changed.
-    #[error("{}: the manifest was changed while this command was looking at it; run it again", path.display())]
+    /// Someone changed the manifest, which must never change.
+    #[error("{}: the manifest was changed while this command was reading it; run it again", path.display())]
     Changed {
         /// The manifest.
         path: PathBuf,
@@ -145,7 +144,7 @@ pub enum WholeError {
 }
 
 impl Condition {
-    /// As it is spelt in JSON.
+    /// The JSON spelling.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -167,11 +166,11 @@ impl WholeError {
     }
 }
 
-/// Clocks may differ by this much.
+/// Tolerance for differences between clocks.
 pub const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 
-/// Which good backup counts as the newest at `now`, where `newest` is the last of the `good` ones. One that was made while a clock was
-/// ahead stands last until its time has come: until then the one counts that the runner says it made last.
+/// The good backup that counts as the newest at `now`. `newest` is the last of the `good` ones. A backup that was made while a
+/// clock was ahead sorts last until that time has passed; until then, the backup that the runner recorded as its last one counts.
 pub fn counts_as_newest<'a>(
     newest: &'a Backup,
     mut good: impl Iterator<Item = &'a Backup>,
@@ -200,7 +199,7 @@ static GZIP: [Encoding; 1] = [Encoding::Gzip];
 static ZSTD: [Encoding; 1] = [Encoding::Zstd];
 
 impl Backup {
-    /// The essentials of what `manifest` describes, whose collection is `collection`. Nothing is known of its files.
+    /// The essential data of `manifest`, for `collection`. Its files are not checked yet.
     pub fn of(manifest: &Manifest, collection: Arc<CollectionName>) -> Self {
         let stored = manifest.archives.iter().map(|archive| StoredFile {
             name: archive.file_name.as_str().into(),
@@ -238,19 +237,19 @@ impl Backup {
         backup
     }
 
-    /// What there is to say of few backups.
+    /// Rare properties.
     pub fn remarks(&self) -> &Remarks {
         self.remarks.as_deref().unwrap_or(&NO_REMARKS)
     }
 
-    /// Changes what there is to say of it.
+    /// Changes its rare properties.
     pub fn remark(&mut self, change: impl FnOnce(&mut Remarks)) {
         let mut remarks = self.remarks.take().unwrap_or_default();
         change(&mut remarks);
         self.remarks = Some(remarks).filter(|remarks| **remarks != NO_REMARKS);
     }
 
-    /// Takes over what its verification record says, or that there is none.
+    /// Applies its verification record, or the absence of one.
     pub fn take_record(&mut self, record: Option<&VerificationRecord>) {
         self.checks = record.map_or_else(Arc::default, |record| {
             let levels = record.levels.iter().map(|(level, found)| LevelCheck {
@@ -284,12 +283,12 @@ impl Backup {
         }
     }
 
-    /// Whether it is complete, and known not to stand as failed.
+    /// Whether it is complete and certainly not failed.
     pub fn is_good(&self) -> bool {
         self.condition() == Condition::Good
     }
 
-    /// Whether nothing of it is here but what is known of it, and another place has it.
+    /// Whether only its records are here, and an offsite place has a copy.
     pub fn is_offsite_only(&self) -> bool {
         self.condition() == Condition::OffsiteOnly
     }
@@ -304,8 +303,8 @@ impl Backup {
         self.copies.iter().find(|copy| &*copy.place == place)
     }
 
-    /// The same backup as it stands in the place of that name, for whoever judges the copies there: complete, and found sound when
-    /// everything there was read back. What keeps it here keeps it there.
+    /// The same backup as a copy in the place of that name, to apply retention there: complete, and verified when the place was
+    /// last read back. A hold here is also a hold there.
     #[must_use]
     pub fn as_copy(&self, place: &str) -> Self {
         let mut copy = self.clone();
@@ -326,12 +325,12 @@ impl Backup {
         self.archives.iter().map(|archive| archive.size_bytes).sum()
     }
 
-    /// The points that it probably holds, where the server counted exactly: see [`Manifest::points_count`].
+    /// Its probable number of points, if the server counted exactly: see [`Manifest::points_count`].
     pub fn points_count(&self) -> Option<u64> {
         self.points.filter(|points| points.exact).map(|points| points.points)
     }
 
-    /// What checking it at `level` found.
+    /// Result of the check at `level`.
     pub fn check(&self, level: &Level) -> Option<&LevelCheck> {
         self.checks.iter().find(|check| check.level == *level)
     }
@@ -342,22 +341,22 @@ impl Backup {
         passed && !self.verification_failed
     }
 
-    /// Whether any check has ever found it sound or bad. Inconclusive checks tell nothing.
+    /// Whether any check ever had a result. Inconclusive checks do not count.
     pub fn is_verified(&self) -> bool {
         self.verification_failed || self.checks.iter().any(|check| check.last_passed_at.is_some())
     }
 
-    /// The deepest known level at which it passed, and when; nothing if it stands as failed.
+    /// The deepest level at which it passed, and when. None if it counts as failed.
     pub fn deepest_pass(&self) -> Option<(&Level, DateTime<Utc>)> {
         let known = self.checks.iter().rev().filter(|check| Level::KNOWN.contains(&check.level));
         let mut passed = known.filter_map(|check| Some((&check.level, check.last_passed_at?)));
         passed.next().filter(|_| !self.verification_failed)
     }
 
-    /// Reads all that its manifest says. A manifest is never changed, so what comes is what was listed, or nothing.
+    /// Reads its full manifest. A manifest never changes, so the result matches the listing.
     ///
     /// # Errors
-    /// When it is gone, cannot be read, or somebody has changed it all the same.
+    /// When it is gone, cannot be read, or was changed anyway.
     pub fn whole(&self, layout: &Layout) -> Result<Whole, WholeError> {
         let path = layout.manifest(&self.collection, self.backup_id);
         match json_file::read::<Manifest>(&path) {

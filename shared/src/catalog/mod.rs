@@ -1,8 +1,8 @@
-//! What is really in a backup directory: backups, and everything that is not one. Runner and exporter both ask here.
+//! The contents of a backup directory: backups, and all other files. Used by runner and exporter.
 //!
-//! A backup exists if and only if its manifest does. A file that cannot be read never hides the
-//! others: it becomes an entry of [`Catalog::unreadable`]. Who looks without the lock may see a prune or a commit on its way:
-//! what is gone by the time that it is looked at is not there, and what seems to be missing is looked for once more.
+//! A backup exists if and only if its manifest does. A file that cannot be read never hides the others: it becomes an entry of
+//! [`Catalog::unreadable`]. A reader without the lock may see an unfinished prune or commit: files that disappear during the scan
+//! are ignored, and files that seem to be missing are looked up again.
 
 mod backup;
 mod shelf;
@@ -19,25 +19,25 @@ pub use shelf::{Memory, Orphan, Place, Shelf, Unreadable};
 use crate::collection_name::CollectionName;
 use crate::layout::Layout;
 
-/// Everything found in one look at a backup directory.
+/// Result of one scan of a backup directory.
 #[derive(Debug, Default)]
 pub struct Catalog {
     /// Each collection's backups, oldest first.
     pub collections: BTreeMap<CollectionName, Vec<Backup>>,
-    /// Archives without a manifest: left by a run that was killed, or by a prune. Each may be a last copy.
+    /// Archives without a manifest, left by a killed run or a prune. Each may be the last copy.
     pub orphans: Vec<Orphan>,
-    /// Temporary files: of the run that is going on, or of one that was killed.
+    /// Temporary files of the current run, or of one that was killed.
     pub temporary: Vec<PathBuf>,
     /// Manifests, records and directories that cannot be read, each with one line that says why.
     pub unreadable: Vec<Unreadable>,
 }
 
 impl Catalog {
-    /// Looks at everything that `layout` says.
+    /// Scans the directories of `layout`.
     ///
     /// # Errors
-    /// Only when the directory of collections itself cannot be listed, or is a link that leads nowhere; that it is not there
-    /// yet is no error.
+    /// Only when the directory of collections itself cannot be listed, or is a dangling link. If it does not exist yet, that is
+    /// not an error.
     pub fn read(layout: &Layout) -> io::Result<Self> {
         let mut catalog = Self::default();
         for place in Place::collections(layout)?.into_iter().chain(Place::files(layout)) {
@@ -61,7 +61,7 @@ impl Catalog {
         self.unreadable.extend(shelf.unreadable);
     }
 
-    /// The collections that have backups; configuration files are none.
+    /// The collections that have backups, without configuration files.
     pub fn collection_names(&self) -> impl Iterator<Item = &CollectionName> {
         self.collections.keys().filter(|name| !name.is_files())
     }
@@ -141,7 +141,7 @@ mod tests {
         place.put(&format!("{STEM}.snapshot.gz"), b"short");
         let backup = place.only_backup();
         assert_eq!(backup.condition(), Condition::Incomplete);
-        assert!(backup.remarks().missing.as_ref().unwrap().contains("has 5 bytes and must have 61234"));
+        assert!(backup.remarks().missing.as_ref().unwrap().contains("has 5 bytes, expected 61234"));
         assert_eq!(place.catalog().newest_good().count(), 0);
     }
 
@@ -166,7 +166,7 @@ mod tests {
         place.put("mixtral_embeddings-2025-07-16-14-30-00.manifest.json", MANIFEST.as_bytes());
         let catalog = place.catalog();
         assert_eq!(catalog.unreadable.len(), 2, "{:?}", catalog.unreadable);
-        assert!(catalog.unreadable[1].problem.contains("not this place's manifest"));
+        assert!(catalog.unreadable[1].problem.contains("this manifest belongs elsewhere"));
         assert!(catalog.orphans.is_empty());
     }
 

@@ -1,4 +1,4 @@
-//! One directory of backups, listed and judged: the one place that decides what is a backup and what it is worth.
+//! One directory of backups. This is the only place that decides what a backup is and what state it is in.
 
 use std::fs;
 use std::io;
@@ -36,7 +36,7 @@ pub struct Unreadable {
     pub problem: String,
 }
 
-/// A directory in which backups may lie: a collection's, or that of configuration files.
+/// A directory that may contain backups: of a collection, or of configuration files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     of_files: bool,
@@ -44,7 +44,7 @@ pub struct Place {
     path: PathBuf,
 }
 
-/// Everything found in one look at a [`Place`].
+/// Result of one scan of a [`Place`].
 #[derive(Debug, Default)]
 pub struct Shelf {
     /// The collection, once a manifest has told it.
@@ -59,26 +59,26 @@ pub struct Shelf {
     pub unreadable: Vec<Unreadable>,
 }
 
-/// What is remembered of an earlier look at the same place, so that nothing is read twice. Asked of each backup in the order of
-/// their ids, first about its manifest.
+/// Cache of an earlier scan of the same place, so that unchanged files are not read again. It is called for each backup in the
+/// order of ids, first about its manifest.
 pub trait Memory {
-    /// The backup `id` as it was found then, if the manifest at `path` is still the one that was read.
+    /// The cached backup `id`, if the manifest at `path` is unchanged.
     fn backup(&mut self, id: BackupId, path: &Path) -> Option<Backup>;
 
-    /// Whether that backup was found with the record at `path` as it is now, or as now without one. A listing is no instant: one
-    /// that is being replaced may be there although it was not `listed`.
+    /// Whether the verification record at `path` is unchanged, or still absent. A listing is not atomic: a record that is being
+    /// replaced may exist although it was not `listed`.
     fn has_record(&mut self, path: &Path, listed: bool) -> bool;
 
-    /// The record could not be read, or is there although it was not listed: it is to be read again.
+    /// The record could not be read, or exists although it was not listed: read it again.
     fn forget_record(&mut self);
 
-    /// Whether that backup was found with the records of copies at these paths, which are all there are, as they are now.
+    /// Whether the copy records of this backup, at exactly these paths, are unchanged.
     fn has_copies(&mut self, paths: &[PathBuf]) -> bool;
 
-    /// One of these records could not be read: all of them are to be read again.
+    /// One of these records could not be read: read all of them again.
     fn forget_copies(&mut self);
 
-    /// Whether it matters who is on hold: only to those who may prune.
+    /// Whether hold files are needed. Only a prune needs them.
     fn asks_for_holds(&self) -> bool;
 }
 
@@ -109,11 +109,11 @@ impl Memory for NoMemory {
 }
 
 impl Place {
-    /// The directories of all collections, by name. A link to a directory counts: somebody moved one collection to another disk.
-    /// One that leads nowhere does too, and reading it tells of that. Names that are not UTF-8 are none of ours.
+    /// The directories of all collections, by name. A link to a directory counts, because a collection may be moved to another
+    /// disk. A dangling link counts too; reading it reports the problem. Names that are not UTF-8 are not ours.
     ///
     /// # Errors
-    /// When the directory of collections cannot be listed, or is a link that leads nowhere; that it is not there yet is no error.
+    /// When the directory of collections cannot be listed, or is a dangling link. If it does not exist yet, that is not an error.
     pub fn collections(layout: &Layout) -> io::Result<Vec<Self>> {
         let directory = layout.collections();
         links::trusted(layout, &directory)?;
@@ -164,7 +164,7 @@ impl Place {
     }
 }
 
-/// Whether something of ours may lie in `path`: a directory, a link to one, or what cannot be told.
+/// Whether `path` may contain backups: it is a directory, a link to one, or cannot be examined.
 fn leads_to_a_directory(path: &Path) -> bool {
     match fs::metadata(path) {
         Ok(metadata) => metadata.is_dir(),
@@ -173,11 +173,11 @@ fn leads_to_a_directory(path: &Path) -> bool {
 }
 
 impl Shelf {
-    /// Looks at every file in `place`, and reads those that `memory` does not know. What is gone by the time that it is looked at is
-    /// not there, and what seems to be missing is looked for once more.
+    /// Scans `place`, and reads the files that `memory` does not know. Files that disappear during the scan are ignored, and
+    /// files that seem to be missing are looked up again.
     ///
     /// # Errors
-    /// When the directory cannot be listed, or is a link that leads nowhere or that a stranger made.
+    /// When the directory cannot be listed, or is a link that is dangling or belongs to another user.
     pub fn read(layout: &Layout, place: &Place, memory: &mut dyn Memory) -> io::Result<Self> {
         links::trusted(layout, &place.path)?;
         Ok(Listing::read(place)?.map_or_else(Self::default, |listing| listing.judge(memory)))
@@ -258,7 +258,7 @@ impl<'a> Listing<'a> {
                     self.found.backups.push(backup);
                 }
                 Err(problem) => {
-                    // Its archives may well be good: they are not orphans that could be deleted.
+                    // Its archives may be good, so they are not orphans.
                     for (file, described) in self.archives.iter().zip(&mut described) {
                         *described |= file.id == id;
                     }
@@ -278,8 +278,8 @@ impl<'a> Listing<'a> {
         self.found
     }
 
-    /// One backup, and what is wrong with its manifest if that cannot be read. What fails without a problem is gone: it was pruned
-    /// in the meantime.
+    /// One backup, or the problem if its manifest cannot be read. A failure without a problem means that it was pruned in the
+    /// meantime.
     fn backup(
         &mut self,
         id: BackupId,
@@ -329,14 +329,14 @@ impl<'a> Listing<'a> {
             if self.find(name).is_ok_and(|at| self.archives[at].size_bytes == wanted) {
                 continue;
             }
-            // A listing is no instant: what was renamed into the directory meanwhile may be missing in it.
+            // A listing is not atomic: a file that was renamed into the directory in the meantime may be missing.
             match fs::symlink_metadata(path.with_file_name(&**name)).map(|metadata| metadata.len()) {
                 Ok(size) if size == wanted => {}
-                Ok(size) => missing = Some(format!("archive {name} has {size} bytes and must have {wanted}")),
+                Ok(size) => missing = Some(format!("archive {name} has {size} bytes, expected {wanted}")),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     missing = Some(format!("archive {name} is missing"));
                 }
-                Err(error) => unknown = Some(format!("archive {name} cannot be looked at: {error}")),
+                Err(error) => unknown = Some(format!("archive {name} cannot be checked: {error}")),
             }
         }
         // Of a backup that is being pruned, the manifest goes first.
@@ -362,7 +362,7 @@ impl<'a> Listing<'a> {
             return Err(Some(Unreadable {
                 path: path.to_owned(),
                 problem: format!(
-                    "{}:1: not this place's manifest: it describes backup {} of collection \"{}\"",
+                    "{}:1: this manifest belongs elsewhere: it describes backup {} of collection \"{}\"",
                     path.display(),
                     manifest.backup_id,
                     manifest.collection
@@ -381,7 +381,7 @@ impl<'a> Listing<'a> {
         of_it.map(|(_, path)| path.clone()).collect()
     }
 
-    /// What these records say. One that cannot be read says nothing: the next copying writes it anew.
+    /// The contents of these records. One that cannot be read is ignored: the next copy writes it again.
     fn read_copies(&mut self, id: BackupId, paths: &[PathBuf], memory: &mut dyn Memory) -> Arc<[Copied]> {
         let mut copies = Vec::with_capacity(paths.len());
         for path in paths {
@@ -422,7 +422,7 @@ fn about<T: json_file::JsonFile>(
         Ok((of, file)) if of == id => Ok(Some(file)),
         Ok((of, _)) => Err(Unreadable {
             path: path.to_owned(),
-            problem: format!("{}:1: not this place's file: it is about backup {of}", path.display()),
+            problem: format!("{}:1: this file belongs elsewhere: it is about backup {of}", path.display()),
         }),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(Unreadable::file(path, &error)),
@@ -621,6 +621,6 @@ mod tests {
             assert!(error.contains(problem), "{error}");
         }
         scene.remove("manifest.json");
-        assert!(backup.whole(&layout).unwrap_err().to_string().contains("was removed"));
+        assert!(backup.whole(&layout).unwrap_err().to_string().contains("was deleted"));
     }
 }

@@ -1,4 +1,4 @@
-//! The file as a whole: from its text to a `ConfigFile`, or to everything that is wrong with it.
+//! Parses the whole file into a `ConfigFile`, or a list of all problems.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,11 +12,11 @@ use super::suggest::closest;
 use super::tree::{self, Entry, Node, Value};
 use crate::text::shortened;
 
-/// No configuration is that long; a larger file is another file.
+/// Size limit. A larger file is not a configuration.
 const MAX_BYTES: usize = 1 << 20;
 
-/// What a `backup.yaml` says: the value of each key as it is written, with the key's line. Its `Debug` shows the keys alone,
-/// since there may be passwords among the values.
+/// The contents of a `backup.yaml`: the value of each key as written, with its line. `Debug` shows only the keys, because values
+/// may contain passwords.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ConfigFile {
     values: BTreeMap<&'static str, Located<Node>>,
@@ -26,17 +26,17 @@ pub struct ConfigFile {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct InvalidConfigFile {
-    /// Everything that is wrong, in the order of the file. Never empty.
+    /// All problems, in the order of the file. Never empty.
     pub problems: Vec<Problem>,
-    /// The values that could be read, so that they can be judged in the same go. Not to be run with.
+    /// The values that could be read, to report their problems too. Not for use in a run.
     pub readable: Box<ConfigFile>,
 }
 
 impl ConfigFile {
-    /// Reads the text of a `backup.yaml`. `file` is only named in problems. An empty file is valid.
+    /// Parses the text of a `backup.yaml`. `file` is only used in messages. An empty file is valid.
     ///
     /// # Errors
-    /// Broken YAML, unknown or repeated keys, values of the wrong type or out of range: all of them at once.
+    /// All problems at once: invalid YAML, unknown or duplicate keys, values of the wrong type or out of range.
     pub fn parse(file: &Path, text: &str) -> Result<Self, InvalidConfigFile> {
         let mut reader =
             Reader { file: file.display().to_string(), config: Self::default(), problems: Vec::new() };
@@ -48,19 +48,19 @@ impl ConfigFile {
         Err(InvalidConfigFile { problems: reader.problems, readable: Box::new(reader.config) })
     }
 
-    /// The value of a key as it is written, good or not.
+    /// The value of a key as written, valid or not.
     pub fn written(&self, key: &str) -> Option<&Located<Node>> {
         self.values.get(key)
     }
 
-    /// The value of a setting; none where the file does not mention it, or says something that cannot be read.
+    /// The value of a setting. None if the file does not contain it, or if it is invalid.
     pub fn get<T: Default + Send + Sync + 'static>(&self, knob: &Knob<T>) -> Option<Located<T>> {
         let Located { value, line } = self.written(knob.about().key)?;
         Some(Located { value: knob.value(Place::File, Written::Yaml(value))?, line: *line })
     }
 
-    /// What can be read of the sections of a text, each by itself, so that syntax that is broken in one of them hides no
-    /// other. The line numbers are not those of the text.
+    /// Parses each section separately, so that a syntax error in one does not hide the others. Line numbers are not those of the
+    /// text.
     pub fn readable_sections(text: &str) -> Self {
         let mut reader = Reader { file: String::new(), config: Self::default(), problems: Vec::new() };
         let mut section = String::new();
@@ -110,7 +110,7 @@ impl Reader {
             self.unknown_key(&section.key, section.line, &section.key, &known);
             return;
         };
-        // A section that is one setting, with a list in it.
+        // A section that is a single setting with a list.
         if known.iter().any(|setting| setting.about().key == *name) {
             let is_empty =
                 matches!(&section.value.value, Value::Scalar { text, plain: true } if is_null(text));
@@ -152,8 +152,8 @@ impl Reader {
         self.unknown_key(key, entry.line, name, &names.map(|about| about.name()).collect::<Vec<_>>());
     }
 
-    /// The entries of a mapping, each key once; repeated ones are reported. Nothing at all is an empty mapping,
-    /// so that a section may have all its keys commented out.
+    /// The entries of a mapping, each key once; duplicates are reported. A missing value is an empty mapping, so that all keys of
+    /// a section can be commented out.
     fn entries<'n>(&mut self, node: &'n Node, prefix: &str, line: usize) -> Vec<&'n Entry> {
         let entries = match &node.value {
             Value::Mapping(entries) => entries,
@@ -174,7 +174,7 @@ impl Reader {
                 self.report(
                     Some(entry.line),
                     Some(&key),
-                    format!("key repeated; it is already on line {first}"),
+                    format!("duplicate key; it is already on line {first}"),
                 );
             } else {
                 first_lines.insert(&entry.key, entry.line);
@@ -193,7 +193,7 @@ impl Reader {
             Some(meant) => format!("did you mean {meant}?"),
             None => format!("known here: {}", known.join(", ")),
         };
-        // A key may be as long as the file; a message may not.
+        // A key can be as long as the file, but a message must be short.
         self.report(Some(line), Some(&shortened(full, 80)), format!("unknown key; {advice}"));
     }
 
@@ -227,7 +227,7 @@ mod tests {
             problems("qdrant:\n  tls:\n    cert_flie: /c\n    key_file: /k\n    key_file: /l\n"),
             [
                 "backup.yaml:3: qdrant.tls.cert_flie: unknown key; did you mean tls.cert_file?",
-                "backup.yaml:5: qdrant.tls.key_file: key repeated; it is already on line 4",
+                "backup.yaml:5: qdrant.tls.key_file: duplicate key; it is already on line 4",
             ]
         );
         assert_eq!(
@@ -327,7 +327,7 @@ log:
                     keep_last: 1.5\n  cron: \"* * * * *\"\n  nonsense_altogether: 1\nlog: [a]\nbackup:\n  path: /x\nkeep_daily: 3\n";
         let expected = [
             "backup.yaml:2: qdrant.url: expected text, got a number or boolean; put it in quotes",
-            "backup.yaml:3: qdrant.api_key: not allowed here, because files get copied around; use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE",
+            "backup.yaml:3: qdrant.api_key: not allowed in this file, which may be copied or shared; use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE",
             "backup.yaml:4: qdrant.retries: expected a whole number, got the text \"4\"; remove the quotes",
             "backup.yaml:5: qdrant.connect_timeout: expected a duration longer than zero",
             "backup.yaml:7: backup.path: no value; give one or remove the line",
@@ -337,7 +337,7 @@ log:
             "backup.yaml:10: backup.exclude: the text is empty; give a value or remove the line",
             "backup.yaml:11: backup.keep_server_snapshots: expected true or false, got \"yes\"",
             "backup.yaml:13: backup.lock_wait: expected a duration such as 30s, 90m, 6h or 1d, got \"5\"",
-            "backup.yaml:14: backup.lock_wait: key repeated; it is already on line 13",
+            "backup.yaml:14: backup.lock_wait: duplicate key; it is already on line 13",
             "backup.yaml:15: retentoin: unknown key; did you mean retention?",
             "backup.yaml:18: retention.keep_dayz: unknown key; did you mean keep_days?",
             "backup.yaml:19: retention.keep_days: expected a whole number from 1 to 4294967295, got \"0\"",
@@ -345,7 +345,7 @@ log:
             "backup.yaml:21: retention.cron: unknown key; did you mean schedule.cron?",
             "backup.yaml:22: retention.nonsense_altogether: unknown key; known here: keep_days, keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, gone_after_days, overrides",
             "backup.yaml:23: log: expected a mapping of keys to values",
-            "backup.yaml:24: backup: key repeated; it is already on line 6",
+            "backup.yaml:24: backup: duplicate key; it is already on line 6",
             "backup.yaml:26: keep_daily: unknown key; did you mean retention.keep_daily?",
         ];
         let found = problems(text);
@@ -363,9 +363,9 @@ log:
         let expected = [
             "backup.yaml:4: retention.overrides: unknown key keep_dayz; did you mean keep_days?",
             "backup.yaml:5: retention.overrides.keep_days: expected a whole number from 1 to 4294967295, got \"0\"",
-            "backup.yaml:7: retention.overrides.keep_last: key repeated; it is already on line 6",
-            "backup.yaml:8: retention.overrides: no `match`: which collections is this for?",
-            "backup.yaml:9: retention.overrides: no rule: say what to keep, as in `keep_days: 3`",
+            "backup.yaml:7: retention.overrides.keep_last: duplicate key; it is already on line 6",
+            "backup.yaml:8: retention.overrides: missing `match`: the glob of the collections that this is for",
+            "backup.yaml:9: retention.overrides: missing rule: set what to keep, as in `keep_days: 3`",
             "backup.yaml:10: retention.overrides.match: the text is empty; give a value or remove the line",
             "backup.yaml:12: retention.overrides: expected a mapping such as {match: \"logs-*\", keep_days: 3}",
         ];

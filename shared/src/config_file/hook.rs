@@ -1,4 +1,4 @@
-//! What a hook runs: a text for the shell, or a program with its arguments.
+//! The command of a hook: a string for the shell, or a program with arguments.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,16 @@ use super::kinds::{self, Kind, MASK, Reading, Written};
 use super::tree::{Node, Value};
 use crate::text::one_line;
 
-/// The command of a hook as written. Its arguments may hold a token.
+/// The command of a hook as written. Its arguments may contain a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookCommand {
-    /// A text for the shell.
+    /// A string for the shell.
     Shell(String),
-    /// A program that is run without a shell: a list, of which it is the first.
+    /// A program that runs without a shell: a list that begins with the program.
     Program {
-        /// An absolute path, or a name without `/` that is looked for in `PATH`.
+        /// An absolute path, or a name without `/` in `PATH`.
         program: PathBuf,
-        /// What it is given, each as it stands.
+        /// The arguments, unchanged.
         arguments: Vec<String>,
     },
 }
@@ -25,7 +25,7 @@ pub enum HookCommand {
 /// A command, shown by its first word.
 pub(super) const COMMAND: Kind<Option<HookCommand>> = Kind { read: hook, show: shown };
 
-/// A command, as text or as a list.
+/// A command, as a string or a list.
 fn hook(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<HookCommand>> {
     let Written::Yaml(Node { value: Value::Sequence(items), .. }) = written else {
         return kinds::text(written, reading).map(HookCommand::Shell).map(Some);
@@ -37,7 +37,7 @@ fn hook(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<HookCo
     let before = reading.problems.len();
     let program = kinds::text(Written::Yaml(first), reading)?;
     if program.contains('/') && !program.starts_with('/') {
-        let problem = "expected a program as an absolute path, or as a name that is looked for in PATH";
+        let problem = "expected a program: an absolute path, or a name that is in PATH";
         reading.refuse_at(first.line, problem);
     }
     let arguments = rest.iter().filter_map(|item| argument(item, reading)).collect();
@@ -45,7 +45,7 @@ fn hook(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<HookCo
     (reading.problems.len() == before).then_some(Some(command))
 }
 
-/// One argument of a program: any scalar, as it stands. It may be empty, and hold a token, so it is never repeated.
+/// One argument of a program: any scalar. It may be empty or contain a token, so messages never repeat it.
 fn argument(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
     let (text, plain) = match &node.value {
         Value::Scalar { text, plain } => (text, *plain),
@@ -65,7 +65,7 @@ fn argument(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
     None
 }
 
-/// The first word of a command: what follows it may hold a token.
+/// The first word of a command. The rest may contain a token.
 fn shown(command: &Option<HookCommand>) -> Json {
     json!(command.as_ref().map(|command| match command {
         HookCommand::Shell(text) => match text.trim().split_once(char::is_whitespace) {

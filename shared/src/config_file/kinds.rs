@@ -1,7 +1,8 @@
-//! The kinds of values: how each is read, strictly (a number is not a quoted number, a duration has a unit), and shown.
+//! The kinds of values: how each is parsed and shown. Parsing is strict: a quoted number is not a number, a duration needs a
+//! unit.
 //!
-//! Whatever the place, a value is read here: YAML's nodes as well as the words of variables and options. Messages repeat short
-//! values back, except those of URLs and paths: people paste secrets into the wrong key.
+//! All values are parsed here: YAML nodes, and the text of variables and options. Messages repeat short values, but not URLs and
+//! paths, because people paste secrets into the wrong key.
 
 use std::ffi::OsStr;
 use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
@@ -15,25 +16,25 @@ use super::tree::{Node, Value};
 use super::types::{BadValue, Choice, PingStyle, SecretText, parse_duration, parse_rate, parse_size, quoted};
 use crate::text::one_line;
 
-/// A value and the line it stands on.
+/// A value and its line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Located<T> {
     /// The value.
     pub value: T,
-    /// Line number in the file, counted from 1; 0 in other places.
+    /// Line number in the file, from 1. 0 for other sources.
     pub line: usize,
 }
 
-/// A value as it stands in one of the places.
+/// A value as written in one of the sources.
 #[derive(Debug, Clone, Copy)]
 pub enum Written<'a> {
     /// In `backup.yaml`.
     Yaml(&'a Node),
-    /// As a word: of a variable, of an option.
+    /// The text of a variable or an option.
     Word(&'a OsStr),
 }
 
-/// What kind of place it is.
+/// The kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// `backup.yaml`.
@@ -46,7 +47,7 @@ pub enum Place {
     Default,
 }
 
-/// Where the reading of one key reports what it refuses.
+/// Collects the problems of one key.
 pub struct Reading<'a> {
     pub(super) file: &'a str,
     pub(super) key: String,
@@ -64,18 +65,18 @@ enum Style {
 }
 
 impl<'a> Reading<'a> {
-    /// For a value by itself, of which only the messages are of interest.
+    /// For a single value, if only the messages matter.
     pub(super) fn alone(place: Place) -> Self {
         Self { file: "", key: String::new(), line: 0, place, problems: Vec::new() }
     }
 
-    /// For a key within the value of this one.
+    /// For a key inside the value of this one.
     pub(super) fn within(&self, key: &str, line: usize) -> Self {
         let key = format!("{}.{key}", self.key);
         Self { key, line, problems: Vec::new(), ..*self }
     }
 
-    /// What was refused, in words alone.
+    /// The problems as text.
     pub(super) fn messages(&self) -> String {
         self.problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; ")
     }
@@ -85,7 +86,7 @@ impl<'a> Reading<'a> {
         self.refuse_at(self.line, message);
     }
 
-    /// Reports a problem with this key on another line, such as a list item's.
+    /// Reports a problem with this key on another line, such as that of a list item.
     pub(super) fn refuse_at(&mut self, line: usize, message: impl Into<String>) {
         self.problems.push(Problem {
             file: self.file.to_owned(),
@@ -107,7 +108,7 @@ impl<'a> Reading<'a> {
         text
     }
 
-    /// The text of a scalar and how it is written; reports lists, mappings and missing values.
+    /// The text of a scalar, and whether it is quoted. Reports lists, mappings and missing values.
     fn scalar<'w>(&mut self, written: Written<'w>, expected: &str) -> Option<(&'w str, Style)> {
         let node = match written {
             Written::Yaml(node) => node,
@@ -126,33 +127,33 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// How the values of a kind are read and shown.
+/// How values of a kind are parsed and shown.
 pub(super) struct Kind<T> {
     pub(super) read: fn(Written<'_>, &mut Reading<'_>) -> Option<T>,
     pub(super) show: fn(&T) -> Json,
 }
 
-/// What stands for a secret.
+/// Shown instead of a secret.
 pub const MASK: &str = "********";
 
 pub(super) const TEXT: Kind<Option<String>> = Kind { read: some_text, show: |text| json!(text) };
-/// A URL is shown by those who have taken its password out.
+/// URLs are shown elsewhere, after removal of the password.
 pub(super) const URL: Kind<Option<SecretText>> = Kind { read: secret_text, show: masked };
 pub(super) const SECRET: Kind<Option<SecretText>> = Kind { read: secret, show: masked };
-/// A directory, absolute wherever it is named.
+/// A directory. Always an absolute path.
 pub(super) const DIRECTORY: Kind<PathBuf> =
     Kind { read: absolute, show: |path| json!(one_line(&path.display().to_string())) };
 pub(super) const OTHER_DIRECTORY: Kind<Option<PathBuf>> =
     Kind { read: |written, reading| absolute(written, reading).map(Some), show: shown_path };
-/// A file, which on the command line may be relative.
+/// A file. On the command line the path may be relative.
 pub(super) const FILE: Kind<Option<PathBuf>> = Kind { read: file, show: shown_path };
 pub(super) const SWITCH: Kind<bool> = Kind { read: boolean, show: |yes| json!(yes) };
 pub(super) const RETRIES: Kind<u32> =
     Kind { read: |written, reading| whole_number(written, reading, 0, 100), show: |number| json!(number) };
 pub(super) const DAYS: Kind<u32> = Kind { read: positive, show: |number| json!(number) };
-/// How many backups, or of how many days: no limit where it is unset.
+/// A number of backups or days. No limit if unset.
 pub(super) const KEEP: Kind<Option<NonZeroU32>> = Kind { read: keep, show: |number| json!(number) };
-/// More collections at a time than 16 help no disk and no server.
+/// More than 16 collections at a time do not make any disk or server faster.
 pub(super) const JOBS: Kind<Option<NonZeroU8>> = Kind {
     read: |written, reading| {
         let number = whole_number(written, reading, 1, 16)?;
@@ -161,7 +162,7 @@ pub(super) const JOBS: Kind<Option<NonZeroU8>> = Kind {
     show: |jobs| json!(jobs),
 };
 pub(super) const DURATION: Kind<Duration> = Kind { read: duration, show: shown_duration };
-/// Longer than zero: nothing could ever be done in no time.
+/// Longer than zero.
 pub(super) const TIMEOUT: Kind<Duration> = Kind { read: timeout, show: shown_duration };
 pub(super) const SIZE: Kind<u64> = Kind {
     read: |written, reading| {
@@ -185,7 +186,7 @@ pub(super) const PING_STYLE: Kind<Option<PingStyle>> = Kind {
 pub(super) const TEXTS: Kind<Vec<Located<String>>> =
     Kind { read: texts, show: |texts| texts.iter().map(|text| json!(text.value)).collect() };
 
-/// URLs: a list, or in a variable one text with commas between them. A password in one is not shown.
+/// URLs: a list, or in a variable a text separated by commas. Passwords are not shown.
 pub(super) const URLS: Kind<Vec<Located<String>>> = Kind {
     read: urls,
     show: |urls| {
@@ -203,7 +204,7 @@ fn choice<T: Choice>(written: Written<'_>, reading: &mut Reading<'_>) -> Option<
     reading.accept(T::parse(text))
 }
 
-/// Text: in the file not empty and on one line.
+/// Text. In the file, it must not be empty and must be on one line.
 pub(super) fn text(written: Written<'_>, reading: &mut Reading<'_>) -> Option<String> {
     let (text, style) = reading.scalar(written, "text")?;
     if let Written::Yaml(node) = written {
@@ -235,20 +236,20 @@ fn secret_text(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option
 fn secret(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<SecretText>> {
     if let Written::Yaml(_) = written {
         reading.refuse(
-            "not allowed here, because files get copied around; \
-             use qdrant.api_key_file, QDRANT_API_KEY or QDRANT_API_KEY_FILE",
+            "not allowed in this file, which may be copied or shared; use qdrant.api_key_file, \
+             QDRANT_API_KEY or QDRANT_API_KEY_FILE",
         );
         return None;
     }
     secret_text(written, reading)
 }
 
-/// A path that means the same wherever the program is started from: cron starts it in a home directory.
+/// An absolute path, because cron starts the program in a home directory.
 fn absolute(written: Written<'_>, reading: &mut Reading<'_>) -> Option<PathBuf> {
     let path = path(written, reading)?;
     if !path.is_absolute() {
-        // Without the path, because people paste keys where key files belong.
-        reading.refuse("expected an absolute path, one that begins with /");
+        // The message does not repeat the path, because people paste keys instead of key files.
+        reading.refuse("expected an absolute path, beginning with /");
         return None;
     }
     Some(path)
@@ -261,7 +262,7 @@ fn file(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<PathBu
     absolute(written, reading).map(Some)
 }
 
-/// What a person types need not be UTF-8.
+/// Command-line arguments may not be UTF-8.
 fn path(written: Written<'_>, reading: &mut Reading<'_>) -> Option<PathBuf> {
     match written {
         Written::Word(word) if reading.place == Place::CommandLine => Some(PathBuf::from(word)),
@@ -284,7 +285,7 @@ fn urls(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Vec<Located<S
     Some(items.map(|item| Located { value: item.to_owned(), line: 0 }).collect())
 }
 
-/// The items of a list, which only the file can have.
+/// The items of a list. Only the file can have lists.
 pub(super) fn list<'w>(
     written: Written<'w>,
     reading: &mut Reading<'_>,
@@ -311,7 +312,7 @@ fn keep(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Option<NonZer
     if let Written::Word(word) = written {
         let number = reading.word(word)?.parse().ok();
         if number.is_none() {
-            reading.refuse("expected a whole number of days, at least 1; leave it unset to keep everything");
+            reading.refuse("expected a whole number of at least 1; to keep everything, leave it unset");
         }
         return number.map(Some);
     }
@@ -352,7 +353,7 @@ fn timeout(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Duration> 
     Some(duration)
 }
 
-/// Whether an unquoted scalar stands for nothing.
+/// Whether an unquoted scalar means "no value".
 pub(super) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }

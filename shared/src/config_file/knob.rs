@@ -1,4 +1,4 @@
-//! What a declaration of a setting is made of.
+//! The parts of a setting's declaration.
 
 use std::any::Any;
 use std::ffi::OsStr;
@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::kinds::{Kind, Place, Reading, Written};
 
-/// One setting, declared once: everything that any place, page or message has to know of it. A new one is a `static` in
-/// `keys/`, its line in the list there, and the place that asks for it.
+/// One setting, declared once, with everything that is needed to parse, show and document it. To add one: a `static` in `keys/`,
+/// its line in the list there, and the code that uses it.
 pub struct Knob<T> {
     about: About,
     kind: Kind<T>,
 }
 
-/// What there is to say of a setting, whatever its type.
+/// The properties of a setting that do not depend on its type.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
     /// Dotted key in `backup.yaml`, such as `backup.limit_rate`.
@@ -26,20 +26,20 @@ pub struct About {
     pub variable: Option<&'static str>,
     /// The option of the command line.
     pub option: Option<CommandOption>,
-    /// What holds where nobody says anything.
+    /// The default.
     pub otherwise: Otherwise,
-    /// A value for the example in the documentation, as YAML; where there is none, the default is one.
+    /// A value for the example in the documentation, as YAML. If there is none, the default is used.
     pub(super) example: &'static str,
     /// What it means, in Markdown.
     pub meaning: &'static str,
 }
 
-/// What holds where nobody says anything.
+/// The default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Otherwise {
-    /// This, read as if somebody had written it.
+    /// This text, parsed like a written value.
     Value(&'static str),
-    /// Nothing, and what that amounts to, in Markdown.
+    /// Unset, with the effect of that in Markdown.
     Unset(&'static str),
 }
 
@@ -48,20 +48,20 @@ pub enum Otherwise {
 pub struct CommandOption {
     /// With its two dashes.
     pub long: &'static str,
-    /// A single letter that means the same.
+    /// The short option.
     pub short: Option<char>,
     /// What follows it.
     pub follows: Follows,
-    /// For `--help`; the variable and the default are put behind it.
+    /// For `--help`. The variable and the default are appended.
     pub help: &'static str,
-    /// The commands that have it; none are all of them.
+    /// The commands that have it. Empty means all.
     pub commands: &'static [&'static str],
 }
 
-/// What follows an option, with the word that stands for it in `--help`.
+/// The value of an option, with its name in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Follows {
-    /// Nothing: it is a switch, which says `true`.
+    /// No value: a switch, which means `true`.
     Nothing,
     /// Text.
     Text(&'static str),
@@ -72,7 +72,7 @@ pub enum Follows {
 /// A value that was read.
 #[derive(Clone)]
 pub struct Read {
-    /// As the type of its setting.
+    /// The typed value.
     pub value: Arc<dyn Any + Send + Sync>,
     /// As `config show` shows it: without secrets, null when unset.
     pub shown: Value,
@@ -80,16 +80,16 @@ pub struct Read {
 
 /// A setting of whatever type.
 pub trait Declared: Send + Sync {
-    /// What there is to say of it.
+    /// Its properties.
     fn about(&self) -> &About;
 
-    /// Reads what is written somewhere; `None` when that is no good, and has been reported.
+    /// Parses a written value. `None` if it is invalid; the problem is then reported.
     fn read(&self, written: Written<'_>, reading: &mut Reading<'_>) -> Option<Read>;
 
-    /// What holds where nobody says anything.
+    /// The default.
     fn unset(&self) -> Read;
 
-    /// Reads what is written in one of the places.
+    /// Parses a value from one of the sources.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -148,7 +148,7 @@ impl<T> Knob<T> {
         self
     }
 
-    /// What it amounts to that nobody says anything, where that is not simply "none".
+    /// The effect of not setting it, if that is not simply "none".
     pub(super) const fn unset_is(mut self, words: &'static str) -> Self {
         self.about.otherwise = Otherwise::Unset(words);
         self
@@ -164,7 +164,7 @@ impl<T> Knob<T> {
         self
     }
 
-    /// What there is to say of it.
+    /// Its properties.
     pub fn about(&self) -> &About {
         &self.about
     }
@@ -179,14 +179,14 @@ impl<T> Knob<T> {
         self.about.name()
     }
 
-    /// What is written somewhere, if it is good. For what was read once already: nothing is reported.
+    /// The written value, if it is valid. For values that were parsed before: nothing is reported.
     pub fn value(&self, place: Place, written: Written<'_>) -> Option<T> {
         (self.kind.read)(written, &mut Reading::alone(place))
     }
 }
 
 impl<T: Default> Knob<T> {
-    /// The value that holds where nobody says anything. That every default can be read is tested.
+    /// The default value. A test makes sure that every default can be parsed.
     pub fn default_value(&self) -> T {
         let written = self.about.otherwise.written();
         written.and_then(|written| self.value(Place::Default, written)).unwrap_or_default()
@@ -216,7 +216,7 @@ impl<T: Default + Send + Sync + 'static> Declared for Knob<T> {
 }
 
 impl Otherwise {
-    /// The default as if somebody had written it; none where that is nothing.
+    /// The default as written text. None if unset.
     pub fn written(&self) -> Option<Written<'static>> {
         match self {
             Self::Value(text) => Some(Written::Word(OsStr::new(*text))),

@@ -1,8 +1,7 @@
-//! `backup.yaml`, and every setting that there is: the table of them, and the file as values that know the line they stand on.
+//! `backup.yaml` and the table of all settings. Values know their line in the file.
 //!
-//! Owns the declarations, how values are read and shown, and the wording of what is wrong with a file. It opens no file and merges
-//! nothing: the runner's settings do that, and the exporter may read the same file.
-//! A file is judged as a whole: every problem is reported, not only the first.
+//! Owns the declarations, parsing and display of values, and the messages about problems. It opens no files and merges nothing:
+//! the runner's settings do that, and the exporter reads the same file. All problems of a file are reported, not only the first.
 
 mod file;
 mod hook;
@@ -31,8 +30,8 @@ pub use types::{
     parse_size,
 };
 
-/// Where `backup.yaml` is looked for when nobody names it; the first that exists is read.
+/// Default paths of `backup.yaml`. The first one that exists is read.
 pub const DEFAULT_FILES: [&str; 2] = ["/etc/qdrant-backup/backup.yaml", "/opt/qdrant/config/backup.yaml"];
 
-/// The backup directory when nobody names one.
+/// The default backup directory.
 pub const DEFAULT_BACKUP_PATH: &str = "/opt/qdrant/backups";

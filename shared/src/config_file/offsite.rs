@@ -1,4 +1,4 @@
-//! `offsite`: a list of mappings, each a place for copies.
+//! `offsite`: a list of mappings, one for each offsite place.
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -15,30 +15,30 @@ use super::types::{SecretText, parse_duration, parse_rate};
 use crate::place_name::is_place_name;
 use crate::text::{one_line, shortened};
 
-/// A place for copies: a restic repository, and how it is used.
+/// An offsite place: a restic repository and its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsitePlace {
-    /// What it is called, with its line.
+    /// Its name, with the line.
     pub name: Located<String>,
-    /// As restic's `-r` takes it. It may hold a password.
+    /// The repository, as for restic's `-r`. It may contain a password.
     pub repository: SecretText,
     /// The file with the repository's password.
     pub password_file: PathBuf,
-    /// A file of variables that restic alone is given.
+    /// A file with environment variables for restic.
     pub environment_file: Option<PathBuf>,
-    /// The rules by which copies stay; those of the backup directory where there are none.
+    /// Retention of the copies. If unset, that of the backup directory.
     pub retention: Option<Policy>,
-    /// Whether nothing can be deleted there.
+    /// Whether deletion there is impossible.
     pub append_only: bool,
-    /// Most bytes a second that are sent.
+    /// Maximum upload rate, in bytes per second.
     pub limit_upload: Option<NonZeroU64>,
-    /// Within what time everything there is read back; nothing where that is not to be done.
+    /// Time in which everything there is read back once. None to never do it.
     pub check: Option<Duration>,
-    /// When data that no copy needs is removed, as a cron expression, with its line.
+    /// When to remove data that no copy needs, as a cron expression, with its line.
     pub prune_schedule: Located<String>,
-    /// The program.
+    /// The restic program.
     pub restic: PathBuf,
-    /// Further arguments for every call of it.
+    /// Additional arguments for every restic command.
     pub extra_options: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ const DEFAULT_CHECK: Duration = Duration::from_secs(30 * 86_400);
 const DEFAULT_PRUNE: &str = "@weekly";
 const EXPECTED: &str = "expected a list such as [{name: nas, repository: /mnt/nas/restic, password_file: /etc/qdrant-backup/restic-password}]";
 
-/// A list of places. Of each only the name is shown, and where it is without what may be secret.
+/// A list of places. Only the name and the repository without secrets are shown.
 pub(super) const PLACES: Kind<Vec<OffsitePlace>> = Kind { read: places, show: |places| shown(places) };
 
 fn shown(places: &[OffsitePlace]) -> Json {
@@ -68,17 +68,17 @@ fn shown(places: &[OffsitePlace]) -> Json {
 }
 
 impl OffsitePlace {
-    /// Where the repository is, as it can be shown: without user and password.
+    /// The repository for display, without user and password.
     pub fn shown_repository(&self) -> String {
         shown_repository(self.repository.expose())
     }
 }
 
-/// A repository as restic takes it, without what may be secret: whatever stands between `//` and the last `@` of the host.
+/// A restic repository without secrets: removes everything between `//` and the last `@` of the host.
 pub fn shown_repository(repository: &str) -> String {
     let Some((scheme, rest)) = repository.split_once("//") else { return one_line(repository) };
     let (host, path) = match rest.find('/') {
-        // A password may have a slash in it, and then the host comes after it.
+        // A password may contain a slash; the host is then after it.
         Some(end) if !rest[end..].contains('@') => rest.split_at(end),
         Some(_) | None => match rest.rfind('@').and_then(|at| rest[at..].find('/').map(|end| at + end)) {
             Some(end) => rest.split_at(end),
@@ -92,7 +92,7 @@ pub fn shown_repository(repository: &str) -> String {
     one_line(&format!("{scheme}//{host}{path}"))
 }
 
-/// A list of places; none at all where one of them is wrong.
+/// A list of places. None if one of them is invalid.
 fn places(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Vec<OffsitePlace>> {
     let items = kinds::list(written, reading, EXPECTED)?;
     let before = reading.problems.len();
@@ -101,13 +101,13 @@ fn places(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Vec<Offsite
     for place in &places {
         if !names.insert(&place.name.value) {
             let name = &place.name.value;
-            reading.refuse_at(place.name.line, format!("two places are called {name}"));
+            reading.refuse_at(place.name.line, format!("two places have the name {name}"));
         }
     }
     (reading.problems.len() == before).then_some(places)
 }
 
-/// What was read of a place so far.
+/// The keys of a place read so far.
 #[derive(Default)]
 struct Draft {
     name: Option<Located<String>>,
@@ -135,7 +135,7 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<OffsitePlace> {
     let mut seen = BTreeSet::new();
     for entry in entries {
         if !seen.insert(entry.key.as_str()) {
-            reading.refuse_at(entry.line, format!("key {} repeated", shortened(&entry.key, 80)));
+            reading.refuse_at(entry.line, format!("duplicate key {}", shortened(&entry.key, 80)));
             continue;
         }
         if !KEYS.contains(&entry.key.as_str()) {
@@ -147,12 +147,12 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<OffsitePlace> {
         reading.problems.append(&mut of_key.problems);
     }
     for (key, why) in [
-        ("name", "what is this place called? Its copies, metrics and alerts go by that"),
-        ("repository", "where is it? As restic's -r takes it"),
-        ("password_file", "which file has the repository's password?"),
+        ("name", "it identifies the place in copies, metrics and alerts"),
+        ("repository", "it is the repository, as for restic's -r"),
+        ("password_file", "it is the file with the repository's password"),
     ] {
         if !seen.contains(key) {
-            reading.refuse_at(item.line, format!("no `{key}`: {why}"));
+            reading.refuse_at(item.line, format!("missing `{key}`: {why}"));
         }
     }
     if reading.problems.len() > before {
@@ -183,7 +183,9 @@ impl Draft {
                 let name = kinds::text(written, reading).filter(|name| {
                     let good = is_place_name(name);
                     if !good {
-                        reading.refuse("expected 1 to 32 of a-z, 0-9, - and _, the first a letter or digit");
+                        reading.refuse(
+                            "expected 1 to 32 characters a-z, 0-9, - and _, beginning with a letter or digit",
+                        );
                     }
                     good
                 });
@@ -224,7 +226,7 @@ fn accepted<T>(read: Result<T, super::types::BadValue>, reading: &mut Reading<'_
     read.map_err(|error| reading.refuse(error.to_string())).ok()
 }
 
-/// `none`, or within what time.
+/// `none` or a duration.
 fn within(text: &str, reading: &mut Reading<'_>) -> Option<Option<Duration>> {
     if text == "none" {
         return Some(None);
@@ -240,7 +242,7 @@ fn within(text: &str, reading: &mut Reading<'_>) -> Option<Option<Duration>> {
 fn is_program(program: &str, reading: &mut Reading<'_>) -> bool {
     let good = !program.contains('/') || program.starts_with('/');
     if !good {
-        reading.refuse("expected a program as an absolute path, or as a name that is looked for in PATH");
+        reading.refuse("expected a program: an absolute path, or a name that is in PATH");
     }
     good
 }
@@ -257,7 +259,7 @@ fn rules(node: &Node, reading: &mut Reading<'_>) -> Option<Policy> {
     for entry in entries {
         let mut of_key = reading.within(&entry.key, entry.line);
         match policy.number_mut(&entry.key) {
-            Some(number) if number.is_some() => of_key.refuse("key repeated"),
+            Some(number) if number.is_some() => of_key.refuse("duplicate key"),
             Some(number) => {
                 *number = kinds::positive(Written::Yaml(&entry.value), &mut of_key).and_then(NonZeroU32::new);
             }
@@ -269,7 +271,7 @@ fn rules(node: &Node, reading: &mut Reading<'_>) -> Option<Policy> {
         reading.problems.append(&mut of_key.problems);
     }
     if entries.is_empty() {
-        reading.refuse("no rule: say what to keep, as in `keep_daily: 14`, or remove the key");
+        reading.refuse("missing rule: set what to keep, as in `keep_daily: 14`, or remove the key");
     }
     Some(policy)
 }
@@ -328,10 +330,10 @@ mod tests {
             repository: r\n    password_file: rel\n    check: 0s\n    retention: {keep_dayz: 1}\n  - x\n";
         let problems = read(text).unwrap_err();
         let expected = [
-            "backup.yaml:2: offsite: no `password_file`: which file has the repository's password?",
-            "backup.yaml:2: offsite.name: expected 1 to 32 of a-z, 0-9, - and _, the first a letter or digit",
+            "backup.yaml:2: offsite: missing `password_file`: it is the file with the repository's password",
+            "backup.yaml:2: offsite.name: expected 1 to 32 characters a-z, 0-9, - and _, beginning with a letter or digit",
             "backup.yaml:4: offsite: unknown key password_fiel; did you mean password_file?",
-            "backup.yaml:7: offsite.password_file: expected an absolute path, one that begins with /",
+            "backup.yaml:7: offsite.password_file: expected an absolute path, beginning with /",
             "backup.yaml:8: offsite.check: expected a duration longer than zero, or none",
             "backup.yaml:9: offsite.retention: unknown key keep_dayz; did you mean keep_days?",
         ];
@@ -341,7 +343,7 @@ mod tests {
         assert!(problems.last().unwrap().contains("backup.yaml:10: offsite: expected a list such as"));
         assert!(!problems.iter().any(|problem| problem.contains("s3cret")));
         let twice = "offsite:\n- {name: a, repository: r, password_file: /p}\n- {name: a, repository: r, password_file: /p}\n";
-        assert_eq!(read(twice).unwrap_err(), ["backup.yaml:3: offsite: two places are called a"]);
+        assert_eq!(read(twice).unwrap_err(), ["backup.yaml:3: offsite: two places have the name a"]);
         assert_eq!(read("offsite: {name: a}\n").unwrap_err().len(), 1);
     }
 

@@ -1,30 +1,30 @@
-//! The rules of retention: those of the settings, and those of an override.
+//! The rules of retention, of the settings or of an override.
 
 use std::num::NonZeroU32;
 
-/// Rules of retention, a number each; a rule that is not set keeps nothing by itself.
+/// Rules of retention, one number each. A rule that is not set keeps nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Keep what is at most this many days older than the newest good backup.
+    /// Keep backups that are at most this many days older than the newest good one.
     pub keep_days: Option<NonZeroU32>,
-    /// Keep this many of the newest.
+    /// Keep this many of the newest backups.
     pub keep_last: Option<NonZeroU32>,
-    /// Keep the newest of each of this many hours.
+    /// Keep the last backup of each hour, for this many hours.
     pub keep_hourly: Option<NonZeroU32>,
-    /// Keep the newest of each of this many days (UTC).
+    /// Keep the last backup of each day (UTC), for this many days.
     pub keep_daily: Option<NonZeroU32>,
-    /// Keep the newest of each of this many ISO weeks.
+    /// Keep the last backup of each ISO week, for this many weeks.
     pub keep_weekly: Option<NonZeroU32>,
-    /// Keep the newest of each of this many months.
+    /// Keep the last backup of each month, for this many months.
     pub keep_monthly: Option<NonZeroU32>,
-    /// Keep the newest of each of this many years.
+    /// Keep the last backup of each year, for this many years.
     pub keep_yearly: Option<NonZeroU32>,
 }
 
-/// Where a rule's number is.
+/// Accessor of a rule's number.
 type Slot = fn(&mut Policy) -> &mut Option<NonZeroU32>;
 
-/// Every rule by its name, as files have it.
+/// Every rule by its name in files.
 const RULES: [(&str, Slot); 7] = [
     ("keep_days", |policy| &mut policy.keep_days),
     ("keep_last", |policy| &mut policy.keep_last),

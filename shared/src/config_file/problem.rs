@@ -1,17 +1,17 @@
-//! One thing that is wrong with a configuration file, as one line of text.
+//! One problem of a configuration file, as one line of text.
 
 use std::fmt;
 
 use crate::text::one_line;
 
-/// One thing that is wrong with a configuration file.
+/// One problem of a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file as the user named it.
+    /// The file as given by the user.
     pub file: String,
-    /// Line number, counted from 1; absent when the file as a whole is meant.
+    /// Line number, from 1. Absent for the file as a whole.
     pub line: Option<usize>,
-    /// Dotted key such as `retention.keep_days`; absent for syntax errors.
+    /// Dotted key such as `retention.keep_days`. Absent for syntax errors.
     pub key: Option<String>,
     /// What is wrong and what to do. Never a secret.
     pub message: String,

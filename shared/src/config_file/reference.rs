@@ -1,4 +1,4 @@
-//! What the documentation says of every setting: the table of keys, and an example that has them all.
+//! The generated documentation of all settings: the table of keys, and an example with all of them.
 
 use super::keys::{self, SECTIONS};
 use super::knob::{About, Otherwise};
@@ -7,7 +7,7 @@ const KEYS: &str = "<!-- keys -->";
 const EXAMPLE: &str = "<!-- example -->";
 const END: &str = "<!-- end -->";
 
-/// The document with what stands between its marks written anew. `None` when it lacks the marks.
+/// The document with the text between its marks replaced. `None` if it has no marks.
 pub fn fill(document: &str) -> Option<String> {
     let filled = between(document, KEYS, &format!("\n{}\n", table()))?;
     between(&filled, EXAMPLE, &format!("\n```yaml\n{}```\n", example()))

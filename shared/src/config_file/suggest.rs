@@ -1,9 +1,9 @@
-//! "Did you mean": the known word that is nearest to a misspelt one.
+//! "Did you mean": the known word nearest to a misspelled one.
 
-/// The candidate that `word` is most likely a misspelling of, or none when nothing is near: at most a third of
-/// the letters may differ, and at most three. Upper and lower case do not count as different.
+/// The candidate that `word` is most likely a misspelling of. At most a third of the letters may differ, and at most three. Case
+/// is ignored.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Nothing that long is a misspelling, and the distance costs time in the square of the length.
+    // Longer words are not misspellings, and the computation needs quadratic time.
     const LONGEST_WORD: usize = 64;
     if word.len() > LONGEST_WORD {
         return None;

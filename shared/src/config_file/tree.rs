@@ -1,40 +1,39 @@
-//! YAML text as a small tree in which every node knows its line.
+//! YAML text as a small tree. Every node knows its line.
 //!
-//! Built from the parser's events instead of by a loader, so that nothing recurses, nesting is bounded, and a
-//! repeated key stays visible instead of ending the reading. Aliases and tags are refused: no setting needs them.
-//! The exporter reads its web.config.file with it too.
+//! Built from parser events instead of a loader, so that there is no recursion, nesting is limited, and duplicate keys can be
+//! reported. Aliases and tags are errors: no setting needs them. The exporter also uses it for its web.config.file.
 
 use std::borrow::Cow;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-/// A configuration needs four levels; more is a mistake or an attack on the stack.
+/// A configuration needs four levels. More is a mistake or an attack.
 const MAX_DEPTH: usize = 16;
 
-/// A value and where it begins.
+/// A value and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Line number, counted from 1.
     pub line: usize,
-    /// What stands there.
+    /// The value.
     pub value: Value,
 }
 
-/// What can stand at a place in the file.
+/// A value in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Text as written; `plain` when it was not quoted, so that `7` is a number and `"7"` is not.
+    /// Text as written. `plain` if it was not quoted: `7` is a number, `"7"` is not.
     Scalar {
         /// The text without its quotes.
         text: String,
-        /// Whether it stood there without quotes.
+        /// Whether it was not quoted.
         plain: bool,
     },
     /// A list.
     Sequence(Vec<Node>),
-    /// Keys and values in the order of the file, repeated keys included.
+    /// Keys and values in the order of the file, including duplicate keys.
     Mapping(Vec<Entry>),
-    /// Something already reported as a problem.
+    /// A value that was already reported as a problem.
     Refused,
 }
 
@@ -49,10 +48,10 @@ pub struct Entry {
     pub value: Node,
 }
 
-/// A line number and what is wrong there.
+/// A line number and the problem.
 pub type Finding = (usize, String);
 
-/// Reads a document. The tree is absent when the file is empty or its syntax is broken.
+/// Parses a document. There is no tree if the file is empty or its syntax is invalid.
 pub fn parse(text: &str) -> (Option<Node>, Vec<Finding>) {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
@@ -70,7 +69,7 @@ pub fn parse(text: &str) -> (Option<Node>, Vec<Finding>) {
     (builder.root, builder.findings)
 }
 
-/// A list or mapping that has begun and not ended, with the key that waits for its value.
+/// An open list or mapping, with the key that has no value yet.
 struct Open {
     node: Node,
     key: Option<(String, usize)>,
@@ -85,7 +84,7 @@ struct Builder {
 }
 
 impl Builder {
-    /// Gives up: a tree with a hole would only produce misleading problems.
+    /// Stops: an incomplete tree would only cause misleading messages.
     fn broken(mut self, line: usize, message: String) -> (Option<Node>, Vec<Finding>) {
         self.findings.push((line, message));
         (None, self.findings)
@@ -97,7 +96,7 @@ impl Builder {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    Err("a second document; one file is one document".to_owned())
+                    Err("a second document; a file must contain only one".to_owned())
                 } else {
                     Ok(())
                 }
@@ -142,7 +141,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a finished node where it belongs: the root, a list, or a mapping as a key or a value.
+    /// Adds a finished node to the root, a list, or a mapping (as a key or a value).
     fn place(&mut self, node: Node) -> Result<(), String> {
         let Some(parent) = self.open.last_mut() else {
             self.root = Some(node);

@@ -1,4 +1,4 @@
-//! Values that are more than text: compression, log level, URL, duration, size, and the words they are written with.
+//! Typed values: compression, log level, duration, size, and their text forms.
 //!
 //! The command line and environment variables are read with the same functions.
 
@@ -6,7 +6,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-/// Why a value was refused: a lowercase fragment that says what was expected.
+/// Why a value is invalid: a lowercase text that says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadValue(String);
@@ -15,10 +15,10 @@ pub struct BadValue(String);
 pub trait Choice: Copy + PartialEq + 'static {
     /// The words, for messages.
     const EXPECTED: &'static str;
-    /// Each word with its meaning. Of several words for the same the first is shown.
+    /// Each word with its value. If several words have the same value, the first one is shown.
     const WORDS: &'static [(&'static str, Self)];
 
-    /// Reads a word, in upper or lower case.
+    /// Parses a word, ignoring case.
     ///
     /// # Errors
     /// Any other word.
@@ -37,12 +37,12 @@ pub trait Choice: Copy + PartialEq + 'static {
 /// How archives are stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// As gzip.
+    /// gzip.
     #[default]
     Gzip,
-    /// As Zstandard.
+    /// Zstandard.
     Zstd,
-    /// As the server sent them.
+    /// Uncompressed.
     None,
 }
 
@@ -57,14 +57,14 @@ impl Choice for Compression {
     ];
 }
 
-/// How much is logged; each level includes those before it.
+/// Minimum log level. Each level includes those before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
-    /// What failed.
+    /// Failures.
     Error,
-    /// What may need attention.
+    /// Conditions that may need attention.
     Warn,
-    /// What was done.
+    /// Actions.
     #[default]
     Info,
     /// Requests and decisions.
@@ -84,13 +84,13 @@ impl Choice for LogLevel {
     ];
 }
 
-/// For whom log lines are written.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     #[default]
     Text,
-    /// For programs: one JSON object a line.
+    /// For programs: one JSON object per line.
     Json,
 }
 
@@ -99,7 +99,7 @@ impl Choice for LogFormat {
     const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
-/// How a dead man's service wants to be called.
+/// The protocol of a dead man's switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PingStyle {
     /// `URL/start`, `URL`, `URL/fail`.
@@ -114,7 +114,7 @@ impl Choice for PingStyle {
         &[("healthchecks", Self::Healthchecks), ("uptime-kuma", Self::UptimeKuma)];
 }
 
-/// A text that is or may hold a secret: a key, a URL with a password. Its `Debug` shows nothing.
+/// A text that may contain a secret, such as a key or a URL with a password. `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(String);
 
@@ -123,7 +123,7 @@ impl SecretText {
         Self(text)
     }
 
-    /// The text, secrets included: parse it, do not print it.
+    /// The text with its secrets. Parse it, do not print it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -184,13 +184,13 @@ pub fn parse_size(text: &str) -> Result<u64, BadValue> {
 /// Reads bytes a second, a size as [`parse_size`] reads it.
 ///
 /// # Errors
-/// As there, and zero: nothing would ever come.
+/// As there, and zero.
 pub fn parse_rate(text: &str) -> Result<NonZeroU64, BadValue> {
     NonZeroU64::new(parse_size(text)?)
         .ok_or_else(|| BadValue("expected more than zero bytes a second".to_owned()))
 }
 
-/// A value in quotes for a message, cut where it gets long. Escaping is the problem's business.
+/// A quoted value for a message, truncated if it is long. The problem escapes it.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     let shown: String = text.chars().take(LONGEST).collect();

@@ -93,7 +93,7 @@ pub const CASES: &[Case] = &[
                 (QUOTES, &[GOOD; 3]),
             ],
             unreadable: &[
-                "docs-2025-07-13-02-00-00.manifest.json: schema_version 2 is not one",
+                "docs-2025-07-13-02-00-00.manifest.json: cannot read schema_version 2",
                 "docs-2025-07-14-02-00-00.verification.json:1: not a valid verification record",
                 "docs-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: EOF",
             ],
@@ -115,8 +115,8 @@ pub const CASES: &[Case] = &[
         found: Found {
             collections: &[("docs", &[UNKNOWN, GOOD, GOOD]), ("images", &[GOOD; 3]), (QUOTES, &[GOOD; 3])],
             unreadable: &[
-                "docs-2025-07-10-00-00-00.manifest.json:1: not this place's manifest: it describes backup",
-                "docs-2025-07-13-02-00-00.verification.json:1: not this place's file: it is about backup",
+                "docs-2025-07-10-00-00-00.manifest.json:1: this manifest belongs elsewhere: it describes backup",
+                "docs-2025-07-13-02-00-00.verification.json:1: this file belongs elsewhere: it is about backup",
             ],
             ..NOTHING
         },
@@ -172,7 +172,7 @@ pub const CASES: &[Case] = &[
             ],
             orphans: &[70, 70],
             unreadable: &[
-                "sharded-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: archives: 2 shards are there",
+                "sharded-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: archives: it lists 2 shards",
             ],
             ..NOTHING
         },

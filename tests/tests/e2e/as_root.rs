@@ -301,7 +301,7 @@ fn setup_gives_nobody_a_directory_of_roots_that_they_lead_it_to_or_that_holds_ot
     assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away through a link");
     assert_eq!(fs::read_dir(&own).unwrap().count(), 0, "made a repository through a link");
     atomic::write(&own.join("passwd"), 0o644, b"x").unwrap();
-    set_up(&own).code(78).says(&["ERROR", &shown(&own), "holds other files"]);
+    set_up(&own).code(78).says(&["ERROR", &shown(&own), "contains other files"]);
     assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away with what is in it");
     // What a killed setup has left is not in the way of the next one.
     let again = shared.place.beside("again");
@@ -425,7 +425,7 @@ fn a_corrupt_backup_that_root_exports_is_put_on_record_by_its_owner() {
 
     let ran = shared.root(&["export", "--collection", "minilm_general", "-o", &out]).code(4);
 
-    ran.says(&["ERROR", "is on record as failed now; there is no other good backup"]);
+    ran.says(&["ERROR", "is now recorded as failed; there is no other good backup"]);
     assert!(!shared.place.backups("minilm_general")[0].is_good());
     shared.all_is_nobodys("a record of corruption");
 }

@@ -97,16 +97,16 @@ fn only_an_empty_directory_takes_an_export_of_shards() {
     let place = place();
     place.plant_shards("auto", AT);
     let export = |output: &str| place.run(&["export", "-c", "auto", "-o", output]);
-    export("-").code(1).says(&["is of single shards (3)", "a directory", "stdout"]);
+    export("-").code(1).says(&["consists of single shards (3)", "new directory", "stdout"]);
     let file = place.beside("file");
     atomic::write(&file, 0o600, b"precious").unwrap();
     for force in [&[][..], &["--force"]] {
         let arguments = [&["export", "-c", "auto", "-o", text(&file)], force].concat();
-        place.run(&arguments).code(1).says(&["a directory", "file: is no directory"]);
+        place.run(&arguments).code(1).says(&["new directory", "file: "]);
     }
     assert_eq!(fs::read(&file).unwrap(), b"precious");
     let missing = place.beside("missing");
-    export(text(&missing.join("out"))).code(1).says(&["missing/out", "cannot be made"]);
+    export(text(&missing.join("out"))).code(1).says(&["missing/out", "cannot be created"]);
     let empty = place.beside("empty");
     fs::create_dir(&empty).unwrap();
     export(text(&empty)).success();
@@ -210,7 +210,7 @@ fn an_exported_directory_becomes_the_same_backup_again() {
         let output = exported(&from, collection);
         to.run(&["import", text(&output)]).success().says(&[
             &format!("as backup 2025-07-15-14-30-00 of {collection}"),
-            "each shard as manifest.json",
+            "every shard matches manifest.json",
         ]);
 
         assert_eq!(to.prove(), 1);
@@ -235,7 +235,7 @@ fn an_exported_directory_becomes_the_same_backup_again() {
             place
                 .run(&["import", text(&output)])
                 .success()
-                .says(&["the same snapshot is backup 2025-07-15-14-30-00 already"]);
+                .says(&["backup 2025-07-15-14-30-00 already contains this snapshot"]);
         }
         to.run(&["import", "--collection", "beside", text(&output)]).success();
         assert_eq!(to.ids("beside"), ["2025-07-15-14-30-00"]);
@@ -286,7 +286,7 @@ fn shards_without_their_manifest_are_kept_until_a_person_deletes_them() {
     place.run(&["import", text(&orphan)]).code(1).says(&[
         "not imported",
         "of a single shard",
-        "is left as it is",
+        "nothing was imported",
         "`export`",
     ]);
     assert_eq!(place.stored(), before);

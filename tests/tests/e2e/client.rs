@@ -46,7 +46,7 @@ fn a_key_that_is_missing_or_wrong_is_said_and_not_tried_again() {
             "listing collections",
             "401",
             message,
-            "check the key of this server",
+            "check the API key",
         ]);
 
         assert_eq!(errors(&ran).len(), 1, "{}", ran.stderr);
@@ -81,12 +81,7 @@ fn redirects_are_not_followed_so_that_nobody_else_sees_the_key() {
 
             Ran::of(scene.place.command(&["backup"]).env("QDRANT_API_KEY", "secret"))
                 .code(1)
-                .says(&[
-                    "ERROR",
-                    "redirects",
-                    &status.to_string(),
-                    "would carry the API key to another place",
-                ])
+                .says(&["ERROR", "redirects", &status.to_string(), "would send the API key elsewhere"])
                 .never_says("secret");
 
             assert_eq!(scene.hits(), 1, "{endpoint:?} {status}");
@@ -307,7 +302,7 @@ fn a_web_page_is_not_taken_for_qdrant() {
 
     let ran = scene.backup().code(1).says(&[
         "ERROR",
-        "does not look like Qdrant's answer",
+        "does not look like an answer from Qdrant",
         "does the URL point at Qdrant's REST port?",
     ]);
 
@@ -323,7 +318,7 @@ fn plain_http_to_a_server_with_tls_is_a_failure_with_a_reason() {
 
     Ran::of(scene.place.command(&["backup"]).env("QDRANT_URL", url))
         .code(1)
-        .says(&["ERROR", "asking for the version"]);
+        .says(&["ERROR", "reading the version"]);
 
     assert_run_failed(&scene, FailureKind::Unreachable);
 }

@@ -39,7 +39,7 @@ fn damage(path: &PathBuf) {
 #[track_caller]
 fn told(place: &Place, collection: &str, ran: Ran, ids: &[String], command: &str) {
     let command = command.replace("ID", &ids[0]);
-    ran.says(&["ERROR", &format!("backup {} is on record as failed now", ids[1]), &ids[0], &command]);
+    ran.says(&["ERROR", &format!("backup {} is now recorded as failed", ids[1]), &ids[0], &command]);
     let backups = place.backups(collection);
     assert!(backups[0].is_good() && !backups[1].is_good(), "{collection}");
     assert!(backups[1].verification.as_ref().expect("a record").failed());
@@ -116,6 +116,6 @@ fn the_only_backup_that_is_corrupt_is_on_record_and_a_disk_that_fails_condemns_n
     fs::remove_file(&path).unwrap();
     atomic::write(&path, 0o600, &bytes).unwrap();
     damage(&path);
-    place.run(&export).code(4).says(&["is on record as failed now; there is no other good backup of"]);
+    place.run(&export).code(4).says(&["is now recorded as failed; there is no other good backup of"]);
     assert!(!place.backups(NAME)[0].is_good());
 }

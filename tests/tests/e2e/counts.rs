@@ -46,7 +46,7 @@ fn a_collection_that_was_written_to_is_restored_with_a_warning_in_numbers() {
         let Scene { server: _stand_in, place } = backed_up(1000, held);
         let ran = restore(&place, "beside").success();
         let expected = format!(
-            "\"beside\": it has {held} points; 1000 were counted before the snapshot was made and 1000 after it"
+            "\"beside\": it has {held} points; the counts were 1000 before the snapshot and 1000 after it"
         );
         assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
         assert!(!ran.stderr.contains("PARTLY"), "{}", ran.stderr);
@@ -55,8 +55,8 @@ fn a_collection_that_was_written_to_is_restored_with_a_warning_in_numbers() {
         assert_eq!(run.operations[0].collections[0].points, Some(held));
         assert_eq!(found(&place).unwrap().count, held);
         assert_eq!(found(&place).unwrap().by, Operation::Restore);
-        restore(&place, "again").success().never_says("were counted before");
-        drill(&place).success().never_says("were counted before");
+        restore(&place, "again").success().never_says("the counts were");
+        drill(&place).success().never_says("the counts were");
         assert_eq!(place.backups("churn")[0].condition(), Condition::Good);
     }
 }
@@ -64,7 +64,7 @@ fn a_collection_that_was_written_to_is_restored_with_a_warning_in_numbers() {
 #[test]
 fn a_drill_of_a_collection_that_was_written_to_passes_for_its_bytes_and_says_what_is_uncertain() {
     let Scene { server: _stand_in, place } = backed_up(1000, 900);
-    let ran = drill(&place).success().says(&["it has 900 points; 1000 were counted"]);
+    let ran = drill(&place).success().says(&["it has 900 points; the counts were 1000"]);
     assert!(ran.last_line().contains("Drill succeeded: 1 of 1 backups passed"), "{}", ran.stderr);
     let record = record(&place);
     let level = &record.levels[&Level::Restore];
@@ -87,7 +87,10 @@ fn what_was_found_first_is_what_later_restores_and_drills_must_find() {
 
         let ran = restore(&place, "second").code(1);
         let line = ran.last_line();
-        assert!(line.contains(&format!("{} points were restored, and {held} when", held - 1)), "{line}");
+        assert!(
+            line.contains(&format!("{} points were restored, but there were {held} when", held - 1)),
+            "{line}"
+        );
         assert!(line.contains("\"second\" may be PARTLY RESTORED: do not use it"), "{line}");
         let failure = place.status().last_run.unwrap().operations.remove(0).collections.remove(0).failure;
         assert_eq!(failure.unwrap().kind, FailureKind::RestoreMismatch);
@@ -110,7 +113,7 @@ fn what_a_restore_to_another_server_found_counts_too() {
     place.run(&["restore", "--collection", "churn", "--to", &other.url()]).success();
     assert_eq!(found(&place).unwrap().count, 1000);
     stand_in.faults(|faults| faults.add(Fault::new(Effect::RestoredLacksPoints(3))));
-    drill(&place).code(4).says(&["997 points were restored, and 1000 when"]);
+    drill(&place).code(4).says(&["997 points were restored, but there were 1000 when"]);
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn more_points_than_were_found_first_are_a_failure_that_says_who_to_look_for() {
     stand_in.faults(|faults| faults.add(Fault::new(Effect::PointsCount(901)).collection("second")));
     let ran = restore(&place, "second").code(1);
     assert!(
-        ran.last_line().contains("\"second\" is restored and holds more than the backup"),
+        ran.last_line().contains("\"second\" is restored, but contains more than the backup"),
         "{}",
         ran.stderr
     );
@@ -138,13 +141,13 @@ fn a_collection_that_others_already_write_to_is_not_taken_for_the_backups_conten
         });
     };
     written("live");
-    restore(&place, "live").success().says(&["it was being written to, then or since"]);
+    restore(&place, "live").success().says(&["it was being written to then, or has been since"]);
     assert_eq!(found(&place), None, "that number moves");
     restore(&place, "first").success();
     written("live2");
     restore(&place, "live2")
         .success()
-        .says(&["an earlier restore of this backup found 1000: it is being written to"]);
+        .says(&["an earlier restore of this backup had 1000: it is being written to"]);
     assert_eq!(found(&place).unwrap().count, 1000);
 }
 
@@ -154,7 +157,7 @@ fn a_restore_that_lost_most_points_is_a_failure_and_no_truth() {
         let Scene { server: stand_in, place } = backed_up(1000, 1000);
         stand_in.faults(|faults| faults.add(Fault::new(Effect::RestoredLacksPoints(lost))));
         let ran = restore(&place, "beside").code(1);
-        let expected = format!("only {} points were restored, and there were 1000", 1000 - lost);
+        let expected = format!("only {} points were restored, but there were 1000", 1000 - lost);
         assert!(ran.last_line().contains(&expected), "{}", ran.stderr);
         assert!(ran.last_line().contains("do not use it"), "{}", ran.stderr);
         drill(&place).code(4);
@@ -170,7 +173,7 @@ fn a_sampled_point_that_differs_condemns_no_backup_of_a_collection_that_was_writ
     let Scene { server: stand_in, place } = backed_up(1000, 900);
     let differs = |index| Fault::new(Effect::RestoredVectorDiffers(index));
     stand_in.faults(|faults| faults.add(differs(4)));
-    drill(&place).success().says(&["1 of 16 sampled points are not as they were", "0 missing, 1 different"]);
+    drill(&place).success().says(&["1 of 16 sampled points differ", "0 missing, 1 different"]);
     assert_eq!(place.backups("churn")[0].condition(), Condition::Good);
     assert_eq!(found(&place).unwrap().sample_matched_at, None);
 
@@ -179,14 +182,14 @@ fn a_sampled_point_that_differs_condemns_no_backup_of_a_collection_that_was_writ
     drill(&place).success();
     assert!(found(&place).unwrap().sample_matched_at.is_some());
     stand_in.faults(|faults| faults.add(differs(4)));
-    drill(&place).code(4).says(&["point 4 is not as it was backed up"]);
+    drill(&place).code(4).says(&["point 4 differs from the backup"]);
 }
 
 #[test]
 fn updates_in_the_queue_are_waited_for_before_points_are_counted() {
     let Scene { server: stand_in, place } = backed_up(1000, 1000);
     stand_in.faults(|faults| faults.add(Fault::new(Effect::UpdatesQueuedForPolls(3))));
-    restore(&place, "beside").success().never_says("were counted before");
+    restore(&place, "beside").success().never_says("the counts were");
     drill(&place).success();
     assert_eq!(found(&place).unwrap().count, 1000);
 
@@ -197,11 +200,11 @@ fn updates_in_the_queue_are_waited_for_before_points_are_counted() {
     });
     let ran = restore(&place, "behind").success();
     assert!(
-        ran.stderr.contains("updates wait in its queue: not all of its points can be seen yet"),
+        ran.stderr.contains("updates wait in its queue: not all of its points are visible yet"),
         "{}",
         ran.stderr
     );
-    assert!(ran.stderr.contains("an earlier restore of this backup found 1000"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("an earlier restore of this backup had 1000"), "{}", ran.stderr);
 }
 
 #[test]
@@ -233,7 +236,7 @@ fn read_fan_out_which_qdrant_leaves_out_is_set_again_after_a_restore() {
     stand_in.faults(|faults| faults.add(Fault::status(403).on(Endpoint::UpdateCollection)));
     let ran = restore(&place, "without").success();
     assert!(
-        ran.stderr.contains("is restored without {\"read_fan_out_delay_ms\":50,\"read_fan_out_factor\":2}"),
+        ran.stderr.contains("was restored without {\"read_fan_out_delay_ms\":50,\"read_fan_out_factor\":2}"),
         "{}",
         ran.stderr
     );

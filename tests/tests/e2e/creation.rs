@@ -23,8 +23,8 @@ fn a_checksum_that_matches_nothing_fails_and_nothing_unproven_is_deleted() {
     scene
         .backup()
         .code(1)
-        .says(&["ERROR: Backup of docs failed", "snapshot checksum mismatch", "Qdrant said 0000"])
-        .says(&["WARN", "is another one than was made for this backup; left alone"]);
+        .says(&["ERROR: Backup of docs failed", "snapshot checksum mismatch", "Qdrant reported 0000"])
+        .says(&["WARN", "it is not the one that was made for this backup, so it is left alone"]);
 
     assert_eq!(scene.hits(), 2);
     scene.assert_failed(FailureKind::ChecksumMismatch);
@@ -38,7 +38,7 @@ fn a_checksum_that_was_wrong_once_has_a_fresh_snapshot_made() {
     let wrong = Effect::CreationChecksum(Some("0".repeat(64)));
     let scene = Scene::with([Fault::new(wrong).first(1)]);
 
-    scene.backup().success().says(&["WARN", "snapshot checksum mismatch", "fresh snapshot"]);
+    scene.backup().success().says(&["WARN", "snapshot checksum mismatch", "new snapshot"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_backed_up();
@@ -52,9 +52,9 @@ fn a_snapshot_whose_answer_cannot_be_understood_is_found_in_the_list() {
 
     scene.backup().success().says(&[
         "WARN",
-        "does not look like Qdrant's answer",
+        "does not look like an answer from Qdrant",
         "checksum",
-        "a snapshot was made all the same",
+        "the snapshot was created anyway",
     ]);
 
     assert_eq!((scene.hits(), scene.creations()), (1, 1));
@@ -66,7 +66,7 @@ fn a_snapshot_whose_answer_cannot_be_understood_is_found_in_the_list() {
 fn a_snapshot_without_a_checksum_is_taken_as_that() {
     let scene = Scene::with([Fault::new(Effect::CreationChecksum(None))]);
 
-    scene.backup().success().says(&["Backed up docs", "the server gave no checksum"]);
+    scene.backup().success().says(&["Backed up docs", "no checksum from the server"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_backed_up();
@@ -130,7 +130,7 @@ fn a_creation_that_lost_its_answer_is_found_in_the_list_and_adopted() {
         scene
             .backup()
             .success()
-            .says(&["WARN", "creating a snapshot of \"docs\"", "looking for it in its list"])
+            .says(&["WARN", "creating a snapshot of \"docs\"", "looking for it in the list of snapshots"])
             .says(&["INFO: Found snapshot docs-"]);
 
         assert_eq!(scene.hits(), 1, "{cut_as:?}");
@@ -147,7 +147,7 @@ fn an_adopted_snapshot_is_held_against_the_lists_checksum() {
     let scene =
         Scene::with([cut(Cut::HangUp, SOON).first(1), Fault::new(Effect::FlipByte(150_000)).first(1)]);
 
-    scene.backup().success().says(&["WARN", "snapshot checksum mismatch", "fresh snapshot"]);
+    scene.backup().success().says(&["WARN", "snapshot checksum mismatch", "new snapshot"]);
 
     assert_eq!(scene.hits(), 2);
     scene.assert_backed_up();
@@ -161,7 +161,7 @@ fn a_creation_that_nothing_came_of_is_looked_for_until_its_time_out_and_remember
 
     scene.backup().code(1).says(&[
         "ERROR: Backup of docs failed",
-        "no answer to the creation of a snapshot, and none appeared within 2s",
+        "did not answer the request for a snapshot, and none appeared within 2s",
         "503",
     ]);
 
@@ -228,7 +228,7 @@ fn of_several_snapshots_that_may_be_ours_one_is_used_and_none_deleted() {
 
     scene.backup().success().says(&[
         "WARN",
-        "2 snapshots of \"docs\" appeared where one was asked for",
+        "2 snapshots of \"docs\" appeared, but only one was requested",
         "deleting none",
     ]);
 
@@ -264,7 +264,7 @@ fn an_adopted_snapshot_is_not_deleted_once_another_might_be_ours_as_well() {
     );
     scene.server.add_snapshot(DOCS, &other, foreign());
 
-    running.end().success().says(&["2 snapshots of \"docs\" have appeared", "deleting none"]);
+    running.end().success().says(&["2 snapshots of \"docs\" appeared", "deleting none"]);
 
     scene.assert_backed_up();
     assert_eq!(scene.on_server().len(), 2);
@@ -295,7 +295,7 @@ fn another_tools_snapshot_of_another_moment_is_not_taken_for_one_that_lost_its_a
         let other = Effect::AnotherSnapshotAppears { seconds_after_request, content: foreign() };
         let scene = Scene::with([Fault::new(other), cut(Cut::Status(504), SOON)]);
 
-        scene.backup().success().says(&["WARN", "looking for it in its list"]);
+        scene.backup().success().says(&["WARN", "looking for it in the list of snapshots"]);
 
         assert_eq!(scene.hits(), 2);
         scene.assert_backed_up();
@@ -313,8 +313,8 @@ fn a_snapshot_that_another_tool_replaced_within_its_second_is_left_to_that_tool(
     scene
         .backup()
         .success()
-        .says(&["WARN", "checksum mismatch", "does another tool make snapshots in the same second"])
-        .says(&["WARN", "is another one than was made for this backup; left alone"]);
+        .says(&["WARN", "checksum mismatch", "does another tool create snapshots in the same second"])
+        .says(&["WARN", "it is not the one that was made for this backup, so it is left alone"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_backed_up();

@@ -47,7 +47,7 @@ fn count(server: &StandIn) -> Option<u64> {
 fn custom_sharding_is_backed_up_verified_and_told_once() {
     let (server, place, ran) = backed_up();
     let ran = ran.says(&[
-        "has custom sharding: its backups are restored only into a collection that has the same shard keys, \"eu\" (shards 1, 2), \"us\" (shard 3)",
+        "has custom sharding: its backups can only be restored into a collection with the same shard keys, \"eu\" (shards 1, 2), \"us\" (shard 3)",
     ]);
     assert_eq!(place.status().last_run.unwrap().warnings.len(), 1, "{}", ran.stderr);
     let manifest = place.backups(DOCS).remove(0).manifest;
@@ -102,7 +102,7 @@ fn a_restore_into_nothing_is_refused_before_anything_changes() {
     for arguments in [vec!["restore", "--all"], vec!["restore", "--collection", DOCS, "--force"]] {
         let ran = place.run(&arguments).code(1);
         ran.says(&[
-            "Qdrant makes no shard keys from a snapshot",
+            "Qdrant does not create shard keys from a snapshot",
             "\"eu\" (shards 1, 2), \"us\" (shard 3)",
             "docs/recovery.md",
         ]);
@@ -125,7 +125,7 @@ fn the_same_shard_keys_take_the_backup_and_all_points_are_there() {
     let arguments = ["restore", "--collection", DOCS, "--force", "--no-safety-backup"];
     let ran = place.run(&arguments).success();
     assert!(
-        ran.stdout.contains("custom, by the shard keys \"eu\" (shards 1, 2), \"us\" (shard 3)"),
+        ran.stdout.contains("custom, with the shard keys \"eu\" (shards 1, 2), \"us\" (shard 3)"),
         "{}",
         ran.stdout
     );
@@ -137,7 +137,7 @@ fn the_same_shard_keys_take_the_backup_and_all_points_are_there() {
 fn other_shard_keys_or_ids_are_refused_before_anything_changes() {
     let (server, place, _) = backed_up();
     for (other, says) in [
-        (vec![(json!("us"), vec![1]), (json!("eu"), vec![2, 3])], "shard 1 is of key \"eu\" in the backup"),
+        (vec![(json!("us"), vec![1]), (json!("eu"), vec![2, 3])], "shard 1 has key \"eu\" in the backup"),
         (vec![(json!("eu"), vec![1, 2])], "it lacks shard 3 of key \"us\""),
         (vec![], "it lacks shard 1 of key \"eu\""),
         (
@@ -161,8 +161,8 @@ fn automatic_and_custom_sharding_are_not_restored_over_each_other() {
     place.run(&["backup", "--collection", "plain"]).success();
     server.clear_requests();
     for (from, to, says) in [
-        ("plain", DOCS, "it has custom sharding and the backup has not"),
-        (DOCS, "plain", "the backup has custom sharding and it has not"),
+        ("plain", DOCS, "it has custom sharding, but the backup does not"),
+        (DOCS, "plain", "the backup has custom sharding, but it does not"),
     ] {
         let arguments = ["restore", "--collection", from, "--as", to, "--force", "--no-safety-backup"];
         place.run(&arguments).code(1).says(&[says]);
@@ -182,7 +182,7 @@ fn a_collection_without_a_shard_key_yet_is_valid_and_empty() {
     place.run(&["drill", "--to", &target.url()]).success().says(&["1 of 1 backups passed"]);
     server.state(|state| state.collections.remove(DOCS));
     let ran = place.run(&["restore", "--collection", DOCS]).success();
-    assert!(ran.stdout.contains("custom, without a shard key: there are no points"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("custom, without shard keys: there are no points"), "{}", ran.stdout);
     assert_eq!(count(&server), Some(0));
 }
 
@@ -197,7 +197,7 @@ fn what_the_manifest_does_not_say_is_looked_up_in_the_snapshot() {
         manifest.source.config = config;
         json_file::write(&place.layout().manifest(&name, manifest.backup_id), &manifest).unwrap();
         let ran = place.run(&["restore", "--collection", DOCS]).code(1);
-        ran.says(&["would come back empty", "\"eu\" (shards 1, 2), \"us\" (shard 3)"]);
+        ran.says(&["would be empty", "\"eu\" (shards 1, 2), \"us\" (shard 3)"]);
         let target = StandIn::start(Setup::empty());
         place.run(&["drill", "--to", &target.url()]).success().says(&["1 cannot be drilled"]);
     }
@@ -211,7 +211,11 @@ fn an_imported_snapshot_with_custom_sharding_is_known_for_one() {
     let imported = Place::initialised("http://127.0.0.1:1");
     let file = out.to_str().unwrap();
     let ran = imported.run(&["import", "--collection", DOCS, file]).success();
-    assert!(ran.stderr.contains("is restored only into one with the same shard keys"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("it can only be restored into a collection with the same shard keys"),
+        "{}",
+        ran.stderr
+    );
     let manifest = imported.backups(DOCS).remove(0).manifest;
     assert_eq!(manifest.source.shard_keys.map(|keys| keys.len()), Some(2));
 }

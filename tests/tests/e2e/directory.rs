@@ -95,7 +95,7 @@ fn an_empty_directory_may_be_an_unmounted_disk_and_nothing_is_written_to_it() {
     every_command_refuses(
         &place,
         &server,
-        &["is not a backup repository; is the disk mounted? `qdrant-backup init` makes a new one"],
+        &["is not a backup repository; is the disk mounted? `qdrant-backup init` creates a new one"],
     );
     assert_eq!(tree(place.path()).len(), 0);
 }
@@ -107,7 +107,7 @@ fn a_directory_of_somebody_else_names_the_directory_and_asks_for_the_user() {
     chmod(place.path(), 0);
     let ran = run(nobody.runs(&place.command(&["backup"]))).code(78);
     chmod(place.path(), 0o700);
-    one_line(&ran, &["cannot be listed: Permission denied", "which user is this run as?"]);
+    one_line(&ran, &["cannot be listed: Permission denied", "is this the right user?"]);
     assert!(server.requests().is_empty());
 }
 
@@ -129,7 +129,7 @@ fn a_directory_that_may_not_be_written_fails_before_the_server_makes_a_snapshot(
     let lines = log_lines(&ran);
     let last = lines.last().unwrap();
     assert!(last.starts_with("ERROR: Backup failed: nothing was backed up"), "{last}");
-    assert!(last.contains("the backup directory cannot be written to: Permission denied"), "{last}");
+    assert!(last.contains("cannot write to the backup directory: Permission denied"), "{last}");
     assert!(ran.stderr.contains("monitoring will not see this run"), "{}", ran.stderr);
     assert_eq!(asked(&server, "POST", "/snapshots"), none());
     assert_eq!(tree(place.path()), before);
@@ -150,7 +150,7 @@ fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_sn
 
     let lines = log_lines(&ran);
     let last = lines.last().unwrap();
-    assert!(last.contains("the backup directory cannot be written to: Read-only file system"), "{last}");
+    assert!(last.contains("cannot write to the backup directory: Read-only file system"), "{last}");
     assert!(ran.stderr.contains("monitoring will not see this run"), "{}", ran.stderr);
     assert_eq!(asked(&server, "POST", "/snapshots"), none());
     assert_eq!(tree(&disk.path()), before);
@@ -362,7 +362,7 @@ fn a_state_directory_is_made_but_its_parents_are_not() {
     };
     let before = tree(place.path());
     let ran = with_state(&place.beside("not/there")).code(78);
-    one_line(&ran, &["state directory", "not/there: cannot be made: No such file or directory"]);
+    one_line(&ran, &["state directory", "not/there: cannot be created: No such file or directory"]);
     put(&place.beside("file"), "precious");
     one_line(&with_state(&place.beside("file")).code(78), &["state directory", "is not a directory"]);
     assert_eq!(tree(place.path()), before);
@@ -412,10 +412,7 @@ fn a_repository_file_that_cannot_be_trusted_stops_everything() {
     let cases = [
         (torn, "repository.json:1: not a valid repository description"),
         (String::new(), "repository.json:1: not a valid repository description"),
-        (
-            with("schema_version", json!(2)),
-            "repository.json: schema_version 2 is not one that this program reads",
-        ),
+        (with("schema_version", json!(2)), "repository.json: cannot read schema_version 2"),
         (with("requires", json!(["encryption"])), "requires \"encryption\", which this version"),
     ];
     for (contents, says) in cases {
@@ -433,12 +430,12 @@ fn a_repository_file_that_cannot_be_trusted_stops_everything() {
 fn init_makes_a_repository_once_and_says_so_the_second_time() {
     let server = server_of(1);
     let place = Place::new(&server.url());
-    one_line(&place.run(&["init"]).success(), &["INFO: Made", "a backup repository"]);
+    one_line(&place.run(&["init"]).success(), &["INFO", "is now a backup repository"]);
     let made = tree(place.path());
     assert_eq!(made.keys().collect::<Vec<_>>(), ["repository.json"]);
     edit(&place.path().join("repository.json"), |file| file["known_peer_ids"] = json!([7]));
     let edited = tree(place.path());
-    one_line(&place.run(&["init"]).success(), &["is a backup repository since", "nothing changed"]);
+    one_line(&place.run(&["init"]).success(), &["is already a backup repository", "nothing changed"]);
     assert_eq!(tree(place.path()), edited);
     assert!(server.requests().is_empty());
 }
@@ -449,7 +446,7 @@ fn init_makes_no_parents_for_they_may_be_a_disk() {
     let place = Place::new(&server.url());
     let path = place.beside("mount/backups");
     let ran = place.run(&["init", "--backup-path", path.to_str().unwrap()]).code(78);
-    one_line(&ran, &["cannot be made: No such file or directory", "make its parent directory first"]);
+    one_line(&ran, &["cannot be created: No such file or directory", "create its parent directory first"]);
     assert!(!place.beside("mount").exists());
 }
 
@@ -521,5 +518,5 @@ fn a_newest_backup_that_is_not_there_any_more_is_missed_by_status() {
     let manifest = scene.place.layout().manifest(&CollectionName::new(DOCS).unwrap(), newest);
     fs::remove_file(&manifest).unwrap();
     let ran = scene.place.run(&["status"]);
-    assert!(ran.stdout.contains(&format!("newest backup {newest} is NOT THERE any more")), "{}", ran.stdout);
+    assert!(ran.stdout.contains(&format!("newest backup {newest} is MISSING")), "{}", ran.stdout);
 }

@@ -31,7 +31,7 @@ fn a_download_that_stands_still_is_given_up() {
     let stall = Effect::StallAfter { bytes: 100_000, lasting: None };
     let scene = Scene::with([Fault::new(stall)]);
 
-    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "nothing moved for 1s"]);
+    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "no data moved for 1s"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_failed(FailureKind::Stalled);
@@ -42,7 +42,7 @@ fn a_download_that_stands_still_is_given_up() {
 fn a_download_that_never_begins_is_given_up() {
     let scene = Scene::with([Fault::new(Effect::NeverAnswer).on(Endpoint::DownloadSnapshot)]);
 
-    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "nothing moved for 1s"]);
+    scene.backup().code(1).says(&["ERROR: Backup of docs failed", "no data moved for 1s"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_failed(FailureKind::Stalled);
@@ -55,7 +55,7 @@ fn a_download_that_stood_still_once_is_gone_on_with() {
     let scene = Scene::with([Fault::new(stall).first(1)]);
     scene.configure(&[("retries", "1")]);
 
-    scene.backup().success().says(&["WARN", "going on where it broke off"]);
+    scene.backup().success().says(&["WARN", "resuming the download"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_backed_up();
@@ -100,7 +100,7 @@ fn a_length_that_is_not_the_one_promised_is_no_backup() {
     ] {
         let scene = Scene::with([Fault::new(effect.clone())]);
 
-        scene.backup().code(1).says(&["WARN", "\"docs\"", "trying once more with a fresh snapshot"]).says(&[
+        scene.backup().code(1).says(&["WARN", "\"docs\"", "trying once more with a new snapshot"]).says(&[
             "ERROR: Backup of docs failed",
             "snapshot size mismatch",
             &format!("got {got}"),
@@ -121,7 +121,7 @@ fn a_flipped_byte_has_one_fresh_snapshot_made() {
         "WARN",
         "\"docs\"",
         "snapshot checksum mismatch",
-        "trying once more with a fresh snapshot",
+        "trying once more with a new snapshot",
     ]);
 
     assert_eq!(scene.hits(), 1);
@@ -171,7 +171,13 @@ fn a_snapshot_that_another_tool_deleted_is_made_afresh() {
         scene.configure(&[("retries", "3")]);
         scene.server.faults(|all| faults.into_iter().for_each(|fault| all.add(fault)));
 
-        scene.backup().success().says(&["WARN", "\"docs\"", "404", "gone from the server", "beginning anew"]);
+        scene.backup().success().says(&[
+            "WARN",
+            "\"docs\"",
+            "404",
+            "gone from the server",
+            "starting its backup again",
+        ]);
 
         scene.assert_backed_up();
         scene.assert_server_clean();
@@ -192,7 +198,7 @@ fn a_tool_that_deletes_every_snapshot_is_told_of_after_the_second_one() {
             "ERROR: Backup of docs failed",
             "404",
             "not found",
-            "gone from the server: does another tool, or a job, delete snapshots there?",
+            "gone from the server: does another tool or job delete snapshots there?",
         ]);
 
         assert_eq!((scene.hits(), scene.creations(), scene.downloads().len()), (2, 2, 2));
@@ -221,7 +227,7 @@ fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
 fn a_server_with_its_snapshots_in_s3_gives_no_checksum_and_the_manifest_says_so() {
     let scene = Scene::of(Setup::empty().collection(docs()).s3());
 
-    scene.backup().success().says(&["Backed up docs", "the server gave no checksum"]);
+    scene.backup().success().says(&["Backed up docs", "no checksum from the server"]);
 
     scene.assert_backed_up();
     assert_eq!(scene.manifest().archives[0].server_checksum, ServerChecksum::Absent);
@@ -236,7 +242,7 @@ fn a_download_from_s3_that_ends_early_is_no_backup() {
     for (fault, kind, message) in [
         (Effect::TruncateAfter(100_000), FailureKind::Unreachable, "the connection to Qdrant broke"),
         (Effect::BodyLength(100_352), FailureKind::SizeMismatch, "got 100352"),
-        (Effect::CreationContent(half), FailureKind::ArchiveCorrupt, "the snapshot is not whole"),
+        (Effect::CreationContent(half), FailureKind::ArchiveCorrupt, "the snapshot is incomplete"),
     ] {
         let scene = Scene::of(Setup::empty().collection(docs()).s3().fault(Fault::new(fault)));
 

@@ -84,7 +84,7 @@ fn a_point_with_another_vector_fails_the_drill_and_is_named() {
         let (_source, target, place) = scene();
         target.faults(|faults| faults.add(Fault::new(Effect::RestoredVectorDiffers(index))));
         let ran = place.run(&["drill", "--collection", collection, "--to", &target.url()]).code(4);
-        let expected = format!("point {index} is not as it was backed up");
+        let expected = format!("point {index} differs from the backup");
         assert!(ran.last_line().contains(&expected), "{}", ran.stderr);
         let record = drilled(&place, collection).unwrap();
         assert_eq!(record.outcome, CheckOutcome::Failed);
@@ -224,7 +224,7 @@ fn scratch_collections_are_neither_backed_up_nor_restored_into() {
     });
     place.run(&["backup"]).success().says(&["Backup succeeded: 4 of 4"]);
     let ran = place.run(&["restore", "--collection", "empty", "--as", name, "--force"]).code(1);
-    assert!(ran.last_line().contains("is a name for drills"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("is a name reserved for drills"), "{}", ran.stderr);
 }
 
 #[test]
@@ -238,10 +238,10 @@ fn a_drill_gives_way_to_a_backup() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(75), "{stderr}");
-    assert!(stderr.lines().last().unwrap().contains("gave way to another run"), "{stderr}");
+    assert!(stderr.lines().last().unwrap().contains("stopped to let another run take the lock"), "{stderr}");
     let drill = &place.status().operations[&Operation::Drill];
     assert_eq!(drill.failures.keys().collect::<Vec<_>>(), [&FailureKind::Locked]);
-    assert_eq!(drilled(&place, "big"), None, "nothing was found out");
+    assert_eq!(drilled(&place, "big"), None, "there is no result");
     nothing_left(&target, &place, &[]);
 }
 

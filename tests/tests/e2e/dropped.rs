@@ -46,10 +46,7 @@ fn a_collection_that_is_dropped_during_the_run_is_a_note_and_no_failure() {
     for (moment, faults) in moments() {
         let scene = scene(faults);
 
-        scene
-            .backup()
-            .success()
-            .says(&["WARN", "collection \"docs\" was dropped while the run was under way"]);
+        scene.backup().success().says(&["WARN", "collection \"docs\" was deleted during the run"]);
 
         assert!(scene.hits() > 0, "{moment}");
         let status = scene.place.status();
@@ -75,7 +72,7 @@ fn a_collection_with_backups_that_is_dropped_during_a_run_is_gone_from_the_serve
             assert_eq!(scene.collection(DOCS).on_server, Some(true));
             scene.server.faults(|all| faults.iter().cloned().for_each(|fault| all.add(fault)));
 
-            scene.place.run(command).success().says(&["was dropped while the run was under way"]);
+            scene.place.run(command).success().says(&["was deleted during the run"]);
 
             let docs = scene.collection(DOCS);
             assert_eq!((docs.on_server, docs.failure), (Some(false), None), "{moment}");
@@ -93,7 +90,7 @@ fn what_was_left_of_a_dropped_collection_is_deleted_once_there_is_one_again() {
     scene
         .backup()
         .success()
-        .says(&["stays in the server's snapshot folder of \"docs\"", "delete it there by hand"]);
+        .says(&["stays in the server's snapshot directory of \"docs\"", "delete it there by hand"]);
     assert_eq!(scene.on_server().len(), 1);
 
     scene.backup().success();
@@ -136,7 +133,7 @@ fn a_server_that_loses_all_collections_during_a_run_is_a_failure() {
     scene.backup().success();
     scene.server.faults(|all| all.add(Fault::new(Effect::DropCollection).on(Endpoint::CollectionCluster)));
 
-    scene.backup().code(1).says(&["has no collections at all, but there are good backups of 1"]);
+    scene.backup().code(1).says(&["has no collections, but there are good backups of 1"]);
 
     assert_eq!(scene.collection(DOCS).on_server, Some(true));
 }
@@ -157,7 +154,7 @@ fn a_target_that_is_dropped_before_its_safety_backup_is_not_restored_over() {
     place
         .run(&["restore", "-c", DOCS, "--force"])
         .code(1)
-        .says(&["it was dropped meanwhile; run the restore again"]);
+        .says(&["it was deleted in the meantime; run the restore again"]);
 
     assert!(server.requests_matching("POST", "/upload").is_empty());
     place.run(&["restore", "-c", DOCS]).success();

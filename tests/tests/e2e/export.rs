@@ -27,10 +27,10 @@ fn the_snapshot_is_written_whole_private_and_never_over_a_file() {
     let path = place.beside("out.snapshot");
     let output = path.to_str().expect("a path");
     let arguments = ["export", "--collection", &collection, "-o", output];
-    place.run(&arguments).success().says(&["Exported", &collection, "digest as the manifest's"]);
+    place.run(&arguments).success().says(&["Exported", &collection, "digest matches the manifest"]);
     assert!(sound(&backup, &fs::read(&path).expect("the export")));
     assert_eq!(fs::metadata(&path).expect("the export").permissions().mode() & 0o777, 0o600);
-    place.run(&arguments).code(1).says(&["is there already", "--force"]);
+    place.run(&arguments).code(1).says(&["already exists", "--force"]);
     let id = backup.manifest.backup_id.to_string();
     place.run(&["export", "-c", &collection, "-o", output, "--force", "--backup", &id]).success();
     let directory = place.path();

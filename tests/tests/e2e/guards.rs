@@ -25,7 +25,7 @@ fn an_emptied_server_fails_the_run_and_nothing_is_changed() {
 
     scene.backup().code(1).says(&[
         "ERROR: Backup failed",
-        "has no collections at all",
+        "has no collections",
         "good backups of 1 (docs)",
         "is this the right server, or was its storage emptied? Nothing was changed",
     ]);
@@ -68,13 +68,13 @@ fn another_server_is_backed_up_and_called_another_until_it_is_accepted() {
         scene.backup().success().says(&[
             "WARN",
             "is not the server that these backups came from",
-            "nothing is pruned until `qdrant-backup accept-source`",
+            "nothing is pruned until you confirm the server with `qdrant-backup accept-source`",
         ]);
         assert_eq!(scene.place.prove(), backups);
         assert!(scene.place.status().source_changed);
     }
 
-    scene.place.run(&["accept-source"]).success().says(&["is the source of this repository from now on"]);
+    scene.place.run(&["accept-source"]).success().says(&["as the source of this repository"]);
     assert!(!scene.place.status().source_changed);
     scene.backup().success().never_says("WARN");
     assert_eq!(scene.place.prove(), 4);
@@ -198,7 +198,7 @@ fn a_collection_that_left_the_server_is_missed_once_and_its_backups_stay() {
     scene
         .backup()
         .success()
-        .says(&["WARN", "collection \"b\" has backups and is no longer on the server; they are kept"]);
+        .says(&["WARN", "collection \"b\" is no longer on the server; its backups are kept"]);
     assert_eq!(scene.collection("b").on_server, Some(false));
     assert_eq!(scene.collection("a").on_server, Some(true));
     assert_eq!(scene.place.backups("b").len(), 1);
@@ -293,10 +293,10 @@ fn a_retired_collection_is_not_missing_because_another_was_backed_up() {
 fn a_snapshot_without_points_of_a_collection_with_points_is_refused() {
     let scene = Scene::with([Fault::new(Effect::CreationContent(genuine("empty.snapshot")))]);
 
-    scene
-        .backup()
-        .code(1)
-        .says(&["ERROR: Backup of docs failed", "the collection has 10 points and the snapshot holds none"]);
+    scene.backup().code(1).says(&[
+        "ERROR: Backup of docs failed",
+        "the collection has 10 points, but the snapshot contains none",
+    ]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_failed(FailureKind::EmptySnapshot);
@@ -338,7 +338,7 @@ fn a_snapshot_that_was_broken_when_it_was_made_is_refused_in_spite_of_its_checks
     for content in [half, Content::bytes(vec![7; 100_000]), Content::bytes(Vec::new())] {
         let scene = Scene::with([Fault::new(Effect::CreationContent(content))]);
 
-        scene.backup().code(1).says(&["ERROR: Backup of docs failed", "the snapshot is not whole"]);
+        scene.backup().code(1).says(&["ERROR: Backup of docs failed", "the snapshot is incomplete"]);
 
         assert_eq!(scene.hits(), 1);
         scene.assert_failed(FailureKind::ArchiveCorrupt);

@@ -79,7 +79,7 @@ fn success_is_told_with_the_report_and_without_secrets() {
     command.env("QDRANT_API_KEY", "s3cret-key").env("BACKUP_PING_URL", "http://127.0.0.1:1/s3cret-uuid");
 
     let ran =
-        Ran::of(&mut command).success().says(&["WARN", "dead man's service at http://127.0.0.1/********"]);
+        Ran::of(&mut command).success().says(&["WARN", "dead man's switch at http://127.0.0.1/********"]);
 
     assert!(ran.stderr.contains("told success"), "{}", ran.stderr);
     assert_eq!(events(&scene), ["success"]);
@@ -149,7 +149,7 @@ fn a_program_gets_its_arguments_as_they_stand_and_no_shell_sees_them() {
     assert!(check.contains("hooks.on_success: there is no program tell-them in PATH"), "{check}");
     configure("/nowhere/tell-them");
     let check = run(&["config", "check"], &path).code(78).stdout;
-    assert!(check.contains("hooks.on_success: /nowhere/tell-them is no file that can be run"), "{check}");
+    assert!(check.contains("hooks.on_success: /nowhere/tell-them is not an executable file"), "{check}");
 }
 
 #[test]
@@ -157,8 +157,8 @@ fn a_list_that_is_no_program_with_arguments_is_refused_with_its_line() {
     let scene = Scene::new();
     for (list, said) in [
         ("[]", "the list is empty"),
-        ("[bin/tell, s3cret]", "as an absolute path, or as a name"),
-        ("[./tell]", "as an absolute path, or as a name"),
+        ("[bin/tell, s3cret]", "an absolute path, or a name"),
+        ("[./tell]", "an absolute path, or a name"),
         ("[\"\"]", "the text is empty"),
         ("[tell, [s3cret]]", "got a list or a mapping"),
         ("[tell, ~]", "has no value"),
@@ -323,8 +323,8 @@ fn a_service_that_fails_in_passing_is_called_again_and_one_that_is_down_harms_no
         .place
         .run(&["run"])
         .success()
-        .says(&["WARN", "of the start", "404 Not Found"])
-        .says(&["WARN", "of the success", "404 Not Found"])
+        .says(&["WARN", "cannot report the start", "404 Not Found"])
+        .says(&["WARN", "cannot report the success", "404 Not Found"])
         .never_says("s3cret");
 }
 

@@ -63,7 +63,7 @@ fn a_name_that_qdrant_cannot_have_fails_alone_and_becomes_no_backup_of_files() {
     scene.place.run(&["restore", "--files", "--into", into.to_str().unwrap()]).code(1);
     assert!(!into.join("bin").exists());
     let checked = scene.place.run(&["config", "check"]).stdout;
-    assert!(checked.contains("FAIL") && checked.contains("Qdrant allows nobody"), "{checked}");
+    assert!(checked.contains("FAIL") && checked.contains("Qdrant does not allow"), "{checked}");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn more_collections_than_any_server_has_end_the_run_at_once() {
         setup.collection(Collection::with_bytes(&format!("c{number}"), 0, Vec::new()))
     }));
 
-    scene.backup().code(1).says(&["15000 collections, and more than 10000 no server has"]);
+    scene.backup().code(1).says(&["15000 collections, more than any server has (10000)"]);
 
     assert!(scene.server.requests().len() < 10);
 }
@@ -157,19 +157,19 @@ fn restored_files_run_as_nobody_else_and_lie_in_a_directory_of_ones_own() {
         .place
         .run(&["restore", "--files", "--into", link.to_str().unwrap()])
         .code(1)
-        .says(&["no directory"]);
+        .says(&["is not a directory"]);
 }
 
 #[test]
 fn restore_files_unpacks_only_regular_files_within_the_directory() {
     for (path, kind, says) in [
-        ("../escaped", tar::EntryType::Regular, "leads out of the directory"),
-        ("/tmp/escaped", tar::EntryType::Regular, "leads out of the directory"),
-        ("link", tar::EntryType::Symlink, "no file"),
-        ("link", tar::EntryType::Link, "no file"),
-        ("device", tar::EntryType::Char, "no file"),
-        ("device", tar::EntryType::Block, "no file"),
-        ("pipe", tar::EntryType::Fifo, "no file"),
+        ("../escaped", tar::EntryType::Regular, "points outside the directory"),
+        ("/tmp/escaped", tar::EntryType::Regular, "points outside the directory"),
+        ("link", tar::EntryType::Symlink, "not a file"),
+        ("link", tar::EntryType::Link, "not a file"),
+        ("device", tar::EntryType::Char, "not a file"),
+        ("device", tar::EntryType::Block, "not a file"),
+        ("pipe", tar::EntryType::Fifo, "not a file"),
     ] {
         let (scene, into) = with_files();
         replace_archive(&scene.place, &tar_of(path, kind, 0o755));
@@ -197,7 +197,7 @@ fn what_is_no_backup_of_configuration_files_is_never_unpacked_as_one() {
             .place
             .run(&["restore", "--files", "--into", &into])
             .code(1)
-            .says(&["WARN", "is none; it is left out"])
+            .says(&["WARN", "is not one; skipped"])
             .says(&["configuration files: there is no backup"]);
         assert!(!Path::new(&into).exists());
     }
@@ -213,5 +213,5 @@ fn nothing_is_imported_in_the_place_of_configuration_files() {
         .place
         .run(&["import", "--collection", "/files", file.to_str().unwrap()])
         .code(1)
-        .says(&["\"/files\" is no collection's name"]);
+        .says(&["\"/files\" is not a collection"]);
 }

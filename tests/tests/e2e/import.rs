@@ -92,7 +92,7 @@ fn a_genuine_snapshot_becomes_a_backup_plain_or_compressed() {
     place
         .run(&["import", &plain])
         .success()
-        .says(&["the same snapshot is backup 2025-07-15-14-30-00 already"]);
+        .says(&["backup 2025-07-15-14-30-00 already contains this snapshot"]);
     assert_eq!(place.ids("mixtral_embeddings").len(), 1);
     assert!(fs::exists(&plain).unwrap(), "what was imported is left where it was");
     assert!(place.temporary().is_empty());
@@ -108,7 +108,7 @@ fn every_genuine_snapshot_of_a_collection_can_be_imported_and_no_shards() {
             place.run(&arguments).code(1).says(&["not imported: not a whole snapshot", "shard"]);
             assert!(place.stored().is_empty());
         } else if snapshot.local_shard_ids.is_empty() {
-            place.run(&arguments).code(1).says(&["not imported", "every shard lies on another node"]);
+            place.run(&arguments).code(1).says(&["not imported", "every shard is on another node"]);
         } else {
             let ran = place.run(&arguments).success();
             assert_eq!(place.prove(), 1);
@@ -132,10 +132,10 @@ fn what_is_no_whole_snapshot_is_refused_and_leaves_nothing() {
         ("empty", b"", "not a whole snapshot"),
         ("half", &whole[..whole.len() / 2], "not a whole snapshot"),
         ("no-end", &whole[..whole.len() - 1024], "not a whole snapshot"),
-        ("half-gzip", &packed[..packed.len() - 9], "not whole gzip"),
+        ("half-gzip", &packed[..packed.len() - 9], "incomplete gzip"),
         ("flipped", &flipped, "not"),
         ("trailing", &[&packed[..], b"tail"].concat(), "not"),
-        ("half-zstd", &zstd[..zstd.len() - 9], "not whole zstd"),
+        ("half-zstd", &zstd[..zstd.len() - 9], "incomplete zstd"),
     ];
     let mut files = Vec::new();
     for (stem, bytes, why) in cases {
@@ -151,7 +151,7 @@ fn what_is_no_whole_snapshot_is_refused_and_leaves_nothing() {
     place
         .run(&["import", &directory, "-c", "x"])
         .code(1)
-        .says(&["not imported: a directory", "it has no manifest.json"]);
+        .says(&["not imported: not a directory", "it has no manifest.json"]);
     place.run(&["import", "/nowhere/at/all", "-c", "x"]).code(1).says(&["No such file"]);
 }
 
@@ -162,11 +162,14 @@ fn collection_and_time_come_from_the_name_or_are_asked_for() {
     let file = put(&place, "nightly.tar", &bytes);
     place.run(&["import", &file]).code(1).says(&["`--collection`"]);
     place.run(&["import", &file, "-c", "docs", "--at", "noon"]).code(78).says(&["--at: expected a time"]);
-    place.run(&["import", &file, "-c", "docs"]).success().says(&["taken for made at", "--at"]);
+    place
+        .run(&["import", &file, "-c", "docs"])
+        .success()
+        .says(&["using the time of its last change", "--at"]);
     place.run(&["import", &file, "-c", "wiki", "--at", "2020-02-29T01:02:03+01:00"]).success();
     assert_eq!(place.ids("wiki"), ["2020-02-29-00-02-03"]);
     let stamped = put(&place, &format!("a%2Fb-{STAMP}.snapshot"), &bytes);
-    place.run(&["import", &stamped, "--at", "2020-02-29T00:00:00Z"]).success().says(&["`--at` was not used"]);
+    place.run(&["import", &stamped, "--at", "2020-02-29T00:00:00Z"]).success().says(&["`--at` was ignored"]);
     assert_eq!(place.ids("a/b"), [STAMP]);
     assert_eq!(place.prove(), 3);
 }
@@ -180,7 +183,7 @@ fn the_checksum_file_that_qdrant_keeps_beside_a_snapshot_is_compared() {
     put(&place, &format!("{name}.checksum"), "0".repeat(64).as_bytes());
     place.run(&["import", &file]).code(1).says(&["Qdrant's checksum file", "000000"]);
     put(&place, &format!("{name}.checksum"), snapshot.sha256.as_bytes());
-    place.run(&["import", &file]).success().says(&["as in Qdrant's checksum file"]);
+    place.run(&["import", &file]).success().says(&["matches Qdrant's checksum file"]);
     let manifest = place.backups("minilm_general").remove(0).manifest;
     assert_eq!(manifest.archives[0].server_checksum, ServerChecksum::Matched);
 }
@@ -192,12 +195,12 @@ fn an_orphan_is_adopted_where_it_lies() {
     let path: PathBuf = place.plant("docs", "2025-07-15T14:30:00Z", Planted::Orphan);
     atomic::write(&path, atomic::ARCHIVE_MODE, &gzip(&bytes)).unwrap();
     let file = path.to_string_lossy().into_owned();
-    place.run(&["import", &file, "-c", "other"]).code(1).says(&["directory of another collection"]);
+    place.run(&["import", &file, "-c", "other"]).code(1).says(&["directory of a collection other than"]);
     place.run(&["import", &file]).success().says(&["as backup 2025-07-15-14-30-00 of docs"]);
     assert_eq!(place.prove(), 1);
     assert_eq!(place.stored().len(), 2, "not copied");
     assert!(place.catalog().orphans.is_empty());
-    place.run(&["import", &file]).code(1).says(&["nothing to adopt"]);
+    place.run(&["import", &file]).code(1).says(&["nothing to import"]);
     let garbage = place.plant("docs", "2025-07-16T14:30:00Z", Planted::Orphan);
     place.run(&["import", &garbage.to_string_lossy()]).code(1).says(&["not a whole snapshot"]);
     assert!(garbage.exists(), "an orphan that is refused stays");
@@ -306,8 +309,8 @@ fn a_backup_that_became_a_bomb_fails_at_what_its_manifest_allows_and_fills_no_di
     let id = backup.manifest.backup_id.to_string();
     let out = place.beside("out").display().to_string();
     let export = ["export", "-c", "good", "--backup", &id, "-o", &out];
-    place.run(&export).code(4).says(&["not as the manifest says (length or digest)"]);
+    place.run(&export).code(4).says(&["does not match the manifest (length or digest)"]);
     assert!(!place.beside("out").exists());
-    place.run(&["verify", "--backup", "all"]).code(4).says(&["has more than the", "bytes that it must have"]);
+    place.run(&["verify", "--backup", "all"]).code(4).says(&["has more bytes than expected"]);
     assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
 }

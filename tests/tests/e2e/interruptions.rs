@@ -100,7 +100,7 @@ fn a_kill_during_creation_leaves_a_creation_to_look_for() {
 fn assert_leftover_is_reported_once_after_death(scene: &Scene) {
     eventually("the snapshot appears", || scene.on_server().len() == 1);
     let leftover = scene.on_server();
-    scene.backup().success().says(&["WARN", "died without saying so, in stage create of \"docs\""]).says(&[
+    scene.backup().success().says(&["WARN", "died in stage create of \"docs\""]).says(&[
         "WARN",
         &leftover[0],
         "probably left by an interrupted run; not deleted",
@@ -117,7 +117,7 @@ fn a_signal_while_a_lost_snapshot_is_looked_for_leaves_it_to_the_next_run() {
     let never = Effect::CreationCut { cut: Cut::Status(504), appears_after: None };
     let scene = Scene::with([Fault::new(never)]);
     let mut running = start(&scene);
-    running.until_it_says("looking for it in its list");
+    running.until_it_says("looking for it in the list of snapshots");
 
     running.end_with(Signal::TERM).code(143);
 
@@ -172,7 +172,7 @@ fn a_second_signal_ends_the_run_at_once_and_says_what_is_left() {
         let asked = Instant::now();
         let snapshot = scene.on_server().pop().expect("a snapshot");
         running.end_with(second).code(code).says(&[
-            "ERROR: ended at once by a second signal; what `backup` had under way may be left behind: ",
+            "ERROR: stopped at once by a second signal; `backup` may have left behind: ",
             &format!("the snapshot {snapshot} of docs on the server"),
             "the next run removes",
         ]);
@@ -269,7 +269,7 @@ fn a_kill_during_the_download_is_tidied_up_by_the_next_run() {
     scene
         .backup()
         .success()
-        .says(&["WARN", "died without saying so, in stage download of \"docs\""])
+        .says(&["WARN", "died in stage download of \"docs\""])
         .says(&["INFO: Removed ", ".tmp"])
         .says(&["INFO: Deleting what an earlier run left on the server for docs"]);
     scene.assert_backed_up();
@@ -312,7 +312,7 @@ fn a_recorded_snapshot_is_deleted_only_while_its_name_has_its_checksum() {
     scene.backup().success().says(&[
         "WARN",
         &recorded,
-        "is another one than was made for this backup; left alone",
+        "it is not the one that was made for this backup, so it is left alone",
     ]);
 
     assert_eq!(scene.on_server(), std::slice::from_ref(&recorded));

@@ -126,7 +126,7 @@ fn a_kill_during_downloads_is_tidied_up_by_the_next_run() {
         scene.place.status().undeleted_snapshots.into_iter().map(|snapshot| snapshot.name).collect();
     assert_eq!(recorded, snapshots(&scene).into_iter().collect());
     assert_eq!(recorded.len(), 3);
-    scene.backup().success().says(&["WARN", "died without saying so, in stage download"]);
+    scene.backup().success().says(&["WARN", "died in stage download"]);
     assert_eq!(scene.place.prove(), 4);
     assert_eq!(snapshots(&scene), Vec::<String>::new());
     scene.assert_nothing_pending();

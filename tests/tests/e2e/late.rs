@@ -31,7 +31,7 @@ fn a_run_waits_for_a_server_that_starts_later() {
         let port = free_port();
         let place = place(port, "60s");
         let mut running = Running::start(&mut place.command(&[command]));
-        running.until_it_says("waiting for it, for up to 1m (qdrant.wait_for_server)");
+        running.until_it_says("waiting up to 1m for it (qdrant.wait_for_server)");
         eventually("the status says so", || {
             place.status().current_run.is_some_and(|run| run.stage == Stage::WaitForServer)
         });
@@ -40,8 +40,8 @@ fn a_run_waits_for_a_server_that_starts_later() {
         assert_eq!(place.status().current_run.expect("it runs").heartbeat_at, heartbeat, "nothing moves");
 
         let _server = StandIn::start(Setup::empty().port(port).collection(docs()));
-        let ran = running.end().success().says(&["INFO", "answers after", "going on"]);
-        assert_eq!(ran.stderr.matches("waiting for it").count(), 1, "{}", ran.stderr);
+        let ran = running.end().success().says(&["INFO", "answers after", "continuing"]);
+        assert_eq!(ran.stderr.matches("waiting up to").count(), 1, "{}", ran.stderr);
         assert_eq!(place.prove(), 1);
         assert!(place.status().last_run.expect("a run").warnings.is_empty(), "it came in time");
     }
@@ -68,7 +68,7 @@ fn waiting_is_switched_off_by_zero_and_for_named_collections() {
     for (wait, arguments) in [("0s", &["backup"][..]), ("60s", &["backup", "--collection", "docs"])] {
         let place = place(free_port(), wait);
         let begun = Instant::now();
-        place.run(arguments).code(1).says(&["ERROR", "cannot reach Qdrant"]).never_says("waiting for it");
+        place.run(arguments).code(1).says(&["ERROR", "cannot reach Qdrant"]).never_says("waiting up to");
         assert!(begun.elapsed() < Duration::from_secs(30));
     }
 }
@@ -79,7 +79,7 @@ fn five_minutes_are_the_default() {
     let place = Place::initialised(&format!("http://127.0.0.1:{port}"));
     place.configure("");
     let mut running = Running::start(&mut place.command(&["run"]));
-    running.until_it_says("for up to 5m (qdrant.wait_for_server)");
+    running.until_it_says("waiting up to 5m for it (qdrant.wait_for_server)");
     running.end_with(Signal::TERM).code(143);
 }
 
@@ -87,7 +87,7 @@ fn five_minutes_are_the_default() {
 fn a_signal_ends_the_waiting_at_once() {
     let place = place(free_port(), "60s");
     let mut running = Running::start(&mut place.command(&["run"]));
-    running.until_it_says("waiting for it");
+    running.until_it_says("waiting up to");
     let begun = Instant::now();
     running.end_with(Signal::TERM).code(143);
     assert!(begun.elapsed() < Duration::from_secs(10));
@@ -107,20 +107,24 @@ fn answers_of_a_server_that_is_not_up_yet_are_waited_out() {
     ] {
         let scene = Scene::with([fault]);
         scene.configure(&[("wait_for_server", "60s")]);
-        scene.backup().success().says(&["INFO", "waiting for it"]).says(&["INFO", "going on"]);
+        scene.backup().success().says(&["INFO", "waiting up to"]).says(&["INFO", "continuing"]);
         assert!(scene.hits() > 0);
         scene.assert_backed_up();
     }
     let scene = Scene::with([Fault::new(Effect::NeverAnswer).on(Endpoint::Root).first(1)]);
     scene.configure(&[("wait_for_server", "60s"), ("request_timeout", "1s")]);
-    scene.backup().success().says(&["waiting for it"]);
+    scene.backup().success().says(&["waiting up to"]);
 }
 
 #[test]
 fn a_server_that_answers_and_is_never_ready_is_backed_up_with_a_warning() {
     let scene = Scene::with([Fault::status(503).on(Endpoint::Readyz)]);
     scene.configure(&[("wait_for_server", "1s")]);
-    scene.backup().success().says(&["WARN", "asking whether it is ready", "backing up what it has"]);
+    scene.backup().success().says(&[
+        "WARN",
+        "checking whether it is ready",
+        "backing up the collections that it lists",
+    ]);
     scene.assert_backed_up();
 }
 
@@ -128,25 +132,25 @@ fn a_server_that_answers_and_is_never_ready_is_backed_up_with_a_warning() {
 fn what_waiting_cannot_cure_is_not_waited_for() {
     let page = Answer::empty(200).text("<html>Welcome to nginx!</html>");
     for (fault, says) in [
-        (Fault::status(401).on(Endpoint::Root), "refused access"),
-        (Fault::status(403).on(Endpoint::Root), "refused access"),
+        (Fault::status(401).on(Endpoint::Root), "denied access"),
+        (Fault::status(403).on(Endpoint::Root), "denied access"),
         (Fault::status(404).on(Endpoint::Root), "404"),
-        (Fault::answer(page).on(Endpoint::Root), "does not look like Qdrant's answer"),
+        (Fault::answer(page).on(Endpoint::Root), "does not look like an answer from Qdrant"),
     ] {
         let scene = Scene::with([fault]);
         scene.configure(&[("wait_for_server", "60s")]);
-        scene.backup().code(1).says(&["ERROR", says]).never_says("waiting for it");
+        scene.backup().code(1).says(&["ERROR", says]).never_says("waiting up to");
         assert_eq!(scene.hits(), 1);
     }
     // Nor is a question that an old server or a proxy does not know.
     for status in [401, 403, 404, 405] {
         let scene = Scene::with([Fault::status(status).on(Endpoint::Readyz)]);
         scene.configure(&[("wait_for_server", "60s")]);
-        scene.backup().success().never_says("waiting for it");
+        scene.backup().success().never_says("waiting up to");
     }
     let scene = Scene::of(Setup::empty().collection(docs()).tls());
     scene.configure(&[("wait_for_server", "60s")]);
-    scene.backup().code(1).says(&["UnknownIssuer"]).never_says("waiting for it");
+    scene.backup().code(1).says(&["UnknownIssuer"]).never_says("waiting up to");
 }
 
 #[test]
@@ -192,7 +196,7 @@ fn every_limit_on_time_names_its_setting() {
     scene.backup().code(1).says(&["no answer from Qdrant within 1s (qdrant.request_timeout; raise it"]);
 
     let scene = Scene::with([Fault::new(Effect::NeverAnswer).on(Endpoint::DownloadSnapshot)]);
-    scene.backup().code(1).says(&["nothing moved for 1s (qdrant.stall_timeout; raise it"]);
+    scene.backup().code(1).says(&["no data moved for 1s (qdrant.stall_timeout; raise it"]);
 
     let scene = Scene::with([
         Fault::new(Effect::NeverAnswer).on(Endpoint::CreateSnapshot),

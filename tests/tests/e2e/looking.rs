@@ -152,6 +152,10 @@ fn a_backup_that_was_made_since_the_clock_is_right_again_is_the_newest() {
 fn a_backup_from_the_future_is_neither_too_old_nor_fine() {
     let (place, _) = after_a_wrong_clock(false);
     let ran = status_of(&place).code(5);
-    assert!(ran.stdout.starts_with("AGE UNKNOWN: the newest backup is from the future"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("FROM THE FUTURE") && !ran.stdout.contains("OLD"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.starts_with("AGE UNKNOWN: the newest backup is dated in the future"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("DATED IN THE FUTURE") && !ran.stdout.contains("OLD"), "{}", ran.stdout);
 }

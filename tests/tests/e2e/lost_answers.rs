@@ -21,7 +21,7 @@ fn a_creation_that_was_answered_by_an_error_is_asked_for_once_more() {
     for status in [400, 429, 500, 507] {
         let scene = Scene::with([answered(status)]);
 
-        scene.backup().success().says(&["WARN", &status.to_string(), "asking once more"]);
+        scene.backup().success().says(&["WARN", &status.to_string(), "trying once more"]);
 
         assert_eq!((scene.hits(), scene.creations()), (1, 2), "{status}");
         scene.assert_backed_up();
@@ -128,12 +128,12 @@ fn a_server_that_is_restarted_during_a_creation_ends_the_wait_and_is_asked_once_
     running.until_it_says("POST /collections/docs/snapshots");
     std::thread::sleep(Duration::from_millis(300));
     drop(server);
-    running.until_it_says("looking for it in its list");
+    running.until_it_says("looking for it in the list of snapshots");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(place.status().current_run.expect("a run").stage.as_str(), "wait");
     let server = StandIn::start(Setup::empty().collection(docs()).port(port));
 
-    running.end().success().says(&["Qdrant was restarted meanwhile", "asking once more"]);
+    running.end().success().says(&["it was restarted in the meantime", "trying once more"]);
 
     assert_eq!(place.prove(), 1);
     assert_eq!(server.snapshot_names(DOCS), Vec::<String>::new());
@@ -150,7 +150,7 @@ fn a_server_that_is_making_nothing_ends_the_wait() {
     scene
         .backup()
         .code(1)
-        .says(&["no answer to the creation of a snapshot, and Qdrant is making none", "504"]);
+        .says(&["did not answer the request for a snapshot, and it is not creating one", "504"]);
 
     assert_eq!(scene.creations(), 2);
     scene.assert_failed(FailureKind::HttpStatus);
@@ -168,11 +168,11 @@ fn a_server_that_comes_back_and_tells_nothing_is_not_waited_for_for_hours() {
     running.until_it_says("POST /collections/docs/snapshots");
     std::thread::sleep(Duration::from_millis(300));
     drop(server);
-    running.until_it_says("looking for it in its list");
+    running.until_it_says("looking for it in the list of snapshots");
     std::thread::sleep(Duration::from_millis(500));
     let _server = StandIn::start(Setup::empty().collection(docs()).port(port).fault(silent()));
 
-    running.end().code(1).says(&["no answer to the creation of a snapshot, and none appeared within 1m"]);
+    running.end().code(1).says(&["did not answer the request for a snapshot, and none appeared within 1m"]);
 
     assert_eq!(place.status().unanswered_creations.len(), 1);
 }

@@ -99,7 +99,7 @@ fn no_collection_is_made_in_order_to_delete_an_uploaded_file() {
 
     restore(&place, &target)
         .code(1)
-        .says(&["stays in the server's snapshot folder of \"docs\"", "delete it there by hand"])
+        .says(&["stays in the server's snapshot directory of \"docs\"", "delete it there by hand"])
         .says(&["\"docs\" does not exist; to try again:"]);
 
     assert_untouched(&target);

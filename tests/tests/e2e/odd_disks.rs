@@ -90,7 +90,7 @@ fn a_file_system_that_cannot_sync_directories_takes_backups_and_says_so_once_a_r
     odd.run(&place, &["init"]).success();
     works(&odd, &place);
     let ran = odd.run(&place, &["backup"]).success();
-    let said = log_lines(&ran).iter().filter(|line| line.contains("cannot make names durable")).count();
+    let said = log_lines(&ran).iter().filter(|line| line.contains("cannot sync directories")).count();
     assert_eq!(said, 1, "{}", ran.stderr);
 }
 
@@ -105,12 +105,12 @@ fn a_disk_that_fails_after_the_manifests_rename_fails_the_collection_and_keeps_i
     };
 
     let ran = odd(1).run(&place, &["backup"]).code(1);
-    ran.says(&["Backup of vectors failed", "may be gone after a power failure: Input/output error"]);
+    ran.says(&["Backup of vectors failed", "may be lost after a power failure: Input/output error"]);
     assert_eq!(place.catalog().orphans, Vec::new(), "no manifest ever stood beside that archive");
     assert_eq!(place.prove(), 1);
 
     let ran = odd(2).run(&place, &["backup"]).code(1);
-    ran.says(&["Backup of vectors failed", "Input/output error", "its files are left in place"]);
+    ran.says(&["Backup of vectors failed", "Input/output error", "its files stay in place"]);
     let status = place.status();
     assert_eq!(status.collections[&vectors()].last_outcome, Some(Outcome::Failed));
     let operation = &status.last_run.unwrap().operations[0];
@@ -175,7 +175,7 @@ fn a_status_that_cannot_even_be_moved_aside_keeps_nobody_from_restoring_or_verif
         if path.is_dir() {
             odd.run(&place, &["run"])
                 .code(1)
-                .says(&["the work is done, but the status could not be written"]);
+                .says(&["the work is done, but the status file could not be written"]);
             fs::remove_dir(&path).unwrap();
             put(&path, "");
         }
@@ -183,7 +183,7 @@ fn a_status_that_cannot_even_be_moved_aside_keeps_nobody_from_restoring_or_verif
     // Nor does a state directory that cannot be made.
     let mut command = place.command(restore);
     command.env("QDRANT_BACKUP_STATE_DIR", place.beside("not/there"));
-    Ran::of(&mut command).success().says(&["WARN: state directory", "cannot be made"]);
+    Ran::of(&mut command).success().says(&["WARN: state directory", "cannot be created"]);
 }
 
 #[test]
@@ -208,10 +208,11 @@ fn a_file_system_that_does_not_say_how_much_room_there_is_takes_backups() {
         let server = server_of(64 << 10);
         let place = place(&server);
         let odd = Odd::answering(&[answer]);
-        odd.run(&place, &["init"]).success().says(&["how much room there is"]);
+        odd.run(&place, &["init"]).success().says(&["does not report its free space"]);
         works(&odd, &place);
         let ran = odd.run(&place, &["backup"]).success();
-        let said = log_lines(&ran).iter().filter(|line| line.contains("how much room there is")).count();
+        let said =
+            log_lines(&ran).iter().filter(|line| line.contains("does not report its free space")).count();
         assert_eq!(said, 1, "{}", ran.stderr);
         let check = odd.run(&place, &["config", "check"]).success();
         assert!(check.stdout.contains("room              not known"), "{}", check.stdout);

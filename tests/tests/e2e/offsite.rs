@@ -41,7 +41,7 @@ fn what_is_lost_with_the_whole_directory_comes_back_from_a_copy_point_by_point()
     let names = server.collections().to_vec();
     let include = format!("backup: {{include: {names:?}}}\n");
     configure(&place, &[&nas], &include);
-    place.run(&["offsite", "init", "nas"]).success().says(&["Made", "next: keep"]);
+    place.run(&["offsite", "init", "nas"]).success().says(&["Created", "Keep a copy of"]);
     place.run(&["offsite", "init", "nas"]).success().says(&["already"]);
     let before: Vec<Value> = names.iter().map(|name| server.points(name)).collect();
     place.run(&["run"]).success().says(&["Copied", "to nas"]).says(&["Place nas: 3 backups copied"]);
@@ -68,7 +68,7 @@ fn what_is_lost_with_the_whole_directory_comes_back_from_a_copy_point_by_point()
     assert_eq!(after, before);
     assert!(!place.path().exists(), "nothing was made there");
 
-    place.run(&["offsite", "recover", "nas"]).success().says(&["knows 3 backups that are only in nas"]);
+    place.run(&["offsite", "recover", "nas"]).success().says(&["now lists 3 backups that exist only in nas"]);
     let known = place.backups(&names[1]);
     assert!(known[0].is_offsite_only() && place.ids(&names[1]) == ids);
     let catalog = place.catalog();
@@ -76,7 +76,7 @@ fn what_is_lost_with_the_whole_directory_comes_back_from_a_copy_point_by_point()
     place.run(&["list"]).success();
     place.run(&["verify"]).success().says(&["Nothing to verify"]);
     let told = place.run(&[&["restore", "--force", "--no-safety-backup"], &selection[..]].concat()).code(1);
-    told.says(&["is only offsite: take it from there with --from nas"]);
+    told.says(&["exists only offsite: use --from nas"]);
     place.run(&["run"]).success().says(&["Place nas: 3 backups copied"]);
     assert_eq!(place.ids(&names[1]).len(), 2);
     assert_eq!(copies(&place), 6);
@@ -130,8 +130,8 @@ fn retention_takes_what_is_here_down_to_what_a_copy_has_and_the_place_by_its_own
     let id = backups[0].backup_id.to_string();
     let out = place.beside("out.snapshot");
     let export = ["export", "--collection", "docs", "--backup", &id, "--output", out.to_str().unwrap()];
-    place.run(&export).code(1).says(&["is only offsite", "--from far"]);
-    place.run(&[&export[..], &["--from", "far"]].concat()).success().says(&["digest as the manifest's"]);
+    place.run(&export).code(1).says(&["exists only offsite", "--from far"]);
+    place.run(&[&export[..], &["--from", "far"]].concat()).success().says(&["digest matches the manifest"]);
     assert_eq!(fs::metadata(out).unwrap().len(), backups[0].snapshot_size_bytes);
 }
 
@@ -163,10 +163,10 @@ fn a_place_that_fails_stops_no_other_and_each_failure_has_its_own_words_and_code
     let kind = |name: &str| place.status().offsite[name].failure.clone().unwrap().kind;
     for (name, code, words, expected) in [
         ("none", 78, "there is no restic repository", FailureKind::OffsiteUnusable),
-        ("wrong", 78, "is not that of the repository", FailureKind::Unauthorized),
-        ("missing", 78, "the program /nowhere/restic cannot be started", FailureKind::OffsiteUnusable),
+        ("wrong", 78, "does not open the repository", FailureKind::Unauthorized),
+        ("missing", 78, "cannot start the program /nowhere/restic", FailureKind::OffsiteUnusable),
         ("old", 78, "is 0.13.1; restic 0.14 or newer is needed", FailureKind::OffsiteUnusable),
-        ("gone", 1, "the repository is not reached", FailureKind::Unreachable),
+        ("gone", 1, "cannot reach the repository", FailureKind::Unreachable),
     ] {
         place.run(&["offsite", "copy", name]).code(code).says(&["ERROR", words]).never_says("s3cret");
         assert_eq!(kind(name), expected, "{name}");
@@ -174,9 +174,9 @@ fn a_place_that_fails_stops_no_other_and_each_failure_has_its_own_words_and_code
         place.run(&["restore", "--all", "--from", name]).says(&["ERROR", words]).never_says("s3cret");
     }
     place.run(&["offsite", "copy", "nobody"]).code(78).says(&[
-        "no place",
+        "there is no offsite place",
         "\"nobody\"",
-        "there are none, wrong",
+        "the configured places are none, wrong",
     ]);
     let checked = place.run(&["config", "check"]);
     for line in ["ok    offsite", "FAIL  offsite"] {
@@ -219,7 +219,7 @@ fn damage_in_the_repository_is_found_by_the_check_and_refused_by_the_restore() {
     let (scene, nas) = backed_up("nas");
     let place = &scene.place;
     place.run(&["offsite", "copy"]).success();
-    place.run(&["offsite", "check", "nas"]).success().says(&["Read back everything in nas: it is sound"]);
+    place.run(&["offsite", "check", "nas"]).success().says(&["Read back everything in nas: no damage found"]);
     assert!(record(place, "mixtral_embeddings", "nas").unwrap().last_checked_at.is_some());
     nas.damage();
     place.run(&["offsite", "check", "nas"]).code(4).says(&["ERROR", "the repository is damaged"]);
@@ -235,7 +235,7 @@ fn damage_in_the_repository_is_found_by_the_check_and_refused_by_the_restore() {
     ran.says(&["the repository is damaged"]);
     place
         .run(&["offsite", "prune", "nas"])
-        .says(&["nothing is deleted in nas, because what is there is damaged"]);
+        .says(&["nothing is deleted in nas, because data there is damaged"]);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_repository_that_somebody_else_has_locked_is_left_alone() {
     let mut other = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
     let locks = || nas.restic(&["list", "locks", "--no-lock"]).stdout.lines().count();
     e2e::eventually("it has its lock", || locks() == 1);
-    place.run(&["offsite", "check", "nas"]).code(75).says(&["ERROR", "locked by somebody else", "PID"]);
+    place.run(&["offsite", "check", "nas"]).code(75).says(&["ERROR", "locked by another process", "PID"]);
     assert_eq!(locks(), 1);
     other.kill().unwrap();
     other.wait().unwrap();
@@ -408,7 +408,7 @@ fn what_somebody_else_has_deleted_or_put_there_is_known_after_the_next_copying()
     place
         .run(&["offsite", "copy"])
         .success()
-        .says(&["WARN", "\"mixtral_embeddings\"", "is not there any more"])
+        .says(&["WARN", "\"mixtral_embeddings\"", "is missing: someone else deleted it"])
         .says(&["Place nas: 1 backups copied"]);
     let record_path = |collection: &str| {
         let backup = place.newest(collection);

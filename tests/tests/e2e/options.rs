@@ -209,7 +209,7 @@ fn a_trial_says_why_it_failed_also_where_the_log_is_in_json() {
     let ran = scene.place.run(&["config", "check", "--trial"]).code(78);
     let line = ran.stdout.lines().find(|line| line.contains("trial backup")).expect("a line");
     assert!(
-        line.starts_with("FAIL") && line.contains("refused access (403)") && !line.contains("exit status"),
+        line.starts_with("FAIL") && line.contains("denied access (403)") && !line.contains("exit status"),
         "{line}"
     );
 }

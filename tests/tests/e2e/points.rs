@@ -105,7 +105,7 @@ fn a_comparison_finds_exactly_what_was_deleted_changed_and_added() {
     let ran = spoiled
         .compare(&["--ids", ids.to_str().unwrap(), "--points", points.to_str().unwrap()])
         .code(3)
-        .says(&["Compared", "they differ; what was written meanwhile may show as a difference"]);
+        .says(&["Compared", "they differ; points written during the comparison may count as differences"]);
     assert!(
         ran.stdout.contains(
             "missing              20  only in the backup: deleted since the backup (40, 41, 42, 43, 44, …)"
@@ -138,7 +138,7 @@ fn a_comparison_finds_exactly_what_was_deleted_changed_and_added() {
     assert_eq!(spoiled.points(), spoiled.now, "nothing was changed");
     spoiled.assert_tidy();
     // A file that is there is never replaced.
-    spoiled.compare(&["--ids", ids.to_str().unwrap()]).code(1).says(&["it is there already"]);
+    spoiled.compare(&["--ids", ids.to_str().unwrap()]).code(1).says(&["it already exists"]);
 }
 
 #[test]
@@ -160,9 +160,9 @@ fn missing_points_come_back_and_nothing_else_is_touched() {
     let spoiled = Spoiled::new();
     let ran = spoiled.restore(&["--missing", "--dry-run"]).success().says(&["20 points would be written"]);
     assert!(ran.stdout.contains("write                20  that are missing there"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("left alone           15  that are other there (100, 101, 102, 103, 104, …); --changed overwrites them"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("left alone           15  that differ there (100, 101, 102, 103, 104, …); --changed overwrites them"), "{}", ran.stdout);
     assert_eq!(spoiled.points(), spoiled.now);
-    spoiled.restore(&["--missing"]).success().says(&["20 points are back in", "all of them read back"]);
+    spoiled.restore(&["--missing"]).success().says(&["20 points are back in", "all of them verified"]);
     assert_eq!(spoiled.points(), spoiled.with(DELETED));
     spoiled.assert_tidy();
     let restores = &spoiled.place().status().operations[&Operation::Restore];
@@ -181,7 +181,7 @@ fn changed_points_are_overwritten_only_where_they_are_named() {
     // Without --changed, of these only the missing ones come back.
     let ran = spoiled.restore(&["--ids", "45", "100", "3", "1003"]).success();
     assert!(
-        ran.stdout.contains("left alone            1  that are other there (100); --changed overwrites them"),
+        ran.stdout.contains("left alone            1  that differ there (100); --changed overwrites them"),
         "{}",
         ran.stdout
     );
@@ -202,7 +202,7 @@ fn a_filter_says_which_points_as_they_are_in_the_backup() {
     let filter = r#"{"must": [{"key": "n", "match": {"value": 104}}]}"#;
     spoiled.restore(&["--changed", "--filter", filter]).success();
     assert_eq!(spoiled.points(), spoiled.with([104]));
-    spoiled.restore(&["--filter", "{"]).code(2).says(&["--filter is no JSON"]);
+    spoiled.restore(&["--filter", "{"]).code(2).says(&["--filter is not valid JSON"]);
     spoiled.restore(&["--filter", r#"{"must": [{"key": 7}]}"#]).code(1).says(&["Qdrant answered 400"]);
     assert_eq!(spoiled.points(), spoiled.with([104]));
     spoiled.assert_tidy();
@@ -211,7 +211,7 @@ fn a_filter_says_which_points_as_they_are_in_the_backup() {
 #[test]
 fn nothing_is_written_unless_it_is_said_which_points() {
     let spoiled = Spoiled::new();
-    spoiled.restore(&[]).code(2).says(&["--points needs to be told which: --missing"]);
+    spoiled.restore(&[]).code(2).says(&["--points needs one of --missing"]);
     spoiled.place().run(&["restore", "--points", "--missing", "--on-source", "--dry-run"]).code(2);
     spoiled.place().run(&["restore", "--collection", &spoiled.name, "--missing"]).code(2);
     spoiled
@@ -288,7 +288,7 @@ fn writes_whose_answer_is_lost_are_repeated_and_do_no_harm() {
     scene.server.faults(|faults| {
         faults.add(Fault::new(Effect::AnswerAfter(Answer::status(502))).on(Endpoint::UpsertPoints).first(1));
     });
-    scene.place.run(&MISSING).success().says(&["30 points are back in", "all of them read back"]);
+    scene.place.run(&MISSING).success().says(&["30 points are back in", "all of them verified"]);
     scene.place.run(&COMPARE).success();
 }
 
@@ -303,7 +303,7 @@ fn a_point_that_is_not_as_it_was_written_fails_the_restore_and_is_named() {
         let lie = Answer::empty(200).json(&body);
         faults.add(Fault::answer(lie).on(Endpoint::UpsertPoints));
     });
-    scene.place.run(&MISSING).code(1).says(&["2 points are not as they were written, such as 10"]);
+    scene.place.run(&MISSING).code(1).says(&["2 points differ from what was written, such as 10"]);
     assert_eq!(scene.place.status().operations[&Operation::Restore].last_outcome, Some(Outcome::Failed));
 }
 
@@ -380,7 +380,7 @@ fn points_go_back_under_their_shard_keys() {
     });
     let ran = scene.place.run(&[&MISSING[..], &["--changed"]].concat()).success();
     assert!(
-        ran.stdout.contains("left alone            1  that lie under another shard key there (5)"),
+        ran.stdout.contains("left alone            1  that are under another shard key there (5)"),
         "{}",
         ran.stdout
     );
@@ -395,7 +395,7 @@ fn points_go_back_under_their_shard_keys() {
         docs.delete_point(&json!(29));
         docs.shards.retain(|shard| shard.key != Some(json!(7)));
     });
-    scene.place.run(&MISSING).code(1).says(&["has no shard key 7, under which"]);
+    scene.place.run(&MISSING).code(1).says(&["has no shard key 7, which"]);
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn a_backup_goes_through_a_file_of_lines_into_another_collection() {
             .run(&export)
             .success()
             .says(&[&format!("Exported {} points of", spoiled.before.len())]);
-        spoiled.place().run(&export).code(1).says(&["it is there already"]);
+        spoiled.place().run(&export).code(1).says(&["it already exists"]);
         spoiled.assert_tidy();
         let into = format!("{}-again", spoiled.name);
         let import = [
@@ -465,7 +465,7 @@ fn a_backup_goes_through_a_file_of_lines_into_another_collection() {
             .success()
             .says(&[&format!("Imported {} points of", spoiled.before.len())]);
         assert_eq!(by_id(&server.points(&into)), spoiled.before, "{name}");
-        spoiled.place().run(&import).code(1).says(&["exists; name another one, or go on", "--resume"]);
+        spoiled.place().run(&import).code(1).says(&["exists; choose another name, or continue", "--resume"]);
         spoiled.place().run(&[&import[..], &["--resume"]].concat()).success();
         assert_eq!(by_id(&server.points(&into)), spoiled.before, "{name}");
         server.delete(&into);
@@ -477,7 +477,7 @@ fn a_backup_goes_through_a_file_of_lines_into_another_collection() {
     qdrant_backup_shared::atomic::write(&file, 0o600, cut.join("\n").as_bytes()).unwrap();
     let into = format!("{}-cut", spoiled.name);
     let import = ["import", "--points", file.to_str().unwrap(), "--into", &into];
-    spoiled.place().run(&import).code(1).says(&["line 100: the file ends here and has no last line"]);
+    spoiled.place().run(&import).code(1).says(&["line 100: the file ends without its closing line"]);
     server.delete(&into);
     spoiled.place().run(&["import", "--points", file.to_str().unwrap()]).code(2);
 }
@@ -508,10 +508,10 @@ fn a_point_that_somebody_writes_after_the_plan_is_left_alone() {
         docs.write_point(point.clone());
         point
     });
-    running
-        .end()
-        .success()
-        .says(&["2 points are back in", "1 were written by somebody else meanwhile and are left alone (11)"]);
+    running.end().success().says(&[
+        "2 points are back in",
+        "1 were written by someone else in the meantime and are left alone (11)",
+    ]);
     let now = scene.server.state(|state| state.collection_mut(DOCS).whole_points());
     assert_eq!(now[11], theirs);
 }

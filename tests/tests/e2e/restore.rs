@@ -144,7 +144,7 @@ fn a_dry_run_reads_everything_and_changes_nothing() {
 fn a_dry_run_without_a_server_or_with_a_key_that_is_refused_says_so() {
     let Scene { server: stand_in, mut place } = Scene::sample();
     stand_in.state(|state| state.api_key = Some("other".to_owned()));
-    place.run(&["restore", "--dry-run"]).code(1).says(&["refused access"]);
+    place.run(&["restore", "--dry-run"]).code(1).says(&["denied access"]);
     place.set_url("http://127.0.0.1:1");
     place.run(&["restore", "--dry-run"]).code(1).says(&["cannot reach Qdrant"]);
 }
@@ -292,7 +292,7 @@ fn damage_that_is_not_to_the_snapshot_keeps_nobody_from_it_and_is_told_by_who_lo
     place.run(&["export", "-c", "minilm_general", "-o", snapshot.to_str().unwrap()]).success();
     let digest = Sha256::digest(std::fs::read(&snapshot).unwrap());
     assert_eq!(backup.manifest.archives[0].snapshot.sha256.as_bytes()[..], digest[..]);
-    place.run(&with("drill", &[])).code(4).says(&["the stored file has the checksum"]);
+    place.run(&with("drill", &[])).code(4).says(&["the stored file has checksum"]);
     place.run(&["verify", "--collection", "minilm_general"]).code(4).says(&["archive_checksum"]);
 }
 
@@ -314,7 +314,7 @@ fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_res
         place.run(&restore).code(1).says(&[
             "ERROR",
             "nothing was restored into \"beside\"",
-            &format!("backup {bad} is on record as failed now; restore {good} instead"),
+            &format!("backup {bad} is now recorded as failed; restore {good} instead"),
             &format!("`qdrant-backup restore --collection minilm_general --backup {good} --as beside`"),
         ]);
 
@@ -384,7 +384,7 @@ fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_rec
         ("truncated", "failed to unpack"),
         ("no space", "An error occurred processing field: snapshot"),
         ("checksum mismatch", "Checksum mismatch"),
-        ("damaged here", "must have"),
+        ("damaged here", "expected"),
     ] {
         let Scene { server: _source, place } = Scene::sample();
         let target = StandIn::start(Setup::empty());
@@ -464,7 +464,7 @@ fn dead_replicas_are_waited_for_but_not_for_ever() {
     let target = StandIn::start(Setup::empty().fault(Fault::new(Effect::ReplicasDeadForPolls(1_000_000))));
     let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
     let line = ran.last_line();
-    assert!(line.contains("does not serve after 1s: shard 0 is Dead"), "{line}");
+    assert!(line.contains("is not ready after 1s: shard 0 is Dead"), "{line}");
     assert!(line.contains("do not use it"), "{line}");
     nothing_left(&target, &place, "minilm_general");
 }
@@ -476,7 +476,7 @@ fn a_restored_collection_that_lacks_most_points_is_a_failure() {
     let ran = place.run(&["restore", "--collection", "minilm_general", "--to", &target.url()]).code(1);
     let line = ran.last_line();
     assert!(
-        line.contains("only 40 points were restored, and there were 100 when the backup was made"),
+        line.contains("only 40 points were restored, but there were 100 when the backup was made"),
         "{line}"
     );
     assert!(line.contains("do not use it"), "{line}");
@@ -504,7 +504,7 @@ fn a_standstill_and_a_broken_connection_change_nothing() {
         StandIn::start(Setup::empty().fault(Fault::new(Effect::NeverAnswer).on(Endpoint::UploadSnapshot)));
     let ran = place.run(&["restore", "--all", "--to", &target.url()]).code(1);
     let line = ran.last_line();
-    assert!(line.contains("nothing moved for 1s") && line.contains("\"big\" does not exist"), "{line}");
+    assert!(line.contains("no data moved for 1s") && line.contains("\"big\" does not exist"), "{line}");
     assert_eq!(place.status().undeleted_snapshots, []);
 }
 
@@ -572,7 +572,7 @@ fn what_is_meant_must_be_said_and_must_exist() {
     place.run(&["restore", "--all", "--as", "x"]).code(2);
     place.run(&["restore", "--all", "--backup", "2025-07-15-14-30-00"]).code(2);
     let ran = place.run(&["restore", "--collection", "nope"]).code(1);
-    assert!(ran.last_line().contains("there is no backup of it"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("there is no backup"), "{}", ran.stderr);
     let ran = place.run(&["restore", "--collection", "empty", "--as", "e", "--before", "2020-01-01"]).code(1);
     assert!(
         ran.last_line().contains("none of its 1 backups is good and from before 2020-01-01"),
@@ -617,7 +617,7 @@ fn an_alias_that_two_backups_claim_is_not_left_to_chance() {
     let fresh = StandIn::start(Setup::empty());
 
     let restore = ["restore", "--all", "--with-aliases", "--to", &fresh.url()];
-    place.run(&restore).code(3).says(&["alias \"prod\" belonged to", "as well"]);
+    place.run(&restore).code(3).says(&["alias \"prod\" also belongs to", "--with-aliases"]);
 
     assert_eq!(fresh.requests_matching("POST", "aliases").len(), 0);
     assert_eq!(fresh.requests_matching("POST", "snapshots/upload").len(), 2, "the others are restored");
@@ -635,14 +635,13 @@ fn restoring_all_again_skips_what_is_there_and_succeeds() {
     place
         .run(&["restore", "--dry-run", "--all", "--to", &url])
         .success()
-        .says(&["2 of 2 collections can be restored, 2 are there already and skipped"]);
+        .says(&["2 of 2 collections can be restored, 2 already exist and are skipped"]);
     target.clear_requests();
 
-    let ran =
-        place.run(&all).success().says(&["Skipped minilm_general", "is there already, with 100 points"]);
+    let ran = place.run(&all).success().says(&["Skipped minilm_general", "already exists, with 100 points"]);
 
     assert!(ran.last_line().contains("Restore succeeded: 2 of 2 collections"), "{}", ran.last_line());
-    assert!(ran.stdout.contains("which is there already (250 points): SKIPPED"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("which already exists (250 points): SKIPPED"), "{}", ran.stdout);
     for (collection, number) in GENUINE {
         assert_eq!(count(&target, collection), Some(number));
     }
@@ -685,7 +684,7 @@ fn retired_collections_are_restored_only_when_asked_for() {
     place.run(&["prune", "--retire", "minilm_general"]).success();
     let (some, all) = (StandIn::start(Setup::empty()), StandIn::start(Setup::empty()));
 
-    let says = ["Left out, because they are retired: \"minilm_general\""];
+    let says = ["Skipped retired collections: \"minilm_general\""];
     place.run(&["restore", "--all", "--dry-run", "--to", &some.url()]).success().says(&says);
     place.run(&["restore", "--all", "--to", &some.url()]).success().says(&says);
     assert_eq!(count(&some, "minilm_general"), None);
@@ -694,6 +693,6 @@ fn retired_collections_are_restored_only_when_asked_for() {
     place
         .run(&["restore", "--all", "--include-retired", "--to", &all.url()])
         .success()
-        .never_says("Left out");
+        .never_says("Skipped retired");
     assert_eq!(count(&all, "minilm_general"), Some(100));
 }

@@ -34,7 +34,7 @@ fn a_download_goes_on_where_it_broke_off_wherever_that_is() {
                 "WARN",
                 "\"docs\"",
                 "the connection to Qdrant broke",
-                "going on where it broke off",
+                "resuming the download",
             ]);
 
             assert_eq!(scene.hits(), 1);
@@ -132,7 +132,7 @@ fn a_rest_of_another_file_is_never_taken() {
     let last = SIZE - 1;
     let header = |name, value: Option<String>| Fault::new(Effect::Header { name, value });
     let range = |range: String| header("content-range", Some(range));
-    let other = "not of the same file";
+    let other = "of another file";
     for (fault, said) in [
         (header("etag", Some("\"other\"".to_owned())), other),
         (header("etag", None), other),
@@ -141,14 +141,17 @@ fn a_rest_of_another_file_is_never_taken() {
         (range(format!("bytes 50000-60000/{SIZE}")), other),
         (range(format!("bytes 50000-{last}/*")), other),
         (header("content-range", None), other),
-        (Fault::new(Effect::IgnoreRange), "does not give the rest alone"),
-        (Fault::answer(Answer::empty(416).header("content-range", "bytes */100")), "no such rest"),
+        (Fault::new(Effect::IgnoreRange), "cannot send the remaining bytes alone"),
+        (
+            Fault::answer(Answer::empty(416).header("content-range", "bytes */100")),
+            "no longer has the remaining bytes",
+        ),
     ] {
         let fault = fault.on(Endpoint::DownloadSnapshot).after(1).first(1);
         let scene = Scene::with([cut(50_000), fault.clone()]);
         patient(&scene, "2");
 
-        scene.backup().success().says(&["WARN", said, "beginning the download again"]);
+        scene.backup().success().says(&["WARN", said, "restarting the download"]);
 
         assert_eq!(scene.hits(), 2, "{fault:?}");
         scene.assert_backed_up();
@@ -165,7 +168,7 @@ fn a_server_whose_files_have_no_etag_is_asked_for_the_whole_again() {
         let scene = Scene::with([cut(50_000), no_etag]);
         patient(&scene, "1");
 
-        scene.backup().success().says(&["WARN", "beginning the download again"]);
+        scene.backup().success().says(&["WARN", "restarting the download"]);
 
         scene.assert_backed_up();
         assert_eq!(ranges(&scene), [None, None]);
@@ -183,10 +186,10 @@ fn a_snapshot_that_another_replaced_meanwhile_is_no_backup() {
     let name = scene.on_server().remove(0);
     scene.server.add_snapshot(DOCS, &name, foreign());
 
-    running.end().success().says(&["WARN", "not of the same file", "beginning the download again"]).says(&[
+    running.end().success().says(&["WARN", "of another file", "restarting the download"]).says(&[
         "WARN",
         "snapshot checksum mismatch",
-        "trying once more with a fresh snapshot",
+        "trying once more with a new snapshot",
     ]);
 
     assert_eq!(scene.place.prove(), 1);
@@ -211,7 +214,7 @@ fn a_download_from_s3_begins_again_because_there_are_no_rests() {
     let scene = Scene::of(Setup::empty().collection(docs()).s3().fault(cut(100_000)));
     patient(&scene, "1");
 
-    scene.backup().success().says(&["WARN", "beginning the download again"]);
+    scene.backup().success().says(&["WARN", "restarting the download"]);
 
     assert_eq!(scene.hits(), 1);
     scene.assert_backed_up();

@@ -115,7 +115,7 @@ fn a_drill_that_cannot_begin_is_a_failed_drill_and_the_run_has_ended() {
     assert_eq!(status.operations[&Operation::Drill].last_outcome, Some(Outcome::Failed));
     assert_eq!(status.operations[&Operation::Backup].last_outcome, Some(Outcome::Success));
     assert_eq!(status.last_run.map(|run| run.operations.len()), Some(3));
-    place.run(&["verify"]).success().never_says("died without saying so");
+    place.run(&["verify"]).success().never_says("died in stage");
 }
 
 #[test]

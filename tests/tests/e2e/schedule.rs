@@ -159,10 +159,10 @@ fn an_entry_is_installed_once_and_nobody_elses_is_replaced() {
     write("cron", &[]).code(78).says(&["was not written by", "--force"]);
     assert!(fs::read_to_string(&table).unwrap().contains("own-script"));
     write("cron", &["--force"]).success().says(&["INFO: Wrote ", "etc/cron.d/qdrant-backup"]);
-    write("cron", &[]).success().says(&["is as it should be"]);
+    write("cron", &[]).success().says(&["is up to date"]);
     assert_eq!(fs::metadata(&table).unwrap().permissions().mode() & 0o7777, 0o644);
 
-    write("systemd", &[]).success().says(&["WARN", "cron.d/qdrant-backup starts runs as well"]);
+    write("systemd", &[]).success().says(&["WARN", "cron.d/qdrant-backup also starts runs"]);
     let units = scene.place.beside("root/etc/systemd/system");
     assert!(units.join("qdrant-backup.timer").exists() && units.join("qdrant-backup.service").exists());
 

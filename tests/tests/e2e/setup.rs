@@ -130,7 +130,7 @@ fn a_key_that_may_not_make_snapshots_is_found_by_the_trial() {
 
     let line = ran.stdout.lines().find(|line| line.starts_with("FAIL  trial backup")).expect("a line");
     assert!(line.contains("of \"docs\"") && line.contains("403"), "{line}");
-    ran.says(&["ERROR", "backups will not work before what is marked FAIL is mended"]);
+    ran.says(&["ERROR", "backups will fail until everything marked FAIL is fixed"]);
     assert!(place.beside("backup.yaml").exists());
     server.faults(|all| all.clear());
     afterwards(&place, &["config", "check", "--trial"]).success();
@@ -143,7 +143,7 @@ fn settings_that_are_there_are_kept() {
     let own = "retention:\n  keep_days: 30\nbackup:\n  compression: none\n";
     place.configure(own);
     let arguments = options(&url, &key, &backups);
-    Ran::of(&mut setup(&place, &arguments)).code(78).says(&["has settings already", "--force"]);
+    Ran::of(&mut setup(&place, &arguments)).code(78).says(&["already has settings", "--force"]);
     assert_eq!(fs::read_to_string(place.beside("backup.yaml")).unwrap(), own);
 
     let forced = [&arguments[..], &["--force", "--no-trial"]].concat();
@@ -261,7 +261,7 @@ fn a_person_at_a_terminal_is_asked_and_may_err() {
         }
     };
     answer(&mut running, "REST URL [http://localhost:6333]: ", &["localhost", &server.url()]);
-    answer(&mut running, "API key (none: without) [none]: ", &["/no/such/file", &shown(&place, "key")]);
+    answer(&mut running, "API key (none: no key) [none]: ", &["/no/such/file", &shown(&place, "key")]);
     answer(&mut running, "Backup directory [/opt/qdrant/backups]: ", &["backups", &shown(&place, "backups")]);
     answer(&mut running, "keep backups [7]: ", &["0", "14"]);
     answer(&mut running, "cron expression (minute hour day month weekday) [0 2 * * *]: ", &["daily", ""]);

@@ -47,7 +47,7 @@ fn an_unreadable_status_is_moved_aside_and_last_successes_come_from_the_manifest
     let cases = [
         (torn.as_str(), "not a valid status file"),
         ("", "not a valid status file"),
-        (future.as_str(), "schema_version 2 is not one that this program reads"),
+        (future.as_str(), "cannot read schema_version 2"),
     ];
     for (number, (contents, problem)) in cases.into_iter().enumerate() {
         put(&file, contents);
@@ -55,7 +55,7 @@ fn an_unreadable_status_is_moved_aside_and_last_successes_come_from_the_manifest
         place.run(&["status"]).code(1).says(&[
             "status.json",
             problem,
-            "the next `qdrant-backup backup` mends it",
+            "the next `qdrant-backup backup` repairs it",
         ]);
         assert_eq!(aside(&place).len(), number);
 
@@ -111,14 +111,14 @@ fn a_run_that_died_is_told_of_by_the_next_one() {
     // The process named there lives, and that decides nothing: nobody holds the lock.
     let status = place.run(&["status"]).success();
     assert!(
-        status.stdout.contains("Running, or died: `backup` since 2025-07-15 14:30:00 UTC"),
+        status.stdout.contains("Running or dead: `backup` since 2025-07-15 14:30:00 UTC"),
         "{}",
         status.stdout
     );
 
     let says = [
         "WARN: ",
-        "the run that began at 2025-07-15 14:30:00 UTC",
+        "the run that started at 2025-07-15 14:30:00 UTC",
         "died",
         "in stage download of \"vectors\"",
     ];
@@ -127,7 +127,7 @@ fn a_run_that_died_is_told_of_by_the_next_one() {
     let status = place.status();
     assert_eq!(status.current_run, None);
     let warnings = status.last_run.unwrap().warnings;
-    assert!(warnings.iter().any(|warning| warning.contains("died without saying so")), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| warning.contains("died in stage")), "{warnings:?}");
     let again = place.run(&["backup"]).success();
     assert!(!again.stderr.contains("died"), "it is said once: {}", again.stderr);
 }
@@ -176,7 +176,7 @@ fn a_clock_before_the_newest_backup_is_warned_of_and_nothing_is_replaced() {
     assert_eq!(place.prove(), 2);
     // The one that was made just now is, and does not make the other one vanish.
     let fresh = status().success().stdout;
-    assert!(fresh.contains(&format!("{future} is in the future and not counted")), "{fresh}");
+    assert!(fresh.contains(&format!("{future} is dated in the future and ignored")), "{fresh}");
 }
 
 #[test]

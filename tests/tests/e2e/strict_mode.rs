@@ -80,7 +80,7 @@ fn an_empty_snapshot_is_found_by_an_approximate_count_too() {
     let content = empty.state(|state| state.collection_mut("empty").content.clone());
     scene.server.faults(|faults| faults.add(Fault::new(Effect::CreationContent(content))));
     let ran = scene.backup().code(1);
-    ran.says(&["the collection has 100 points and the snapshot holds none"]);
+    ran.says(&["the collection has 100 points, but the snapshot contains none"]);
 }
 
 #[test]
@@ -141,13 +141,13 @@ fn a_number_that_nobody_tells_stops_neither_backup_nor_restore() {
     scene.server.faults(|faults| faults.add(Fault::status(403).on(Endpoint::CountPoints)));
     scene.server.state(|state| state.collection_mut(DOCS).hides_points = true);
     let ran = scene.backup().success();
-    ran.says(&["does not say how many points it has"]).says(&["Backed up docs: ? points"]);
+    ran.says(&["has no point count"]).says(&["Backed up docs: ? points"]);
     let manifest = scene.manifest();
     assert_eq!((manifest.points_count(), manifest.points_told()), (None, None));
     let refused = scene.place.run(&["restore", "--collection", DOCS]).code(1);
-    refused.says(&["collection \"docs\" exists (it is not known how many points)", "\"docs\" is untouched"]);
+    refused.says(&["collection \"docs\" exists (unknown points)", "\"docs\" is untouched"]);
     let ran = scene.place.run(&["restore", "--collection", DOCS, "--force", "--no-safety-backup"]).success();
-    ran.says(&["whether \"docs\" has all points was not compared"]);
+    ran.says(&["the number of points in \"docs\" was not checked"]);
     let dry = scene.place.run(&["restore", "--collection", DOCS, "--force", "--dry-run", "--json"]).success();
     let plan: Value = serde_json::from_str(&dry.stdout).unwrap();
     assert_eq!(plan["plans"][0]["target_exists"], json!(true));

@@ -59,7 +59,7 @@ fn the_certificate_of_openssls_default_command_is_accepted_for_its_common_name()
     refused(
         &scene,
         backup_of(&scene, &trusted, "127.0.0.1"),
-        &["it is for localhost, not for 127.0.0.1", "use a name that it has"],
+        &["it is for localhost, not for 127.0.0.1", "use one of its names"],
     );
     backup_of(&scene, &trusted, "localhost").success();
     scene.place.prove();
@@ -82,7 +82,7 @@ fn a_certificate_for_another_host_is_refused_with_the_names_that_it_has() {
         refused(
             &scene,
             backup_of(&scene, &trusted, "localhost"),
-            &["it is for qdrant.example, 10.0.0.7, not for localhost", "use a name that it has in the URL"],
+            &["it is for qdrant.example, 10.0.0.7, not for localhost", "use one of its names in the URL"],
         );
     }
 }
@@ -106,7 +106,7 @@ fn a_certificate_out_of_its_time_is_refused_with_dates_and_the_clock() {
         refused(
             &expired,
             backup_of(&expired, &trusted, "127.0.0.1"),
-            &["it expired on 2001-01-01 00:00:00 UTC", "this machine's clock says 2", "renewed"],
+            &["it expired on 2001-01-01 00:00:00 UTC", "this machine's clock says 2", "renew"],
         );
         let (early, trusted) = scene(tls.years(2099, 2100));
         refused(
@@ -115,7 +115,7 @@ fn a_certificate_out_of_its_time_is_refused_with_dates_and_the_clock() {
             &[
                 "it is not valid before 2099-01-01 00:00:00 UTC",
                 "this machine's clock says 2",
-                "set the clock",
+                "correct the clock",
             ],
         );
     }
@@ -127,7 +127,7 @@ fn a_certificate_that_nobody_trusts_is_refused_with_where_to_put_it() {
     refused(
         &own,
         own.backup(),
-        &["signed by itself (CN=My Qdrant\\n\\u{1b}[2J)", "UnknownIssuer", "put it into qdrant.ca_file"],
+        &["self-signed (CN=My Qdrant\\n\\u{1b}[2J)", "UnknownIssuer", "put it into qdrant.ca_file"],
     );
     let (foreign, _) = scene(TlsSetup::of_authority());
     refused(
@@ -135,7 +135,7 @@ fn a_certificate_that_nobody_trusts_is_refused_with_where_to_put_it() {
         foreign.backup(),
         &[
             "its issuer, CN=Authority of the stand-in, is not trusted here (UnknownIssuer)",
-            "put the certificate of that authority into qdrant.ca_file",
+            "put the issuer's certificate into qdrant.ca_file",
         ],
     );
     // Another of the same name, as after it was made anew.
@@ -150,15 +150,15 @@ fn a_scheme_that_is_not_the_servers_is_named() {
     Ran::of(plain.place.command(&["backup"]).env("QDRANT_URL", &url)).code(1).says(&[
         "ERROR",
         "does not speak TLS",
-        "begins with http://",
+        "must begin with http://",
     ]);
 
     let (tls, _) = scene(TlsSetup::of_authority());
     let url = tls.server.url().replace("https://", "http://");
     Ran::of(tls.place.command(&["backup"]).env("QDRANT_URL", &url)).code(1).says(&[
         "ERROR",
-        "asking for the version",
-        "begins with https://",
+        "reading the version",
+        "must begin with https://",
     ]);
 }
 
@@ -175,7 +175,7 @@ fn a_server_that_hangs_up_before_it_says_anything_may_speak_the_other_scheme() {
     for (scheme, other) in [("http", "https"), ("https", "http")] {
         let place = Place::initialised(&format!("{scheme}://127.0.0.1:{port}"));
         place.configure(IMPATIENT);
-        place.run(&["backup"]).code(1).says(&["ERROR", &format!("begins with {other}://")]);
+        place.run(&["backup"]).code(1).says(&["ERROR", &format!("must begin with {other}://")]);
     }
 }
 
@@ -195,7 +195,7 @@ fn proxies_that_tell_of_tls_in_http_are_understood() {
     }
     let scene =
         Scene::with([Fault::answer(Answer::redirect(308, "https://127.0.0.1:1/")).on(Endpoint::Root)]);
-    scene.backup().code(1).says(&["ERROR", "redirects", "the URL probably begins with https://"]);
+    scene.backup().code(1).says(&["ERROR", "redirects", "the URL should probably begin with https://"]);
 }
 
 /// Configures the certificate, and gives what to run.
@@ -214,7 +214,7 @@ fn a_server_that_wants_to_know_who_calls_is_shown_the_certificate() {
         refused(
             &scene,
             backup_of(&scene, &trusted, "127.0.0.1"),
-            &["wants a client certificate", "set qdrant.tls.cert_file and qdrant.tls.key_file"],
+            &["requires a client certificate", "set qdrant.tls.cert_file and qdrant.tls.key_file"],
         );
 
         with_identity(&scene, scene.server.client_identity().expect("one"));
@@ -255,7 +255,10 @@ fn variables_name_the_certificate_too_and_config_check_tells_of_it() {
             .key,
     );
     let check = run(&["config", "check"]).code(78).stdout;
-    assert!(check.contains("FAIL  Qdrant") && check.contains("not the key of the certificate in"), "{check}");
+    assert!(
+        check.contains("FAIL  Qdrant") && check.contains("does not belong to the certificate in"),
+        "{check}"
+    );
     run(&["backup"]).code(78).says(&["ERROR", "client key file", &key.display().to_string()]);
 }
 
@@ -271,7 +274,7 @@ fn another_server_is_never_shown_the_certificate() {
             scene.place.command(&["restore", "--collection", DOCS, "--to", url, "--force", "--dry-run"]);
         Ran::of(command.env("QDRANT_CA_FILE", &trusted))
     };
-    to(&other).code(1).says(&["ERROR", "wants a client certificate"]);
+    to(&other).code(1).says(&["ERROR", "requires a client certificate"]);
     // Unless it is the very server after all.
     to(&scene.server.url()).success();
 
@@ -284,7 +287,7 @@ fn another_server_is_never_shown_the_certificate() {
     scene.backup().code(78).says(&[
         "ERROR",
         "proxy https://127.0.0.1:1",
-        "would be shown the client certificate",
+        "would receive the client certificate",
     ]);
 }
 
@@ -298,13 +301,18 @@ fn files_that_are_no_certificate_and_no_key_are_named() {
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMIIB\n-----END RSA PRIVATE KEY-----\n";
     for (certificate, key, file, problem) in [
-        (good.certificate.as_str(), other.key.as_str(), "client.key", "not the key of the certificate in"),
+        (
+            good.certificate.as_str(),
+            other.key.as_str(),
+            "client.key",
+            "does not belong to the certificate in",
+        ),
         (&good.certificate, encrypted, "client.key", "the key is encrypted"),
         (&good.certificate, old, "client.key", "the key is encrypted"),
-        (&good.certificate, "", "client.key", "holds no private key in PEM"),
-        (&good.certificate, &good.certificate, "client.key", "holds no private key in PEM"),
-        ("", &good.key, "client.pem", "holds no certificate in PEM"),
-        (&good.key, &good.key, "client.pem", "holds no certificate in PEM"),
+        (&good.certificate, "", "client.key", "contains no PEM private key"),
+        (&good.certificate, &good.certificate, "client.key", "contains no PEM private key"),
+        ("", &good.key, "client.pem", "contains no PEM certificate"),
+        (&good.key, &good.key, "client.pem", "contains no PEM certificate"),
     ] {
         let identity = ClientIdentity { certificate: certificate.to_owned(), key: key.to_owned() };
         with_identity(&scene, &identity);
@@ -323,7 +331,7 @@ fn a_dead_mans_service_with_a_strange_certificate_is_told_of_in_the_same_words()
         .place
         .run(&["run"])
         .success()
-        .says(&["WARN", "dead man's service", "is not trusted here (UnknownIssuer)", "qdrant.ca_file"])
+        .says(&["WARN", "dead man's switch", "is not trusted here (UnknownIssuer)", "qdrant.ca_file"])
         .never_says("secret-path");
 }
 
@@ -362,7 +370,7 @@ fn what_does_not_speak_http_is_told_at_once_with_the_scheme_and_waited_for_by_no
             let place = Place::initialised(&format!("{scheme}://127.0.0.1:{}", speaker(before, after)));
             place.configure("qdrant:\n  wait_for_server: 5m\n  retries: 4\n");
             let begun = Instant::now();
-            let ran = place.run(&["backup"]).code(1).never_says("waiting for it");
+            let ran = place.run(&["backup"]).code(1).never_says("waiting up to");
             assert!(begun.elapsed() < Duration::from_secs(20), "{}", ran.stderr);
             // An alert of TLS is TLS.
             if scheme == "http" || after != alert {
@@ -383,10 +391,10 @@ fn http_against_a_port_with_tls_is_not_waited_for_and_neither_is_the_other_way_r
         let url = scene.server.url().replace(from, to);
         let begun = Instant::now();
         let ran = Ran::of(scene.place.command(&["run"]).env("QDRANT_URL", url)).code(1);
-        ran.never_says("waiting for it").says(&[
+        ran.never_says("waiting up to").says(&[
             "ERROR",
             "cannot reach Qdrant",
-            &format!("begins with {from}"),
+            &format!("must begin with {from}"),
         ]);
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
@@ -415,7 +423,7 @@ fn what_is_no_http_from_a_server_that_has_spoken_it_before_is_waited_out() {
     let place = Place::initialised(&format!("http://127.0.0.1:{port}"));
     place.configure("qdrant:\n  wait_for_server: 60s\n");
     // Only it lists no collections.
-    place.run(&["backup"]).code(1).says(&["INFO", "the connection to Qdrant broke", "waiting for it"]);
+    place.run(&["backup"]).code(1).says(&["INFO", "the connection to Qdrant broke", "waiting up to"]);
     assert_ne!(
         place.status().last_run.expect("a run").failure().expect("one").kind,
         FailureKind::Unreachable

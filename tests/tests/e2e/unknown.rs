@@ -66,7 +66,7 @@ fn a_backup_whose_record_cannot_be_read_is_neither_good_nor_deleted_and_can_be_n
     assert_eq!(kept.len(), 2, "neither the newest that is good nor the one that may be");
 
     let shallow = place.run(&["verify", "-c", COLLECTION, "--level", "checksum"]).code(1);
-    shallow.says(&["ERROR", "only `qdrant-backup verify --level archive`"]);
+    shallow.says(&["ERROR", "`qdrant-backup verify --level archive`"]);
     assert_eq!(place.backups(COLLECTION)[1].condition(), Condition::Unknown);
     place.run(&["verify", "-c", COLLECTION]).success().says(&["WARN", "moved aside"]);
     assert_eq!(listed(&place)["condition"], "good");

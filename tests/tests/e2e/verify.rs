@@ -82,7 +82,7 @@ fn single_byte_corruptions_end_in_exit_code_4_with_a_finding() {
                 place
                     .run(&["verify", "--collection", collection, "--level", level])
                     .code(4)
-                    .says(&["ERROR", "the archive has the SHA-256", "(archive_checksum)"])
+                    .says(&["ERROR", "the archive has SHA-256", "(archive_checksum)"])
                     .says(&["ERROR", "Verification failed: 1 backup checked (1 failed)"]);
             }
             assert_eq!(place.newest(collection).condition(), Condition::Failed);
@@ -186,7 +186,7 @@ fn another_collections_snapshot_with_fitting_digests_is_found_inside() {
 fn what_is_not_there_is_named_and_nothing_at_all_is_no_failure() {
     let Scene { server, place } = Scene::with_samples();
     place.run(&["verify"]).success().says(&["Nothing to verify: there are no backups yet"]);
-    place.run(&["verify", "--collection", "nowhere"]).code(1).says(&["nowhere", "there is no backup of it"]);
+    place.run(&["verify", "--collection", "nowhere"]).code(1).says(&["nowhere", "there is no backup"]);
     let missing = "2001-01-01-00-00-00";
     place.run(&["verify", "--backup", missing]).code(1).says(&["no collection has a backup", missing]);
     place.run(&["verify", "--backup", "newest"]).code(2).says(&["expected `latest` or a backup id"]);
@@ -195,7 +195,7 @@ fn what_is_not_there_is_named_and_nothing_at_all_is_no_failure() {
     back_up(&server, &place, "gzip");
     let collection = server.collections()[1].as_str();
     let arguments = ["verify", "--collection", collection, "--backup", missing];
-    place.run(&arguments).code(1).says(&[collection, "there is no backup 2001-01-01-00-00-00 of it"]);
+    place.run(&arguments).code(1).says(&[collection, "there is no backup 2001-01-01-00-00-00"]);
     let unmounted = Place::new(&server.url());
     unmounted.run(&["verify"]).code(78);
 }

@@ -1,6 +1,6 @@
-//! What a member is to a snapshot, by its name alone.
+//! The role of a member in a snapshot, by its name.
 
-/// A shard inside the archive: its number, or none in a shard's snapshot, which does not say.
+/// A shard inside the archive: its number, or none in a shard snapshot, which does not contain it.
 pub(super) type ShardKey = Option<u32>;
 
 /// A segment inside the archive.
@@ -28,15 +28,15 @@ pub(super) enum Role {
     SegmentVersion(SegmentKey),
     /// Any other file of a segment.
     SegmentData(SegmentKey),
-    /// A segment whose name is none that Qdrant gives.
+    /// A segment with a name that Qdrant does not use.
     SegmentNameInvalid,
-    /// Something of a shard that is of no interest.
+    /// Another file of a shard.
     ShardOther(ShardKey),
     Other,
 }
 
 impl Role {
-    /// Whether the content is read rather than passed over.
+    /// Whether the content is read, not skipped.
     pub(super) fn is_kept(&self) -> bool {
         match self {
             Self::VersionInfo
@@ -77,7 +77,7 @@ pub(super) fn in_snapshot(name: &str) -> Role {
     }
 }
 
-/// Classifies a member of a segment's own archive, where everything lies in `snapshot/`.
+/// Classifies a member of a segment's archive, where all files are in `snapshot/`.
 pub(super) fn in_segment(segment: &SegmentKey, name: &str) -> Role {
     match name.strip_prefix("snapshot/") {
         Some(rest) => segment_file(segment.clone(), rest),
@@ -99,7 +99,7 @@ fn in_shard(shard: ShardKey, name: &str) -> Option<Role> {
     let (id, rest) = segment.split_once('/').unwrap_or((segment, ""));
     let archive = if rest.is_empty() { id.strip_suffix(".tar") } else { None };
     let id = archive.unwrap_or(id);
-    // Qdrant names segments by UUID. Room is left for another scheme, none for a name of kilobytes.
+    // Qdrant uses UUIDs as names of segments. Other names are accepted too, but not very long ones.
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if id.is_empty() || id.len() > 64 || !id.as_bytes().iter().all(plain) {
         return Some(Role::SegmentNameInvalid);
@@ -118,6 +118,6 @@ fn segment_file(segment: SegmentKey, name: &str) -> Role {
 
 fn shard_number(component: &str) -> Option<u32> {
     let number: u32 = component.parse().ok()?;
-    // `+1` and `01` are numbers too, but not names that Qdrant gives.
+    // `+1` and `01` are numbers, but Qdrant does not use such names.
     (number.to_string() == component).then_some(number)
 }

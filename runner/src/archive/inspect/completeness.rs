@@ -1,4 +1,4 @@
-//! What a snapshot that was walked to its end should hold and does not.
+//! Finds what is missing in a snapshot that was read to its end.
 
 use std::collections::BTreeSet;
 
@@ -15,18 +15,18 @@ use super::{FindingKind, Inspection, SnapshotKind};
 /// The most shard numbers that one message names.
 const NAMED_SHARDS: usize = 10;
 
-/// The facts of the walk that go into the result as they are.
+/// Results of the walk that are used unchanged.
 pub(super) struct Walked {
     pub(super) members: u64,
     pub(super) uncompressed_bytes: u64,
     pub(super) end_marker_reached: bool,
 }
 
-/// Completes the result. Nothing is called missing unless the whole archive was seen.
+/// Completes the result. Reports missing files only if the whole archive was read.
 pub(super) fn finish(mut contents: Contents, walked: Walked, mut findings: Findings) -> Inspection {
     let kind = kind(&contents);
     if kind == SnapshotKind::Collection && contents.shards.remove(&None).is_some() {
-        let message = "members of a collection's snapshot and of a shard's are mixed";
+        let message = "files of a collection snapshot and of a shard snapshot are mixed";
         findings.add(FindingKind::MixedLayout, None, message);
     }
     if walked.end_marker_reached {
@@ -99,19 +99,19 @@ fn shard_files(key: ShardKey, shard: &ShardDraft, kind: SnapshotKind, findings: 
     }
     match shard.replica_state.value.as_ref().map(|state| state.is_local) {
         Some(true) if shard.segments.is_empty() => {
-            let message = "the shard is local and there is no segment of it";
+            let message = "the shard is local but has no segments";
             findings.add(FindingKind::SegmentsMissing, Some(&within("segments")), message);
         }
         Some(false) if !shard.segments.is_empty() => {
-            let message = "there are segments of the shard though it is said not to be local";
+            let message = "the shard has segments but is marked as not local";
             findings.add(FindingKind::SegmentsNotLocal, Some(&within("segments")), message);
         }
         _other => {}
     }
-    // A shard's own snapshot may come without a log.
+    // A shard snapshot may have no write-ahead log.
     let local = shard.replica_state.value.as_ref().is_some_and(|state| state.is_local);
     if local && shard.wal_files == 0 && kind == SnapshotKind::Collection {
-        let message = "the shard is local and there is no write-ahead log of it";
+        let message = "the shard is local but has no write-ahead log";
         findings.add(FindingKind::WalMissing, Some(&within("wal")), message);
     }
     for segment in shard.segments.iter().filter(|segment| !segment.broken) {
@@ -120,8 +120,8 @@ fn shard_files(key: ShardKey, shard: &ShardDraft, kind: SnapshotKind, findings: 
             findings.add(FindingKind::SegmentStateMissing, Some(&name), "the segment has no segment.json");
         }
         if !segment.version.seen {
-            // It is what Qdrant writes last, and a segment's archive has no end marker of its own.
-            let message = "the segment has no version.info, so its end is missing";
+            // Qdrant writes it last, and a segment's archive has no end marker.
+            let message = "the segment has no version.info, so its last part is missing";
             findings.add(FindingKind::SegmentVersionMissing, Some(&name), message);
         }
     }
@@ -131,16 +131,16 @@ fn shards(contents: &Contents, kind: SnapshotKind, findings: &mut Findings) {
     if contents.shards.is_empty() {
         let mapping = contents.shard_key_mapping.value.as_ref();
         if has_custom_sharding(contents) && mapping.is_some_and(|mapping| mapped_keys(mapping).is_empty()) {
-            // Nobody has made a shard key yet, so there is no shard, and no point.
+            // There are no shard keys yet, so there are no shards and no points.
             return;
         }
-        findings.add(FindingKind::NoShard, None, "the snapshot holds no shard at all");
+        findings.add(FindingKind::NoShard, None, "the snapshot contains no shards");
         return;
     }
     let remote = |shard: &ShardDraft| shard.replica_state.value.as_ref().is_some_and(|state| !state.is_local);
     if contents.shards.values().all(remote) {
         let numbers = list(contents.shards.keys().flatten());
-        let message = format!("no data: every shard lies on another node (shards {numbers})");
+        let message = format!("no data: every shard is on another node (shards {numbers})");
         findings.add(FindingKind::NoLocalShard, None, message);
     }
     if kind != SnapshotKind::Collection {
@@ -148,8 +148,10 @@ fn shards(contents: &Contents, kind: SnapshotKind, findings: &mut Findings) {
     }
     let missing: Vec<u32> = missing_shards(contents);
     if !missing.is_empty() {
-        let message =
-            format!("the configuration calls for shards that are not described ({})", list(&missing));
+        let message = format!(
+            "the configuration lists shards that the snapshot does not describe ({})",
+            list(&missing)
+        );
         findings.add(FindingKind::ShardMissing, None, message);
     }
 }
@@ -158,7 +160,7 @@ fn has_custom_sharding(contents: &Contents) -> bool {
     contents.config.value.as_ref().is_some_and(is_custom)
 }
 
-/// The shards that the configuration names and the archive does not, at most one more than are named.
+/// The shards that are in the configuration but not in the archive. At most one more than are shown.
 fn missing_shards(contents: &Contents) -> Vec<u32> {
     let described = |number: &u32| contents.shards.contains_key(&Some(*number));
     let params = contents.config.value.as_ref().and_then(|config| config.get("params"));
@@ -167,7 +169,7 @@ fn missing_shards(contents: &Contents) -> Vec<u32> {
         let keyed: BTreeSet<u32> = keys.into_iter().flat_map(|key| key.shard_ids).collect();
         return keyed.into_iter().filter(|number| !described(number)).take(NAMED_SHARDS + 1).collect();
     }
-    // However large the number, this ends soon after the last shard that is described.
+    // Even for a huge number, this stops soon after the last described shard.
     let count = params.and_then(|params| params.get("shard_number")).and_then(Value::as_u64).unwrap_or(0);
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     (0..count).filter(|number| !described(number)).take(NAMED_SHARDS + 1).collect()

@@ -1,4 +1,4 @@
-//! Gathers what the members say until the archive ends.
+//! Collects the information of all members.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// Notes a member that is there, before its content is known.
+    /// Records a member before its content is known.
     pub(super) fn note(
         &mut self,
         role: &Role,
@@ -61,7 +61,7 @@ impl Contents {
         }
     }
 
-    /// Takes in the content of a small member; none where it was there but could not be read.
+    /// Records the content of a small member. None if it exists but could not be read.
     pub(super) fn keep(
         &mut self,
         role: &Role,
@@ -74,7 +74,7 @@ impl Contents {
         let fault = match role {
             Role::VersionInfo => {
                 let understood = self.version_info.set(content.and_then(drafts::version));
-                (!understood).then_some((FindingKind::VersionInfoInvalid, "the file does not hold a version"))
+                (!understood).then_some((FindingKind::VersionInfoInvalid, "the file contains no version"))
             }
             Role::Config => {
                 let config = json(content).filter(|json| json.get("params").is_some_and(Value::is_object));
@@ -109,14 +109,13 @@ impl Contents {
             Role::SegmentState(key) => {
                 let operations = content.and_then(drafts::segment_operations);
                 let understood = self.known_segment(key).is_none_or(|segment| segment.state.set(operations));
-                let message = "the file does not say which operation came last";
+                let message = "the file does not say which operation was last";
                 (!understood).then_some((FindingKind::SegmentStateInvalid, message))
             }
             Role::SegmentVersion(key) => {
                 let version = content.and_then(drafts::version).map(|_| ());
                 let understood = self.known_segment(key).is_none_or(|segment| segment.version.set(version));
-                (!understood)
-                    .then_some((FindingKind::SegmentVersionInvalid, "the file does not hold a version"))
+                (!understood).then_some((FindingKind::SegmentVersionInvalid, "the file contains no version"))
             }
             Role::Wal(_)
             | Role::SegmentArchive(_)
@@ -125,20 +124,20 @@ impl Contents {
             | Role::ShardOther(_)
             | Role::Other => None,
         };
-        // Content that could not be read at all was reported as such.
+        // Content that could not be read was already reported.
         if let (Some((kind, message)), Some(_)) = (fault, content) {
             findings.add(kind, Some(member), message);
         }
     }
 
-    /// Marks a segment whose archive could not be walked to its end.
+    /// Marks a segment whose archive could not be read to its end.
     pub(super) fn mark_broken(&mut self, segment: &SegmentKey) {
         if let Some(segment) = self.known_segment(segment) {
             segment.broken = true;
         }
     }
 
-    /// The content, as long as all that is kept to the end stays within the limit.
+    /// The content, if the total kept in memory stays within the limit.
     fn within_budget<'c>(
         &mut self,
         role: &Role,
@@ -160,7 +159,7 @@ impl Contents {
             self.kept_bytes = self.kept_bytes.saturating_add(content.len() as u64);
         }
         if lasting && self.kept_bytes > limits.max_kept_total_bytes {
-            let message = "the file is not looked at: the archive holds too much JSON";
+            let message = "the file was not checked: the archive contains too much JSON";
             findings.add(FindingKind::MemberTooLarge, Some(member), message);
             return None;
         }
@@ -204,7 +203,7 @@ impl Contents {
     fn report_limit(&mut self, findings: &mut Findings) {
         if !self.limit_reported {
             self.limit_reported = true;
-            findings.add(FindingKind::TooManyMembers, None, "more shards or segments than can be told apart");
+            findings.add(FindingKind::TooManyMembers, None, "too many shards or segments to tell apart");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A member's data: small files are read, segment archives walked, everything else passed over.
+//! The data of a member: small files and segment archives are read, everything else is skipped.
 
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -11,7 +11,7 @@ use super::sparse::SparseMap;
 use super::walker::{End, Frame, Step, Stop, Walker};
 
 impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
-    /// Deals with a member's data and moves to the next header.
+    /// Processes a member's data and moves to the next header.
     pub(super) fn content(&mut self, frame: &Frame, member: &Member) -> Step<()> {
         let size = member.stored_bytes;
         if size > self.left(frame) {
@@ -24,7 +24,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
             if member.plain {
                 return self.segment_archive(frame, member, segment);
             }
-            let message = "a segment's archive must be a plain file to be looked into";
+            let message = "the archive of a segment must be a regular file";
             self.findings.add(FindingKind::SparseUnsupported, Some(&member.shown), message);
             self.contents.mark_broken(segment);
         }
@@ -38,7 +38,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
         let mut unread = size;
         let mut content = None;
         if !fits {
-            let message = format!("the file is too large to be looked at (more than {limit} bytes)");
+            let message = format!("the file is too large to check (more than {limit} bytes)");
             self.findings.add(FindingKind::MemberTooLarge, Some(shown), message);
         } else if member.plain || member.map.is_some() {
             let stored = self.source.read_bytes(size)?;
@@ -52,11 +52,11 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
                 Some(map) => map.expand(&stored),
             };
             if content.is_none() {
-                let message = "the file is in too many parts to be looked at";
+                let message = "the file has too many parts to check";
                 self.findings.add(FindingKind::SparseUnsupported, Some(shown), message);
             }
         }
-        // A file of which nothing could be read counts as there; why it could not is a finding already.
+        // A file that could not be read counts as present; the reason is already a finding.
         self.contents.keep(&member.role, content.as_deref(), shown, self.limits, &mut self.findings);
         self.pass_rest(frame, shown, unread, padding(size))
     }
@@ -79,7 +79,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
         self.pass_rest(frame, shown, left, padding(size))
     }
 
-    /// Passes over a member's data and padding.
+    /// Skips a member's data and padding.
     pub(super) fn pass_data(&mut self, frame: &Frame, shown: &str, size: u64) -> Step<()> {
         if size > self.left(frame) {
             return Ok(Err(self.exceeds(frame, shown, size)));
@@ -87,7 +87,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
         self.pass_rest(frame, shown, size, padding(size))
     }
 
-    /// Passes over what is left of a member's data, and its padding.
+    /// Skips the rest of a member's data, and its padding.
     pub(super) fn pass_rest(&mut self, frame: &Frame, shown: &str, data: u64, padding: u64) -> Step<()> {
         let data_missing = self.source.skip(data)? < data;
         let room = self.left(frame).min(padding);
@@ -98,14 +98,15 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
         Ok(Ok(()))
     }
 
-    /// Reports that a member claims more than its archive has left.
+    /// Reports a member that is larger than the rest of its archive.
     pub(super) fn exceeds(&mut self, frame: &Frame, shown: &str, size: u64) -> Stop {
-        let message = format!("{size} bytes are declared where the archive has {} left", self.left(frame));
+        let message =
+            format!("the header declares {size} bytes, but the archive has only {} left", self.left(frame));
         self.findings.add(FindingKind::MemberExceedsArchive, Some(shown), message);
         Stop
     }
 
     fn cut_inside(&mut self, shown: &str) {
-        self.findings.add(FindingKind::Truncated, Some(shown), "the archive is cut inside this member");
+        self.findings.add(FindingKind::Truncated, Some(shown), "the archive is truncated inside this member");
     }
 }

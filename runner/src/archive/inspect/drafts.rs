@@ -1,4 +1,4 @@
-//! Shards and segments while their members come past, in whatever order they come.
+//! Shards and segments under construction. Their members come in any order.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{ReplicaState, SegmentContents, SegmentOperations, ShardContents};
 
-/// A member that should be there once, and its content if it could be understood.
+/// A member that should exist once, and its content if it is valid.
 #[derive(Debug)]
 pub(super) struct Part<T> {
     pub(super) seen: bool,
@@ -21,7 +21,7 @@ impl<T> Default for Part<T> {
 }
 
 impl<T> Part<T> {
-    /// Takes the member in; says whether it could be understood.
+    /// Records the member, and returns whether it is valid.
     pub(super) fn set(&mut self, value: Option<T>) -> bool {
         self.seen = true;
         self.value = value;
@@ -35,7 +35,7 @@ pub(super) struct ShardDraft {
     pub(super) config: Part<()>,
     pub(super) replica_state: Part<ReplicaState>,
     pub(super) segments: Vec<SegmentDraft>,
-    /// Segment id to its place in `segments`.
+    /// Segment id to index in `segments`.
     pub(super) places: BTreeMap<String, usize>,
     pub(super) wal_files: u32,
 }
@@ -47,7 +47,7 @@ pub(super) struct SegmentDraft {
     pub(super) state: Part<SegmentOperations>,
     pub(super) version: Part<()>,
     pub(super) bytes: u64,
-    /// Its archive could not be walked to the end, which was reported there.
+    /// Its archive could not be read to the end; this was already reported.
     pub(super) broken: bool,
 }
 
@@ -67,7 +67,7 @@ impl ShardDraft {
     }
 }
 
-/// Reads `replica_state.json`. Only `is_local` must be as it is known; peers are for people.
+/// Parses `replica_state.json`. Only `is_local` is required; peers are informative.
 pub(super) fn replica_state(bytes: &[u8]) -> Option<ReplicaState> {
     #[derive(Deserialize)]
     struct File {
@@ -90,7 +90,7 @@ pub(super) fn segment_operations(bytes: &[u8]) -> Option<SegmentOperations> {
         #[serde(deserialize_with = "present")]
         version: Option<u64>,
     }
-    // Without this, serde takes a missing `Option` for `null`.
+    // Without this, serde reads a missing `Option` as `null`.
     fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
         Option::deserialize(deserializer)
     }

@@ -1,4 +1,4 @@
-//! What may precede a member's header: GNU long names and PAX records.
+//! Extensions before a member's header: GNU long names and PAX records.
 
 use super::header::ExtensionKind;
 
@@ -20,10 +20,10 @@ struct Pax {
 }
 
 impl Extensions {
-    /// Takes in an extension's content.
+    /// Adds the content of an extension.
     ///
     /// # Errors
-    /// Says what is wrong if it is malformed or a second one of its kind for the same member.
+    /// When it is malformed, or a second one of its kind for the same member.
     pub(super) fn add(&mut self, kind: ExtensionKind, content: &[u8]) -> Result<(), &'static str> {
         let repeated = match kind {
             ExtensionKind::LongName => self.long_name.replace(name(content)).is_some(),
@@ -40,10 +40,10 @@ impl Extensions {
                 self.pax.replace(Pax::parse(content).ok_or("a malformed PAX header")?).is_some()
             }
         };
-        if repeated { Err("two extended headers of one kind for one member") } else { Ok(()) }
+        if repeated { Err("two extended headers of the same kind for one member") } else { Ok(()) }
     }
 
-    /// Whether any waits for its member.
+    /// Whether there is an extension without its member yet.
     pub(super) fn pending(&self) -> bool {
         self.long_name.is_some() || self.long_link.is_some() || self.pax.is_some()
     }

@@ -1,13 +1,13 @@
-//! What inspection found wrong, in a bounded list with fixed names.
+//! Findings of an inspection: a list of limited length, with fixed names.
 
 use std::fmt;
 
-/// One thing that is wrong with a snapshot.
+/// One problem of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What sort of thing.
+    /// The kind.
     pub kind: FindingKind,
-    /// The member it is about, control characters escaped and long names shortened.
+    /// The member, with control characters escaped and long names shortened.
     pub member: Option<String>,
     /// One line for a person.
     pub message: String,
@@ -24,7 +24,7 @@ impl fmt::Display for Finding {
 
 macro_rules! finding_kinds {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal / $structural:literal,)*) => {
-        /// The sorts of findings. The names of [`FindingKind::as_str`] go into files and never change.
+        /// The kinds of findings. The names of [`FindingKind::as_str`] are stored in files and never change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FindingKind { $($(#[doc = $doc])* $variant,)* }
 
@@ -37,8 +37,7 @@ macro_rules! finding_kinds {
                 match self { $(FindingKind::$variant => $name,)* }
             }
 
-            /// Whether the archive itself is unsound, as against a sound archive that lacks something
-            /// of a snapshot.
+            /// Whether the archive itself is damaged, and not only incomplete as a snapshot.
             pub fn is_structural(self) -> bool {
                 match self { $(FindingKind::$variant => $structural,)* }
             }
@@ -47,9 +46,9 @@ macro_rules! finding_kinds {
 }
 
 finding_kinds! {
-    /// A header's checksum is not that of its bytes.
+    /// The checksum of a header does not match.
     HeaderChecksum = "header_checksum" / true,
-    /// A header's number cannot be read, or its fields contradict one another.
+    /// A number in a header is invalid, or its fields contradict each other.
     HeaderInvalid = "header_invalid" / true,
     /// The bytes end inside a member or a header.
     Truncated = "truncated" / true,
@@ -63,23 +62,23 @@ finding_kinds! {
     ParentPath = "parent_path" / true,
     /// A member without a name.
     EmptyName = "empty_name" / true,
-    /// A hard or symbolic link; Qdrant's snapshots hold none.
+    /// A hard or symbolic link. Qdrant's snapshots contain none.
     Link = "link" / true,
     /// A link that points outside the archive.
     LinkOutside = "link_outside" / true,
     /// A device or a named pipe.
     SpecialFile = "special_file" / true,
-    /// An entry type that is not known, so its content is not either.
+    /// An unknown entry type.
     UnknownEntryType = "unknown_entry_type" / true,
     /// The same name twice in one archive.
     DuplicateMember = "duplicate_member" / true,
-    /// A declared size beyond any plausible one.
+    /// An implausible declared size.
     SizeAbsurd = "size_absurd" / true,
-    /// A member that claims more bytes than the archive that holds it has left.
+    /// A member that is larger than the rest of its archive.
     MemberExceedsArchive = "member_exceeds_archive" / true,
-    /// The map of a sparse member overlaps, runs over, or does not add up.
+    /// The map of a sparse member is inconsistent.
     SparseMapInvalid = "sparse_map_invalid" / true,
-    /// A sparse member of a form that Qdrant neither writes nor reads.
+    /// A sparse member in a format that Qdrant does not use.
     SparseUnsupported = "sparse_unsupported" / true,
     /// A long name or extended header that is malformed, oversized, repeated, or belongs to no member.
     ExtensionInvalid = "extension_invalid" / true,
@@ -87,11 +86,11 @@ finding_kinds! {
     NestedTooDeep = "nested_too_deep" / true,
     /// More members, shards or segments than the limits allow.
     TooManyMembers = "too_many_members" / true,
-    /// A member that should be a small file is too large to be looked at.
+    /// A member that should be small is too large to check.
     MemberTooLarge = "member_too_large" / true,
-    /// A segment whose name cannot be one of Qdrant's.
+    /// A segment with a name that Qdrant does not use.
     SegmentNameInvalid = "segment_name_invalid" / true,
-    /// Members of a collection's snapshot and of a shard's in one archive.
+    /// Members of a collection snapshot and of a shard snapshot in one archive.
     MixedLayout = "mixed_layout" / true,
     /// `version.info` is missing.
     VersionInfoMissing = "version_info_missing" / false,
@@ -109,11 +108,11 @@ finding_kinds! {
     ShardKeyMappingMissing = "shard_key_mapping_missing" / false,
     /// `shard_key_mapping.json` is not JSON.
     ShardKeyMappingInvalid = "shard_key_mapping_invalid" / false,
-    /// The archive holds no shard at all.
+    /// The archive contains no shards.
     NoShard = "no_shard" / false,
-    /// Shards are described, but every one of them lies on another node: the snapshot holds no points.
+    /// All described shards are on other nodes: the snapshot contains no points.
     NoLocalShard = "no_local_shard" / false,
-    /// A shard that the configuration calls for is not described.
+    /// A shard of the configuration is not described.
     ShardMissing = "shard_missing" / false,
     /// A shard without `shard_config.json`.
     ShardConfigMissing = "shard_config_missing" / false,
@@ -125,25 +124,25 @@ finding_kinds! {
     ReplicaStateInvalid = "replica_state_invalid" / false,
     /// A local shard without any segment.
     SegmentsMissing = "segments_missing" / false,
-    /// Segments of a shard that is said not to be local, so a restore would pass them over.
+    /// Segments of a shard that is marked as not local, so that a restore would ignore them.
     SegmentsNotLocal = "segments_not_local" / false,
     /// A local shard of a collection's snapshot without a write-ahead log.
     WalMissing = "wal_missing" / false,
     /// A segment without `segment.json`.
     SegmentStateMissing = "segment_state_missing" / false,
-    /// A `segment.json` that cannot be understood.
+    /// An invalid `segment.json`.
     SegmentStateInvalid = "segment_state_invalid" / false,
-    /// A segment without its `version.info`, which is written last: the segment was cut.
+    /// A segment without its `version.info`, which is written last: the segment is truncated.
     SegmentVersionMissing = "segment_version_missing" / false,
     /// A segment's `version.info` that does not hold a version.
     SegmentVersionInvalid = "segment_version_invalid" / false,
-    /// How many findings there were beyond those listed.
+    /// Number of findings that are not listed.
     NotListed = "not_listed" / true,
 }
 
 impl FindingKind {
-    /// Whether a finding is strange and yet no reason to throw a backup away whose bytes are exactly those that the
-    /// server made: a newer Qdrant may write what we do not know. Verification looks harder.
+    /// Whether a finding is unusual, but not a reason to discard a backup with exactly the bytes of the server: a newer Qdrant
+    /// may write unknown files. Verification is stricter.
     pub fn is_oddity(self) -> bool {
         matches!(
             self,
@@ -182,7 +181,7 @@ impl Findings {
         Self { listed: Vec::new(), limit, not_listed: 0 }
     }
 
-    /// Adds a finding about a member whose name is already fit to print.
+    /// Adds a finding about a member whose name is already escaped.
     pub(super) fn add(&mut self, kind: FindingKind, member: Option<&str>, message: impl Into<String>) {
         if self.listed.len() < self.limit {
             self.listed.push(Finding { kind, member: member.map(str::to_owned), message: message.into() });
@@ -193,7 +192,7 @@ impl Findings {
 
     pub(super) fn finish(mut self) -> Vec<Finding> {
         if self.not_listed > 0 {
-            let message = format!("{} further findings are not listed", self.not_listed);
+            let message = format!("{} more findings are not listed", self.not_listed);
             self.listed.push(Finding { kind: FindingKind::NotListed, member: None, message });
         }
         self.listed

@@ -5,7 +5,7 @@ use tar::{GnuSparseHeader, Header};
 use super::FindingKind;
 use super::source::Block;
 
-/// Where the checksum lies in a header; it counts as spaces while it is computed.
+/// Position of the checksum in a header. It counts as spaces in the computation.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
 /// What an entry is.
@@ -13,17 +13,17 @@ const CHECKSUM: std::ops::Range<usize> = 148..156;
 pub(super) enum EntryKind {
     File,
     Directory,
-    /// A file with holes, in the old GNU form that Qdrant writes.
+    /// A sparse file in the old GNU format, which Qdrant writes.
     Sparse,
     HardLink,
     SymbolicLink,
     Special,
-    /// Not a member: it says something of the next one.
+    /// Not a member: it describes the next one.
     Extension(ExtensionKind),
     Unknown(u8),
 }
 
-/// What may precede a member's own header.
+/// Extensions before a member's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExtensionKind {
     LongName,
@@ -37,16 +37,16 @@ pub(super) enum ExtensionKind {
 pub(super) struct Head<'b> {
     header: &'b Header,
     pub(super) kind: EntryKind,
-    /// Bytes of data that follow in the archive, padding not counted.
+    /// Size of the data in the archive, without padding.
     pub(super) stored_bytes: u64,
 }
 
-/// What a sparse member's header says beyond the usual.
+/// Additional header fields of a sparse member.
 pub(super) struct SparseFields<'h> {
     pub(super) parts: &'h [GnuSparseHeader],
-    /// Whether the map goes on in the next block.
+    /// Whether the map continues in the next block.
     pub(super) extended: bool,
-    /// The member's size when its holes are filled.
+    /// Size of the member with its holes filled.
     pub(super) real_bytes: Result<u64, HeaderFault>,
 }
 
@@ -106,8 +106,8 @@ fn checksum(block: &Block) -> u32 {
     sum(block) - sum(block.get(CHECKSUM).unwrap_or_default()) + spaces
 }
 
-/// A twelve byte number: octal text or, with the top bit set, binary. The `tar` crate drops what does not
-/// fit into 64 bits and takes signs; here both are faults.
+/// A number of twelve bytes: octal text or, with the top bit set, binary. The `tar` crate truncates numbers to 64 bits and
+/// accepts signs; here both are errors.
 pub(super) fn number(field: &[u8; 12]) -> Result<u64, HeaderFault> {
     const UNREADABLE: HeaderFault = (FindingKind::HeaderInvalid, "a number in the header cannot be read");
     let [first, high @ .., _, _, _, _, _, _, _, _] = field;

@@ -1,4 +1,4 @@
-//! What a snapshot was found to hold.
+//! The contents of a snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::Finding;
 /// The result of one pass over a snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspection {
-    /// Which of Qdrant's snapshots this is.
+    /// The kind of snapshot.
     pub kind: SnapshotKind,
     /// The version of the collection's format (not of the server), as `version.info` has it.
     pub version_info: Option<String>,
@@ -21,50 +21,49 @@ pub struct Inspection {
     pub payload_index: Option<Value>,
     /// `shard_key_mapping.json`, whole.
     pub shard_key_mapping: Option<Value>,
-    /// The shards that are described, local or not. A shard's snapshot does not say which shard it is of;
-    /// its contents stand under 0.
+    /// The described shards, local or not. A shard snapshot does not contain its shard number; its contents are under 0.
     pub shards: BTreeMap<u32, ShardContents>,
     /// Members of the archive and of the segment archives in it, directories included.
     pub members: u64,
-    /// The length of the snapshot, everything after the end marker included.
+    /// Size of the snapshot, including everything after the end marker.
     pub uncompressed_bytes: u64,
-    /// Whether the archive was walked to its end marker. If not, what is absent above may merely not have
-    /// been reached, and no finding says that something is missing.
+    /// Whether the archive was read to its end marker. If not, absent information may follow later, and no finding reports
+    /// missing files.
     pub end_marker_reached: bool,
-    /// All that is wrong; empty for a sound snapshot.
+    /// All problems. Empty for a good snapshot.
     pub findings: Vec<Finding>,
 }
 
 /// The forms of snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotKind {
-    /// Of a collection, as one node holds it.
+    /// Of a collection, as far as it is on one node.
     Collection,
     /// Of a single shard.
     Shard,
-    /// Neither could be recognised.
+    /// Unknown.
     Unknown,
 }
 
 /// One shard in a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShardContents {
-    /// Whether `shard_config.json` is there.
+    /// Whether `shard_config.json` exists.
     pub has_config: bool,
-    /// `replica_state.json`, if it is there and can be understood.
+    /// `replica_state.json`, if it exists and is valid.
     pub replica_state: Option<ReplicaState>,
     /// The segments, in the order of the archive.
     pub segments: Vec<SegmentContents>,
-    /// How many files of the write-ahead log there are.
+    /// Number of files of the write-ahead log.
     pub wal_files: u32,
 }
 
-/// A shard's replicas, as the node saw them.
+/// The replicas of a shard, according to the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaState {
-    /// Whether the shard's data lie on the node the snapshot was made on.
+    /// Whether the data of the shard is on the node that made the snapshot.
     pub is_local: bool,
-    /// The node the snapshot was made on.
+    /// The node that made the snapshot.
     pub this_peer_id: Option<u64>,
     /// Peer id to state (`Active`, `Dead`, ...) of each replica.
     pub peers: BTreeMap<String, String>,
@@ -75,37 +74,36 @@ pub struct ReplicaState {
 pub struct SegmentContents {
     /// The segment's UUID.
     pub id: String,
-    /// The last operation that went into it.
+    /// Its last operation.
     pub operations: SegmentOperations,
     /// Bytes it takes in the snapshot.
     pub bytes: u64,
 }
 
-/// What `segment.json` says under `version`: the number of the last operation applied.
+/// `version` in `segment.json`: the number of the last applied operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SegmentOperations {
     /// `null`: nothing was ever written to the segment.
     None,
     /// The last operation's number.
     Some(u64),
-    /// `segment.json` is missing or cannot be understood.
+    /// `segment.json` is missing or invalid.
     Unknown,
 }
 
 impl Inspection {
-    /// The shards whose data should be here and of which there is no segment.
+    /// Local shards without segments.
     pub fn local_shards_without_segments(&self) -> Vec<u32> {
         self.shard_ids(|shard| shard.is_local() && shard.segments.is_empty())
     }
 
-    /// The shards of which there are segments.
+    /// Shards with segments.
     pub fn shards_with_segments(&self) -> Vec<u32> {
         self.shard_ids(|shard| !shard.segments.is_empty())
     }
 
-    /// Whether the snapshot certainly holds no points: it was read to its end, and every segment says that
-    /// nothing was ever written to it. Operations that wait in the write-ahead log alone do not count as
-    /// points; the server does not count them either.
+    /// Whether the snapshot certainly contains no points: it was read to its end, and nothing was ever written to any segment.
+    /// Operations that are only in the write-ahead log do not count as points; the server does not count them either.
     pub fn holds_no_points(&self) -> bool {
         let mut segments = self.shards.values().flat_map(|shard| &shard.segments);
         self.end_marker_reached
@@ -113,8 +111,8 @@ impl Inspection {
             && segments.all(|segment| segment.operations == SegmentOperations::None)
     }
 
-    /// The shard keys of a collection with custom sharding, in the order of their shards; nothing for another, or where its
-    /// configuration was not found. Shards that no key is known of stand under the key `null`.
+    /// The shard keys of a collection with custom sharding, in the order of their shards. None for other collections, or if the
+    /// configuration was not found. Shards without a known key are under the key `null`.
     pub fn shard_keys(&self) -> Option<Vec<ShardKey>> {
         if !self.config.as_ref().is_some_and(is_custom) {
             return None;
@@ -130,7 +128,7 @@ impl Inspection {
         Some(keys)
     }
 
-    /// The findings about the archive itself, as against those about what a sound archive lacks.
+    /// The findings about damage to the archive itself.
     pub fn structural_findings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.kind.is_structural())
     }
@@ -147,7 +145,7 @@ impl ShardContents {
     }
 }
 
-/// What `shard_key_mapping.json` says: `[{"key": .., "shard_ids": [..]}]`, formerly `{"key": [..]}`.
+/// The format of `shard_key_mapping.json`: `[{"key": .., "shard_ids": [..]}]`, formerly `{"key": [..]}`.
 pub(super) fn mapped_keys(mapping: &Value) -> Vec<ShardKey> {
     let pairs: Vec<(Value, &Value)> = match mapping {
         Value::Array(entries) => entries
@@ -166,10 +164,9 @@ pub(super) fn mapped_keys(mapping: &Value) -> Vec<ShardKey> {
     pairs.into_iter().map(|(key, list)| ShardKey::new(key, ids(list).into_iter().collect())).collect()
 }
 
-/// Whether a snapshot's `config.json` describes another collection than the configuration in a manifest
-/// (`config` of the server's collection info). Only `params` is compared: the two forms of the rest differ
-/// between endpoints, and the rest does not decide what the data mean. Where either has no `params`, they
-/// cannot be called equal.
+/// Whether a snapshot's `config.json` describes a different collection from the configuration in a manifest (`config` of the
+/// server's collection info). Only `params` is compared: the rest has different formats in the two sources, and does not affect
+/// the data. Without `params`, they count as different.
 pub fn config_params_differ(inspected: &Value, manifest_config: &Value) -> bool {
     match (inspected.get("params"), manifest_config.get("params")) {
         (Some(inspected), Some(manifest)) => inspected != manifest,

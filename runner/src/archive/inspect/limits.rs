@@ -1,12 +1,11 @@
-//! What a snapshot may claim before it is called absurd, and how much of it is kept in memory.
+//! Limits for the contents of a snapshot, and for the memory of an inspection.
 
-/// The bounds of one inspection. The defaults leave room for collections far larger than any server
-/// holds, so that exceeding one means damage or malice.
+/// The limits of one inspection. The defaults are far above any real collection, so that exceeding one means damage or an attack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// The largest member, in bytes, that is read into memory (`config.json` and its like).
     pub max_kept_member_bytes: u64,
-    /// How many bytes of JSON are kept in all, members of every shard together.
+    /// Maximum bytes of JSON kept in memory, for all shards together.
     pub max_kept_total_bytes: u64,
     /// The longest member name or extended header, in bytes.
     pub max_extension_bytes: u64,
@@ -18,11 +17,11 @@ pub struct Limits {
     pub max_expanded_bytes: u64,
     /// The most members, those of segment archives included.
     pub max_members: u64,
-    /// The most shards that are told apart.
+    /// Maximum number of shards.
     pub max_shards: usize,
-    /// The most segments that are told apart, over all shards.
+    /// Maximum number of segments in all shards.
     pub max_segments: usize,
-    /// The most findings that are listed; further ones are only counted.
+    /// Maximum number of listed findings. Further ones are only counted.
     pub max_findings: usize,
 }
 

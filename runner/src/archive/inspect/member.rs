@@ -1,4 +1,4 @@
-//! A member's header: its name, type and sizes are judged, and its part in the snapshot found.
+//! Checks a member's header (name, type and sizes), and finds its role in the snapshot.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::BufRead;
@@ -13,20 +13,20 @@ use super::sparse::SparseMap;
 use super::walker::{Frame, Step, Stop, Walker};
 use super::{FindingKind, name};
 
-/// A member whose header was understood, up to its data.
+/// A member with a valid header.
 pub(super) struct Member {
     /// For messages.
     pub(super) shown: String,
     pub(super) role: Role,
     pub(super) stored_bytes: u64,
-    /// The map of a sparse file, if it is sound.
+    /// The map of a sparse file, if it is valid.
     pub(super) map: Option<SparseMap>,
     /// Whether this is a plain file, without holes.
     pub(super) plain: bool,
 }
 
 impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
-    /// Reads what describes a member, judges it, and says what it is to the snapshot.
+    /// Reads and checks a member's header, and returns its role in the snapshot.
     pub(super) fn member(
         &mut self,
         frame: &mut Frame,
@@ -41,7 +41,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
             self.findings.add(FindingKind::TooManyMembers, Some(&shown), message);
             return Ok(Err(Stop));
         }
-        // A name that leads elsewhere is none of the snapshot's, whatever it ends in.
+        // A name that points elsewhere has no role in the snapshot.
         let normalized = match name::fault(&path) {
             None => name::normalized(&path),
             Some((kind, message)) => {
@@ -82,17 +82,17 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
             Some(segment) => classify::in_segment(segment, &text),
         };
         if role == Role::SegmentNameInvalid {
-            self.findings.add(FindingKind::SegmentNameInvalid, Some(shown), "no segment can have this name");
+            self.findings.add(FindingKind::SegmentNameInvalid, Some(shown), "not a valid name for a segment");
         }
         if frame.segment.is_some() && is_file && text.ends_with(".tar") {
-            let message = "an archive inside a segment's archive is not looked into";
+            let message = "an archive nested inside the archive of a segment is not checked";
             self.findings.add(FindingKind::NestedTooDeep, Some(shown), message);
         }
-        // An entry of the right name that is no file has no content.
+        // An entry with the right name that is not a file has no content.
         if is_file || !role.is_kept() { role } else { Role::Other }
     }
 
-    /// Reads and checks a sparse member's map; gives it with the member's size, or reports what is wrong.
+    /// Reads and checks a sparse member's map. Returns it with the member's size, or reports the problem.
     fn sparse_map(
         &mut self,
         frame: &Frame,
@@ -104,13 +104,13 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
         let mut map = SparseMap::default();
         let mut fault = map.add(fields.parts).err();
         let mut extended = fields.extended;
-        // The blocks in which a long map goes on have no checksum. A fault in one is noted, and the chain is
-        // followed to its end all the same, since that is where the data begin.
+        // The continuation blocks of a long map have no checksum. An error in one is recorded, but the chain is followed to its
+        // end, because the data begins there.
         while extended {
             let mut block = GnuExtSparseHeader::new();
             let left = self.left(frame);
             if self.source.read_block(block.as_mut_bytes(), left)? < BLOCK_BYTES {
-                self.findings.add(FindingKind::Truncated, Some(shown), "the sparse map is cut");
+                self.findings.add(FindingKind::Truncated, Some(shown), "the sparse map is truncated");
                 return Ok(Err(Stop));
             }
             if fault.is_none() {
@@ -137,7 +137,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
                 let target = extensions.link().unwrap_or_else(|| head.link());
                 let symbolic = head.kind == EntryKind::SymbolicLink;
                 let (kind, where_to) = if name::link_leaves_archive(path, &target, symbolic) {
-                    (FindingKind::LinkOutside, "a link out of the archive, to")
+                    (FindingKind::LinkOutside, "a link that points outside the archive, to")
                 } else {
                     (FindingKind::Link, "a link, to")
                 };
@@ -147,13 +147,13 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
                 self.findings.add(FindingKind::SpecialFile, Some(shown), "a device or a named pipe");
             }
             EntryKind::Unknown(flag) => {
-                let message = format!("an entry of the unknown type `{}`", name::printable(&[flag]));
+                let message = format!("an entry of unknown type `{}`", name::printable(&[flag]));
                 self.findings.add(FindingKind::UnknownEntryType, Some(shown), message);
             }
             EntryKind::File | EntryKind::Directory | EntryKind::Sparse | EntryKind::Extension(_) => {}
         }
         if extensions.sparse() {
-            let message = "a sparse member of a form that Qdrant does not read";
+            let message = "a sparse member in a format that Qdrant does not read";
             self.findings.add(FindingKind::SparseUnsupported, Some(shown), message);
         }
     }
@@ -161,11 +161,11 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
     fn size(&mut self, shown: &str, stored_bytes: u64, real_bytes: u64) {
         self.expanded_bytes = self.expanded_bytes.saturating_add(real_bytes);
         let absurd = if stored_bytes > self.limits.max_member_bytes {
-            Some(format!("the member claims to take {stored_bytes} bytes"))
+            Some(format!("the member declares {stored_bytes} stored bytes"))
         } else if real_bytes > stored_bytes && real_bytes > self.limits.max_sparse_bytes {
-            Some(format!("the sparse member claims to have {real_bytes} bytes"))
+            Some(format!("the sparse member declares a size of {real_bytes} bytes"))
         } else if self.expanded_bytes > self.limits.max_expanded_bytes {
-            Some(format!("all members together claim to have {} bytes", self.expanded_bytes))
+            Some(format!("all members together declare {} bytes", self.expanded_bytes))
         } else {
             None
         };
@@ -175,7 +175,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
     }
 }
 
-/// The name for messages, behind that of the archive that holds it.
+/// The name for messages, after the name of its archive.
 fn shown_name(frame: &Frame, path: &[u8]) -> String {
     let path = name::printable(path);
     frame.name.as_ref().map_or_else(|| path.clone(), |archive| format!("{archive}/{path}"))

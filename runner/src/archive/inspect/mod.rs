@@ -1,9 +1,8 @@
-//! Looks inside a Qdrant snapshot while its bytes stream past.
+//! Checks the contents of a Qdrant snapshot while it is streamed.
 //!
-//! One pass, bounded memory, nothing written: the tar is walked header by header, segment archives
-//! inside it likewise, and only the few small JSON members are kept. What a snapshot should hold and
-//! does not, and every way in which the archive is not sound, becomes a [`Finding`]; only a reader
-//! that fails is an error. Backing up calls it on the response body, verification on the archive.
+//! One pass, bounded memory, nothing written: the tar and the segment archives in it are read header by header, and only the few
+//! small JSON members are kept. Missing files and damage become a [`Finding`]; only a failing reader is an error. A backup calls
+//! it on the response body, a verification on the archive.
 
 mod classify;
 mod completeness;

@@ -1,11 +1,11 @@
-//! Member names as the archive gives them: untrusted bytes, to be judged and made fit to print.
+//! Names of members: untrusted bytes that are checked, and escaped for messages.
 
 use super::FindingKind;
 
-/// The most characters of a name that are printed.
+/// Maximum number of printed characters of a name.
 const PRINTED_CHARS: usize = 160;
 
-/// A name for a person: control and invisible characters escaped, the middle of a long one left out.
+/// A name for display: control and invisible characters escaped, long names shortened in the middle.
 pub(super) fn printable(name: &[u8]) -> String {
     // A name can be tens of kilobytes long, so only its two ends are converted.
     let head = name.get(..PRINTED_CHARS * 4).unwrap_or(name);
@@ -25,7 +25,7 @@ fn escape(characters: impl Iterator<Item = char>) -> String {
     let mut escaped = String::new();
     for character in characters {
         match character {
-            // Harmless in a line of text, and frequent enough to be kept readable.
+            // Harmless in a line of text, and common, so they stay readable.
             '"' | '\'' => escaped.push(character),
             other => escaped.extend(other.escape_debug()),
         }
@@ -33,7 +33,7 @@ fn escape(characters: impl Iterator<Item = char>) -> String {
     escaped
 }
 
-/// What is wrong with a name, if anything: nothing may be unpacked outside the target directory.
+/// The problem of a name, if any: nothing may be unpacked outside the target directory.
 pub(super) fn fault(name: &[u8]) -> Option<(FindingKind, &'static str)> {
     if name.is_empty() {
         return Some((FindingKind::EmptyName, "the member has no name"));
@@ -42,7 +42,7 @@ pub(super) fn fault(name: &[u8]) -> Option<(FindingKind, &'static str)> {
         return Some((FindingKind::AbsolutePath, "the name is an absolute path"));
     }
     if components(name).any(|component| component == b"..") {
-        return Some((FindingKind::ParentPath, "the name leads out through `..`"));
+        return Some((FindingKind::ParentPath, "the name points outside the archive through `..`"));
     }
     None
 }

@@ -1,14 +1,14 @@
-//! Reading forward only: blocks, small members, and everything else passed over without a copy.
+//! Reads forward only: blocks and small members. Everything else is skipped without a copy.
 
 use std::io::{BufRead, Error, ErrorKind, Result};
 
-/// A tar's unit; headers fill one, data is padded to a multiple.
+/// The block size of tar. A header is one block, data is padded to a multiple.
 pub(super) const BLOCK_BYTES: u64 = 512;
 
 /// One block.
 pub(super) type Block = [u8; 512];
 
-/// The bytes of the snapshot and how far they were read.
+/// The bytes of the snapshot, and the current position.
 pub(super) struct Source<'r, R: ?Sized> {
     reader: &'r mut R,
     position: u64,
@@ -24,12 +24,12 @@ impl<'r, R: BufRead + ?Sized> Source<'r, R> {
         self.position
     }
 
-    /// Fills the block as far as `wanted` bytes or the end of the stream allow; says how many came.
+    /// Reads up to `wanted` bytes into the block, less only at the end of the stream. Returns their number.
     pub(super) fn read_block(&mut self, block: &mut Block, wanted: u64) -> Result<u64> {
         let mut rest = block.as_mut_slice();
         self.pass(wanted.min(BLOCK_BYTES), |piece| {
             let target = std::mem::take(&mut rest);
-            // `pass` never gives more than was wanted, so the split is always within the block.
+            // `pass` never returns more than `wanted`, so the split is always within the block.
             let (now, later) = target.split_at_mut(piece.len().min(target.len()));
             if let Some(piece) = piece.get(..now.len()) {
                 now.copy_from_slice(piece);
@@ -45,12 +45,12 @@ impl<'r, R: BufRead + ?Sized> Source<'r, R> {
         Ok(bytes)
     }
 
-    /// Passes over `wanted` bytes; says how many there were, fewer only at the end of the stream.
+    /// Skips `wanted` bytes. Returns their number, less only at the end of the stream.
     pub(super) fn skip(&mut self, wanted: u64) -> Result<u64> {
         self.pass(wanted, |_| ())
     }
 
-    /// Passes over `wanted` bytes and says whether they were all zero.
+    /// Skips `wanted` bytes, and returns whether they were all zero.
     pub(super) fn skip_zeros(&mut self, wanted: u64) -> Result<bool> {
         let mut zeros = true;
         self.pass(wanted, |piece| zeros = zeros && piece.iter().all(|byte| *byte == 0))?;
@@ -81,7 +81,7 @@ impl<'r, R: BufRead + ?Sized> Source<'r, R> {
     }
 }
 
-/// The zeros that fill a member's last block.
+/// The padding of a member's last block.
 pub(super) fn padding(size: u64) -> u64 {
     (BLOCK_BYTES - size % BLOCK_BYTES) % BLOCK_BYTES
 }

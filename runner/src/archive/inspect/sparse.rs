@@ -1,5 +1,5 @@
-//! The map of a sparse member: which parts of the file the archive holds. It is checked as it is read and
-//! never kept, except the few parts of a member that is small enough to be put together.
+//! The map of a sparse member: the parts of the file that are in the archive. It is checked while it is read, and only kept for
+//! small members.
 
 use tar::GnuSparseHeader;
 
@@ -7,15 +7,15 @@ use super::FindingKind;
 use super::header::{HeaderFault, number};
 use super::source::BLOCK_BYTES;
 
-/// The most parts that are remembered; a small file of JSON has one.
+/// Maximum number of parts kept. A small JSON file has one.
 const REMEMBERED_PARTS: usize = 64;
 
 /// A map under construction.
 #[derive(Debug, Default)]
 pub(super) struct SparseMap {
-    /// Where the last part ended in the file.
+    /// End of the last part in the file.
     file_end: u64,
-    /// How many bytes the parts so far take in the archive.
+    /// Size of the parts so far in the archive.
     stored: u64,
     parts: Vec<(u64, u64)>,
     more_parts: bool,
@@ -32,12 +32,12 @@ impl SparseMap {
 
     fn add_part(&mut self, offset: u64, length: u64) -> Result<(), HeaderFault> {
         if length != 0 && !self.stored.is_multiple_of(BLOCK_BYTES) {
-            return Err(invalid("a part of the sparse member does not start on a block"));
+            return Err(invalid("a part of the sparse member does not start on a block boundary"));
         }
         if offset < self.file_end {
             return Err(invalid("parts of the sparse member overlap or are out of order"));
         }
-        let overflow = (FindingKind::SizeAbsurd, "the sparse member's parts exceed 64 bits");
+        let overflow = (FindingKind::SizeAbsurd, "the parts of the sparse member do not fit into 64 bits");
         self.file_end = offset.checked_add(length).ok_or(overflow)?;
         self.stored = self.stored.checked_add(length).ok_or(overflow)?;
         if self.parts.len() < REMEMBERED_PARTS {
@@ -48,16 +48,15 @@ impl SparseMap {
         Ok(())
     }
 
-    /// The member's size when its holes are filled, as far as the parts tell.
+    /// Size of the member with its holes filled, according to the parts.
     pub(super) fn file_bytes(&self) -> u64 {
         self.file_end
     }
 
-    /// Compares the whole map with what the header says of the member. The `tar` crate, with which Qdrant
-    /// restores, refuses a file on the same grounds.
+    /// Compares the whole map with the header. The `tar` crate, which Qdrant uses to restore, has the same checks.
     pub(super) fn check(&self, real_bytes: u64, stored_bytes: u64) -> Result<(), HeaderFault> {
         if self.file_end > real_bytes {
-            return Err(invalid("a part of the sparse member lies beyond its end"));
+            return Err(invalid("a part of the sparse member is beyond its end"));
         }
         if self.file_end != real_bytes {
             return Err(invalid("the sparse map does not reach the member's end"));
@@ -68,8 +67,8 @@ impl SparseMap {
         Ok(())
     }
 
-    /// Puts a small member together from its stored bytes; none if it has too many parts. The caller has
-    /// checked the map and bounded `file_end`.
+    /// Builds a small member from its stored bytes. None if it has too many parts. The caller has checked the map and limited
+    /// `file_end`.
     pub(super) fn expand(&self, stored: &[u8]) -> Option<Vec<u8>> {
         if self.more_parts {
             return None;

@@ -1,4 +1,4 @@
-//! Walks the archive, and the segment archives in it, header by header.
+//! Reads the archive, and the segment archives in it, header by header.
 
 use std::io::{self, BufRead};
 
@@ -11,11 +11,11 @@ use super::source::{BLOCK_BYTES, Block, Source, padding};
 use super::walker::{End, Frame, Step, Walker};
 use super::{FindingKind, Inspection, Limits};
 
-/// Looks through an uncompressed snapshot in one pass. The reader is always read to its very end, so that a
-/// caller who hashes what is consumed has hashed everything.
+/// Checks an uncompressed snapshot in one pass. The reader is always read to its end, so that a caller that hashes the bytes has
+/// hashed all of them.
 ///
 /// # Errors
-/// Only those of the reader. Whatever is wrong with the snapshot is a finding.
+/// Only those of the reader. Problems of the snapshot are findings.
 pub fn inspect(reader: &mut (impl BufRead + ?Sized), limits: &Limits) -> io::Result<Inspection> {
     let mut walker = Walker {
         source: Source::new(reader),
@@ -36,7 +36,7 @@ pub fn inspect(reader: &mut (impl BufRead + ?Sized), limits: &Limits) -> io::Res
 }
 
 impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
-    /// Walks one archive to its end, or to where it cannot be read further.
+    /// Reads one archive to its end, or until it cannot be read further.
     pub(super) fn archive(&mut self, frame: &mut Frame) -> io::Result<End> {
         let mut extensions = Extensions::default();
         let mut last: Option<String> = None;
@@ -45,7 +45,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
             let left = self.left(frame);
             let got = self.source.read_block(&mut block, left)?;
             if got < BLOCK_BYTES.min(left) || (got > 0 && got < BLOCK_BYTES) {
-                // The stream ended; or, in a segment's archive, the archive did, inside a block.
+                // The stream, or the segment's archive, ended inside a block.
                 return Ok(self.cut_between_members(frame, got, last.as_deref()));
             }
             if got == 0 || block == [0; 512] {
@@ -53,7 +53,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
                     let message = "an extended header belongs to no member";
                     self.add(FindingKind::ExtensionInvalid, frame, message);
                 }
-                // Qdrant ends the segments' archives without a marker.
+                // Qdrant writes the archives of segments without an end marker.
                 return if got == 0 { Ok(End::Reached) } else { self.end_marker(frame) };
             }
             let head = match header::read(&block) {
@@ -91,7 +91,7 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
                 format!("the archive ends without a marker {after}"),
             );
         } else {
-            self.add(FindingKind::Truncated, frame, format!("the archive is cut {after}"));
+            self.add(FindingKind::Truncated, frame, format!("the archive is truncated {after}"));
         }
         End::Broken
     }
@@ -108,9 +108,9 @@ impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
         }
         let left = self.left(frame);
         if !self.source.skip_zeros(left)? {
-            self.add(FindingKind::TrailingData, frame, "data follow the end marker");
+            self.add(FindingKind::TrailingData, frame, "data follows the end marker");
         } else if frame.end.is_some() && self.left(frame) > 0 {
-            self.add(FindingKind::Truncated, frame, "the archive is cut after its end marker");
+            self.add(FindingKind::Truncated, frame, "the archive is truncated after its end marker");
             return Ok(End::Broken);
         }
         Ok(End::Reached)

@@ -1,4 +1,4 @@
-//! The walk's state, and what its steps tell each other.
+//! The state of the walk, and the results of its steps.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead};
@@ -15,10 +15,10 @@ use super::{FindingKind, Limits};
 pub(super) struct Frame {
     /// The name of the member that is this archive.
     pub(super) name: Option<String>,
-    /// Where in the stream it ends, if it is a member.
+    /// End in the stream, if it is a member.
     pub(super) end: Option<u64>,
     pub(super) segment: Option<SegmentKey>,
-    /// Hashes of the names so far; the names themselves could take any amount of memory.
+    /// Hashes of the names so far. The names themselves could need any amount of memory.
     pub(super) names: HashSet<u64>,
 }
 
@@ -26,28 +26,28 @@ pub(super) struct Frame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Reached,
-    /// A finding says why nothing further could be read in it.
+    /// Nothing more could be read; the reason is a finding.
     Broken,
 }
 
-/// The rest of the archive cannot be read; why is already a finding.
+/// The rest of the archive cannot be read; the reason is already a finding.
 pub(super) struct Stop;
 
 pub(super) type Step<T> = io::Result<Result<T, Stop>>;
 
-/// The walk's state. What is done with a member is in `member` and `data`.
+/// The state of the walk. Members are processed in `member` and `data`.
 pub(super) struct Walker<'r, 'l, R: ?Sized> {
     pub(super) source: Source<'r, R>,
     pub(super) limits: &'l Limits,
     pub(super) findings: Findings,
     pub(super) contents: Contents,
     pub(super) members: u64,
-    /// What all members so far take when holes are filled.
+    /// Total size of all members so far with holes filled.
     pub(super) expanded_bytes: u64,
 }
 
 impl<R: BufRead + ?Sized> Walker<'_, '_, R> {
-    /// The bytes that remain of this archive, as far as its own member says.
+    /// The remaining bytes of this archive, according to its header.
     pub(super) fn left(&self, frame: &Frame) -> u64 {
         frame.end.map_or(u64::MAX, |end| end.saturating_sub(self.source.position()))
     }

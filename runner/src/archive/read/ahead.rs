@@ -1,10 +1,10 @@
-//! The threads that read an archive ahead of whoever wants the snapshot in it.
+//! The threads that read an archive ahead of its consumer.
 //!
 //! ```text
 //! read, count, SHA-256, cut ─► decompress (all cores) ─► put in order ─► count, SHA-256 ─► whoever reads
 //! ```
-//! Bounded queues join them, so that the slowest of them sets the time and the memory stays the same for any size. Each
-//! thread ends when nobody wants what it makes.
+//! They are connected by bounded queues, so that the slowest one sets the pace, and memory does not depend on the size. Each
+//! thread ends when nobody needs its results.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,17 +30,17 @@ const QUEUE_PIECES: usize = 2;
 pub(super) enum Next {
     /// Bytes, at least one.
     Piece(Bytes),
-    /// That was all; with its tally, unless it is the one of the stored bytes.
+    /// The end, with the tally, unless it equals that of the stored bytes.
     End(Option<SizeAndDigest>),
-    /// Nothing more can be had.
+    /// An error; there is no more data.
     Failed(ArchiveError),
 }
 
 /// An archive that is being read.
 pub(super) struct Ahead {
-    /// What comes of it.
+    /// The output.
     pub(super) snapshot: Receiver<Next>,
-    /// Gives the stored bytes back when all are read, or nobody wants more.
+    /// Returns the stored bytes when all are read, or when nobody needs more.
     pub(super) reading: JoinHandle<Stored>,
 }
 
@@ -81,7 +81,7 @@ fn spawn<T: Send + 'static>(
     Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// Passes on the stored bytes as they are.
+/// Passes on the stored bytes unchanged.
 fn read_plain(mut cutter: Cutter, pieces: &SyncSender<Next>, path: PathBuf) -> Stored {
     loop {
         let next = match cutter.next() {
@@ -114,7 +114,7 @@ fn hash(pieces: &Receiver<Next>, hashed: &SyncSender<Next>) {
     }
 }
 
-/// Puts what was decoded in order, and decodes what could not be decoded by itself.
+/// Orders the decoded parts, and decodes those that could not be decoded independently.
 struct InOrder {
     path: PathBuf,
     format: Format,
@@ -137,7 +137,7 @@ impl InOrder {
                     position += stored.len() as u64;
                     break self.sequentially(Rest::new(outlet, stored, position, false));
                 }
-                // An empty file has no part, and is no archive either.
+                // An empty file is not an archive.
                 Done::End if position == 0 => {
                     break self.sequentially(Rest::new(outlet, self.pool.take(), 0, true));
                 }
@@ -145,7 +145,7 @@ impl InOrder {
                 Done::Failed(source) => break self.failed(Fault::Io(source)),
             }
         };
-        // Who no longer listens does not need to be told.
+        // The receiver is gone and does not need the result.
         drop(self.ordered.send(last));
     }
 
@@ -177,7 +177,7 @@ impl InOrder {
         })
     }
 
-    /// Whether somebody still wants it. A part may hold nothing.
+    /// Whether somebody still needs it. A part may be empty.
     fn send(&self, plain: Buffer) -> bool {
         plain.is_empty() || self.ordered.send(Next::Piece(Bytes::from_owner(plain))).is_ok()
     }

@@ -1,4 +1,4 @@
-//! Cutting the stored bytes into parts as they are read.
+//! Cuts the stored bytes into parts while they are read.
 
 use std::io::{self, Read};
 
@@ -6,16 +6,16 @@ use super::parts::Format;
 use super::pool::{Buffer, Pool};
 use super::stored::Stored;
 
-/// Bytes that are read at once where there are no parts.
+/// Read size if there are no parts.
 const READ_BYTES: usize = 512 << 10;
 
-/// What comes next in an archive.
+/// The next piece of an archive.
 pub(super) enum Cut {
-    /// What claims to be one whole part.
+    /// Apparently a whole part.
     Part(Buffer),
-    /// Bytes of which nothing is known.
+    /// Bytes without a known structure.
     Loose(Buffer),
-    /// The disk failed. This says nothing about the archive.
+    /// The disk failed, not the archive.
     Failed(io::Error),
     /// The file's end.
     End,
@@ -24,10 +24,11 @@ pub(super) enum Cut {
 /// Reads the stored bytes, each once and in order.
 pub(super) struct Cutter {
     stored: Stored,
-    /// Which parts to look for; none after the first bytes that are not one, because where another begins is not known.
+    /// The format of the parts. None after the first bytes that are not a part, because the start of the next part is then
+    /// unknown.
     format: Option<Format>,
     pool: Pool,
-    /// The beginning of the next part, which was read with the last one.
+    /// The beginning of the next part, which was read together with the last one.
     carried: Vec<u8>,
     ended: bool,
     failure: Option<io::Error>,
@@ -67,7 +68,7 @@ impl Cutter {
         self.stored
     }
 
-    /// Reads until `buffer` holds `total` bytes, or to the end or a failure, which is told when nothing is left before it.
+    /// Reads until `buffer` has `total` bytes, or until the end or a failure. A failure is reported after the data before it.
     fn fill(&mut self, buffer: &mut Buffer, total: usize) {
         while buffer.len() < total && !self.ended {
             match self.stored.read(buffer.room(total)) {

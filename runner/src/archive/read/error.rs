@@ -1,4 +1,4 @@
-//! Why an archive cannot be read. Each case means something else for the backup.
+//! Why an archive cannot be read. Each case has a different meaning for the backup.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,16 +11,16 @@ pub enum ArchiveError {
     /// The file is not there.
     #[error("{}: the archive is missing", path.display())]
     Missing {
-        /// Where it should be.
+        /// Its expected path.
         path: PathBuf,
     },
-    /// Something else than a file has its name: a directory, a link, a pipe. Links are not followed.
+    /// It is not a regular file but a directory, a link or a pipe. Links are not followed.
     #[error("{}: not a regular file", path.display())]
     NotAFile {
-        /// What has the name.
+        /// The path.
         path: PathBuf,
     },
-    /// The file system failed. This says nothing about the archive.
+    /// The file system failed, not the archive.
     #[error("{}: cannot be read: {source}", path.display())]
     Io {
         /// The archive.
@@ -33,12 +33,12 @@ pub enum ArchiveError {
     Corrupt {
         /// The archive.
         path: PathBuf,
-        /// How many of the stored bytes had been read from the disk.
+        /// Number of stored bytes that had been read from disk.
         position: u64,
-        /// What the decoder says.
+        /// The error of the decoder.
         reason: String,
     },
-    /// This program does not know how the archive is stored.
+    /// This program does not support the encoding of the archive.
     #[error("{}: this version cannot read archives stored as {encoding}; use the newer qdrant-backup that wrote it", path.display())]
     Unsupported {
         /// The archive.
@@ -59,7 +59,7 @@ impl ArchiveError {
     }
 }
 
-/// As a reader passes it on; [`io::Error::downcast`] gives it back.
+/// As an I/O error of a reader; [`io::Error::downcast`] returns the original.
 impl From<ArchiveError> for io::Error {
     fn from(error: ArchiveError) -> Self {
         let kind = match &error {

@@ -1,4 +1,4 @@
-//! Decoding parts on all cores: handing what was cut to threads, and getting it back in order.
+//! Decodes parts on all cores: distributes them to threads, and returns the results in order.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -8,15 +8,15 @@ use super::cutter::Cut;
 use super::parts::{Format, PartDecoder};
 use super::pool::{Buffer, Pool};
 
-/// Parts that may wait for one thread; as many may wait for being taken from it.
+/// Queue length in front of and behind each thread.
 const WAITING_PARTS: usize = 1;
 
-/// More threads than this would need more memory than a check may take.
+/// More threads would need too much memory for a check.
 const THREADS_MAX: usize = 8;
 
-/// What has become of what was cut.
+/// The result for one piece.
 pub(super) enum Done {
-    /// A part that is whole, and what is in it.
+    /// A valid part with its contents.
     Decoded { stored: Buffer, plain: Buffer },
     /// Bytes that must be decoded after those before them.
     Raw(Buffer),
@@ -26,19 +26,19 @@ pub(super) enum Done {
     End,
 }
 
-/// Where cuts go in, round and round.
+/// Inputs, used round-robin.
 pub(super) struct Entry {
     lanes: Vec<SyncSender<Cut>>,
     next: usize,
 }
 
-/// Where they come out, going round the same way.
+/// Outputs, in the same order.
 pub(super) struct Outlet {
     lanes: Vec<Receiver<Done>>,
     next: usize,
 }
 
-/// A thread for each core. They end by themselves when either end is gone.
+/// One thread per core. They end when the input or the output is dropped.
 ///
 /// # Errors
 /// When no decoder can be made or no thread be started.
@@ -85,7 +85,7 @@ impl Entry {
 }
 
 impl Outlet {
-    /// The next in order; a failure when a thread died.
+    /// The next result in order, or a failure if a thread died.
     pub(super) fn next(&mut self) -> Done {
         let done = self.lanes.get(self.next).and_then(|lane| lane.recv().ok());
         self.next = (self.next + 1) % self.lanes.len().max(1);

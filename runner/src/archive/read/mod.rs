@@ -17,7 +17,7 @@ pub use error::ArchiveError;
 pub use reader::{ArchiveReader, Digests, Prove, is_readable};
 pub use source::{Elsewhere, Source};
 
-/// What is said when a thread is gone without a word. The archive is not to blame.
+/// Message if a thread died. The archive is not the cause.
 fn thread_died() -> std::io::Error {
-    std::io::Error::other("a reading thread died; this is a fault in qdrant-backup")
+    std::io::Error::other("a reader thread died; this is a bug in qdrant-backup")
 }

@@ -1,8 +1,8 @@
-//! The parts of an archive that can be decoded without those before them, as backups are written: each one a gzip
-//! member, or a Zstandard frame with a skippable one before it, that says how long it is (docs/formats.md).
+//! The parts of an archive that can be decoded independently. Each is a gzip member that contains its length, or a Zstandard
+//! frame after a skippable frame with its length (docs/formats.md).
 //!
-//! That length is only a hint where to look. A part counts if decoding it ends exactly where it said, with its checksum
-//! right; then the sequential decoder would have made the same of the same bytes. Anything else is left to that.
+//! That length is only a hint. A part is valid if decoding it ends exactly there, with the right checksum; then the sequential
+//! decoder would have the same result. Everything else is left to the sequential decoder.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use zstd::zstd_safe::get_frame_content_size;
 
 use super::pool::{Buffer, Pool};
 
-/// The longest part, stored and decoded, that is looked at as one. Backups have half of it at most.
+/// Maximum size of a part, stored and decoded. Backups use at most half of it.
 const PART_MAX_BYTES: usize = 1 << 20;
 
 /// A gzip member's header up to the length, and the whole header; and the CRC-32 and the length at its end.
@@ -32,7 +32,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// How many bytes of a part say how long it is.
+    /// Number of bytes at the start of a part that are needed to find its length.
     pub(super) fn header_bytes(self) -> usize {
         match self {
             Self::Gzip => GZIP_HEADER_BYTES,
@@ -40,7 +40,7 @@ impl Format {
         }
     }
 
-    /// How long the part that begins with `start` claims to be, if it is one and claims what can be.
+    /// The length of the part that begins with `start`, if it is valid.
     pub(super) fn part_bytes(self, start: &[u8]) -> Option<usize> {
         let claimed = |rest: &[u8]| usize::try_from(u32::from_le_bytes(*rest.first_chunk()?)).ok();
         let bytes = match self {
@@ -67,7 +67,7 @@ impl PartDecoder {
         })
     }
 
-    /// What is in `part`; nothing unless it is one whole part and no byte more or less.
+    /// The contents of `part`. None unless it is exactly one part.
     pub(super) fn decode(&mut self, part: &[u8], pool: &Pool) -> Option<Buffer> {
         let mut plain = pool.take();
         match self {

@@ -1,15 +1,15 @@
-//! Buffers that are used again and again, so that an archive of any size is read in the memory of a few blocks.
+//! Reusable buffers, so that reading an archive of any size needs the memory of only a few blocks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where buffers lie while nobody needs them.
+/// The unused buffers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
 
-/// A buffer, filled up to its length. When it is dropped, what it took goes back to its pool.
+/// A buffer, filled up to its length. When dropped, it returns to its pool.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    /// Never shortened: bytes behind `length` are left from former uses, and need not be zeroed again.
+    /// Never shortened: bytes after `length` are from earlier uses, and need not be zeroed again.
     bytes: Vec<u8>,
     length: usize,
     pool: Pool,
@@ -32,7 +32,7 @@ impl Buffer {
         self.length == 0
     }
 
-    /// What can be written to behind what is there, so that both together are `total` bytes.
+    /// The free space after the contents, for a total of `total` bytes.
     pub(super) fn room(&mut self, total: usize) -> &mut [u8] {
         if self.bytes.len() < total {
             self.bytes.resize(total, 0);
@@ -40,7 +40,7 @@ impl Buffer {
         &mut self.bytes[self.length.min(total)..total]
     }
 
-    /// Takes the first `count` bytes of the room for filled.
+    /// Marks the first `count` bytes of the free space as filled.
     pub(super) fn advance(&mut self, count: usize) {
         self.length = self.bytes.len().min(self.length + count);
     }

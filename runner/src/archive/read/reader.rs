@@ -1,4 +1,4 @@
-//! One stored archive as the snapshot that is in it.
+//! Reads the snapshot in a stored archive.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -19,27 +19,26 @@ use super::source::Source;
 use super::stored::Stored;
 use super::thread_died;
 
-/// What reading an archive to its end shall prove.
+/// What a full read of an archive must prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prove {
-    /// That the snapshot in it is the one that Qdrant made. Whoever only wants that needs no more: its digest cannot be right
-    /// where any of its bytes are not, and how they were stored makes no difference any more.
+    /// That the snapshot is the one that Qdrant created. Its digest proves this, whatever its stored form.
     Snapshot,
-    /// That the stored file has not changed either, of which some bytes may not matter to what is in it. It costs a second digest.
+    /// Also that the stored file has not changed, even in bytes that do not affect the snapshot. This needs a second digest.
     File,
 }
 
-/// Reads an archive ahead, on several threads, and gives the snapshot's bytes. Whoever reads on to
-/// [`ArchiveReader::finish`] learns the digests; before that nothing that was read can be trusted.
+/// Reads an archive ahead, on several threads, and returns the bytes of the snapshot. [`ArchiveReader::finish`] returns the
+/// digests; before that, the data cannot be trusted.
 ///
-/// Its I/O errors hold an [`ArchiveError`], to be had with [`io::Error::downcast`].
+/// Its I/O errors contain an [`ArchiveError`]; get it with [`io::Error::downcast`].
 pub struct ArchiveReader {
     path: PathBuf,
     size_bytes: Option<u64>,
     ahead: Ahead,
     /// How many stored bytes were read.
     progress: Arc<AtomicU64>,
-    /// What was read and not yet consumed.
+    /// Data that was read but not yet consumed.
     current: Bytes,
     end: Option<End>,
 }
@@ -48,22 +47,22 @@ pub struct ArchiveReader {
 enum End {
     /// With the snapshot's tally, unless it is the one of the stored bytes.
     Reached(Option<SizeAndDigest>),
-    /// With an error, which was told.
+    /// With an error, which was already returned.
     Failed,
 }
 
-/// What an archive that was read to its end has been found to be.
+/// Digests of an archive that was read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digests {
-    /// Of the bytes on disk, where that was to be proven.
+    /// Of the bytes on disk, if they had to be proven.
     pub stored: Option<SizeAndDigest>,
     /// Of the snapshot in it.
     pub snapshot: SizeAndDigest,
 }
 
 impl ArchiveReader {
-    /// Opens an archive of `manifest`. In the backup directory, only a regular file in the collection's own directory is read; links are not
-    /// followed.
+    /// Opens an archive of `manifest`. In the backup directory it must be a regular file in the collection's own directory; links
+    /// are not followed.
     ///
     /// # Errors
     /// Each of [`ArchiveError`] but `Corrupt`.
@@ -81,7 +80,7 @@ impl ArchiveReader {
         Ok(reader)
     }
 
-    /// As [`ArchiveReader::open`], but gives the stored bytes as they are, whatever they mean.
+    /// As [`ArchiveReader::open`], but returns the stored bytes without decoding.
     ///
     /// # Errors
     /// As [`ArchiveReader::open`], but never `Unsupported`.
@@ -97,7 +96,7 @@ impl ArchiveReader {
         Ok(reader)
     }
 
-    /// Reads from `source`, which is stored with `encoding`; `path` is only named in errors.
+    /// Reads from `source`, which is stored with `encoding`. `path` is only used in errors.
     ///
     /// # Errors
     /// `Unsupported`, when the encoding is not known; `Io` without memory for a decoder or a thread.
@@ -114,7 +113,7 @@ impl ArchiveReader {
             Some(Encoding::Gzip | Encoding::Other(_)) => Some(Format::Gzip),
         };
         let stored = Stored::new(Box::new(source));
-        // The snapshot itself was stored where there is no format: one digest is that of both.
+        // Without a format, the snapshot is stored directly: both digests are the same.
         let stored = if prove == Prove::File || format.is_none() { stored } else { stored.untallied() };
         Self::start(stored, path, format)
     }
@@ -132,17 +131,17 @@ impl ArchiveReader {
         })
     }
 
-    /// The file's length in bytes when it was opened, where it was this that opened it.
+    /// Size of the file when it was opened, in bytes, if this opened it.
     pub fn size_bytes(&self) -> Option<u64> {
         self.size_bytes
     }
 
-    /// How many stored bytes were read from the disk so far, some of them ahead of what was given.
+    /// Number of stored bytes read from disk so far, including data read ahead.
     pub fn read_bytes(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
     }
 
-    /// The next bytes, as many as there are, without a copy; none at the end.
+    /// The next available bytes, without a copy. Empty at the end.
     ///
     /// # Errors
     /// `Io` and `Corrupt`.
@@ -151,7 +150,7 @@ impl ArchiveReader {
         Ok(std::mem::take(&mut self.current))
     }
 
-    /// Reads what is left, to the file's very end, and gives the digests of everything.
+    /// Reads the rest of the file, and returns the digests of everything.
     ///
     /// # Errors
     /// `Io` and `Corrupt`.
@@ -166,8 +165,8 @@ impl ArchiveReader {
         Ok(Digests { stored, snapshot })
     }
 
-    /// The rest of the stored bytes as they are: once decoding has failed, their digest is all that can still be
-    /// learnt. What was read before is in it, where the file was to be proven.
+    /// The rest of the stored bytes without decoding. After decoding has failed, only their digest can still be computed. It
+    /// includes the bytes read before, if the file had to be proven.
     ///
     /// # Errors
     /// `Io`, when no thread can be started.
@@ -176,13 +175,13 @@ impl ArchiveReader {
         Ok(Self { size_bytes: self.size_bytes, ..Self::start(stored, &self.path, None)? })
     }
 
-    /// Sees to it that `current` has something, except at the end.
+    /// Fills `current`, except at the end.
     fn fill(&mut self) -> Result<&[u8], ArchiveError> {
         if self.current.is_empty() {
             match &self.end {
                 Some(End::Reached(_)) => {}
                 Some(End::Failed) => {
-                    return Err(io_error(&self.path, io::Error::other("reading it has failed before")));
+                    return Err(io_error(&self.path, io::Error::other("an earlier read failed")));
                 }
                 None => self.receive()?,
             }
@@ -208,7 +207,7 @@ impl ArchiveReader {
     }
 }
 
-/// Ends the reading, if it has not ended, and gives the stored bytes back.
+/// Stops reading, and returns the stored bytes.
 fn stop(ahead: Ahead, path: &Path) -> Result<Stored, ArchiveError> {
     let Ahead { snapshot, reading } = ahead;
     drop(snapshot);
@@ -243,8 +242,8 @@ impl std::fmt::Debug for ArchiveReader {
     }
 }
 
-/// Where the archive lies. The manifest was checked when it was read; that its name is no path is checked again,
-/// because everything hangs on it.
+/// Path of the archive. The manifest was checked when it was read, but the check that the name is not a path is repeated here,
+/// because it is critical.
 fn path(layout: &Layout, manifest: &Manifest, archive: &Archive) -> Result<PathBuf, ArchiveError> {
     let name = Path::new(&archive.file_name);
     let path = layout.collection(&manifest.collection).join(name);
@@ -254,7 +253,7 @@ fn path(layout: &Layout, manifest: &Manifest, archive: &Archive) -> Result<PathB
     Ok(path)
 }
 
-/// Whether this program can read what is stored so.
+/// Whether this program supports this encoding.
 pub fn is_readable(encoding: &[Encoding]) -> bool {
     matches!(encoding, [] | [Encoding::Gzip | Encoding::Zstd])
 }
@@ -268,7 +267,7 @@ fn check_encoding(path: &Path, encoding: &[Encoding]) -> Result<(), ArchiveError
     Err(ArchiveError::Unsupported { path: path.to_owned(), encoding })
 }
 
-/// What an archive is called in messages: of another place it is no path.
+/// Name of the archive in messages. For an offsite place it is not a path.
 fn named(source: &Source, path: PathBuf) -> PathBuf {
     match path.file_name() {
         Some(name) if source.is_elsewhere() => PathBuf::from(name),
@@ -276,7 +275,7 @@ fn named(source: &Source, path: PathBuf) -> PathBuf {
     }
 }
 
-/// The stored bytes, and how many there are, where that is known before they are read.
+/// The stored bytes, and their number, if it is known before they are read.
 fn open_stored(
     source: &Source,
     path: &Path,

@@ -1,5 +1,5 @@
-//! gzip (RFC 1952) of one or more members, or Zstandard (RFC 8878) of one or more frames, and nothing after the last,
-//! decoded from beginning to end: archives that others made, and whatever is not in order.
+//! Sequential decoder for gzip (RFC 1952) with one or more members, or Zstandard (RFC 8878) with one or more frames, and nothing
+//! after the last. Used for archives of other tools, and for data that cannot be decoded in parallel.
 
 use std::io::{self, BufRead, Read};
 
@@ -9,7 +9,7 @@ use super::lanes::{Done, Outlet};
 use super::parts::Format;
 use super::pool::{Buffer, Pool};
 
-/// Bytes that are decoded at once.
+/// Number of bytes decoded at once.
 const DECODED_BYTES: usize = 256 << 10;
 
 /// Why decoding ended early.
@@ -20,7 +20,7 @@ pub(super) enum Fault {
     Corrupt { position: u64, reason: io::Error },
 }
 
-/// Decodes stored bytes one after the other.
+/// Decodes stored bytes sequentially.
 pub(super) enum Sequential {
     Gzip(Box<MultiGzDecoder<Rest>>),
     Zstd(zstd::Decoder<'static, Rest>),
@@ -48,7 +48,7 @@ impl Sequential {
             Self::Zstd(decoder) => decoder.get_mut(),
         };
         match result {
-            // No frame at all passes for a whole file with zstd.
+            // zstd accepts an empty file.
             Ok(0) if rest.position == 0 => {
                 Err(Fault::Corrupt { position: 0, reason: io::Error::other("the file is empty") })
             }
@@ -64,20 +64,19 @@ impl Sequential {
     }
 }
 
-/// The stored bytes from one place on, as they come in order. Remembers a failure of the disk, so that it is never taken
-/// for a fault of the data.
+/// The stored bytes from one position on, in order. Remembers a disk failure, so that it is never reported as damaged data.
 pub(super) struct Rest {
     outlet: Outlet,
     current: Buffer,
     used: usize,
-    /// Where in the file `current` ends.
+    /// End of `current` in the file.
     position: u64,
     ended: bool,
     failure: Option<io::Error>,
 }
 
 impl Rest {
-    /// `first`, which ends at `position` in the file, and then whatever comes; nothing more once it has `ended`.
+    /// `first`, which ends at `position` in the file, followed by the rest. Nothing more once it has `ended`.
     pub(super) fn new(outlet: Outlet, first: Buffer, position: u64, ended: bool) -> Self {
         Self { outlet, current: first, used: 0, position, ended, failure: None }
     }

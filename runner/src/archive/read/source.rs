@@ -1,4 +1,4 @@
-//! Where the bytes of stored archives come from: the backup directory, or another place that has copies.
+//! Source of archives: the backup directory, or an offsite place.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -7,17 +7,17 @@ use std::sync::Arc;
 use qdrant_backup_shared::Layout;
 use qdrant_backup_shared::manifest::{Archive, Manifest};
 
-/// Another place that has archives. What it gives is proven by the digests of the manifest, as everything is.
+/// An offsite place with archives. Its data is checked with the digests of the manifest, as always.
 pub trait Elsewhere: fmt::Debug + Send + Sync {
-    /// The stored bytes of an archive of `manifest`, from their beginning. What the place cannot give is an error of the reader, and
-    /// never an early end.
+    /// The stored bytes of an archive of `manifest`, from the beginning. Missing data is an error of the reader, never an early
+    /// end.
     ///
     /// # Errors
-    /// When the place cannot be asked.
+    /// When the place cannot be used.
     fn open(&self, manifest: &Manifest, archive: &Archive) -> io::Result<Box<dyn Read + Send>>;
 }
 
-/// Where archives are read from. Manifests and records are in the directory in any case.
+/// Source of archives. Manifests and records are always in the directory.
 #[derive(Debug, Clone)]
 pub struct Source {
     layout: Layout,
@@ -30,7 +30,7 @@ impl Source {
         Self { layout, elsewhere: None }
     }
 
-    /// Another place, of whose copies `layout` has the manifests.
+    /// An offsite place. `layout` has the manifests of its copies.
     pub fn elsewhere(layout: Layout, place: Arc<dyn Elsewhere>) -> Self {
         Self { layout, elsewhere: Some(place) }
     }
@@ -40,12 +40,12 @@ impl Source {
         &self.layout
     }
 
-    /// Whether archives come from another place.
+    /// Whether archives come from an offsite place.
     pub fn is_elsewhere(&self) -> bool {
         self.elsewhere.is_some()
     }
 
-    /// The other place, if archives come from one.
+    /// The offsite place, if archives come from one.
     pub(super) fn place(&self) -> Option<&dyn Elsewhere> {
         self.elsewhere.as_deref()
     }

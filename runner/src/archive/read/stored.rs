@@ -1,4 +1,4 @@
-//! The stored bytes, tallied as they come from the disk.
+//! The stored bytes, tallied while they are read from disk.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use qdrant_backup_shared::manifest::SizeAndDigest;
 
 use crate::archive::write::Tally;
 
-/// A source of which every byte is tallied, if anybody wants to know.
+/// A source that tallies every byte, if needed.
 pub(super) struct Stored {
     source: Box<dyn Read + Send>,
     tally: Option<Tally>,
@@ -25,7 +25,7 @@ impl Stored {
         Self { tally: None, ..self }
     }
 
-    /// How many bytes have come from the source, for others to watch.
+    /// Number of bytes read from the source, shared for progress display.
     pub(super) fn progress(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.read_bytes)
     }
@@ -37,7 +37,7 @@ impl Stored {
 }
 
 impl Read for Stored {
-    /// Reads some bytes; none at the end. Interruptions are not passed on.
+    /// Reads some bytes, none at the end. Interrupted calls are repeated.
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.source.read(target) {

@@ -1,22 +1,22 @@
-//! Compressing block after block on all cores: handing blocks to threads and writing what they make of them, in order.
+//! Compresses blocks on all cores: distributes them to threads, and writes the results in order.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-/// The length of a block. Smaller ones compress less, larger ones need more memory.
+/// Size of a block. Smaller blocks compress worse, larger ones need more memory.
 const BLOCK_BYTES: usize = 512 << 10;
 
-/// Blocks that may be with one thread, waiting ones included.
+/// Maximum number of blocks per thread, including waiting ones.
 const BLOCKS_A_THREAD: usize = 2;
 
-/// More threads than this would need more memory than a backup may take.
+/// More threads would need too much memory for a backup.
 const THREADS_MAX: usize = 8;
 
-/// The length of the pieces by which a block is judged.
+/// Size of the samples of a block.
 pub const PIECE_BYTES: usize = 4 << 10;
 
-/// Makes of one block an archive's part that can be decompressed without those before it. Each thread has its own.
+/// Encodes a block as a part of the archive that can be decompressed independently. Each thread has its own encoder.
 pub trait BlockEncoder: Send {
     /// Writes `block`, encoded, to `encoded`, which is emptied first.
     ///
@@ -25,7 +25,7 @@ pub trait BlockEncoder: Send {
     fn encode(&mut self, block: &[u8], encoded: &mut Vec<u8>) -> io::Result<()>;
 }
 
-/// A block on its way to a thread and back. Both buffers are used again and again.
+/// A job for a thread. Both buffers are reused.
 #[derive(Default)]
 struct Job {
     block: Vec<u8>,
@@ -39,13 +39,13 @@ struct Worker {
     done: Receiver<Job>,
 }
 
-/// Compresses what is written, on several threads, and writes it to `inner`.
+/// Compresses the written data on several threads, and writes it to `inner`.
 pub struct BlockWriter<W> {
     inner: W,
     workers: Vec<Worker>,
-    /// The thread that gets the next block. Blocks go round, so their results are collected going round.
+    /// The thread for the next block. Blocks are distributed round-robin, and results are collected in the same order.
     next: usize,
-    /// The thread whose result is written next.
+    /// The thread with the next result.
     oldest: usize,
     in_flight: usize,
     filling: Job,
@@ -54,7 +54,7 @@ pub struct BlockWriter<W> {
 }
 
 impl<W: Write> BlockWriter<W> {
-    /// A writer with a thread for each core, each with an encoder that `encoder` makes.
+    /// A writer with one thread per core, each with an encoder from `encoder`.
     ///
     /// # Errors
     /// When no encoder can be made or no thread be started.
@@ -76,12 +76,12 @@ impl<W: Write> BlockWriter<W> {
         })
     }
 
-    /// Writes what is still on its way. A writer that is only dropped leaves a file that looks good and is not.
+    /// Writes all pending data. Without this call, the file is truncated without an error.
     ///
     /// # Errors
     /// When compressing or writing fails.
     pub fn finish(mut self) -> io::Result<W> {
-        // Nothing at all is one empty block, so that there is a file of its format.
+        // Empty input becomes one empty block, so that the file is valid.
         if !self.filling.block.is_empty() || !self.written_any {
             self.dispatch()?;
         }
@@ -91,7 +91,7 @@ impl<W: Write> BlockWriter<W> {
         Ok(self.inner)
     }
 
-    /// Gives the block that was filled to the next thread, and begins another.
+    /// Sends the filled block to the next thread, and starts a new one.
     fn dispatch(&mut self) -> io::Result<()> {
         if self.in_flight == self.workers.len() * BLOCKS_A_THREAD {
             self.collect()?;
@@ -135,7 +135,7 @@ impl<W: Write> Write for BlockWriter<W> {
         Ok(taken)
     }
 
-    /// Passes on what is compressed already; a block is only ended by its length or by the end.
+    /// Passes on compressed data; a block ends only when it is full, or at the end of the data.
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
@@ -144,7 +144,7 @@ impl<W: Write> Write for BlockWriter<W> {
 fn start_worker(mut encoder: impl BlockEncoder + 'static) -> io::Result<Worker> {
     let (jobs, incoming) = sync_channel::<Job>(BLOCKS_A_THREAD);
     let (outgoing, done) = sync_channel::<Job>(BLOCKS_A_THREAD);
-    // Ends by itself when the writer is gone; nobody needs to wait for it.
+    // Ends when the writer is dropped; nobody needs to wait for it.
     thread::Builder::new().name("compress".to_owned()).spawn(move || {
         while let Ok(mut job) = incoming.recv() {
             job.failure = encoder.encode(&job.block, &mut job.encoded).err();
@@ -157,10 +157,10 @@ fn start_worker(mut encoder: impl BlockEncoder + 'static) -> io::Result<Worker> 
 }
 
 fn thread_died() -> io::Error {
-    io::Error::other("a compressing thread died; this is a fault in qdrant-backup")
+    io::Error::other("a compression thread died; this is a bug in qdrant-backup")
 }
 
-/// `count` pieces spread evenly over the block; all of it when it is short.
+/// `count` samples, spread evenly over the block. The whole block if it is short.
 pub fn pieces(block: &[u8], count: usize) -> impl Iterator<Item = &[u8]> {
     let stride = (block.len() / count).max(PIECE_BYTES);
     block.chunks(stride).take(count).map(|chunk| &chunk[..chunk.len().min(PIECE_BYTES)])

@@ -1,7 +1,7 @@
-//! The archive on its way to the disk.
+//! Writes the archive to disk.
 //!
-//! What has been written is made durable behind, while more is written, so that the last sync has little left to do; and it is then taken out
-//! of the page cache, which others need more: Qdrant's own files may be in there, and a verification that follows then reads the disk.
+//! Written data is synced in the background, so that the last sync is short. Then it is dropped from the page cache, which
+//! Qdrant's own files may need more, and so that a later verification really reads the disk.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,40 +12,40 @@ use std::thread::{self, JoinHandle};
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 use rustix::io::Errno;
 
-/// Bytes that are made durable at once.
+/// Number of bytes synced at once.
 const SYNC_BYTES: u64 = 64 << 20;
 
-/// Writes to a file that is synced behind.
+/// Writes to a file, with sync in the background.
 pub struct DiskWriter<'a> {
     file: &'a mut File,
     reserved_bytes: u64,
     written_bytes: u64,
-    /// Up to here it was given to the thread that syncs.
+    /// End of the data that was passed to the sync thread.
     handed_bytes: u64,
     syncer: Option<Syncer>,
 }
 
-/// The thread that syncs. It is told how much has been written.
+/// The sync thread. It receives the written length.
 struct Syncer {
     written: SyncSender<u64>,
     thread: JoinHandle<io::Result<()>>,
 }
 
 impl<'a> DiskWriter<'a> {
-    /// Writes to `file`, which is empty, and takes the room for `expected_bytes` now where the file system can, so that a disk that
-    /// is too small is found before anything is transferred.
+    /// Writes to `file`, which is empty. Allocates `expected_bytes` first if the file system can, so that a full disk is noticed
+    /// before the transfer.
     ///
     /// # Errors
-    /// When there is no room.
+    /// When there is not enough space.
     pub fn new(file: &'a mut File, expected_bytes: u64) -> io::Result<Self> {
         let reserved_bytes = reserve(file, expected_bytes)?;
         Ok(Self { file, reserved_bytes, written_bytes: 0, handed_bytes: 0, syncer: None })
     }
 
-    /// Waits for the syncs under way and gives back room that was not needed. The last part is still the caller's to sync.
+    /// Waits for the pending syncs and frees unused space. The caller must sync the last part.
     ///
     /// # Errors
-    /// When a sync failed: the kernel says so only once, so a later sync of the whole file might not.
+    /// When a sync failed. The kernel reports this only once, so a later sync of the whole file may not fail.
     pub fn finish(mut self) -> io::Result<()> {
         self.stop_syncing()?;
         if self.reserved_bytes > self.written_bytes {
@@ -57,12 +57,10 @@ impl<'a> DiskWriter<'a> {
     fn stop_syncing(&mut self) -> io::Result<()> {
         let Some(Syncer { written, thread }) = self.syncer.take() else { return Ok(()) };
         drop(written);
-        thread
-            .join()
-            .map_err(|_| io::Error::other("the syncing thread died; this is a fault in qdrant-backup"))?
+        thread.join().map_err(|_| io::Error::other("the sync thread died; this is a bug in qdrant-backup"))?
     }
 
-    /// Has everything so far synced, unless that is being done for what was before.
+    /// Starts a sync of everything so far, unless one is in progress.
     fn sync_behind(&mut self) -> io::Result<()> {
         if self.syncer.is_none() {
             self.syncer = Some(Syncer::start(self.file.try_clone()?)?);
@@ -72,7 +70,7 @@ impl<'a> DiskWriter<'a> {
                 self.handed_bytes = self.written_bytes;
                 Ok(())
             }
-            // The disk is slower than the writing, so it has enough to do.
+            // The disk is slower than the writer and is busy.
             Some(Err(TrySendError::Full(_))) | None => Ok(()),
             Some(Err(TrySendError::Disconnected(_))) => self.stop_syncing(),
         }
@@ -106,15 +104,15 @@ impl Syncer {
 fn sync_all(file: &File, written: &Receiver<u64>) -> io::Result<()> {
     while let Ok(bytes) = written.recv() {
         file.sync_data()?;
-        // Advice that is not taken changes nothing but the cache.
+        // Only a hint: a failure affects nothing but the cache.
         if let Err(error) = fadvise(file, 0, NonZeroU64::new(bytes), Advice::DontNeed) {
-            tracing::debug!("the archive stays in the page cache: {error}");
+            tracing::debug!("cannot drop the archive from the page cache: {error}");
         }
     }
     Ok(())
 }
 
-/// Takes room on the disk without making the file longer; says how much was taken.
+/// Allocates space on disk without changing the file size. Returns the allocated size.
 fn reserve(file: &File, bytes: u64) -> io::Result<u64> {
     if bytes == 0 {
         return Ok(0);
@@ -126,7 +124,7 @@ fn reserved(result: Result<(), Errno>, bytes: u64) -> io::Result<u64> {
     match result {
         Ok(()) => Ok(bytes),
         Err(error @ (Errno::NOSPC | Errno::DQUOT)) => Err(error.into()),
-        // The file system, or the kernel, cannot; then the room is taken as it is needed.
+        // Not supported by the file system or kernel; space is then allocated as needed.
         Err(_) => Ok(0),
     }
 }

@@ -1,4 +1,4 @@
-//! From snapshot bytes to stored bytes.
+//! Encodes a snapshot for storage.
 
 use std::io::{self, Write};
 
@@ -11,16 +11,16 @@ use super::zstd::Frames;
 /// How archives are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// As gzip (RFC 1952), fast rather than small: vectors hardly compress.
+    /// gzip (RFC 1952), optimized for speed: vectors hardly compress.
     Gzip,
-    /// As Zstandard (RFC 8878), likewise.
+    /// Zstandard (RFC 8878), also optimized for speed.
     Zstd,
-    /// As they are.
+    /// Uncompressed.
     None,
 }
 
 impl Compression {
-    /// What the manifest says of it, in order of application.
+    /// The encodings for the manifest, in order of application.
     pub fn encoding(self) -> Vec<Encoding> {
         match self {
             Self::Gzip => vec![Encoding::Gzip],
@@ -30,7 +30,7 @@ impl Compression {
     }
 }
 
-/// Encodes what is written and passes it on.
+/// Encodes the written data and passes it on.
 pub enum Encoder<W> {
     /// Passes it on unchanged.
     Plain(W),
@@ -51,7 +51,7 @@ impl<W: Write> Encoder<W> {
         })
     }
 
-    /// Writes what is still held back. An encoder that is only dropped leaves a file that looks good and is not.
+    /// Writes all pending data. Without this call, the file is truncated without an error.
     ///
     /// # Errors
     /// When the writer underneath fails.

@@ -1,6 +1,6 @@
-//! Handing the pieces of a download to the threads that work on them.
+//! Passes the pieces of a download to the worker threads.
 //!
-//! An end is said, never guessed: a thread whose feed just stops must not take half a snapshot for a whole.
+//! The end is sent explicitly, so that a thread never treats an interrupted feed as a whole snapshot.
 
 use std::io::{self, BufRead, Read};
 
@@ -12,7 +12,7 @@ use crate::qdrant::Piece;
 
 use super::hashing::Tally;
 
-/// Pieces that may wait for one thread. A piece is at most about 512 KiB.
+/// Queue length per thread. A piece is at most about 512 KiB.
 const QUEUE_PIECES: usize = 4;
 
 /// The sending ends.
@@ -21,7 +21,7 @@ pub struct Feed {
     queues: [mpsc::Sender<Piece>; 2],
 }
 
-/// A thread took no more pieces: it failed, and its own result says why.
+/// A thread accepted no more pieces: it failed, and its result contains the reason.
 #[derive(Debug)]
 pub struct Refused;
 
@@ -33,7 +33,7 @@ pub fn feed() -> (Feed, mpsc::Receiver<Piece>, mpsc::Receiver<Piece>) {
 }
 
 impl Feed {
-    /// Gives `piece` to both threads, waiting while they are busy.
+    /// Sends `piece` to both threads, waiting while they are busy.
     ///
     /// # Errors
     /// When one of them has ended.
@@ -45,7 +45,7 @@ impl Feed {
     }
 }
 
-/// The next bytes of `pieces`, or nothing at the said end.
+/// The next bytes of `pieces`, or none at the explicit end.
 ///
 /// # Errors
 /// When the feed stopped without an end.
@@ -57,7 +57,7 @@ pub fn next(pieces: &mut mpsc::Receiver<Piece>) -> io::Result<Option<Bytes>> {
     }
 }
 
-/// A feed as a reader, which tallies everything that comes through.
+/// A feed as a reader that tallies all bytes.
 #[derive(Debug)]
 pub struct FeedReader {
     pieces: mpsc::Receiver<Piece>,
@@ -72,7 +72,7 @@ impl FeedReader {
         Self { pieces, current: Bytes::new(), ended: false, tally: Tally::default() }
     }
 
-    /// Reads what is left and gives the tally of all.
+    /// Reads the rest, and returns the tally of everything.
     ///
     /// # Errors
     /// When the feed stopped without an end.

@@ -1,4 +1,4 @@
-//! Counting and hashing what is written.
+//! Counts and hashes written data.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::manifest::SizeAndDigest;
 use sha2::{Digest, Sha256};
 
-/// Length and SHA-256 of bytes that come one piece after the other.
+/// Length and SHA-256 of bytes that come in pieces.
 #[derive(Debug, Default)]
 pub struct Tally {
     size_bytes: u64,
@@ -14,7 +14,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Takes the next piece into account.
+    /// Adds the next piece.
     pub fn update(&mut self, piece: &[u8]) {
         self.size_bytes += piece.len() as u64;
         self.sha256.update(piece);
@@ -29,7 +29,7 @@ impl Tally {
     }
 }
 
-/// A writer that tallies what goes through it.
+/// A writer that tallies its data.
 #[derive(Debug)]
 pub struct TallyWriter<W> {
     inner: W,

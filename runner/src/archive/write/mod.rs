@@ -1,11 +1,10 @@
-//! The backup stream: from the response's body to a finished, still nameless archive, in one pass.
+//! The backup stream: from the response body to a finished archive under a temporary name, in one pass.
 //!
 //! ```text
 //! body ─┬─► count, SHA-256, look inside   (one thread)
 //!       └─► compress, count, SHA-256, write   (another)
 //! ```
-//! Both threads work on the same reference-counted pieces; the bounded queues between them are all the
-//! memory that a snapshot of any size takes.
+//! Both threads use the same reference-counted pieces. Only the bounded queues need memory, for a snapshot of any size.
 
 mod blocks;
 mod disk;

@@ -1,4 +1,4 @@
-//! One download into one temporary file, hashed, looked into and compressed on the way.
+//! Downloads into a temporary file, and hashes, checks and compresses the data at the same time.
 
 use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::time::Instant;
@@ -18,36 +18,36 @@ use crate::archive::inspect::{Inspection, Limits, inspect};
 use crate::qdrant::Piece;
 use crate::qdrant::{self, Download, NoRest};
 
-/// Bytes that are written to the file at once, at least.
+/// Minimum size of a write to the file.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// A download that arrived whole, as far as the connection can tell. Nothing is durable yet.
+/// A complete download, according to the connection. Not synced yet.
 #[derive(Debug)]
 pub struct Received {
-    /// The snapshot as it came.
+    /// Size and digest of the snapshot.
     pub snapshot: SizeAndDigest,
-    /// What was written.
+    /// Size and digest of the written file.
     pub stored: SizeAndDigest,
-    /// What is in it.
+    /// The contents of the snapshot.
     pub inspection: Inspection,
     /// The file, still under its temporary name.
     pub file: AtomicFile,
 }
 
-/// A download failed on its way to the file. The temporary file is gone.
+/// A download failed. The temporary file is removed.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// The server or the connection failed, and the rest could not be had.
+    /// The server or the connection failed, and the download could not be resumed.
     #[error(transparent)]
     Download(qdrant::Error),
-    /// The same, but beginning again may help: the server gives no rests, or not of the same file.
+    /// The same, but a new download may help: the server cannot resume, or has another file.
     #[error(transparent)]
     BeginAgain(qdrant::Error),
     /// The file could not be written.
     #[error("writing the archive: {0}")]
     Write(#[source] io::Error),
     /// One of our threads failed.
-    #[error("the backup stream failed: {0}; this is a fault in qdrant-backup")]
+    #[error("the backup stream failed: {0}; this is a bug in qdrant-backup")]
     Internal(String),
 }
 
@@ -78,23 +78,23 @@ pub struct Target {
     pub file: AtomicFile,
     /// How it is stored.
     pub compression: Compression,
-    /// Bytes that it will probably take.
+    /// Expected size in bytes.
     pub expected_bytes: u64,
-    /// Bytes of the snapshot, as the server announced them. What comes beyond is not waited for: it might not end.
+    /// Size of the snapshot according to the server. Reading stops after that, because the data may be endless.
     pub snapshot_bytes: u64,
 }
 
-/// What is told of a download on its way.
+/// Progress of a download.
 #[derive(Debug)]
 pub enum Progress<'a> {
-    /// So many more bytes have come.
+    /// Number of new bytes.
     Arrived(u64),
-    /// It had broken off, as this says, and is gone on with.
+    /// It was interrupted for this reason and is resumed.
     Resumed(&'a str),
 }
 
-/// Receives `download` into `target` no faster than `throttle` allows, and reports to `progress`. A download that breaks off is gone on
-/// with where it stopped: nothing that has been hashed and compressed is asked for again.
+/// Receives `download` into `target`, limited by `throttle`, and reports to `progress`. An interrupted download resumes where it
+/// stopped; processed data is not requested again.
 ///
 /// # Crash safety
 /// Writes only under the temporary name. On an error, an interruption, or when the future is dropped, the
@@ -115,10 +115,10 @@ pub async fn receive(
 
     let transfer = transfer(&mut download, most, feed, throttle, progress).await;
 
-    // Both threads end now: their feed has ended or was dropped.
+    // Both threads end now, because their feed has ended or was dropped.
     let looked = looking.await.map_err(|error| internal(&error))?;
     let stored = storing.await.map_err(|error| internal(&error))?;
-    // A broken connection explains the threads' complaints; a refused piece is explained by theirs.
+    // A broken connection is the cause of errors in the threads. If a piece was refused, the thread's error is the cause.
     transfer?;
     let (file, stored) = stored.map_err(StreamError::Write)?;
     let (inspection, snapshot) = looked.map_err(|error| StreamError::Internal(error.to_string()))?;
@@ -133,7 +133,7 @@ async fn transfer(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), StreamError> {
     let mut arrived = 0_u64;
-    // The caller compares the lengths, and finds the one that is too long.
+    // The caller compares the lengths and reports the excess.
     while arrived <= most {
         match download.next_chunk().await {
             Ok(Some(bytes)) => {
@@ -159,7 +159,7 @@ async fn transfer(
             }
         }
     }
-    // Refused: a thread has failed, and its result says so.
+    // Refused: a thread has failed, and its result contains the reason.
     drop(feed.send(Piece::End).await);
     Ok(())
 }

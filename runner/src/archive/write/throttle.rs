@@ -1,30 +1,30 @@
-//! A limit on how fast downloads may be, all of a run together.
+//! A rate limit for all downloads of a run together.
 
 use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Time that was not used may be made up for, but no more than this much of it.
+/// Unused time can be used later, up to this much.
 const BURST: Duration = Duration::from_millis(100);
 
-/// Says how long to wait after bytes have come. Without a limit, never.
+/// Computes how long to wait after receiving bytes. Without a limit, never.
 #[derive(Debug)]
 pub struct Throttle {
     bytes_per_second: Option<NonZeroU64>,
-    /// When all bytes so far are due at that rate.
+    /// Time at which all bytes so far are due at this rate.
     due: Mutex<Option<Instant>>,
 }
 
 impl Throttle {
-    /// A limit of so many bytes a second, or none.
+    /// A limit in bytes per second, or none.
     pub fn new(bytes_per_second: Option<NonZeroU64>) -> Self {
         Self { bytes_per_second, due: Mutex::new(None) }
     }
 
-    /// Takes note of `bytes` that have come by `now`, and says how long to wait before asking for more.
+    /// Records `bytes` received until `now`, and returns how long to wait before the next read.
     pub fn after(&self, bytes: u64, now: Instant) -> Duration {
         let Some(rate) = self.bytes_per_second else { return Duration::ZERO };
-        // Nothing that could fail happens while it is held.
+        // Nothing can panic while it is held.
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let earliest = now.checked_sub(BURST).unwrap_or(now);
         let since = due.map_or(now, |due| due.max(earliest));

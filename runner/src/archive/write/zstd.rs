@@ -1,8 +1,8 @@
-//! Zstandard (RFC 8878) on all cores, which never tries hard where trying is in vain.
+//! Zstandard (RFC 8878) on all cores, without wasting time on data that does not compress.
 //!
-//! Each block becomes a frame of its own, with its content's length and checksum, so that `zstd` reads the whole as it reads any of
-//! its files. Before each frame stands a skippable one that says how long the frame is, as `pzstd` writes it: so frames can be
-//! found, and decompressed in parallel (by `pzstd -d` too), without decompressing those before them.
+//! Each block becomes a separate frame, with its content size and checksum, so that `zstd` can read the file. Before each frame
+//! is a skippable frame with its length, as in the format of `pzstd`. So frames can be found and decompressed in parallel, by
+//! `pzstd -d` too.
 
 use std::io;
 
@@ -11,20 +11,20 @@ use zstd::zstd_safe::{CParameter, compress_bound};
 
 use super::blocks::{BlockEncoder, PIECE_BYTES, pieces};
 
-/// The skippable frame: its magic number, the length of what it holds, then the length of the frame that follows.
+/// The skippable frame: magic number, length of its content, and the length of the next frame.
 const SKIPPABLE_START: [u8; 8] = [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0];
 const SKIPPABLE_BYTES: usize = 12;
 
-/// The level for what shrinks: on text and indexes it is smaller than gzip and several times as fast.
+/// Level for compressible data: on text and indexes, smaller than gzip and several times as fast.
 const LEVEL: i32 = 1;
 
-/// The fastest level there is. It neither codes nor finds anything in noise and so stores it.
+/// The fastest level. It finds nothing in noise, and so stores it.
 const STORE_LEVEL: i32 = -131_072;
 
-/// Pieces that are compressed on trial.
+/// Number of samples that are compressed.
 const TRIALS: usize = 3;
 
-/// Compression must leave no more than this.
+/// If compression leaves more than this, the fastest level is used.
 const WORTH_COMPRESSING: f64 = 0.90;
 
 /// Makes frames of blocks.
@@ -42,7 +42,7 @@ impl Frames {
         Ok(Self { compressor: compressor(LEVEL)?, storer: compressor(STORE_LEVEL)? })
     }
 
-    /// Whether compressing leaves enough less of the block, by a look at a little of it.
+    /// Whether compression is worthwhile, according to samples of the block.
     fn is_worth_compressing(&mut self, block: &[u8]) -> io::Result<bool> {
         let mut output = [0; PIECE_BYTES * 2];
         let (mut before, mut after) = (0, 0);

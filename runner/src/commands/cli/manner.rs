@@ -8,9 +8,9 @@ use crate::settings::Keys;
 pub enum Doer {
     /// The owner of the backup directory.
     Owner,
-    /// Whoever calls, since it writes where they say, or makes what is then given away.
+    /// The caller, because it writes to a path of the caller, or creates files whose owner is changed later.
     Caller,
-    /// Whoever calls, since it writes nothing.
+    /// The caller, because it writes nothing.
     Reader,
 }
 

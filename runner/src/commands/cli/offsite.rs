@@ -5,10 +5,10 @@ use clap::{Args, Subcommand};
 /// Where backups are read from.
 #[derive(Args)]
 pub struct FromArgs {
-    /// Read the copies in this place (offsite) instead of the backup directory, which need not be there
+    /// Read the copies in this offsite place instead of the backup directory, which need not exist
     #[arg(long, value_name = "PLACE")]
     pub from: Option<String>,
-    /// With --from: copies of this backup directory, by its id, where there are those of several
+    /// With --from: id of the backup directory, if the place has copies of several
     #[arg(long, value_name = "ID", requires = "from")]
     pub repository: Option<String>,
 }
@@ -16,57 +16,57 @@ pub struct FromArgs {
 /// What to do with copies in other places.
 #[derive(Subcommand)]
 pub enum OffsiteCommand {
-    /// Make a place a restic repository; changes nothing if it is one
+    /// Create the restic repository of a place; does nothing if it exists
     Init {
-        /// The place, as the configuration calls it
+        /// Name of the place in the configuration
         #[arg(value_name = "PLACE")]
         place: String,
     },
-    /// Copy every good backup that is not there yet, to one place or all
+    /// Copy all good backups that are not there yet, to one place or all
     Copy {
-        /// The place, as the configuration calls it
+        /// Name of the place in the configuration
         #[arg(value_name = "PLACE")]
         place: Option<String>,
         /// Print the run's report as JSON to stdout
         #[arg(long)]
         json: bool,
     },
-    /// List the copies that are there, in one place or all
+    /// List the copies in one place or all
     List {
-        /// The place, as the configuration calls it
+        /// Name of the place in the configuration
         #[arg(value_name = "PLACE")]
         place: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Read back everything in a place
+    /// Read back and check everything in a place
     Check {
-        /// The place, as the configuration calls it
+        /// Name of the place in the configuration
         #[arg(value_name = "PLACE")]
         place: String,
         /// Print the run's report as JSON to stdout
         #[arg(long)]
         json: bool,
     },
-    /// Apply retention in a place, and remove the data that no copy needs
+    /// Apply retention in a place, and remove data that no copy needs
     Prune {
-        /// The place, as the configuration calls it
+        /// Name of the place in the configuration
         #[arg(value_name = "PLACE")]
         place: String,
-        /// Delete also more than half of a collection's copies
+        /// Allow to delete more than half of a collection's copies
         #[arg(long)]
         yes: bool,
         /// Print the run's report as JSON to stdout
         #[arg(long)]
         json: bool,
     },
-    /// Make the backup directory anew, knowing the backups that this place has copies of
+    /// Rebuild a lost backup directory, so that it lists the backups in this place
     Recover {
-        /// The place, as the configuration calls it
+        /// Name of the place in the configuration
         #[arg(value_name = "PLACE")]
         place: String,
-        /// Those of this backup directory, by its id, where there are copies of several
+        /// Id of the backup directory, if the place has copies of several
         #[arg(long, value_name = "ID")]
         repository: Option<String>,
     },

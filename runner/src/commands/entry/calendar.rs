@@ -6,8 +6,8 @@ use super::fields::CronFields;
 
 const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
-/// The calendar events of `fields`, in `zone` or else in the machine's own. Two where cron starts on a day of the month and on a
-/// day of the week: a calendar event would want both at once.
+/// The calendar events of `fields`, in `zone` or in the machine's time zone. Two if cron starts on a day of the month or on a day
+/// of the week, because one calendar event would need both.
 pub fn events(fields: &CronFields, zone: Option<&str>) -> Vec<String> {
     let every_day: BTreeSet<u8> = (1..=31).collect();
     let every_weekday: BTreeSet<u8> = (0..=6).collect();
@@ -26,7 +26,7 @@ pub fn events(fields: &CronFields, zone: Option<&str>) -> Vec<String> {
     }
 }
 
-/// `*` for all that there are, else `00,15,30..35`.
+/// `*` for all values, otherwise such as `00,15,30..35`.
 fn set(numbers: &BTreeSet<u8>, all: usize) -> String {
     if numbers.len() == all {
         return "*".to_owned();

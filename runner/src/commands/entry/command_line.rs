@@ -1,4 +1,4 @@
-//! What cron or systemd calls: the program and the files that it is to read.
+//! The command for cron or systemd: the program and its files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 pub struct CommandLine {
     /// The program.
     pub program: PathBuf,
-    /// `--config`, where the file would not be found first by itself.
+    /// `--config`, if it is not the default.
     pub config: Option<PathBuf>,
     /// `--env-file`.
     pub env_file: Option<PathBuf>,
 }
 
-/// A path that would need quoting, about which cron's shell and systemd disagree.
+/// A path that needs quoting, for which cron's shell and systemd have different rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the path {} cannot stand in an entry of cron or systemd: it has other characters than letters, digits and . _ - + @ /", .0.display())]
+#[error("the path {} cannot be used in a cron or systemd entry: it has characters other than letters, digits and . _ - + @ /", .0.display())]
 pub struct UnusablePath(PathBuf);
 
 impl CommandLine {
@@ -35,7 +35,7 @@ impl CommandLine {
     }
 }
 
-/// A path that means itself to the shell, to cron (which reads % as a line break) and to systemd (which has specifiers).
+/// A path without special characters for the shell, cron (% is a line break) and systemd (specifiers).
 pub fn plain(path: &Path) -> Result<String, UnusablePath> {
     let text = path.to_str().ok_or_else(|| UnusablePath(path.to_owned()))?;
     let allowed = |character: char| character.is_ascii_alphanumeric() || "._-+@/".contains(character);

@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 
 use super::command_line::{CommandLine, UnusablePath};
 
-/// What the package ships, switched off.
+/// The file of the package, which is disabled.
 const SHIPPED: &str = include_str!("../../../../deploy/cron/qdrant-backup");
 
-/// What an entry that is replaced says besides its command, and what therefore stays.
+/// Parts of an existing entry that are kept when it is replaced.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Variables that are not the entry's own, such as `MAILTO`; also those that wait behind a `#`.
+    /// Variables added by users, such as `MAILTO`, including commented ones.
     variables: Vec<String>,
-    /// The env file that its command names.
+    /// The env file of its command.
     pub env_file: Option<PathBuf>,
 }
 
 impl Kept {
-    /// What the table `text` says.
+    /// The parts to keep of the file `text`.
     pub fn of(text: &str) -> Self {
         let variables = text.lines().map(str::trim).filter(|line| {
             let name = line.trim_start_matches('#').split_once('=').map(|(name, _)| name.trim_end());
@@ -37,14 +37,14 @@ impl Kept {
     }
 }
 
-/// Variables that every entry sets anew.
+/// Variables that every entry sets.
 const OWN: [&str; 3] = ["SHELL", "PATH", "CRON_TZ"];
 
-/// The file with `expression`, `user` and the command in it, switched on. With `zone`, cron is told the time zone (`CRON_TZ`),
-/// which cronie knows and Debian's cron does not.
+/// The enabled file with `expression`, `user` and the command. With `zone` it sets the time zone (`CRON_TZ`), which cronie
+/// supports and Debian's cron does not.
 ///
-/// Cron mails whatever a job prints. So that only failures are mailed, what the run says goes to the file `log`, and to the
-/// mail once it has failed. A log that cannot be written does not keep the run from starting.
+/// Cron mails all output of a job. To mail only failures, the output goes to the file `log`, and is printed only if the run
+/// failed. If the log cannot be written, the run still starts.
 ///
 /// # Errors
 /// When a path needs quoting.
@@ -63,14 +63,13 @@ pub fn cron_file(
         "test ! -x {program} || {{ said=\"$({words} 2>&1)\"; code=$?; echo \"$said\" >{log}; \
          test $code = 0 || {{ echo \"$said\"; exit $code; }}; }}"
     );
-    // The variables as they are shipped, and nothing of what is said about switching it on.
+    // Only the variables of the package's file, without its comments about enabling it.
     let variables = SHIPPED.lines().filter(|line| line.starts_with("SHELL=") || line.starts_with("PATH="));
     let mut lines = vec![
         super::installed::MARK.to_owned(),
-        format!(
-            "# What the last run said is in {log}. When it failed it is mailed, too: to the user below, or to whom"
-        ),
-        "# MAILTO names. Variables such as MAILTO stay when this is replaced.".to_owned(),
+        format!("# The output of the last run is in {log}. If the run failed, cron also mails it,"),
+        "# to the user below or to MAILTO. Variables such as MAILTO stay when this file is replaced."
+            .to_owned(),
     ];
     lines.extend(variables.map(str::to_owned));
     lines.extend(zone.map(|zone| format!("CRON_TZ={zone}")));

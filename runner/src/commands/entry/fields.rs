@@ -1,14 +1,14 @@
 //! A cron expression as Debian's cron reads it: five fields, each a set of numbers.
 //!
-//! The parser that says when backups are expected knows more (`L`, `#`, `W`). What cron does not know must not get into its
-//! table, where it would silence the whole file.
+//! The parser for the expected schedule supports more (`L`, `#`, `W`). Unsupported syntax must not get into cron's file, because
+//! cron would then ignore the whole file.
 
 use std::collections::BTreeSet;
 
-/// Why an expression cannot be an entry of cron or of a timer.
+/// Why an expression cannot be used for cron or a timer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "cron does not understand \"{text}\" in the schedule \"{expression}\"; it knows numbers, names, *, ranges (1-5), steps (*/2) and lists"
+    "cron does not understand \"{text}\" in the schedule \"{expression}\"; it accepts numbers, names, *, ranges (1-5), steps (*/2) and lists"
 )]
 pub struct FieldError {
     expression: String,
@@ -20,7 +20,7 @@ pub struct FieldError {
 pub struct Field {
     /// The numbers that match.
     pub numbers: BTreeSet<u8>,
-    /// Whether it begins with `*`. Of day of month and day of week either is enough only where neither does.
+    /// Whether it begins with `*`. If neither day of month nor day of week does, a match of either one is enough.
     pub star: bool,
 }
 
@@ -47,7 +47,7 @@ impl CronFields {
     /// Reads an expression of five fields or a nickname such as `@daily`, as crontab(5) describes them.
     ///
     /// # Errors
-    /// Names what cron does not understand.
+    /// With the part that cron does not understand.
     pub fn parse(expression: &str) -> Result<Self, FieldError> {
         let refuse = |text: &str| FieldError { expression: expression.to_owned(), text: text.to_owned() };
         let spelt_out = match expression.trim().to_ascii_lowercase().as_str() {
@@ -96,7 +96,7 @@ impl Field {
             let (first, last) = match range.split_once('-') {
                 _ if range == "*" => (least, most),
                 Some((first, last)) => (number(first)?, number(last)?),
-                // A step needs a range to walk.
+                // A step needs a range.
                 None if item.contains('/') => return None,
                 None => (number(range)?, number(range)?),
             };

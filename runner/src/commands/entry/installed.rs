@@ -1,4 +1,4 @@
-//! Where entries are installed, and whose they are.
+//! Paths of installed entries, and whether this program wrote them.
 
 use std::fs;
 use std::io;
@@ -7,38 +7,38 @@ use std::path::{Path, PathBuf};
 use qdrant_backup_shared::atomic;
 use qdrant_backup_shared::regular_file::{self, Links};
 
-/// The first line of what this program installed, and may therefore replace.
+/// The first line of files written by this program, which it may replace.
 pub const MARK: &str = "# Written by `qdrant-backup schedule`, which replaces it when it is called again.";
 
-/// Everybody may read entries; they hold no secret.
+/// Entries are readable for everybody; they contain no secrets.
 const MODE: u32 = 0o644;
 
 /// Larger files are no entries.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A file that an entry is installed as.
+/// A file of an entry.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Where, seen from the machine that it is for.
+    /// Its path on the target machine.
     pub path: &'static str,
-    /// The root of that machine's files; `/` for this one.
+    /// Root of the target machine's files. `/` for this machine.
     pub root: PathBuf,
 }
 
-/// What came of an installation.
+/// Result of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Installed {
-    /// The file is new, or another than before.
+    /// The file was created or changed.
     Written,
-    /// It was so already.
+    /// The file was already up to date.
     Unchanged,
 }
 
 /// An entry could not be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
-    /// Somebody else wrote the file that is there.
-    #[error("{} is there and was not written by `qdrant-backup schedule`; look at it, and remove it or use --force", .0.display())]
+    /// The existing file was not written by this program.
+    #[error("{} exists and was not written by `qdrant-backup schedule`; check it, then remove it or use --force", .0.display())]
     Foreign(PathBuf),
     /// The system refuses.
     #[error("{}: cannot be written: {source}{}", path.display(), hint(source))]
@@ -52,7 +52,7 @@ pub enum PlaceError {
 
 fn hint(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        "; call it as root (sudo)"
+        "; run it as root (sudo)"
     } else if error.kind() == io::ErrorKind::NotFound {
         "; is this kind of scheduler installed?"
     } else {
@@ -66,10 +66,10 @@ impl Place {
         self.root.join(self.path.trim_start_matches('/'))
     }
 
-    /// Whether the file that is there, if one is, may be replaced: it is ours, or it does nothing.
+    /// Checks whether an existing file may be replaced: this program wrote it, or it has no effect.
     ///
     /// # Errors
-    /// When it is somebody else's, or cannot be read.
+    /// When it was written by someone else, or cannot be read.
     pub fn check(&self) -> Result<(), PlaceError> {
         match self.read()? {
             Some(text) if !is_ours(&text) && !is_idle(&text) => Err(PlaceError::Foreign(self.file())),
@@ -77,7 +77,7 @@ impl Place {
         }
     }
 
-    /// Writes the file, unless it is so already.
+    /// Writes the file, unless it is up to date.
     ///
     /// # Errors
     /// When the system refuses.
@@ -87,7 +87,7 @@ impl Place {
         }
         let file = self.file();
         let written = match file.parent() {
-            // The directory of a drop-in is ours to make; those of cron and systemd are there, or the scheduler is not.
+            // Drop-in directories are created. If those of cron or systemd are missing, the scheduler is not installed.
             Some(directory) if self.path.ends_with(".conf") => make(directory),
             Some(_) | None => Ok(()),
         };
@@ -97,7 +97,7 @@ impl Place {
         Ok(Installed::Written)
     }
 
-    /// The text of the file that is there, if one is.
+    /// The text of an existing file.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -122,7 +122,7 @@ fn is_ours(text: &str) -> bool {
     text.lines().next() == Some(MARK)
 }
 
-/// Whether a cron table starts nothing: comments and variables only, as the package ships it.
+/// Whether a cron file starts nothing: only comments and variables, as in the package's file.
 fn is_idle(text: &str) -> bool {
     let starts_something = |line: &str| {
         let line = line.trim();
@@ -134,8 +134,8 @@ fn is_idle(text: &str) -> bool {
     !text.contains("[Unit]") && !text.lines().any(starts_something)
 }
 
-/// What already starts runs on the machine whose files are below `root`: the files that say so, of those that this program
-/// and its package install. Entries in somebody's own crontab are not seen.
+/// The installed files that start runs on the machine with the files below `root`. Checks only files of this program and its
+/// package, not users' crontabs.
 pub fn is_started_by(root: &Path) -> Vec<&'static str> {
     let cron = regular_file::read_text(&root.join("etc/cron.d/qdrant-backup"), Links::Follow, MAX_BYTES);
     let mut found = Vec::new();
@@ -148,7 +148,7 @@ pub fn is_started_by(root: &Path) -> Vec<&'static str> {
     found
 }
 
-/// Whether a cron is at work on the machine whose files are below `root`: it has left its process id, or is seen.
+/// Whether a cron daemon runs on the machine with the files below `root`, according to its pid file or process.
 pub fn cron_runs(root: &Path) -> bool {
     const DAEMONS: [&str; 4] = ["cron", "crond", "fcron", "dcron"];
     let noted = |name: &&str| root.join("run").join(format!("{name}.pid")).exists();
@@ -167,9 +167,9 @@ pub fn is_packaged(root: &Path) -> bool {
 
 /// Cron's table.
 pub const CRON: &str = "/etc/cron.d/qdrant-backup";
-/// What overrides a packaged service.
+/// Drop-in for the package's service.
 pub const SERVICE_DROP_IN: &str = "/etc/systemd/system/qdrant-backup.service.d/schedule.conf";
-/// What overrides a packaged timer.
+/// Drop-in for the package's timer.
 pub const TIMER_DROP_IN: &str = "/etc/systemd/system/qdrant-backup.timer.d/schedule.conf";
 /// The service.
 pub const SERVICE: &str = "/etc/systemd/system/qdrant-backup.service";

@@ -1,5 +1,4 @@
-//! The entry by which cron or systemd starts `qdrant-backup run`: rendered from the files that the package ships, so that
-//! there is one text of each.
+//! The cron or systemd entry that starts `qdrant-backup run`. It is generated from the files of the package.
 
 mod calendar;
 mod command_line;

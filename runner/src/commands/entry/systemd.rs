@@ -1,4 +1,4 @@
-//! The units: a service that makes one run, and the timer that starts it.
+//! The systemd units: a service for one run, and its timer.
 
 use std::path::Path;
 
@@ -7,31 +7,31 @@ use super::command_line::{CommandLine, UnusablePath, plain};
 use super::fields::CronFields;
 use super::installed::MARK;
 
-/// What the package ships.
+/// The files of the package.
 const SERVICE: &str = include_str!("../../../../deploy/systemd/qdrant-backup.service");
 const TIMER: &str = include_str!("../../../../deploy/systemd/qdrant-backup.timer");
 
-/// What is particular to one machine's service.
+/// Machine-specific parts of the service.
 #[derive(Debug)]
 pub struct Service<'a> {
-    /// Who runs it.
+    /// Its user.
     pub user: &'a str,
-    /// The group of what it writes.
+    /// Its group.
     pub group: &'a str,
-    /// What is run.
+    /// Its command.
     pub command: &'a CommandLine,
-    /// Directories that it must be able to write.
+    /// Its writable directories.
     pub writes: &'a [&'a Path],
-    /// The file of the API key, which systemd then reads as root and hands over.
+    /// The file of the API key, which systemd reads as root and passes on.
     pub credential: Option<&'a Path>,
 }
 
-/// How a unit is written down.
+/// Form of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Whole, for a machine without the package.
+    /// Complete, for a machine without the package.
     Whole,
-    /// Only what differs from the package's unit, so that upgrades of that one count.
+    /// Only the differences from the package's unit, so that upgrades of it take effect.
     DropIn,
 }
 
@@ -63,7 +63,7 @@ impl Service<'_> {
     }
 }
 
-/// The timer of `fields` in `zone`, or else in the machine's own.
+/// The timer of `fields`, in `zone` or in the machine's time zone.
 pub fn timer(fields: &CronFields, zone: Option<&str>, form: Form) -> String {
     write(TIMER, "Timer", &[("OnCalendar", calendar::events(fields, zone))], form)
 }
@@ -72,7 +72,7 @@ fn write(shipped: &str, section: &str, lines: &[Line], form: Form) -> String {
     let unit = match form {
         Form::Whole => lines.iter().fold(shipped.to_owned(), |unit, (key, values)| with(&unit, key, values)),
         Form::DropIn => {
-            // An empty value takes back what the package's unit says.
+            // An empty value resets the package's value.
             let settings = lines.iter().flat_map(|(key, values)| {
                 std::iter::once(format!("{key}="))
                     .chain(values.iter().map(move |value| format!("{key}={value}")))
@@ -83,7 +83,7 @@ fn write(shipped: &str, section: &str, lines: &[Line], form: Form) -> String {
     format!("{MARK}\n{unit}")
 }
 
-/// `unit` with `key` set to `values`, one line each, where it stood first.
+/// `unit` with `key` set to `values`, one line each, at the position of the first one.
 fn with(unit: &str, key: &str, values: &[String]) -> String {
     let is_key = |line: &str| line.split_once('=').is_some_and(|(name, _)| name == key);
     let mut lines = Vec::new();

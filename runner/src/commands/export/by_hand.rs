@@ -1,4 +1,4 @@
-//! What is needed to make a collection again by hand: `collection.json` of an export. Pure.
+//! The requests to create a collection by hand: `collection.json` of an export. Pure functions.
 
 use qdrant_backup_shared::manifest::Manifest;
 use serde::Serialize;
@@ -14,16 +14,16 @@ pub struct ByHand {
     pub collection: String,
     /// Of `PUT /collections/{c}`.
     pub create: Value,
-    /// Of `PATCH /collections/{c}` after it; absent where there is nothing to set.
+    /// Of `PATCH /collections/{c}` after it. Absent if there is nothing to set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update: Option<Value>,
     /// Of `PUT /collections/{c}/index`, one for each payload index.
     pub payload_indexes: Vec<Value>,
-    /// The shard keys in the order in which they must be made; empty for automatic sharding.
+    /// The shard keys in the order of creation. Empty for automatic sharding.
     pub shard_keys: Vec<Key>,
-    /// Names that stand for the collection.
+    /// Aliases of the collection.
     pub aliases: Vec<String>,
-    /// What the requests do not bring back, a line each.
+    /// What the requests do not restore, one line each.
     pub lacking: Vec<String>,
 }
 
@@ -34,12 +34,12 @@ pub struct Key {
     pub shard_key: Value,
     /// How many shards it gets.
     pub shards_number: u32,
-    /// How many replicas each of them gets, where the backup knows it.
+    /// Number of replicas of each shard, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<u32>,
-    /// The id that the first of them gets, if the keys are made in this order in a new collection.
+    /// The id of its first shard, if the keys are created in this order in a new collection.
     pub first_shard_id: u32,
-    /// Whether it only takes up the ids of shards that are gone, and is dropped in the end.
+    /// Whether it is a placeholder for the ids of deleted shards, and is deleted at the end.
     pub placeholder: bool,
 }
 
@@ -51,18 +51,18 @@ impl ByHand {
         let CreateBody { body, params_later, left_out } =
             CreateBody::of(source.config.as_ref().unwrap_or(&Value::Null), None);
         if source.config.is_none() {
-            lacking.push("the backup does not know the collection's configuration".to_owned());
+            lacking.push("the backup does not contain the collection's configuration".to_owned());
         }
-        lacking.extend(left_out.iter().map(|key| format!("no request takes {key} of the configuration")));
+        lacking.extend(left_out.iter().map(|key| format!("no request can set {key} of the configuration")));
         if source.payload_schema.is_none() {
-            lacking.push("the backup does not know the payload indexes".to_owned());
+            lacking.push("the backup does not contain the list of payload indexes".to_owned());
         }
         if source.aliases.is_none() {
-            lacking.push("the backup does not know the aliases".to_owned());
+            lacking.push("the backup does not contain the list of aliases".to_owned());
         }
         let known = source.shard_keys.as_deref().unwrap_or_default();
         let keys = steps(known).unwrap_or_else(|problem| {
-            lacking.push(format!("the shard keys cannot be made again: {problem}"));
+            lacking.push(format!("the shard keys cannot be created again: {problem}"));
             Vec::new()
         });
         let key = |step: Step| Key {
@@ -87,14 +87,14 @@ impl ByHand {
         }
     }
 
-    /// Of `POST /collections/aliases`, for a collection of this name; nothing where there are no aliases.
+    /// Of `POST /collections/aliases`, for a collection with this name. None without aliases.
     pub fn alias_actions(&self, collection: &str) -> Option<Value> {
         let action = |alias: &String| json!({ "create_alias": { "collection_name": collection, "alias_name": alias } });
         let actions: Vec<Value> = self.aliases.iter().map(action).collect();
         (!actions.is_empty()).then(|| json!({ "actions": actions }))
     }
 
-    /// Whether the configuration allows no exact counts.
+    /// Whether the configuration forbids exact counts.
     pub fn forbids_exact_counts(&self) -> bool {
         let strict = self.create.get("strict_mode_config").and_then(Value::as_object);
         let says = |strict: &Map<String, Value>, key: &str| strict.get(key).and_then(Value::as_bool);

@@ -1,4 +1,4 @@
-//! A backup of single shards on its way out: a directory with a file for each, and all that is needed to restore them by hand.
+//! Export of a backup by shards: a directory with a file for each shard, and everything to restore them by hand.
 
 use std::fs;
 use std::io;
@@ -22,9 +22,9 @@ use crate::store::import::{MANIFEST, shard_file_name};
 #[derive(Debug, thiserror::Error)]
 #[error("{}{error}", shard_id.map_or_else(String::new, |id| format!("shard {id}: ")))]
 pub struct DirectoryError {
-    /// The shard that it failed at, if it was at one.
+    /// The shard that failed, if any.
     pub shard_id: Option<u32>,
-    /// How.
+    /// The error.
     pub error: ExportError,
 }
 
@@ -34,7 +34,7 @@ impl From<ExportError> for DirectoryError {
     }
 }
 
-/// An empty directory, and what was put into it.
+/// An initially empty directory, and the files written to it.
 #[derive(Debug)]
 pub struct Directory {
     empty: EmptyDirectory,
@@ -44,7 +44,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The directory at `output`, which must be empty or not there.
+    /// The directory at `output`, which must be empty or new.
     ///
     /// # Errors
     /// When it is something else, or cannot be made.
@@ -56,7 +56,7 @@ impl Directory {
         };
         let empty = empty.map_err(|problem| {
             Refusal::failed(format!(
-                "backup {} is of single shards ({}), each of which becomes a file in a directory: {problem}",
+                "backup {} consists of single shards ({}), each exported to its own file: -o must be an empty or new directory: {problem}",
                 manifest.backup_id,
                 manifest.archives.len()
             ))
@@ -67,10 +67,10 @@ impl Directory {
     /// Writes all of the backup.
     ///
     /// # Crash safety
-    /// What says that this is a backup, the manifest and the README, comes last. What a killed export leaves has neither.
+    /// The manifest and the README are written last. A killed export leaves neither.
     ///
     /// # Errors
-    /// When an archive is not as the manifest says, or something cannot be read or written. What was written is removed then.
+    /// When an archive does not match the manifest, or something cannot be read or written. Written files are then removed.
     pub fn fill(
         mut self,
         source: &Source,
@@ -145,7 +145,7 @@ impl Directory {
         for name in &self.files {
             if let Err(error) = fs::remove_file(self.empty.inside().join(name)) {
                 let path = self.empty.path().join(name);
-                tracing::warn!("{}: cannot be removed: {error}; it is not to be used", path.display());
+                tracing::warn!("{}: cannot be removed: {error}; do not use it", path.display());
             }
         }
         if let Err(error) = self.empty.remove() {

@@ -1,4 +1,4 @@
-//! `qdrant-backup export`: a backup as Qdrant and curl take it.
+//! `qdrant-backup export`: writes a backup in a form for Qdrant and curl.
 
 mod by_hand;
 mod directory;

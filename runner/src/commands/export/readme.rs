@@ -1,6 +1,6 @@
-//! The README of an exported directory: how the collection is made again with nothing but a shell and curl. Pure.
+//! The README of an exported directory: how to restore the collection with only a shell and curl. Pure functions.
 //!
-//! Whoever reads it may have nothing else, so each block of commands can be pasted as it stands. They run in any POSIX shell.
+//! The reader may have no other tools, so each block of commands can be pasted unchanged. They run in any POSIX shell.
 
 use std::fmt::Write;
 
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::by_hand::{ByHand, Key};
 use crate::store::import::shard_file_name;
 
-/// What stays as it is in a URL, and means nothing to a shell.
+/// Characters that are not encoded in URLs and not special for a shell.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// The shard that an archive of a backup by shards is of.
+/// The shard of an archive, in a backup by shards.
 pub fn shard_id(archive: &Archive) -> u32 {
     archive.shard_ids.first().copied().unwrap_or_default()
 }
@@ -29,14 +29,14 @@ pub fn readme(manifest: &Manifest, by_hand: &ByHand) -> String {
     let mut text = head(manifest, by_hand);
     text += CHECK;
     text += &settings(manifest);
-    text += "\n## 3. Make the collection\n\n";
+    text += "\n## 3. Create the collection\n\n";
     text += &send("PUT", "/$COLLECTION", &by_hand.create);
     if let Some(update) = &by_hand.update {
-        text += "\nWhat can only be set afterwards:\n\n";
+        text += "\nSettings that can only be changed afterwards:\n\n";
         text += &send("PATCH", "/$COLLECTION", update);
     }
     if !by_hand.payload_indexes.is_empty() {
-        text += "\nIts payload indexes. Shards bring none:\n\n";
+        text += "\nIts payload indexes, which are not part of the shards:\n\n";
         let bodies = by_hand.payload_indexes.iter();
         text += &joined(bodies.map(|body| send("PUT", "/$COLLECTION/index?wait=true", body)));
     }
@@ -51,7 +51,7 @@ pub fn readme(manifest: &Manifest, by_hand: &ByHand) -> String {
     }
     text += &uploads(manifest, all);
     if placeholders > 0 {
-        text += "\nDrop what only took up ids:\n\n";
+        text += "\nDelete the placeholder shard keys:\n\n";
         let drop =
             |key: &Key| send("POST", "/$COLLECTION/shards/delete", &json!({ "shard_key": key.shard_key }));
         let dropped = by_hand.shard_keys.iter().filter(|key| key.placeholder).map(drop);
@@ -65,16 +65,19 @@ pub fn readme(manifest: &Manifest, by_hand: &ByHand) -> String {
 fn head(manifest: &Manifest, by_hand: &ByHand) -> String {
     let collection = one_line(manifest.collection.as_str());
     let version = manifest.source.qdrant_version.as_deref().map_or_else(
-        || "a server whose version is not known".to_owned(),
+        || "a server of unknown version".to_owned(),
         |version| format!("Qdrant {}", one_line(version)),
     );
     let points = manifest
         .points_told()
-        .map_or_else(|| "how many points it has is not known".to_owned(), |count| format!("{count} points"));
+        .map_or_else(|| "an unknown number of points".to_owned(), |count| format!("{count} points"));
     let mut text = format!(
-        "# Collection \"{collection}\", backup {}\n\n\
-         Exported by qdrant-backup {}. The backup was begun at {}, of {version}: {points}, in {} shards. Each file is the snapshot of one shard as\n\
-         Qdrant made it, and was compared with its digest while it was written.\n\n",
+        "# Collection \"{collection}\", backup {}\n\
+         \n\
+         Exported by qdrant-backup {}. The backup was started at {}, from {version}: {points}, in {} shards. \
+         Each file is the snapshot of one\n\
+         shard, in Qdrant's format. Its digest was checked while it was written.\n\
+         \n",
         manifest.backup_id,
         env!("CARGO_PKG_VERSION"),
         manifest.started_at.format("%Y-%m-%d %H:%M:%S UTC"),
@@ -96,17 +99,20 @@ fn head(manifest: &Manifest, by_hand: &ByHand) -> String {
         );
     }
     text += "- `collection.json`: the requests below, for programs\n\
-        - `manifest.json`: all that is known of the backup. `qdrant-backup import` makes a backup of this directory again\n\
-        - `SHA256SUMS`: the digests of these files\n\n\
-        The collection is made new, with the same shards, and each shard's snapshot is uploaded once, to a node that holds that shard. Other\n\
-        replicas of it recover from there by themselves. The cluster need not be of the same size";
+        - `manifest.json`: the manifest of the backup. `qdrant-backup import` makes a backup of this \
+        directory again\n\
+        - `SHA256SUMS`: the digests of these files\n\
+        \n\
+        Create a new collection with the same shards. Then upload the snapshot of each shard once, to a node \
+        that has this shard. The other\n\
+        replicas of the shard recover automatically. The cluster may have a different size";
     text += if manifest.source.shard_keys.is_some() {
-        "; but it must be a cluster, for shard\nkeys cannot be made elsewhere (one node in cluster mode will do).\n"
+        ", but it must be a cluster, because\nshard keys need cluster mode (one node in cluster mode is enough).\n"
     } else {
-        ", and a server outside cluster mode will do as\nwell.\n"
+        ", and a server outside cluster mode\nworks too.\n"
     };
     if !by_hand.lacking.is_empty() {
-        text += "\nWhat the steps below do not bring back:\n\n";
+        text += "\nThe steps below do not restore:\n\n";
         for line in &by_hand.lacking {
             let _infallible = writeln!(text, "- {}", one_line(line));
         }
@@ -114,19 +120,25 @@ fn head(manifest: &Manifest, by_hand: &ByHand) -> String {
     text
 }
 
-const CHECK: &str = "\n## 1. Are the files whole?\n\n```sh\nsha256sum -c SHA256SUMS\n```\n";
+const CHECK: &str = "\n## 1. Check the files\n\n```sh\nsha256sum -c SHA256SUMS\n```\n";
 
-const KEYS: &str = "\nIts shard keys, in this order and no other. Qdrant numbers shards as they come, and points are found by the numbers that their shards\n\
-    had.\n";
+const KEYS: &str = "\n\
+    Its shard keys, in exactly this order. Qdrant numbers the shards in the order in which they are created, \
+    and points are only found if the\n\
+    numbers are the same.\n";
 
-const PLACEHOLDERS: &str = "Keys called `qdrant-backup-gap-…` only take up numbers of shards that are gone, and are dropped in the end.\n";
+const PLACEHOLDERS: &str = "Keys named `qdrant-backup-gap-…` are placeholders for the numbers of deleted shards. They are deleted at the end.\n";
 
-const SETTINGS: &str = "\n## 2. Where to\n\n\
-    All that follows is for `sh` or `bash`, in this directory. Set these first:\n\n\
+const SETTINGS: &str = "\n\
+    ## 2. Set the target\n\
+    \n\
+    Run the commands below in `sh` or `bash`, in this directory. First set these variables:\n\
+    \n\
     - `QDRANT`: the URL of the server, or of one node of the cluster\n\
-    - `NODES`: the URLs of all nodes, separated by spaces; for a single server leave it out\n\
-    - `KEY`: where a key is needed, a file with the line `api-key: …`, which only you can read\n\
-    - `COLLECTION`: another name, if there is a collection of this one already, as it has to stand in a URL\n\n\
+    - `NODES`: the URLs of all nodes, separated by spaces; not needed for a single server\n\
+    - `KEY`: if the server needs an API key, a file with the line `api-key: …` that only you can read\n\
+    - `COLLECTION`: another name, if a collection with this name exists; percent-encoded for a URL\n\
+    \n\
     ```sh\n\
     QDRANT=${QDRANT:-http://localhost:6333}\n\
     NODES=${NODES:-$QDRANT}\n\
@@ -135,10 +147,10 @@ const SETTINGS: &str = "\n## 2. Where to\n\n\
 const FUNCTIONS: &str = r#"
 ask() { curl -sS --fail ${KEY:+-H "@$KEY"} "$@"; }
 
-# Sends what is typed in to a path.
+# Sends standard input to a path.
 send() { ask -X "$1" "$QDRANT/collections$2" -H 'content-type: application/json' --data-binary @- && echo; }
 
-# Waits until every node shows that many shards, all replicas active and none on its way.
+# Waits until every node shows this number of shards, all replicas active, and no transfers.
 settle() {
   for node in $NODES; do
     until shown=$(ask "$node/collections/$COLLECTION/cluster") &&
@@ -152,7 +164,7 @@ settle() {
   done
 }
 
-# The first node that holds a shard: its cluster page has the shard among the local ones.
+# The first node that has a shard: its cluster page lists it as local.
 holder() {
   for node in $NODES; do
     if ask "$node/collections/$COLLECTION/cluster" |
@@ -162,11 +174,11 @@ holder() {
       return
     fi
   done
-  echo "no node of NODES holds shard $1" >&2
+  echo "no node of NODES has shard $1" >&2
   return 1
 }
 
-# Uploads a shard's file to a node that holds the shard.
+# Uploads the file of a shard to a node that has the shard.
 upload() {
   node=$(holder "$1") &&
     ask -X POST -F "snapshot=@shard-$1.snapshot" \
@@ -184,12 +196,17 @@ fn uploads(manifest: &Manifest, shards: usize) -> String {
     for archive in &manifest.archives {
         let _infallible = writeln!(commands, "upload {} {}", shard_id(archive), archive.snapshot.sha256);
     }
-    // What an upload makes of the other replicas is not seen at once.
+    // The effect of an upload on other replicas is not visible at once.
     let _infallible = writeln!(commands, "sleep 3\nsettle {shards}");
     format!(
-        "\n## 4. Upload the shards\n\n\
-         Once each: a second upload of a shard makes its replicas call each other dead. If one fails, delete the collection\n\
-         (`curl -X DELETE $QDRANT/collections/$COLLECTION`) and begin again at 3.\n\n{}",
+        "\n\
+         ## 4. Upload the shards\n\
+         \n\
+         Upload each shard only once: after a second upload, its replicas mark each other as dead. If an \
+         upload fails, delete the collection\n\
+         (`curl -X DELETE $QDRANT/collections/$COLLECTION`) and start again at step 3.\n\
+         \n\
+         {}",
         sh(&commands)
     )
 }
@@ -197,14 +214,15 @@ fn uploads(manifest: &Manifest, shards: usize) -> String {
 fn count(manifest: &Manifest, by_hand: &ByHand) -> String {
     let source = &manifest.source;
     let expected = match (source.points_count_before, source.points_count_after) {
-        (Some(before), Some(after)) if before == after => format!("{before} points were counted."),
+        (Some(before), Some(after)) if before == after => format!("Expected: {before} points."),
         (Some(before), Some(after)) => format!(
-            "{before} points were counted before the snapshots were made and {after} after it: it was written to meanwhile, so that another number\n\
-             near these is well."
+            "There were {before} points before the snapshots and {after} after them. The collection was \
+             being written to, so a number close to these is\n\
+             correct."
         ),
         _ => manifest.points_told().map_or_else(
-            || "How many there were is not known.".to_owned(),
-            |count| format!("There were {count}."),
+            || "The number of points is unknown.".to_owned(),
+            |count| format!("Expected: {count} points."),
         ),
     };
     let body = json!({ "exact": !by_hand.forbids_exact_counts() });
@@ -213,12 +231,15 @@ fn count(manifest: &Manifest, by_hand: &ByHand) -> String {
 
 fn aliases(manifest: &Manifest, by_hand: &ByHand) -> String {
     let name = manifest.collection.as_str();
-    // As long as nothing in it is encoded, the name in the URL is the name.
+    // If nothing is encoded, the name in the URL equals the name.
     let is_plain = utf8_percent_encode(name, ENCODED).to_string() == name;
     let named = if is_plain { "@COLLECTION@" } else { name };
     let Some(actions) = by_hand.alias_actions(named) else { return String::new() };
-    let mut text = "\n## 6. Aliases\n\n\
-        Only when all is well: from then on whoever uses these names reads this collection, whatever they stood for before.\n"
+    let mut text = "\n\
+        ## 6. Aliases\n\
+        \n\
+        Do this last, after you have checked the collection: from then on, these names refer to it, whatever \
+        they referred to before.\n"
         .to_owned();
     if is_plain {
         text.push('\n');
@@ -226,8 +247,7 @@ fn aliases(manifest: &Manifest, by_hand: &ByHand) -> String {
             "sed \"s/@COLLECTION@/$COLLECTION/\" <<'JSON' | send POST /aliases\n{actions}\nJSON\n"
         ));
     } else {
-        text +=
-            "The collection's name is in the request as it is: change it there if COLLECTION is another.\n\n";
+        text += "The request contains the collection's name: change it there if COLLECTION is a different one.\n\n";
         text += &send("POST", "/aliases", &actions);
     }
     text
@@ -237,7 +257,7 @@ fn joined(blocks: impl Iterator<Item = String>) -> String {
     blocks.collect::<String>().replace("```\n```sh\n", "")
 }
 
-/// A block that sends `body`. On one line, for JSON has no other line breaks than those between its parts.
+/// A block that sends `body`, on one line.
 fn send(method: &str, path: &str, body: &Value) -> String {
     sh(&format!("send {method} \"{path}\" <<'JSON'\n{body}\nJSON\n"))
 }
@@ -301,19 +321,19 @@ mod tests {
     fn what_the_backup_does_not_know_or_no_request_takes_is_told() {
         let text = of("docs", &[0], &json!({ "config": { "params": { "colour": "red" }, "galaxy": 1 } }));
         for told in [
-            "- no request takes galaxy of the configuration",
-            "- no request takes params.colour of the configuration",
-            "- the backup does not know the payload indexes",
-            "- the backup does not know the aliases",
-            "How many there were is not known.",
+            "- no request can set galaxy of the configuration",
+            "- no request can set params.colour of the configuration",
+            "- the backup does not contain the list of payload indexes",
+            "- the backup does not contain the list of aliases",
+            "The number of points is unknown.",
         ] {
             assert!(text.contains(told), "{told}\n{text}");
         }
         let none = of("docs", &[0], &json!({}));
-        assert!(none.contains("- the backup does not know the collection's configuration"), "{none}");
+        assert!(none.contains("- the backup does not contain the collection's configuration"), "{none}");
         let keys = json!({ "shard_keys": [{ "key": "eu", "shard_ids": [1, 3] }, { "key": "us", "shard_ids": [2] }] });
         let scattered = of("docs", &[1, 2, 3], &keys);
-        assert!(scattered.contains("- the shard keys cannot be made again: the shards of key \"eu\""));
+        assert!(scattered.contains("- the shard keys cannot be created again: the shards of key \"eu\""));
     }
 
     #[test]
@@ -322,7 +342,7 @@ mod tests {
         let odd = of("a/b ~$(reboot)\n```sh\nreboot", &[0], &aliases);
         assert!(odd.contains("COLLECTION=${COLLECTION:-a%2Fb%20%7E%24%28reboot%29%0A%60%60%60sh%0Areboot}"));
         assert!(!odd.contains("\nreboot"), "{odd}");
-        assert!(odd.contains("The collection's name is in the request as it is"));
+        assert!(odd.contains("The request contains the collection's name"));
         let plain = of("docs", &[0], &aliases);
         assert!(
             plain.contains("sed \"s/@COLLECTION@/$COLLECTION/\" <<'JSON' | send POST /aliases"),

@@ -1,4 +1,4 @@
-//! The command: which backup is meant, and how its export ended.
+//! The command: selects the backup, and reports the outcome.
 
 use std::time::Instant;
 
@@ -23,8 +23,7 @@ use crate::host::shell::quoted;
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
 
-/// Streams the snapshots out, their digests computed on the way. Takes the readers' lock only, so that it works beside
-/// a backup.
+/// Writes the snapshots and checks their digests. Takes only the lock of readers, so that it works during a backup.
 pub async fn export(
     settings: &Settings,
     args: &ExportArgs,
@@ -78,7 +77,7 @@ pub async fn export(
     Err(Refusal { exit, message })
 }
 
-/// How an export failed, and what to say of that.
+/// A failed export, with advice.
 struct Failed {
     error: ExportError,
     problem: String,
@@ -106,7 +105,7 @@ fn snapshot(
     Ok(match copied {
         Ok(to) => {
             tracing::info!(
-                "Exported {} {} to {to}: {}, digest as the manifest's ({})",
+                "Exported {} {} to {to}: {}, digest matches the manifest ({})",
                 manifest.collection,
                 manifest.backup_id,
                 HumanBytes(archive.snapshot.size_bytes),
@@ -133,7 +132,7 @@ fn shards(
     Ok(match filled {
         Ok(()) => {
             tracing::info!(
-                "Exported {} {} to {}: {} in {} shards, digests as the manifest's; README.md there says how it is restored by hand",
+                "Exported {} {} to {}: {} in {} shards, digests match the manifest; README.md there explains how to restore it by hand",
                 manifest.collection,
                 manifest.backup_id,
                 args.output.display(),
@@ -155,10 +154,10 @@ fn choose<'c>(
     let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
     let chosen = choose_one(backups, which, Accept::Named).map_err(|error| match error {
         ChoiceError::None => Refusal::failed(format!(
-            "there is no backup of collection \"{collection}\"; `qdrant-backup list` shows what there is"
+            "there is no backup of collection \"{collection}\"; `qdrant-backup list` shows what exists"
         )),
         ChoiceError::NoneFits { .. } => Refusal::failed(format!(
-            "collection \"{collection}\": {error}; name one with --backup to try it all the same"
+            "collection \"{collection}\": {error}; to export one anyway, give its id with --backup"
         )),
         ChoiceError::NoSuchId(_)
         | ChoiceError::OffsiteOnly { .. }
@@ -173,7 +172,7 @@ fn choose<'c>(
     }
     if chosen.condition() == Condition::Unknown {
         tracing::warn!(
-            "Backup {} of {collection} is not known to be good: {}; `qdrant-backup verify` finds out",
+            "Backup {} of {collection} is not known to be good: {}; check it with `qdrant-backup verify`",
             chosen.backup_id,
             one_line(chosen.remarks().unknown.as_deref().unwrap_or_default())
         );

@@ -1,4 +1,4 @@
-//! One snapshot on its way out: to a file or to stdout, its digests computed on the way.
+//! Writes one snapshot to a file or to stdout, and checks its digests.
 
 use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -17,7 +17,7 @@ pub enum ExportError {
     /// The archive cannot be read back.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// What was read cannot be written.
+    /// Writing failed.
     #[error("cannot write to {to}: {source}")]
     Write {
         /// Where to.
@@ -25,34 +25,34 @@ pub enum ExportError {
         /// Why not.
         source: io::Error,
     },
-    /// It is not the snapshot that Qdrant made.
-    #[error("the snapshot is not as the manifest says (length or digest); the export is not to be used")]
+    /// It is not the snapshot that Qdrant created.
+    #[error("the snapshot does not match the manifest (length or digest); do not use the export")]
     Mismatch,
     /// A signal came.
     #[error("interrupted by a signal")]
     Interrupted,
 }
 
-/// Where the snapshot goes.
+/// The target of the snapshot.
 pub enum Target {
     /// The program's output.
     Stdout,
-    /// A file that has its name only when it is whole.
+    /// A file that gets its name only when it is complete.
     File {
         /// It.
         file: AtomicFile,
         /// Its name.
         path: PathBuf,
-        /// Whether it may take the place of another one.
+        /// Whether it may replace an existing file.
         replace: bool,
     },
 }
 
 impl Target {
-    /// The file or stdout that is meant.
+    /// The file or stdout.
     ///
     /// # Errors
-    /// When something is there that is not to be replaced, or it cannot be made.
+    /// When an existing file must not be replaced, or the file cannot be created.
     pub fn open(output: &Path, force: bool) -> Result<Self, Refusal> {
         if output == Path::new("-") {
             if io::stdout().is_terminal() {
@@ -63,10 +63,10 @@ impl Target {
         let shown = output.display();
         match fs::symlink_metadata(output) {
             Ok(metadata) if !metadata.is_file() => {
-                return Err(Refusal::failed(format!("{shown} is there and is not a regular file")));
+                return Err(Refusal::failed(format!("{shown} exists and is not a regular file")));
             }
             Ok(_) if !force => {
-                return Err(Refusal::failed(format!("{shown} is there already; --force replaces it")));
+                return Err(Refusal::failed(format!("{shown} already exists; --force replaces it")));
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Refusal::failed(format!("{shown}: {error}")));
@@ -74,11 +74,11 @@ impl Target {
             Ok(_) | Err(_) => {}
         }
         let file = AtomicFile::create(output, ARCHIVE_MODE)
-            .map_err(|error| Refusal::failed(format!("{shown}: cannot be made: {error}")))?;
+            .map_err(|error| Refusal::failed(format!("{shown}: cannot be created: {error}")))?;
         Ok(Self::File { file, path: output.to_owned(), replace: force })
     }
 
-    /// A file at `path` that must not be there yet, `shown` to people under another name.
+    /// A new file.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -128,13 +128,13 @@ impl Target {
     }
 }
 
-/// Copies the snapshot to `target` and gives the target's name. Tells `passed` how many of the stored bytes have been read.
+/// Copies the snapshot to `target` and returns the target's name. Reports the number of stored bytes read to `passed`.
 ///
 /// # Crash safety
-/// A file appears under its name only when all of it is there and has its digest.
+/// A file gets its name only when it is complete and has the right digest.
 ///
 /// # Errors
-/// When the archive is not as the manifest says, or something cannot be read or written.
+/// When the archive does not match the manifest, or something cannot be read or written.
 pub fn copy(
     source: &Source,
     manifest: &Manifest,

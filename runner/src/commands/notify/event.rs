@@ -1,4 +1,4 @@
-//! How a run ended, in the words that commands and services are told.
+//! The outcome of a run, for hooks and the dead man's switch.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use qdrant_backup_shared::text::one_line;
 
 use crate::commands::exit::Exit;
 
-/// What happened, as far as those who are told need to tell it apart.
+/// The kind of outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// All is well.
@@ -28,9 +28,9 @@ pub struct Ended<'a> {
     pub command: &'static str,
     /// How the program will exit.
     pub exit: Exit,
-    /// The report, if it came to one.
+    /// The report, if there is one.
     pub report: Option<&'a RunReport>,
-    /// Why it came to none.
+    /// Why there is none.
     pub refusal: Option<&'a str>,
 }
 
@@ -54,12 +54,12 @@ impl Ended<'_> {
         self.report?.operations.iter().find(|operation| operation.operation == Operation::Backup)
     }
 
-    /// The report as JSON; nothing when it came to none.
+    /// The report as JSON. Empty if there is none.
     pub fn report_json(&self) -> Vec<u8> {
         self.report.and_then(|report| serde_json::to_vec(report).ok()).unwrap_or_default()
     }
 
-    /// The essentials, as environment variables.
+    /// The main data, as environment variables.
     pub fn essentials(&self, directory: &Path) -> Vec<(&'static str, String)> {
         let event = match self.event() {
             Event::Success => "success",

@@ -1,4 +1,4 @@
-//! One command of the user's own.
+//! One user command.
 
 use std::env;
 use std::io;
@@ -15,10 +15,10 @@ use crate::settings::hook_problem;
 use crate::settings::trust::is_programs_of_root;
 use qdrant_backup_shared::config_file::HookCommand;
 
-/// Variables that may hold a secret which a command has no need of.
+/// Variables with secrets that a command does not need.
 const SECRETS: [&str; 3] = ["QDRANT_API_KEY", "QDRANT_URL", "BACKUP_PING_URL"];
 
-/// A command and how long it may take.
+/// A command and its timeout.
 #[derive(Debug)]
 pub struct Hook<'a> {
     /// What is run.
@@ -28,11 +28,12 @@ pub struct Hook<'a> {
 }
 
 impl Hook<'_> {
-    /// Runs the command, a text by `/bin/sh -c`, with `essentials` in its environment and `report` on its standard input. What it prints
-    /// goes to stderr, since stdout may be the report of `--json`. When its time is up it is killed with all that it started.
+    /// Runs the command (a string with `/bin/sh -c`), with `essentials` in its environment and `report` on its standard input.
+    /// Its output goes to stderr, because stdout may contain the report of `--json`. After the timeout it is killed with all its
+    /// child processes.
     ///
     /// # Errors
-    /// Says in a few words how the command failed. Never repeats it, because it may hold a token.
+    /// Says how the command failed. Never contains the command, which may include a token.
     pub async fn run(&self, essentials: &[(&str, String)], report: &[u8]) -> Result<(), String> {
         let mut command = match self.command {
             HookCommand::Shell(text) => {
@@ -53,7 +54,7 @@ impl Hook<'_> {
             command.env_remove(name);
         }
         if let Some(path) = env::var_os("PATH").filter(|_| uzers::get_effective_uid() == ROOT) {
-            // What a shell, or a program's first line, looks for there is to be root's.
+            // Programs that a shell or a script finds in PATH must belong to root.
             let of_root = env::split_paths(&path).filter(|directory| is_programs_of_root(directory));
             command.env("PATH", env::join_paths(of_root).unwrap_or_default());
         }
@@ -61,7 +62,7 @@ impl Hook<'_> {
             .envs(essentials.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::piped())
             .stdout(io::stderr())
-            // A signal from the terminal is for us; the command is ours to stop.
+            // Signals from the terminal are for this program, which stops the command itself.
             .process_group(0);
         let mut child = command.spawn().map_err(|error| format!("cannot be started: {error}"))?;
         let pid = child.id();
@@ -79,14 +80,14 @@ impl Hook<'_> {
 async fn feed_and_wait(child: &mut Child, report: &[u8]) -> Result<(), String> {
     if let Some(mut stdin) = child.stdin.take() {
         match stdin.write_all(report).await {
-            // It need not read the report.
+            // It does not have to read the report.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                return Err(format!("cannot be given the report: {error}"));
+                return Err(format!("the report cannot be passed to it: {error}"));
             }
             Ok(()) | Err(_) => {}
         }
     }
-    let status = child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?;
+    let status = child.wait().await.map_err(|error| format!("waiting for it failed: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("failed ({status})")) }
 }
 
@@ -94,7 +95,7 @@ async fn feed_and_wait(child: &mut Child, report: &[u8]) -> Result<(), String> {
 fn kill(pid: Option<u32>) {
     let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
     if let Some(pid) = pid {
-        // It may have ended by itself in the meantime.
+        // It may have ended in the meantime.
         kill_process_group(pid, Signal::KILL).unwrap_or(());
     }
 }

@@ -1,7 +1,7 @@
-//! Telling others how a scheduled run went: commands of the user's own, and a dead man's service.
+//! Notifications about scheduled runs: hooks and a dead man's switch.
 //!
-//! Nothing here can fail a backup: what goes wrong is a warning in the log. The commands that call this are those that a
-//! schedule starts, `run` and `backup` of everything; what a person tries out by hand says nothing about the schedule.
+//! Nothing here can make a backup fail: problems are logged as warnings. Only the commands for schedules use it, `run` and
+//! `backup` of everything.
 
 mod event;
 mod hook;
@@ -23,7 +23,7 @@ use crate::settings::Settings;
 use hook::Hook;
 use ping::Ping;
 
-/// The user's commands and the dead man's service.
+/// The hooks and the dead man's switch.
 #[derive(Debug)]
 pub struct Notifier {
     on_success: Option<HookCommand>,
@@ -33,17 +33,17 @@ pub struct Notifier {
     timeout: Duration,
     ping: Option<Ping>,
     directory: PathBuf,
-    /// The message of the start, which may still be on its way.
+    /// The pending ping of the start.
     start: Option<JoinHandle<()>>,
 }
 
 impl Notifier {
-    /// Whoever the settings name.
+    /// As configured.
     pub fn new(settings: &Settings) -> Self {
         let ping = settings.ping_url.as_ref().and_then(|url| {
             let style = settings.get(&PING_STYLE).unwrap_or(PingStyle::Healthchecks);
             Ping::new(url, style, settings.get(&CA_FILE))
-                .map_err(|problem| tracing::warn!("hooks.ping_url: {problem}; nobody is pinged"))
+                .map_err(|problem| tracing::warn!("hooks.ping_url: {problem}; no ping is sent"))
                 .ok()
         });
         Self {
@@ -58,26 +58,26 @@ impl Notifier {
         }
     }
 
-    /// Says that a run has begun, without keeping it waiting. To be called once it has the lock.
+    /// Reports the start of a run, in the background. To be called when it has the lock.
     pub fn started(&mut self) {
         self.start = self.ping.clone().map(|ping| tokio::spawn(async move { ping.start().await }));
     }
 
-    /// Says how a run ended: the command of that event first, then the dead man's service.
+    /// Reports the outcome of a run: first the hook of this event, then the dead man's switch.
     pub async fn ended(&mut self, ended: &Ended<'_>) {
-        // The service is to hear of the start before it hears of the end.
+        // The start must be reported before the end.
         if let Some(start) = self.start.take()
             && let Err(error) = start.await
         {
-            tracing::warn!("telling the dead man's service of the start failed: {error}");
+            tracing::warn!("cannot report the start to the dead man's switch: {error}");
         }
         let event = ended.event();
         if let Some((key, command)) = self.command_for(event) {
             let hook = Hook { command, timeout: self.timeout };
             match hook.run(&ended.essentials(&self.directory), &ended.report_json()).await {
-                Ok(()) => tracing::debug!("{key} was run"),
+                Ok(()) => tracing::debug!("Ran {key}"),
                 Err(problem) => {
-                    tracing::warn!("{key}: {problem}; the backup itself is not affected by that");
+                    tracing::warn!("{key}: {problem}; the backup itself is not affected");
                 }
             }
         }
@@ -85,13 +85,13 @@ impl Notifier {
             match event {
                 Event::Success => ping.success().await,
                 Event::Failure | Event::Partial => ping.failure().await,
-                // Whoever holds the lock has pinged, or will.
+                // The holder of the lock sends the pings.
                 Event::Skipped => {}
             }
         }
     }
 
-    /// Without a command of its own, a partial failure is a failure.
+    /// Without its own hook, a partial failure counts as a failure.
     fn command_for(&self, event: Event) -> Option<(&'static str, &HookCommand)> {
         let (key, command) = match event {
             Event::Success => ("hooks.on_success", &self.on_success),

@@ -1,7 +1,7 @@
-//! A dead man's service: it is called at the start, at success and at failure, and complains when it is not.
+//! A dead man's switch: a service that gets a ping at start, success and failure, and alerts when none arrives.
 //!
-//! healthchecks.io and its kin have a path for each: `URL/start`, `URL`, `URL/fail`. Uptime Kuma has one URL whose query says
-//! how it went, and nothing for the start.
+//! healthchecks.io and similar services have a path for each: `URL/start`, `URL`, `URL/fail`. Uptime Kuma has one URL with the
+//! outcome in the query, and nothing for the start.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::settings::PingUrl;
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a call is made until it succeeds.
+/// Maximum number of attempts.
 const TRIES: u32 = 3;
-/// Between two tries.
+/// Pause between attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The way to the service. Its address is a secret, so it is in no message.
+/// The client for the service. Its URL is secret and appears in no message.
 #[derive(Debug, Clone)]
 pub struct Ping {
     http: reqwest::Client,
@@ -28,7 +28,7 @@ pub struct Ping {
     style: PingStyle,
 }
 
-/// What the service is told.
+/// The event to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Start,
@@ -37,10 +37,10 @@ enum Event {
 }
 
 impl Ping {
-    /// A way to the service at `url`, which may have a certificate of an authority in `ca_file`.
+    /// A client for the service at `url`, whose certificate may be signed by an authority in `ca_file`.
     ///
     /// # Errors
-    /// Says why there is none.
+    /// When it cannot be created.
     pub fn new(url: &PingUrl, style: PingStyle, ca_file: Option<PathBuf>) -> Result<Self, String> {
         let options = ClientOptions {
             url: url.expose().clone(),
@@ -89,13 +89,13 @@ impl Ping {
             }
         }
         tracing::warn!(
-            "the dead man's service at {} could not be told of the {what}: {problem}; the backup itself is not affected by that",
+            "cannot report the {what} to the dead man's switch at {}: {problem}; the backup itself is not affected",
             self.url
         );
     }
 }
 
-/// What is called to tell of `event`; nothing where the service does not want to hear of it.
+/// The URL to call for `event`. None if the service does not need it.
 fn address(base: &Url, style: PingStyle, event: Event) -> Option<Url> {
     let mut url = base.clone();
     match (style, event) {
@@ -113,7 +113,7 @@ fn address(base: &Url, style: PingStyle, event: Event) -> Option<Url> {
     Some(url)
 }
 
-/// Puts status and message into the query and leaves the rest of it.
+/// Sets status and message in the query, and keeps the rest.
 fn say(url: &mut Url, status: &str, message: &str) {
     let said = |name: &str| matches!(name, "status" | "msg");
     let others: Vec<(String, String)> = url

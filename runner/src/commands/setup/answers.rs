@@ -1,4 +1,4 @@
-//! What setup has to know.
+//! The input of setup.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ use crate::settings::{Schedule, Settings, Source, TimeZone};
 const USUAL_DAYS: NonZeroU32 = NonZeroU32::new(7).unwrap();
 const USUAL_CRON: &str = "0 2 * * *";
 
-/// What is going to be in `backup.yaml`.
+/// The future contents of `backup.yaml`.
 #[derive(Debug, Clone)]
 pub struct Answers {
-    /// Where Qdrant answers; may hold a password only if it was typed in.
+    /// Qdrant's URL. Contains a password only if it was typed in.
     pub url: String,
     /// The file of the API key.
     pub api_key_file: Option<PathBuf>,
@@ -35,21 +35,21 @@ pub struct Answers {
     pub compression: Option<Compression>,
     /// When backups are made.
     pub cron: String,
-    /// Whose clock that goes by, where it is not the machine's.
+    /// Time zone of the schedule, if it is not the machine's.
     pub timezone: Option<String>,
-    /// For how many days they are kept.
+    /// Number of days to keep backups.
     pub keep_days: NonZeroU32,
 }
 
 impl Answers {
-    /// What the options say, else what was configured before, else the usual.
+    /// From the options, otherwise from the existing configuration, otherwise the defaults.
     ///
     /// # Errors
-    /// When an option is wrong, or the URL so far holds a password, which is not copied around.
+    /// When an option is invalid, or the existing URL contains a password, which is not copied.
     pub fn new(settings: &Settings, args: &SetupArgs) -> Result<Self, Refusal> {
         if settings.qdrant.url.basic_auth().is_some() {
             return Err(Refusal::configuration(
-                "qdrant.url holds a password, which setup does not copy; write backup.yaml by hand, then `qdrant-backup init` and `config check --trial`",
+                "qdrant.url contains a password, which setup does not copy; write backup.yaml by hand, then run `qdrant-backup init` and `config check --trial`",
             ));
         }
         let path = settings.get(&BACKUP_PATH);
@@ -84,7 +84,7 @@ impl Answers {
     /// Whether `cron` is a schedule.
     ///
     /// # Errors
-    /// Says why not.
+    /// Why it is invalid.
     pub fn check_cron(&self, cron: &str) -> Result<(), String> {
         let zone = self.timezone.as_deref().unwrap_or("local");
         let zone = TimeZone::parse(zone).map_err(|error| error.to_string())?;

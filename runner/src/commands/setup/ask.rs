@@ -1,4 +1,4 @@
-//! The questions, one line each, on a terminal.
+//! The questions on a terminal, one line each.
 
 use std::io::{self, BufRead, Write};
 use std::num::NonZeroU32;
@@ -8,7 +8,7 @@ use super::super::Refusal;
 use super::answers::Answers;
 use crate::settings::QdrantUrl;
 
-/// Asks for everything that people decide, offering what is known. An empty line takes the offer.
+/// Asks all questions, with defaults. An empty line accepts the default.
 pub fn ask(answers: &mut Answers) -> Result<(), Refusal> {
     let mut dialog = Dialog { input: io::stdin().lock() };
     let url = dialog.ask("Qdrant's REST URL", &answers.url, |text| {
@@ -16,20 +16,21 @@ pub fn ask(answers: &mut Answers) -> Result<(), Refusal> {
     })?;
     answers.url = url;
     let key_file = answers.api_key_file.as_deref().map_or("none".to_owned(), shown);
-    let key_file = dialog.ask("File with Qdrant's API key (none: without)", &key_file, |text| {
+    let key_file = dialog.ask("File with Qdrant's API key (none: no key)", &key_file, |text| {
         if text == "none" { Ok(()) } else { absolute_file(text) }
     })?;
     answers.api_key_file = (key_file != "none").then(|| PathBuf::from(key_file));
     let path = dialog.ask("Backup directory", &shown(&answers.path), absolute)?;
     answers.path = PathBuf::from(path);
     let days = dialog.ask("Days to keep backups", &answers.keep_days.to_string(), |text| {
-        text.parse::<NonZeroU32>().map(drop).map_err(|_| "a whole number of at least 1, please".to_owned())
+        text.parse::<NonZeroU32>().map(drop).map_err(|_| "enter a whole number of at least 1".to_owned())
     })?;
     answers.keep_days = days.parse().map_err(Refusal::failed)?;
-    let cron =
-        dialog.ask("When, as a cron expression (minute hour day month weekday)", &answers.cron, |text| {
-            answers.check_cron(text)
-        })?;
+    let cron = dialog.ask(
+        "Schedule, as a cron expression (minute hour day month weekday)",
+        &answers.cron,
+        |text| answers.check_cron(text),
+    )?;
     answers.cron = cron;
     Ok(())
 }
@@ -39,7 +40,7 @@ struct Dialog<R> {
 }
 
 impl<R: BufRead> Dialog<R> {
-    /// Asks until the answer is good.
+    /// Asks until the answer is valid.
     fn ask(
         &mut self,
         question: &str,
@@ -50,7 +51,7 @@ impl<R: BufRead> Dialog<R> {
             say(&format!("{question} [{offer}]: "))?;
             let mut line = String::new();
             if self.input.read_line(&mut line).map_err(Refusal::failed)? == 0 {
-                return Err(Refusal::configuration("the answers ended early; nothing was written"));
+                return Err(Refusal::configuration("the input ended early; nothing was written"));
             }
             let answer = match line.trim() {
                 "" => offer,
@@ -74,7 +75,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn absolute(text: &str) -> Result<(), String> {
-    if Path::new(text).is_absolute() { Ok(()) } else { Err("a path that begins with /, please".to_owned()) }
+    if Path::new(text).is_absolute() { Ok(()) } else { Err("enter a path that begins with /".to_owned()) }
 }
 
 fn absolute_file(text: &str) -> Result<(), String> {

@@ -13,19 +13,19 @@ use super::super::Refusal;
 use super::answers::Answers;
 use super::owner::Owner;
 
-/// The schedule's user may read it through its group.
+/// The scheduled user can read it through its group.
 const MODE: u32 = 0o640;
 
-/// Larger files are no settings.
+/// A larger file is not a configuration.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What the package installs, which nobody has chosen.
+/// The unchanged file of the package.
 const SHIPPED: &str = include_str!("../../../../deploy/etc/backup.yaml");
 
-/// Whether `target` may be written, and whether what is there is kept under another name.
+/// Checks whether `target` may be written. Returns whether the existing file must be kept under another name.
 ///
 /// # Errors
-/// When it has settings and nobody said that they may go.
+/// When it has settings and `force` is not set.
 pub fn check(target: &Path, force: bool) -> Result<bool, Refusal> {
     let text = match regular_file::read_text(target, Links::Follow, MAX_BYTES) {
         Ok(text) => text,
@@ -35,20 +35,20 @@ pub fn check(target: &Path, force: bool) -> Result<bool, Refusal> {
     let has_settings = text != SHIPPED && ConfigFile::parse(target, &text) != Ok(ConfigFile::default());
     if has_settings && !force {
         return Err(Refusal::configuration(format!(
-            "{} has settings already; edit it and try `qdrant-backup config check --trial`, or replace it with --force",
+            "{} already has settings; edit it and run `qdrant-backup config check --trial`, or replace it with --force",
             target.display()
         )));
     }
     Ok(has_settings)
 }
 
-/// The text. Values are in JSON's quotes, which are YAML's too.
+/// The text. Values have JSON quotes, which are valid in YAML.
 pub fn text(answers: &Answers) -> String {
     let quoted = |value: &str| json!(value).to_string();
     let path = |path: &Path| quoted(&path.display().to_string());
     let mut text = String::from(
-        "# Settings of qdrant-backup, written by `qdrant-backup setup`. Every key: docs/configuration.md.\n\
-         # `qdrant-backup config show` says what is in force, `config check --trial` whether it works.\n",
+        "# Settings of qdrant-backup, written by `qdrant-backup setup`. All keys: docs/configuration.md.\n\
+         # `qdrant-backup config show` prints the settings in effect, `config check --trial` tests them.\n",
     );
     let mut section = |name: &str, keys: &[(&str, Option<String>)]| {
         text.push_str(&format!("{name}:\n"));
@@ -86,7 +86,7 @@ pub fn text(answers: &Answers) -> String {
     text
 }
 
-/// Writes the text; what was there is kept beside it where it had settings.
+/// Writes the text. An existing file with settings is kept beside it.
 pub fn write(target: &Path, text: &str, keep_old: bool, owner: &Owner) -> Result<(), Refusal> {
     let refuse = |what: &Path, error: io::Error| {
         Refusal::configuration(format!("{}: cannot be written: {error}", what.display()))
@@ -96,7 +96,7 @@ pub fn write(target: &Path, text: &str, keep_old: bool, owner: &Owner) -> Result
         let before = regular_file::read_limited(target, Links::Follow, MAX_BYTES)
             .map_err(|error| refuse(target, error))?;
         atomic::write(&old, MODE, &before).map_err(|error| refuse(&old, error))?;
-        tracing::info!("Kept the settings from before as {}", old.display());
+        tracing::info!("Kept the old settings as {}", old.display());
     }
     if let Some(directory) = target.parent() {
         match fs::create_dir(directory) {

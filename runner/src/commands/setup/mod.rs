@@ -1,4 +1,4 @@
-//! `qdrant-backup setup`: from nothing to a repository and a `backup.yaml` that were tried.
+//! `qdrant-backup setup`: creates and tests a repository and a `backup.yaml`.
 
 mod answers;
 mod ask;
@@ -24,8 +24,8 @@ use crate::host::output;
 use crate::host::user::ROOT;
 use crate::settings::{DEFAULT_CONFIG_FILES, Opts, Settings};
 
-/// Asks, tries the server, writes `backup.yaml`, makes the repository and tries a backup. Until the server has answered nothing is
-/// written.
+/// Asks questions, tests the server, writes `backup.yaml`, creates the repository and makes a trial backup. Nothing is written
+/// before the server has answered.
 pub async fn setup(
     settings: &Settings,
     args: &SetupArgs,
@@ -45,7 +45,7 @@ pub async fn setup(
         ask::ask(&mut answers)?;
     }
     let text = file::text(&answers);
-    // As a scheduled run will see it: this file and nothing of this shell's environment.
+    // As in a scheduled run: only this file, nothing from the environment of this shell.
     let theirs = environment.iter().filter(|(name, _)| !variables().any(|known| name.as_os_str() == known));
     let theirs = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
     let settings = Settings::of_text(&target, &text, &Opts::default(), &theirs)
@@ -56,7 +56,7 @@ pub async fn setup(
     if checks::any_failed(&all) {
         output::print(&checks::render(&all)).map_err(Refusal::failed)?;
         return Err(Refusal::configuration(
-            "nothing was written; mend what is marked FAIL and call setup again",
+            "nothing was written; fix what is marked FAIL and run setup again",
         ));
     }
     owner::make_repository(&settings, &owner, clock)?;
@@ -71,13 +71,13 @@ pub async fn setup(
     } else if args.no_trial {
         all.push(Check::doubtful(
             "trial backup",
-            "none was made (--no-trial); `qdrant-backup config check --trial` makes one",
+            "skipped (--no-trial); `qdrant-backup config check --trial` makes one",
         ));
     }
     output::print(&checks::render(&all)).map_err(Refusal::failed)?;
     if checks::any_failed(&all) {
         return Err(Refusal::configuration(format!(
-            "{} is written, but backups will not work before what is marked FAIL is mended; then `qdrant-backup config check --trial`",
+            "{} is written, but backups will fail until everything marked FAIL is fixed; then run `qdrant-backup config check --trial`",
             target.display()
         )));
     }
@@ -85,11 +85,11 @@ pub async fn setup(
     Ok(Exit::Success)
 }
 
-/// A key that only this shell knows is none for a scheduled run.
+/// Refuses an API key that is only in the environment of this shell, which scheduled runs do not have.
 fn check_key(settings: &Settings) -> Result<(), Refusal> {
     if settings.qdrant.api_key.is_some() && settings.get(&API_KEY_FILE).is_none() {
         return Err(Refusal::configuration(
-            "the API key is in the environment of this shell or in an env file, where a scheduled run does not look; put it into a file that only its user can read, and name that with --api-key-file",
+            "the API key is in the environment of this shell or in an env file, which scheduled runs do not read; put it into a file that only the user of these runs can read, and give that file with --api-key-file",
         ));
     }
     Ok(())
@@ -98,7 +98,7 @@ fn check_key(settings: &Settings) -> Result<(), Refusal> {
 fn next_steps(target: &Path) -> String {
     let config =
         config_to_name(target).map(|path| format!(" --config {}", path.display())).unwrap_or_default();
-    // As they stand, in the shell that setup was typed in.
+    // Ready to use in the shell that ran setup.
     let is_root = uzers::get_effective_uid() == ROOT;
     let sudo = if is_root { "" } else { "sudo " };
     let as_owner = if is_root { ", as the owner of the directory" } else { "" };

@@ -1,4 +1,4 @@
-//! Whom the backup directory belongs to: root sets up for the user of the schedule.
+//! The owner of the backup directory: root sets up for the scheduled user.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -21,22 +21,22 @@ use crate::store::remove_temporary_files;
 /// No `repository.json` is larger.
 const MARKER_MAX_BYTES: u64 = 1 << 20;
 
-/// The user of the schedule, where it is not whoever calls.
+/// The scheduled user, if it is not the caller.
 #[derive(Debug)]
 pub struct Owner {
     user: Option<User>,
 }
 
 impl Owner {
-    /// The user called `named`, else the package's if there is one. Whoever is not root sets up for themselves.
+    /// The user `named`, otherwise the package's user if it exists. Without root, the caller.
     ///
     /// # Errors
-    /// When there is no such user, or the caller may not give things to others.
+    /// When there is no such user, or the caller is not root.
     pub fn find(named: Option<&str>) -> Result<Self, Refusal> {
         let is_root = uzers::get_effective_uid() == 0;
         let user = match named {
             Some(_) if !is_root => {
-                return Err(Refusal::configuration("--user: only root can set up for somebody else (sudo)"));
+                return Err(Refusal::configuration("--user: only root can set up for another user (sudo)"));
             }
             Some(name) => Some(User::named(name).ok_or_else(|| {
                 Refusal::configuration(format!("--user: there is no user {name} on this machine"))
@@ -47,23 +47,24 @@ impl Owner {
         Ok(Self { user: user.filter(|user| user.uid != uzers::get_effective_uid()) })
     }
 
-    /// The user, where it is not whoever calls.
+    /// The user, if it is not the caller.
     pub fn user(&self) -> Option<&User> {
         self.user.as_ref()
     }
 
-    /// Gives the user what root has just made: the directories and `repository.json`. What belongs to somebody else already stays
-    /// theirs.
+    /// Changes the owner of everything that root has just created: the directories and `repository.json`. Files of other users
+    /// are not changed.
     ///
     /// # Errors
-    /// When the system refuses, or something else lies in the place of one of them.
+    /// When the system refuses, or one of them was replaced.
     pub fn take(&self, settings: &Settings) -> Result<(), Refusal> {
         let Some(user) = &self.user else { return Ok(()) };
         let layout = repository::layout(settings);
         let (marker, root, state) = (layout.repository_file(), layout.root(), layout.state());
-        // All are opened before one is given away, and the directory goes last: its owner could put a link in the others' place.
+        // All are opened before the first change of owner, and the directory is changed last, because its owner could replace the
+        // others with links.
         let marker = open_marker(&marker).map_err(|error| refuse(&marker, user, &error))?;
-        // Where somebody else decides what a name means, only what they have made themselves is theirs.
+        // In a directory of another user, only that user's own files belong to that user.
         let marker = marker.filter(|_| is_way_of_root(root));
         let directories = [state, root].into_iter().filter(|path| *path == root || state != root);
         let directories = directories.filter(|path| is_way_of_root(path));
@@ -79,7 +80,7 @@ impl Owner {
         Ok(())
     }
 
-    /// Lets the user's group read a file that root has just written.
+    /// Makes a file that root has just written readable for the user's group.
     ///
     /// # Errors
     /// When the system refuses, or something else has its name by now.
@@ -97,7 +98,7 @@ impl Owner {
     }
 }
 
-/// `qdrant-backup init`: makes the backup directory a repository, and gives what root has made for somebody else to them.
+/// `qdrant-backup init`: makes the backup directory a repository, and changes its owner if root created it for another user.
 pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     let is_for_giving = is_for_giving(layout.root());
@@ -105,16 +106,16 @@ pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal>
     if let Some(heir) = heir(&layout).filter(|_| is_for_giving) {
         let owner = Owner { user: Some(heir.clone()) };
         owner.take(settings)?;
-        tracing::info!("{} belongs to {heir}, for the scheduled runs", layout.root().display());
+        tracing::info!("{} now belongs to {heir}, for the scheduled runs", layout.root().display());
     }
     Ok(exit)
 }
 
-/// Makes the backup directory a repository. As root in a directory of somebody else's, or behind one, who could lead elsewhere what
-/// root does there, `init` is called as them.
+/// Makes the backup directory a repository. If root runs this in (or below) another user's directory, who could redirect root's
+/// files, `init` runs as that user.
 ///
 /// # Errors
-/// As `init`'s, and where root's own directory, which is to be given to somebody, holds other files.
+/// As for `init`, and when root's own directory, whose owner is to be changed, contains other files.
 pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Result<(), Refusal> {
     let layout = repository::layout(settings);
     let root = layout.root();
@@ -126,7 +127,7 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
     if is_way_of_root && !is_theirs {
         if owner.user.is_some() && !is_for_giving(root) {
             return Err(Refusal::configuration(format!(
-                "{} holds other files, which would become somebody else's with it; name an empty directory, or a new one",
+                "{} contains other files, whose owner would change too; give an empty or a new directory",
                 root.display()
             )));
         }
@@ -136,7 +137,7 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
         repository::make_state_directory(&layout)?;
     }
     let failed =
-        |why: String| Refusal::configuration(format!("making {} a repository: {why}", root.display()));
+        |why: String| Refusal::configuration(format!("cannot make {} a repository: {why}", root.display()));
     let mut command = itself::command().map_err(failed)?;
     command.args(["init", "--quiet", "--config", "/dev/null", "--backup-path"]).arg(root);
     command.arg("--state-dir").arg(layout.state()).current_dir("/");
@@ -159,7 +160,7 @@ fn is_for_giving(path: &Path) -> bool {
         Err(error) => error.kind() == io::ErrorKind::NotFound,
         Ok(found) if found.uid() != ROOT => false,
         Ok(_) => {
-            // What cannot be removed is seen below.
+            // If it cannot be removed, the check below fails.
             drop(remove_temporary_files(&Layout::new(path.to_owned(), path.to_owned()), &[]));
             fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
         }
@@ -180,7 +181,7 @@ fn open_marker(path: &Path) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// A directory that setup made or found. The backup directory's own name may be a link; it is where root said.
+/// A directory that setup created or found. The backup directory itself may be a link.
 fn open_directory(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
@@ -192,10 +193,10 @@ fn give(file: &File, user: &User) -> io::Result<()> {
         return Ok(());
     }
     fchown(file, Some(user.uid), Some(user.gid))?;
-    // A change of owner takes the set-group-id bit away.
+    // Changing the owner clears the set-group-id bit.
     file.set_permissions(metadata.permissions())
 }
 
 fn refuse(path: &Path, user: &User, error: &io::Error) -> Refusal {
-    Refusal::failed(format!("{}: cannot be given to {user}: {error}", path.display()))
+    Refusal::failed(format!("{}: cannot change the owner to {user}: {error}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! Which points are to be written: both sides are looked at, and the ids noted.
+//! Finds the points to write: compares both sides and stores the ids.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -24,13 +24,13 @@ use crate::qdrant::Client;
 pub struct Finding {
     /// How many of each kind.
     pub tally: Tally,
-    /// Named, and not in the backup.
+    /// Requested, but not in the backup.
     pub unknown: FoundIds,
     /// Under another shard key.
     pub moved: FoundIds,
     /// The ids to write.
     pub spool: Spool,
-    /// How many of them under each shard key.
+    /// Their number for each shard key.
     pub shard_keys: BTreeMap<String, u64>,
 }
 
@@ -42,10 +42,10 @@ pub struct Scratch<'a> {
     pub name: &'a CollectionName,
 }
 
-/// Looks at both sides.
+/// Compares both sides.
 ///
 /// # Errors
-/// When one of them cannot be read, or the ids not noted.
+/// When one of them cannot be read, or the ids cannot be stored.
 pub async fn find(
     progress: &mut Progress<'_>,
     scratch: &Scratch<'_>,
@@ -100,7 +100,7 @@ pub async fn find(
 }
 
 impl Finding {
-    /// What the target has of a page of the backup.
+    /// The target's points for a page of the backup.
     async fn look(
         &mut self,
         progress: &mut Progress<'_>,

@@ -1,4 +1,4 @@
-//! Bringing back points of a backup, and nothing else: found, planned, then written.
+//! Restores single points of a backup: finds them, makes a plan, then writes them.
 
 mod find;
 mod plan;

@@ -1,4 +1,4 @@
-//! What bringing points back would do.
+//! The plan for restoring points.
 
 use std::collections::BTreeMap;
 
@@ -9,30 +9,30 @@ use serde_json::{Value, json};
 use super::wanted::{Wanted, WhichPoints};
 use crate::points::tally::{Found, Tally};
 
-/// What would be done.
+/// The plan.
 #[derive(Debug)]
 pub struct PointsPlan {
     /// The collection that was backed up.
     pub collection: CollectionName,
     /// The backup.
     pub backup_id: BackupId,
-    /// When that was begun.
+    /// When that was started.
     pub backup_at: DateTime<Utc>,
     /// The collection that points are written to.
     pub target: CollectionName,
-    /// The server of that, without credentials.
+    /// Its server, without credentials.
     pub url: String,
-    /// What was looked at and what was found.
+    /// The request.
     pub wanted: Wanted,
-    /// What was found. New points are only counted where everything was looked at.
+    /// The differences. New points are only counted if everything was compared.
     pub tally: Tally,
     /// Named, and not in the backup.
     pub unknown: Found,
-    /// Those that differ and lie under another shard key now: they are left alone, since writing them would make a second one.
+    /// Points that differ and are now under another shard key. They are left alone, because writing them would create duplicates.
     pub moved: Found,
     /// How many would be written.
     pub to_write: u64,
-    /// How many of each shard key, where there are such.
+    /// Number for each shard key, if there are any.
     pub shard_keys: BTreeMap<String, u64>,
 }
 
@@ -53,12 +53,10 @@ impl PointsPlan {
         ];
         match &self.wanted.which {
             WhichPoints::All => {}
-            WhichPoints::Ids(ids) => {
-                lines.push(format!("  of            {} points that were named", ids.len()))
-            }
+            WhichPoints::Ids(ids) => lines.push(format!("  of            {} points given by id", ids.len())),
             WhichPoints::Filter(filter) => {
                 let filter = qdrant_backup_shared::text::shortened(&filter.to_string(), 160);
-                lines.push(format!("  of            points that the backup has for {filter}"));
+                lines.push(format!("  of            points in the backup that match {filter}"));
             }
         }
         if self.wanted.missing {
@@ -69,7 +67,7 @@ impl PointsPlan {
             ));
             if missing.count > 0 {
                 lines.push(
-                    "                           all of them were deleted after the backup was begun, whether by mistake or on purpose; --ids brings back only those that are named"
+                    "                           all of them were deleted after the backup started, by mistake or on purpose; --ids brings back only the points that you list"
                         .to_owned(),
                 );
             }
@@ -82,7 +80,7 @@ impl PointsPlan {
         }
         if self.wanted.changed {
             lines.push(format!(
-                "  OVERWRITE     {:>9}  that are other there{}",
+                "  OVERWRITE     {:>9}  that differ there{}",
                 self.overwritten(),
                 changed.shown()
             ));
@@ -91,14 +89,14 @@ impl PointsPlan {
             }
         } else if changed.count > 0 {
             lines.push(format!(
-                "  left alone    {:>9}  that are other there{}; --changed overwrites them",
+                "  left alone    {:>9}  that differ there{}; --changed overwrites them",
                 changed.count,
                 changed.shown()
             ));
         }
         if self.moved.count > 0 {
             lines.push(format!(
-                "  left alone    {:>9}  that lie under another shard key there{}; delete them there first",
+                "  left alone    {:>9}  that are under another shard key there{}; delete them there first",
                 self.moved.count,
                 self.moved.shown()
             ));
@@ -107,7 +105,11 @@ impl PointsPlan {
             lines.push(format!("  left alone    {equal:>9}  that are equal"));
         }
         if new.count > 0 {
-            lines.push(format!("  left alone    {:>9}  that the backup has not{}", new.count, new.shown()));
+            lines.push(format!(
+                "  left alone    {:>9}  that are not in the backup{}",
+                new.count,
+                new.shown()
+            ));
         }
         if self.unknown.count > 0 {
             lines.push(format!(

@@ -1,4 +1,4 @@
-//! The operation: the backup into a scratch collection, both sides looked at, the plan, then point by point.
+//! The operation: restores the backup into a scratch collection, compares both sides, shows the plan, then writes the points.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::qdrant::Client;
 use crate::restore::{Destination, Facts, scratch};
 use crate::session::Session;
 
-/// So many points are written between two looks at the target.
+/// Number of points written between two checks of the target.
 const AT_A_TIME: usize = 500;
 
 /// Shows the plan to a person.
@@ -33,11 +33,11 @@ pub type AnnouncePlan = Box<dyn Fn(&PointsPlan) + Send + Sync>;
 
 /// Everything that the operation is given.
 pub struct BringBackContext {
-    /// Where the backup is restored for it.
+    /// The server for the temporary restore.
     pub scratch: Destination,
     /// The server of the target.
     pub live: Client,
-    /// How the backup is taken.
+    /// How to choose the backup.
     pub source: SourceOptions,
     /// Which backup.
     pub which: Which,
@@ -47,9 +47,9 @@ pub struct BringBackContext {
     pub into: Option<CollectionName>,
     /// Only plan.
     pub dry_run: bool,
-    /// At most so many points a second of each side.
+    /// Maximum number of points read per second from each side.
     pub most_a_second: Option<NonZeroU32>,
-    /// What is shown before anything is written.
+    /// Called with the plan before anything is written.
     pub announce: AnnouncePlan,
 }
 
@@ -58,16 +58,16 @@ pub struct BringBackContext {
 pub struct BroughtBack {
     /// What was to be done.
     pub plan: PointsPlan,
-    /// What was done; nothing in a dry run.
+    /// What was done. None in a dry run.
     pub written: Option<Written>,
-    /// How long writing took.
+    /// Duration of writing.
     pub wrote_for: Duration,
 }
 
-/// Restores, looks, writes, reads back, and removes the scratch collection again.
+/// Restores, compares, writes, verifies, and deletes the scratch collection.
 ///
 /// # Crash safety
-/// What was written stays. Repeating it finds those points equal and goes on with the others.
+/// Written points stay. A repetition finds them equal and continues with the others.
 ///
 /// # Errors
 /// As [`PointsError`] says.
@@ -180,12 +180,12 @@ impl BroughtBack {
             (false, _) => format!("{} points of \"{target}\" were overwritten", written.changed),
         };
         if written.missing + written.changed > 0 {
-            words.push_str(", all of them read back");
+            words.push_str(", all of them verified");
         }
         let came_back = &written.came_back;
         if came_back.count > 0 {
             words.push_str(&format!(
-                "; {} were written by somebody else meanwhile and are left alone{}",
+                "; {} were written by someone else in the meantime and are left alone{}",
                 came_back.count,
                 came_back.shown()
             ));
@@ -196,7 +196,7 @@ impl BroughtBack {
         words
     }
 
-    /// What is wrong with it, if something is.
+    /// Checks the result.
     ///
     /// # Errors
     /// [`PointsError::NotAsWritten`].

@@ -1,4 +1,4 @@
-//! The collection that points are written to: whether they fit into it, and under which shard keys.
+//! The collection to write to: checks whether the points fit, and their shard keys.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::points::point::Point;
 use crate::qdrant::{Client, Existing, minor_version};
 use crate::restore::RestoreError;
 
-/// From this version of Qdrant on, points that are there already can be left alone by the write itself.
+/// From this version of Qdrant on, a write can leave existing points alone.
 const LEAVES_FROM: (u32, u32) = (1, 17);
 
 /// The collection.
@@ -21,23 +21,23 @@ const LEAVES_FROM: (u32, u32) = (1, 17);
 pub struct Target {
     /// Its name.
     pub name: CollectionName,
-    /// The way to it.
+    /// Its client.
     pub client: Client,
     /// Its configuration.
     pub config: Value,
-    /// About how many points it has, where it tells.
+    /// Its approximate number of points, if reported.
     pub points_count: Option<u64>,
-    /// Its shard keys; nothing where it has automatic sharding.
+    /// Its shard keys. None with automatic sharding.
     keys: Option<Vec<Value>>,
-    /// How points that are there already are kept from being overwritten.
+    /// How existing points are protected from being overwritten.
     pub leave: Existing,
 }
 
 impl Target {
-    /// Looks at it.
+    /// Reads its information.
     ///
     /// # Errors
-    /// When it is not there, or its name stands for another one.
+    /// When it does not exist, or the name is an alias.
     pub async fn look(client: &Client, name: &CollectionName) -> Result<Self, PointsError> {
         if scratch_name::is_scratch(name.as_str()) {
             return Err(RestoreError::TargetIsScratch { target: name.clone() }.into());
@@ -65,7 +65,7 @@ impl Target {
         Ok(Self { name: name.clone(), client: client.clone(), config, points_count, keys, leave })
     }
 
-    /// Whether points of a collection with this configuration can be written there.
+    /// Checks whether points of a collection with this configuration can be written there.
     ///
     /// # Errors
     /// [`PointsError::DoesNotFit`].
@@ -80,12 +80,12 @@ impl Target {
         Ok(())
     }
 
-    /// The shard key that a point is written under; none with automatic sharding.
+    /// The shard key for a point. None with automatic sharding.
     pub fn key_of<'p>(&self, point: &'p Point) -> Option<&'p Value> {
         point.shard_key.as_ref().filter(|_| self.keys.is_some())
     }
 
-    /// Whether it has these shard keys, with the points under each.
+    /// Checks that it has these shard keys, which are given with their numbers of points.
     ///
     /// # Errors
     /// [`PointsError::NoShardKey`].

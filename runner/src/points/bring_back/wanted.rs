@@ -1,27 +1,27 @@
-//! Which points are to be brought back.
+//! The points to restore.
 
 use serde_json::Value;
 
 use crate::points::id::PointId;
 
-/// Of which points.
+/// Selection of points.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WhichPoints {
-    /// All that the backup has.
+    /// All points in the backup.
     All,
     /// These.
     Ids(Vec<PointId>),
-    /// Those that this filter of Qdrant's lets through, as they are in the backup.
+    /// Points in the backup that match this Qdrant filter.
     Filter(Value),
 }
 
-/// What is wanted of them.
+/// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
     /// Which points.
     pub which: WhichPoints,
-    /// Write those that the target lacks.
+    /// Write points that the target lacks.
     pub missing: bool,
-    /// Overwrite those that differ.
+    /// Overwrite points that differ.
     pub changed: bool,
 }

@@ -1,4 +1,4 @@
-//! Writing points, in as many requests as the server wants, and reading them back.
+//! Writes points, in as many requests as the server needs, and reads them back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,29 +17,29 @@ use crate::points::point::Point;
 use crate::points::tally::Found;
 use crate::qdrant::{Client, Existing};
 
-/// No request is longer, as text of the points; servers take 32 MiB.
+/// Maximum size of a request, as text of the points. Servers accept 32 MiB.
 const REQUEST_BYTES: usize = 4 << 20;
-/// What was written may show a moment later on another copy: so often is it looked again.
+/// Written points may become visible later on another replica: maximum number of checks.
 const LOOKS: u32 = 10;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
-/// What was written, and what not.
+/// Result of writing.
 #[derive(Debug, Default)]
 pub struct Written {
     /// Points that were missing.
     pub missing: u64,
     /// Points that were overwritten.
     pub changed: u64,
-    /// Points that were missing when it was planned and are there now: left alone.
+    /// Points that were missing in the plan but exist now: left alone.
     pub came_back: Found,
-    /// Points that are not as they were written.
+    /// Points that differ from what was written.
     pub doubtful: Found,
 }
 
-/// Writes `points`, each once, and gives how many requests it took. Repeating it does no harm.
+/// Writes `points`, and returns the number of requests. Can be repeated safely.
 ///
 /// # Errors
-/// When the server does not take them.
+/// When the server does not accept them.
 pub async fn upsert(
     client: &Client,
     target: &CollectionName,
@@ -55,7 +55,7 @@ pub async fn upsert(
             let (now, later) = rest.split_at(fitting(rest, size.points()));
             let values: Vec<Value> =
                 now.iter().map(|point| point.to_write()).collect::<Result<_, _>>().map_err(|error| {
-                    PointsError::File { what: "a point is no JSON".to_owned(), source: error.into() }
+                    PointsError::File { what: "a point is not valid JSON".to_owned(), source: error.into() }
                 })?;
             match client.upsert(target, values, key, existing).await {
                 Ok(()) => break later,
@@ -70,7 +70,7 @@ pub async fn upsert(
     Ok(())
 }
 
-/// How many of them go into one request.
+/// Number of points that fit into one request.
 fn fitting(points: &[&Point], most: usize) -> usize {
     let mut bytes = 0;
     let fits = |point: &&&Point| {
@@ -84,7 +84,7 @@ fn fitting(points: &[&Point], most: usize) -> usize {
 pub struct Writer<'a> {
     /// Where to.
     pub target: &'a Target,
-    /// What makes no difference.
+    /// Tolerated differences.
     pub rules: &'a Rules,
     /// What was done.
     pub written: Written,
@@ -97,11 +97,10 @@ impl<'a> Writer<'a> {
         Self { target, rules, written: Written::default(), sizes: Default::default() }
     }
 
-    /// Writes these points of the backup: those that were missing, unless they have come back by themselves, and those that are to be
-    /// overwritten.
+    /// Writes these points of the backup: missing ones, unless they exist by now, and those to overwrite.
     ///
     /// # Errors
-    /// When the server does not take them. What was written by then is.
+    /// When the server does not accept them. Some points may then be written.
     pub async fn write(&mut self, missing: Vec<Point>, changed: Vec<Point>) -> Result<(), PointsError> {
         let Target { name, client, leave, .. } = self.target;
         let [looking, writing, reading] = &mut self.sizes;

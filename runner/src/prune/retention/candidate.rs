@@ -1,4 +1,4 @@
-//! What retention looks at in a backup.
+//! The data of a backup for retention.
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
@@ -9,21 +9,21 @@ use qdrant_backup_shared::catalog::{Backup, Condition};
 pub struct Candidate {
     /// Its id.
     pub id: BackupId,
-    /// When it began; its age counts from here.
+    /// Start time. The age counts from here.
     pub started_at: DateTime<Utc>,
-    /// Whether it can be relied on.
+    /// Its state.
     pub standing: Standing,
-    /// Whether it passed verification at some level, and does not stand as failed.
+    /// Whether it passed verification, and does not count as failed.
     pub verified: bool,
     /// Why it is on hold, if it is.
     pub hold: Option<String>,
-    /// Whether another place has a copy that was read back.
+    /// Whether there is a verified offsite copy.
     pub copied: bool,
     /// The backups that it cannot be restored without.
     pub depends_on: Vec<BackupId>,
 }
 
-/// Whether a backup can be relied on.
+/// The state of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// Complete and not known to be bad.
@@ -32,17 +32,17 @@ pub enum Standing {
     Failed,
     /// An archive is missing or of another size.
     Incomplete,
-    /// Nothing of it is here. It is not counted, and there is nothing to delete.
+    /// It exists only offsite. It does not count, and there is nothing to delete.
     Elsewhere {
         /// Where it is.
         places: String,
     },
-    /// This version cannot tell, because the manifest requires something that it does not know.
+    /// Unknown, because the manifest requires an unsupported feature.
     Unknown {
         /// The requirement.
         requirement: String,
     },
-    /// It cannot be told, because something that would tell cannot be read. It is not counted, and never deleted for that.
+    /// Unknown, because a file cannot be read. It does not count, and is never deleted for this reason.
     Untold {
         /// What.
         why: String,
@@ -77,7 +77,7 @@ impl From<&Backup> for Candidate {
 }
 
 impl Candidate {
-    /// Whether the rules count it.
+    /// Whether it counts for the rules.
     pub fn is_good(&self) -> bool {
         self.standing == Standing::Good
     }

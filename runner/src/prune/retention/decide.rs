@@ -1,4 +1,4 @@
-//! Applying the rules to one collection's backups.
+//! Applies the rules to one collection's backups.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,19 +13,19 @@ use super::candidate::{Candidate, Standing};
 use super::period::Period;
 use super::policies::NoRule;
 
-/// What becomes of a backup, and why.
+/// The decision for a backup, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// [`Fate::Keep`] or [`Fate::Delete`].
     pub fate: Fate,
-    /// Everything that keeps it, or what it has expired by; in words, never empty.
+    /// All rules that keep it, or why it has expired, as text. Never empty.
     pub reasons: Vec<String>,
 }
 
 /// Decides on every one of a collection's `backups`, at the time `now`. Their order does not matter.
 ///
-/// A backup from later than `now` was made while a clock was wrong: it is kept, and no rule counts it, so that it can push out
-/// nothing.
+/// A backup dated after `now` was made while a clock was wrong. It is kept, and does not count for any rule, so that it cannot
+/// replace others.
 ///
 /// # Errors
 /// When `policy` has no rule.
@@ -45,7 +45,7 @@ pub fn decide(
     let mut keeping = Keeping::default();
     keeping.whatever_the_rules_say(&newest_first, now);
     match newest_good {
-        None => keeping.all(&newest_first, "there is no good backup to do without it"),
+        None => keeping.all(&newest_first, "there is no other good backup"),
         Some(newest_good) => {
             let good: Vec<&Candidate> = std::iter::once(newest_good).chain(good).collect();
             keeping.floor(&good);
@@ -64,8 +64,8 @@ pub fn decide(
     Ok(decisions.collect())
 }
 
-/// Decides on every one of the `backups` of a collection that is gone for good, at the time `now`: all have expired by `reason`, but
-/// for those that no rule may touch.
+/// Decides on the `backups` of a collection that is gone, at the time `now`: all have expired because of `reason`, except
+/// protected ones.
 pub fn decide_gone(backups: &[Candidate], reason: &str, now: DateTime<Utc>) -> BTreeMap<BackupId, Decision> {
     let all: Vec<&Candidate> = backups.iter().collect();
     let mut keeping = Keeping::default();
@@ -114,7 +114,7 @@ impl Keeping {
                 Standing::Good | Standing::Failed | Standing::Incomplete => {}
             }
             if backup.started_at > now {
-                self.keep(backup, "from the future: was a clock wrong?");
+                self.keep(backup, "dated in the future: was a clock wrong?");
             }
         }
     }
@@ -123,14 +123,14 @@ impl Keeping {
         if let Some(newest) = good.first() {
             self.keep(newest, "newest good");
         }
-        // One that was read back elsewhere is had from there.
+        // A verified offsite copy can be used instead.
         let verified = good.iter().find(|backup| backup.verified);
         if let Some(newest) = verified.filter(|backup| !backup.copied || good.first() == Some(*backup)) {
             self.keep(newest, "newest verified");
         }
     }
 
-    /// Bad ones expire by age as well. Those newer than the newest good one tell of trouble that is not over.
+    /// Bad ones expire by age too. Those newer than the newest good one are kept, because the problem may continue.
     fn by_age(&mut self, keep_days: Option<NonZeroU32>, backups: &[&Candidate], newest_good: &Candidate) {
         for backup in backups {
             if backup.started_at > newest_good.started_at && !backup.is_good() {
@@ -167,7 +167,7 @@ impl Keeping {
         }
     }
 
-    /// What a kept backup cannot be restored without is kept too, and so on.
+    /// Backups that a kept one depends on are kept too, recursively.
     fn needed(&mut self, backups: &[&Candidate]) {
         let by_id: BTreeMap<BackupId, &Candidate> =
             backups.iter().map(|backup| (backup.id, *backup)).collect();

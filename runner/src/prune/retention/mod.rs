@@ -1,4 +1,4 @@
-//! Which backups stay and which have expired. Pure: it is given what there is and the time, and says why.
+//! Decides which backups are kept and which have expired, and why. Pure functions of the backups and the time.
 //!
 //! A backup is kept if any rule keeps it. Rules count good backups only, and age counts from the newest good one,
 //! not from now, so that failing for weeks expires nothing. The newest good and the newest verified backup always stay.

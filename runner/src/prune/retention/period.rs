@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-/// A length of time that one backup is kept of.
+/// A period of which one backup is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
     /// An hour.
@@ -18,7 +18,7 @@ pub enum Period {
 }
 
 impl Period {
-    /// The rule that counts such periods, as a reason begins.
+    /// The rule for such periods, for reasons.
     pub fn adverb(self) -> &'static str {
         match self {
             Self::Hour => "hourly",

@@ -1,4 +1,4 @@
-//! Which policy is for which collection.
+//! Assigns policies to collections.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::config_file::Policy;
@@ -7,15 +7,15 @@ use qdrant_backup_shared::config_file::keys::{OVERRIDES, RULES};
 use crate::choice::Globs;
 use crate::settings::Settings;
 
-/// No rule says what to keep. That is never taken for "keep none".
+/// No rule is set. This never means "keep none".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no retention rule is set: say what to keep with retention.keep_days (BACKUP_RETENTION_DAYS), keep_last, keep_hourly, \
+    "no retention rule is set: set retention.keep_days (BACKUP_RETENTION_DAYS), keep_last, keep_hourly, \
      keep_daily, keep_weekly, keep_monthly or keep_yearly"
 )]
 pub struct NoRule;
 
-/// The rules for every collection: those of the first glob that matches its name, wholly, else the general ones.
+/// The rules for every collection: those of the first matching glob, otherwise the general ones.
 #[derive(Debug, Clone)]
 pub struct Policies {
     general: Policy,
@@ -42,8 +42,7 @@ impl Policies {
         Self::new(general, overrides.collect())
     }
 
-    /// The rules of a place for copies: its own for every collection, or else those of the settings. Nothing where there are none at
-    /// all.
+    /// The rules of an offsite place: its own for every collection, otherwise those of the settings. None if there are no rules.
     pub fn of_place(own: Option<&Policy>, settings: &Settings) -> Option<Self> {
         match own {
             Some(policy) => Self::new(policy.clone(), Vec::new()).ok(),
@@ -51,7 +50,7 @@ impl Policies {
         }
     }
 
-    /// The general rules and, for the names that a glob matches, others.
+    /// The general rules, with overrides for names that match globs.
     ///
     /// # Errors
     /// When there is no rule at all.

@@ -1,4 +1,4 @@
-//! Holding a collection against a sample.
+//! Compares a collection with a sample.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::points_sample::PointsSample;
@@ -8,22 +8,22 @@ use serde_json::Value;
 use super::take::digests;
 use crate::qdrant::{Client, Error};
 
-/// A sampled point that is not as it was.
+/// A sampled point that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mismatch {
-    /// It is not there.
+    /// It is missing.
     Missing {
         /// Its id.
         id: String,
     },
-    /// Its payload or its vectors are others.
+    /// Its payload or vectors differ.
     Differs {
         /// Its id.
         id: String,
     },
 }
 
-/// The sampled points that `collection` has not or has otherwise.
+/// The sampled points that are missing or different in `collection`.
 ///
 /// # Errors
 /// As every request: see [`Error`].

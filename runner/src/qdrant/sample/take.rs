@@ -1,4 +1,4 @@
-//! Taking a sample: the same few points read before and after the snapshot is made.
+//! Takes a sample: the same few points, read before and after the snapshot.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::points_sample::{PointDigest, PointsSample, SampledPoint};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::canonical::point_digest;
 use crate::qdrant::{Client, Error};
 
-/// How many points are sampled at most. Enough to find what damages many points, and one small answer.
+/// Maximum number of sampled points. Enough to find damage to many points, and small enough for one answer.
 pub const POINTS: usize = 16;
 
 /// The first points of `collection`, by digest.
@@ -18,8 +18,8 @@ pub async fn look(client: &Client, collection: &CollectionName) -> Result<Vec<Sa
     Ok(digests(&client.first_points(collection, POINTS).await?))
 }
 
-/// Of the points that were `seen` before the snapshot was made, those that are still the same: these the snapshot has, unless
-/// they were deleted or changed and put back meanwhile. Nothing when there is none.
+/// The points `seen` before the snapshot that are still the same. The snapshot contains them, unless they were changed and
+/// changed back in between. None if there are none.
 ///
 /// # Errors
 /// As every request: see [`Error`].

@@ -1,5 +1,4 @@
-//! What a certificate says of itself: whose it is, who issued it, and when it is valid. The TLS library proves certificates and
-//! does not tell this.
+//! Fields of a certificate: subject, issuer and validity. The TLS library verifies certificates but does not return these.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use qdrant_backup_shared::text::{one_line, shortened};
@@ -14,10 +13,10 @@ const BMP_STRING: u8 = 0x1e;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-/// Names come from the other side, and are shown.
+/// Names are untrusted and shown in messages.
 const NAME_MAX_CHARS: usize = 100;
 
-/// A certificate, read and not verified.
+/// A parsed certificate, not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// The common names of its subject, as they stand.
@@ -39,7 +38,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate in DER. `None` where it is none.
+    /// Parses a certificate in DER. `None` if it is invalid.
     pub fn read(der: &[u8]) -> Option<Self> {
         let (whole, _) = Element::first(der)?;
         let (signed, _) = Element::first(whole.contents)?;
@@ -84,7 +83,7 @@ fn in_words(name: &[u8]) -> String {
     let part = parts.into_iter().find_map(|(short, kind)| {
         attributes(name, kind).last().map(|value| format!("{short}={}", one_line(value)))
     });
-    part.map_or_else(|| "nobody by name".to_owned(), |part| shortened(&part, NAME_MAX_CHARS))
+    part.map_or_else(|| "no name".to_owned(), |part| shortened(&part, NAME_MAX_CHARS))
 }
 
 /// The values of one kind in a name, which is a list of sets of pairs.

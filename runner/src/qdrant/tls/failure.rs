@@ -1,4 +1,4 @@
-//! What went wrong between two TLS libraries, in words that say what to do.
+//! Explains TLS errors, with advice.
 
 use std::error::Error;
 use std::io;
@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use super::verifier::NotAccepted;
 
-/// What caused `error`. An error that is wrapped as one of input and output is not its source, and is found all the same.
+/// The cause of `error`. Also finds an error wrapped in an I/O error, which is not its source.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
@@ -25,7 +25,7 @@ pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
-/// Whether a connection that had come about was cut.
+/// Whether an established connection was cut.
 pub fn is_cut(error: &(dyn Error + 'static)) -> bool {
     causes(error).filter_map(|cause| cause.downcast_ref()).any(|error: &io::Error| {
         matches!(
@@ -38,12 +38,12 @@ pub fn is_cut(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// Whether the same may go well later without anybody doing anything.
+/// Whether a later attempt may succeed without changes.
 pub fn may_pass(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::AlertReceived(AlertDescription::InternalError))
 }
 
-/// What is wrong and what to do. `has_identity` says whether a certificate of ours was there to be shown.
+/// The problem and advice. `has_identity` is whether a client certificate is configured.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the library has many errors, and these need words of their own"
@@ -55,10 +55,11 @@ pub fn explain(error: &rustls::Error, has_identity: bool) -> String {
         }
         rustls::Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        ) => "what answers there does not speak TLS: if it is Qdrant, its URL begins with http://".to_owned(),
+        ) => "the server at this URL does not speak TLS: if it is Qdrant, the URL must begin with http://"
+            .to_owned(),
         rustls::Error::AlertReceived(alert) => refused(*alert, has_identity),
         rustls::Error::PeerIncompatible(_) => {
-            format!("{error}: the server has to speak TLS 1.2 or 1.3 with a modern cipher")
+            format!("{error}: the server must support TLS 1.2 or 1.3 with a modern cipher")
         }
         other => other.to_string(),
     }
@@ -72,7 +73,7 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
     let wanted = "set qdrant.tls.cert_file and qdrant.tls.key_file";
     match alert {
         AlertDescription::CertificateRequired if !has_identity => {
-            format!("the server wants a client certificate (CertificateRequired): {wanted}")
+            format!("the server requires a client certificate (CertificateRequired): {wanted}")
         }
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
@@ -81,25 +82,25 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
         | AlertDescription::CertificateUnknown
         | AlertDescription::CertificateRequired
         | AlertDescription::UnknownCA
-        // Its issuer has the name of one that the server knows, and another key.
+        // Its issuer has the name of a known one, but another key.
         | AlertDescription::DecryptError
         | AlertDescription::AccessDenied => {
             if has_identity {
                 format!(
-                    "the server does not accept the client certificate in qdrant.tls.cert_file ({alert:?}): is it of an authority that the server knows, and still valid?"
+                    "the server does not accept the client certificate in qdrant.tls.cert_file ({alert:?}): is it valid, and issued by an authority that the server trusts?"
                 )
             } else {
-                format!("the server wants a client certificate ({alert:?}): {wanted}")
+                format!("the server requires a client certificate ({alert:?}): {wanted}")
             }
         }
         AlertDescription::HandshakeFailure if !has_identity => format!(
-            "the server refused the connection (HandshakeFailure): if it wants a client certificate, {wanted}; else it may know neither TLS 1.2 nor 1.3"
+            "the server refused the connection (HandshakeFailure): if it requires a client certificate, {wanted}; otherwise it may support neither TLS 1.2 nor 1.3"
         ),
         AlertDescription::ProtocolVersion => {
-            "the server speaks neither TLS 1.2 nor 1.3 (ProtocolVersion)".to_owned()
+            "the server supports neither TLS 1.2 nor 1.3 (ProtocolVersion)".to_owned()
         }
         AlertDescription::UnrecognisedName => {
-            "the server knows no host of the name in the URL (UnrecognisedName): use the name that its certificate has".to_owned()
+            "the server does not know the host name in the URL (UnrecognisedName): use the name in its certificate".to_owned()
         }
         other => format!("the server refused the connection ({other:?})"),
     }

@@ -1,4 +1,4 @@
-//! The client's own certificate and key, for servers that ask who calls.
+//! The client certificate and its key.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use rustls::{Error, InconsistentKeys};
 use super::super::transport_error::TransportError;
 use crate::host::user::refused;
 
-/// Larger files are no certificates, not even those of all authorities that there are.
+/// Size limit for certificate files.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Where the client's certificate and its key are.
@@ -29,7 +29,7 @@ impl Identity {
     /// Reads both files.
     ///
     /// # Errors
-    /// Names the file that is at fault, and never what is in it.
+    /// The message contains the file's path, never its contents.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "the library has many errors, and these need words of their own"
@@ -42,12 +42,12 @@ impl Identity {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => at_fault(
                 "key",
                 key_file,
-                format!("not the key of the certificate in {}", cert_file.display()),
+                format!("does not belong to the certificate in {}", cert_file.display()),
             ),
             Error::InvalidCertificate(error) => {
-                at_fault("certificate", cert_file, format!("not a certificate that can be used: {error}"))
+                at_fault("certificate", cert_file, format!("not a usable certificate: {error}"))
             }
-            other => at_fault("key", key_file, format!("not a key that can be used: {other}")),
+            other => at_fault("key", key_file, format!("not a usable key: {other}")),
         })
     }
 }
@@ -65,7 +65,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("not PEM: {error}"))?;
-    if certificates.is_empty() { Err("holds no certificate in PEM".to_owned()) } else { Ok(certificates) }
+    if certificates.is_empty() { Err("contains no PEM certificate".to_owned()) } else { Ok(certificates) }
 }
 
 #[expect(
@@ -78,11 +78,11 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     if text.windows(9).any(|part| part == b"ENCRYPTED") {
         let path = path.display();
         return Err(format!(
-            "the key is encrypted, and nobody is there to give the passphrase; take it off with `openssl pkey -in {path} -out NEW`"
+            "the key is encrypted, and an unattended run cannot give a passphrase; remove it with `openssl pkey -in {path} -out NEW`"
         ));
     }
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
-        pem::Error::NoItemsFound => "holds no private key in PEM".to_owned(),
+        pem::Error::NoItemsFound => "contains no PEM private key".to_owned(),
         other => format!("not PEM: {other}"),
     })
 }

@@ -1,4 +1,4 @@
-//! TLS towards servers: whom to trust, who we are, and what a failure means.
+//! TLS for connections to servers: trusted authorities, client certificate, and error messages.
 
 mod certificate;
 mod failure;
@@ -18,7 +18,7 @@ pub use identity::{Identity, certificates};
 use super::transport_error::TransportError;
 use verifier::ServerVerifier;
 
-/// How TLS is spoken with a server. The system's authorities are asked for only where `uses_tls`.
+/// The TLS configuration for a server. The system's authorities are only loaded with `uses_tls`.
 ///
 /// # Errors
 /// When a file cannot be used, which it names.

@@ -1,7 +1,7 @@
-//! Whether a server is the one that it should be, and if not, what is wrong with its certificate and how that is mended.
+//! Verifies a server's certificate, and explains problems and their fixes.
 //!
-//! A certificate that is itself in the CA file is taken for what it is: whoever named it there means the holder of its
-//! key, also where it calls itself an authority's, as those of `openssl req -x509` do.
+//! A certificate that is itself in the CA file is trusted directly, even if it is marked as an authority's, as those of `openssl
+//! req -x509` are.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCer
 
 use super::certificate::Certificate;
 
-/// More names of a certificate are not listed.
+/// Maximum number of shown names of a certificate.
 const NAMES_SHOWN: usize = 5;
 const NAMES_MAX_CHARS: usize = 200;
 
@@ -152,7 +152,7 @@ fn check_validity(certificate: &Certificate, now: UnixTime) -> Result<(), Error>
     Ok(())
 }
 
-/// Without alternative names the common name is the host's. Only of a certificate that was named: of others it counts for nothing.
+/// Without alternative names, the common name counts as the host. Only for a certificate in the CA file.
 fn check_common_names(certificate: &Certificate, host: &ServerName<'_>) -> Result<(), Error> {
     let expected = host.to_owned();
     let presented = certificate.common_names.clone();
@@ -188,38 +188,38 @@ fn explain(error: &CertificateError, certificate: Option<&Certificate>, host: &s
     let subject = &certificate.subject;
     match error {
         CertificateError::ExpiredContext { not_after, .. } => format!(
-            "it expired on {}, {clock}: have the server's certificate renewed, or set the clock",
+            "it expired on {}, {clock}: renew the server's certificate, or correct the clock",
             time(*not_after)
         ),
         CertificateError::NotValidYetContext { not_before, .. } => format!(
-            "it is not valid before {}, {clock}: set the clock, or have another certificate made",
+            "it is not valid before {}, {clock}: correct the clock, or issue another certificate",
             time(*not_before)
         ),
         CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => format!(
-            "it is for {}, not for {host}: use a name that it has in the URL, or have one made for {host}",
+            "it is for {}, not for {host}: use one of its names in the URL, or issue a certificate for {host}",
             list(presented)
         ),
         CertificateError::NotValidForNameContext { .. }
             if certificate.common_names.iter().any(|name| is_name_of(name, host)) =>
         {
             format!(
-                "{host} is only its common name, which counts where the certificate is itself in qdrant.ca_file: put it there, or have one made with a subjectAltName"
+                "{host} is only its common name, which counts only if the certificate itself is in qdrant.ca_file: put it there, or issue one with a subjectAltName"
             )
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             let kind = if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
             format!(
-                "it names no host, so it is not for {host}: have one made for it (`openssl req -x509 … -addext subjectAltName={kind}:{host}`)"
+                "it names no host, so it is not for {host}: issue one for it (`openssl req -x509 … -addext subjectAltName={kind}:{host}`)"
             )
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            format!("it is not one for servers ({subject}): its extended key usage lacks serverAuth")
+            format!("it is not a server certificate ({subject}): its extended key usage lacks serverAuth")
         }
         _ if certificate.is_self_issued => format!(
-            "it is signed by itself ({subject}) and not one of those that are trusted here (UnknownIssuer): if it is your server's, put it into qdrant.ca_file"
+            "it is self-signed ({subject}) and not trusted here (UnknownIssuer): if it is your server's, put it into qdrant.ca_file"
         ),
         CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
-            "its issuer, {}, is not trusted here ({error:?}): put the certificate of that authority into qdrant.ca_file",
+            "its issuer, {}, is not trusted here ({error:?}): put the issuer's certificate into qdrant.ca_file",
             certificate.issuer
         ),
         _ => format!("{error} ({subject})"),

@@ -1,5 +1,5 @@
-//! Shard keys in the order of their ids. Points are routed by the ids of their key's shards, so a key must get the ids that it had; Qdrant
-//! counts them up from 1, and never gives one twice. Pure.
+//! Shard keys in the order of their ids. Points are routed by the ids of their key's shards, so a key must get its old ids.
+//! Qdrant assigns ids in order from 1, and never twice. Pure functions.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::qdrant::ShardTable;
 
-/// How the keys of placeholders begin: they take the ids of shards that are gone, and are dropped in the end.
+/// Prefix of placeholder keys: they use the ids of deleted shards, and are deleted at the end.
 const PLACEHOLDER: &str = "qdrant-backup-gap-";
 
 /// The next key to make.
@@ -23,11 +23,11 @@ pub struct Step {
     pub shards: u32,
 }
 
-/// A key that only takes up ids.
+/// A placeholder key.
 pub struct Placeholder;
 
 impl Placeholder {
-    /// Whether `key` is one of ours.
+    /// Whether `key` is a placeholder.
     pub fn is(key: &Value) -> bool {
         key.as_str().is_some_and(|key| key.starts_with(PLACEHOLDER))
     }
@@ -37,7 +37,7 @@ impl Placeholder {
     }
 }
 
-/// All keys to make in a new collection, in order.
+/// All keys to create in a new collection, in order.
 ///
 /// # Errors
 /// When no collection can get these ids again.
@@ -49,7 +49,7 @@ pub fn steps(keys: &[ShardKey]) -> Result<Vec<Step>, String> {
         let Some(first) = ids.first().copied() else { continue };
         if ids.iter().zip(first..).any(|(id, expected)| *id != expected) {
             return Err(format!(
-                "the shards of key {} are not numbered in a row ({}), and Qdrant makes them so",
+                "the shards of key {} are not numbered consecutively ({}), as Qdrant numbers them",
                 shortened(&key.key.to_string(), 60),
                 ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
             ));
@@ -73,7 +73,7 @@ pub fn steps(keys: &[ShardKey]) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
-/// Those of `steps` that are still to be taken in a collection that is as `table` shows it.
+/// The remaining `steps` for a collection with the shards of `table`.
 ///
 /// # Errors
 /// When its shards are not those that the first steps make.
@@ -82,7 +82,7 @@ pub(super) fn left<'a>(steps: &'a [Step], table: &ShardTable) -> Result<&'a [Ste
         let ids = step.first_id..step.first_id.saturating_add(step.shards);
         ids.into_iter().all(|id| table.shards.get(&id).is_some_and(|at| at.key.as_ref() == Some(&step.key)))
     };
-    // Then placeholders may be dropped already.
+    // Then placeholders may already be deleted.
     if steps.iter().filter(|step| !Placeholder::is(&step.key)).all(has) {
         return Ok(&[]);
     }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn ids_that_no_collection_gets_again_are_told() {
-        assert!(steps(&[key("eu", &[1, 3])]).unwrap_err().contains("not numbered in a row (1, 3)"));
+        assert!(steps(&[key("eu", &[1, 3])]).unwrap_err().contains("not numbered consecutively (1, 3)"));
         assert!(steps(&[key("eu", &[1, 2]), key("us", &[2])]).unwrap_err().contains("two shard keys"));
     }
 

@@ -1,4 +1,4 @@
-//! The new collection: made as the backed up one was, with its payload indexes and its shard keys.
+//! Creates the new collection like the original, with its payload indexes and shard keys.
 
 use qdrant_backup_shared::{CollectionName, Manifest};
 use serde_json::Value;
@@ -11,25 +11,25 @@ use crate::restore::error::RestoreError;
 use crate::restore::order::Put;
 use crate::session::Session;
 
-/// Settings that a restore may rightly have changed.
+/// Settings that a restore may change.
 const MAY_DIFFER: [&str; 3] =
     ["params.replication_factor", "params.read_fan_out_factor", "params.read_fan_out_delay_ms"];
-/// At most so many settings are named.
+/// Maximum number of settings in a message.
 const NAMED: usize = 5;
 
-/// The collection was not made, or something that belongs to it was not.
+/// The collection, or a part of it, was not created.
 pub(super) struct NotMade {
     /// Why.
     pub(super) error: RestoreError,
-    /// Whether it may be there all the same.
+    /// Whether it may exist anyway.
     pub(super) may_exist: bool,
 }
 
-/// Makes the collection. An answer that was lost is looked into: what is there then was made by this request.
+/// Creates the collection. After a lost answer it checks whether the collection exists; it was then created by this request.
 pub(super) async fn create(client: &Client, put: &Put<'_>) -> Result<(), NotMade> {
     let refused = |error: RestoreError| NotMade { error, may_exist: false };
     let Some(config) = put.manifest.source.config.as_ref() else {
-        let what = "does not say how its collection is configured".to_owned();
+        let what = "does not contain the configuration of its collection".to_owned();
         return Err(refused(RestoreError::Unsupported { what }));
     };
     let body = CreateBody::of(config, put.replication_factor.map(std::num::NonZeroU32::get)).body;
@@ -44,7 +44,7 @@ pub(super) async fn create(client: &Client, put: &Put<'_>) -> Result<(), NotMade
     }
 }
 
-/// Makes what belongs to it and is not there yet, and says what this server has made otherwise.
+/// Creates its missing parts, and warns about differences on this server.
 pub(super) async fn complete(
     session: &mut Session,
     client: &Client,
@@ -80,7 +80,7 @@ fn warn_of_differences(session: &mut Session, target: &CollectionName, backup: &
         left_out.iter().map(|key| format!("{key} (unknown to this version)")).collect();
     let differing = differences(backup, server).into_iter().filter(|difference| {
         let path = difference.path.as_str();
-        // What the backup does not have is this server's own.
+        // Settings that are not in the backup are this server's defaults.
         !difference.backup.is_null()
             && !MAY_DIFFER.contains(&path)
             && !left_out.iter().any(|key| path.starts_with(key))
@@ -93,7 +93,7 @@ fn warn_of_differences(session: &mut Session, target: &CollectionName, backup: &
     named.truncate(NAMED);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
     session.warn(format!(
-        "\"{target}\" is configured otherwise than the collection that was backed up: {}{more}",
+        "the configuration of \"{target}\" differs from the collection that was backed up: {}{more}",
         named.join(", ")
     ));
 }
@@ -113,7 +113,7 @@ async fn make_keys(client: &Client, targets: &Targets, put: &Put<'_>) -> Result<
         let wanted = put.replication_factor.map(std::num::NonZeroU32::get).or(recorded).unwrap_or(configured);
         let copies = wanted.clamp(1, most.max(1));
         match client.create_shard_key(put.target, &step.key, step.shards, copies).await {
-            // Without an answer it may have been made.
+            // Without an answer, it may have been created.
             Err(error) if error.may_have_been_carried_out() && !error.is_answered() => {
                 let now = targets.table(client, put.target).await?;
                 if !now.shards.contains_key(&step.first_id) {
@@ -126,7 +126,7 @@ async fn make_keys(client: &Client, targets: &Targets, put: &Put<'_>) -> Result<
     Ok(())
 }
 
-/// Whether the new collection has the shards of the backup, with their keys.
+/// Checks that the new collection has the shards of the backup, with their keys.
 pub(super) fn check_shards(
     manifest: &Manifest,
     target: &CollectionName,
@@ -151,12 +151,12 @@ pub(super) fn check_shards(
         table.shards.values().filter(|at| at.key.as_ref().is_some_and(super::keys::Placeholder::is)).count();
     let there = table.shards.len() - gaps;
     if u32::try_from(there) != Ok(expected) {
-        return differs(format!("it has {there} shards, and the backup has {expected}"));
+        return differs(format!("it has {there} shards, but the backup has {expected}"));
     }
     Ok(())
 }
 
-/// Drops the keys that only took up ids.
+/// Deletes the placeholder keys.
 pub(super) async fn drop_placeholders(
     client: &Client,
     target: &CollectionName,

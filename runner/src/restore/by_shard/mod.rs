@@ -1,5 +1,5 @@
-//! Restoring a backup shard by shard: the collection is made from the recorded configuration, then each shard's archive goes once to a
-//! node that holds that shard.
+//! Restores a backup shard by shard: creates the collection from the recorded configuration, then uploads each shard's archive
+//! once to a node with that shard.
 
 mod keys;
 mod make;

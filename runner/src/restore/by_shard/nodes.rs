@@ -14,7 +14,7 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Finds them. Those that do not answer are `lost`: told, and a hindrance only where a shard lies on no other.
+    /// Finds them. Those that do not answer are returned as warnings; they only matter if a shard is on no other node.
     pub(super) async fn find(destination: &Destination) -> Result<(Self, Vec<String>), Error> {
         let found = match destination.client.nodes(&destination.nodes).await {
             // Who may not ask that has been told when the restore was planned.
@@ -37,7 +37,7 @@ impl Targets {
         self.nodes.len()
     }
 
-    /// Asks each of them.
+    /// Their clients.
     pub(super) fn clients(&self) -> Vec<Client> {
         self.nodes.iter().map(|(_, client)| client.clone()).collect()
     }
@@ -47,7 +47,7 @@ impl Targets {
         !self.is_cluster || self.nodes.iter().any(|(id, _)| *id == peer_id)
     }
 
-    /// Where the shards of `collection` lie.
+    /// The locations of the shards of `collection`.
     pub(super) async fn table(
         &self,
         client: &Client,
@@ -56,7 +56,8 @@ impl Targets {
         Ok(ShardTable::from(&client.collection_cluster(collection).await?))
     }
 
-    /// The nodes that hold `shard_id` and answer, those whose copy serves first, and of these the one with the fewest of `given`.
+    /// The nodes with `shard_id` that answer. Those with an active copy come first, and of these the one with the fewest of
+    /// `given`.
     pub(super) fn holders(
         &self,
         table: &ShardTable,

@@ -1,4 +1,4 @@
-//! What stands against a restore shard by shard, before anything is changed.
+//! Obstacles to a restore shard by shard, checked before any change.
 
 use qdrant_backup_shared::{CollectionName, Manifest, shard_key};
 
@@ -8,18 +8,18 @@ use crate::qdrant::{Client, Nodes};
 use crate::restore::error::RestoreError;
 use crate::restore::read::shard_archives;
 
-/// What stands against it on that server, whose `nodes` are known if it is in cluster mode.
+/// Obstacles on this server, with its `nodes` in cluster mode.
 pub fn obstacles(manifest: &Manifest, target: &CollectionName, nodes: Option<&Nodes>) -> Vec<RestoreError> {
     let mut all = Vec::new();
     all.extend(shard_archives(manifest).err());
     let unsupported = |what: String| RestoreError::Unsupported { what };
     if manifest.source.config.is_none() {
-        all.push(unsupported("does not say how its collection is configured".to_owned()));
+        all.push(unsupported("does not contain the configuration of its collection".to_owned()));
     }
     let keys = manifest.source.shard_keys.as_deref().unwrap_or_default();
     if !keys.is_empty() {
         if let Err(problem) = steps(keys) {
-            all.push(unsupported(format!("has shard keys that cannot be made again: {problem}")));
+            all.push(unsupported(format!("has shard keys that cannot be created again: {problem}")));
         }
         if nodes.is_none() {
             let (target, keys) = (target.clone(), shard_key::list(keys));
@@ -29,7 +29,7 @@ pub fn obstacles(manifest: &Manifest, target: &CollectionName, nodes: Option<&No
     all
 }
 
-/// Whether the collection that is there is what the restore that was begun has left: shards that were never uploaded are empty.
+/// Checks that an existing collection is the one of the unfinished restore: shards without an upload must be empty.
 ///
 /// # Errors
 /// [`RestoreError::NotAsItWasLeft`], and as every request.

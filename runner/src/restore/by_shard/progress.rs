@@ -1,4 +1,4 @@
-//! How far a restore has come, in the status, so that the next one goes on there and uploads nothing twice.
+//! Progress of a restore in the status, so that the next one continues there and uploads nothing twice.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use qdrant_backup_shared::{BackupId, CollectionName, Manifest};
 
 use crate::session::Session;
 
-/// A restore that was begun and has not ended.
+/// An unfinished restore.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Begun {
     /// Shards whose upload was begun.
@@ -16,7 +16,7 @@ pub struct Begun {
     pub done: BTreeSet<u32>,
 }
 
-/// Which restore of that backup into `target`, on the server at `url`, has begun and not ended.
+/// The unfinished restore of this backup into `target` on the server at `url`.
 pub fn begun(
     restoring: &[RestoringShards],
     manifest: &Manifest,
@@ -32,7 +32,7 @@ fn key(entry: &RestoringShards) -> (&CollectionName, BackupId, &CollectionName, 
     (&entry.collection, entry.backup_id, &entry.target, &entry.node_url)
 }
 
-/// Where progress is written down; nowhere for drills, whose collections are removed in any case.
+/// Progress of a restore. Not stored for drills, whose collections are always deleted.
 pub(super) struct Progress<'a> {
     manifest: &'a Manifest,
     target: &'a CollectionName,
@@ -43,7 +43,7 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Of a restore that goes on from where `begun` ended.
+    /// For a restore that continues `begun`.
     pub(super) fn new(
         manifest: &'a Manifest,
         target: &'a CollectionName,
@@ -54,7 +54,7 @@ impl<'a> Progress<'a> {
         Self { manifest, target, url, is_kept, begun }
     }
 
-    /// Writes it down. Before the collection is made, and before and after each upload.
+    /// Stores it: before the collection is created, and before and after each upload.
     pub(super) fn write(&self, session: &mut Session) {
         if !self.is_kept {
             return;
@@ -73,7 +73,7 @@ impl<'a> Progress<'a> {
         });
     }
 
-    /// There is nothing to go on from any more.
+    /// Removes it, because there is nothing to continue.
     pub(super) fn strike(&self, session: &mut Session) {
         if self.is_kept {
             session.amend_status(|status| {
@@ -94,7 +94,7 @@ impl<'a> Progress<'a> {
                 left.push(id);
             }
         }
-        let words = [("restored", done), ("perhaps restored", doubtful), ("not begun", left)];
+        let words = [("restored", done), ("possibly restored", doubtful), ("not started", left)];
         let told: Vec<String> = words
             .into_iter()
             .filter(|(_, ids)| !ids.is_empty())

@@ -1,4 +1,4 @@
-//! One backup put onto a server shard by shard. Restores and drills do this alike.
+//! Restores one backup to a server shard by shard, for restores and drills.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,11 +27,11 @@ use crate::session::leftovers::upload as leftover;
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
-/// Makes the collection, uploads each shard once to a node that holds it, and waits until every node has it.
+/// Creates the collection, uploads each shard once to a node with it, and waits until every node is ready.
 ///
 /// # Crash safety
-/// What has been begun is in the status before it is on the server, so that the next restore of the same backup goes on there. Uploads of
-/// shards leave no file on the server.
+/// Each step is in the status before it is on the server, so that the next restore of the same backup continues there. Shard
+/// uploads leave no files on the server.
 ///
 /// # Errors
 /// With the state of the target.
@@ -53,7 +53,7 @@ pub async fn put(
     let earlier =
         begun(&session.status().restoring, put.manifest, put.target, client.url()).filter(|_| put.existed);
     if put.existed && earlier.is_none() {
-        let (target, points) = (put.target.clone(), "it is not known how many".to_owned());
+        let (target, points) = (put.target.clone(), "unknown".to_owned());
         let error = RestoreError::TargetExistsByShard { target, points };
         return Err(PutError { error, state: TargetState::Untouched });
     }
@@ -83,7 +83,7 @@ pub async fn put(
     let table = settled(session, destination, &targets, put.target).await.map_err(half)?;
     make::check_shards(put.manifest, put.target, &table).map_err(half)?;
     if !targets.is_cluster && table.nodes() > 1 {
-        let problem = "its shards lie on several nodes, and the server does not say which these are (GET /cluster); use a URL and a key that may ask it"
+        let problem = "its shards are on several nodes, but the server does not list its nodes (GET /cluster); use a URL and a key that may read that"
             .to_owned();
         return Err(half(RestoreError::NotAsRecorded { target: put.target.clone(), problem }));
     }
@@ -103,12 +103,12 @@ pub async fn put(
     stages.enter(Stage::Compare);
     session.enter_stage(Stage::Compare, put.collection());
     let counted = count(session, client, put, caught_up).await;
-    // Nothing is left to be uploaded, whatever the number says.
+    // Nothing is left to upload, whatever the count is.
     progress.strike(session);
     counted.map_err(|error| PutError { state: state_after_count(&error), error })
 }
 
-/// Uploads what is not there yet, one shard after the other.
+/// Uploads the missing shards, one after the other.
 #[expect(clippy::too_many_arguments, reason = "the whole of a restore")]
 async fn upload_all(
     session: &mut Session,
@@ -123,7 +123,7 @@ async fn upload_all(
     let mut given: BTreeMap<String, usize> = BTreeMap::new();
     for (shard_id, archive) in archives {
         if progress.begun.done.contains(shard_id) {
-            tracing::info!("Shard {shard_id} of \"{}\" was restored before; going on", put.target);
+            tracing::info!("Shard {shard_id} of \"{}\" is already restored; continuing", put.target);
             continue;
         }
         let holders =
@@ -151,8 +151,8 @@ struct Sent<'a> {
     holders: Vec<Client>,
 }
 
-/// Uploads one shard, to the first node that takes it: to another one only where the first has nothing of it. Gives the URL of the node,
-/// with the error if there is one.
+/// Uploads one shard to the first node that accepts it. Another node is only tried if the first one has received nothing. Returns
+/// the URL of the node, and the error if there is one.
 async fn upload_one(
     session: &mut Session,
     destination: &Destination,
@@ -198,7 +198,7 @@ async fn upload_one(
     }))
 }
 
-/// Waits while the node says that it is restoring into the collection: an upload that is under way must not meet another one.
+/// Waits while the node is restoring into the collection, so that two uploads never overlap.
 async fn wait_until_idle(
     destination: &Destination,
     client: &Client,

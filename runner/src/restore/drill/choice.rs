@@ -1,12 +1,11 @@
-//! Which backups are drilled. Pure.
+//! Selects the backups to drill. Pure functions.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 
 use crate::choice::{Accept, ChoiceError, Selection, Which, choose_one, drill_turn};
 
-/// The backups to drill: of the collections that are named, else of all. The least recently drilled one is one of all
-/// collections'.
+/// The backups to drill, of the given collections or of all. The least recently drilled one is chosen among all collections.
 pub fn choose<'a>(
     catalog: &'a Catalog,
     selection: &Selection,
@@ -19,7 +18,7 @@ pub fn choose<'a>(
     };
     let of_each = names.into_iter().map(|name| {
         let backups = catalog.collections.get(&name).map(Vec::as_slice).unwrap_or_default();
-        // A drill may well be made of a backup that failed one: it is how such a failure is cleared.
+        // A backup that failed a drill can be drilled again, to clear the failure.
         let backup = choose_one(backups, which, Accept::NamedThoughFailed);
         (name, backup)
     });

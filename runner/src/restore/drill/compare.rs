@@ -1,4 +1,4 @@
-//! Holding what was restored against what the manifest says of the source: configuration and points.
+//! Compares the restored collection with the manifest: configuration and points.
 
 use qdrant_backup_shared::manifest::Source;
 use qdrant_backup_shared::points_sample::PointDigest;
@@ -12,22 +12,22 @@ use crate::qdrant::sample::{self, Mismatch};
 use crate::qdrant::{Client, CollectionInfo, Error};
 use crate::restore::differences;
 
-/// What must be the same in the configuration's `params`.
+/// Keys of `params` that must be the same.
 const PARAMS: [&str; 3] = ["vectors", "sparse_vectors", "shard_number"];
 
 /// What was found in a restored collection.
 #[derive(Debug, Default)]
 pub struct Compared {
-    /// What is not as it was backed up.
+    /// Differences from the backup.
     pub failed: Vec<Finding>,
-    /// What may be, in a collection that was being written to.
+    /// Differences that are possible if the collection was being written to.
     pub doubtful: Option<Finding>,
-    /// Whether there was a sample and all of it is as it was.
+    /// Whether there was a sample, and all of it matches.
     pub sample_matched: bool,
 }
 
-/// Holds `scratch`, in which `restored` points were counted, against the backup. `matched_before` says whether an earlier drill
-/// found the whole sample as it was.
+/// Compares `scratch`, with `restored` points, with the backup. `matched_before` is whether the whole sample matched in an
+/// earlier drill.
 ///
 /// # Errors
 /// As every request: see [`Error`].
@@ -40,7 +40,7 @@ pub async fn compare(
 ) -> Result<Compared, Error> {
     let info = client.collection_info(scratch).await?;
     let mut compared = Compared { failed: configuration(&manifest.source, &info), ..Compared::default() };
-    // A sample by a newer program is not one that can be compared here; that is nothing against the backup.
+    // A sample of a newer program cannot be compared. This is not a fault of the backup.
     let sample = manifest.points_sample.as_ref();
     let Some(sample) = sample.filter(|sample| sample.algorithm == PointDigest::CanonicalV1) else {
         return Ok(compared);
@@ -56,9 +56,9 @@ pub async fn compare(
     compared.sample_matched = mismatches.is_empty();
     if found.condemns() {
         compared.failed.extend(mismatches.iter().map(|mismatch| match mismatch {
-            Mismatch::Missing { id } => finding("point_missing", format!("point {id} is not there")),
+            Mismatch::Missing { id } => finding("point_missing", format!("point {id} is missing")),
             Mismatch::Differs { id } => {
-                finding("point_differs", format!("point {id} is not as it was backed up"))
+                finding("point_differs", format!("point {id} differs from the backup"))
             }
         }));
     } else if !mismatches.is_empty() {
@@ -88,7 +88,7 @@ fn configuration(source: &Source, info: &CollectionInfo) -> Vec<Finding> {
         match info.payload_schema.get(field) {
             None => findings.push(finding(
                 "payload_index_missing",
-                format!("the payload index of field \"{field_shown}\" is not there"),
+                format!("the payload index of field \"{field_shown}\" is missing"),
             )),
             Some(restored) if kind(restored) != kind(index) => findings.push(finding(
                 "payload_index_differs",

@@ -1,4 +1,4 @@
-//! Ending a drill when another run waits for the lock.
+//! Stops a drill when another run waits for the lock.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::waiting::is_anybody_waiting;
 
-/// How often it is looked whether anybody waits.
+/// Interval of the check.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Looks, while it lives, whether anybody waits for the lock, and then cancels the drill's requests.
+/// Checks whether another run waits for the lock, and then cancels the drill's requests.
 #[derive(Debug)]
 pub struct GiveWay {
     gave: Arc<AtomicBool>,
@@ -21,7 +21,7 @@ pub struct GiveWay {
 }
 
 impl GiveWay {
-    /// Watches the file at `path` ([`qdrant_backup_shared::Layout::waiting_file`]) until `token` is cancelled, by this or by a
+    /// Watches the file at `path` ([`qdrant_backup_shared::Layout::waiting_file`]) until `token` is canceled, by this or by a
     /// signal.
     pub fn watch(path: PathBuf, token: CancellationToken) -> Self {
         let gave = Arc::new(AtomicBool::new(false));
@@ -39,7 +39,7 @@ impl GiveWay {
         Self { gave, task }
     }
 
-    /// Whether the drill was ended for another run.
+    /// Whether the drill was stopped for another run.
     pub fn gave(&self) -> bool {
         self.gave.load(Ordering::Relaxed)
     }

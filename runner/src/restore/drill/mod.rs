@@ -1,6 +1,6 @@
-//! Drills: a backup is restored into a collection of its own, compared with what was backed up, and removed again.
+//! Drills: restore a backup into a scratch collection, compare it, and delete it.
 //!
-//! No collection that was there before is ever touched.
+//! Existing collections are never changed.
 
 mod choice;
 mod compare;

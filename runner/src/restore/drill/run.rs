@@ -22,14 +22,14 @@ use crate::session::Session;
 use crate::session::leftovers::upload::settle_server;
 use crate::verify::{self, Check};
 
-/// What is to be drilled, and how.
+/// Options of a drill.
 #[derive(Debug, Clone)]
 pub struct DrillOptions {
     /// Of which collections.
     pub selection: Selection,
     /// Which backups.
     pub which: Which,
-    /// The largest snapshot to restore, in bytes; no limit on a server that is only for drills.
+    /// Maximum size of a snapshot, in bytes. No limit on a separate server.
     pub max_size_bytes: Option<u64>,
 }
 
@@ -38,13 +38,13 @@ pub struct DrillOptions {
 pub struct DrillContext {
     /// Where to restore to. Its client ends when the drill is to give way.
     pub destination: Destination,
-    /// Sees that somebody waits.
+    /// Notices waiting runs.
     pub give_way: GiveWay,
     /// What to do.
     pub options: DrillOptions,
 }
 
-/// Drills, and enters in the session and in the verification records how that ended.
+/// Drills, and records the outcome in the session and in the verification records.
 pub async fn drill(session: &mut Session, context: &DrillContext) {
     let begun = session.begin(Operation::Drill, Stage::Inspect, |_| {});
     let mut reports = Vec::new();
@@ -71,7 +71,7 @@ async fn work(
     let chosen: Vec<(CollectionName, Result<Backup, ChoiceError>)> =
         chosen.into_iter().map(|(name, backup)| (name, backup.cloned())).collect();
     if chosen.is_empty() {
-        let message = "there is no backup at all; is this the right backup directory?".to_owned();
+        let message = "there are no backups; is this the right backup directory?".to_owned();
         return Some(Failure { kind: FailureKind::NoBackup, message });
     }
     for (collection, backup) in chosen {
@@ -97,7 +97,7 @@ struct Drilled {
     points: Option<PointsCount>,
 }
 
-/// Drills one backup, whatever it takes, and reports how that ended.
+/// Drills one backup, and reports the outcome.
 async fn drill_one(
     session: &mut Session,
     context: &DrillContext,
@@ -146,7 +146,7 @@ async fn restore_and_compare(
     let manifest = &backup.manifest;
     let client = &context.destination.client;
     let known = backup.backup.remarks().restored_points.as_ref();
-    // A drill vouches for the archive as a whole.
+    // A drill covers the whole archive.
     let counted =
         scratch::fill(session, &context.destination, facts, backup, scratch, Prove::File, stages).await?;
     let matched_before = known.is_some_and(|known| known.sample_matched_at.is_some());
@@ -173,7 +173,7 @@ async fn restore_and_compare(
     Ok(Drilled { outcome, findings, failure: failed, points: counted.points })
 }
 
-/// Enters what came of it in the record and in the report. An interruption is no result.
+/// Stores the result in the record and the report. An interruption is not a result.
 fn conclude(
     session: &mut Session,
     context: &DrillContext,
@@ -185,8 +185,7 @@ fn conclude(
     let drilled = match result {
         Ok(drilled) => drilled,
         Err(_) if context.give_way.gave() => {
-            let message =
-                "gave way to another run, which waits for the lock; nothing was found out".to_owned();
+            let message = "stopped to let another run take the lock; there is no result".to_owned();
             return fail(report, Failure { kind: FailureKind::Locked, message });
         }
         Err(error) if error.is_interrupted() => {
@@ -196,7 +195,7 @@ fn conclude(
         }
         Err(error) => {
             let (outcome, finding) = judge(&error);
-            // That no server can restore it by itself is nobody's failure.
+            // A backup that no server can restore alone is not a failure.
             let needs_keys =
                 matches!(error, RestoreError::NeedsShardKeys { .. } | RestoreError::NeedsClusterMode { .. });
             let failure =
@@ -237,7 +236,7 @@ fn conclude(
             fail(report, failure);
         }
         None if check.outcome == CheckOutcome::Unsupported => session.warn(format!(
-            "backup {} of {} was not drilled: custom sharding needs a server in cluster mode, and a backup that is by shard",
+            "backup {} of {} was not drilled: custom sharding needs a server in cluster mode and a backup made shard by shard",
             backup.manifest.backup_id, report.collection
         )),
         None => tracing::info!(

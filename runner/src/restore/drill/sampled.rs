@@ -1,4 +1,4 @@
-//! What sampled points that are not as they were say of a backup. Pure.
+//! Evaluates sampled points that differ from the backup. Pure functions.
 //!
 //! They were read before the snapshot was made and after it, not in it. In a collection that is being written a point can be
 //! deleted or changed and put back in between, so a few that differ prove nothing there.
@@ -7,7 +7,7 @@ use qdrant_backup_shared::manifest::Source;
 
 use crate::qdrant::sample::{Mismatch, POINTS};
 
-/// A sample held against a restored collection.
+/// The comparison of a sample with a restored collection.
 #[derive(Debug, Clone, Copy)]
 pub struct Sampled<'a> {
     /// How many points were sampled.
@@ -18,12 +18,12 @@ pub struct Sampled<'a> {
     pub restored: Option<u64>,
     /// What was counted when the backup was made.
     pub source: &'a Source,
-    /// Whether an earlier drill of the same backup found every one as it was.
+    /// Whether all of them matched in an earlier drill of the same backup.
     pub matched_before: bool,
 }
 
 impl Sampled<'_> {
-    /// Whether the backup is bad: the mismatches cannot come from somebody who was writing at that time.
+    /// Whether the backup is bad: the mismatches cannot be caused by writes at that time.
     pub fn condemns(&self) -> bool {
         if self.mismatches.is_empty() {
             return false;
@@ -38,12 +38,12 @@ impl Sampled<'_> {
         2 * (differing + unexplained) > self.sampled
     }
 
-    /// In a sentence, what was found, for where it proves nothing.
+    /// The finding as a sentence, if it proves nothing.
     pub fn words(&self) -> String {
         let missing = self.missing();
         format!(
-            "{} of {} sampled points are not as they were when the backup was made ({missing} missing, {} different); it was being \
-             written to, so this proves nothing",
+            "{} of {} sampled points differ from those read before the backup ({missing} missing, {} \
+             different); the collection was being written to, so this proves nothing",
             self.mismatches.len(),
             self.sampled,
             self.mismatches.len() - missing
@@ -59,7 +59,7 @@ impl Sampled<'_> {
             && self.sampled == all
     }
 
-    /// How many points fewer were restored than were counted.
+    /// Number of missing points, compared with the count.
     fn lacking(&self) -> usize {
         let counts = [self.source.points_count_before, self.source.points_count_after];
         let least = counts.into_iter().flatten().min().unwrap_or(0);

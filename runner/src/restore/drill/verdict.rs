@@ -1,11 +1,11 @@
-//! What a drill that did not end well says about the backup. Pure.
+//! Evaluates a failed drill. Pure functions.
 
 use qdrant_backup_shared::verification::{CheckOutcome, Finding};
 
 use crate::archive::read::ArchiveError;
 use crate::restore::RestoreError;
 
-/// Whether `error` is the backup's fault. A server or a disk that failed says nothing about it.
+/// Whether the backup is the cause of `error`, not a server or a disk.
 pub fn judge(error: &RestoreError) -> (CheckOutcome, Finding) {
     let (outcome, kind) = match error {
         RestoreError::Damaged { .. }

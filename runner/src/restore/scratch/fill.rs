@@ -1,4 +1,4 @@
-//! How a scratch collection comes about.
+//! Creates scratch collections.
 
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Whole};
@@ -16,12 +16,12 @@ use crate::restore::put::put;
 use crate::restore::shard_keys::{check_new, shard_keys_of};
 use crate::session::Session;
 
-/// A new name for a scratch collection of `collection`, which says that it is this repository's.
+/// A new name for a scratch collection of `collection`, which identifies this repository.
 pub fn name_for(session: &Session, collection: &CollectionName) -> CollectionName {
     scratch_name(collection, &session.repository().repository_id, &uuid::Uuid::new_v4().to_string())
 }
 
-/// Whether a backup is small enough for a server that has other things to do. `most` is in bytes.
+/// Checks that a backup is small enough for a production server. `most` is in bytes.
 ///
 /// # Errors
 /// [`RestoreError::TooLarge`].
@@ -33,7 +33,7 @@ pub fn check_size(backup: &Backup, most: Option<u64>) -> Result<(), RestoreError
     }
 }
 
-/// Restores a backup into the new collection `scratch` and waits until it serves. Whatever comes of it, the caller removes it.
+/// Restores a backup into the new collection `scratch` and waits until it is ready. The caller must delete it in any case.
 ///
 /// # Errors
 /// When the server cannot take it, and as every restore.

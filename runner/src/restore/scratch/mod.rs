@@ -1,7 +1,6 @@
-//! Scratch collections: a backup restored for a while beside everything else on a server, and removed again. Drills, comparisons and
-//! restores of points share this.
+//! Scratch collections: temporary restores of backups. Used by drills, comparisons and restores of points.
 //!
-//! The names say whose they are, so that what a killed run left is found by its name and by nothing else.
+//! Their names identify the repository, so that leftovers of killed runs are found only by name.
 
 mod fill;
 mod remove;

@@ -1,4 +1,4 @@
-//! How scratch collections are removed, with everything in their snapshot folder.
+//! Deletes scratch collections, with everything in their snapshot directories.
 
 use std::time::{Duration, Instant};
 
@@ -13,16 +13,18 @@ use crate::session::Session;
 /// How long removing one may take, for each request.
 const CLEANUP: Duration = Duration::from_secs(30);
 
-/// Removes what drills and comparisons of this repository that were killed left on the server.
+/// Deletes scratch collections left on the server by killed drills and comparisons of this repository.
 pub async fn remove_leftovers(session: &mut Session, destination: &Destination, facts: &Facts) {
     let repository = session.repository().repository_id.clone();
     for scratch in facts.collections.iter().filter(|name| is_scratch_of(name.as_str(), &repository)) {
-        tracing::info!("Removing \"{scratch}\", which an interrupted run left on the server");
+        tracing::info!(
+            "Removing scratch collection \"{scratch}\", which an interrupted run left on the server"
+        );
         remove(session, destination, scratch).await;
     }
 }
 
-/// Removes `scratch` with its files, also after an interruption. What cannot be removed is a warning: the next drill does it.
+/// Deletes `scratch` with its files, also after an interruption. A failure is a warning; the next drill tries again.
 pub async fn remove(session: &mut Session, destination: &Destination, scratch: &CollectionName) {
     let client = destination.client.for_cleanup(CLEANUP);
     if !is_done(destination, &client, scratch).await {
@@ -46,7 +48,7 @@ pub async fn remove(session: &mut Session, destination: &Destination, scratch: &
     }
 }
 
-/// Waits until the server no longer restores into `scratch`, as far as it tells.
+/// Waits until the server no longer reports a restore into `scratch`.
 async fn is_done(destination: &Destination, client: &Client, scratch: &CollectionName) -> bool {
     let since = Instant::now();
     loop {
@@ -61,8 +63,7 @@ async fn is_done(destination: &Destination, client: &Client, scratch: &Collectio
     }
 }
 
-/// Removes a scratch collection with everything in its snapshot folder, which nothing reaches any more once the
-/// collection is gone. True when there was one.
+/// Deletes a scratch collection and its snapshots, which cannot be deleted later without the collection. True if it existed.
 async fn remove_whole(client: &Client, scratch: &CollectionName) -> Result<bool, Error> {
     let subject = Subject::whole(scratch);
     let list = match client.snapshots(&subject).await {

@@ -1,5 +1,5 @@
-//! What is said of a leftover that was to be deleted, and what becomes of it in the status. Decided here for whoever deletes: runs,
-//! restores, drills, and persons who say `--yes`.
+//! The message and the change of the status after the deletion of a leftover, for all callers: runs, restores, drills, and people
+//! with `--yes`.
 
 use qdrant_backup_shared::Status;
 use qdrant_backup_shared::status::ServerSnapshot;
@@ -9,35 +9,35 @@ use super::deletion::Deletion;
 use crate::qdrant::Error;
 use crate::session::Session;
 
-/// At most so many files that the server does not list are remembered.
+/// Maximum number of recorded files that the server does not list.
 const UNLISTED: usize = 100;
 
 /// Who has it deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// A run that needs it no more, or a later one.
+    /// A run that no longer needs it, or a later one.
     Run,
     /// A run that has just uploaded it to a collection that is there: now the server must list the file.
     JustUploaded,
-    /// A person who was told of it and says `--yes`.
+    /// A person with `--yes`.
     Person {
         /// Whether it is a file that the server did not list when it was uploaded.
         unlisted: bool,
     },
 }
 
-/// What becomes of a leftover in the status.
+/// What happens to a leftover in the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Record {
     /// A later run tries again.
     Stays,
-    /// It is dealt with.
+    /// It is removed.
     Struck,
-    /// It is where only a person gets at it.
+    /// Only a person can delete it.
     Unlisted,
 }
 
-/// Says how the deletion of `leftover` ended, and changes the status accordingly, without writing it.
+/// Logs the result of deleting `leftover`, and changes the status without writing it.
 pub fn conclude(
     session: &mut Session,
     leftover: &ServerSnapshot,
@@ -75,7 +75,7 @@ pub fn strike(status: &mut Status, leftover: &ServerSnapshot) {
     status.unanswered_uploads.retain(|upload| upload.file != *leftover);
 }
 
-/// What becomes of it, whether that is as it should be, and what is said.
+/// The change of the record, whether this is normal, and the message.
 fn conclusion(
     leftover: &ServerSnapshot,
     ended: &Result<Deletion, Error>,
@@ -89,28 +89,29 @@ fn conclusion(
         // A server that keeps snapshots in S3 stores an upload on its own disk and lists what is in S3.
         (Ok(Deletion::Gone), Occasion::JustUploaded) => {
             let text = format!(
-                "the uploaded file {name} stays on the disk of {node_url}, in the snapshot folder of \"{collection}\": the server does \
-                 not list it, as servers with snapshots in S3 do not, so it can only be deleted on that disk"
+                "the uploaded file {name} stays on the disk of {node_url}, in the snapshot directory of \
+                 \"{collection}\": servers with snapshots in S3 do not list it, so it can only be deleted on \
+                 that disk"
             );
             (Record::Unlisted, false, text)
         }
         (Ok(Deletion::Gone), Occasion::Person { unlisted: true }) => {
             let text = format!(
-                "Snapshot {name} of {collection} is not in the server's list: delete it on the server's disk; it is not remembered any more"
+                "Snapshot {name} of {collection} is not in the server's list: delete it on the server's disk; it is no longer on record"
             );
             (Record::Struck, false, text)
         }
         (Ok(Deletion::Gone), _) => {
-            (Record::Struck, true, format!("Snapshot {name} of {collection} is not on the server any more"))
+            (Record::Struck, true, format!("Snapshot {name} of {collection} is no longer on the server"))
         }
         (Ok(Deletion::Replaced), _) => {
             let text = format!(
-                "Another snapshot of {collection} is called {name} now: what is on the server is another one than was made for this backup; \
-                 left alone, and no longer taken for ours"
+                "Another snapshot of {collection} is now called {name}: it is not the one that was made for \
+                 this backup, so it is left alone and no longer on record"
             );
             (Record::Struck, false, text)
         }
-        // Who says --yes has been told where it lies, and knows better than we can.
+        // With --yes, the person knows where it is.
         (Ok(Deletion::Unreachable), Occasion::Person { .. }) => {
             (Record::Struck, false, format!("{}; no longer on record", unreachable(leftover)))
         }
@@ -127,8 +128,9 @@ fn conclusion(
 /// What to say of a snapshot of ours that only a person can delete.
 fn unreachable(snapshot: &ServerSnapshot) -> String {
     format!(
-        "{} stays in the server's snapshot folder of \"{}\", which cannot be reached because there is no such collection; delete it \
-         there by hand, or a later run deletes it once there is one again",
+        "{} stays in the server's snapshot directory of \"{}\", which is unreachable because there is no \
+         such collection; delete it there by hand, or a later run deletes it when the collection exists \
+         again",
         snapshot.name, snapshot.collection
     )
 }
@@ -153,10 +155,10 @@ mod tests {
         // What came of it, for whom; what becomes of the record, whether all is well, and some of what is said.
         let table = [
             (Ok(Deletion::Deleted), run, Record::Struck, true, "Deleted snapshot x of docs"),
-            (Ok(Deletion::Gone), run, Record::Struck, true, "not on the server any more"),
+            (Ok(Deletion::Gone), run, Record::Struck, true, "no longer on the server"),
             (Ok(Deletion::Gone), uploaded, Record::Unlisted, false, "on the disk of http://qdrant:6333/"),
             (Ok(Deletion::Gone), person(true), Record::Struck, false, "delete it on the server's disk"),
-            (Ok(Deletion::Gone), person(false), Record::Struck, true, "not on the server any more"),
+            (Ok(Deletion::Gone), person(false), Record::Struck, true, "no longer on the server"),
             (Ok(Deletion::Replaced), run, Record::Struck, false, "left alone"),
             (Ok(Deletion::Replaced), person(false), Record::Struck, false, "left alone"),
             (Ok(Deletion::Unreachable), run, Record::Stays, false, "there is no such collection"),

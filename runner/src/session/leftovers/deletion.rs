@@ -1,10 +1,10 @@
-//! Deleting a snapshot on the server that is provably ours.
+//! Deletes a snapshot on the server that is certainly ours.
 
 use qdrant_backup_shared::status::ServerSnapshot;
 
 use crate::qdrant::{Client, Error, SnapshotName};
 
-/// What became of a snapshot that was to be deleted.
+/// The result of deleting a snapshot.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// It is deleted.
@@ -13,11 +13,11 @@ pub enum Deletion {
     Gone,
     /// Another one has its name now, so it is not ours to delete.
     Replaced,
-    /// Its collection is gone: it lies on the server's disk, where nothing reaches it until there is one of that name again.
+    /// Its collection is gone: it stays on the server's disk, unreachable until a collection with that name exists again.
     Unreachable,
 }
 
-/// What the server shows of a snapshot that is on record.
+/// The state of a recorded snapshot on the server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It is there, under this name and with its checksum.

@@ -1,4 +1,4 @@
-//! What our work leaves on the server: snapshots that were made there, and files that were uploaded.
+//! Leftovers of this program on the server: snapshots and uploaded files.
 //!
 //! Each is in the status before it is on the server. It is deleted only while the server lists that name with that checksum.
 

@@ -1,4 +1,4 @@
-//! The file that every upload leaves in the server's snapshot folder, after success and after failure.
+//! The file that every upload leaves in the server's snapshot directory, after success and failure.
 //!
 //! It can be deleted through the snapshots API only while there is a collection of that name.
 
@@ -15,17 +15,17 @@ use crate::session::Session;
 /// How the names of uploaded files begin.
 pub const UPLOADED: &str = "qdrant-backup-";
 
-/// Records that `leftover` will be on the server, before it is: a run that dies now is followed by one that removes it.
+/// Records `leftover` before it is on the server, so that a later run deletes it if this one dies.
 pub fn record(session: &mut Session, leftover: &ServerSnapshot) {
     session.write_status(|status| status.undeleted_snapshots.push(leftover.clone()));
 }
 
-/// Forgets it again, because it is not there, or not there any more.
+/// Removes the record, because it does not exist (any more).
 pub fn forget(session: &mut Session, leftover: &ServerSnapshot) {
     session.amend_status(|status| strike(status, leftover));
 }
 
-/// Notes that nobody knows what the server is doing with it.
+/// Records that its state on the server is unknown.
 pub fn note_unanswered(session: &mut Session, leftover: &ServerSnapshot) {
     let upload = UnansweredUpload { file: leftover.clone(), unanswered_at: session.now() };
     session.amend_status(|status| status.unanswered_uploads.push(upload));
@@ -36,7 +36,7 @@ pub async fn settle_server(session: &mut Session, client: &Client) {
     settle_where(session, client, |_| true).await;
 }
 
-/// Deletes what earlier runs have recorded as left in the folder of `collection`, which is within reach again.
+/// Deletes recorded leftovers in the directory of `collection`, which is reachable again.
 pub async fn settle_collection(session: &mut Session, client: &Client, collection: &CollectionName) {
     settle_where(session, client, |leftover| leftover.collection == *collection).await;
 }
@@ -56,14 +56,14 @@ async fn settle_where(session: &mut Session, client: &Client, which: impl Fn(&Se
     }
 }
 
-/// When it was known that the upload of `leftover` would have no answer; nothing when it had one.
+/// When it became clear that the upload of `leftover` has no answer. None if it has one.
 pub fn unanswered(status: &Status, leftover: &ServerSnapshot) -> Option<DateTime<Utc>> {
     let upload = status.unanswered_uploads.iter().find(|upload| upload.file == *leftover);
     upload.map(|upload| upload.unanswered_at)
 }
 
-/// Whether the server may be at work on an uploaded file, so that it must stay: it says so, or there was no answer, the file has
-/// not come out of the proxies between us yet, and there is time for that.
+/// Whether the server may still use an uploaded file, so that it must stay: it reports so, or there was no answer and the file
+/// may still be in transit through proxies.
 pub async fn may_be_at_work(
     client: &Client,
     leftover: &ServerSnapshot,
@@ -94,14 +94,14 @@ pub fn still_at_work(leftover: &ServerSnapshot) -> String {
     )
 }
 
-/// Deletes it while the collection exists. Of one that was `kept` and is not in the list it is remembered that it stays.
+/// Deletes it while the collection exists. If it was `kept` but is not in the list, records that it stays.
 pub async fn delete(session: &mut Session, client: &Client, leftover: &ServerSnapshot, kept: bool) {
     let ended = delete_ours(client, leftover).await;
     conclude(session, leftover, &ended, if kept { Occasion::JustUploaded } else { Occasion::Run });
 }
 
-/// Deals with it where no collection came of the upload. The API deletes it only while there is one, and under a name that is not
-/// ours none is made for that: somebody may be about to restore there.
+/// Handles an upload without a resulting collection. The API can only delete the file while the collection exists, but none is
+/// created with a name that is not ours, because someone may be about to restore there.
 pub async fn leave_without_collection(session: &mut Session, client: &Client, leftover: &ServerSnapshot) {
     if is_scratch_of(leftover.collection.as_str(), &session.repository().repository_id) {
         delete_of_scratch(session, client, leftover).await;
@@ -110,8 +110,7 @@ pub async fn leave_without_collection(session: &mut Session, client: &Client, le
     }
 }
 
-/// Deletes what lies in the folder of a scratch collection of ours: where there is none, makes one for the moment, and drops it
-/// again.
+/// Deletes the files of our scratch collection. If the collection does not exist, creates it temporarily.
 async fn delete_of_scratch(session: &mut Session, client: &Client, leftover: &ServerSnapshot) {
     let collection = &leftover.collection;
     match client.create_scratch_collection(collection).await {
@@ -123,7 +122,7 @@ async fn delete_of_scratch(session: &mut Session, client: &Client, leftover: &Se
     delete(session, client, leftover, false).await;
     if let Err(error) = client.delete_collection(collection).await {
         session.warn(format!(
-            "{error}; the empty collection \"{collection}\" was made to remove an uploaded file and stays on the server: delete it"
+            "{error}; the empty collection \"{collection}\", created to remove an uploaded file, stays on the server: delete it"
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! From a file to a backup: copied into the backup directory, or adopted where it lies.
+//! Makes a backup from a file: copies it into the backup directory, or uses it in place.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,7 +23,7 @@ use crate::host::clock::Clock;
 use crate::host::user::refused;
 use crate::store;
 
-/// Larger files are no checksums.
+/// Size limit for checksum files.
 const CHECKSUM_MAX_BYTES: u64 = 4 << 10;
 
 /// Imports files into one backup directory. The caller holds the lock.
@@ -31,7 +31,7 @@ const CHECKSUM_MAX_BYTES: u64 = 4 << 10;
 pub struct Importer<'a> {
     /// Where backups go.
     pub layout: &'a Layout,
-    /// What is there already; read after the lock was taken, and again after each import.
+    /// The existing backups, read after taking the lock and after each import.
     pub catalog: &'a Catalog,
     /// The time.
     pub clock: Clock,
@@ -43,21 +43,21 @@ pub struct Importer<'a> {
     pub interrupt: CancellationToken,
 }
 
-/// What became of a file.
+/// Result of an import.
 #[derive(Debug)]
 pub enum Adopted {
     /// It is a backup now.
     New {
         /// Its manifest.
         manifest: Box<Manifest>,
-        /// What is unusual about it, or about how it was read; a line each.
+        /// Remarks, one line each.
         remarks: Vec<String>,
     },
     /// Its snapshot was a backup already.
     Known(BackupId),
 }
 
-/// What is known before the content was looked at.
+/// Information before the content is read.
 struct Draft {
     named: Named,
     started_at: DateTime<Utc>,
@@ -71,14 +71,14 @@ struct Target {
 }
 
 impl Importer<'_> {
-    /// Makes a backup of the snapshot in `path`, or of the backup by shards that was exported to the directory `path`. Bytes stay as they
-    /// are, compressed or not.
+    /// Makes a backup from the snapshot in `path`, or from the exported backup by shards in the directory `path`. The bytes are
+    /// not changed, compressed or not.
     ///
     /// # Crash safety
     /// A killed import leaves a temporary file, or an archive without a manifest, which can be imported in its place.
     ///
     /// # Errors
-    /// When it is not a whole snapshot, or a file cannot be read or written. Nothing was changed then.
+    /// When it is not a whole snapshot, or a file cannot be read or written. Nothing is changed then.
     pub fn import(&self, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Adopted, ImportError> {
         if path.is_dir() {
             return self.import_exported(path, progress);
@@ -103,15 +103,15 @@ impl Importer<'_> {
         let mut remarks = Vec::new();
         let started_at = match (named.stamped_at, self.at) {
             (Some(stamp), Some(at)) if stamp != at => {
-                remarks.push(format!("its name says that it was made at {stamp}, so `--at` was not used"));
+                remarks.push(format!("its name gives the time {stamp}, so `--at` was ignored"));
                 stamp
             }
             (Some(at), _) | (None, Some(at)) => at,
             (None, None) => {
-                let modified = metadata.modified().map_err(ImportError::io("asking for its age"))?;
+                let modified = metadata.modified().map_err(ImportError::io("reading its age"))?;
                 let at = DateTime::<Utc>::from(modified).trunc_subsecs(3);
                 remarks.push(format!(
-                    "its name does not say when it was made: taken for made at {at}, when it was last written; `--at` would say better"
+                    "its name does not give its time: using the time of its last change, {at}; set another one with `--at`"
                 ));
                 at
             }
@@ -163,7 +163,7 @@ impl Importer<'_> {
             return Ok(Adopted::Known(known));
         }
         let checksum = compare(path, &examined)?;
-        file.sync_all().map_err(ImportError::io("making the archive durable"))?;
+        file.sync_all().map_err(ImportError::io("syncing the archive"))?;
         let remarks = oddities(&examined);
         let target = Target { id, file_name };
         let manifest = self.describe(named, id.time(), examined, target, checksum);
@@ -183,10 +183,10 @@ impl Importer<'_> {
         let Draft { named, started_at, mut remarks } = draft;
         self.check_room(size_bytes)?;
         let id = store::prepare(self.layout, &named.collection, started_at)
-            .map_err(ImportError::io("making the collection's directory"))?;
-        // Its final name depends on what is in it, so the copy is begun under the name of a plain one and put right after that.
+            .map_err(ImportError::io("creating the collection's directory"))?;
+        // Its final name depends on its contents, so the copy starts with the name of a plain one and is renamed later.
         let mut begun = store::begin_archive(&self.layout.archive(&named.collection, id, &[]))
-            .map_err(ImportError::io("making the copy"))?;
+            .map_err(ImportError::io("creating the copy"))?;
         let examined =
             examine(file, SnapshotKind::Collection, Some(begun.file()), &self.interrupt, progress)?;
         if let Some(known) = self.known(&named.collection, &examined) {
@@ -200,15 +200,15 @@ impl Importer<'_> {
         let target = Target { id, file_name: file_name.unwrap_or_default() };
         let manifest = self.describe(named, started_at, examined, target, checksum);
         store::commit(self.layout, vec![begun], &manifest)
-            .map_err(ImportError::io("putting the archive in its place"))?;
+            .map_err(ImportError::io("moving the archive into place"))?;
         Ok(Adopted::New { manifest: Box::new(manifest), remarks })
     }
 
-    /// Whether that many bytes have room.
+    /// Checks that there is enough space for this number of bytes.
     pub(super) fn check_room(&self, size_bytes: u64) -> Result<(), ImportError> {
         let needed = size_bytes.saturating_add(store::RESERVE_BYTES);
         let available = store::available_bytes(self.layout.root())
-            .map_err(ImportError::io("asking how much room the disk has"))?;
+            .map_err(ImportError::io("reading the free disk space"))?;
         match available.filter(|available| *available < needed) {
             Some(available) => Err(ImportError::NoRoom { needed, available }),
             None => Ok(()),
@@ -229,8 +229,8 @@ impl Importer<'_> {
         backups.iter().filter(may_be).find(same).map(|backup| backup.backup_id)
     }
 
-    /// The version that a node was of at a time, which no snapshot tells: backups of the same node from before and from after then
-    /// tell it, where they are of the same one.
+    /// The version of a node at a time, which is not in a snapshot. Known if backups of the same node before and after have the
+    /// same version.
     fn version_at(&self, peer_id: u64, at: DateTime<Utc>) -> Option<String> {
         let told = |backup: &Backup| {
             let it = backup.whole(self.layout).ok()?.manifest;
@@ -293,7 +293,7 @@ impl Importer<'_> {
     }
 }
 
-/// Compares with the checksum file that Qdrant keeps beside a snapshot, where there is one.
+/// Compares with Qdrant's checksum file beside a snapshot, if there is one.
 fn compare(path: &Path, examined: &Examined) -> Result<ServerChecksum, ImportError> {
     let beside = |path: &Path| {
         let mut name = path.as_os_str().to_owned();
@@ -329,11 +329,11 @@ fn oddities(examined: &Examined) -> Vec<String> {
         inspection.findings.iter().take(3).map(|oddity| format!("unusual snapshot: {oddity}")).collect();
     let (all, here) = (inspection.shards.len(), inspection.shards_with_segments().len());
     if here < all {
-        lines.push(format!("it holds {here} of the collection's {all} shards, as one node of a cluster does: not the whole collection"));
+        lines.push(format!("it contains only {here} of the collection's {all} shards, those of one cluster node: not the whole collection"));
     }
     if let Some(keys) = inspection.shard_keys().filter(|keys| !keys.is_empty()) {
         lines.push(format!(
-            "it is of a collection with custom sharding, and is restored only into one with the same shard keys, {}",
+            "its collection has custom sharding: it can only be restored into a collection with the same shard keys, {}",
             shard_key::list(&keys)
         ));
     }

@@ -8,12 +8,12 @@ use qdrant_backup_shared::digest::Sha256Digest;
 /// A file did not become a backup. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The name tells nothing about the collection.
-    #[error("the name does not say which collection this is a snapshot of; give it with `--collection`")]
+    /// The name does not contain the collection.
+    #[error("the name does not say which collection this is; give it with `--collection`")]
     NoCollection,
     /// The name can be read in two ways.
     #[error(
-        "this may be a snapshot of collection \"{one}\" or of \"{other}\"; say which with `--collection`"
+        "this may be a snapshot of collection \"{one}\" or of \"{other}\"; choose one with `--collection`"
     )]
     Ambiguous {
         /// One way to read it.
@@ -21,41 +21,41 @@ pub enum ImportError {
         /// The other.
         other: String,
     },
-    /// It lies in the directory of another collection.
+    /// It is in the directory of another collection.
     #[error(
-        "it lies in the directory of another collection than \"{collection}\"; move it elsewhere to import it"
+        "it is in the directory of a collection other than \"{collection}\"; move it elsewhere to import it"
     )]
     OtherDirectory {
         /// The collection that was asked for.
         collection: String,
     },
-    /// It lies in the backup directory and is no orphan.
+    /// It is in the backup directory and is not an orphan.
     #[error(
-        "it lies in the backup directory and is not an archive without a manifest, so there is nothing to adopt"
+        "it is in the backup directory but is not an archive without a manifest, so there is nothing to import"
     )]
     NotAnOrphan,
-    /// It would stand where backups of configuration files do.
+    /// It would be stored as a backup of configuration files.
     #[error(
-        "\"/files\" is no collection's name: backups of configuration files have it here; name the collection with `--collection`"
+        "\"/files\" is not a collection: it stands for backups of configuration files; give the collection with `--collection`"
     )]
     NotACollection,
     /// A directory, a pipe, or another thing that is not a file.
     #[error("not a regular file")]
     NotAFile,
-    /// The content is a snapshot of one shard, which says nothing of the rest.
+    /// The content is a snapshot of one shard.
     #[error(
-        "not a whole snapshot of a collection: it is of a single shard, and tells neither how the collection is made nor which other \
-         shards it has; the file is left as it is: import the directory that `export` made of the whole backup, or upload it by hand to \
-         that shard of a collection that is made like the old one"
+        "not a whole snapshot of a collection but of a single shard, without the collection's configuration \
+         and its other shards; nothing was imported: import the directory that `export` wrote for the whole \
+         backup, or upload the file by hand to that shard of a collection with the same configuration"
     )]
     SingleShard,
-    /// A directory that is not as `export` makes one.
-    #[error("a directory, which is imported only as `export` makes it of a backup by shards: {problem}")]
+    /// A directory that was not written by `export`.
+    #[error("not a directory that `export` wrote for a backup by shards: {problem}")]
     NotExported {
         /// What is wrong with it.
         problem: String,
     },
-    /// One shard of an exported directory is not as its manifest says.
+    /// A shard of an exported directory does not match its manifest.
     #[error("shard {shard_id}: {error}")]
     Shard {
         /// The shard.
@@ -63,8 +63,8 @@ pub enum ImportError {
         /// How.
         error: Box<ImportError>,
     },
-    /// It is whole and another one than the manifest is about.
-    #[error("its SHA-256 is {}…, and manifest.json says {}…: it is not the file that was exported", got.short(), expected.short())]
+    /// It is complete, but not the one of the manifest.
+    #[error("its SHA-256 is {}…, but manifest.json says {}…: it is not the file that was exported", got.short(), expected.short())]
     NotTheExported {
         /// What the manifest says.
         expected: Sha256Digest,
@@ -77,28 +77,28 @@ pub enum ImportError {
         /// What is wrong, with the member's name.
         problem: String,
     },
-    /// It decompresses to more than any snapshot does.
+    /// It decompresses to too much data.
     #[error(
-        "it decompresses to more than {}, which is more than any snapshot of {} does; if it is one, decompress it yourself and import that file",
+        "it decompresses to more than {}, too much for a snapshot of {}; if it is one, decompress it yourself and import that file",
         indicatif::HumanBytes(*most),
         indicatif::HumanBytes(*stored)
     )]
     Expands {
         /// Bytes of the file.
         stored: u64,
-        /// Bytes that it may have decompressed.
+        /// Maximum decompressed size, in bytes.
         most: u64,
     },
-    /// Qdrant's own checksum lies beside it and is another one.
-    #[error("Qdrant's checksum file beside it says {}…, and the snapshot has {}…", expected.short(), got.short())]
+    /// Qdrant's checksum file does not match.
+    #[error("Qdrant's checksum file beside it says {}…, but the snapshot has {}…", expected.short(), got.short())]
     ChecksumMismatch {
         /// What the file says.
         expected: Sha256Digest,
         /// What was computed.
         got: Sha256Digest,
     },
-    /// Qdrant's own checksum seems to lie beside it, and is of no use.
-    #[error("the checksum file beside it, {}, {problem}; put it right, or move it away to import without it", path.display())]
+    /// Qdrant's checksum file is invalid.
+    #[error("the checksum file beside it, {}, {problem}; correct it, or move it away to import without it", path.display())]
     Checksum {
         /// The checksum file.
         path: PathBuf,
@@ -106,7 +106,7 @@ pub enum ImportError {
         problem: String,
     },
     /// The copy would not fit.
-    #[error("the copy needs {needed} bytes and {available} are free")]
+    #[error("the copy needs {needed} bytes, but only {available} are free")]
     NoRoom {
         /// Bytes that the copy takes.
         needed: u64,

@@ -1,4 +1,4 @@
-//! One pass over a file: both digests, a look inside, and a copy on the way where one is wanted.
+//! Reads a file once: computes both digests, checks the contents, and optionally copies it.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
@@ -12,9 +12,9 @@ use crate::archive::inspect::{Inspection, Limits, SnapshotKind, inspect};
 use crate::archive::write::Tally;
 
 const BUFFER_BYTES: usize = 1 << 20;
-/// What a file of any size may decompress to: files that are reserved and empty take next to nothing.
+/// Decompressed size that is always allowed: reserved empty files compress to almost nothing.
 const ALWAYS_ALLOWED_BYTES: u64 = 16 << 30;
-/// How much of a snapshot a byte may hold besides. It is what gzip can do at most.
+/// Additional decompressed bytes allowed per byte, the maximum of gzip.
 const EXPANSION: u64 = 1_100;
 
 /// What was found.
@@ -26,11 +26,11 @@ pub struct Examined {
     pub stored: SizeAndDigest,
     /// The snapshot in them.
     pub snapshot: SizeAndDigest,
-    /// What it holds. Whole, but for oddities.
+    /// Its contents: complete, except for unusual findings.
     pub inspection: Inspection,
 }
 
-/// Reads `file` to its end, writing what is read to `copy`, and calls `progress` with each number of bytes read.
+/// Reads `file` to its end, copies it to `copy`, and calls `progress` with the numbers of bytes read.
 ///
 /// # Errors
 /// When it is not a whole snapshot of that kind, or reading or writing fails.
@@ -47,7 +47,7 @@ pub fn examine(
     examine_within(file, encoding, most, kind, copy, interrupt, progress)
 }
 
-/// How many bytes a compressed file of this many may hold.
+/// Maximum decompressed size of a compressed file with this size.
 fn most_decoded(stored: u64) -> u64 {
     stored.saturating_mul(EXPANSION).saturating_add(ALWAYS_ALLOWED_BYTES)
 }
@@ -66,24 +66,26 @@ fn examine_within(
     let looked = looked.and_then(|inspection| io::copy(&mut source, &mut io::sink()).map(|_| inspection));
     let inspection = match (looked, source.failed.take()) {
         (_, Some(failed)) => return Err(failed),
-        // Little may decompress to very much, of which a signal hears nothing while it is read.
+        // A small file may decompress to very much data, and signals must still work.
         (Err(_), None) if interrupt.is_cancelled() => return Err(ImportError::Interrupted),
         (Err(error), None) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => {
             let stored = source.file.metadata().map_err(ImportError::io("reading"))?.len();
             return Err(ImportError::Expands { stored, most });
         }
         (Ok(inspection), None) => inspection,
-        // Neither reading nor writing failed, so it is what was read that cannot be decoded.
+        // Reading and writing worked, so the data cannot be decoded.
         (Err(error), None) => {
             let names: Vec<&str> = encoding.iter().map(Encoding::as_str).collect();
-            return Err(ImportError::Contents { problem: format!("not whole {}: {error}", names.join("+")) });
+            return Err(ImportError::Contents {
+                problem: format!("incomplete {}: {error}", names.join("+")),
+            });
         }
     };
     check(&inspection, kind)?;
     Ok(Examined { encoding, stored: source.tally.finish(), snapshot, inspection })
 }
 
-/// Looks into what `source` holds, decoded, and tallies that.
+/// Decodes `source`, checks its contents, and tallies it.
 fn look(
     source: &mut Source<'_>,
     encoding: &[Encoding],
@@ -106,7 +108,7 @@ fn look(
     (looked, snapshot.tally.finish())
 }
 
-/// Told by the first bytes, for names lie: a tar begins with a name, which none of these are.
+/// Detected by the first bytes, because names may be wrong: a tar begins with a name, which differs from all of these.
 fn encoding(file: &mut File) -> Result<Vec<Encoding>, ImportError> {
     let mut first = Vec::new();
     file.take(4).read_to_end(&mut first).map_err(ImportError::io("reading"))?;
@@ -128,9 +130,9 @@ fn check(inspection: &Inspection, kind: SnapshotKind) -> Result<(), ImportError>
         return contents(&finding.to_string());
     }
     match inspection.kind {
-        SnapshotKind::Unknown => contents("nothing in it is known"),
+        SnapshotKind::Unknown => contents("it contains no known file"),
         SnapshotKind::Collection if kind == SnapshotKind::Shard => {
-            contents("it is of a whole collection and not of a single shard")
+            contents("it is a snapshot of a whole collection, not of a single shard")
         }
         SnapshotKind::Collection | SnapshotKind::Shard => Ok(()),
     }
@@ -141,7 +143,7 @@ struct Source<'a> {
     file: &'a mut File,
     copy: Option<&'a mut File>,
     tally: Tally,
-    /// Why reading, or copying, failed. Decoders wrap errors, so it is kept apart from theirs.
+    /// Why reading or copying failed. Kept separately, because decoders wrap errors.
     failed: Option<ImportError>,
     interrupt: &'a CancellationToken,
     progress: &'a mut dyn FnMut(u64),
@@ -177,9 +179,9 @@ impl Read for Source<'_> {
     }
 }
 
-/// More came than may.
+/// There was too much data.
 #[derive(Debug, thiserror::Error)]
-#[error("it decompresses to too much")]
+#[error("it decompresses to too many bytes")]
 struct TooLong;
 
 /// Tallies what is consumed of it.
@@ -204,7 +206,7 @@ impl<R: BufRead> BufRead for Tallied<'_, R> {
     }
 
     fn consume(&mut self, amount: usize) {
-        // What is consumed was filled before, so this neither reads nor fails.
+        // Consumed data was read before, so this neither reads nor fails.
         if let Some(consumed) = self.inner.fill_buf().ok().and_then(|filled| filled.get(..amount)) {
             self.tally.update(consumed);
         }

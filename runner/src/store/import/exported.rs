@@ -1,4 +1,4 @@
-//! From the directory that `export` made of a backup by shards back to a backup.
+//! Imports a directory that `export` wrote for a backup by shards.
 
 use std::fs::File;
 use std::path::Path;
@@ -28,21 +28,21 @@ pub fn shard_file_name(shard_id: u32) -> String {
 /// One shard's file.
 struct Found<'a> {
     shard_id: u32,
-    /// What the manifest says of it.
+    /// Its entry in the manifest.
     archive: &'a Archive,
     file: File,
 }
 
 impl Importer<'_> {
-    /// Makes a backup of the exported backup in `directory`: every shard compared with the manifest there and looked into, and all that
-    /// the manifest knows of the collection kept.
+    /// Makes a backup from the exported backup in `directory`: compares every shard with the manifest there, checks its contents,
+    /// and keeps the manifest's information about the collection.
     ///
     /// # Crash safety
-    /// A killed import leaves temporary files, or archives without a manifest; what was exported is left as it is.
+    /// A killed import leaves temporary files, or archives without a manifest. The exported directory is not changed.
     ///
     /// # Errors
-    /// When it is not such a directory, a shard's file is not as the manifest says, or something cannot be read or written. Nothing was
-    /// changed then.
+    /// When it is not such a directory, a shard's file does not match the manifest, or something cannot be read or written.
+    /// Nothing is changed then.
     pub(super) fn import_exported(
         &self,
         directory: &Path,
@@ -66,7 +66,7 @@ impl Importer<'_> {
         }
         self.check_room(exported.snapshot_size_bytes())?;
         let id = store::prepare(self.layout, collection, exported.started_at)
-            .map_err(ImportError::io("making the collection's directory"))?;
+            .map_err(ImportError::io("creating the collection's directory"))?;
         let (mut files, mut archives, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
         for shard in shards {
             let shard_id = shard.shard_id;
@@ -88,7 +88,7 @@ impl Importer<'_> {
             ..exported
         };
         store::commit(self.layout, files, &manifest)
-            .map_err(ImportError::io("putting the archives in their place"))?;
+            .map_err(ImportError::io("moving the archives into place"))?;
         Ok(Adopted::New { manifest: Box::new(manifest), remarks })
     }
 
@@ -101,7 +101,7 @@ impl Importer<'_> {
     ) -> Result<(AtomicFile, Archive, Vec<String>), ImportError> {
         let Found { shard_id, archive, mut file } = shard;
         let at = |encoding: &[_]| self.layout.shard_archive(collection, id, shard_id, encoding);
-        let mut begun = store::begin_archive(&at(&[])).map_err(ImportError::io("making the copy"))?;
+        let mut begun = store::begin_archive(&at(&[])).map_err(ImportError::io("creating the copy"))?;
         let copy = Some(begun.file());
         let examined = examine(&mut file, SnapshotKind::Shard, copy, &self.interrupt, progress)?;
         if examined.snapshot != archive.snapshot {
@@ -154,7 +154,7 @@ fn manifest_in(directory: &Path) -> Result<Manifest, ImportError> {
         return Err(not_exported(format!("it requires \"{requirement}\", which this version does not know")));
     }
     if !manifest.is_by_shard() {
-        return Err(not_exported("its manifest.json is of another kind of backup".to_owned()));
+        return Err(not_exported("its manifest.json describes another kind of backup".to_owned()));
     }
     Ok(manifest)
 }

@@ -1,4 +1,4 @@
-//! Adopting snapshots that this program did not make, or has exported: they become backups like any other, with origin "imported".
+//! Imports snapshots of other tools, and exported ones. They become normal backups with the origin "imported".
 
 mod adopt;
 mod error;

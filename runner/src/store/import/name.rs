@@ -1,4 +1,4 @@
-//! What a file's name says of the snapshot in it.
+//! Information about a snapshot from its file name.
 
 use chrono::{DateTime, Utc};
 use percent_encoding::percent_decode_str;
@@ -7,7 +7,7 @@ use qdrant_backup_shared::backup_id::{BACKUP_ID_BYTES, BackupId};
 
 use super::error::ImportError;
 
-/// Qdrant's peer ids are random numbers of up to 53 bits; a shorter number may as well belong to the collection's name.
+/// Qdrant's peer ids are random numbers of up to 53 bits. A shorter number may belong to the collection's name.
 const PEER_DIGITS: usize = 10;
 
 /// What was read from a name.
@@ -15,7 +15,7 @@ const PEER_DIGITS: usize = 10;
 pub struct Named {
     /// The collection, given or read.
     pub collection: CollectionName,
-    /// When Qdrant, or a backup, began to make it.
+    /// When the snapshot or backup was started.
     pub stamped_at: Option<DateTime<Utc>>,
     /// The node that made it.
     pub peer_id: Option<u64>,
@@ -64,7 +64,7 @@ pub fn read(
     }
 }
 
-/// The collection whose path component is `component`; nothing where it was cut to length.
+/// The collection with the path component `component`. None if that was truncated.
 pub fn collection_of(component: &str) -> Option<CollectionName> {
     let name = percent_decode_str(component).decode_utf8().ok()?;
     CollectionName::new(name).ok().filter(|name| name.component() == component)

@@ -89,7 +89,11 @@ fn links(entries: &[Entry], defects: &mut Vec<Defect>) {
         link.header.set_link_name_literal(target).unwrap();
         let mut more = entries.to_vec();
         more.insert(0, link);
-        defects.push(Defect { sort: "link out", what: format!("to {target}"), snapshot: whole(&more) });
+        defects.push(Defect {
+            sort: "a link that points outside",
+            what: format!("to {target}"),
+            snapshot: whole(&more),
+        });
     }
     let mut more = entries.to_vec();
     more.push(Entry::new(b'3', "0/device", b""));
@@ -196,5 +200,5 @@ fn another_snapshot_in_its_place_is_found() {
     let node = "1.18.3/cluster-node-1.spread.snapshot";
     let (outcome, findings) = outcome(&place, node, &genuine("1.18.3/cluster-node-3.spread.snapshot"), true);
     assert_eq!(outcome, CheckOutcome::Failed);
-    assert_eq!(findings, ["segments of shards 1 and must be of shards 0"]);
+    assert_eq!(findings, ["segments are of shards 1, expected shards 0"]);
 }

@@ -1,7 +1,7 @@
-//! Every setting: a declaration each, in the order of the documentation.
+//! All settings: one declaration each, in the order of the documentation.
 //!
-//! A new setting is a new declaration here, and its line in the list of its section; whoever needs it asks the settings for it
-//! by that name. Reading, the layers, options, `config show`, "did you mean" and the documentation go by this table.
+//! To add a setting, add a declaration here and its line in the list of its section. Code reads it from the settings by this
+//! declaration. Parsing, layers, options, `config show`, "did you mean" and the documentation all use this table.
 
 mod backup;
 mod offsite;

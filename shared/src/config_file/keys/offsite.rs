@@ -1,4 +1,4 @@
-//! `offsite`: the places for copies.
+//! `offsite`: the offsite places.
 
 #![expect(missing_docs, reason = "it says itself what it means")]
 
@@ -27,4 +27,4 @@ pub static OFFSITE: Knob<Vec<OffsitePlace>> = Knob::new("offsite", offsite::PLAC
     repository: /mnt/nas/restic
     password_file: /etc/qdrant-backup/restic-password"#,
     )
-    .meaning("Places that get encrypted, deduplicated copies of every backup through `restic`, any number of them, as a list of mappings; see [offsite.md](offsite.md#keys).");
+    .meaning("Places for encrypted, deduplicated copies of every backup, made with `restic`; a list of mappings, see [offsite.md](offsite.md#keys).");

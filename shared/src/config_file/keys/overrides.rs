@@ -1,4 +1,4 @@
-//! `retention.overrides`: a list of mappings, each with a glob and the rules for the collections that it matches.
+//! `retention.overrides`: a list of mappings, each with a glob and the rules for matching collections.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::super::suggest::closest;
 use super::super::tree::{Entry, Node, Value};
 use crate::text::shortened;
 
-/// The rules for the collections that a glob matches, in place of the general ones.
+/// The rules for collections that match a glob. They replace the general rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RetentionOverride {
     /// The glob, with its line.
@@ -37,7 +37,7 @@ pub(super) const LIST: Kind<Vec<RetentionOverride>> = Kind {
     show: |overrides| overrides.iter().map(|rules| json!(rules.to_string())).collect(),
 };
 
-/// A list of overrides; none at all where one of them is wrong.
+/// A list of overrides. None if one of them is invalid.
 fn overrides(written: Written<'_>, reading: &mut Reading<'_>) -> Option<Vec<RetentionOverride>> {
     let expected = "expected a list such as [{match: \"logs-*\", keep_days: 3}]";
     let items = kinds::list(written, reading, expected)?;
@@ -60,7 +60,7 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<RetentionOverride> {
         let mut of_key = reading.within(&entry.key, entry.line);
         let written = Written::Yaml(&entry.value);
         if let Some(first) = first_lines.insert(entry.key.as_str(), entry.line) {
-            of_key.refuse(format!("key repeated; it is already on line {first}"));
+            of_key.refuse(format!("duplicate key; it is already on line {first}"));
         } else if entry.key == MATCH {
             glob = Some(kinds::text(written, &mut of_key));
             read.glob.line = entry.line;
@@ -72,10 +72,10 @@ fn one(item: &Node, reading: &mut Reading<'_>) -> Option<RetentionOverride> {
         reading.problems.append(&mut of_key.problems);
     }
     if glob.is_none() {
-        reading.refuse_at(item.line, "no `match`: which collections is this for?");
+        reading.refuse_at(item.line, "missing `match`: the glob of the collections that this is for");
     }
     if !entries.iter().any(|entry| read.policy.number_mut(&entry.key).is_some()) {
-        reading.refuse_at(item.line, "no rule: say what to keep, as in `keep_days: 3`");
+        reading.refuse_at(item.line, "missing rule: set what to keep, as in `keep_days: 3`");
     }
     read.glob.value = glob??;
     Some(read)

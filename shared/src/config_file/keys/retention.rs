@@ -1,4 +1,4 @@
-//! `retention`: which backups stay. One that any rule keeps is kept.
+//! `retention`: which backups to keep. A backup is kept if any rule keeps it.
 
 #![expect(missing_docs, reason = "each says itself what it means")]
 
@@ -23,7 +23,7 @@ pub(super) static RETENTION: &[&dyn Declared] = &[
 
 pub static GONE_AFTER_DAYS: Knob<Option<NonZeroU32>> = Knob::new("retention.gone_after_days", kinds::KEEP)
     .example("90")
-    .meaning("Let all backups of a collection expire that has been gone from the server for this many days; see below.");
+    .meaning("Delete all backups of a collection that has been gone from the server for this many days; see below.");
 
 pub static OVERRIDES: Knob<Vec<RetentionOverride>> = Knob::new("retention.overrides", overrides::LIST)
     .example(

@@ -73,7 +73,7 @@ fn urls_that_are_wrong_are_told_each_and_the_right_ones_used() {
     ran.says(&[
         "WARN",
         &format!("node {} of the cluster is not used", scene.node(2).peer_id()),
-        "no URL of qdrant.nodes that answers is its",
+        "no answering URL in qdrant.nodes belongs to it",
     ]);
     assert_eq!(scene.place.prove(), 1);
     assert!(scene.origins(DOCS).values().all(|node| *node != 2));
@@ -139,5 +139,8 @@ fn config_check_tells_how_many_nodes_answer_and_which_do_not() {
     assert!(!checked(&place).contains("nodes answer"));
     place.configure(&configuration(&[("nodes", &format!("[{}]", single.url()))]));
     let text = checked(&place);
-    assert!(text.contains("qdrant.nodes names 1, and") && text.contains("is in no cluster"), "{text}");
+    assert!(
+        text.contains("qdrant.nodes lists 1 nodes, but") && text.contains("is not in a cluster"),
+        "{text}"
+    );
 }

@@ -94,7 +94,7 @@ fn a_snapshot_without_a_shard_that_the_server_calls_local_is_refused() {
         let faulty = Fault::new(Effect::CreationContent(content));
         let scene = Scene::of(Setup::empty().collection(two_shards()).fault(faulty));
 
-        scene.backup().code(1).says(&["ERROR: Backup of docs failed", "the snapshot is not whole", missing]);
+        scene.backup().code(1).says(&["ERROR: Backup of docs failed", "the snapshot is incomplete", missing]);
 
         assert_eq!(scene.hits(), 1);
         scene.assert_failed(FailureKind::ArchiveCorrupt);

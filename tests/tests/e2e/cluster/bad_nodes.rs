@@ -15,7 +15,7 @@ fn a_node_that_hangs_up_during_a_creation_gives_the_snapshot_all_the_same() {
         let late = Effect::CreationCut { cut, appears_after: Some(Duration::from_millis(700)) };
         scene.fault(1, Fault::new(late).first(1));
 
-        scene.backup().success().says(&["WARN", "Qdrant may still be making it"]);
+        scene.backup().success().says(&["WARN", "Qdrant may still be creating it"]);
 
         assert_eq!(scene.origins(DOCS)[&1], 1);
         assert_eq!(creations(scene.node(1)).len(), 1);
@@ -30,7 +30,7 @@ fn a_node_that_makes_no_snapshot_is_passed_over_for_another_replica() {
         let scene = Scene::docs(2);
         scene.fault(0, fault.on(Endpoint::CreateShardSnapshot));
 
-        scene.backup().success().says(&["WARN", "which has this shard too"]);
+        scene.backup().success().says(&["WARN", "which also has this shard"]);
 
         assert!(scene.origins(DOCS).values().all(|node| *node != 0));
         assert_eq!(scene.place.prove(), 1);
@@ -45,7 +45,7 @@ fn a_node_that_dies_in_a_creation_is_passed_over_and_tidied_up_when_it_is_back()
     scene.configure(&[("create_timeout", "3s")]);
     scene.fault(1, Fault::new(Effect::Dies).on(Endpoint::CreateShardSnapshot).first(1));
 
-    scene.backup().success().says(&["WARN", "which has this shard too"]);
+    scene.backup().success().says(&["WARN", "which also has this shard"]);
 
     assert!(scene.origins(DOCS).values().all(|node| *node != 1), "{:?}", scene.origins(DOCS));
     assert_eq!(scene.place.prove(), 1);
@@ -78,7 +78,7 @@ fn a_snapshot_that_came_damaged_is_made_once_more() {
     let scene = Scene::docs(1);
     scene.fault(0, Fault::new(Effect::FlipByte(5)).shard(0).first(1));
 
-    scene.backup().success().says(&["shard 0 of \"docs\"", "trying once more with a fresh snapshot"]);
+    scene.backup().success().says(&["shard 0 of \"docs\"", "trying once more with a new snapshot"]);
 
     assert_eq!(creations(scene.node(0)).len(), 2);
     assert_eq!(scene.place.prove(), 1);
@@ -89,7 +89,7 @@ fn a_snapshot_that_came_damaged_is_made_once_more() {
 fn a_node_that_gives_only_what_is_damaged_is_passed_over_for_another_replica() {
     let scene = Scene::docs(2);
     scene.fault(0, Fault::new(Effect::FlipByte(5)));
-    scene.backup().success().says(&["checksum mismatch", "which has this shard too"]);
+    scene.backup().success().says(&["checksum mismatch", "which also has this shard"]);
     assert!(scene.origins(DOCS).values().all(|node| *node != 0));
     assert_eq!(scene.place.prove(), 1);
     scene.place.run(&["verify"]).success();
@@ -118,7 +118,7 @@ fn a_file_that_is_no_snapshot_of_a_shard_is_not_taken_for_one() {
 
         let scene = Scene::docs(2);
         scene.fault(0, Fault::new(Effect::CreationContent(content)));
-        scene.backup().success().says(&["which has this shard too"]);
+        scene.backup().success().says(&["which also has this shard"]);
         assert!(scene.origins(DOCS).values().all(|node| *node != 0));
         scene.assert_clean();
     }

@@ -23,11 +23,16 @@ fn half() -> Scene {
         scene.fault(node, Fault::status(500).on(Endpoint::UploadShardSnapshot).shard(1));
     }
     let ran = scene.place.run(&AGAIN).code(1);
-    let ran = ran
-        .says(&["ERROR: Restore of docs failed: shard 1, to http", "restored: shard 0; not begun: shard 2"]);
+    let ran = ran.says(&[
+        "ERROR: Restore of docs failed: shard 1, to http",
+        "restored: shard 0; not started: shard 2",
+    ]);
     let line = ran.last_line();
     let id = scene.place.ids(DOCS).remove(0);
-    assert!(line.contains("\"copy\" is PARTLY RESTORED: do not use it; to go on where this ended"), "{line}");
+    assert!(
+        line.contains("\"copy\" is PARTLY RESTORED: do not use it; to continue where this stopped"),
+        "{line}"
+    );
     assert!(
         line.contains(&format!("`qdrant-backup restore --collection docs --backup {id} --as copy`")),
         "{line}"
@@ -56,8 +61,8 @@ fn assert_restored(scene: &Scene, uploaded: &[u32]) {
 fn a_failure_says_what_is_where_and_the_same_command_uploads_only_what_is_left() {
     let scene = half();
     let dry = scene.place.run(&[&AGAIN[..], &["--dry-run"]].concat()).success();
-    assert!(dry.stdout.contains("which an earlier restore has made and not finished"), "{}", dry.stdout);
-    assert!(dry.stdout.contains("GOES ON with what was begun: 2 of them are left"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("which an earlier restore created but did not finish"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("CONTINUES an unfinished restore: 2 of them are left"), "{}", dry.stdout);
     let json = scene.place.run(&[&AGAIN[..], &["--dry-run", "--json"]].concat()).success();
     let plan: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(plan["plans"][0]["shards"]["restored_before"], serde_json::json!([0]));
@@ -90,7 +95,7 @@ fn a_collection_that_was_begun_and_written_to_is_refused() {
     });
     for force in [&[][..], &["--force"]] {
         let ran = scene.place.run(&[&AGAIN[..], force].concat()).code(1);
-        ran.says(&["somebody has written to it since", "its shard 2 has points"]);
+        ran.says(&["someone has written to it since", "its shard 2 has points"]);
     }
     assert_eq!(uploads(scene.cluster.nodes(), COPY), Vec::<u32>::new());
     let failure = scene.place.status().last_run.unwrap().operations.remove(0).collections.remove(0).failure;
@@ -115,7 +120,7 @@ fn another_backup_is_not_restored_over_what_was_begun() {
         .place
         .run(&arguments)
         .code(1)
-        .says(&["exists", "a backup of shards is restored into a new one only"]);
+        .says(&["exists", "a backup made shard by shard can only be restored into a new collection"]);
     assert_eq!(uploads(scene.cluster.nodes(), COPY), Vec::<u32>::new());
     // The one that was begun can still be ended.
     let oldest = scene.place.ids(DOCS).remove(0);
@@ -191,7 +196,7 @@ fn an_upload_whose_answer_is_lost_is_told_and_sent_again() {
         };
         scene.fault(node, Fault::new(lost).shard(1));
     }
-    scene.place.run(&AGAIN).code(1).says(&["shard 1, to http", "restored: shard 0", "not begun: shard 2"]);
+    scene.place.run(&AGAIN).code(1).says(&["shard 1, to http", "restored: shard 0", "not started: shard 2"]);
     scene.heal();
     scene.forget_requests();
     scene.place.run(&AGAIN).success();
@@ -209,7 +214,7 @@ fn a_node_that_dies_in_an_upload_is_passed_over_for_another_holder_or_the_next_r
     scene.node(1).come_up();
     if ran.code != Some(0) {
         let ran = ran.code(1);
-        ran.says(&["PARTLY RESTORED", "to go on where this ended"]);
+        ran.says(&["PARTLY RESTORED", "to continue where this stopped"]);
         scene.place.run(&AGAIN).success();
     }
     scene.nodes.assert_points(COPY, &scene.nodes.points(0, DOCS));

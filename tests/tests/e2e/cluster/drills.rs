@@ -71,7 +71,7 @@ fn a_point_that_differs_in_one_shard_fails_the_drill_and_is_named() {
     let index: u64 = serde_json::to_value(&point).unwrap().as_u64().unwrap();
     single.faults(|faults| faults.add(Fault::new(Effect::RestoredVectorDiffers(index))));
     let ran = scene.place.run(&["drill", "--collection", DOCS, "--to", &single.url()]).code(4);
-    ran.says(&[&format!("point {index} is not as it was backed up")]);
+    ran.says(&[&format!("point {index} differs from the backup")]);
     assert_eq!(outcome(&scene, DOCS), CheckOutcome::Failed);
     assert!(single.state(|state| state.collections.is_empty()));
 }

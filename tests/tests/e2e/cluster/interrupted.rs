@@ -72,7 +72,7 @@ fn a_signal_during_a_creation_is_obeyed_and_what_its_node_makes_is_reported_late
     assert!(unanswered.iter().any(|creating| creating.shard_id == Some(1)), "{unanswered:?}");
     eventually("the node finishes all the same", || !scene.node(1).all_snapshots().is_empty());
 
-    scene.backup().success().says(&["WARN", "is probably left by an interrupted run"]);
+    scene.backup().success().says(&["WARN", "was probably left by an interrupted run"]);
 
     assert_eq!(scene.node(1).shard_snapshot_names(DOCS, 1).len(), 1);
     assert_eq!(left(&scene), suspected(&scene));

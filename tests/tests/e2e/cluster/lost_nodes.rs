@@ -55,7 +55,7 @@ fn a_node_that_comes_back_while_it_is_waited_for_is_used() {
     scene.configure(&[("cluster_timeout", "60s")]);
     scene.node(2).go_down();
     let mut running = Running::start(&mut scene.place.command(&["backup"]));
-    running.until_it_says("waiting for it");
+    running.until_it_says("waiting up to");
     scene.node(2).come_up();
     running.end().success();
     assert_eq!(scene.origins(DOCS)[&2], 2);

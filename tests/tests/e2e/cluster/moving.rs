@@ -58,7 +58,11 @@ fn a_shard_that_moves_between_creation_and_download_is_taken_from_where_it_is() 
     let scene = Scene::docs(1);
     scene.cluster.state(|server| server.collection_mut(DOCS).move_shard_when(When::Snapshot(0), 0, 0, 2));
 
-    scene.backup().success().says(&["WARN", "shard 0 of \"docs\" has left", "taking it again"]);
+    scene.backup().success().says(&[
+        "WARN",
+        "shard 0 of \"docs\" moved away from",
+        "backing it up from its new node",
+    ]);
 
     assert_eq!(scene.origins(DOCS)[&0], 2);
     assert_eq!(creations_of(&scene, 0), 2);
@@ -80,7 +84,11 @@ fn a_shard_that_moves_once_it_is_here_is_taken_again_from_where_it_is() {
     // While shard 1 is made, shard 0 is done with.
     scene.cluster.state(|server| server.collection_mut(DOCS).move_shard_when(When::Snapshot(1), 0, 0, 2));
 
-    scene.backup().success().says(&["WARN", "shard 0 of \"docs\" has left", "taking it again"]);
+    scene.backup().success().says(&[
+        "WARN",
+        "shard 0 of \"docs\" moved away from",
+        "backing it up from its new node",
+    ]);
 
     assert_eq!(scene.origins(DOCS)[&0], 2);
     assert_eq!((creations_of(&scene, 0), creations_of(&scene, 1)), (2, 1));
@@ -97,12 +105,12 @@ fn shards_on_their_way_are_waited_for() {
         .cluster
         .state(|server| server.collection_mut(DOCS).transfer_for_polls(Transfer::moving(0, 0, 2), 3));
 
-    scene.backup().success().says(&["shard 0 is being moved or copied", "waiting for it"]);
+    scene.backup().success().says(&["shard 0 is being moved or copied", "waiting up to"]);
 
     assert_eq!(scene.origins(DOCS)[&0], 2);
     let up = Resharding { direction: "up", shard: 3, node: 2, shard_key: None };
     scene.cluster.state(|server| server.collection_mut(DOCS).resharding_for_polls(up, 3));
-    scene.backup().success().says(&["it is being resharded", "waiting for it"]);
+    scene.backup().success().says(&["it is being resharded", "waiting up to"]);
     assert_eq!(scene.place.prove(), 2);
     scene.assert_clean();
 }
@@ -134,7 +142,7 @@ fn a_key_that_is_made_meanwhile_has_the_collection_begun_anew() {
     let path = format!("/collections/{TENANTS}/shards");
     scene.nodes.ask(1, Method::PUT, &path, Some(&json!({ "shard_key": "asia" })));
 
-    running.end().success().says(&["WARN", "beginning anew"]);
+    running.end().success().says(&["WARN", "starting its backup again"]);
 
     let manifest = scene.manifest(TENANTS);
     assert_eq!(manifest.archives.len(), 4);

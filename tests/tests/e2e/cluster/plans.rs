@@ -15,7 +15,7 @@ fn an_existing_collection_is_refused_with_and_without_force() {
         let ran = scene.place.run(&[&["restore", "--collection", DOCS], force].concat()).code(1);
         ran.says(&[
             "collection \"docs\" exists (90 points)",
-            "a backup of shards is restored into a new one only",
+            "a backup made shard by shard can only be restored into a new collection",
             "--as NEW",
             "\"docs\" is untouched",
         ]);
@@ -33,7 +33,7 @@ fn a_restore_of_all_skips_what_is_there() {
     let scene = Scene::of(Setup::cluster(3).spread(docs(3), 2).spread(tenants(), 1)).backed_up();
     scene.cluster.state(|state| state.collections.remove(TENANTS));
     let ran = scene.place.run(&["restore", "--all"]).success();
-    ran.says(&["Skipped docs", "\"docs\" is there already, with 90 points"]).says(&["Restored tenants"]);
+    ran.says(&["Skipped docs", "\"docs\" already exists, with 90 points"]).says(&["Restored tenants"]);
     assert_eq!(scene.nodes.points(1, TENANTS).len(), 90);
     scene.place.run(&["restore", "--all"]).success().says(&["Skipped tenants"]);
 }
@@ -54,7 +54,7 @@ fn a_dry_run_says_how_many_shards_go_where_and_changes_nothing() {
         ran.stdout
     );
     assert!(
-        ran.stdout.contains("custom, by the shard keys \"eu\" (shard 1), \"us\" (shards 3, 4)"),
+        ran.stdout.contains("custom, with the shard keys \"eu\" (shard 1), \"us\" (shards 3, 4)"),
         "{}",
         ran.stdout
     );
@@ -100,7 +100,7 @@ fn the_snapshot_of_a_whole_collection_says_on_which_node_of_a_cluster_its_shards
     let target = StandInCluster::start_with(Setup::cluster(3));
     let url = target.urls().remove(1);
     let dry = place.run(&["restore", "--collection", DOCS, "--dry-run", "--to", &url]).success();
-    assert!(dry.stdout.contains(&format!("all of them will lie on {url}")), "{}", dry.stdout);
+    assert!(dry.stdout.contains(&format!("all of them will be on {url}")), "{}", dry.stdout);
     let json = place.run(&["restore", "--collection", DOCS, "--dry-run", "--json", "--to", &url]).success();
     let answer: Value = serde_json::from_str(&json.stdout).unwrap();
     let on_node = answer["plans"][0]["on_node"].as_str().unwrap().trim_end_matches('/').to_owned();

@@ -144,7 +144,7 @@ fn shard_keys_are_refused_outside_cluster_mode_before_anything_changes() {
         let ran = scene.place.run(&all).code(1);
         assert!(
             (ran.stdout.clone() + &ran.stderr)
-                .contains("can only be made with these shard keys in cluster mode"),
+                .contains("can only be created with these shard keys in cluster mode"),
             "{}{}",
             ran.stdout,
             ran.stderr
@@ -194,7 +194,7 @@ fn replicas_that_stay_dead_fail_the_restore_and_the_same_command_ends_it_later()
     let scene = Scene::of(Setup::cluster(3).spread(docs(3), 2).after_shard_upload(for_ever)).backed_up();
     scene.place.configure(&(e2e::scene::configuration(&[]) + "restore:\n  settle_timeout: 2s\n"));
     let arguments = ["restore", "--collection", DOCS, "--as", "copy"];
-    scene.place.run(&arguments).code(1).says(&["does not serve after 2s", "is Dead", "PARTLY RESTORED"]);
+    scene.place.run(&arguments).code(1).says(&["is not ready after 2s", "is Dead", "PARTLY RESTORED"]);
     scene.forget_requests();
     scene.cluster.state(|state| {
         for id in 0..3 {
@@ -247,7 +247,7 @@ fn what_the_server_does_not_know_or_makes_otherwise_is_named() {
     let ran = scene.place.run(&["restore", "--collection", DOCS, "--as", "copy"]).success();
     let ran = ran.says(&[
         "WARN",
-        "is configured otherwise",
+        "differs from the collection that was backed up",
         "params.colour (unknown to this version)",
         "galaxy_config (unknown to this version)",
     ]);

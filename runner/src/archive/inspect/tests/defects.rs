@@ -265,7 +265,7 @@ fn small_files_stored_with_holes_are_put_together() {
     assert_eq!(look(&whole).findings, []);
     assert_eq!(look(&whole).config.unwrap()["params"]["shard_number"], 1);
     let hole = tar().sparse("config.json", &[(0, 512), (2048, 0)], 2048, &config[..512]).end();
-    assert_eq!(found(&hole), [FindingKind::ConfigInvalid], "a hole is zeros, which is no JSON");
+    assert_eq!(found(&hole), [FindingKind::ConfigInvalid], "a hole is zeros, which is not JSON");
     let large = tar().sparse("config.json", &[(1 << 40, 0)], 1 << 40, b"").end();
     assert_eq!(found(&large), [FindingKind::MemberTooLarge]);
     let scattered: Vec<(u64, u64)> = (0..100).map(|n| (n * 512, 512)).collect();
@@ -320,7 +320,7 @@ fn limits_hold_and_findings_are_counted_beyond_them() {
     let snapshot = and_then(|tar| (0..150).fold(tar, |tar, n| tar.file(&format!("/{n}"), b"")));
     let inspection = look(&snapshot);
     assert_eq!(inspection.findings.len(), 101);
-    assert_eq!(inspection.findings[100].to_string(), "50 further findings are not listed");
+    assert_eq!(inspection.findings[100].to_string(), "50 more findings are not listed");
     let limited =
         |limits: Limits| kinds(&inspect(&mut tar_of(&members()).end().as_slice(), &limits).unwrap());
     let limits = Limits::default;

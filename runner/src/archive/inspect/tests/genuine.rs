@@ -38,7 +38,7 @@ fn genuine_snapshots_hold_what_they_should_and_have_no_findings() {
             assert_eq!(kinds(&inspection), [FindingKind::NoLocalShard]);
             assert_eq!(
                 inspection.findings[0].to_string(),
-                "no data: every shard lies on another node (shards 0, 1)"
+                "no data: every shard is on another node (shards 0, 1)"
             );
         } else {
             assert_eq!(inspection.findings, [], "{name}");

@@ -1,58 +1,57 @@
-//! Deciding how a section of a block is compressed, by looking at a little of it.
+//! Decides how to compress a section of a block, using samples.
 //!
-//! Vectors are most of a snapshot and hardly shrink: their low bytes are noise, and what little can be had of the rest costs more time than
-//! everything else together, when they are read again as well. Payloads and indexes shrink to a fraction.
+//! Vectors are most of a snapshot and hardly shrink: their low bytes are noise, and the small gain on the rest would need more
+//! time than everything else together, also when reading. Payloads and indexes shrink to a fraction.
 
 use super::deflater::Deflater;
 use crate::archive::write::blocks::{PIECE_BYTES, pieces};
 
-/// How a section is written.
+/// Method for a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// As it is.
+    /// Stored.
     Store,
     /// Compressed.
     Deflate,
-    /// Compressed as what consists of runs.
+    /// Compressed as runs.
     DeflateRuns,
 }
 
-/// Pieces of a section that are looked at.
+/// Number of samples of a section.
 const PIECES: usize = 2;
 
-/// Where so little is left, there are runs.
+/// If compression leaves less than this, the data consists of runs.
 const RUNS: f64 = 0.02;
-/// Compression must leave no more than this.
+/// If compression leaves more than this, the data is stored.
 const WORTH_COMPRESSING: f64 = 0.90;
 
-/// Entropies that differ by less are those of bytes of one kind.
+/// If entropies differ by less than this, the data is of the same kind.
 const ALIKE: f64 = 0.02;
-/// After so many sections a trial is made anew, however much they are alike.
+/// Maximum number of sections between two trials, however similar they are.
 const SECTIONS_A_TRIAL: usize = 4;
 
 /// Judges the sections of one block, one after the other.
 pub struct Judge<'a> {
-    /// Makes the trials.
+    /// The compressor for trials.
     deflater: &'a mut Deflater,
     last: Option<Last>,
 }
 
-/// The section that a trial was last made of.
+/// The section of the last trial.
 struct Last {
     entropy: f64,
     method: Method,
-    /// For how many more it may stand.
+    /// Number of further sections that this trial is valid for.
     left: usize,
 }
 
 impl<'a> Judge<'a> {
-    /// One that has seen nothing yet.
+    /// A new judge.
     pub fn new(deflater: &'a mut Deflater) -> Self {
         Self { deflater, last: None }
     }
 
-    /// Chooses the method for the next section. A trial costs most of the time that judging takes, so one stands for the sections
-    /// that follow and look alike.
+    /// Chooses the method for the next section. Trials are expensive, so one is valid for similar sections after it.
     pub fn judge(&mut self, section: &[u8]) -> Method {
         let entropy = entropy(section);
         if let Some(last) = &mut self.last
@@ -62,7 +61,7 @@ impl<'a> Judge<'a> {
             last.left -= 1;
             return last.method;
         }
-        // The code of a short trial takes its share of what it leaves; of more it would be less, as the entropy says.
+        // The code table is a large part of a short trial. For more data it would be less, according to the entropy.
         let tried = trial(section, self.deflater);
         let method = if tried <= RUNS {
             Method::DeflateRuns
@@ -76,7 +75,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// What Huffman coding would leave of the section, as a share: the entropy of single bytes, but at least a bit for each.
+/// The share of the section that Huffman coding would leave: the entropy of single bytes, but at least one bit each.
 fn entropy(section: &[u8]) -> f64 {
     let mut counts = [0_u32; 256];
     let mut total = 0_u32;
@@ -101,7 +100,7 @@ fn entropy(section: &[u8]) -> f64 {
     bits.max(1.0) / 8.0
 }
 
-/// What compression leaves of its beginning, as a share.
+/// The share that compression leaves of its beginning.
 fn trial(section: &[u8], deflater: &mut Deflater) -> f64 {
     let piece = &section[..section.len().min(PIECE_BYTES)];
     if piece.is_empty() {

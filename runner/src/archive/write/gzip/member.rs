@@ -6,8 +6,8 @@ use super::deflater::Deflater;
 use super::judge::{Judge, Method};
 use crate::archive::write::blocks::{BlockEncoder, PIECE_BYTES};
 
-/// A block is judged in sections of so many bytes, and what is next to each other and of one kind becomes one member: vectors
-/// that were compressed in full because text follows in their block would take more time than all the rest of it.
+/// Section size. Adjacent sections of the same kind become one member, so that vectors are not compressed only because text
+/// follows in the same block, which would be slow.
 const SECTION_BYTES: usize = 64 << 10;
 
 /// Magic, method 8, an extra field, no time, no hints, unknown system; then the extra field: its length 8, our
@@ -18,7 +18,7 @@ const HEADER_START: [u8; 16] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, b'Q'
 /// CRC-32 and length.
 const TRAILER_BYTES: usize = 8;
 
-/// What a stored deflate block can hold.
+/// Maximum size of a stored deflate block.
 const STORED_MAX_BYTES: usize = 65_535;
 
 /// Makes gzip members of blocks.
@@ -35,14 +35,14 @@ impl Members {
         Ok(Self { deflater: Deflater::new()? })
     }
 
-    /// What `block` consists of: bytes of one kind, and what is to be done with them.
+    /// Splits `block` into stretches of the same kind, with the method for each.
     fn stretches<'a>(&mut self, block: &'a [u8]) -> Vec<(Method, &'a [u8])> {
         let mut stretches = Vec::with_capacity(block.len() / SECTION_BYTES + 1);
         let mut judge = Judge::new(&mut self.deflater);
-        // Nothing at all is a stretch too.
+        // An empty block is one empty stretch.
         let (mut start, mut method, mut at) = (0, Method::Store, 0);
         while at < block.len() {
-            // What would be left is too little to be judged by itself.
+            // The rest would be too short for its own section.
             let left = block.len() - at;
             let end = if left < SECTION_BYTES + PIECE_BYTES { block.len() } else { at + SECTION_BYTES };
             let next = judge.judge(&block[at..end]);
@@ -56,12 +56,12 @@ impl Members {
         stretches
     }
 
-    /// Appends `plain` to `members` as one more.
+    /// Appends `plain` to `members` as a member.
     fn append(&mut self, method: Method, plain: &[u8], members: &mut Vec<u8>) -> io::Result<()> {
         let start = members.len();
         members.extend_from_slice(&HEADER_START);
         members.extend_from_slice(&[0; HEADER_BYTES - HEADER_START.len()]);
-        // The sample may have misled: what would be longer than this is stored.
+        // The sample may be wrong: if the result would be longer than this, the data is stored.
         let bound = stored_bytes(plain.len());
         if !compress(&mut self.deflater, method, plain, members, bound) {
             store(plain, members);
@@ -101,7 +101,7 @@ fn store(block: &[u8], member: &mut Vec<u8>) {
     loop {
         let (piece, behind) = rest.split_at(rest.len().min(STORED_MAX_BYTES));
         rest = behind;
-        // At most 65,535, so nothing is cut.
+        // At most 65,535, so nothing is lost.
         let count = u16::try_from(piece.len()).unwrap_or(u16::MAX);
         member.push(u8::from(rest.is_empty()));
         member.extend_from_slice(&count.to_le_bytes());
@@ -113,7 +113,7 @@ fn store(block: &[u8], member: &mut Vec<u8>) {
     }
 }
 
-/// Whether `plain` was appended as a compressed stream; not when it shall not be, or would not fit into `bound` bytes.
+/// Appends `plain` as a compressed stream. False if it should be stored, or does not fit into `bound` bytes.
 fn compress(
     deflater: &mut Deflater,
     method: Method,

@@ -1,8 +1,8 @@
-//! gzip on all cores, which never tries hard where trying is in vain.
+//! gzip on all cores, without wasting time on data that does not compress.
 //!
-//! What a block consists of is judged by samples and stored or compressed, each stretch as a gzip member of its own, so
-//! that gunzip, pigz and Python read the whole as they read any gzip file. Each member's header says how long the member
-//! is, so that members can be found, and decompressed in parallel, without decompressing those before them.
+//! Samples decide which stretches of a block are stored or compressed. Each stretch is a separate gzip member, so that gunzip,
+//! pigz and Python can read the file. Each member's header contains its length, so that members can be found and decompressed in
+//! parallel.
 
 mod deflater;
 mod judge;
