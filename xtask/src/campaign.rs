@@ -1,4 +1,4 @@
-//! `cargo xtask campaign`: the campaigns of faults, and the page that says what they tried.
+//! `cargo xtask campaign`: the campaigns of faults, as every test run goes through them, and the page that says what they tried.
 //!
 //! Each campaign counts its cases and writes the counts as a file (`tests/src/campaign.rs`). Here they come into
 //! docs/reliability.md, between the marks of that campaign, as does the list of defenses that `cargo xtask mutants` takes out.
@@ -15,9 +15,12 @@ const PAGE: &str = "docs/reliability.md";
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// Run only these, as in `disk` (all without a name)
+    /// Run only the tests whose names contain one of these, as in `disk` (all without a name)
     #[arg(value_name = "CAMPAIGN")]
     names: Vec<String>,
+    /// Try every case, which takes hours; the page is then left alone
+    #[arg(long, conflicts_with = "page_only")]
+    full: bool,
     /// Run no campaign; write the list of defenses anew
     #[arg(long, conflicts_with = "names")]
     page_only: bool,
@@ -28,12 +31,14 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     if !opts.page_only {
         let directory = workspace::bin_dir("campaign")?;
         empty(&directory)?;
-        workspace::cargo()
-            .args(["test", "--workspace", "--locked", "--all-features", "--test", "campaign", "--"])
+        let tests = workspace::cargo()
+            .args(["test", "--workspace", "--locked", "--all-features", "--test", "campaign", "--", "--nocapture"])
             .args(&opts.names)
-            .env("QDRANT_BACKUP_CAMPAIGN", "full")
-            .env("QDRANT_BACKUP_CAMPAIGN_DIR", &directory)
-            .run()?;
+            .env("QDRANT_BACKUP_CAMPAIGN_DIR", &directory);
+        if opts.full {
+            return tests.env("QDRANT_BACKUP_CAMPAIGN", "full").run();
+        }
+        tests.env_remove("QDRANT_BACKUP_CAMPAIGN").run()?;
         for (campaign, counts) in counts(&directory)? {
             page = filled(&page, &campaign, &list(&counts))?;
         }

@@ -53,7 +53,7 @@ enum Command {
     Acceptance(acceptance::Opts),
     /// Check the dashboard with Grafana's own libraries (480 MB from npm), and draw docs/images/dashboard.png
     Dashboard,
-    /// Run the campaigns of faults whole, and write their counts into docs/reliability.md
+    /// Run the campaigns of faults, and write their counts into docs/reliability.md
     Campaign(campaign::Opts),
     /// Take out one defense after the other, and check that the campaigns notice
     Mutants(mutants::Opts),

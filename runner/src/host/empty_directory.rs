@@ -24,16 +24,16 @@ pub struct EmptyDirectory {
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryProblem {
     /// Something else has the name, be it a link to a directory.
-    #[error("is no directory; name one that is empty, or a new one")]
+    #[error("is not a directory; name an empty or a new one")]
     NoDirectory,
     /// There is something in it.
-    #[error("is not empty; name a directory that is, or a new one")]
+    #[error("is not empty; name an empty or a new directory")]
     NotEmpty,
     /// Whoever it belongs to can do with what is in it as they like.
     #[error("belongs to another user; name a new directory")]
     Strangers,
     /// It is not there, and the system refuses to make it.
-    #[error("cannot be made: {0}")]
+    #[error("cannot be created: {0}")]
     Unmade(io::Error),
     /// The system refuses.
     #[error(transparent)]
