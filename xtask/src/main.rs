@@ -7,6 +7,7 @@ mod dashboard;
 mod demo;
 mod deploy;
 mod dist;
+mod fuzz;
 mod links;
 mod package;
 mod pages;
@@ -51,6 +52,8 @@ enum Command {
     Dashboard,
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
+    /// Fuzz what reads input from outside, with cargo-fuzz and a nightly toolchain
+    Fuzz(fuzz::Opts),
     /// Build what is shipped: a tarball, a Debian package, SHA256SUMS
     Dist(dist::Opts),
 }
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Acceptance(opts) => acceptance::run(&opts),
         Command::Dashboard => dashboard::run(),
         Command::Bench(opts) => bench::run(&opts),
+        Command::Fuzz(opts) => fuzz::run(&opts),
         Command::Dist(opts) => dist::run(&opts),
     };
     match result {

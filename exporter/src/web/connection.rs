@@ -73,7 +73,7 @@ async fn converse(
     }
 }
 
-async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+pub(super) async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     gate: Arc<Gate>,
     stream: S,
     address: IpAddr,

@@ -100,7 +100,7 @@ impl Gate {
 }
 
 /// How long a look may take for this request.
-fn timeout(headers: &HeaderMap) -> Duration {
+pub(super) fn timeout(headers: &HeaderMap) -> Duration {
     const LEAST: Duration = Duration::from_millis(100);
     const MOST: Duration = Duration::from_secs(60);
     let said = headers

@@ -283,13 +283,13 @@ async fn write_points(
 }
 
 /// How many points there are, if this is the last line.
-fn end(line: &str) -> Option<u64> {
+pub(super) fn end(line: &str) -> Option<u64> {
     let line: Map<String, Value> = serde_json::from_str(line).ok()?;
     line.get(END).filter(|_| line.len() == 1)?.as_u64()
 }
 
 /// The body of the create request, and what only a later one takes.
-fn body(header: &Header, set: &[(String, Value)]) -> (Value, Map<String, Value>) {
+pub(super) fn body(header: &Header, set: &[(String, Value)]) -> (Value, Map<String, Value>) {
     let CreateBody { mut body, params_later, .. } = CreateBody::of(&header.config, None);
     for (path, value) in set {
         put(&mut body, path, value);

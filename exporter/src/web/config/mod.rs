@@ -5,6 +5,8 @@
 
 mod client_certificates;
 mod file;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod in_force;
 mod live;
 mod names;

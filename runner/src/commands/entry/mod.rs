@@ -1,10 +1,10 @@
 //! The entry by which cron or systemd starts `qdrant-backup run`: rendered from the files that the package ships, so that
 //! there is one text of each.
 
-mod calendar;
+pub mod calendar;
 mod command_line;
 mod cron;
-mod fields;
+pub mod fields;
 mod installed;
 mod systemd;
 
