@@ -93,7 +93,11 @@ impl Schedule {
         if fields != 5 && !expression.trim_start().starts_with('@') {
             return Err(ScheduleError::FieldCount { fields });
         }
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        // As crontab(5) says of days of the month and of the week: either is enough, unless one of the fields begins with *.
+        let mut days = expression.split_whitespace().skip(2).step_by(2);
+        let both = days.any(|field| field.starts_with('*'));
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
+        let parser = parser.dom_and_dow(both).build();
         let invalid = |error: CronError| ScheduleError::Invalid { reason: error.to_string() };
         let cron = parser.parse(expression).map_err(invalid)?;
         // Any start will do: what comes at all comes again within 40 years of it.
@@ -226,6 +230,15 @@ mod tests {
         // On 26 October 2025 02:30 came at 00:30 and at 01:30 UTC.
         assert_eq!(berlin.next_after(at("2025-10-25T12:00:00Z")), Some(at("2025-10-26T00:30:00Z")));
         assert_eq!(berlin.next_after(at("2025-10-26T00:30:00Z")), Some(at("2025-10-27T01:30:00Z")));
+    }
+
+    /// As cron(8) of Debian starts, which looks at the first character of both fields.
+    #[test]
+    fn a_day_of_the_month_or_of_the_week_is_enough_unless_one_of_the_fields_begins_with_a_star() {
+        let next = |expression: &str| schedule(expression, "UTC").next_after(at("2025-07-15T14:30:00Z"));
+        assert_eq!(next("0 3 1,21 * 0"), Some(at("2025-07-20T03:00:00Z")), "a Sunday");
+        assert_eq!(next("0 3 */10 * 0"), Some(at("2025-08-31T03:00:00Z")), "a Sunday, and the 31st");
+        assert_eq!(next("0 3 1 * */2"), Some(at("2025-11-01T03:00:00Z")), "a Saturday, and the 1st");
     }
 
     #[test]
