@@ -12,6 +12,7 @@ use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 use qdrant_backup_shared::config_file::closest;
+use qdrant_backup_shared::text::one_line;
 
 /// Whose clock the schedule is read by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,7 @@ impl Schedule {
         let both = days.any(|field| field.starts_with('*'));
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
         let parser = parser.dom_and_dow(both).build();
-        let invalid = |error: CronError| ScheduleError::Invalid { reason: error.to_string() };
+        let invalid = |error: CronError| ScheduleError::Invalid { reason: one_line(&error.to_string()) };
         let cron = parser.parse(expression).map_err(invalid)?;
         // Any start will do: what comes at all comes again within 40 years of it.
         cron.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, true).map_err(|_| ScheduleError::Never)?;
