@@ -38,7 +38,10 @@ pub fn cron(data: &[u8]) {
             assert!(starts(fields, at), "{schedule}: cron does not start at {at}");
         }
     }
-    assert!(!schedule.longest_gap(DateTime::UNIX_EPOCH).is_zero(), "{schedule}");
+    // It goes through years of starts, so that not every input can have it.
+    if data.len().is_multiple_of(16) {
+        assert!(!schedule.longest_gap(DateTime::UNIX_EPOCH).is_zero(), "{schedule}");
+    }
 }
 
 /// Whether cron starts then.
