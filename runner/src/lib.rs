@@ -7,6 +7,9 @@ pub mod archive;
 pub mod backup;
 pub mod choice;
 mod commands;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 pub mod offsite;
 pub mod points;

@@ -12,6 +12,9 @@ pub mod digest;
 pub mod encoding;
 pub mod failure;
 pub mod file_system;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hold;
 pub mod json_file;
 pub mod last_refused;

@@ -52,6 +52,9 @@ open_enum! {
 /// names of their files.
 pub const SHARD_ARCHIVES: &str = "shard_archives";
 
+/// No backup is larger, in bytes: 1 PiB. The sums of thousands still fit into 64 bits.
+const SIZE_MAX_BYTES: u64 = 1 << 50;
+
 /// One backup of one collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -250,6 +253,12 @@ impl JsonFile for Manifest {
                 ));
             }
         }
+        let total = |size: fn(&Archive) -> u64| self.archives.iter().map(size).fold(0, u64::saturating_add);
+        if total(|archive| archive.stored.size_bytes).max(total(|archive| archive.snapshot.size_bytes))
+            > SIZE_MAX_BYTES
+        {
+            return Err("archives: size_bytes is more than any backup has".to_owned());
+        }
         if self.archives.iter().any(|archive| archive.scope == Scope::Shard)
             && let Some(problem) = self.uncovered()
         {
@@ -317,6 +326,15 @@ mod tests {
             changed(|manifest| manifest.archives[0].scope = Scope::Collection)
                 .contains("is not a single shard")
         );
+    }
+
+    #[test]
+    fn sizes_whose_sum_would_not_fit_are_refused() {
+        let mut manifest: Manifest = json_file::parse(Path::new("m.json"), VERSION_1.as_bytes()).unwrap();
+        manifest.archives.push(manifest.archives[0].clone());
+        assert_eq!(manifest.check(), Ok(()));
+        manifest.archives[1].stored.size_bytes = u64::MAX;
+        assert!(manifest.check().unwrap_err().contains("more than any backup has"));
     }
 
     #[test]

@@ -147,7 +147,12 @@ fn behind_a_link(layout: &Layout, error: ReadError) -> ReadError {
 
 /// Applies the changes of `journal` to `status`, if it continues `written`. A last line without a newline was being written when
 /// its run was killed.
-fn replay(layout: &Layout, written: &[u8], journal: &[u8], status: &mut Status) -> Result<bool, ReadError> {
+pub(crate) fn replay(
+    layout: &Layout,
+    written: &[u8],
+    journal: &[u8],
+    status: &mut Status,
+) -> Result<bool, ReadError> {
     let whole = journal.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let mut lines = (1..).zip(journal[..whole].split_inclusive(|byte| *byte == b'\n'));
     let Some((_, head)) = lines.next() else { return Ok(false) };

@@ -32,7 +32,16 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         let directory = workspace::bin_dir("campaign")?;
         empty(&directory)?;
         let tests = workspace::cargo()
-            .args(["test", "--workspace", "--locked", "--all-features", "--test", "campaign", "--", "--nocapture"])
+            .args([
+                "test",
+                "--workspace",
+                "--locked",
+                "--all-features",
+                "--test",
+                "campaign",
+                "--",
+                "--nocapture",
+            ])
             .args(&opts.names)
             .env("QDRANT_BACKUP_CAMPAIGN_DIR", &directory);
         if opts.full {

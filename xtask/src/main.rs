@@ -9,6 +9,7 @@ mod dashboard;
 mod demo;
 mod deploy;
 mod dist;
+mod fuzz;
 mod links;
 mod mutants;
 mod package;
@@ -61,6 +62,8 @@ enum Command {
     Bench(bench::Opts),
     /// Let everything happen at once for a while, with faults and kills, and see that nothing is lost
     Soak(soak::Opts),
+    /// Fuzz what reads input from outside, with cargo-fuzz and a nightly toolchain
+    Fuzz(fuzz::Opts),
     /// Build what is shipped: a tarball, a Debian package, SHA256SUMS
     Dist(dist::Opts),
 }
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Mutants(opts) => mutants::run(&opts),
         Command::Bench(opts) => bench::run(&opts),
         Command::Soak(opts) => soak::run(&opts),
+        Command::Fuzz(opts) => fuzz::run(&opts),
         Command::Dist(opts) => dist::run(&opts),
     };
     match result {

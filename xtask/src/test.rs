@@ -142,7 +142,8 @@ fn version_numbers(version: &str) -> Vec<u64> {
 
 fn format() -> Result<()> {
     tools::rustup_component("rustfmt", "fmt")?;
-    workspace::cargo().args(["fmt", "--all", "--check"]).run()
+    workspace::cargo().args(["fmt", "--all", "--check"]).run()?;
+    workspace::cargo().args(["fmt", "--manifest-path=fuzz/Cargo.toml", "--check"]).run()
 }
 
 fn scripts() -> Result<()> {
@@ -175,11 +176,12 @@ fn shell_of(first_line: &str, named_sh: bool) -> Option<&'static str> {
 
 fn dependencies() -> Result<()> {
     let cargo_deny = tools::cargo_deny()?;
-    Cmd::new(cargo_deny)
-        .shown_as("cargo-deny")
-        .cwd(workspace::root())
-        .args(["--workspace", "--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
-        .run()
+    let check = |arguments: &[&str]| {
+        let deny = Cmd::new(&cargo_deny).shown_as("cargo-deny").cwd(workspace::root()).args(arguments);
+        deny.args(["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]).run()
+    };
+    check(&["--workspace"])?;
+    check(&["--manifest-path=fuzz/Cargo.toml", "--config=fuzz/deny.toml"])
 }
 
 fn clippy() -> Result<()> {

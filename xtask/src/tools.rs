@@ -12,6 +12,7 @@ use crate::{
 
 /// Takes 2.5 minutes to build on two cores, once a machine.
 const CARGO_DENY: &str = "0.20.2";
+const CARGO_FUZZ: &str = "0.13.2";
 
 /// A component of the toolchain (`rustfmt`, `clippy`), asked for by the cargo command that it brings.
 pub(crate) fn rustup_component(component: &str, cargo_command: &str) -> Result<()> {
@@ -21,12 +22,24 @@ pub(crate) fn rustup_component(component: &str, cargo_command: &str) -> Result<(
     Cmd::new("rustup").args(["component", "add", component]).run()
 }
 
-/// The path of cargo-deny, in exactly the version that deny.toml was written for. It is installed beside the
-/// developer's own tools, not over them.
+/// The path of cargo-deny, in the version that deny.toml was written for.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    let wanted = format!("cargo-deny {CARGO_DENY}");
-    let private = cargo_home()?.join("xtask").join(format!("cargo-deny-{CARGO_DENY}"));
-    for program in [PathBuf::from("cargo-deny"), private.join("bin/cargo-deny")] {
+    of_cargo("cargo-deny", CARGO_DENY)
+}
+
+/// The path of cargo-fuzz, and the promise that there is the toolchain that it needs.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    Cmd::new("rustup").args(["run", "nightly", "rustc", "--version"]).read().map_err(|error| {
+        format!("fuzzing needs a nightly toolchain: `rustup toolchain install nightly` ({error})")
+    })?;
+    of_cargo("cargo-fuzz", CARGO_FUZZ)
+}
+
+/// A program of cargo's, in exactly this version, installed beside the developer's own tools and not over them.
+fn of_cargo(name: &str, version: &str) -> Result<PathBuf> {
+    let wanted = format!("{name} {version}");
+    let private = cargo_home()?.join("xtask").join(format!("{name}-{version}"));
+    for program in [PathBuf::from(name), private.join("bin").join(name)] {
         if Cmd::new(&program).arg("--version").read().is_ok_and(|version| version.trim() == wanted) {
             return Ok(program);
         }
@@ -35,9 +48,9 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     workspace::cargo()
         .args(["install", "--locked", "--force", "--root"])
         .arg(&private)
-        .arg(format!("cargo-deny@{CARGO_DENY}"))
+        .arg(format!("{name}@{version}"))
         .run()?;
-    Ok(private.join("bin/cargo-deny"))
+    Ok(private.join("bin").join(name))
 }
 
 /// Makes sure that the program at `path` is there, from Debian's `package`.

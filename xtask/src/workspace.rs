@@ -23,11 +23,16 @@ pub(crate) fn metadata() -> Result<Value> {
     serde_json::from_str(&text).context("what cargo metadata prints")
 }
 
-/// The directory that holds the programs built with a profile (`debug`, `release`, `dist`).
-pub(crate) fn bin_dir(profile: &str) -> Result<PathBuf> {
+/// The directory that cargo builds into.
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let metadata = metadata()?;
     let target = metadata["target_directory"].as_str().ok_or("cargo metadata names no target directory")?;
-    Ok(Path::new(target).join(profile))
+    Ok(PathBuf::from(target))
+}
+
+/// The directory that holds the programs built with a profile (`debug`, `release`, `dist`).
+pub(crate) fn bin_dir(profile: &str) -> Result<PathBuf> {
+    Ok(target_dir()?.join(profile))
 }
 
 /// Every file that is in the repository or could be committed, relative to the top, in order.

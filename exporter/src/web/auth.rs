@@ -123,7 +123,7 @@ impl Doorkeeper {
 }
 
 /// User and password of a `Basic` header.
-fn credentials(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
+pub(super) fn credentials(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
     let (scheme, encoded) = header.as_bytes().split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;

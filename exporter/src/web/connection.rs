@@ -57,7 +57,7 @@ async fn converse(
     http(gate, stream, client, phase, stop).await
 }
 
-async fn http(
+pub(super) async fn http(
     gate: &Arc<Gate>,
     stream: impl AsyncRead + AsyncWrite + Unpin,
     client: Client,

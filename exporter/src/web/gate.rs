@@ -95,7 +95,7 @@ impl Gate {
 }
 
 /// How long a look may take for this request.
-fn timeout(headers: &HeaderMap) -> Duration {
+pub(super) fn timeout(headers: &HeaderMap) -> Duration {
     /// How long anybody but Prometheus is thought to wait.
     const DEFAULT: Duration = Duration::from_secs(10);
     /// Kept back for the answer's way; a short time-out keeps half of itself.

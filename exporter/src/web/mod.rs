@@ -8,6 +8,8 @@ mod auth;
 mod complaints;
 mod config;
 mod connection;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod gate;
 mod limits;
 mod listen;

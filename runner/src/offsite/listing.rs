@@ -45,8 +45,8 @@ pub struct Listing {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Snapshot {
-    id: String,
+pub(super) struct Snapshot {
+    pub(super) id: String,
     time: DateTime<Utc>,
     #[serde(default)]
     paths: Vec<String>,
@@ -64,7 +64,7 @@ impl Listing {
         Ok(Self::of(found.unwrap_or_default()))
     }
 
-    fn of(snapshots: Vec<Snapshot>) -> Self {
+    pub(super) fn of(snapshots: Vec<Snapshot>) -> Self {
         let mut by_key: BTreeMap<Key, Vec<Snapshot>> = BTreeMap::new();
         for snapshot in snapshots {
             if let Some(key) = Key::read(snapshot.tags.as_deref().unwrap_or_default()) {

@@ -10,7 +10,7 @@ use super::restic::Restic;
 const STALE: TimeDelta = TimeDelta::minutes(25);
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Lock {
+pub(super) struct Lock {
     time: DateTime<Utc>,
     #[serde(default)]
     hostname: String,
@@ -21,9 +21,9 @@ struct Lock {
 }
 
 /// The identity of this machine and user.
-struct Us {
-    hostname: String,
-    username: String,
+pub(super) struct Us {
+    pub(super) hostname: String,
+    pub(super) username: String,
 }
 
 /// Runs `work`, which needs an exclusive lock. If a stale lock of ours prevents this, removes the lock and tries once more.
@@ -72,7 +72,12 @@ fn is_alive(pid: i64) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
 
-fn all_stale_are_ours(locks: &[Lock], us: &Us, now: DateTime<Utc>, is_alive: impl Fn(i64) -> bool) -> bool {
+pub(super) fn all_stale_are_ours(
+    locks: &[Lock],
+    us: &Us,
+    now: DateTime<Utc>,
+    is_alive: impl Fn(i64) -> bool,
+) -> bool {
     let is_here = |lock: &&Lock| lock.hostname == us.hostname;
     let is_gone = |lock: &&Lock| is_here(lock) && !is_alive(lock.pid);
     let would_go = |lock: &&Lock| is_gone(lock) || now - lock.time >= STALE;

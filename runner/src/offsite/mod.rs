@@ -8,6 +8,8 @@ mod child;
 mod copy;
 mod elsewhere;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod listing;
 mod locks;
 mod records;

@@ -67,7 +67,7 @@ pub(super) struct Dump {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Summary {
+pub(super) struct Summary {
     #[serde(default)]
     message_type: String,
     #[serde(default)]
@@ -280,7 +280,7 @@ impl Restic {
 }
 
 /// The user's part of an address, and the password alone.
-fn passwords_of(repository: &str) -> Vec<String> {
+pub(super) fn passwords_of(repository: &str) -> Vec<String> {
     let Some((_, rest)) = repository.split_once("//") else { return Vec::new() };
     let Some((user, _)) = rest.rsplit_once('@') else { return Vec::new() };
     let password = user.split_once(':').map(|(_, password)| password.to_owned());
@@ -299,7 +299,7 @@ fn clean(command: &mut Command) {
 }
 
 /// Major and minor version from `restic 0.14.0 compiled with …`, and the version text.
-fn version(said: &str) -> Option<((u32, u32), String)> {
+pub(super) fn version(said: &str) -> Option<((u32, u32), String)> {
     let text = said.lines().next()?.strip_prefix("restic ")?.split_whitespace().next()?.to_owned();
     let mut numbers = text.split(['.', '-']).map(|part| part.parse::<u32>().ok());
     let (major, minor) = (numbers.next()??, numbers.next()??);
@@ -307,7 +307,7 @@ fn version(said: &str) -> Option<((u32, u32), String)> {
 }
 
 /// Who has the lock, in restic's words.
-fn locked_by(said: &str) -> String {
+pub(super) fn locked_by(said: &str) -> String {
     let begin = "already locked";
     let line = said.lines().find(|line| line.contains(begin));
     let by = line.and_then(|line| Some(line.split_once(begin)?.1.trim().trim_start_matches("by ")));
@@ -315,7 +315,7 @@ fn locked_by(said: &str) -> String {
 }
 
 /// The summary line, after many progress lines.
-fn summary(stdout: ChildStdout) -> Option<Summary> {
+pub(super) fn summary(stdout: impl Read) -> Option<Summary> {
     let mut found = None;
     let mut reader = BufReader::new(stdout);
     let mut line = Vec::new();

@@ -32,7 +32,7 @@ impl Input {
         Self::of(from.clone(), File::open(path).map_err(failed)?)
     }
 
-    fn of(from: String, raw: impl Read + Send + 'static) -> Result<Self, PointsError> {
+    pub(super) fn of(from: String, raw: impl Read + Send + 'static) -> Result<Self, PointsError> {
         let failed = |source: io::Error| PointsError::File { what: format!("{from} cannot be read"), source };
         let mut raw = BufReader::with_capacity(1 << 16, raw);
         let lines: Box<dyn BufRead + Send> = match raw.fill_buf().map_err(failed)? {

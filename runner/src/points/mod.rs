@@ -9,6 +9,8 @@ mod compare;
 mod difference;
 mod error;
 mod fit;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod id;
 mod ids_file;
 mod input;

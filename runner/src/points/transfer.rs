@@ -285,13 +285,13 @@ async fn write_points(
 }
 
 /// The number of points, if this is the last line.
-fn end(line: &str) -> Option<u64> {
+pub(super) fn end(line: &str) -> Option<u64> {
     let line: Map<String, Value> = serde_json::from_str(line).ok()?;
     line.get(END).filter(|_| line.len() == 1)?.as_u64()
 }
 
 /// The body of the create request, and settings for a later request.
-fn body(header: &Header, set: &[(String, Value)]) -> (Value, Map<String, Value>) {
+pub(super) fn body(header: &Header, set: &[(String, Value)]) -> (Value, Map<String, Value>) {
     let CreateBody { mut body, params_later, .. } = CreateBody::of(&header.config, None);
     for (path, value) in set {
         put(&mut body, path, value);

@@ -597,7 +597,7 @@ pub(super) fn decode<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, 
 }
 
 /// Qdrant's errors are JSON almost everywhere, plain text for 401 and for downloads; proxies send HTML.
-fn error_message(body: &[u8], status: StatusCode) -> String {
+pub(super) fn error_message(body: &[u8], status: StatusCode) -> String {
     #[derive(serde::Deserialize)]
     struct JsonError {
         status: Inner,

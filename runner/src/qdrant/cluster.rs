@@ -187,7 +187,7 @@ impl Client {
     }
 
     /// The client for the node with the internal address `uri`, or the reason why there is none.
-    fn beside(&self, uri: &str) -> Result<Self, String> {
+    pub(super) fn beside(&self, uri: &str) -> Result<Self, String> {
         let impossible = || format!("its address {uri:?} has no host; set qdrant.nodes");
         let internal = Url::parse(uri).map_err(|_| impossible())?;
         let mut url = self.base().clone();

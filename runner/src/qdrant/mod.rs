@@ -9,6 +9,8 @@ mod counting;
 mod create;
 mod download;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod limit;
 mod piece;
 mod points;

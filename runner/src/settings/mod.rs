@@ -7,6 +7,8 @@
 mod api_key;
 mod env_file;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod hooks;
 mod layers;
 mod load;

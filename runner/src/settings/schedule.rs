@@ -12,6 +12,7 @@ use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 use qdrant_backup_shared::config_file::closest;
+use qdrant_backup_shared::text::one_line;
 
 /// The time zone of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +94,12 @@ impl Schedule {
         if fields != 5 && !expression.trim_start().starts_with('@') {
             return Err(ScheduleError::FieldCount { fields });
         }
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let invalid = |error: CronError| ScheduleError::Invalid { reason: error.to_string() };
+        // As crontab(5) says of days of the month and of the week: either is enough, unless one of the fields begins with *.
+        let mut days = expression.split_whitespace().skip(2).step_by(2);
+        let both = days.any(|field| field.starts_with('*'));
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
+        let parser = parser.dom_and_dow(both).build();
+        let invalid = |error: CronError| ScheduleError::Invalid { reason: one_line(&error.to_string()) };
         let cron = parser.parse(expression).map_err(invalid)?;
         // Any start time works, because every valid date recurs within 40 years.
         cron.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, true).map_err(|_| ScheduleError::Never)?;
@@ -226,6 +231,15 @@ mod tests {
         // On 26 October 2025 02:30 came at 00:30 and at 01:30 UTC.
         assert_eq!(berlin.next_after(at("2025-10-25T12:00:00Z")), Some(at("2025-10-26T00:30:00Z")));
         assert_eq!(berlin.next_after(at("2025-10-26T00:30:00Z")), Some(at("2025-10-27T01:30:00Z")));
+    }
+
+    /// As cron(8) of Debian starts, which looks at the first character of both fields.
+    #[test]
+    fn a_day_of_the_month_or_of_the_week_is_enough_unless_one_of_the_fields_begins_with_a_star() {
+        let next = |expression: &str| schedule(expression, "UTC").next_after(at("2025-07-15T14:30:00Z"));
+        assert_eq!(next("0 3 1,21 * 0"), Some(at("2025-07-20T03:00:00Z")), "a Sunday");
+        assert_eq!(next("0 3 */10 * 0"), Some(at("2025-08-31T03:00:00Z")), "a Sunday, and the 31st");
+        assert_eq!(next("0 3 1 * */2"), Some(at("2025-11-01T03:00:00Z")), "a Saturday, and the 1st");
     }
 
     #[test]

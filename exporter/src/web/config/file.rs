@@ -133,7 +133,7 @@ const HEADERS: &[(&str, &[&str])] = &[
 
 impl WebConfig {
     /// What this configuration asks of clients and `next` does not, if there is something.
-    pub(super) fn opened_by(&self, next: &Self) -> Option<&'static str> {
+    pub(in crate::web) fn opened_by(&self, next: &Self) -> Option<&'static str> {
         if !self.users.is_empty() && next.users.is_empty() {
             return Some("basic_auth_users has no user any more");
         }

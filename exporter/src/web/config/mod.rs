@@ -4,6 +4,8 @@
 //! change, and `live` has that done while the program runs. Nothing here answers a request.
 
 mod file;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod live;
 mod section;
 mod source;
@@ -12,5 +14,5 @@ mod tls;
 pub use file::{PasswordHash, RateLimit};
 pub use live::Live;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub use file::WebConfig;

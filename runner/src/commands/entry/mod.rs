@@ -1,9 +1,9 @@
 //! The cron or systemd entry that starts `qdrant-backup run`. It is generated from the files of the package.
 
-mod calendar;
+pub mod calendar;
 mod command_line;
 mod cron;
-mod fields;
+pub mod fields;
 mod installed;
 mod systemd;
 

@@ -4,7 +4,7 @@ mod adopt;
 mod error;
 mod examine;
 mod exported;
-mod name;
+pub mod name;
 
 pub use adopt::{Adopted, Importer};
 pub use error::ImportError;
