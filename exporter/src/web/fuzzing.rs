@@ -23,7 +23,7 @@ use super::gate::{Gate, timeout};
 use super::limits::{Limits, Phase};
 use super::negotiate::{Format, accepts_gzip};
 use super::queue::Client;
-use super::routes::{Paths, Route, Routes};
+use super::routes::{Route, Routes};
 use crate::observe::Observer;
 
 /// No more of what a client sends is looked at: requests that only repeat find nothing new.

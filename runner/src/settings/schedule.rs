@@ -94,6 +94,10 @@ impl Schedule {
         if fields != 5 && !expression.trim_start().starts_with('@') {
             return Err(ScheduleError::FieldCount { fields });
         }
+        // The parser takes it for a field without any number, and looks for its time through all the years.
+        if expression.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+            return Err(ScheduleError::Invalid { reason: "an item of a list is empty".to_owned() });
+        }
         // As crontab(5) says of days of the month and of the week: either is enough, unless one of the fields begins with *.
         let mut days = expression.split_whitespace().skip(2).step_by(2);
         let both = days.any(|field| field.starts_with('*'));
@@ -231,6 +235,18 @@ mod tests {
         // On 26 October 2025 02:30 came at 00:30 and at 01:30 UTC.
         assert_eq!(berlin.next_after(at("2025-10-25T12:00:00Z")), Some(at("2025-10-26T00:30:00Z")));
         assert_eq!(berlin.next_after(at("2025-10-26T00:30:00Z")), Some(at("2025-10-27T01:30:00Z")));
+    }
+
+    #[test]
+    fn an_empty_item_of_a_list_is_refused_instead_of_looked_for_through_all_the_years() {
+        for expression in ["0 , 1 * 0", "0 2, * * *", "0 ,2 * * *", "1,,2 * * * *"] {
+            let error = Schedule::parse(expression, TimeZone::Local).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "not a cron expression: an item of a list is empty",
+                "{expression}"
+            );
+        }
     }
 
     /// As cron(8) of Debian starts, which looks at the first character of both fields.
