@@ -2,15 +2,17 @@
 //! As in the shared crate's module of this name.
 
 mod archives;
+mod names;
 mod schedules;
 
 use qdrant_backup_shared::fuzzing::Target;
 
 pub use self::archives::{gzip, snapshot, zstd};
+pub use self::names::server_name;
 pub use self::schedules::cron;
 pub use crate::offsite::fuzzing::restic_answer;
 pub use crate::points::fuzzing::points;
-pub use crate::qdrant::fuzzing::{certificate, qdrant_answer, server_name};
+pub use crate::qdrant::fuzzing::{certificate, qdrant_answer};
 pub use crate::settings::fuzzing::{configuration, env_file};
 
 /// All of this crate.

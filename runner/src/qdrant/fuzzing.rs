@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use qdrant_backup_shared::CollectionName;
-use qdrant_backup_shared::fuzzing::{assert_line, halves, text};
+use qdrant_backup_shared::fuzzing::{assert_line, text};
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,7 +30,6 @@ use super::tls::Certificate;
 use super::transport::ClientOptions;
 use super::version::minor_version;
 use super::whole_points::WholePoint;
-use crate::store::import;
 
 /// Asks nobody.
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
@@ -113,10 +112,9 @@ fn table(cluster: &CollectionCluster) {
     cluster.peer_ids().count();
 }
 
-/// A name that a server gives, of a snapshot, a collection or a node, and, after a zero byte, that of a file to import.
+/// A name that a server gives, of a snapshot, a collection or a node.
 pub fn server_name(data: &[u8]) {
-    let (name, file_name) = halves(data);
-    let (name, file_name) = (text(name), text(file_name));
+    let name = text(data);
     if let Ok(snapshot) = SnapshotName::new(&name) {
         assert_line(&snapshot.to_string());
         let docs = CollectionName::new("docs").unwrap();
@@ -135,14 +133,6 @@ pub fn server_name(data: &[u8]) {
     }
     if let Some(pause) = retry::retry_after(&name, Some(chrono::DateTime::UNIX_EPOCH)) {
         retry::delay(0, Some(pause), 1.0);
-    }
-    match import::name::read(&file_name, None, |_| false) {
-        Ok(named) => {
-            assert!(named.stamped_at.is_some());
-            let given = import::name::read(&file_name, Some(&named.collection), |_| false);
-            assert_eq!(given.map(|given| given.stamped_at).ok(), Some(named.stamped_at));
-        }
-        Err(error) => assert_line(&error.to_string()),
     }
 }
 

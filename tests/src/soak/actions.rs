@@ -123,10 +123,10 @@ impl Soak {
         let (collection, id) = self.random.pick(&known).clone();
         let file = self.place.beside(&format!("exported-{}.snapshot", self.turn));
         let path = file.to_string_lossy().into_owned();
-        if self.somehow(&["export", "-c", &collection, "--backup", &id, "-o", &path], &[0]).is_some() {
-            if self.somehow(&["import", &path, "-c", &collection], &[0]).is_some() {
-                self.ledger.take_down_imported(&self.place, &collection);
-            }
+        if self.somehow(&["export", "-c", &collection, "--backup", &id, "-o", &path], &[0]).is_some()
+            && self.somehow(&["import", &path, "-c", &collection], &[0]).is_some()
+        {
+            self.ledger.take_down_imported(&self.place, &collection);
         }
         // It may not have come to be.
         drop(std::fs::remove_file(&file));

@@ -54,7 +54,7 @@ impl fmt::Display for Case {
 pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
     let mut faults: Vec<Fault> = Fault::shapes();
     let lasting: Vec<Fault> =
-        faults.iter().cloned().filter(|fault| !fault.what.is_of_body()).map(Fault::lasting).collect();
+        faults.iter().filter(|fault| !fault.what.is_of_body()).cloned().map(Fault::lasting).collect();
     faults.extend(Fault::statuses());
     let every = faults.clone();
     faults.extend(lasting.iter().cloned());
