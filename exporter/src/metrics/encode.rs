@@ -3,27 +3,66 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use prometheus::TextEncoder;
+use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
+
 use super::sheet::Family;
+use super::table::Kind;
 
 /// The families in the text format 0.0.4.
 pub fn text(families: &[Family]) -> String {
-    encode(families, |name, help| (name, help.into()))
+    let families: Vec<MetricFamily> = families.iter().map(prometheus_family).collect();
+    let mut text = String::new();
+    match TextEncoder::new().encode_utf8(&families, &mut text) {
+        Ok(()) => text,
+        // Only a family without a name or a sample is refused, and `Sheet` makes none. Without `up`, the
+        // alert on the exporter fires.
+        Err(error) => format!("# {error}\n"),
+    }
 }
 
-/// The families in OpenMetrics 1.0.0: as the other format, but a counter's family is called without `_total`,
-/// quotes in a help text are escaped, and the end is marked.
+fn prometheus_family(family: &Family) -> MetricFamily {
+    let Family { metric, samples } = family;
+    let samples = samples.iter().map(|(labels, value)| {
+        let pairs = metric.labels.iter().zip(labels).map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value(value.clone());
+            pair
+        });
+        let mut sample = proto::Metric::from_label(pairs.collect());
+        match metric.kind {
+            Kind::Gauge => {
+                let mut gauge = proto::Gauge::default();
+                gauge.set_value(*value);
+                sample.set_gauge(gauge);
+            }
+            Kind::Counter => {
+                let mut counter = proto::Counter::default();
+                counter.set_value(*value);
+                sample.set_counter(counter);
+            }
+        }
+        sample
+    });
+    let mut family = MetricFamily::default();
+    family.set_name(metric.name.to_owned());
+    family.set_help(metric.help.to_owned());
+    family.set_field_type(match metric.kind {
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Counter => MetricType::COUNTER,
+    });
+    family.mut_metric().extend(samples);
+    family
+}
+
+/// The families in OpenMetrics 1.0.0, which the library does not write: as the other format, but a counter's family is called
+/// without `_total`, quotes in a help text are escaped, and the end is marked.
 pub fn openmetrics(families: &[Family]) -> String {
-    encode(families, |name, help| (name.strip_suffix("_total").unwrap_or(name), escaped(help))) + "# EOF\n"
-}
-
-fn encode(
-    families: &[Family],
-    head: impl Fn(&'static str, &'static str) -> (&'static str, Cow<'static, str>),
-) -> String {
     let mut text = String::new();
     for Family { metric, samples } in families {
-        let (name, help) = head(metric.name, metric.help);
-        let kind = metric.kind.as_str();
+        let name = metric.name.strip_suffix("_total").unwrap_or(metric.name);
+        let (help, kind) = (escaped(metric.help), metric.kind.as_str());
         push(&mut text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         for (labels, value) in samples {
             text.push_str(metric.name);
@@ -36,7 +75,7 @@ fn encode(
             push(&mut text, format_args!("{value}\n"));
         }
     }
-    text
+    text + "# EOF\n"
 }
 
 fn escaped(value: &str) -> Cow<'_, str> {

@@ -80,7 +80,7 @@ fn the_old_configuration_and_status_are_continued_and_nothing_is_lost() {
     let (after, backups) = (place.status(), listed(&place));
     assert_eq!(backups.len(), 9, "{backups:?}");
     assert!(
-        backups.iter().any(|backup| backup["backup_id"] == HELD && !backup["hold"].is_null()),
+        backups.iter().any(|backup| backup["backup_id"] == HELD && !backup["held"].is_null()),
         "{backups:?}"
     );
     for (operation, history) in &before.operations {
@@ -98,7 +98,7 @@ fn the_exporter_reads_what_the_old_version_left() {
     let metrics = Ran::of(command.args(["--once", "--backup-dir"]).arg(place.path())).success().stdout;
     assert!(metrics.lines().any(|line| line == "qdrant_backup_up 1"), "{metrics}");
     assert!(
-        metrics.contains("qdrant_backup_last_success_timestamp_seconds{collection=\"docs\"}"),
+        metrics.contains("qdrant_backup_collection_last_success_timestamp_seconds{collection=\"docs\"}"),
         "{metrics}"
     );
 }
