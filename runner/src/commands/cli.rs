@@ -142,7 +142,7 @@ pub struct PruneArgs {
     /// Prune only this collection, or with --bad list only its backups; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME", conflicts_with_all = ["orphans", "server_leftovers", "retire"])]
     pub collections: Vec<String>,
-    /// Delete what is only listed without this option; also allows to delete more than half of a collection's good backups
+    /// Delete what is only listed without this option; also allow deleting more than half of a collection's good backups
     #[arg(long)]
     pub yes: bool,
     /// List orphans (archives without a manifest) instead; delete them with --yes

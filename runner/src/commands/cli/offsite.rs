@@ -54,7 +54,7 @@ pub enum OffsiteCommand {
         /// Name of the place in the configuration
         #[arg(value_name = "PLACE")]
         place: String,
-        /// Allow to delete more than half of a collection's copies
+        /// Allow deleting more than half of a collection's copies
         #[arg(long)]
         yes: bool,
         /// Print the run's report as JSON to stdout
