@@ -20,7 +20,7 @@ use tracing_subscriber::{Layer, Registry};
 pub enum Format {
     /// `key=value`.
     Logfmt,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 

@@ -24,13 +24,13 @@ pub struct Cli {
     /// File with TLS, basic auth, headers and rate limit, in the format of Prometheus' exporter-toolkit
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub web_config_file: Option<PathBuf>,
-    /// Most requests that are answered at once; further ones wait a moment, then get 503. 0 means no limit
+    /// Maximum number of requests answered at once; others wait briefly, then get 503. 0 means no limit
     #[arg(long = "web.max-requests", value_name = "NUMBER", default_value_t = 40)]
     pub max_requests: u32,
-    /// Least important lines to log
+    /// Minimum log level
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", value_parser = log_level())]
     pub log_level: tracing::Level,
-    /// How the log looks
+    /// Log format
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub log_format: Format,
     /// Configuration file [default: /etc/qdrant-backup/backup.yaml, else /opt/qdrant/config/backup.yaml]
@@ -39,7 +39,7 @@ pub struct Cli {
     /// Backup directory [env: QDRANT_BACKUP_PATH] [default: /opt/qdrant/backups]
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
-    /// Directory of the status files [env: QDRANT_BACKUP_STATE_DIR] [default: the backup directory]
+    /// Directory for status files [env: QDRANT_BACKUP_STATE_DIR] [default: the backup directory]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// Print the metrics once and exit, for node_exporter's textfile collector

@@ -31,7 +31,7 @@ pub(super) struct Collection {
     read: Vec<Read>,
 }
 
-/// The files that were read of one backup, as they were then. One that may have changed since is none.
+/// The files that were read of one backup, as they were then. A file that may have changed since is left out.
 #[derive(Debug, Clone, Copy, Default)]
 struct Read {
     manifest: Option<Stamp>,
