@@ -1,7 +1,7 @@
 //! A proxy between the program and a Qdrant, the stand-in or a real one, that spoils one request of a run.
 //!
 //! It speaks plain HTTP/1.1, counts requests in the order of their arrival, and passes bodies through as they come. What is
-//! wrong with an answer is [`script`]'s to say; what can go wrong, [`fault`]'s.
+//! wrong with an answer is `script`'s to say; what can go wrong, `fault`'s.
 
 mod fault;
 mod message;
