@@ -5,7 +5,7 @@ use std::time::Duration;
 use e2e::random::seed;
 use e2e::soak::soak;
 
-const SHORT: Duration = Duration::from_secs(40);
+const SHORT: Duration = Duration::from_secs(20);
 const SEED: u64 = 20_251_129;
 
 #[test]
