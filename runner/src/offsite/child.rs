@@ -36,11 +36,16 @@ pub(super) struct Ended {
 }
 
 impl Running {
-    /// Starts `command` with pipes for its three streams. It is stopped when `interrupt` is canceled. In a separate process
-    /// group, so that signals from the terminal only reach this program.
-    pub(super) fn start(mut command: Command, interrupt: &CancellationToken) -> io::Result<Self> {
+    /// Starts `command` with pipes for stdout and stderr. It is stopped when `interrupt` is canceled. In a separate process
+    /// group, so that signals from the terminal only reach this program. `stdin` is null unless it is fed: with an open pipe, a
+    /// process that asks for a password would wait forever.
+    pub(super) fn start(
+        mut command: Command,
+        stdin: Stdio,
+        interrupt: &CancellationToken,
+    ) -> io::Result<Self> {
         use std::os::unix::process::CommandExt;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
         let said = child.stderr.take().map(|stderr| thread::spawn(move || listen(stderr)));
@@ -148,7 +153,13 @@ mod tests {
     fn shell(script: &str, interrupt: &CancellationToken) -> Running {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        Running::start(command, interrupt).unwrap()
+        Running::start(command, Stdio::null(), interrupt).unwrap()
+    }
+
+    #[test]
+    fn a_process_that_asks_for_something_gets_no_answer() {
+        let ended = shell("read -r password || exit 5", &CancellationToken::new()).wait().unwrap();
+        assert_eq!(ended.status.code(), Some(5));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::process::{ChildStdout, Command};
+use std::process::{ChildStdout, Command, Stdio};
 
 use qdrant_backup_shared::text::one_line;
 use serde::Deserialize;
@@ -110,7 +110,7 @@ impl Restic {
         let mut command = Command::new(&self.settings.place.restic);
         command.arg("version");
         clean(&mut command);
-        let mut running = self.start(command)?;
+        let mut running = self.start(command, Stdio::null())?;
         let mut said = String::new();
         if let Some(stdout) = running.stdout() {
             stdout.take(4096).read_to_string(&mut said).map_err(|error| self.no_program(&error))?;
@@ -155,7 +155,7 @@ impl Restic {
     /// The stdout of a command.
     pub(super) fn call(&self, arguments: &[&str]) -> Result<Vec<u8>, OffsiteError> {
         self.go_on()?;
-        let mut running = self.start(self.command(arguments)?)?;
+        let mut running = self.start(self.command(arguments)?, Stdio::null())?;
         let mut answer = Vec::new();
         let read = match running.stdout() {
             Some(stdout) => stdout.take(ANSWER_MAX).read_to_end(&mut answer).map(drop),
@@ -177,7 +177,7 @@ impl Restic {
             arguments.push(format!("--limit-upload={}", (limit.get() >> 10).max(1)));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut running = self.start(self.command(&arguments)?)?;
+        let mut running = self.start(self.command(&arguments)?, Stdio::piped())?;
         let stdout = running.stdout();
         let summary = std::thread::spawn(move || stdout.and_then(summary));
         let stdin = running.stdin();
@@ -191,7 +191,7 @@ impl Restic {
     /// A file of a snapshot.
     pub(super) fn dump(&self, snapshot: &str, path: &str) -> Result<Dump, OffsiteError> {
         self.go_on()?;
-        let mut running = self.start(self.command(&["dump", snapshot, path])?)?;
+        let mut running = self.start(self.command(&["dump", snapshot, path])?, Stdio::null())?;
         let stdout = running.stdout().ok_or_else(|| OffsiteError::Local {
             what: "reading from restic".to_owned(),
             source: io::ErrorKind::BrokenPipe.into(),
@@ -207,8 +207,8 @@ impl Restic {
         OffsiteError::NoProgram { program: self.program(), why: error.to_string() }
     }
 
-    fn start(&self, command: Command) -> Result<Running, OffsiteError> {
-        Running::start(command, &self.interrupt).map_err(|error| self.no_program(&error))
+    fn start(&self, command: Command, stdin: Stdio) -> Result<Running, OffsiteError> {
+        Running::start(command, stdin, &self.interrupt).map_err(|error| self.no_program(&error))
     }
 
     fn command(&self, arguments: &[&str]) -> Result<Command, OffsiteError> {

@@ -22,7 +22,7 @@ use crate::layout::Layout;
 /// Result of one scan of a backup directory.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    /// Each collection's backups, oldest first.
+    /// Each collection's backups, oldest first: by start, then by id.
     pub collections: BTreeMap<CollectionName, Vec<Backup>>,
     /// Archives without a manifest, left by a killed run or a prune. Each may be the last copy.
     pub orphans: Vec<Orphan>,
@@ -54,7 +54,10 @@ impl Catalog {
 
     fn add(&mut self, shelf: Shelf) {
         if let Some(collection) = shelf.collection {
-            self.collections.insert((*collection).clone(), shelf.backups);
+            let mut backups = shelf.backups;
+            // Ids alone do not tell: when several backups start within a second, the id of one that was pruned is free again.
+            backups.sort_by_key(|backup| (backup.started_at, backup.backup_id));
+            self.collections.insert((*collection).clone(), backups);
         }
         self.orphans.extend(shelf.orphans);
         self.temporary.extend(shelf.temporary);
@@ -121,6 +124,30 @@ mod tests {
         fn only_backup(&self) -> Backup {
             self.catalog().collections.into_values().next().unwrap().remove(0)
         }
+    }
+
+    #[test]
+    fn a_backup_that_took_the_id_of_a_pruned_one_is_still_the_newest() {
+        let place = Place::new();
+        for (id, started_at) in [("00", "00.900Z"), ("01", "00.300Z"), ("02", "00.600Z")] {
+            let id = format!("2025-07-15-14-30-{id}");
+            let manifest = MANIFEST
+                .replace(STEM, &format!("mixtral_embeddings-{id}"))
+                .replace("\"2025-07-15-14-30-00\"", &format!("\"{id}\""))
+                .replace(
+                    "\"started_at\": \"2025-07-15T14:30:00.125Z\"",
+                    &format!("\"started_at\": \"2025-07-15T14:30:{started_at}\""),
+                );
+            place.put(&format!("mixtral_embeddings-{id}.manifest.json"), manifest.as_bytes());
+            place.put(&format!("mixtral_embeddings-{id}.snapshot.gz"), &vec![0; 61_234]);
+        }
+        let catalog = place.catalog();
+        let backups = catalog.collections.values().next().unwrap();
+        let seconds: Vec<i64> =
+            backups.iter().map(|backup| backup.backup_id.time().timestamp() % 60).collect();
+        assert_eq!(seconds, [1, 2, 0]);
+        let (_, newest) = catalog.newest_good().next().unwrap();
+        assert_eq!(newest.backup_id.time().timestamp() % 60, 0);
     }
 
     #[test]

@@ -18,13 +18,20 @@ impl Soak {
             13 => drop(self.somehow(&["backup", "--jobs", "3"], &[0])),
             14 => drop(self.somehow(&["prune", "--yes"], &[0])),
             15 => drop(self.somehow(&["verify", "--backup", "all"], &[0])),
-            16 => drop(self.somehow(&["drill", "--on-source"], &[0])),
+            16 => self.drill(),
             17..=18 => self.restore_beside(),
             19 => self.restore_over(),
             20 => self.bring_points_back(),
             21 => self.import(),
             22 => drop(self.somehow(&["prune", "--server-leftovers", "--yes"], &[0])),
             _ => self.retire(),
+        }
+    }
+
+    /// Drills, if there is something to drill.
+    fn drill(&mut self) {
+        if !self.ledger.known().is_empty() {
+            self.somehow(&["drill", "--on-source"], &[0]);
         }
     }
 

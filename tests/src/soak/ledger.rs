@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use qdrant_backup_shared::catalog::{Backup, Condition};
+use chrono::{DateTime, Utc};
+use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::operation::Outcome;
 use serde_json::Value;
 
@@ -11,11 +12,17 @@ use crate::place::Place;
 /// So many of the newest backups of each collection are kept.
 pub const KEPT: usize = 3;
 
-/// Every backup that was reported and has not been let go, each with its points where they are known.
+/// Every backup that was reported and has not been let go.
 #[derive(Default)]
 pub struct Ledger {
-    expected: BTreeMap<(String, String), Option<Vec<Value>>>,
+    expected: BTreeMap<(String, String), Reported>,
     reported: u64,
+}
+
+struct Reported {
+    started_at: DateTime<Utc>,
+    /// The points that it holds, where they are known.
+    points: Option<Vec<Value>>,
 }
 
 impl Ledger {
@@ -38,8 +45,10 @@ impl Ledger {
                 continue;
             };
             // A backup of before may have been let go meanwhile, and is no news.
-            if place.ids(&key.0).contains(&key.1) {
-                self.expected.insert(key, Some(points.clone()));
+            let backups = place.backups(&key.0);
+            if let Some(backup) = backups.iter().find(|backup| backup.backup_id == *id) {
+                let reported = Reported { started_at: backup.started_at, points: Some(points.clone()) };
+                self.expected.insert(key, reported);
                 self.reported += 1;
             }
         }
@@ -47,10 +56,10 @@ impl Ledger {
 
     /// Takes down what is in the directory now: an import.
     pub fn take_down_imported(&mut self, place: &Place, collection: &str) {
-        for id in place.ids(collection) {
-            self.expected.entry((collection.to_owned(), id)).or_insert_with(|| {
+        for backup in place.backups(collection) {
+            self.expected.entry((collection.to_owned(), backup.backup_id.to_string())).or_insert_with(|| {
                 self.reported += 1;
-                None
+                Reported { started_at: backup.started_at, points: None }
             });
         }
     }
@@ -62,35 +71,38 @@ impl Ledger {
 
     /// The points of a backup, where they are known.
     pub fn points(&self, collection: &str, id: &str) -> Option<&Vec<Value>> {
-        self.expected.get(&(collection.to_owned(), id.to_owned()))?.as_ref()
+        self.expected.get(&(collection.to_owned(), id.to_owned()))?.points.as_ref()
     }
 
     /// The backups of collections whose points are known.
     pub fn known(&self) -> Vec<(String, String)> {
-        let known = self.expected.iter().filter(|(_, points)| points.is_some());
+        let known = self.expected.iter().filter(|(_, reported)| reported.points.is_some());
         known.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Fails the test if a backup is missing that retention does not explain: enough others are there and good.
+    /// Fails the test if a backup is missing that retention does not explain: enough good ones that started later are there.
     #[track_caller]
     pub fn assert_nothing_lost(&mut self, place: &Place) {
         let catalog = place.catalog();
         assert!(catalog.unreadable.is_empty(), "{:?}", catalog.unreadable);
-        let good: BTreeMap<String, Vec<String>> = catalog
-            .collections
-            .iter()
-            .map(|(name, backups)| {
-                let good = backups.iter().filter(|backup| backup.condition() == Condition::Good);
-                (name.to_string(), good.map(|backup: &Backup| backup.backup_id.to_string()).collect())
-            })
-            .collect();
-        self.expected.retain(|(name, id), _| {
-            let there = good.get(name).map_or(&[][..], Vec::as_slice);
-            if there.contains(id) {
+        self.expected.retain(|(name, id), reported| {
+            let backups = catalog.collections.iter().find(|(collection, _)| collection.to_string() == *name);
+            let good: Vec<_> = backups
+                .into_iter()
+                .flat_map(|(_, backups)| backups)
+                .filter(|backup| backup.condition() == Condition::Good)
+                .collect();
+            // An id is free again once its backup was pruned, so the start tells one backup from another.
+            if good.iter().any(|backup| backup.started_at == reported.started_at) {
                 return true;
             }
-            // Ids of one second are given in turn, so a later id may be of an earlier start: which ones are kept is not asked.
-            assert!(there.len() >= KEPT, "backup {id} of {name} is lost; there are {there:?}");
+            let later = good.iter().filter(|backup| backup.started_at > reported.started_at).count();
+            assert!(
+                later >= KEPT,
+                "backup {id} of {name}, started at {}, is lost; there are {:?}",
+                reported.started_at,
+                good.iter().map(|backup| (backup.backup_id, backup.started_at)).collect::<Vec<_>>()
+            );
             false
         });
     }

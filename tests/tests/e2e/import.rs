@@ -268,7 +268,7 @@ fn bomb(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_snapshot_bomb_does_not_keep_a_signal_waiting_and_leaves_nothing() {
+fn a_snapshot_bomb_takes_little_memory_does_not_keep_a_signal_waiting_and_leaves_nothing() {
     let place = place();
     // A thousand times as much, told apart into members as `pigz` and this program write them.
     let gzip = gzip(&vec![0; 64 << 20]).repeat(160);
@@ -278,6 +278,8 @@ fn a_snapshot_bomb_does_not_keep_a_signal_waiting_and_leaves_nothing() {
         let running = Running::start(&mut command);
         eventually("it is read", || !place.temporary().is_empty());
         std::thread::sleep(std::time::Duration::from_secs(1));
+        let taken = running.anonymous_kib().expect("it is still at it");
+        assert!(taken < 32 << 10, "{name}: {taken} KiB of memory");
         let begun = std::time::Instant::now();
         running.end_with(Signal::TERM).code(143).says(&["interrupted by a signal"]);
         assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{name}: {:?}", begun.elapsed());

@@ -5,11 +5,13 @@
 
 mod defenses;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-pub(crate) use self::defenses::{DEFENSES, Defense};
+pub(crate) use self::defenses::DEFENSES;
+use self::defenses::Defense;
 use crate::sh::{Cmd, Context, Result};
 use crate::workspace;
 
@@ -36,15 +38,31 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     }
     let wanted =
         |defense: &&Defense| opts.names.is_empty() || opts.names.iter().any(|name| name == defense.name);
+    let wanted: Vec<&Defense> = DEFENSES.iter().filter(wanted).collect();
     let copy = Copy::make()?;
+    // Tests that fail anyway would seem to catch everything.
+    let unchanged = copy.build()?;
+    let groups: BTreeSet<(&str, &[&str])> =
+        wanted.iter().map(|defense| (defense.program, defense.tests)).collect();
+    for (program, tests) in groups {
+        let failed = failed_tests(&unchanged, program, tests)?;
+        if !failed.is_empty() {
+            return Err(format!("with every defense in its place, these tests fail: {}", failed.join(", ")));
+        }
+    }
     let mut lines = Vec::new();
     let mut survived = 0;
-    for defense in DEFENSES.iter().filter(wanted) {
+    for defense in wanted {
         let began = Instant::now();
-        let caught = is_caught(&copy, defense)?;
-        survived += usize::from(!caught);
-        let verdict = if caught { "caught" } else { "SURVIVED" };
-        lines.push(format!("{:<28} {verdict:<9} {:>4.0} s", defense.name, began.elapsed().as_secs_f64()));
+        let programs = copy.build_without(defense)?;
+        let failed = failed_tests(&programs, defense.program, defense.tests)?;
+        survived += usize::from(failed.is_empty());
+        let verdict = if failed.is_empty() {
+            "SURVIVED".to_owned()
+        } else {
+            format!("caught by {}", failed.join(", "))
+        };
+        lines.push(format!("{:<22} {:>4.0} s  {verdict}", defense.name, began.elapsed().as_secs_f64()));
         println!("== {}", lines.last().map_or("", String::as_str));
     }
     println!("\n{}", lines.join("\n"));
@@ -55,28 +73,22 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     }
 }
 
-/// Whether one of the tests that are named for it fails with the changed program.
-fn is_caught(copy: &Copy, defense: &Defense) -> Result<bool> {
-    let changed = defense.remove(&read(&workspace::root().join(defense.file))?)?;
-    let programs = copy.build(defense.file, &changed)?;
-    // A test that hangs with a program without the defense has noticed it too, but would never say so.
+/// The tests that fail with these programs.
+///
+/// # Errors
+/// When they were not run to their end, so that nothing is known.
+fn failed_tests(programs: &Path, program: &str, tests: &[&str]) -> Result<Vec<String>> {
+    let mut failed = Vec::new();
     let outcome = Cmd::new("timeout")
         .cwd(workspace::root())
-        .args([
-            "900",
-            "cargo",
-            "test",
-            "--workspace",
-            "--locked",
-            "--all-features",
-            "--test",
-            defense.program,
-            "--",
-        ])
-        .args(defense.tests)
+        .args(["900", "cargo", "test", "--workspace", "--locked", "--all-features", "--test", program, "--"])
+        .args(tests)
         .env("QDRANT_BACKUP_BIN_DIR", programs)
-        .run();
-    Ok(outcome.is_err())
+        .run_reading(|line| {
+            let name = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"));
+            failed.extend(name.map(str::to_owned));
+        });
+    if failed.is_empty() { outcome.map(|()| failed) } else { Ok(failed) }
 }
 
 /// A copy of the sources, and what is built of them.
@@ -100,18 +112,23 @@ impl Copy {
         Ok(copy)
     }
 
-    /// Builds the programs with one file changed, which is then as it was, and gives their directory.
-    fn build(&self, file: &str, changed: &str) -> Result<PathBuf> {
-        let path = self.tree.join(file);
+    /// Builds the programs without a defense. The file that is changed for it is then as it was.
+    fn build_without(&self, defense: &Defense) -> Result<PathBuf> {
+        let path = self.tree.join(defense.file);
         let original = read(&path)?;
-        put(&path, changed.as_bytes())?;
-        let built = Cmd::new("cargo")
+        put(&path, defense.remove(&original)?.as_bytes())?;
+        let built = self.build();
+        put(&path, original.as_bytes())?;
+        built.context(format!("{}: what is left has to compile", defense.name))
+    }
+
+    /// Builds the programs, and returns their directory.
+    fn build(&self) -> Result<PathBuf> {
+        Cmd::new("cargo")
             .cwd(&self.tree)
             .args(["build", "--quiet", "--workspace", "--bins", "--locked", "--target-dir"])
             .arg(&self.target)
-            .run();
-        put(&path, original.as_bytes())?;
-        built.context("a mutant has to compile")?;
+            .run()?;
         Ok(self.target.join("debug"))
     }
 }

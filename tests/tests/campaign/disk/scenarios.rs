@@ -1,5 +1,6 @@
 //! What the program is asked for while its disk fails.
 
+use e2e::offsite::Nas;
 use e2e::qdrant_stand_in::{Collection, FillKind, GeneratedSnapshot, GenuineSnapshot, Setup};
 use qdrant_backup_shared::atomic;
 
@@ -27,6 +28,8 @@ const IMPATIENT: &str =
 const KEEPS_THREE: &str =
     "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 1s\nretention:\n  keep_last: 3\n";
 const WITH_FILES: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\nretention:\n  keep_last: 9\nbackup:\n  include_files: [\"@/app.conf\"]\n";
+/// As [`Nas`] writes it.
+const WITH_A_PLACE: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\nretention:\n  keep_last: 9\noffsite:\n  - name: nas\n    repository: \"@/restic-nas\"\n    password_file: \"@/password-nas\"\n";
 
 const COLLECTION: Scenario = Scenario {
     name: "backup",
@@ -126,6 +129,21 @@ pub fn all() -> Vec<Scenario> {
             promise: |stage| {
                 let held = stage.place.files().iter().any(|name| name.ends_with(".hold.json"));
                 assert!(held, "nothing is held");
+            },
+            ..COLLECTION
+        },
+        Scenario {
+            name: "copy to another place",
+            arguments: &["offsite", "copy"],
+            configuration: WITH_A_PLACE,
+            prepare: |stage| {
+                Nas::directory(&stage.place, "nas");
+                backed_up(stage, 1);
+                stage.place.run(&["offsite", "init", "nas"]).success();
+            },
+            promise: |stage| {
+                let uncopied = |name: &&str| stage.place.newest(name).copies.is_empty();
+                assert_eq!(["docs", "notes"].iter().find(|name| uncopied(name)), None, "not all are copied");
             },
             ..COLLECTION
         },
