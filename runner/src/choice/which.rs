@@ -93,7 +93,7 @@ pub enum Accept {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// No backup of the collection at all.
-    #[error("there is no readable backup; `qdrant-backup list` shows what exists")]
+    #[error("there is no backup that can be read; `qdrant-backup list` shows what exists")]
     None,
     /// None with that id.
     #[error("there is no backup {0}; `qdrant-backup list` shows what exists")]

@@ -13,6 +13,8 @@ use crate::running::Running;
 
 /// Longer than a run takes that waits for everything it may wait for.
 const LONGEST: Duration = Duration::from_secs(200);
+/// So long a fault lasts that does not end by itself.
+const LASTS: Duration = Duration::from_secs(60);
 /// About as many requests as a run makes.
 const REQUESTS: u64 = 28;
 /// A little longer than most runs take.
@@ -43,16 +45,19 @@ impl Soak {
             }
         }
         let begun = std::time::Instant::now();
+        let mut struck = 0;
         while !running.has_ended() {
             assert!(begun.elapsed() < LONGEST, "{arguments:?} with {trouble:?} does not end");
+            if struck == 0 && begun.elapsed() > LASTS {
+                struck = self.proxy.struck();
+                self.proxy.heal();
+            }
             thread::sleep(Duration::from_millis(2));
         }
         let ran = running.end();
-        let trouble = if self.proxy.struck() == 0 && matches!(trouble, Trouble::Fault(..)) {
-            Trouble::None
-        } else {
-            trouble
-        };
+        struck += self.proxy.struck();
+        let trouble =
+            if struck == 0 && matches!(trouble, Trouble::Fault(..)) { Trouble::None } else { trouble };
         self.proxy.heal();
         self.ledger.take_down(&self.place, &before);
         self.check(&format!("{arguments:?} with {trouble:?}"), &trouble, &ran, honest);
