@@ -150,9 +150,12 @@ fn supervisor() -> &'static Path {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/supervise.c");
         let beside = program("qdrant-backup").with_file_name("");
         let made = tempfile::Builder::new().prefix("supervise-").tempfile_in(&beside).expect("a file");
+        // Closed before the compiler writes there: a process that another test starts meanwhile would have it open for writing
+        // too, and the program would be busy.
+        let made = made.into_temp_path();
         let status = Command::new("cc")
             .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(made.path())
+            .arg(&made)
             .arg(source)
             .status()
             .expect("a C compiler is installed");
