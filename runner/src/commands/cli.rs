@@ -436,6 +436,9 @@ pub struct DrillArgs {
     /// Drill on the server that is backed up; limited to drill.max_size
     #[arg(long, conflicts_with = "to")]
     pub on_source: bool,
+    /// Skip the version check
+    #[arg(long)]
+    pub allow_version_skew: bool,
     /// Print the run's report as JSON to stdout
     #[arg(long)]
     pub json: bool,

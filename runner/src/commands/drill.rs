@@ -55,6 +55,7 @@ pub async fn drill(
         options: DrillOptions {
             selection,
             which: args.backup,
+            allow_version_skew: args.allow_version_skew,
             max_size_bytes: on_source.then_some(settings.get(&DRILL_MAX_SIZE)),
         },
     };

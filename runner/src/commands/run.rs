@@ -204,6 +204,7 @@ async fn drill_one(
         give_way: GiveWay::watch(session.layout().waiting_file(), token),
         options: DrillOptions {
             selection: Selection::default(),
+            allow_version_skew: false,
             which: Which::LeastRecent,
             max_size_bytes: None,
         },

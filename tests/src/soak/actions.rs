@@ -6,6 +6,9 @@ use reqwest::Method;
 
 use super::Soak;
 
+/// Imported archives do not say which version they are from.
+pub(super) const SKEW: &str = "--allow-version-skew";
+
 impl Soak {
     /// Does something by chance.
     pub(super) fn act(&mut self) {
@@ -31,7 +34,7 @@ impl Soak {
     /// Drills, if there is something to drill.
     fn drill(&mut self) {
         if !self.ledger.known().is_empty() {
-            self.somehow(&["drill", "--on-source"], &[0]);
+            self.somehow(&["drill", "--on-source", SKEW], &[0]);
         }
     }
 
@@ -43,7 +46,7 @@ impl Soak {
         }
         let (collection, id) = self.random.pick(&known).clone();
         let beside = self.collections.beside();
-        let arguments = ["restore", "-c", &collection, "--backup", &id, "--as", &beside];
+        let arguments = ["restore", "-c", &collection, "--backup", &id, "--as", &beside, SKEW];
         if self.somehow(&arguments, &[0]).is_some() {
             let points = self.nodes.points(0, &beside);
             assert_eq!(
@@ -68,7 +71,7 @@ impl Soak {
     fn restore_over(&mut self) {
         let collection = self.random.pick(&self.collections.names()).clone();
         let Some(newest) = self.place.ids(&collection).pop() else { return };
-        let arguments = ["restore", "-c", &collection, "--backup", &newest, "--force"];
+        let arguments = ["restore", "-c", &collection, "--backup", &newest, "--force", SKEW];
         let expected = self.ledger.points(&collection, &newest).cloned();
         if self.somehow(&arguments, &[0]).is_some() && expected.is_some() {
             assert_eq!(
@@ -87,7 +90,7 @@ impl Soak {
         let whole = there && !self.nodes.points(0, collection).is_empty();
         if !whole {
             // An upload whose answer was lost may still be under way.
-            self.plainly(&["restore", "-c", collection, "--backup", backup, "--force"], 0);
+            self.plainly(&["restore", "-c", collection, "--backup", backup, "--force", SKEW], 0);
         }
     }
 

@@ -19,6 +19,7 @@ use crate::proxy::Proxy;
 use crate::qdrant_stand_in::{Setup, StandIn};
 use crate::random::Random;
 
+use self::actions::SKEW;
 use self::collections::Collections;
 use self::ledger::{KEPT, Ledger};
 use self::watch::Watch;
@@ -108,7 +109,7 @@ impl Soak {
         std::thread::sleep(LATE);
         self.plainly(&["prune", "--yes"], 0);
         self.plainly(&["run"], 0);
-        self.plainly(&["drill", "--on-source"], 0);
+        self.plainly(&["drill", "--on-source", SKEW], 0);
         self.plainly(&["prune", "--server-leftovers", "--yes"], 0);
         self.plainly(&["run"], 0);
         self.plainly(&["prune", "--yes"], 0);

@@ -245,6 +245,9 @@ fn the_version_of_an_imported_snapshot_is_that_of_the_backups_around_it() {
     assert_eq!(import("before", peer, &stamp(-60)), None, "nothing from earlier tells");
     place.run(&["restore", "--collection", "between"]).success();
     place.run(&["restore", "--collection", "before"]).code(1).says(&["does not say which version"]);
+    let drill = ["drill", "--collection", "before", "--on-source"];
+    place.run(&drill).code(1).says(&["does not say which version", "--allow-version-skew"]);
+    place.run(&[&drill[..], &["--allow-version-skew"]].concat()).success();
 }
 
 /// A file of so many bytes that zstd takes for more than thirty thousand times as much: a tar whose one member has all of it.

@@ -29,6 +29,8 @@ pub struct DrillOptions {
     pub selection: Selection,
     /// Which backups.
     pub which: Which,
+    /// Whether to skip the version check.
+    pub allow_version_skew: bool,
     /// Maximum size of a snapshot, in bytes. No limit on a separate server.
     pub max_size_bytes: Option<u64>,
 }
@@ -113,7 +115,9 @@ async fn drill_one(
         report.backup_id = Some(backup.backup_id);
         scratch::check_size(&backup, context.options.max_size_bytes)?;
         let backup = backup.whole(session.layout())?;
-        check_version(backup.manifest.source.qdrant_version.as_deref(), &facts.version)?;
+        if !context.options.allow_version_skew {
+            check_version(backup.manifest.source.qdrant_version.as_deref(), &facts.version)?;
+        }
         Ok(backup)
     });
     match backup {
