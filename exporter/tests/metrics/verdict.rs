@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use qdrant_backup_exporter::observe::{CollectionView, DirectoryView, Observation, Part, Problem, Storage};
-use qdrant_backup_exporter::page::{self, Kind, Report, Severity, Verdict};
-use qdrant_backup_shared::catalog::{Backup, LevelCheck};
+use qdrant_backup_exporter::observe::{CollectionView, DirectoryView, Observation, Part, Storage};
+use qdrant_backup_exporter::page::{self, Finding, Kind, Report, Severity, Verdict};
+use qdrant_backup_shared::catalog::{Backup, LevelCheck, Unreadable};
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
@@ -383,7 +383,7 @@ fn status_unreadable() {
     scene.observation.status = part(None, Some(message));
     scene.observation.directory = part(Some(scene.directory()), None);
     scene.observation.problems =
-        vec![Problem { path: PathBuf::from("/b/status.json"), modified: None, message: message.to_owned() }];
+        vec![Unreadable { path: PathBuf::from("/b/status.json"), problem: message.to_owned() }];
     let verdict = Report::new(&scene.observation, now()).verdict;
     assert_verdict(
         &verdict,
@@ -513,6 +513,21 @@ fn every_kind_of_finding_is_explained() {
         assert!(document.contains(&heading), "docs/exporter.md has no section {}", kind.name());
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
     }
+    // All of it in words that a browser can show.
+    let mut report = Scene::healthy().report();
+    let find = |kind: &Kind| Finding {
+        kind: *kind,
+        severity: Severity::Notice,
+        text: String::new(),
+        document: String::new(),
+    };
+    report.verdict.findings = Kind::ALL.iter().map(find).collect();
+    let html = page::html(&report, "/metrics");
+    let explained: Vec<&str> = html.split("<h3 id=").skip(1).collect();
+    assert_eq!(explained.len(), Kind::ALL.len());
+    for text in explained {
+        assert!(text.len() > 80 && !text.contains("](") && !text.contains('`'), "{text}");
+    }
 }
 
 #[test]
@@ -553,4 +568,52 @@ fn a_server_that_has_lost_its_collections_comes_before_what_is_merely_gone() {
         "The last run (backup) ended as failed: Qdrant at http://q:6333/ has no collections at all",
         &[Kind::RunFailed, Kind::CollectionGone],
     );
+}
+
+#[test]
+fn times_sizes_and_counts_are_written_as_people_say_them() {
+    let shown = |change: &dyn Fn(&mut Scene), text: &str| {
+        let mut scene = Scene::healthy();
+        change(&mut scene);
+        let html = page::html(&scene.report(), "/metrics");
+        assert!(html.contains(text), "no {text:?} in {html}");
+    };
+    for (seconds, text) in [
+        (3.25, "3.2 s"),
+        (59.0, "59 s"),
+        (600.0, "10 min"),
+        (7200.0, "2 h"),
+        (50.0 * 3600.0, "2 days"),
+        (400.0 * DAY, "400 days"),
+    ] {
+        let expected = format!("<td data-label=\"Expected\">every {text}</td>");
+        shown(&|scene| scene.backup().schedule_interval_seconds = Some(seconds), &expected);
+    }
+    for (age, text) in [
+        (TimeDelta::hours(2), "2 h ago"),
+        (TimeDelta::zero(), "just now"),
+        (-TimeDelta::hours(2), "in 2 h (in the future)"),
+    ] {
+        let expected = format!("<td data-label=\"Last attempt\">{text}</td>");
+        shown(&|scene| scene.backup().last_attempt_at = Some(now() - age), &expected);
+    }
+    for (size, text) in [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.00 KiB"),
+        (46_182, "45.1 KiB"),
+        (1_048_575, "1.00 MiB"),
+        (1 << 30, "1.00 GiB"),
+        (u64::MAX, "16.0 EiB"),
+    ] {
+        let storage = Storage { avail_bytes: size, size_bytes: u64::MAX };
+        shown(
+            &|scene| scene.observation.storage = part(Some(storage), None),
+            &format!("<dd>{text} of 16.0 EiB ("),
+        );
+    }
+    for (number, text) in [(0, "0"), (999, "999"), (1000, "1\u{a0}000"), (1_234_567, "1\u{a0}234\u{a0}567")] {
+        let expected = format!("<td data-label=\"Runs\" class=\"number\">{text}</td>");
+        shown(&|scene| scene.backup().runs_total = number, &expected);
+    }
 }

@@ -9,10 +9,9 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::text::shortened;
 
-use super::super::parts::CollectionReport;
+use super::super::parts::{BackupReport, CollectionReport};
 use super::super::words;
 use super::finding::{Finding, Kind, Severity};
-use super::summary::{oldest, summary_of};
 use crate::observe::Observation;
 
 /// A run that gives no sign of life for so long has stalled or died.
@@ -72,11 +71,11 @@ impl Judge {
         let others: Vec<_> = observation
             .problems
             .iter()
-            .filter(|problem| status.problem.as_ref() != Some(&problem.message))
+            .filter(|unreadable| status.problem.as_ref() != Some(&unreadable.problem))
             .collect();
         if let Some(first) = others.first() {
             let number = words::number_of(others.len(), "file");
-            let text = format!("{number} cannot be read, the first: {}", shortened(&first.message, 200));
+            let text = format!("{number} cannot be read, the first: {}", shortened(&first.problem, 200));
             self.find(Severity::Warning, Kind::FilesUnreadable, text);
         }
     }
@@ -159,7 +158,7 @@ impl Judge {
             return self.find(Severity::Unknown, Kind::NoSchedule, text);
         };
         let late =
-            those(expected, |of| newest(of).is_some_and(|at| words::seconds(now - at) > 2.0 * interval));
+            those(expected, |of| newest(of).is_some_and(|at| (now - at).as_seconds_f64() > 2.0 * interval));
         let Some(oldest) = oldest(&late) else { return };
         let (age, every) = (words::duration(oldest.age_seconds), words::duration(interval));
         if late.len() == expected.iter().filter(|of| of.newest.is_some()).count() {
@@ -195,7 +194,7 @@ impl Judge {
                 let text = format!(
                     "A run ({}) began {since} and has given no sign of life for {}: it hangs, or it died",
                     run.operation,
-                    words::duration(words::seconds(silent))
+                    words::duration(silent.as_seconds_f64())
                 );
                 self.find(Severity::Critical, Kind::RunStalled, text);
             } else {
@@ -268,25 +267,16 @@ impl Judge {
             (None, None) => format!(" ({})", shortened(&kinds.join(", "), 200)),
         };
         let text = format!("The last run ({operation}) ended as {outcome}{why}");
-        // A restore that was tried by hand and failed says nothing about the backups.
-        let severity = match operation {
-            Operation::Backup if history.last_success_at.is_none() => Severity::Critical,
-            // An emptied server, or another one: what is backed up from now on is not what the backups are of.
-            Operation::Backup
-                if history
-                    .failure
-                    .as_ref()
-                    .is_some_and(|failure| failure.kind == FailureKind::SourceChanged) =>
-            {
-                Severity::Critical
-            }
-            Operation::Restore => Severity::Notice,
-            Operation::Backup
-            | Operation::Verify
-            | Operation::Prune
-            | Operation::Drill
-            | Operation::Offsite
-            | Operation::Other(_) => Severity::Warning,
+        // An emptied server, or another one: the next backups are not of the same data.
+        let source_changed =
+            history.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::SourceChanged);
+        let severity = if *operation == Operation::Restore {
+            // A restore that somebody tried by hand says nothing about the backups.
+            Severity::Notice
+        } else if *operation == Operation::Backup && (history.last_success_at.is_none() || source_changed) {
+            Severity::Critical
+        } else {
+            Severity::Warning
         };
         self.find(severity, Kind::RunFailed, text);
     }
@@ -300,6 +290,36 @@ impl Judge {
         if left > 0 && status.current_run.is_none() {
             let text = format!("{} left on the server", words::number_of(left, "snapshot"));
             self.find(Severity::Notice, Kind::ServerLeftovers, text);
+        }
+    }
+
+    /// Damage that stands, and collections of which a place has no recent copy.
+    pub(super) fn copies(&mut self, status: &Status, collections: &[CollectionReport]) {
+        for (name, place) in status.offsite.iter().filter(|(_, place)| place.is_damaged()) {
+            let problem = place.check_problem.as_deref().unwrap_or("see the log");
+            let text = format!("The copies in {name} are damaged: {}", shortened(problem, 200));
+            self.find(Severity::Critical, Kind::CopiesDamaged, text);
+        }
+        let history = status.operations.get(&Operation::Offsite);
+        let Some(interval) = history.and_then(|history| history.schedule_interval_seconds) else { return };
+        let copying = status.current_run.as_ref().is_some_and(|run| run.operation == Operation::Offsite);
+        for name in status.offsite.keys() {
+            let late: Vec<String> = collections
+                .iter()
+                .filter(|collection| collection.on_server == Some(true))
+                .filter(|collection| {
+                    let copies = collection.copies.iter().find(|copies| copies.place == *name);
+                    match copies.and_then(|copies| copies.newest_at) {
+                        Some(at) => (self.now - at).as_seconds_f64() > 2.0 * interval,
+                        None => !copying,
+                    }
+                })
+                .map(|collection| words::name(collection.collection.as_str()))
+                .collect();
+            if !late.is_empty() {
+                let text = format!("No recent copy in {name}: {}", shortened(&late.join(", "), 300));
+                self.find(Severity::Critical, Kind::CopiesTooOld, text);
+            }
         }
     }
 
@@ -349,4 +369,28 @@ fn severity(collections: &[&CollectionReport]) -> Severity {
         collection.newest.as_ref().is_some_and(|good| newest_bad.is_none_or(|bad| good.started_at > bad))
     };
     if collections.iter().all(has_newer_good) { Severity::Warning } else { Severity::Critical }
+}
+
+/// The headline when there is nothing to complain of.
+pub(super) fn summary(collections: &[CollectionReport], now: DateTime<Utc>) -> String {
+    let expected: Vec<_> =
+        collections.iter().filter(|collection| collection.on_server != Some(false)).collect();
+    format!("{}, verified", summary_of(&expected, now))
+}
+
+/// How old the backups of these collections are, all together.
+fn summary_of(expected: &[&CollectionReport], now: DateTime<Utc>) -> String {
+    let ago = oldest(expected).map(|oldest| words::ago(oldest.started_at, now)).unwrap_or_default();
+    match expected {
+        [only] => format!("{} backed up {ago}", words::name(only.collection.as_str())),
+        several => format!("All {} backed up {ago}", words::number_of(several.len(), "collection")),
+    }
+}
+
+/// The oldest among the newest backups.
+fn oldest<'a>(collections: &[&'a CollectionReport]) -> Option<&'a BackupReport> {
+    collections
+        .iter()
+        .filter_map(|collection| collection.newest.as_ref())
+        .min_by_key(|newest| newest.started_at)
 }
