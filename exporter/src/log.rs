@@ -40,7 +40,7 @@ pub fn tell_of_panics() {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         if told.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone()) {
             let reason = panic.payload_as_str().unwrap_or_default();
-            tracing::error!(at = place, err = reason, "A fault in this program");
+            tracing::error!(at = place, err = reason, "Error in this program");
         }
     }));
 }

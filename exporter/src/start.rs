@@ -129,7 +129,7 @@ async fn serve(cli: &Cli, live: Live, observer: Observer, clock: fn() -> DateTim
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        info!(signal = name, "Stopping; requests under way are answered");
+        info!(signal = name, "Stopping; current requests are finished first");
         tell_systemd(NotifyState::Stopping);
     };
     if server.run(listeners, stop).await {
@@ -143,6 +143,6 @@ async fn serve(cli: &Cli, live: Live, observer: Observer, clock: fn() -> DateTim
 /// Where systemd does not listen there is nothing to tell.
 fn tell_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        warn!(err = %error, "Unable to tell systemd");
+        warn!(err = %error, "Unable to notify systemd");
     }
 }

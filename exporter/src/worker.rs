@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 const LATE: &str = "no answer in time; does the disk or its network mount hang?";
-const PANICKED: &str = "failed by a fault of this program, which standard error tells";
+const PANICKED: &str = "failed because of an error in this program; its log says more";
 
 /// Runs one closure, at most once at a time, for all who ask.
 pub(crate) struct Worker<T> {

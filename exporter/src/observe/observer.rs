@@ -141,7 +141,7 @@ mod tests {
         assert!(!second.directory.success() && !second.is_up() && second.storage.problem.is_none());
         assert_eq!(orphans(&second), Some(11), "as it was last seen");
         let problem = second.directory.problem.as_ref();
-        assert!(problem.is_some_and(|problem| problem.contains("fault of this program")));
+        assert!(problem.is_some_and(|problem| problem.contains("error in this program")));
         let third = look().await;
         assert!(third.directory.success() && orphans(&third) == Some(12), "with a new memory");
     }

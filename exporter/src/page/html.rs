@@ -61,7 +61,7 @@ pub fn html(report: &Report, telemetry: &str) -> String {
                 }
                 footer {
                     a href=(telemetry) { "metrics" } " · " a href="/api/v1/status" { "JSON" }
-                    " · qdrant-backup-exporter " (line(&report.exporter_version)) " · looks again every " (REFRESH) " s"
+                    " · qdrant-backup-exporter " (line(&report.exporter_version)) " · refreshes every " (REFRESH) " s"
                 }
             }
         }
@@ -153,12 +153,12 @@ fn verdict(verdict: &Verdict) -> Markup {
 
 fn collections(report: &Report) -> Markup {
     if report.collections.is_empty() {
-        return html! { h2 { "Collections" } p { "None is known." } };
+        return html! { h2 { "Collections" } p { "No collection is known." } };
     }
     let mut columns = vec!["Collection", "Age", "#Size", "#Points", "Verified", "Backups", "Copies", "Sizes"];
     columns.retain(|column| *column != "Copies" || !report.places.is_empty());
     let rows = report.collections.iter().map(|collection| row(collection, report));
-    let caption = "Each collection's newest backup that can be relied on, and the sizes of the last ones";
+    let caption = "The newest good backup of each collection, and the sizes of the latest backups";
     html! { h2 { "Collections" } (table(caption, &columns, rows)) }
 }
 
@@ -171,7 +171,7 @@ fn row(collection: &CollectionReport, report: &Report) -> Vec<Markup> {
             @match collection.on_server {
                 Some(true) => {}
                 Some(false) => { br; (styled("warn-text", "no longer on the server")) }
-                None => { br; (styled("soft", "not known whether on the server")) }
+                None => { br; (styled("soft", "unknown whether it is on the server")) }
             }
             @if let Some(failure) = &collection.failure {
                 br; (styled("bad-text", &format!("last attempt failed: {}", line(&failure.message))))
@@ -298,7 +298,7 @@ fn places(report: &Report) -> Markup {
 fn storage(report: &Report) -> Markup {
     #[expect(clippy::cast_precision_loss, reason = "shown in days")]
     let retention = report.retention_seconds.map_or_else(
-        || "not by age, or not known".to_owned(),
+        || "not by age, or unknown".to_owned(),
         |seconds| format!("backups are kept for {}", words::duration(seconds as f64)),
     );
     html! {

@@ -20,10 +20,10 @@ impl Complaints {
         let now: BTreeSet<String> = parts.chain(files).cloned().collect();
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for message in now.difference(&said) {
-            warn!(err = message.as_str(), "Something cannot be read");
+            warn!(err = message.as_str(), "Unable to read");
         }
         if now.is_empty() && !said.is_empty() {
-            info!("Everything can be read again");
+            info!("Everything is readable again");
         }
         *said = now;
     }

@@ -46,7 +46,7 @@ impl Judge {
     pub(super) fn directory(&mut self, observation: &Observation) {
         let directory = &observation.directory;
         let text = match (&directory.value, &directory.problem) {
-            (_, Some(problem)) => format!("The backup directory cannot be relied on: {problem}"),
+            (_, Some(problem)) => format!("The backup directory has a problem: {problem}"),
             (None, None) => "Nothing is known about the backup directory".to_owned(),
             (Some(_), None) => return,
         };
@@ -57,7 +57,7 @@ impl Judge {
     pub(super) fn status(&mut self, observation: &Observation) {
         let status = &observation.status;
         if let Some(problem) = &status.problem {
-            let text = format!("The runner's status cannot be relied on: {problem}");
+            let text = format!("The runner's status has a problem: {problem}");
             self.find(Severity::Unknown, Kind::StatusUnreadable, text);
         } else if status.value.is_none() && observation.directory.value.is_none() {
             // Where nothing can be seen, nothing can be said of what was never done.
@@ -111,7 +111,7 @@ impl Judge {
             let claimed = of.history.last().zip(of.last_success_at);
             claimed.is_some_and(|(last, claimed)| last.started_at < claimed - TimeDelta::seconds(1))
         });
-        let text = "The newest backup that was made is not there";
+        let text = "The newest backup is missing";
         self.find_of(Severity::Critical, Kind::BackupMissing, &claimed, text);
     }
 
@@ -136,7 +136,7 @@ impl Judge {
         let now = self.now;
         let newest = |of: &CollectionReport| of.newest.as_ref().map(|newest| newest.started_at);
         let future = those(expected, |of| newest(of).is_some_and(|at| at > now + CLOCKS));
-        let text = "The newest backup is from the future, so its age is not known";
+        let text = "The newest backup is from the future, so its age is unknown";
         self.find_of(Severity::Unknown, Kind::FutureTimestamp, &future, text);
         let passed_over = those(expected, |of| {
             let last = of.history.last().map(|last| last.started_at);
@@ -153,8 +153,9 @@ impl Judge {
                 || "not there".to_owned(),
                 |oldest| format!("from {}", words::ago(oldest.started_at, now)),
             );
-            let text =
-                format!("No schedule says how old a backup may be; the oldest of the newest is {oldest}");
+            let text = format!(
+                "No schedule is known, so nobody can say whether a backup is late; the oldest of the newest ones is {oldest}"
+            );
             return self.find(Severity::Unknown, Kind::NoSchedule, text);
         };
         let late =
@@ -162,11 +163,10 @@ impl Judge {
         let Some(oldest) = oldest(&late) else { return };
         let (age, every) = (words::duration(oldest.age_seconds), words::duration(interval));
         if late.len() == expected.iter().filter(|of| of.newest.is_some()).count() {
-            let text =
-                format!("No collection has a backup younger than {age}, and one is made every {every}");
+            let text = format!("No collection has a backup younger than {age}, but one is due every {every}");
             self.find(Severity::Critical, Kind::TooOld, text);
         } else {
-            let text = format!("No backup for {age}, and one is made every {every}");
+            let text = format!("No backup for {age}, but one is due every {every}");
             self.find_of(Severity::Critical, Kind::TooOld, &late, text);
         }
     }
@@ -192,7 +192,7 @@ impl Judge {
             let since = words::ago(run.started_at, self.now);
             if silent > SILENCE {
                 let text = format!(
-                    "A run ({}) began {since} and has given no sign of life for {}: it hangs, or it died",
+                    "A run ({}) started {since} and has made no progress for {}: it hangs or died",
                     run.operation,
                     words::duration(silent.as_seconds_f64())
                 );
@@ -200,7 +200,7 @@ impl Judge {
             } else {
                 let of = run.collection.as_ref().map(|name| format!(" of {}", words::name(name.as_str())));
                 let text = format!(
-                    "A run ({}) began {since} and is at: {}{}",
+                    "A run ({}) started {since} and is at: {}{}",
                     run.operation,
                     run.stage,
                     of.unwrap_or_default()
@@ -212,7 +212,7 @@ impl Judge {
             let success = status.operations.get(&Operation::Backup).and_then(|backup| backup.last_success_at);
             if success.is_none_or(|success| success < skipped.skipped_at) {
                 let text = format!(
-                    "A run ({}) was skipped {}, because another one was going on, and none has succeeded since",
+                    "A run ({}) was skipped {}, because another one was in progress, and none has succeeded since",
                     shortened(&skipped.command, 40),
                     words::ago(skipped.skipped_at, self.now)
                 );
@@ -229,7 +229,7 @@ impl Judge {
         let begun = backup.and_then(|backup| backup.last_attempt_at);
         if begun.is_none_or(|begun| begun < refused.refused_at) {
             let text = format!(
-                "A start ({}) was refused {}, and no backup has begun since: {}",
+                "A start ({}) was refused {}, and no backup has started since: {}",
                 shortened(&refused.command, 40),
                 words::ago(refused.refused_at, self.now),
                 shortened(&refused.reason, 300)
@@ -328,11 +328,11 @@ impl Judge {
             return self.find(
                 Severity::Unknown,
                 Kind::StorageUnknown,
-                format!("Nobody knows how much room is left on the disk: {problem}"),
+                format!("The free space on the disk is unknown: {problem}"),
             );
         }
         let Some(storage) = observation.storage.value.as_deref() else {
-            let text = "The file system does not say how much room is left: that it is full is found only when a write fails";
+            let text = "The file system does not report its free space, so a full disk is noticed only when a write fails";
             return self.find(Severity::Notice, Kind::StorageUnknown, text);
         };
         let next: u64 = collections
@@ -343,7 +343,7 @@ impl Judge {
             .fold(0, u64::saturating_add);
         if storage.avail_bytes < next.saturating_add(next / 5) {
             let text = format!(
-                "The next backups will not fit: {} are free, and the last ones were {}",
+                "The next backups will not fit: {} are free, and the last ones took {}",
                 words::bytes(storage.avail_bytes),
                 words::bytes(next)
             );
