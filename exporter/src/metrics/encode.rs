@@ -30,10 +30,10 @@ fn push(text: &mut String, Family { metric, samples }: &Family, name: &str, help
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {}", metric.kind).unwrap_or_default();
     for (labels, value) in samples {
         text.push_str(metric.name);
-        let mut before = '{';
+        let mut before = "{";
         for (label, value) in metric.labels.iter().zip(labels) {
-            write!(text, "{before}{label}=\"{}\"", escaped(value)).unwrap_or_default();
-            before = ',';
+            text.extend([before, label, "=\"", &escaped(value), "\""]);
+            before = ",";
         }
         text.push_str(if labels.is_empty() { " " } else { "} " });
         writeln!(text, "{value}").unwrap_or_default();
