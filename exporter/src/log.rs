@@ -3,13 +3,13 @@
 //! Only this program's events are written: libraries' are not meant for its users.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use qdrant_backup_shared::text::one_line;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -30,7 +30,7 @@ pub fn subscriber(
     format: Format,
     clock: fn() -> DateTime<Utc>,
 ) -> impl Subscriber + Send + Sync {
-    Registry::default().with(Lines { level, format, clock, write: to_stderr })
+    Registry::default().with(Lines { level, format, clock })
 }
 
 /// Has panics told in the log's own form. One that comes again, as with each look, is told once.
@@ -40,21 +40,15 @@ pub fn tell_of_panics() {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         if told.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone()) {
             let reason = panic.payload_as_str().unwrap_or_default();
-            tracing::error!(at = place, err = reason, "A fault in this program");
+            tracing::error!(at = place, err = reason, "Error in this program");
         }
     }));
-}
-
-/// A log that nobody reads any more is no reason to end.
-fn to_stderr(line: &str) {
-    io::stderr().lock().write_all(line.as_bytes()).unwrap_or(());
 }
 
 struct Lines {
     level: Level,
     format: Format,
     clock: fn() -> DateTime<Utc>,
-    write: fn(&str),
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
@@ -63,58 +57,40 @@ impl<S: Subscriber> Layer<S> for Lines {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let time = (self.clock)().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let level = event.metadata().level().to_string();
+        let mut fields = Fields(vec![("time", time), ("level", level), ("msg", String::new())]);
         event.record(&mut fields);
-        (self.write)(&line(self.format, (self.clock)(), *event.metadata().level(), &fields));
+        // A log that nobody reads any more is no reason to end.
+        io::stderr().lock().write_all(line(self.format, fields).as_bytes()).unwrap_or(());
     }
 }
 
-/// The fields of an event in order, the message apart.
-#[derive(Default)]
-struct Fields {
-    message: String,
-    others: Vec<(&'static str, String)>,
-}
-
-impl Fields {
-    fn put(&mut self, field: &Field, text: &str) {
-        match field.name() {
-            "message" => self.message = one_line(text),
-            name => self.others.push((name, one_line(text))),
-        }
-    }
-}
+/// The fields of a line in their order: time, level, message, and those of the event.
+struct Fields(Vec<(&'static str, String)>);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, &format!("{value:?}"));
+        self.record_str(field, &format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        match field.name() {
+            "message" => self.0[2].1 = one_line(value),
+            name => self.0.push((name, one_line(value))),
+        }
     }
 }
 
-fn line(format: Format, now: DateTime<Utc>, level: Level, fields: &Fields) -> String {
-    let time = now.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let message = &fields.message;
+fn line(format: Format, Fields(fields): Fields) -> String {
     match format {
         Format::Json => {
-            let fields = fields.others.iter().map(|(name, text)| (*name, text.as_str()));
-            let first = [("time", &*time), ("level", level.as_str()), ("msg", message.as_str())];
-            let object: Map<_, _> =
-                first.into_iter().chain(fields).map(|(name, text)| (name.to_owned(), text.into())).collect();
-            format!("{}\n", Value::Object(object))
+            let fields = fields.into_iter().map(|(name, text)| (name.to_owned(), text.into()));
+            format!("{}\n", Value::Object(fields.collect()))
         }
         Format::Logfmt => {
-            let mut line = format!("time={time} level={level} msg={}", word(message));
-            for (name, value) in &fields.others {
-                let text = word(value);
-                // Writing to a string cannot fail.
-                write!(line, " {name}={text}").unwrap_or(());
-            }
-            line.push('\n');
-            line
+            let words: Vec<_> = fields.iter().map(|(name, text)| format!("{name}={}", word(text))).collect();
+            words.join(" ") + "\n"
         }
     }
 }
@@ -126,30 +102,5 @@ fn word(text: &str) -> String {
         text.to_owned()
     } else {
         format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(format: Format) -> String {
-        let fields = Fields {
-            message: "Listening on".to_owned(),
-            others: vec![("address", "[::]:19854".to_owned()), ("err", "a \"b\"=c".to_owned())],
-        };
-        line(format, "2025-07-15T14:30:00.5Z".parse().unwrap(), Level::INFO, &fields)
-    }
-
-    #[test]
-    fn lines_look_as_prometheus_programs_write_them() {
-        assert_eq!(
-            shown(Format::Logfmt),
-            "time=2025-07-15T14:30:00.500Z level=INFO msg=\"Listening on\" address=[::]:19854 \
-             err=\"a \\\"b\\\"=c\"\n"
-        );
-        let json: Value = serde_json::from_str(&shown(Format::Json)).unwrap();
-        assert_eq!(json["msg"], "Listening on");
-        assert_eq!(json["address"], "[::]:19854");
     }
 }

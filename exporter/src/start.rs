@@ -1,11 +1,12 @@
 //! From the command line to a running server, and to its end.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
+use qdrant_backup_shared::config_file::DEFAULT_FILES;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
@@ -24,9 +25,8 @@ pub(crate) fn misunderstood(
     arguments: &[OsString],
     clock: fn() -> DateTime<Utc>,
 ) -> ExitCode {
-    let is_json = |pair: &[OsString]| pair[0] == "--log.format" && pair[1] == "json";
-    let json = arguments.windows(2).any(is_json) || arguments.iter().any(|one| one == "--log.format=json");
-    if error.use_stderr() && json {
+    let arguments = arguments.join(OsStr::new("=")).to_string_lossy().into_owned();
+    if error.use_stderr() && arguments.contains("--log.format=json") {
         let text = error.to_string();
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let text = lines.join("; ").replace(":; ", ": ");
@@ -67,7 +67,7 @@ fn run(
     environment: &BTreeMap<OsString, OsString>,
     clock: fn() -> DateTime<Utc>,
 ) -> Result<ExitCode, Stop> {
-    let directories = Directories::find(cli, environment)?;
+    let directories = Directories::find(cli, environment, &DEFAULT_FILES)?;
     let observer = Observer::new(&directories.backup, &directories.state);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -82,7 +82,7 @@ fn run(
         return Ok(if up? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     check_telemetry_path(&cli.telemetry_path)?;
-    let live = Live::open(cli.web_config_file.as_deref(), clock)?;
+    let live = Live::open(cli.web_config_file.as_deref())?;
     greet(&directories);
     let result = runtime.block_on(serve(cli, live, observer, clock));
     runtime.shutdown_background();
@@ -113,7 +113,7 @@ async fn serve(cli: &Cli, live: Live, observer: Observer, clock: fn() -> DateTim
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut listeners = Vec::new();
     for address in &cli.listen_addresses {
-        let listener = listen(address)?;
+        let listener = listen(address).await?;
         info!(address = %listener.local_addr()?, "Listening on");
         listeners.push(listener);
     }
@@ -129,7 +129,7 @@ async fn serve(cli: &Cli, live: Live, observer: Observer, clock: fn() -> DateTim
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        info!(signal = name, "Stopping; requests under way are answered");
+        info!(signal = name, "Stopping; current requests are finished first");
         tell_systemd(NotifyState::Stopping);
     };
     if server.run(listeners, stop).await {
@@ -143,6 +143,6 @@ async fn serve(cli: &Cli, live: Live, observer: Observer, clock: fn() -> DateTim
 /// Where systemd does not listen there is nothing to tell.
 fn tell_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        warn!(err = %error, "Unable to tell systemd");
+        warn!(err = %error, "Unable to notify systemd");
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 const LATE: &str = "no answer in time; does the disk or its network mount hang?";
-const PANICKED: &str = "failed by a fault of this program, which standard error tells";
+const PANICKED: &str = "failed because of an error in this program; its log says more";
 
 /// Runs one closure, at most once at a time, for all who ask.
 pub(crate) struct Worker<T> {
@@ -138,22 +138,5 @@ mod tests {
             assert!(answer.problem.is_none() && answer.value.as_deref() == Some(&2));
         }
         assert_eq!(runs.load(Ordering::SeqCst), 2);
-    }
-
-    #[tokio::test]
-    async fn a_hung_run_gives_the_last_known_value_before_the_deadline_and_heals() {
-        let (release, gate) = mpsc::channel::<u32>();
-        let worker = Worker::new(move |_| gate.recv().unwrap_or(0));
-        let ask = |patience| worker.ask(DateTime::UNIX_EPOCH, patience);
-        let short = Duration::from_millis(20);
-        let hung = ask(short).await;
-        assert!(hung.problem == Some(LATE) && hung.value.is_none() && hung.duration >= short);
-        release.send(7).unwrap();
-        release.send(8).unwrap();
-        let healed = ask(SOON).await;
-        assert!(healed.problem.is_none() && healed.value.as_deref() == Some(&8));
-        let hung = ask(short).await;
-        assert!(hung.problem == Some(LATE) && hung.value.as_deref() == Some(&8), "the last known value");
-        drop(release);
     }
 }

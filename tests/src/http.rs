@@ -140,16 +140,9 @@ impl Authority {
 
     /// A certificate for `names`.
     pub fn sign(&self, names: &[&str]) -> Identity {
-        self.sign_for(names, 1975, 4096)
-    }
-
-    /// The same, valid from the first day of a year to that of another.
-    pub fn sign_for(&self, names: &[&str], from: i32, until: i32) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(names).expect("parameters");
-        params.not_before = rcgen::date_time_ymd(from, 1, 1);
-        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let params = CertificateParams::new(names).expect("parameters");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use qdrant_backup_shared::config_file::keys::{BACKUP_PATH, STATE_DIR};
-use qdrant_backup_shared::config_file::{About, ConfigFile, DEFAULT_FILES, Problem};
+use qdrant_backup_shared::config_file::{About, ConfigFile, Problem};
 use qdrant_backup_shared::regular_file::{self, Links};
 use qdrant_backup_shared::text::one_line;
 
@@ -28,26 +28,22 @@ pub struct Directories {
 }
 
 impl Directories {
-    /// Finds the directories.
+    /// Finds the directories. Without `--config`, the first of the `defaults` that exists is read.
     ///
     /// # Errors
     /// When a configuration file cannot be read or understood, or when a path is relative.
-    pub fn find(cli: &Cli, environment: &BTreeMap<OsString, OsString>) -> Result<Self, Stop> {
-        Self::find_with(cli, environment, &DEFAULT_FILES.map(PathBuf::from))
-    }
-
-    fn find_with(
+    pub fn find(
         cli: &Cli,
         environment: &BTreeMap<OsString, OsString>,
-        defaults: &[PathBuf],
+        defaults: &[impl AsRef<Path>],
     ) -> Result<Self, Stop> {
         let (path, state_dir) = (BACKUP_PATH.about(), STATE_DIR.about());
         let variable = |about: &About| {
             let name = about.variable?;
             let value = environment.get(&OsString::from(name)).filter(|value| !value.is_empty())?;
-            Some((name.to_owned(), PathBuf::from(value)))
+            Some((name, PathBuf::from(value)))
         };
-        let flag = |name: &str, value: &Option<PathBuf>| Some((name.to_owned(), value.clone()?));
+        let flag = |name, value: &Option<PathBuf>| Some((name, value.clone()?));
         let backup = flag("--backup-dir", &cli.backup_dir).or_else(|| variable(path));
         let state = flag("--state-dir", &cli.state_dir).or_else(|| variable(state_dir));
         let asked = [(path, &backup), (state_dir, &state)];
@@ -66,7 +62,7 @@ impl Directories {
 }
 
 /// The flags are people's, who mean the directory they are in; files and variables are read from anywhere.
-fn absolute((place, path): (String, PathBuf)) -> Result<PathBuf, Stop> {
+fn absolute((place, path): (&str, PathBuf)) -> Result<PathBuf, Stop> {
     let found = if place.starts_with("--") { std::path::absolute(path).ok() } else { Some(path) };
     found.filter(|path| path.is_absolute()).ok_or_else(|| {
         Stop::Configuration(format!("{place}: expected an absolute path, one that begins with /"))
@@ -77,17 +73,19 @@ fn absolute((place, path): (String, PathBuf)) -> Result<PathBuf, Stop> {
 /// directories that nobody else names (`keys`) counts; the exporter goes on watching when another key is wrong, and says so.
 fn read_config(
     asked: Option<&Path>,
-    defaults: &[PathBuf],
+    defaults: &[impl AsRef<Path>],
     keys: &[&str],
 ) -> Result<(ConfigFile, Vec<String>), Stop> {
     let paths = match asked {
         Some(path) => vec![path],
-        None => defaults.iter().map(PathBuf::as_path).collect(),
+        None => defaults.iter().map(AsRef::as_ref).collect(),
     };
     for path in paths {
         match regular_file::read_text(path, Links::Follow, MAX_BYTES) {
             Ok(text) => return understand(path, &text, keys),
-            Err(error) if asked.is_none() && is_absent(&error) => {}
+            Err(error)
+                if asked.is_none()
+                    && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => {
                 let asked = if asked.is_some() { "--config" } else { "configuration" };
                 let text = format!("{asked}: cannot read {}: {error}", path.display());
@@ -112,64 +110,5 @@ fn understand(path: &Path, text: &str, keys: &[&str]) -> Result<(ConfigFile, Vec
     } else {
         let lines: Vec<String> = ours.iter().map(Problem::to_string).collect();
         Err(Stop::Configuration(lines.join("\n")))
-    }
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use qdrant_backup_shared::config_file::DEFAULT_BACKUP_PATH;
-
-    use super::*;
-
-    fn find(arguments: &[&str], variables: &[(&str, &str)], yaml: &str) -> Result<Directories, Stop> {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("backup.yaml");
-        qdrant_backup_shared::atomic::write(&file, 0o600, yaml.as_bytes()).unwrap();
-        let cli = Cli::parse_from([&["x"], arguments].concat());
-        let environment = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Directories::find_with(&cli, &environment, &[directory.path().join("none"), file])
-    }
-
-    #[test]
-    fn command_line_before_environment_before_file_before_default() {
-        let yaml = "backup: {path: /yaml, state_dir: /yaml-state}\n";
-        let variables = [("QDRANT_BACKUP_PATH", "/env"), ("QDRANT_BACKUP_STATE_DIR", "")];
-        let paths = |found: Directories| (found.backup, found.state);
-        let is = |backup: &str, state: &str| (PathBuf::from(backup), PathBuf::from(state));
-        assert_eq!(paths(find(&[], &[], "").unwrap()), is(DEFAULT_BACKUP_PATH, DEFAULT_BACKUP_PATH));
-        assert_eq!(paths(find(&[], &[], yaml).unwrap()), is("/yaml", "/yaml-state"));
-        assert_eq!(paths(find(&[], &variables, yaml).unwrap()), is("/env", "/yaml-state"));
-        assert_eq!(
-            paths(find(&["--backup-dir=/cli", "--state-dir=/s"], &variables, yaml).unwrap()),
-            is("/cli", "/s")
-        );
-    }
-
-    #[test]
-    fn only_what_concerns_the_directories_stops_the_exporter() {
-        let found = find(&[], &[], "backup: {path: /yaml}\nretention: {keep_dayz: 7}\n").unwrap();
-        assert_eq!(found.backup, Path::new("/yaml"));
-        assert!(found.warnings[0].ends_with("keep_dayz: unknown key; did you mean keep_days?"));
-        for yaml in ["backup: {path: }\n", "backup: [\n", "backup: {path: relative}\n"] {
-            assert!(find(&[], &[], yaml).is_err(), "{yaml}");
-        }
-        // What a flag says as well is of no concern.
-        let found = find(&["--backup-dir=/cli"], &[], "backup: {path: relative}\n").unwrap();
-        assert!(found.backup == Path::new("/cli") && found.warnings[0].contains("backup.path: expected an"));
-    }
-
-    #[test]
-    fn a_file_that_was_asked_for_must_be_there() {
-        let cli = Cli::parse_from(["x", "--config=/nowhere/backup.yaml"]);
-        let error = Directories::find_with(&cli, &BTreeMap::new(), &[]).unwrap_err().to_string();
-        assert!(error.starts_with("--config: cannot read /nowhere/backup.yaml"), "{error}");
-        let cli = Cli::parse_from(["x", "--config=/dev/zero"]);
-        let error = Directories::find_with(&cli, &BTreeMap::new(), &[]).unwrap_err().to_string();
-        assert_eq!(error, "--config: cannot read /dev/zero: not a regular file");
     }
 }

@@ -148,7 +148,7 @@ fn directory(sheet: &mut Sheet, observation: &Observation) {
 
 fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
     let labels = &[collection];
-    let figures = view.figures();
+    let figures = &view.figures;
     sheet.add(&table::BACKUPS, labels, count(figures.good));
     sheet.add(&table::BACKUPS_SIZE, labels, count(figures.good_bytes));
     sheet.add_if(&table::OLDEST, labels, figures.oldest_at.map(time));
@@ -185,7 +185,7 @@ fn copies(sheet: &mut Sheet, status: &Status, views: &BTreeMap<&CollectionName, 
     for place in status.offsite.keys() {
         for (collection, view) in views {
             let labels = &[place.as_str(), collection.as_str()];
-            let copies = view.figures().copies.get(place.as_str());
+            let copies = view.figures.copies.get(place.as_str());
             sheet.add(&table::OFFSITE_BACKUPS, labels, count(copies.map_or(0, |copies| copies.backups)));
             sheet.add_if(&table::OFFSITE_NEWEST, labels, copies.map(|copies| time(copies.newest_at)));
             let checked = copies.and_then(|copies| copies.newest_checked_at);

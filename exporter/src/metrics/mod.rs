@@ -10,4 +10,4 @@ pub use encode::{openmetrics, text};
 pub use families::{families, textfile_families};
 pub use process::ProcessInfo;
 pub use sheet::Family;
-pub use table::{ALL, Kind, Metric, reference};
+pub use table::{ALL, Metric, reference};

@@ -45,13 +45,11 @@ fn parse(process: &str, system: &str) -> ProcessInfo {
     let booted = system.lines().find_map(|line| line.strip_prefix("btime ")?.parse::<u64>().ok());
     ProcessInfo {
         cpu_seconds: field(14).zip(field(15)).map(|(user, kernel)| seconds(user + kernel)),
-        open_fds: None,
-        max_fds: None,
         resident_memory_bytes: field(24).map(|pages| pages * rustix::param::page_size() as u64),
         virtual_memory_bytes: field(23),
         start_time_seconds: booted.zip(field(22)).map(|(booted, ticks)| booted as f64 + seconds(ticks)),
         threads: field(20),
-        web_config: None,
+        ..ProcessInfo::default()
     }
 }
 
@@ -73,13 +71,5 @@ mod tests {
     #[test]
     fn unreadable_figures_are_absent() {
         assert_eq!(parse("", ""), ProcessInfo::default());
-    }
-
-    #[test]
-    fn this_process_has_every_figure() {
-        let info = ProcessInfo::read();
-        assert!(info.open_fds.is_some_and(|number| number > 2), "{info:?}");
-        assert!(info.resident_memory_bytes > Some(100_000) && info.threads >= Some(1), "{info:?}");
-        assert!(info.start_time_seconds > Some(1.6e9) && info.cpu_seconds.is_some(), "{info:?}");
     }
 }

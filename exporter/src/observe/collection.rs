@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
-use qdrant_backup_shared::catalog::{Backup, Memory, Place, Shelf};
+use qdrant_backup_shared::catalog::{Backup, Memory, Place, Shelf, Unreadable};
 use qdrant_backup_shared::{CollectionName, Layout};
 
 use super::collection_view::CollectionView;
-use super::observation::Problem;
 use super::stamp::Stamp;
 
 /// What was found in one collection's directory, and what it was found by.
@@ -26,7 +25,7 @@ pub(super) struct Collection {
     pub orphan_files: u64,
     pub orphan_bytes: u64,
     pub temporary_files: u64,
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Unreadable>,
     /// For each backup of the view, in the same order.
     read: Vec<Read>,
 }
@@ -57,10 +56,7 @@ impl Collection {
         let mut memory = Remembered { before, directory, at: None, now, after };
         let shelf = match Shelf::read(layout, place, &mut memory) {
             Ok(shelf) => shelf,
-            Err(error) => {
-                let problems = vec![Problem::from(place.unreadable(&error))];
-                return Self { problems, ..Self::default() };
-            }
+            Err(error) => return Self { problems: vec![place.unreadable(&error)], ..Self::default() },
         };
         let mut after = memory.after.into_iter();
         let read = shelf.backups.iter().map(|backup| {
@@ -80,7 +76,7 @@ impl Collection {
             orphan_files: shelf.orphans.len() as u64,
             orphan_bytes: shelf.orphans.iter().map(|orphan| orphan.size_bytes).sum(),
             temporary_files: shelf.temporary.len() as u64,
-            problems: shelf.unreadable.into_iter().map(Problem::from).collect(),
+            problems: shelf.unreadable,
             read,
         }
     }
@@ -187,7 +183,7 @@ mod tests {
         atomic::write(&path, 0o600, MANIFEST.as_bytes()).unwrap();
         let place = Place::collections(&layout).unwrap().remove(0);
         let look = |before: &Collection, now| Collection::look(&layout, &place, before, now);
-        let written = Stamp::at(&path).unwrap().modified().unwrap();
+        let written: DateTime<Utc> = std::fs::metadata(&path).unwrap().modified().unwrap().into();
         let points = |collection: &Collection| collection.view.backups[0].points_count();
 
         let fresh = look(&Collection::default(), written);

@@ -13,7 +13,8 @@ pub struct CollectionView {
     pub backups: Vec<Backup>,
     /// Which of them is the good one with the newest data.
     newest: Option<usize>,
-    figures: Figures,
+    /// What the metrics say of them.
+    pub figures: Figures,
 }
 
 /// What is counted.
@@ -59,11 +60,6 @@ impl CollectionView {
         Self { backups, newest, figures }
     }
 
-    /// What the metrics say of them.
-    pub fn figures(&self) -> &Figures {
-        &self.figures
-    }
-
     /// The good backups, oldest first.
     pub fn good(&self) -> impl DoubleEndedIterator<Item = &Backup> {
         self.backups.iter().filter(|backup| backup.is_good())
@@ -78,51 +74,43 @@ impl CollectionView {
 impl Figures {
     /// Counts.
     fn of(backups: &[Backup]) -> Self {
-        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let good: Vec<&Backup> = backups.iter().filter(|backup| backup.is_good()).collect();
-        let is_incomplete = |backup: &&Backup| backup.condition() == Condition::Incomplete;
-        // What another place alone has is neither good nor bad here.
-        let is_here = |backup: &&Backup| !backup.is_offsite_only();
-        let is_failed = |backup: &&Backup| backup.verification_failed && is_here(backup);
-        let bad = backups.iter().filter(|backup| is_failed(backup) || is_incomplete(backup));
-        Self {
-            good: number(good.len()),
-            good_bytes: good.iter().map(|backup| backup.stored_size_bytes()).sum(),
-            oldest_at: good.iter().map(|backup| backup.started_at).min(),
-            newest_verified_at: Level::KNOWN
-                .iter()
-                .map(|level| {
-                    let passed = good.iter().filter(|backup| backup.has_passed(level));
-                    passed.map(|backup| backup.started_at).max()
-                })
-                .collect(),
-            unverified: number(
-                backups.iter().filter(|backup| !backup.is_verified() && is_here(backup)).count(),
-            ),
-            verification_failed: number(backups.iter().filter(|backup| is_failed(backup)).count()),
-            incomplete: number(backups.iter().filter(is_incomplete).count()),
-            newest_bad_at: bad.map(|backup| backup.started_at).max(),
-            copies: copies(backups),
+        let mut figures = Self { newest_verified_at: vec![None; Level::KNOWN.len()], ..Self::default() };
+        for backup in backups {
+            figures.count(backup);
         }
+        figures
     }
-}
 
-fn copies(backups: &[Backup]) -> BTreeMap<Box<str>, Copies> {
-    let mut copies: BTreeMap<Box<str>, Copies> = BTreeMap::new();
-    for (backup, copied) in
-        backups.iter().flat_map(|backup| backup.copies.iter().map(move |copied| (backup, copied)))
-    {
+    fn count(&mut self, backup: &Backup) {
         let at = backup.started_at;
-        let of_place = copies.entry(copied.place.clone()).or_insert(Copies {
-            backups: 0,
-            newest_at: at,
-            newest_checked_at: None,
-        });
-        of_place.backups += 1;
-        of_place.newest_at = of_place.newest_at.max(at);
-        if copied.last_checked_at.is_some() {
-            of_place.newest_checked_at = of_place.newest_checked_at.max(Some(at));
+        if backup.is_good() {
+            self.good += 1;
+            self.good_bytes += backup.stored_size_bytes();
+            self.oldest_at = Some(self.oldest_at.map_or(at, |oldest| oldest.min(at)));
+            for (level, newest_at) in Level::KNOWN.iter().zip(&mut self.newest_verified_at) {
+                if backup.has_passed(level) {
+                    *newest_at = (*newest_at).max(Some(at));
+                }
+            }
+        }
+        let is_incomplete = backup.condition() == Condition::Incomplete;
+        // A backup that only another place has is neither good nor bad here.
+        let is_here = !backup.is_offsite_only();
+        let is_failed = backup.verification_failed && is_here;
+        self.incomplete += u64::from(is_incomplete);
+        self.verification_failed += u64::from(is_failed);
+        self.unverified += u64::from(!backup.is_verified() && is_here);
+        if is_failed || is_incomplete {
+            self.newest_bad_at = self.newest_bad_at.max(Some(at));
+        }
+        for copied in backup.copies.iter() {
+            let new = Copies { backups: 0, newest_at: at, newest_checked_at: None };
+            let copies = self.copies.entry(copied.place.clone()).or_insert(new);
+            copies.backups += 1;
+            copies.newest_at = copies.newest_at.max(at);
+            if copied.last_checked_at.is_some() {
+                copies.newest_checked_at = copies.newest_checked_at.max(Some(at));
+            }
         }
     }
-    copies
 }

@@ -9,7 +9,7 @@ use qdrant_backup_shared::catalog::{Place, Unreadable};
 use qdrant_backup_shared::{Layout, Repository, json_file, links};
 
 use super::collection::Collection;
-use super::observation::{DirectoryView, Problem};
+use super::observation::DirectoryView;
 use super::stamp::Stamp;
 
 /// Every file is looked at again after this time, because a file that is changed in place, by a failing disk or by hand, does
@@ -33,7 +33,7 @@ pub(super) struct Directory {
 pub(super) struct DirectoryLook {
     pub view: Option<Arc<DirectoryView>>,
     pub problem: Option<String>,
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Unreadable>,
 }
 
 impl Directory {
@@ -80,7 +80,7 @@ impl Directory {
             }
             Err(error) => {
                 look.problem = Some(error.to_string());
-                look.problems.push(Problem::from(Unreadable { path, problem: error.to_string() }));
+                look.problems.push(Unreadable { path, problem: error.to_string() });
             }
         }
     }
@@ -139,7 +139,7 @@ impl Directory {
             view.temporary_files += collection.temporary_files;
             look.problems.extend_from_slice(&collection.problems);
         }
-        look.problems.sort();
+        look.problems.sort_by(|one, other| one.path.cmp(&other.path));
         view
     }
 }

@@ -9,5 +9,5 @@ mod stamp;
 mod state;
 
 pub use collection_view::CollectionView;
-pub use observation::{DirectoryView, Observation, Part, Problem, Storage};
+pub use observation::{DirectoryView, Observation, Part, Storage};
 pub use observer::Observer;

@@ -1,7 +1,6 @@
 //! What one look found, as plain data. Metrics and the status page are made of nothing else.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use qdrant_backup_shared::status::Status;
 use serde::Serialize;
 
 use super::collection_view::CollectionView;
-use super::stamp::Stamp;
 
 /// Everything that one look found.
 #[derive(Debug, Clone)]
@@ -31,9 +29,8 @@ pub struct Observation {
     pub directory: Part<DirectoryView>,
     /// The file system of the backup directory; neither a value nor a problem where it does not say how large it is.
     pub storage: Part<Storage>,
-    /// Everything that is there and could not be read, each with one line for the log. A logger says each
-    /// (path, modified) once; their number is the metric `unreadable_files`.
-    pub problems: Vec<Problem>,
+    /// Everything that exists and could not be read; their number is the metric `unreadable_files`.
+    pub problems: Vec<Unreadable>,
 }
 
 /// One part of a look.
@@ -84,17 +81,6 @@ pub struct Storage {
     pub size_bytes: u64,
 }
 
-/// Something that is there and cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
-    /// What.
-    pub path: PathBuf,
-    /// When it was last changed, where that is known.
-    pub modified: Option<DateTime<Utc>>,
-    /// Why, in one line that names the path.
-    pub message: String,
-}
-
 impl Observation {
     /// Whether the status was read and the directory scanned: the metric `up`.
     pub fn is_up(&self) -> bool {
@@ -106,12 +92,5 @@ impl Observation {
     pub fn status_success(&self) -> bool {
         let absent = self.status.value.is_none() && self.status.problem.is_none();
         self.status.success() || absent && self.directory.success()
-    }
-}
-
-impl From<Unreadable> for Problem {
-    fn from(unreadable: Unreadable) -> Self {
-        let modified = Stamp::at(&unreadable.path).ok().and_then(|stamp| stamp.modified());
-        Self { path: unreadable.path, modified, message: unreadable.problem }
     }
 }

@@ -17,7 +17,8 @@ use crate::worker::{Answer, Worker};
 pub struct Observer {
     state: Worker<StateLook>,
     directory: Worker<DirectoryLook>,
-    storage: Worker<Result<Option<Storage>, String>>,
+    /// The room, and why it is not known.
+    storage: Worker<(Option<Arc<Storage>>, Option<String>)>,
 }
 
 impl Observer {
@@ -25,21 +26,11 @@ impl Observer {
     pub fn new(backup_dir: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> Self {
         let layout = Layout::new(backup_dir, state_dir);
         let (of_state, root) = (layout.clone(), layout.root().to_owned());
-        Self::with(
-            remembering(move || State::new(&of_state), State::look),
-            remembering(move || Directory::new(layout.clone()), Directory::look),
-            move |_| state::storage(&root),
-        )
-    }
-
-    /// An observer whose parts are looked at in these ways.
-    fn with(
-        state: impl FnMut(DateTime<Utc>) -> StateLook + Send + 'static,
-        directory: impl FnMut(DateTime<Utc>) -> DirectoryLook + Send + 'static,
-        storage: impl FnMut(DateTime<Utc>) -> Result<Option<Storage>, String> + Send + 'static,
-    ) -> Self {
-        let (state, directory) = (Worker::new(state), Worker::new(directory));
-        Self { state, directory, storage: Worker::new(storage) }
+        Self {
+            state: Worker::new(remembering(move || State::new(&of_state), State::look)),
+            directory: Worker::new(remembering(move || Directory::new(layout.clone()), Directory::look)),
+            storage: Worker::new(move |_| state::storage(&root)),
+        }
     }
 
     /// Looks, and answers within `deadline`. A part that has not answered by then is given as it was last
@@ -50,7 +41,18 @@ impl Observer {
             self.directory.ask(now, deadline),
             self.storage.ask(now, deadline),
         );
-        Arc::new(observation(now, &state, &directory, &storage))
+        let found = state.value.clone().unwrap_or_default();
+        let looked = directory.value.clone().unwrap_or_default();
+        let (room, room_problem) = storage.value.as_deref().cloned().unwrap_or_default();
+        Arc::new(Observation {
+            taken_at: now,
+            status: part(&state, found.status.clone(), found.status_problem.clone()),
+            last_skipped: found.last_skipped.clone(),
+            last_refused: found.last_refused.clone(),
+            directory: part(&directory, looked.view.clone(), looked.problem.clone()),
+            storage: part(&storage, room, room_problem),
+            problems: found.problems.iter().chain(&looked.problems).cloned().collect(),
+        })
     }
 }
 
@@ -68,40 +70,6 @@ fn remembering<M, T>(
     }
 }
 
-fn observation(
-    now: DateTime<Utc>,
-    state: &Answer<StateLook>,
-    directory: &Answer<DirectoryLook>,
-    storage: &Answer<Result<Option<Storage>, String>>,
-) -> Observation {
-    let nothing = StateLook::default();
-    let StateLook { status, last_skipped, last_refused } = state.value.as_deref().unwrap_or(&nothing);
-    let looked = directory.value.as_deref();
-    let problems = [&status.problem, &last_skipped.problem, &last_refused.problem].into_iter().flatten();
-    let room = storage.value.as_deref();
-    Observation {
-        taken_at: now,
-        status: part(
-            state,
-            status.value.clone(),
-            status.problem.as_ref().map(|problem| problem.message.clone()),
-        ),
-        last_skipped: last_skipped.value.clone(),
-        last_refused: last_refused.value.clone(),
-        directory: part(
-            directory,
-            looked.and_then(|looked| looked.view.clone()),
-            looked.and_then(|looked| looked.problem.clone()),
-        ),
-        storage: part(
-            storage,
-            room.and_then(|room| room.as_ref().ok().copied().flatten()).map(Arc::new),
-            room.and_then(|room| room.as_ref().err().cloned()),
-        ),
-        problems: problems.chain(looked.iter().flat_map(|looked| &looked.problems)).cloned().collect(),
-    }
-}
-
 fn part<T, A>(answer: &Answer<A>, value: Option<Arc<T>>, problem: Option<String>) -> Part<T> {
     let unanswered = answer.problem.map(str::to_owned);
     Part { value, problem: unanswered.or(problem), duration: answer.duration }
@@ -109,18 +77,20 @@ fn part<T, A>(answer: &Answer<A>, value: Option<Arc<T>>, problem: Option<String>
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
-    use super::super::state::Found;
     use super::*;
-    use crate::observe::{DirectoryView, Problem};
+    use crate::observe::DirectoryView;
 
     const SOON: Duration = Duration::from_secs(20);
 
     /// An observer whose directory is looked at by `directory`, and who finds nothing else.
     fn of(directory: impl FnMut(DateTime<Utc>) -> DirectoryLook + Send + 'static) -> Observer {
-        Observer::with(|_| StateLook::default(), directory, |_| Ok(None))
+        Observer {
+            state: Worker::new(|_| StateLook::default()),
+            directory: Worker::new(directory),
+            storage: Worker::new(|_| (None, None)),
+        }
     }
 
     fn with_orphans(orphan_files: u64) -> DirectoryLook {
@@ -139,6 +109,7 @@ mod tests {
         let look = |deadline| observer.observe(DateTime::UNIX_EPOCH, deadline);
         let hung = look(Duration::from_millis(50)).await;
         assert!(orphans(&hung).is_none() && !hung.directory.success() && !hung.is_up());
+        assert!(hung.directory.duration >= Duration::from_millis(50));
         assert!(hung.directory.problem.as_ref().is_some_and(|problem| problem.contains("mount hang")));
         assert!(hung.storage.problem.is_none(), "the other parts are not hidden");
         // The look that hung ends, and so does the one that is asked for now.
@@ -170,44 +141,8 @@ mod tests {
         assert!(!second.directory.success() && !second.is_up() && second.storage.problem.is_none());
         assert_eq!(orphans(&second), Some(11), "as it was last seen");
         let problem = second.directory.problem.as_ref();
-        assert!(problem.is_some_and(|problem| problem.contains("fault of this program")));
+        assert!(problem.is_some_and(|problem| problem.contains("error in this program")));
         let third = look().await;
         assert!(third.directory.success() && orphans(&third) == Some(12), "with a new memory");
-    }
-
-    #[tokio::test]
-    async fn many_who_ask_at_once_share_looks() {
-        let looks = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&looks);
-        let observer = Arc::new(of(move |_| {
-            counted.fetch_add(1, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(50));
-            with_orphans(0)
-        }));
-        let asked = [(); 100].map(|()| {
-            let observer = Arc::clone(&observer);
-            tokio::spawn(async move { observer.observe(DateTime::UNIX_EPOCH, SOON).await })
-        });
-        for asked in asked {
-            assert!(asked.await.unwrap().directory.success());
-        }
-        assert!(looks.load(Ordering::SeqCst) < 50, "{looks:?}");
-    }
-
-    #[tokio::test]
-    async fn every_problem_of_a_file_is_listed() {
-        let problem = |name: &str| Problem { path: name.into(), modified: None, message: name.to_owned() };
-        let state = move |_| StateLook {
-            status: Found { value: None, problem: Some(problem("status.json")) },
-            last_skipped: Found { value: None, problem: Some(problem("last_skipped.json")) },
-            last_refused: Found { value: None, problem: Some(problem("last_refused.json")) },
-        };
-        let directory = move |_| DirectoryLook { problems: vec![problem("manifest")], ..Default::default() };
-        let observer = Observer::with(state, directory, |_| Err("none".to_owned()));
-        let seen = observer.observe(DateTime::UNIX_EPOCH, SOON).await;
-        let paths: Vec<_> = seen.problems.iter().map(|problem| problem.message.as_str()).collect();
-        assert_eq!(paths, ["status.json", "last_skipped.json", "last_refused.json", "manifest"]);
-        assert_eq!(seen.status.problem.as_deref(), Some("status.json"));
-        assert_eq!(seen.storage.problem.as_deref(), Some("none"));
     }
 }

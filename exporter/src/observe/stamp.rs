@@ -39,10 +39,6 @@ impl Stamp {
         (newest < (now - SETTLED_AFTER).timestamp()).then_some(self)
     }
 
-    pub fn modified(&self) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp(self.modified.0, u32::try_from(self.modified.1).ok()?)
-    }
-
     /// The stamp of what is called `name` in `directory`, symbolic links followed.
     pub fn of_file(directory: impl AsFd, name: &OsStr) -> io::Result<Self> {
         Ok(Self::of(&rustix::fs::statat(directory, name, AtFlags::empty())?))

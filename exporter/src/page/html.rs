@@ -31,12 +31,8 @@ pub fn content_security_policy() -> String {
 
 /// The page. The metrics are at `telemetry`.
 pub fn html(report: &Report, telemetry: &str) -> String {
-    let title = match report.verdict.severity {
-        Severity::Fine | Severity::Notice => "Qdrant backups: fine",
-        Severity::Warning => "Qdrant backups: warning",
-        Severity::Unknown => "Qdrant backups: unknown",
-        Severity::Critical => "Qdrant backups: critical",
-    };
+    let severity =
+        if report.verdict.severity == Severity::Notice { Severity::Fine } else { report.verdict.severity };
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -45,7 +41,7 @@ pub fn html(report: &Report, telemetry: &str) -> String {
                 meta name="viewport" content="width=device-width,initial-scale=1";
                 meta http-equiv="refresh" content=(REFRESH);
                 link rel="icon" href="data:,";
-                title { (title) }
+                title { "Qdrant backups: " (word(severity)) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -65,7 +61,7 @@ pub fn html(report: &Report, telemetry: &str) -> String {
                 }
                 footer {
                     a href=(telemetry) { "metrics" } " · " a href="/api/v1/status" { "JSON" }
-                    " · qdrant-backup-exporter " (line(&report.exporter_version)) " · looks again every " (REFRESH) " s"
+                    " · qdrant-backup-exporter " (line(&report.exporter_version)) " · refreshes every " (REFRESH) " s"
                 }
             }
         }
@@ -73,33 +69,26 @@ pub fn html(report: &Report, telemetry: &str) -> String {
     page.into_string() + "\n"
 }
 
+fn word(severity: Severity) -> String {
+    format!("{severity:?}").to_lowercase()
+}
+
 /// A name or message on one line, and cut.
 fn line(text: &str) -> String {
     shortened(text, 300)
 }
 
-fn good(text: &str) -> Markup {
-    html! { span.good-text { (text) } }
-}
-
-fn bad(text: &str) -> Markup {
-    html! { span.bad-text { (text) } }
-}
-
-fn warn(text: &str) -> Markup {
-    html! { span.warn-text { (text) } }
-}
-
-fn soft(text: &str) -> Markup {
-    html! { span.soft { (text) } }
+/// `text` in a class of the style.
+fn styled(class: &str, text: &str) -> Markup {
+    html! { span class=(class) { (text) } }
 }
 
 /// How something ended, in its color.
 fn outcome(outcome: Option<&Outcome>) -> Markup {
     match outcome {
         None => html! { "–" },
-        Some(Outcome::Success) => good(Outcome::Success.as_str()),
-        Some(other) => bad(&line(other.as_str())),
+        Some(Outcome::Success) => styled("good-text", Outcome::Success.as_str()),
+        Some(other) => styled("bad-text", &line(other.as_str())),
     }
 }
 
@@ -146,7 +135,7 @@ fn list(title: &str, lines: &[String]) -> Markup {
 }
 
 fn verdict(verdict: &Verdict) -> Markup {
-    let class = format!("verdict {}", format!("{:?}", verdict.severity).to_lowercase());
+    let class = format!("verdict {}", word(verdict.severity));
     html! {
         section class=(class) role="status" aria-label="verdict" {
             p { (line(&verdict.headline)) }
@@ -164,12 +153,12 @@ fn verdict(verdict: &Verdict) -> Markup {
 
 fn collections(report: &Report) -> Markup {
     if report.collections.is_empty() {
-        return html! { h2 { "Collections" } p { "None is known." } };
+        return html! { h2 { "Collections" } p { "No collection is known." } };
     }
     let mut columns = vec!["Collection", "Age", "#Size", "#Points", "Verified", "Backups", "Copies", "Sizes"];
     columns.retain(|column| *column != "Copies" || !report.places.is_empty());
     let rows = report.collections.iter().map(|collection| row(collection, report));
-    let caption = "Each collection's newest backup that can be relied on, and the sizes of the last ones";
+    let caption = "The newest good backup of each collection, and the sizes of the latest backups";
     html! { h2 { "Collections" } (table(caption, &columns, rows)) }
 }
 
@@ -181,19 +170,19 @@ fn row(collection: &CollectionReport, report: &Report) -> Vec<Markup> {
             (line(&visible(collection.collection.as_str())))
             @match collection.on_server {
                 Some(true) => {}
-                Some(false) => { br; (warn("no longer on the server")) }
-                None => { br; (soft("not known whether on the server")) }
+                Some(false) => { br; (styled("warn-text", "no longer on the server")) }
+                None => { br; (styled("soft", "unknown whether it is on the server")) }
             }
             @if let Some(failure) = &collection.failure {
-                br; (bad(&format!("last attempt failed: {}", line(&failure.message))))
+                br; (styled("bad-text", &format!("last attempt failed: {}", line(&failure.message))))
             }
         },
         match newest {
             Some(newest) => html! {
                 time datetime=(newest.started_at.to_rfc3339()) { (words::ago(newest.started_at, report.taken_at)) }
-                br; (soft(&words::moment(newest.started_at)))
+                br; (styled("soft", &words::moment(newest.started_at)))
             },
-            None => bad("no good backup"),
+            None => styled("bad-text", "no good backup"),
         },
         or_unknown(newest.map(|newest| words::bytes(newest.size_bytes))),
         or_unknown(newest.and_then(|newest| newest.points).map(words::count)),
@@ -204,7 +193,7 @@ fn row(collection: &CollectionReport, report: &Report) -> Vec<Markup> {
                 (collection.verification_failed_backups, "failed verification"),
                 (collection.incomplete_backups, "incomplete"),
             ] {
-                @if number > 0 { br; (bad(&format!("{} {what}", words::count(number)))) }
+                @if number > 0 { br; (styled("bad-text", &format!("{} {what}", words::count(number)))) }
             }
         },
     ];
@@ -218,9 +207,9 @@ fn row(collection: &CollectionReport, report: &Report) -> Vec<Markup> {
 fn verified(newest: &BackupReport, report: &Report) -> Markup {
     match (&newest.verified_level, newest.verified_at) {
         (Some(level), Some(at)) => {
-            html! { (good(&line(level.as_str()))) " " (soft(&words::ago(at, report.taken_at))) }
+            html! { (styled("good-text", &line(level.as_str()))) " " (styled("soft", &words::ago(at, report.taken_at))) }
         }
-        _ => warn("not verified"),
+        _ => styled("warn-text", "not verified"),
     }
 }
 
@@ -231,8 +220,8 @@ fn copies(collection: &CollectionReport, report: &Report) -> Markup {
             @if index > 0 { br; }
             (line(&copies.place)) ": "
             @match copies.newest_at {
-                Some(at) => { (words::count(copies.backups)) " " (soft(&words::ago(at, report.taken_at))) }
-                None => (warn("none")),
+                Some(at) => { (words::count(copies.backups)) " " (styled("soft", &words::ago(at, report.taken_at))) }
+                None => (styled("warn-text", "none")),
             }
         }
     }
@@ -290,11 +279,11 @@ fn places(report: &Report) -> Markup {
         vec![
             html! {
                 (line(&place.place))
-                @if let Some(failure) = &place.failure { br; (bad(&line(&failure.message))) }
+                @if let Some(failure) = &place.failure { br; (styled("bad-text", &line(&failure.message))) }
             },
             html! { (ago(place.last_success_at, report)) },
             outcome(place.last_outcome.as_ref()),
-            html! { @if place.is_damaged { (bad("damaged")) " " } (ago(place.last_check_at, report)) },
+            html! { @if place.is_damaged { (styled("bad-text", "damaged")) " " } (ago(place.last_check_at, report)) },
             html! { (words::bytes(place.added_bytes_total)) },
         ]
     };
@@ -309,7 +298,7 @@ fn places(report: &Report) -> Markup {
 fn storage(report: &Report) -> Markup {
     #[expect(clippy::cast_precision_loss, reason = "shown in days")]
     let retention = report.retention_seconds.map_or_else(
-        || "not by age, or not known".to_owned(),
+        || "not by age, or unknown".to_owned(),
         |seconds| format!("backups are kept for {}", words::duration(seconds as f64)),
     );
     html! {
@@ -327,7 +316,7 @@ fn storage(report: &Report) -> Markup {
                             rect.used width=(100 - free) height="4" {}
                         }
                     }
-                    None => (warn("not known")),
+                    None => (styled("warn-text", "not known")),
                 }
             }
             dt { "Retention" }

@@ -15,7 +15,6 @@ use super::parts::{
     StageReport,
 };
 use super::verdict::{Verdict, verdict};
-use super::words;
 use crate::build_info;
 use crate::observe::{CollectionView, Observation, Storage};
 
@@ -60,7 +59,7 @@ impl Report {
         let status = observation.status.value.as_deref();
         let collections = collections(observation, now);
         let mut problems: Vec<String> =
-            observation.problems.iter().map(|problem| problem.message.clone()).collect();
+            observation.problems.iter().map(|unreadable| unreadable.problem.clone()).collect();
         problems.extend(observation.directory.problem.clone());
         problems.extend(observation.storage.problem.clone());
         Self {
@@ -99,14 +98,8 @@ fn collections(observation: &Observation, now: DateTime<Utc>) -> Vec<CollectionR
     let (no_view, no_claim) = (CollectionView::default(), CollectionStatus::default());
     let of = |name: &CollectionName| {
         let view = directory.and_then(|directory| directory.collections.get(name));
-        let claimed = status.and_then(|status| status.collections.get(name));
-        let retired = status.is_some_and(|status| status.retired_collections.contains(name));
-        let places = status.iter().flat_map(|status| status.offsite.keys());
-        let view = view.map_or(&no_view, AsRef::as_ref);
-        CollectionReport {
-            copies: places.map(|place| copies(place, view)).collect(),
-            ..collection(name, view, claimed.unwrap_or(&no_claim), retired, now)
-        }
+        let claimed = status.and_then(|status| status.collections.get(name)).unwrap_or(&no_claim);
+        collection(name, view.map_or(&no_view, AsRef::as_ref), claimed, status, now)
     };
     names.into_iter().map(of).collect()
 }
@@ -115,13 +108,22 @@ fn collection(
     name: &CollectionName,
     view: &CollectionView,
     claimed: &CollectionStatus,
-    retired: bool,
+    status: Option<&Status>,
     now: DateTime<Utc>,
 ) -> CollectionReport {
-    let figures = view.figures();
+    let figures = &view.figures;
     let newest =
         view.newest_good().map(|newest| counts_as_newest(newest, view.good(), claimed.last_backup_id, now));
     let history = &view.backups[view.backups.len().saturating_sub(SIZES)..];
+    let retired = status.is_some_and(|status| status.retired_collections.contains(name));
+    let copies = |place: &String| {
+        let copies = figures.copies.get(place.as_str());
+        CopiesReport {
+            place: place.clone(),
+            backups: copies.map_or(0, |copies| copies.backups),
+            newest_at: copies.map(|copies| copies.newest_at),
+        }
+    };
     CollectionReport {
         collection: name.clone(),
         on_server: if retired { Some(false) } else { claimed.on_server },
@@ -134,16 +136,7 @@ fn collection(
         last_outcome: claimed.last_outcome.clone(),
         failure: claimed.failure.clone(),
         history: history.iter().map(|view| backup(view, now)).collect(),
-        copies: Vec::new(),
-    }
-}
-
-fn copies(place: &str, view: &CollectionView) -> CopiesReport {
-    let copies = view.figures().copies.get(place);
-    CopiesReport {
-        place: place.to_owned(),
-        backups: copies.map_or(0, |copies| copies.backups),
-        newest_at: copies.map(|copies| copies.newest_at),
+        copies: status.iter().flat_map(|status| status.offsite.keys()).map(copies).collect(),
     }
 }
 
@@ -165,7 +158,7 @@ fn backup(view: &Backup, now: DateTime<Utc>) -> BackupReport {
     BackupReport {
         backup_id: view.backup_id.to_string(),
         started_at: view.started_at,
-        age_seconds: words::seconds(now - view.started_at),
+        age_seconds: (now - view.started_at).as_seconds_f64(),
         size_bytes: view.stored_size_bytes(),
         points: view.points_count(),
         condition: view.condition().as_str().to_owned(),

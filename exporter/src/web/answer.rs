@@ -2,12 +2,11 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -27,24 +26,24 @@ pub(super) fn plain(status: StatusCode, text: &str) -> Answer {
     answer
 }
 
-/// The usual words for a status, as Go's servers give them.
-pub(super) fn refusal(status: StatusCode) -> Answer {
-    plain(status, status.canonical_reason().unwrap_or("refused"))
+/// The usual words for a status, as Go's servers give them, and the headers that go with it.
+pub(super) fn refusal(status: StatusCode, headers: &[(HeaderName, &'static str)]) -> Answer {
+    let mut answer = plain(status, status.canonical_reason().unwrap_or("refused"));
+    for (name, value) in headers {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
 }
 
 /// The body of an answer on its way. It holds the request's turn until the client has taken all but the last pieces.
 pub(super) struct Pieces {
     left: Bytes,
     _turn: Option<OwnedSemaphorePermit>,
-    phase: Arc<watch::Sender<Phase>>,
+    phase: watch::Sender<Phase>,
 }
 
 impl Pieces {
-    pub(super) fn new(
-        left: Bytes,
-        turn: Option<OwnedSemaphorePermit>,
-        phase: Arc<watch::Sender<Phase>>,
-    ) -> Self {
+    pub(super) fn new(left: Bytes, turn: Option<OwnedSemaphorePermit>, phase: watch::Sender<Phase>) -> Self {
         phase.send_replace(Phase::Taking);
         Self { left, _turn: turn, phase }
     }

@@ -1,33 +1,34 @@
 //! Basic auth: who is asking, by a password that bcrypt hashed.
 //!
-//! Bcrypt is slow on purpose, so one comparison runs at a time, and few wait for it: see `queue`. What was found once is
-//! remembered, right or wrong, so that whoever is logged in waits for nobody. Only what was right is remembered by
-//! user: whoever guesses cannot push Prometheus out of the memory. Unknown users cost as much time as known ones.
+//! Bcrypt is slow on purpose, so one comparison runs at a time, and few requests of an address wait for it: a flood of guesses from one address
+//! keeps out nobody else. A right password is remembered, so that a known client never waits. Wrong ones are not, so
+//! that guesses cannot push it out. Unknown users cost as much time as known ones.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use super::config::PasswordHash;
-use super::queue::{Client, Queue};
 
 /// What a comparison with an unknown user's password is made with; no password is known to fit.
 const NOBODY: &str = "ks8oSGYcuGv0S9Vn9XQm5.kK0cZUhqvO7FDmGB4p5aVyU2pZBFr8u";
 
-/// Wrong passwords that are remembered.
-const WRONG: usize = 256;
+/// Requests of one address whose password is compared, or that wait for it.
+const OF_ONE: usize = 4;
 
-/// What the door says.
+/// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     Admitted,
     Refused,
-    /// It was not looked at: too many wait.
+    /// It was not looked at: too many requests of its address wait.
     Busy,
 }
 
@@ -36,43 +37,35 @@ pub(super) enum Admission {
 pub(super) struct Doorkeeper {
     /// Makes digests mean nothing outside of this process, so that nobody can aim at one by how long comparing takes.
     salt: [u64; 2],
-    memory: Mutex<Memory>,
-    queue: Queue,
+    /// For each user, the last right password. The proof contains the hash that it was compared with, so a changed hash
+    /// is another proof.
+    known: Mutex<BTreeMap<String, Proof>>,
+    comparing: Arc<Semaphore>,
+    waiting: Waiting,
 }
 
 type Proof = [u8; 32];
 
-/// What comparisons have found. Each proof holds the hash that was compared with, so that a changed one is another.
-#[derive(Debug, Default)]
-struct Memory {
-    /// Per user, what was last right.
-    right: BTreeMap<String, Proof>,
-    /// What was last wrong, the oldest first.
-    wrong: VecDeque<Proof>,
-}
+/// The addresses of the requests whose password is compared, or that wait for it.
+type Waiting = Arc<Mutex<Vec<IpAddr>>>;
 
-impl Memory {
-    fn knows(&self, user: &str, proof: &Proof) -> Option<Admission> {
-        if self.right.get(user) == Some(proof) {
-            return Some(Admission::Admitted);
-        }
-        self.wrong.contains(proof).then_some(Admission::Refused)
-    }
-}
+/// A place among them, free again when it is dropped.
+struct Place(Waiting, IpAddr);
 
 impl Doorkeeper {
     pub(super) fn new() -> Self {
         let salt = [(); 2].map(|()| RandomState::new().hash_one(0));
-        Self { salt, memory: Mutex::default(), queue: Queue::default() }
+        let (comparing, waiting) = (Arc::new(Semaphore::new(1)), Waiting::default());
+        Self { salt, known: Mutex::default(), comparing, waiting }
     }
 
-    /// Whether the `Authorization` header that `client` sent names one of `users` with the right password. Everybody is let in
-    /// where there are no users.
+    /// Whether the `Authorization` header that `client` sent names one of `users` with the right password. If there are
+    /// no users, everybody is admitted.
     pub(super) async fn admits(
         &self,
         users: &BTreeMap<String, PasswordHash>,
         authorization: Option<&HeaderValue>,
-        client: Client,
+        client: IpAddr,
     ) -> Admission {
         if users.is_empty() {
             return Admission::Admitted;
@@ -80,34 +73,30 @@ impl Doorkeeper {
         let Some((user, password)) = authorization.and_then(credentials) else { return Admission::Refused };
         let hash = users.get(&user).map(PasswordHash::expose);
         let proof = self.proof(hash.unwrap_or_default(), &user, &password);
-        if let Some(known) = self.memory().knows(&user, &proof) {
-            return known;
+        let is_known = || lock(&self.known).get(&user) == Some(&proof);
+        if is_known() {
+            return Admission::Admitted;
         }
-        let Some(one_at_a_time) = self.queue.turn(client).await else { return Admission::Busy };
-        if let Some(known) = self.memory().knows(&user, &proof) {
-            return known;
+        let Some(place) = Place::take(&self.waiting, client) else { return Admission::Busy };
+        let Ok(turn) = Arc::clone(&self.comparing).acquire_owned().await else { return Admission::Busy };
+        if is_known() {
+            return Admission::Admitted;
         }
         let cost = users.values().map(PasswordHash::cost).max().unwrap_or(10);
         let compared_with = hash.map_or_else(|| format!("$2b${cost:02}${NOBODY}"), str::to_owned);
         let compared = tokio::task::spawn_blocking(move || {
             let right = bcrypt::verify(password, &compared_with).unwrap_or(false);
-            // Not before: the comparison goes on when the client hangs up meanwhile.
-            drop(one_at_a_time);
+            // Not before: the comparison goes on if the client hangs up meanwhile.
+            drop((place, turn));
             right
         });
-        let right = compared.await.unwrap_or(false) && hash.is_some();
-        let mut memory = self.memory();
-        if right {
-            memory.right.retain(|user, _| users.contains_key(user));
-            memory.right.insert(user, proof);
-            Admission::Admitted
-        } else {
-            memory.wrong.push_back(proof);
-            if memory.wrong.len() > WRONG {
-                memory.wrong.pop_front();
-            }
-            Admission::Refused
+        if !compared.await.unwrap_or(false) || hash.is_none() {
+            return Admission::Refused;
         }
+        let mut known = lock(&self.known);
+        known.retain(|user, _| users.contains_key(user));
+        known.insert(user, proof);
+        Admission::Admitted
     }
 
     /// Ties a password to its user and to the hash that it is compared with; a user's name has no colon.
@@ -116,9 +105,38 @@ impl Doorkeeper {
         let text = [&salt, hash.as_bytes(), &[0], user.as_bytes(), b":", password].concat();
         Sha256::digest(text).into()
     }
+}
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+impl Place {
+    /// A place for a request of `client`, if not too many of its requests wait.
+    fn take(waiting: &Waiting, client: IpAddr) -> Option<Self> {
+        let (client, mut addresses) = (household(client), lock(waiting));
+        let is_free = addresses.iter().filter(|other| **other == client).count() < OF_ONE;
+        is_free.then(|| {
+            addresses.push(client);
+            Self(Arc::clone(waiting), client)
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut addresses = lock(&self.0);
+        if let Some(at) = addresses.iter().position(|client| *client == self.1) {
+            addresses.swap_remove(at);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The address as one client: with IPv6, a household or a machine has all the addresses of a /64.
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 
@@ -137,34 +155,25 @@ pub(super) fn credentials(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
-
-    use tokio::time::Instant;
 
     use super::super::config::WebConfig;
     use super::*;
 
     type Users = BTreeMap<String, PasswordHash>;
 
-    fn here() -> Client {
-        Client { address: std::net::Ipv4Addr::LOCALHOST.into(), since: Instant::now() }
-    }
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     /// Whether the door opens; it is not busy.
     async fn admits(door: &Doorkeeper, users: &Users, authorization: &HeaderValue) -> bool {
-        let admission = door.admits(users, Some(authorization), here()).await;
+        let admission = door.admits(users, Some(authorization), HERE).await;
         assert_ne!(admission, Admission::Busy);
         admission == Admission::Admitted
     }
 
-    fn users_at(cost: u32, name: &str, password: &str) -> Users {
-        let hash = bcrypt::hash(password, cost).unwrap();
+    fn users(name: &str, password: &str) -> Users {
+        let hash = bcrypt::hash(password, 4).unwrap();
         let text = format!("basic_auth_users:\n  {name}: {hash}\n");
         WebConfig::parse(Path::new("web.yml"), &text).unwrap().users
-    }
-
-    fn users(name: &str, password: &str) -> Users {
-        users_at(4, name, password)
     }
 
     fn basic(user: &str, password: &str) -> HeaderValue {
@@ -172,89 +181,45 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_right_password_of_a_known_user_opens() {
-        let door = Doorkeeper::new();
-        let users = users("alice", "s3cret:with colon");
-        for _ in 0..2 {
-            assert!(admits(&door, &users, &basic("alice", "s3cret:with colon")).await);
-        }
-        for wrong in [
-            basic("alice", "s3cret"),
-            basic("alice", ""),
-            basic("bob", "s3cret:with colon"),
-            basic("", ""),
-            HeaderValue::from_static("Bearer abc"),
-            HeaderValue::from_static("Basic"),
-            HeaderValue::from_static("Basic !!!"),
-            HeaderValue::from_static(""),
-        ] {
-            assert!(!admits(&door, &users, &wrong).await, "{wrong:?}");
-        }
-        assert_eq!(door.admits(&users, None, here()).await, Admission::Refused);
-        assert_eq!(door.admits(&Users::new(), None, here()).await, Admission::Admitted);
-    }
-
-    #[tokio::test]
-    async fn a_changed_password_and_a_removed_user_are_forgotten() {
-        let door = Doorkeeper::new();
-        assert!(admits(&door, &users("alice", "old"), &basic("alice", "old")).await);
-        let changed = users("alice", "new");
-        assert!(!admits(&door, &changed, &basic("alice", "old")).await);
-        assert!(admits(&door, &changed, &basic("alice", "new")).await);
-        assert!(!admits(&door, &users("bob", "x"), &basic("alice", "new")).await);
-    }
-
-    #[tokio::test]
-    async fn who_is_logged_in_waits_for_nobody_and_who_guesses_is_told_quickly() {
+    async fn guesses_of_one_address_keep_out_neither_who_is_known_nor_other_addresses() {
         let door = Arc::new(Doorkeeper::new());
         let users = Arc::new(users("alice", "right"));
         assert!(admits(&door, &users, &basic("alice", "right")).await);
         // Nothing is compared any more until this is given back.
-        let comparing = door.queue.turn(here()).await.unwrap();
-        let guesses: Vec<_> = (0..250)
-            .map(|number| {
-                let (door, users) = (Arc::clone(&door), Arc::clone(&users));
-                let guess = basic("alice", &format!("guess {number}"));
-                tokio::spawn(async move { door.admits(&users, Some(&guess), here()).await })
-            })
-            .collect();
-        while guesses.iter().filter(|guess| guess.is_finished()).count() < 249 {
+        let comparing = Arc::clone(&door.comparing).acquire_owned().await.unwrap();
+        let ask = |client: &str, password: &str| {
+            let (door, users, client) = (Arc::clone(&door), Arc::clone(&users), client.parse().unwrap());
+            let guess = basic("alice", password);
+            tokio::spawn(async move { door.admits(&users, Some(&guess), client).await })
+        };
+        let guesses: Vec<_> =
+            (0..250).map(|number| ask(&format!("2001:db8::{number}"), &format!("guess {number}"))).collect();
+        while guesses.iter().filter(|guess| guess.is_finished()).count() < 250 - OF_ONE {
             tokio::task::yield_now().await;
         }
-        assert!(admits(&door, &users, &basic("alice", "right")).await);
+        assert!(admits(&door, &users, &basic("alice", "right")).await, "who is known waits for nobody");
+        let other = ask("2001:db8:0:1::1", "wrong");
+        tokio::task::yield_now().await;
+        // Who hangs up gives the place back.
+        let mut guesses = guesses.into_iter().filter(|guess| !guess.is_finished()).collect::<Vec<_>>();
+        guesses[0].abort();
+        assert!(guesses.remove(0).await.is_err());
+        guesses.push(ask("2001:db8::1", "one more"));
+        tokio::task::yield_now().await;
+        assert_eq!(ask("2001:db8::2", "too many").await.unwrap(), Admission::Busy);
         drop(comparing);
-        let mut refused = 0;
-        for guess in guesses {
-            match guess.await.unwrap() {
-                Admission::Busy => {}
-                Admission::Refused => refused += 1,
-                Admission::Admitted => panic!("a guess is right"),
-            }
+        for waited in guesses.into_iter().chain([other]) {
+            assert_eq!(waited.await.unwrap(), Admission::Refused);
         }
-        assert_eq!(refused, 1);
+        assert!(lock(&door.waiting).is_empty());
     }
 
-    #[tokio::test]
-    async fn what_was_wrong_is_not_compared_again_until_the_password_changes() {
-        let door = Doorkeeper::new();
-        let old = users("alice", "old");
-        assert!(!admits(&door, &old, &basic("alice", "new")).await);
-        let comparing = door.queue.turn(here()).await.unwrap();
-        assert!(!admits(&door, &old, &basic("alice", "new")).await);
-        drop(comparing);
-        assert!(admits(&door, &users("alice", "new"), &basic("alice", "new")).await);
-        for number in 0..2 * WRONG {
-            assert!(!admits(&door, &old, &basic("alice", &number.to_string())).await);
-        }
-        assert_eq!(door.memory().wrong.len(), WRONG);
-    }
-
-    #[tokio::test]
-    async fn an_unknown_user_costs_a_comparison_too() {
-        let door = Doorkeeper::new();
-        let users = users_at(10, "alice", "x");
-        let began = Instant::now();
-        assert!(!admits(&door, &users, &basic("bob", "x")).await);
-        assert!(began.elapsed().as_millis() > 5, "the dummy hash was not even compared");
+    #[test]
+    fn the_addresses_of_one_client_are_one() {
+        let one = |address: &str| household(address.parse().unwrap()).to_string();
+        assert_eq!(one("::ffff:192.0.2.1"), one("192.0.2.1"));
+        assert_ne!(one("192.0.2.1"), one("192.0.2.2"));
+        assert_eq!(one("2001:db8::1"), one("2001:db8::ffff:1"));
+        assert_ne!(one("2001:db8::1"), one("2001:db8:0:1::1"));
     }
 }

@@ -2,65 +2,50 @@
 
 #![expect(clippy::unwrap_used, reason = "a promise that is not kept ends the run")]
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
 use qdrant_backup_shared::fuzzing::{assert_line, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::auth::credentials;
-use super::config::{Live, WebConfig};
-use super::connection::http;
+use super::config::{Live, WebConfig, try_tls};
 use super::gate::{Gate, timeout};
 use super::limits::{Limits, Phase};
 use super::negotiate::{Format, accepts_gzip};
-use super::queue::Client;
-use super::routes::{Route, Routes};
+use super::routes::Routes;
+use super::server::http;
 use crate::observe::Observer;
 
 /// No more of what a client sends is looked at: requests that only repeat find nothing new.
 const REQUEST_BYTES: usize = 2 << 10;
 
 /// A web server without a network, of a directory that is not there.
-struct Site {
-    runtime: Runtime,
-    gate: Arc<Gate>,
-    routes: Routes,
-}
-
-static SITE: LazyLock<Site> = LazyLock::new(|| {
+static SITE: LazyLock<(Runtime, Arc<Gate>)> = LazyLock::new(|| {
     let nowhere = Path::new("/nonexistent/backups");
-    let routes = || Routes::new("/metrics".to_owned(), Observer::new(nowhere, nowhere), now);
-    let live = Live::open(None, now).unwrap();
-    Site {
-        runtime: Builder::new_current_thread().enable_all().build().unwrap(),
-        gate: Arc::new(Gate::new(live, Limits::new(16, 4), routes())),
-        routes: routes(),
-    }
+    let routes = Routes::new("/metrics".to_owned(), Observer::new(nowhere, nowhere), || DateTime::UNIX_EPOCH);
+    let live = Live::open(None).unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    (runtime, Arc::new(Gate::new(live, Limits::new(16, 4), routes)))
 });
-
-fn now() -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH
-}
 
 /// All that a client sends over one connection, up to its end.
 pub fn request(data: &[u8]) {
     let data = data.get(..REQUEST_BYTES).unwrap_or(data);
-    let site = &*SITE;
-    let answers = site.runtime.block_on(async {
+    let (runtime, gate) = &*SITE;
+    let answers = runtime.block_on(async {
         let (mut client, server) = tokio::io::duplex(4 << 10);
         let (_stop, stopped) = watch::channel(false);
-        let phase = Arc::new(watch::channel(Phase::Asking).0);
-        let client_of = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), since: Instant::now() };
-        let served = http(&site.gate, server, client_of, phase, stopped);
+        let phase = watch::channel(Phase::Asking).0;
+        let served = http(gate, server, Ipv4Addr::LOCALHOST.into(), phase, stopped);
         let asked = async {
             let mut answers = Vec::new();
             let (mut from, mut to) = tokio::io::split(&mut client);
@@ -100,33 +85,30 @@ pub fn request_head(data: &[u8]) {
     if let Some((user, _)) = head.headers.get(AUTHORIZATION).and_then(credentials) {
         assert!(!user.contains(':'));
     }
-    match SITE.routes.find(&head) {
-        Route::Done(answer) => {
+    match SITE.1.routes.find(&head) {
+        ControlFlow::Break(answer) => {
             let known = [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
             assert!(known.contains(&answer.status()));
         }
-        Route::Looks(_) => assert!(["GET", "HEAD"].contains(&head.method.as_str())),
+        ControlFlow::Continue(_) => assert!(["GET", "HEAD"].contains(&head.method.as_str())),
     }
 }
 
-/// A web.config.file, and the certificates that stand in it.
+/// A web.config.file, and after it the PEM of the files that it names.
 pub fn web_configuration(data: &[u8]) {
     let text = text(data);
-    match WebConfig::parse(Path::new("/etc/x/web.yml"), &text) {
-        Ok(config) => {
-            assert_eq!(config.opened_by(&config), None);
-            let shown = format!("{config:?}");
-            for (user, hash) in &config.users {
-                assert!(!user.contains(':') && !shown.contains(hash.expose()));
-            }
-            if let Err(problem) = config.try_inline_tls(now()) {
-                problem.to_string().lines().for_each(assert_line);
-            }
+    let (text, pem) = text.split_at(text.find("-----BEGIN ").unwrap_or(text.len()));
+    let parsed = WebConfig::parse(Path::new("/etc/x/web.yml"), text).map_err(|stop| stop.to_string());
+    let found = parsed.and_then(|config| {
+        assert_eq!(config.opened_by(&config), None);
+        let shown = format!("{config:?}");
+        for (user, hash) in &config.users {
+            assert!(!user.contains(':') && !shown.contains(hash.expose()));
         }
-        Err(stop) => {
-            let told = stop.to_string();
-            assert!(!told.is_empty());
-            told.lines().for_each(assert_line);
-        }
+        try_tls(&config, pem.as_bytes())
+    });
+    if let Err(told) = found {
+        assert!(!told.is_empty());
+        told.lines().for_each(assert_line);
     }
 }

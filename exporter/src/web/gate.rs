@@ -1,9 +1,11 @@
-//! Who is answered at all: the configuration, the rate limit, the password and the turns, in exporter-toolkit's order.
+//! Who is answered at all: the configuration, the password and the turns, in exporter-toolkit's order.
 
+use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header::{AUTHORIZATION, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
 use rustls::ServerConfig;
@@ -13,9 +15,7 @@ use super::answer::{Answer, plain, refusal};
 use super::auth::{Admission, Doorkeeper};
 use super::config::Live;
 use super::limits::Limits;
-use super::queue::Client;
-use super::rate::Rate;
-use super::routes::{Route, Routes};
+use super::routes::Routes;
 
 /// What Prometheus says of how long it waits.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
@@ -23,19 +23,14 @@ const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 /// Decides who is answered, and has them answered.
 pub(super) struct Gate {
     live: Live,
-    limits: Limits,
-    rate: Rate,
+    pub(super) limits: Limits,
     door: Doorkeeper,
-    routes: Routes,
+    pub(super) routes: Routes,
 }
 
 impl Gate {
     pub(super) fn new(live: Live, limits: Limits, routes: Routes) -> Self {
-        Self { live, limits, rate: Rate::default(), door: Doorkeeper::new(), routes }
-    }
-
-    pub(super) fn limits(&self) -> &Limits {
-        &self.limits
+        Self { live, limits, door: Doorkeeper::new(), routes }
     }
 
     /// What the next handshake needs; none where connections are plain.
@@ -47,29 +42,16 @@ impl Gate {
     pub(super) async fn answer(
         &self,
         head: &Parts,
-        client: Client,
+        client: IpAddr,
     ) -> (Answer, Option<OwnedSemaphorePermit>) {
         let in_force = self.live.now().await;
         let config = &in_force.config;
-        if !self.rate.allows(config.rate_limit, Instant::now()) {
-            return (refusal(StatusCode::TOO_MANY_REQUESTS), None);
-        }
         let authorization = head.headers.get(AUTHORIZATION);
         let (mut answer, turn) = match self.door.admits(&config.users, authorization, client).await {
             Admission::Admitted => self.routed(head, in_force.current).await,
-            Admission::Refused => {
-                let mut answer = refusal(StatusCode::UNAUTHORIZED);
-                answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
-                (answer, None)
-            }
-            Admission::Busy => {
-                let text = "Too many passwords are being checked, try again later.";
-                let mut answer = plain(StatusCode::TOO_MANY_REQUESTS, text);
-                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-                // The next try is a new connection's, which goes before those that are waiting.
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                (answer, None)
-            }
+            Admission::Refused => (refusal(StatusCode::UNAUTHORIZED, &[(WWW_AUTHENTICATE, "Basic")]), None),
+            // Too many passwords of this address are being compared.
+            Admission::Busy => (refusal(StatusCode::TOO_MANY_REQUESTS, &[(RETRY_AFTER, "1")]), None),
         };
         for (name, value) in &config.headers {
             answer.headers_mut().insert(name, value.clone());
@@ -79,18 +61,19 @@ impl Gate {
 
     async fn routed(&self, head: &Parts, current: Option<bool>) -> (Answer, Option<OwnedSemaphorePermit>) {
         let looks = match self.routes.find(head) {
-            Route::Done(answer) => return (answer, None),
-            Route::Looks(looks) => looks,
+            ControlFlow::Continue(looks) => looks,
+            ControlFlow::Break(answer) => return (answer, None),
         };
         let (began, timeout) = (Instant::now(), timeout(&head.headers));
         let Some(turn) = self.limits.turn(timeout / 2).await else {
-            let most = self.limits.most_turns();
+            let most = self.limits.most_turns;
             let text = format!("Limit of concurrent requests reached ({most}), try again later.");
             return (plain(StatusCode::SERVICE_UNAVAILABLE, &text), None);
         };
         let left = timeout.saturating_sub(began.elapsed());
         // In a box, so that what waits for its turn stays small.
-        (Box::pin(self.routes.answer(looks, left, current)).await, Some(turn))
+        let answer = Box::pin(self.routes.answer(looks, left, current)).await;
+        (answer.unwrap_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, &[])), Some(turn))
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) enum Phase {
 pub(super) struct Limits {
     most_places: u32,
     places: Arc<Semaphore>,
-    most_turns: u32,
+    pub(super) most_turns: u32,
     turns: Arc<Semaphore>,
     /// Rung while somebody waits for a turn.
     turn_wanted: Notify,
@@ -38,10 +38,6 @@ impl Limits {
             turns: Arc::new(Semaphore::new(turns)),
             turn_wanted: Notify::new(),
         }
-    }
-
-    pub(super) fn most_turns(&self) -> u32 {
-        self.most_turns
     }
 
     /// A place for a connection, as soon as there is one.

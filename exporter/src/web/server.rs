@@ -1,23 +1,33 @@
-//! Accepts connections until it is told to stop, and then waits for those that are being answered.
+//! Accepts connections and serves them until the program must stop, and then waits for those that are being answered.
 
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
-use tracing::warn;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
 
+use super::answer::Pieces;
 use super::config::Live;
-use super::connection;
 use super::gate::Gate;
-use super::limits::Limits;
-use super::queue::Client;
+use super::limits::{Limits, Phase};
 use super::routes::Routes;
 use crate::observe::Observer;
+use crate::stop::Stop;
 
 /// Connections at once: more than a thousand clients in one instant, and still little memory.
 const MOST_CONNECTIONS: u64 = 1280;
@@ -25,8 +35,38 @@ const MOST_CONNECTIONS: u64 = 1280;
 /// File descriptors that are not connections: directories, files, listeners, the log.
 const OTHER_DESCRIPTORS: u64 = 64;
 
-/// How long requests that are being answered may take when the program has to end.
+/// How long requests that are being answered may take when the program must stop.
 const GRACE: Duration = Duration::from_secs(15);
+
+/// No head of a request is larger: 431 otherwise.
+const HEAD_BYTES: usize = 16 << 10;
+
+/// Listens on `address`, written as Prometheus does: `127.0.0.1:19854`, `[::1]:19854`, `localhost:19854`, or `:19854` for
+/// every address of the machine.
+///
+/// # Errors
+/// When it is no address, or when the system refuses.
+pub async fn listen(address: &str) -> Result<TcpListener, Stop> {
+    let port = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    let listener = match port {
+        None => {
+            let text = format!("--web.listen-address: {address:?} is not HOST:PORT or :PORT");
+            return Err(Stop::Failure(text));
+        }
+        Some(("", port)) => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+            // IPv6 with IPv4 inside; where the machine has no IPv6, IPv4.
+            Err(error)
+                if !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) =>
+            {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+            }
+            result => result,
+        },
+        Some(_) => TcpListener::bind(address).await,
+    };
+    listener
+        .map_err(|error| Stop::Failure(format!("--web.listen-address: cannot listen on {address}: {error}")))
+}
 
 /// The web server.
 pub struct Server(Arc<Gate>);
@@ -44,8 +84,8 @@ impl Server {
         Self(Arc::new(Gate::new(live, limits, Routes::new(telemetry_path, observer, clock))))
     }
 
-    /// Accepts on `listeners` until `stop` ends, then closes what is idle and waits a while for what is not. Says
-    /// whether everything ended by itself.
+    /// Accepts on `listeners` until `stop` ends, then closes idle connections and waits a while for the others. Says
+    /// whether all of them ended by themselves.
     pub async fn run(&self, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) -> bool {
         let (stopping, stopped) = watch::channel(false);
         let mut accepting = JoinSet::new();
@@ -55,17 +95,20 @@ impl Server {
         stop.await;
         accepting.shutdown().await;
         stopping.send_replace(true);
-        timeout(GRACE, self.0.limits().all_gone()).await.is_ok()
+        timeout(GRACE, self.0.limits.all_gone()).await.is_ok()
     }
 }
 
 async fn accept(listener: TcpListener, gate: Arc<Gate>, stop: watch::Receiver<bool>) {
-    // Who comes when every place is taken waits in the system's own queue, and is refused there when that is full.
-    while let Some(place) = gate.limits().place().await {
+    // When every place is taken, new connections wait in the system's queue, and are refused there when that is full.
+    while let Some(place) = gate.limits.place().await {
         match listener.accept().await {
             Ok((socket, peer)) => {
-                let client = Client { address: peer.ip(), since: Instant::now() };
-                tokio::spawn(connection::serve(Arc::clone(&gate), socket, client, place, stop.clone()));
+                let (gate, stop) = (Arc::clone(&gate), stop.clone());
+                tokio::spawn(async move {
+                    serve(&gate, socket, peer.ip(), stop).await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 // Mostly too many open files, which passes; asking again at once would only burn time.
@@ -76,11 +119,62 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>, stop: watch::Receiver<bo
     }
 }
 
-/// As many connections as the system lets us have, after asking for all that it would.
+/// Serves `socket` until the client leaves or takes too long, or until `stop` says that everything must end.
+async fn serve(gate: &Arc<Gate>, socket: TcpStream, client: IpAddr, mut stop: watch::Receiver<bool>) {
+    let (phase, phases) = watch::channel(Phase::Asking);
+    let conversation = async {
+        socket.set_nodelay(true).map_err(|error| error.to_string())?;
+        let Some(tls) = gate.tls().await else { return http(gate, socket, client, phase, stop).await };
+        let agreed = tokio::select! {
+            agreed = TlsAcceptor::from(tls).accept(socket) => agreed,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
+        let stream = agreed.map_err(|error| format!("TLS handshake: {error}"))?;
+        http(gate, stream, client, phase, stop).await
+    };
+    tokio::select! {
+        result = conversation => if let Err(error) = result {
+            debug!(err = error.as_str(), "Connection failed");
+        },
+        () = gate.limits.overdue(phases) => debug!("Closed a connection: the client is too slow"),
+    }
+}
+
+pub(super) async fn http(
+    gate: &Arc<Gate>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    client: IpAddr,
+    phase: watch::Sender<Phase>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), String> {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (gate, phase) = (Arc::clone(gate), phase.clone());
+        phase.send_replace(Phase::Answering);
+        // The exporter ignores the body of a request; it does not even read it.
+        let (head, _) = request.into_parts();
+        async move {
+            let (answer, turn) = gate.answer(&head, client).await;
+            Ok::<_, Infallible>(answer.map(|bytes| Pieces::new(bytes, turn, phase)))
+        }
+    });
+    let connection = http1::Builder::new()
+        // `limits` keeps the time: hyper would give an idle connection no more than a head.
+        .header_read_timeout(None)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        result = connection.as_mut() => return result.map_err(|error| error.to_string()),
+        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await.map_err(|error| error.to_string())
+}
+
+/// As many connections as the system allows, after asking for all that it would.
 fn most_connections() -> u32 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // Where it cannot be raised, what there is has to do.
+    // If it cannot be raised, the current limit has to do.
     let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let most = current.unwrap_or(u64::MAX).saturating_sub(OTHER_DESCRIPTORS).clamp(16, MOST_CONNECTIONS);
     u32::try_from(most).unwrap_or(16)

@@ -2,11 +2,17 @@
 
 use std::fs::OpenOptions;
 
-use chrono::TimeDelta;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta};
+use qdrant_backup_exporter::observe::{Observation, Observer};
 use qdrant_backup_shared::catalog::Condition;
+use qdrant_backup_shared::json_file;
+use qdrant_backup_shared::status_journal::{StatusChange, head};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 
-use crate::watched::{Watched, at, name, wall_clock};
+use crate::situations;
+use crate::watched::{Watched, at, name, observe, wall_clock};
 
 fn conditions(place: &Watched, seconds: i64) -> Vec<Condition> {
     let seen = place.look_at(wall_clock() + TimeDelta::hours(1) + TimeDelta::seconds(seconds));
@@ -71,11 +77,56 @@ fn what_has_not_changed_is_shared_between_looks() {
     for seconds in [1, 100] {
         let second = look(seconds);
         let same = |collection: &str| {
-            std::sync::Arc::ptr_eq(
-                &first.collections[&name(collection)],
-                &second.collections[&name(collection)],
-            )
+            Arc::ptr_eq(&first.collections[&name(collection)], &second.collections[&name(collection)])
         };
         assert!(same("docs") && !same("images"), "after {seconds} s");
     }
+}
+
+#[test]
+fn what_the_journal_adds_is_seen_and_a_damaged_one_is_a_problem_that_hides_nothing() {
+    let place = Watched::new();
+    let (status, journal) = (situations::status(), place.layout().status_journal());
+    let bytes = json_file::to_bytes(&status).unwrap();
+    place.put_bytes(&place.layout().status_file(), &bytes);
+    let look = || place.look_at(wall_clock() + TimeDelta::hours(1));
+    let changed = |seen: &Observation| seen.status.value.as_ref().map(|status| status.source_changed);
+    assert_eq!(changed(&look()), Some(false));
+
+    let mut after = status.clone();
+    after.source_changed = true;
+    let line = StatusChange::between(&status, &after).unwrap().to_line().unwrap();
+    let lines = [head(&bytes).unwrap(), line].concat();
+    place.put_bytes(&journal, &lines);
+    let seen = look();
+    assert!(changed(&seen) == Some(true) && seen.status.problem.is_none());
+    let again = look();
+    assert!(
+        Arc::ptr_eq(seen.status.value.as_ref().unwrap(), again.status.value.as_ref().unwrap()),
+        "from memory"
+    );
+
+    place.put_bytes(&journal, &[lines.as_slice(), b"{]\n"].concat());
+    let damaged = look();
+    assert_eq!(changed(&damaged), Some(true), "what came before the damage");
+    let problem = damaged.status.problem.as_ref().unwrap();
+    assert!(problem.contains("status.json.journal:3: not a valid status journal"), "{problem}");
+}
+
+#[test]
+fn a_state_directory_that_is_a_link_into_the_void_is_a_problem_and_not_before_the_first_run() {
+    let place = Watched::new();
+    let link = place.path().join("state");
+    let observer = Observer::new(place.path(), &link);
+    let look = || observe(&observer, DateTime::UNIX_EPOCH).status.clone();
+    let seen = look();
+    assert!(seen.value.is_none() && seen.problem.is_none(), "nothing ever ran");
+    let empty = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(empty.path(), &link).unwrap();
+    let seen = look();
+    assert!(seen.value.is_none() && seen.problem.is_none(), "nothing ever ran there either");
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", &link).unwrap();
+    let problem = look().problem.unwrap();
+    assert!(problem.contains("a link to /nowhere/at/all, which does not exist"), "{problem}");
 }

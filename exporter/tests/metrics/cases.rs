@@ -62,7 +62,7 @@ fn every_directory_is_shown_as_the_table_of_the_catalog_says() {
                 seen.problems
             );
             for (problem, expected) in seen.problems.iter().zip(case.found.unreadable) {
-                assert!(problem.message.contains(expected), "{}: {}", case.name, problem.message);
+                assert!(problem.problem.contains(expected), "{}: {}", case.name, problem.problem);
             }
         }
     }

@@ -123,7 +123,6 @@ fn a_status_that_is_missing_torn_or_newer_leaves_what_is_on_disk() {
         assert!(seen.status.value.is_none() && seen.status.problem.is_some());
         assert_eq!(seen.problems.len(), 1);
         assert_eq!(seen.problems[0].path, file);
-        assert!(seen.problems[0].modified.is_some(), "so that the log says it once");
         let scrape = place.scrape();
         has(&scrape, "up 0");
         has(&scrape, "unreadable_files 1");
@@ -191,7 +190,7 @@ fn a_bad_file_is_named_and_the_good_ones_are_served() {
     let said: Vec<String> = seen
         .problems
         .iter()
-        .map(|problem| problem.message.replace(&place.path().display().to_string(), "/b"))
+        .map(|unreadable| unreadable.problem.replace(&place.path().display().to_string(), "/b"))
         .collect();
     assert_eq!(
         said,
@@ -202,7 +201,22 @@ fn a_bad_file_is_named_and_the_good_ones_are_served() {
             "/b/collections/docs/docs-2025-07-15-02-00-00.manifest.json:1: not a valid backup manifest: EOF while parsing a string",
         ]
     );
-    assert_eq!(seen.problems, place.look().problems, "the same (path, modified), so the log says it once");
+    assert_eq!(seen.problems, place.look().problems, "the same, so the log says it once");
+}
+
+#[test]
+fn every_file_that_cannot_be_read_is_listed() {
+    let place = situations::healthy();
+    let layout = place.layout();
+    let torn = [layout.status_file(), layout.last_skipped_file(), layout.last_refused_file()];
+    for file in &torn {
+        place.put_bytes(file, b"{ torn");
+    }
+    let seen = place.look();
+    let paths: Vec<_> = seen.problems.iter().map(|problem| problem.path.clone()).collect();
+    assert_eq!(paths, torn);
+    assert_eq!(seen.status.problem.as_ref(), Some(&seen.problems[0].problem));
+    assert!(seen.directory.success() && seen.storage.success());
 }
 
 #[test]

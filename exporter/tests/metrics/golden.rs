@@ -108,6 +108,14 @@ fn a_textfile_says_when_it_was_written_and_nothing_of_a_process_that_is_over() {
 }
 
 #[test]
+fn this_process_has_every_figure() {
+    let info = ProcessInfo::read();
+    assert!(info.open_fds.is_some_and(|number| number > 2), "{info:?}");
+    assert!(info.resident_memory_bytes > Some(100_000) && info.threads >= Some(1), "{info:?}");
+    assert!(info.start_time_seconds > Some(1.6e9) && info.cpu_seconds.is_some(), "{info:?}");
+}
+
+#[test]
 fn the_document_is_what_the_table_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
     let document = std::fs::read_to_string(path).unwrap();

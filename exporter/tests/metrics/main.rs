@@ -11,6 +11,7 @@ mod directories;
 mod formats;
 mod golden;
 mod random;
+mod settings;
 mod situations;
 #[cfg(feature = "outside")]
 mod tools;

@@ -159,7 +159,7 @@ fn facts_of_observation(observation: &Observation) -> String {
     facts(
         view.collections.iter().map(|(name, found)| (name, found.backups.as_slice())),
         [view.orphan_files, view.orphan_bytes, view.temporary_files],
-        observation.problems.iter().map(|problem| problem.message.as_str()).collect(),
+        observation.problems.iter().map(|problem| problem.problem.as_str()).collect(),
     )
 }
 

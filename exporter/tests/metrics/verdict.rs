@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use qdrant_backup_exporter::observe::{CollectionView, DirectoryView, Observation, Part, Problem, Storage};
-use qdrant_backup_exporter::page::{self, Kind, Report, Severity, Verdict};
-use qdrant_backup_shared::catalog::{Backup, LevelCheck};
+use qdrant_backup_exporter::observe::{CollectionView, DirectoryView, Observation, Part, Storage};
+use qdrant_backup_exporter::page::{self, Finding, Kind, Report, Severity, Verdict};
+use qdrant_backup_shared::catalog::{Backup, LevelCheck, Unreadable};
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
@@ -232,13 +232,13 @@ fn too_old_by_the_schedule() {
     assert_verdict(
         &scene.verdict(),
         Severity::Critical,
-        "No collection has a backup younger than 2 h, and one is made every 59 min",
+        "No collection has a backup younger than 2 h, but one is due every 59 min",
         &[Kind::TooOld],
     );
     let mut scene = Scene::healthy();
     scene.views.insert(name("c"), vec![backup(TimeDelta::days(3))]);
     scene.status.collections.get_mut(&name("c")).unwrap().last_success_at = Some(now() - TimeDelta::days(3));
-    assert_eq!(scene.verdict().headline, "No backup for 3 days, and one is made every 24 h: c");
+    assert_eq!(scene.verdict().headline, "No backup for 3 days, but one is due every 24 h: c");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn without_a_schedule_nobody_knows_whether_it_is_too_old() {
     assert_verdict(
         &scene.verdict(),
         Severity::Unknown,
-        "No schedule says how old a backup may be; the oldest of the newest is from 2 h ago",
+        "No schedule is known, so nobody can say whether a backup is late; the oldest of the newest ones is from 2 h ago",
         &[Kind::NoSchedule],
     );
 }
@@ -279,7 +279,7 @@ fn running() {
         "All 3 collections backed up 2 h ago, verified",
         &[Kind::Running],
     );
-    assert_eq!(verdict.findings[0].text, "A run (backup) began 30 min ago and is at: download of b");
+    assert_eq!(verdict.findings[0].text, "A run (backup) started 30 min ago and is at: download of b");
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn stalled_or_died() {
     assert_verdict(
         &scene.verdict(),
         Severity::Critical,
-        "A run (backup) began 30 min ago and has given no sign of life for 11 min: it hangs, or it died",
+        "A run (backup) started 30 min ago and has made no progress for 11 min: it hangs or died",
         &[Kind::RunStalled],
     );
 }
@@ -314,7 +314,7 @@ fn a_refused_start_is_told_with_its_reason_until_a_backup_succeeds() {
     assert_verdict(
         &scene.verdict(),
         Severity::Warning,
-        "A start (run) was refused 60 min ago, and no backup has begun since: cannot use the API key file",
+        "A start (run) was refused 60 min ago, and no backup has started since: cannot use the API key file",
         &[Kind::StartRefused],
     );
     let mut scene = Scene::healthy();
@@ -383,12 +383,12 @@ fn status_unreadable() {
     scene.observation.status = part(None, Some(message));
     scene.observation.directory = part(Some(scene.directory()), None);
     scene.observation.problems =
-        vec![Problem { path: PathBuf::from("/b/status.json"), modified: None, message: message.to_owned() }];
+        vec![Unreadable { path: PathBuf::from("/b/status.json"), problem: message.to_owned() }];
     let verdict = Report::new(&scene.observation, now()).verdict;
     assert_verdict(
         &verdict,
         Severity::Unknown,
-        "The runner's status cannot be relied on: /b/status.json:3: not a valid status file: EOF",
+        "The runner's status has a problem: /b/status.json:3: not a valid status file: EOF",
         &[Kind::StatusUnreadable],
     );
 }
@@ -403,7 +403,7 @@ fn directory_missing() {
     assert_eq!(verdict.severity, Severity::Critical);
     assert_eq!(
         verdict.headline,
-        "The backup directory cannot be relied on: /b: no such directory; is the disk mounted?"
+        "The backup directory has a problem: /b: no such directory; is the disk mounted?"
     );
     assert_eq!(kinds(&verdict), [Kind::DirectoryUnreadable, Kind::StorageUnknown]);
 }
@@ -436,7 +436,7 @@ fn no_room_for_the_next_backup() {
     assert_verdict(
         &scene.verdict(),
         Severity::Critical,
-        "The next backups will not fit: 97.7 KiB are free, and the last ones were 135.3 KiB",
+        "The next backups will not fit: 97.7 KiB are free, and the last ones took 135.3 KiB",
         &[Kind::StorageTooSmall],
     );
 }
@@ -452,7 +452,7 @@ fn a_collection_that_left_the_server_and_a_clock_that_is_wrong() {
     assert_verdict(
         &scene.verdict(),
         Severity::Unknown,
-        "The newest backup is from the future, so its age is not known: c",
+        "The newest backup is from the future, so its age is unknown: c",
         &[Kind::FutureTimestamp],
     );
 }
@@ -513,6 +513,21 @@ fn every_kind_of_finding_is_explained() {
         assert!(document.contains(&heading), "docs/exporter.md has no section {}", kind.name());
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
     }
+    // All of it in words that a browser can show.
+    let mut report = Scene::healthy().report();
+    let find = |kind: &Kind| Finding {
+        kind: *kind,
+        severity: Severity::Notice,
+        text: String::new(),
+        document: String::new(),
+    };
+    report.verdict.findings = Kind::ALL.iter().map(find).collect();
+    let html = page::html(&report, "/metrics");
+    let explained: Vec<&str> = html.split("<h3 id=").skip(1).collect();
+    assert_eq!(explained.len(), Kind::ALL.len());
+    for text in explained {
+        assert!(text.len() > 60 && !text.contains("](") && !text.contains('`'), "{text}");
+    }
 }
 
 #[test]
@@ -553,4 +568,52 @@ fn a_server_that_has_lost_its_collections_comes_before_what_is_merely_gone() {
         "The last run (backup) ended as failed: Qdrant at http://q:6333/ has no collections at all",
         &[Kind::RunFailed, Kind::CollectionGone],
     );
+}
+
+#[test]
+fn times_sizes_and_counts_are_written_as_people_say_them() {
+    let shown = |change: &dyn Fn(&mut Scene), text: &str| {
+        let mut scene = Scene::healthy();
+        change(&mut scene);
+        let html = page::html(&scene.report(), "/metrics");
+        assert!(html.contains(text), "no {text:?} in {html}");
+    };
+    for (seconds, text) in [
+        (3.25, "3.2 s"),
+        (59.0, "59 s"),
+        (600.0, "10 min"),
+        (7200.0, "2 h"),
+        (50.0 * 3600.0, "2 days"),
+        (400.0 * DAY, "400 days"),
+    ] {
+        let expected = format!("<td data-label=\"Expected\">every {text}</td>");
+        shown(&|scene| scene.backup().schedule_interval_seconds = Some(seconds), &expected);
+    }
+    for (age, text) in [
+        (TimeDelta::hours(2), "2 h ago"),
+        (TimeDelta::zero(), "just now"),
+        (-TimeDelta::hours(2), "in 2 h (in the future)"),
+    ] {
+        let expected = format!("<td data-label=\"Last attempt\">{text}</td>");
+        shown(&|scene| scene.backup().last_attempt_at = Some(now() - age), &expected);
+    }
+    for (size, text) in [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.00 KiB"),
+        (46_182, "45.1 KiB"),
+        (1_048_575, "1.00 MiB"),
+        (1 << 30, "1.00 GiB"),
+        (u64::MAX, "16.0 EiB"),
+    ] {
+        let storage = Storage { avail_bytes: size, size_bytes: u64::MAX };
+        shown(
+            &|scene| scene.observation.storage = part(Some(storage), None),
+            &format!("<dd>{text} of 16.0 EiB ("),
+        );
+    }
+    for (number, text) in [(0, "0"), (999, "999"), (1000, "1\u{a0}000"), (1_234_567, "1\u{a0}234\u{a0}567")] {
+        let expected = format!("<td data-label=\"Runs\" class=\"number\">{text}</td>");
+        shown(&|scene| scene.backup().runs_total = number, &expected);
+    }
 }

@@ -45,12 +45,32 @@ fn the_format_follows_accept_and_gzip_follows_accept_encoding() {
     let exporter = Exporter::start(place.path(), &[]);
     for (accept, expected) in [
         ("*/*", TEXT),
+        ("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", TEXT),
+        ("text/plain", TEXT),
         ("text/plain;version=0.0.4", TEXT),
+        ("text/plain;version=1.0.0", TEXT),
+        ("application/openmetrics-text", OPENMETRICS),
         ("application/openmetrics-text;version=1.0.0", OPENMETRICS),
-        ("application/openmetrics-text;version=1.0.0;q=0.2,text/plain;q=0.3", TEXT),
+        ("application/openmetrics-text; version=\"1.0.0\"; charset=utf-8", OPENMETRICS),
+        ("Application/OpenMetrics-Text; Version=1.0.0", OPENMETRICS),
+        ("application/openmetrics-text;version=0.0.1", TEXT),
+        ("application/openmetrics-text;version=9.9.9", TEXT),
+        ("application/openmetrics-text;version=1.0.0;q=0", TEXT),
+        ("application/openmetrics-text;version=1.0.0;q=0.4,text/plain;q=0.5", TEXT),
+        ("text/plain;q=0.5, application/openmetrics-text;version=1.0.0;q=0.75", OPENMETRICS),
+        ("application/openmetrics-text;version=1.0.0;q=nonsense", TEXT),
+        ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily", TEXT),
+        // What Prometheus 2.42 sends.
         (
             "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
              text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            OPENMETRICS,
+        ),
+        // What Prometheus 3 sends.
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+             application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+             text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
             OPENMETRICS,
         ),
     ] {
@@ -61,6 +81,19 @@ fn the_format_follows_accept_and_gzip_follows_accept_encoding() {
         assert!(answer.text().contains("\nqdrant_backup_up 1\n"));
     }
     let plain = exporter.get("/metrics");
+    for (accept, is_packed) in [
+        ("GZIP", true),
+        ("deflate, gzip;q=0.5", true),
+        ("*", true),
+        ("gzip;q=0", false),
+        ("gzip;q=0.000, *", false),
+        ("*;q=0", false),
+        ("identity", false),
+        ("br, zstd", false),
+    ] {
+        let answer = exporter.ask("GET", "/metrics", &[("Accept-Encoding", accept)]);
+        assert_eq!(answer.header("content-encoding"), is_packed.then_some("gzip"), "{accept}");
+    }
     for path in ["/metrics", "/", "/api/v1/status"] {
         let packed = exporter.ask("GET", path, &[("Accept-Encoding", "gzip")]);
         assert_eq!(packed.header("content-encoding"), Some("gzip"), "{path}");

@@ -127,10 +127,10 @@ fn the_page_says_in_a_browser_what_is_wrong() {
             "1 backup failed verification: products",
             "1 of 3 collections failed, the first: support_tickets: shard 2 has no active replica",
             "what this means",
-            "verification-failed A backup was checked and found bad.",
+            "verification-failed A check found that a backup is bad.",
             "last attempt failed: shard 2 has no active replica on the asked node",
             "1 failed verification",
-            "not known whether on the server",
+            "unknown whether it is on the server",
         ],
     );
     let place = situations::failing();

@@ -53,7 +53,18 @@ fn wrong_usage_is_2_and_a_wrong_configuration_78_each_in_one_line() {
         let ran = Ran::of(command().args(arguments)).code(78).says(&["level=ERROR", says]);
         assert!(ran.stdout.is_empty());
     }
-    Ran::of(command().args(["--web.listen-address", "nonsense"])).code(1).says(&["is not HOST:PORT"]);
+    for path in ["", "/m?x", "/a b", "/ä", "/-/healthy", "/api/v1/status"] {
+        let ran = Ran::of(command().arg(format!("--web.telemetry-path={path}")));
+        ran.code(78).says(&["--web.telemetry-path: "]);
+    }
+    for address in ["nonsense", "19854", "", "127.0.0.1", ":x", ":70000", "vsock://:1x"] {
+        let ran = Ran::of(command().args(["--web.listen-address", address]));
+        ran.code(1).says(&[&format!("{address:?} is not HOST:PORT").replace('"', "\\\"")]);
+    }
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap();
+    let ran = Ran::of(command().args(["--web.listen-address", &taken.to_string()]));
+    ran.code(1).says(&[&format!("--web.listen-address: cannot listen on {taken}: ")]);
 }
 
 #[test]
@@ -80,15 +91,30 @@ fn several_addresses_a_path_and_a_json_log() {
     let place = situations::healthy();
     let exporter = Exporter::start(
         place.path(),
-        &["--web.listen-address=127.0.0.1:0", "--web.telemetry-path=/other", "--log.level=info"],
+        &[
+            "--web.listen-address=:0",
+            "--web.listen-address=localhost:0",
+            "--web.telemetry-path=/other",
+            "--log.level=info",
+        ],
     );
     exporter.wait_for_line("TLS is disabled.");
     let listening = exporter.log().iter().filter(|line| line.contains("Listening on")).count();
-    assert_eq!(listening, 2);
+    assert_eq!(listening, 3);
     assert_eq!(exporter.get("/other").status, 200);
+    let root = Exporter::start(place.path(), &["--web.telemetry-path=/"]);
+    assert!(root.get("/").text().contains("\nqdrant_backup_up 1\n"), "in the place of the status page");
     assert_eq!(exporter.get("/metrics").status, 404);
     assert!(exporter.get("/").text().contains("href=\"/other\""));
     exporter.wait_for_line("Starting qdrant-backup-exporter");
+    let line = exporter.wait_for_line("Listening on");
+    let (time, rest) = line.split_once(' ').unwrap();
+    let time = time.strip_prefix("time=").unwrap();
+    assert!(time.len() == "2025-07-15T14:30:00.500Z".len() && time.ends_with('Z'), "{line}");
+    assert_eq!(rest, format!("level=INFO msg=\"Listening on\" address={}", exporter.address()));
+    Ran::of(command().arg("--web.listen-address=a\\b c=d"))
+        .code(1)
+        .says(&[r#"level=ERROR msg="--web.listen-address: \"a\\\\b c=d\" is not HOST:PORT or :PORT""#]);
 
     let ran = Ran::of(command().args(["--log.format=json", "--web.listen-address=nonsense"])).code(1);
     for line in ran.stderr.lines() {

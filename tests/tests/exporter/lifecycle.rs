@@ -86,7 +86,7 @@ fn what_cannot_be_read_is_logged_once() {
     exporter.wait_for_line("status.json");
     situations::crowd(&place, 0);
     assert!(exporter.get("/metrics").text().contains("\nqdrant_backup_up 1\n"));
-    exporter.wait_for_line("Everything can be read again");
+    exporter.wait_for_line("Everything is readable again");
     let lines = exporter.log();
     assert_eq!(lines.iter().filter(|line| line.contains("status.json")).count(), 1, "{lines:#?}");
 }

@@ -45,14 +45,7 @@ kinds! {
 impl Kind {
     /// Its name, as in JSON and in the document's anchors.
     pub fn name(self) -> String {
-        let mut name = String::new();
-        for letter in format!("{self:?}").chars() {
-            if letter.is_ascii_uppercase() && !name.is_empty() {
-                name.push('-');
-            }
-            name.push(letter.to_ascii_lowercase());
-        }
-        name
+        serde_json::to_string(&self).unwrap_or_default().trim_matches('"').to_owned()
     }
 }
 

@@ -9,10 +9,9 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::text::shortened;
 
-use super::super::parts::CollectionReport;
+use super::super::parts::{BackupReport, CollectionReport};
 use super::super::words;
 use super::finding::{Finding, Kind, Severity};
-use super::summary::{oldest, summary_of};
 use crate::observe::Observation;
 
 /// A run that gives no sign of life for so long has stalled or died.
@@ -47,7 +46,7 @@ impl Judge {
     pub(super) fn directory(&mut self, observation: &Observation) {
         let directory = &observation.directory;
         let text = match (&directory.value, &directory.problem) {
-            (_, Some(problem)) => format!("The backup directory cannot be relied on: {problem}"),
+            (_, Some(problem)) => format!("The backup directory has a problem: {problem}"),
             (None, None) => "Nothing is known about the backup directory".to_owned(),
             (Some(_), None) => return,
         };
@@ -58,7 +57,7 @@ impl Judge {
     pub(super) fn status(&mut self, observation: &Observation) {
         let status = &observation.status;
         if let Some(problem) = &status.problem {
-            let text = format!("The runner's status cannot be relied on: {problem}");
+            let text = format!("The runner's status has a problem: {problem}");
             self.find(Severity::Unknown, Kind::StatusUnreadable, text);
         } else if status.value.is_none() && observation.directory.value.is_none() {
             // Where nothing can be seen, nothing can be said of what was never done.
@@ -72,11 +71,11 @@ impl Judge {
         let others: Vec<_> = observation
             .problems
             .iter()
-            .filter(|problem| status.problem.as_ref() != Some(&problem.message))
+            .filter(|unreadable| status.problem.as_ref() != Some(&unreadable.problem))
             .collect();
         if let Some(first) = others.first() {
             let number = words::number_of(others.len(), "file");
-            let text = format!("{number} cannot be read, the first: {}", shortened(&first.message, 200));
+            let text = format!("{number} cannot be read, the first: {}", shortened(&first.problem, 200));
             self.find(Severity::Warning, Kind::FilesUnreadable, text);
         }
     }
@@ -112,7 +111,7 @@ impl Judge {
             let claimed = of.history.last().zip(of.last_success_at);
             claimed.is_some_and(|(last, claimed)| last.started_at < claimed - TimeDelta::seconds(1))
         });
-        let text = "The newest backup that was made is not there";
+        let text = "The newest backup is missing";
         self.find_of(Severity::Critical, Kind::BackupMissing, &claimed, text);
     }
 
@@ -137,7 +136,7 @@ impl Judge {
         let now = self.now;
         let newest = |of: &CollectionReport| of.newest.as_ref().map(|newest| newest.started_at);
         let future = those(expected, |of| newest(of).is_some_and(|at| at > now + CLOCKS));
-        let text = "The newest backup is from the future, so its age is not known";
+        let text = "The newest backup is from the future, so its age is unknown";
         self.find_of(Severity::Unknown, Kind::FutureTimestamp, &future, text);
         let passed_over = those(expected, |of| {
             let last = of.history.last().map(|last| last.started_at);
@@ -154,20 +153,20 @@ impl Judge {
                 || "not there".to_owned(),
                 |oldest| format!("from {}", words::ago(oldest.started_at, now)),
             );
-            let text =
-                format!("No schedule says how old a backup may be; the oldest of the newest is {oldest}");
+            let text = format!(
+                "No schedule is known, so nobody can say whether a backup is late; the oldest of the newest ones is {oldest}"
+            );
             return self.find(Severity::Unknown, Kind::NoSchedule, text);
         };
         let late =
-            those(expected, |of| newest(of).is_some_and(|at| words::seconds(now - at) > 2.0 * interval));
+            those(expected, |of| newest(of).is_some_and(|at| (now - at).as_seconds_f64() > 2.0 * interval));
         let Some(oldest) = oldest(&late) else { return };
         let (age, every) = (words::duration(oldest.age_seconds), words::duration(interval));
         if late.len() == expected.iter().filter(|of| of.newest.is_some()).count() {
-            let text =
-                format!("No collection has a backup younger than {age}, and one is made every {every}");
+            let text = format!("No collection has a backup younger than {age}, but one is due every {every}");
             self.find(Severity::Critical, Kind::TooOld, text);
         } else {
-            let text = format!("No backup for {age}, and one is made every {every}");
+            let text = format!("No backup for {age}, but one is due every {every}");
             self.find_of(Severity::Critical, Kind::TooOld, &late, text);
         }
     }
@@ -193,15 +192,15 @@ impl Judge {
             let since = words::ago(run.started_at, self.now);
             if silent > SILENCE {
                 let text = format!(
-                    "A run ({}) began {since} and has given no sign of life for {}: it hangs, or it died",
+                    "A run ({}) started {since} and has made no progress for {}: it hangs or died",
                     run.operation,
-                    words::duration(words::seconds(silent))
+                    words::duration(silent.as_seconds_f64())
                 );
                 self.find(Severity::Critical, Kind::RunStalled, text);
             } else {
                 let of = run.collection.as_ref().map(|name| format!(" of {}", words::name(name.as_str())));
                 let text = format!(
-                    "A run ({}) began {since} and is at: {}{}",
+                    "A run ({}) started {since} and is at: {}{}",
                     run.operation,
                     run.stage,
                     of.unwrap_or_default()
@@ -213,7 +212,7 @@ impl Judge {
             let success = status.operations.get(&Operation::Backup).and_then(|backup| backup.last_success_at);
             if success.is_none_or(|success| success < skipped.skipped_at) {
                 let text = format!(
-                    "A run ({}) was skipped {}, because another one was going on, and none has succeeded since",
+                    "A run ({}) was skipped {}, because another one was in progress, and none has succeeded since",
                     shortened(&skipped.command, 40),
                     words::ago(skipped.skipped_at, self.now)
                 );
@@ -230,7 +229,7 @@ impl Judge {
         let begun = backup.and_then(|backup| backup.last_attempt_at);
         if begun.is_none_or(|begun| begun < refused.refused_at) {
             let text = format!(
-                "A start ({}) was refused {}, and no backup has begun since: {}",
+                "A start ({}) was refused {}, and no backup has started since: {}",
                 shortened(&refused.command, 40),
                 words::ago(refused.refused_at, self.now),
                 shortened(&refused.reason, 300)
@@ -268,25 +267,16 @@ impl Judge {
             (None, None) => format!(" ({})", shortened(&kinds.join(", "), 200)),
         };
         let text = format!("The last run ({operation}) ended as {outcome}{why}");
-        // A restore that was tried by hand and failed says nothing about the backups.
-        let severity = match operation {
-            Operation::Backup if history.last_success_at.is_none() => Severity::Critical,
-            // An emptied server, or another one: what is backed up from now on is not what the backups are of.
-            Operation::Backup
-                if history
-                    .failure
-                    .as_ref()
-                    .is_some_and(|failure| failure.kind == FailureKind::SourceChanged) =>
-            {
-                Severity::Critical
-            }
-            Operation::Restore => Severity::Notice,
-            Operation::Backup
-            | Operation::Verify
-            | Operation::Prune
-            | Operation::Drill
-            | Operation::Offsite
-            | Operation::Other(_) => Severity::Warning,
+        // An emptied server, or another one: the next backups are not of the same data.
+        let source_changed =
+            history.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::SourceChanged);
+        let severity = if *operation == Operation::Restore {
+            // A restore that somebody tried by hand says nothing about the backups.
+            Severity::Notice
+        } else if *operation == Operation::Backup && (history.last_success_at.is_none() || source_changed) {
+            Severity::Critical
+        } else {
+            Severity::Warning
         };
         self.find(severity, Kind::RunFailed, text);
     }
@@ -303,16 +293,46 @@ impl Judge {
         }
     }
 
+    /// Damage that stands, and collections of which a place has no recent copy.
+    pub(super) fn copies(&mut self, status: &Status, collections: &[CollectionReport]) {
+        for (name, place) in status.offsite.iter().filter(|(_, place)| place.is_damaged()) {
+            let problem = place.check_problem.as_deref().unwrap_or("see the log");
+            let text = format!("The copies in {name} are damaged: {}", shortened(problem, 200));
+            self.find(Severity::Critical, Kind::CopiesDamaged, text);
+        }
+        let history = status.operations.get(&Operation::Offsite);
+        let Some(interval) = history.and_then(|history| history.schedule_interval_seconds) else { return };
+        let copying = status.current_run.as_ref().is_some_and(|run| run.operation == Operation::Offsite);
+        for name in status.offsite.keys() {
+            let late: Vec<String> = collections
+                .iter()
+                .filter(|collection| collection.on_server == Some(true))
+                .filter(|collection| {
+                    let copies = collection.copies.iter().find(|copies| copies.place == *name);
+                    match copies.and_then(|copies| copies.newest_at) {
+                        Some(at) => (self.now - at).as_seconds_f64() > 2.0 * interval,
+                        None => !copying,
+                    }
+                })
+                .map(|collection| words::name(collection.collection.as_str()))
+                .collect();
+            if !late.is_empty() {
+                let text = format!("No recent copy in {name}: {}", shortened(&late.join(", "), 300));
+                self.find(Severity::Critical, Kind::CopiesTooOld, text);
+            }
+        }
+    }
+
     pub(super) fn storage(&mut self, observation: &Observation, collections: &[CollectionReport]) {
         if let Some(problem) = &observation.storage.problem {
             return self.find(
                 Severity::Unknown,
                 Kind::StorageUnknown,
-                format!("Nobody knows how much room is left on the disk: {problem}"),
+                format!("The free space on the disk is unknown: {problem}"),
             );
         }
         let Some(storage) = observation.storage.value.as_deref() else {
-            let text = "The file system does not say how much room is left: that it is full is found only when a write fails";
+            let text = "The file system does not report its free space, so a full disk is noticed only when a write fails";
             return self.find(Severity::Notice, Kind::StorageUnknown, text);
         };
         let next: u64 = collections
@@ -323,7 +343,7 @@ impl Judge {
             .fold(0, u64::saturating_add);
         if storage.avail_bytes < next.saturating_add(next / 5) {
             let text = format!(
-                "The next backups will not fit: {} are free, and the last ones were {}",
+                "The next backups will not fit: {} are free, and the last ones took {}",
                 words::bytes(storage.avail_bytes),
                 words::bytes(next)
             );
@@ -349,4 +369,28 @@ fn severity(collections: &[&CollectionReport]) -> Severity {
         collection.newest.as_ref().is_some_and(|good| newest_bad.is_none_or(|bad| good.started_at > bad))
     };
     if collections.iter().all(has_newer_good) { Severity::Warning } else { Severity::Critical }
+}
+
+/// The headline when there is nothing to complain of.
+pub(super) fn summary(collections: &[CollectionReport], now: DateTime<Utc>) -> String {
+    let expected: Vec<_> =
+        collections.iter().filter(|collection| collection.on_server != Some(false)).collect();
+    format!("{}, verified", summary_of(&expected, now))
+}
+
+/// How old the backups of these collections are, all together.
+fn summary_of(expected: &[&CollectionReport], now: DateTime<Utc>) -> String {
+    let ago = oldest(expected).map(|oldest| words::ago(oldest.started_at, now)).unwrap_or_default();
+    match expected {
+        [only] => format!("{} backed up {ago}", words::name(only.collection.as_str())),
+        several => format!("All {} backed up {ago}", words::number_of(several.len(), "collection")),
+    }
+}
+
+/// The oldest among the newest backups.
+fn oldest<'a>(collections: &[&'a CollectionReport]) -> Option<&'a BackupReport> {
+    collections
+        .iter()
+        .filter_map(|collection| collection.newest.as_ref())
+        .min_by_key(|newest| newest.started_at)
 }

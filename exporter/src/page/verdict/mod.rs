@@ -3,17 +3,14 @@
 //! Every rule adds a finding; the worst one is the headline. There is no finding only when everything that has to be
 //! known is known and is as it should be.
 
-mod copies;
 mod finding;
 mod judge;
-mod summary;
 
 use chrono::{DateTime, Utc};
 
 pub use finding::{Finding, Kind, Severity, Verdict};
 
-use self::judge::Judge;
-use self::summary::summary;
+use self::judge::{Judge, summary};
 use super::parts::CollectionReport;
 use crate::observe::Observation;
 

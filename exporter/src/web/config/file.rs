@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
-use qdrant_backup_shared::config_file::{Problem, parse_duration, tree};
+use qdrant_backup_shared::config_file::tree::{self, Entry, Node, Value};
+use qdrant_backup_shared::config_file::{Problem, closest};
 
-use super::section::{Findings, Keys, Section};
 use crate::stop::Stop;
 
 /// What the file says. Without a file it is the default.
@@ -17,46 +16,22 @@ pub struct WebConfig {
     /// TLS; without it, plain HTTP.
     pub tls: Option<TlsSection>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Who may come in; everybody when empty.
+    /// Users who may log in. If there are none, everybody is admitted.
     pub users: BTreeMap<String, PasswordHash>,
-    pub rate_limit: Option<RateLimit>,
 }
 
+/// The TLS section. Its files are in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSection {
-    /// The server's certificate and what leads to its authority.
-    pub certificate: Pem,
-    pub key: Pem,
-    /// The authorities of clients' certificates; without them, no certificate is asked for.
-    pub client_ca: Option<Pem>,
-    /// Whether nobody comes in without a certificate.
+    /// The server's certificate and the intermediate certificates.
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+    /// The authorities of clients' certificates. Without it, clients are not asked for a certificate.
+    pub client_ca_file: Option<PathBuf>,
+    /// Whether a client without a certificate is refused.
     pub client_must: bool,
     /// Whether TLS 1.2 is offered, and whether TLS 1.3 is.
     pub versions: [bool; 2],
-}
-
-/// Text in PEM, or the file that holds it.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Pem {
-    File(PathBuf),
-    Inline(String),
-}
-
-impl fmt::Debug for Pem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(formatter, "File({})", path.display()),
-            Self::Inline(_) => formatter.write_str("Inline([redacted])"),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Time between two requests in the long run.
-    pub interval: Duration,
-    /// Requests that may come at once.
-    pub burst: u32,
 }
 
 /// A password as bcrypt hashed it.
@@ -93,37 +68,36 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-const SECTIONS: Keys =
-    Keys::Known(&["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"], &[]);
+const TLS: &str = "tls_server_config";
+const HTTP: &str = "http_server_config";
+const HEADERS: &str = "http_server_config.headers";
+const USERS: &str = "basic_auth_users";
 
-const TLS: Keys = Keys::Known(
-    &[
-        "cert",
-        "key",
-        "client_ca",
-        "cert_file",
-        "key_file",
-        "client_auth_type",
-        "client_ca_file",
-        "min_version",
-        "max_version",
-    ],
-    &[
-        ("client_allowed_sans", "use a client_ca_file that signs only the clients that may connect"),
-        (
-            "cipher_suites",
-            "remove it: only suites with forward secrecy are offered; min_version: TLS13 allows fewer",
-        ),
-        ("prefer_server_cipher_suites", "remove it: every suite that is offered is strong"),
-        ("curve_preferences", "remove it: X25519, P-256 and P-384 are offered"),
-    ],
-);
+/// The keys of each section. In the sections that are not here, the user chooses the keys.
+const KEYS: &[(&str, &[&str])] = &[
+    ("", &[TLS, HTTP, USERS]),
+    (TLS, &["cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version", "max_version"]),
+    (HTTP, &["http2", "headers"]),
+];
 
-const HTTP: Keys = Keys::Known(&["http2", "headers"], &[]);
+/// Keys of exporter-toolkit that this program does not support, and what to do instead.
+const UNSUPPORTED: &[(&str, &str, &str)] = &[
+    ("", "rate_limit", "remove it; --web.max-requests limits the requests that are answered at once"),
+    (TLS, "cert", "write the certificate to a file and set cert_file"),
+    (TLS, "key", "write the key to a file and set key_file"),
+    (TLS, "client_ca", "write the certificates to a file and set client_ca_file"),
+    (TLS, "client_allowed_sans", "use a client_ca_file that signs only the clients that may connect"),
+    (
+        TLS,
+        "cipher_suites",
+        "remove it: only suites with forward secrecy are offered; min_version: TLS13 allows fewer",
+    ),
+    (TLS, "prefer_server_cipher_suites", "remove it: every suite that is offered is strong"),
+    (TLS, "curve_preferences", "remove it: X25519, P-256 and P-384 are offered"),
+];
 
-const RATE_LIMIT: Keys = Keys::Known(&["interval", "burst"], &[]);
-
-const HEADERS: &[(&str, &[&str])] = &[
+/// The headers that can be set, and the values that each may have, if not all.
+const KNOWN_HEADERS: &[(&str, &[&str])] = &[
     ("Strict-Transport-Security", &[]),
     ("X-Content-Type-Options", &["nosniff"]),
     ("X-Frame-Options", &["deny", "sameorigin"]),
@@ -140,7 +114,7 @@ impl WebConfig {
         let before = self.tls.as_ref()?;
         let Some(after) = &next.tls else { return Some("tls_server_config was removed") };
         let less = before.client_must && !after.client_must
-            || before.client_ca.is_some() && after.client_ca.is_none();
+            || before.client_ca_file.is_some() && after.client_ca_file.is_none();
         less.then_some("client_auth_type asks less of clients' certificates")
     }
 
@@ -148,278 +122,199 @@ impl WebConfig {
     /// file is valid.
     ///
     /// # Errors
-    /// Broken YAML, unknown, repeated or dropped keys, values of the wrong type, combinations without sense: all at once.
+    /// Broken YAML, unknown, repeated or unsupported keys, values of the wrong type, contradictory keys: all at once.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Stop> {
-        let mut findings = Findings::new(file);
+        let mut reader = Reader {
+            file,
+            problems: Vec::new(),
+            config: Self::default(),
+            tls: None,
+            files: BTreeMap::new(),
+            client: Ok(None),
+            versions: (12, 13),
+        };
         let (root, broken) = tree::parse(text.strip_prefix('\u{feff}').unwrap_or(text));
         for (line, message) in broken {
-            findings.report(Some(line), "", message);
+            reader.report(line, "", &message);
         }
-        let entries = Section::new(root.as_ref(), "", 1, &SECTIONS, &mut findings).entries;
-        let mut config = Self::default();
-        for entry in entries {
-            let keys = match entry.key.as_str() {
-                "tls_server_config" => &TLS,
-                "http_server_config" => &HTTP,
-                "rate_limit" => &RATE_LIMIT,
-                _ => &Keys::Any,
-            };
-            let section = Section::new(Some(&entry.value), &entry.key, entry.line, keys, &mut findings);
-            match entry.key.as_str() {
-                "tls_server_config" => config.tls = tls(section, file.parent().unwrap_or(Path::new(""))),
-                "http_server_config" => config.headers = http(section),
-                "rate_limit" => config.rate_limit = rate_limit(section),
-                _ => config.users = users(section),
-            }
+        if let Some(root) = root {
+            reader.section("", 1, &root);
         }
-        if findings.problems.is_empty() {
-            return Ok(config);
+        reader.config.tls = reader.tls.and_then(|line| reader.tls(line));
+        if reader.problems.is_empty() {
+            return Ok(reader.config);
         }
-        findings.problems.sort_by_key(|problem| problem.line);
-        let lines: Vec<String> = findings.problems.iter().map(Problem::to_string).collect();
+        reader.problems.sort_by_key(|problem| problem.line);
+        let lines: Vec<String> = reader.problems.iter().map(Problem::to_string).collect();
         Err(Stop::Configuration(lines.join("\n")))
     }
 }
 
-/// Without any key it says nothing.
-fn tls(mut section: Section<'_, '_>, base: &Path) -> Option<TlsSection> {
-    if section.entries.is_empty() {
-        return None;
-    }
-    let certificate = pem(&mut section, "cert", "cert_file", base);
-    let key = pem(&mut section, "key", "key_file", base);
-    let client_ca = pem(&mut section, "client_ca", "client_ca_file", base);
-    if certificate.is_none() {
-        section.refuse_whole("cert_file is missing");
-    }
-    if key.is_none() {
-        section.refuse_whole("key_file is missing");
-    }
-    let (asks, client_must) = match section.text("client_auth_type") {
-        None | Some((_, "NoClientCert")) => (false, false),
-        Some((_, "VerifyClientCertIfGiven")) => (true, false),
-        Some((_, "RequireAndVerifyClientCert")) => (true, true),
-        Some((entry, text)) => {
-            let message =
-                if matches!(text, "RequestClientCert" | "RequireAnyClientCert" | "RequireClientCert") {
-                    "not supported: it accepts a certificate that anybody made; \
-                 use RequireAndVerifyClientCert with client_ca_file, or basic_auth_users"
-                } else {
-                    "expected NoClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"
-                };
-            section.refuse(entry, message);
-            (client_ca.is_some(), true)
-        }
-    };
-    if client_ca.is_some() && !asks {
-        section.refuse_whole(
-            "client_ca_file is set and client_auth_type is not; set it to RequireAndVerifyClientCert",
-        );
-    } else if asks && client_ca.is_none() {
-        section.refuse_whole("client_ca_file is missing: clients' certificates are to be verified");
-    }
-    let least = version(&mut section, "min_version").unwrap_or(12);
-    let most = version(&mut section, "max_version").unwrap_or(13);
-    if least > most {
-        section.refuse_whole("min_version is above max_version");
-    }
-    let versions = [12, 13].map(|version| (least..=most).contains(&version));
-    Some(TlsSection { certificate: certificate?, key: key?, client_ca, client_must, versions })
+/// What was read so far, and everything that is wrong with it.
+struct Reader<'f> {
+    file: &'f Path,
+    problems: Vec<Problem>,
+    config: WebConfig,
+    /// The line of the TLS section, if it has a key.
+    tls: Option<usize>,
+    /// The files of the TLS section, by their keys.
+    files: BTreeMap<String, PathBuf>,
+    client: Result<Option<bool>, String>,
+    /// The oldest and the newest version of TLS.
+    versions: (u8, u8),
 }
 
-fn pem(section: &mut Section<'_, '_>, inline: &str, file: &str, base: &Path) -> Option<Pem> {
-    let (text, path) = (section.text(inline), section.text(file));
-    if let (Some((entry, _)), Some(_)) = (text, path) {
-        section.refuse(entry, format!("{inline} and {file} exclude each other"));
+impl Reader<'_> {
+    fn report(&mut self, line: usize, key: &str, message: &str) {
+        let (file, key) = (self.file.display().to_string(), (!key.is_empty()).then(|| key.to_owned()));
+        self.problems.push(Problem { file, line: Some(line), key, message: message.to_owned() });
     }
-    let file = path.map(|(_, path)| Pem::File(base.join(path)));
-    file.or_else(|| text.map(|(_, text)| Pem::Inline(text.to_owned())))
-}
 
-fn version(section: &mut Section<'_, '_>, key: &str) -> Option<u8> {
-    match section.text(key)? {
-        (_, "TLS12") => return Some(12),
-        (_, "TLS13") => return Some(13),
-        (entry, text @ ("TLS10" | "TLS11")) => {
-            section.refuse(entry, format!("{text} is broken and not offered; use TLS12 or TLS13"));
-        }
-        (entry, _) => section.refuse(entry, "expected TLS12 or TLS13"),
-    }
-    None
-}
-
-fn http(mut section: Section<'_, '_>) -> Vec<(HeaderName, HeaderValue)> {
-    match section.text("http2") {
-        None | Some((_, "false")) => {}
-        Some((entry, "true")) => {
-            section.refuse(entry, "HTTP/2 is not supported; remove the key, or set it to false");
-        }
-        Some((entry, _)) => section.refuse(entry, "expected false"),
-    }
-    let Some(entry) = section.entry("headers") else { return Vec::new() };
-    let name = "http_server_config.headers";
-    let mut section = Section::new(Some(&entry.value), name, entry.line, &Keys::Any, section.findings);
-    let mut headers = Vec::new();
-    for entry in std::mem::take(&mut section.entries) {
-        let Some(text) = section.text_of(entry).filter(|text| !text.is_empty()) else { continue };
-        let known = HEADERS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&entry.key));
-        match (known, HeaderValue::from_str(text)) {
-            (None, _) => {
-                let known: Vec<&str> = HEADERS.iter().map(|(name, _)| *name).collect();
-                section.refuse(entry, format!("this header cannot be set; known here: {}", known.join(", ")));
+    /// Reads a section. One without a value is empty, so that all of its keys may be commented out.
+    fn section(&mut self, name: &str, line: usize, node: &Node) {
+        let Value::Mapping(entries) = &node.value else {
+            if !is_nothing(node) {
+                self.report(line, name, "expected a mapping of keys to values");
             }
-            (Some((_, allowed)), _) if !allowed.is_empty() && !allowed.contains(&text) => {
-                section.refuse(entry, format!("expected {}", allowed.join(" or ")));
+            return;
+        };
+        if name == TLS && !entries.is_empty() {
+            self.tls = Some(line);
+        }
+        for (index, entry) in entries.iter().enumerate() {
+            let first = entries.iter().take(index).find(|first| first.key == entry.key);
+            let repeated = first.map(|first| format!("key repeated; it is already on line {}", first.line));
+            if let Err(message) = repeated.map_or_else(|| self.entry(name, entry), Err) {
+                let key: String = entry.key.chars().take(80).collect();
+                let dotted = if name.is_empty() { key } else { format!("{name}.{key}") };
+                self.report(entry.line, &dotted, &message);
             }
-            (Some((name, _)), Ok(value)) => {
-                headers.extend(HeaderName::from_bytes(name.as_bytes()).map(|name| (name, value)));
-            }
-            (Some(_), Err(_)) => section.refuse(entry, "not a header's value: only visible ASCII characters"),
         }
     }
-    headers
-}
 
-fn users(mut section: Section<'_, '_>) -> BTreeMap<String, PasswordHash> {
-    let mut users = BTreeMap::new();
-    for entry in std::mem::take(&mut section.entries) {
-        if entry.key.is_empty() || entry.key.contains(':') {
-            section.refuse(entry, "a user name has no colon and is not empty");
-            continue;
+    /// Reads a key of the section `name`.
+    fn entry(&mut self, name: &str, Entry { key, line, value }: &Entry) -> Result<(), String> {
+        let unsupported =
+            UNSUPPORTED.iter().find(|(section, unsupported, _)| *section == name && unsupported == key);
+        if let Some((_, _, instead)) = unsupported {
+            return if is_nothing(value) { Ok(()) } else { Err(format!("not supported; {instead}")) };
         }
-        match section.text_of(entry).map(PasswordHash::parse) {
-            Some(Ok(hash)) => drop(users.insert(entry.key.clone(), hash)),
-            Some(Err(message)) => section.refuse(entry, message),
-            None => {}
-        }
-    }
-    users
-}
-
-/// Without an interval it says nothing.
-fn rate_limit(mut section: Section<'_, '_>) -> Option<RateLimit> {
-    let interval = match section.text("interval") {
-        // Go's durations may be a bare 0, which turns the limit off.
-        None | Some((_, "0")) => Some(Duration::ZERO),
-        Some((entry, text)) => {
-            parse_duration(text).map_err(|error| section.refuse(entry, error.to_string())).ok()
-        }
-    };
-    let burst = match section.text("burst") {
-        None => Some(1),
-        Some((entry, text)) => {
-            let burst = text.parse().ok().filter(|burst| *burst > 0);
-            if burst.is_none() {
-                section.refuse(entry, "expected a whole number of at least 1");
-            }
-            burst
-        }
-    };
-    let interval = interval.filter(|interval| !interval.is_zero())?;
-    Some(RateLimit { interval, burst: burst? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HASH: &str = "$2y$10$qHJ1pQ4bQAbUyr8jS7pKFe9dFwHuQsJIQ2oxHSIMiKmF7dHWyNzHO";
-
-    fn parse(text: &str) -> Result<WebConfig, Stop> {
-        WebConfig::parse(Path::new("web.yml"), text)
-    }
-
-    #[track_caller]
-    fn assert_problems(text: &str, expected: &[&str]) {
-        let found = parse(text).unwrap_err().to_string();
-        assert_eq!(found.lines().collect::<Vec<_>>(), expected);
-    }
-
-    #[test]
-    fn every_key_is_read_and_paths_are_relative_to_the_file() {
-        let text = format!(
-            "tls_server_config:\n  cert_file: server.crt\n  key_file: /k/server.key\n  client_ca_file: ca.crt\n  \
-             client_auth_type: RequireAndVerifyClientCert\n  min_version: TLS12\n  max_version: TLS13\n  client_allowed_sans: []\n\
-             http_server_config:\n  http2: false\n  headers:\n    X-Frame-Options: deny\n    Strict-Transport-Security: max-age=1\n\
-             basic_auth_users:\n  alice: {HASH}\nrate_limit:\n  interval: 100ms\n  burst: 20\n"
-        );
-        let config = WebConfig::parse(Path::new("/etc/x/web.yml"), &text).unwrap();
-        let tls = config.tls.as_ref().unwrap();
-        assert_eq!(tls.certificate, Pem::File("/etc/x/server.crt".into()));
-        assert_eq!(tls.key, Pem::File("/k/server.key".into()));
-        assert_eq!(tls.client_ca, Some(Pem::File("/etc/x/ca.crt".into())));
-        assert!(tls.client_must && tls.versions == [true, true]);
-        assert_eq!(config.headers.len(), 2);
-        assert!(config.users.contains_key("alice"));
-        assert_eq!(config.rate_limit, Some(RateLimit { interval: Duration::from_millis(100), burst: 20 }));
-        assert!(!format!("{config:?}").contains("qHJ1pQ4b"), "a hash is in no debug output");
-        for text in ["", "# nothing\n", "tls_server_config:\nbasic_auth_users:\n", "tls_server_config: {}\n"]
+        if let Some((_, known)) =
+            KEYS.iter().find(|(section, known)| *section == name && !known.contains(&&**key))
         {
-            assert_eq!(parse(text), Ok(WebConfig::default()), "{text:?}");
+            return Err(match closest(key, known.iter().copied()) {
+                Some(meant) => format!("unknown key; did you mean {meant}?"),
+                None => format!("unknown key; known here: {}", known.join(", ")),
+            });
         }
+        match (&value.value, name, key.as_str()) {
+            (_, "", _) => self.section(key, *line, value),
+            (_, HTTP, "headers") => self.section(HEADERS, *line, value),
+            (Value::Refused, ..) => {}
+            (Value::Sequence(_) | Value::Mapping(_), ..) => return Err("expected text".to_owned()),
+            // As for Prometheus, a missing value is an empty text.
+            (Value::Scalar { .. }, ..) if is_nothing(value) => self.text(name, key, "")?,
+            (Value::Scalar { text, .. }, ..) => self.text(name, key, text)?,
+        }
+        Ok(())
     }
 
-    #[test]
-    fn all_problems_come_at_once_with_line_and_key_and_without_the_secret() {
-        assert_problems(
-            "tls_server_confg: {}\ntls_server_config:\n  cert_file: a\n  cert: b\n  min_version: TLS10\n  max_version: TLS14\n  \
-             client_ca_file: c\nhttp_server_config:\n  http2: yes\n  headers:\n    Server: x\n    X-Frame-Options: maybe\n    \
-             X-XSS-Protection: \"a\\nb\"\nbasic_auth_users:\n  alice: secret-password\n  \"a:b\": x\n  alice: y\nrate_limit:\n  \
-             interval: 5\n  burst: 0\n",
-            &[
-                "web.yml:1: tls_server_confg: unknown key; did you mean tls_server_config?",
-                "web.yml:2: tls_server_config: key_file is missing",
-                "web.yml:2: tls_server_config: client_ca_file is set and client_auth_type is not; set it to RequireAndVerifyClientCert",
-                "web.yml:4: tls_server_config.cert: cert and cert_file exclude each other",
-                "web.yml:5: tls_server_config.min_version: TLS10 is broken and not offered; use TLS12 or TLS13",
-                "web.yml:6: tls_server_config.max_version: expected TLS12 or TLS13",
-                "web.yml:9: http_server_config.http2: expected false",
-                "web.yml:11: http_server_config.headers.Server: this header cannot be set; known here: Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, X-XSS-Protection, Content-Security-Policy",
-                "web.yml:12: http_server_config.headers.X-Frame-Options: expected deny or sameorigin",
-                "web.yml:13: http_server_config.headers.X-XSS-Protection: not a header's value: only visible ASCII characters",
-                "web.yml:15: basic_auth_users.alice: not a bcrypt hash; make one with `htpasswd -nBC 10 \"\"`",
-                "web.yml:16: basic_auth_users.a:b: a user name has no colon and is not empty",
-                "web.yml:17: basic_auth_users.alice: key repeated; it is already on line 15",
-                "web.yml:19: rate_limit.interval: expected a duration such as 30s, 90m, 6h or 1d, got \"5\"",
-                "web.yml:20: rate_limit.burst: expected a whole number of at least 1",
-            ],
-        );
-        assert_problems("- a\n", &["web.yml:1: expected a mapping of keys to values"]);
-        assert_eq!(parse("tls_server_config: [\n").unwrap_err().to_string().lines().count(), 1);
-        let text =
-            "tls_server_config: {cert_file: a, key_file: b, client_auth_type: RequireAndVerifyClientCert}\n";
-        assert_problems(
-            text,
-            &[
-                "web.yml:1: tls_server_config: client_ca_file is missing: clients' certificates are to be verified",
-            ],
-        );
+    /// Takes the text of a key of the section `name`.
+    fn text(&mut self, name: &str, key: &str, text: &str) -> Result<(), String> {
+        match (name, key, text) {
+            (USERS, _, _) if key.is_empty() || key.contains(':') => {
+                return Err("a user name has no colon and is not empty".to_owned());
+            }
+            (USERS, _, _) => drop(self.config.users.insert(key.to_owned(), PasswordHash::parse(text)?)),
+            (_, _, "") | (HTTP, _, "false") => {}
+            (HTTP, _, "true") => {
+                return Err("HTTP/2 is not supported; remove the key, or set it to false".to_owned());
+            }
+            (HTTP, _, _) => return Err("expected false".to_owned()),
+            (HEADERS, _, _) => self.config.headers.push(header(key, text)?),
+            (_, "min_version", _) => self.versions.0 = version(text)?,
+            (_, "max_version", _) => self.versions.1 = version(text)?,
+            (_, "client_auth_type", _) => {
+                self.client = client_auth(text);
+                self.client.clone()?;
+            }
+            _ => drop(self.files.insert(key.to_owned(), self.file.with_file_name(text))),
+        }
+        Ok(())
     }
 
-    #[test]
-    fn what_is_not_offered_is_refused_with_what_to_do_instead() {
-        assert_problems(
-            "tls_server_config:\n  cert_file: a\n  key_file: b\n  client_allowed_sans: [x]\n  \
-             cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n  prefer_server_cipher_suites: true\n  \
-             curve_preferences: [X25519]\nhttp_server_config: {http2: true}\n",
-            &[
-                "web.yml:4: tls_server_config.client_allowed_sans: not supported; use a client_ca_file that signs only the clients that may connect",
-                "web.yml:5: tls_server_config.cipher_suites: not supported; remove it: only suites with forward secrecy are offered; min_version: TLS13 allows fewer",
-                "web.yml:6: tls_server_config.prefer_server_cipher_suites: not supported; remove it: every suite that is offered is strong",
-                "web.yml:7: tls_server_config.curve_preferences: not supported; remove it: X25519, P-256 and P-384 are offered",
-                "web.yml:8: http_server_config.http2: HTTP/2 is not supported; remove the key, or set it to false",
-            ],
-        );
-        for kind in ["RequestClientCert", "RequireAnyClientCert", "RequireClientCert"] {
-            let text =
-                format!("tls_server_config:\n  cert_file: a\n  key_file: b\n  client_auth_type: {kind}\n");
-            assert_problems(
-                &text,
-                &[
-                    "web.yml:4: tls_server_config.client_auth_type: not supported: it accepts a certificate that anybody made; \
-                  use RequireAndVerifyClientCert with client_ca_file, or basic_auth_users",
-                ],
-            );
+    /// The TLS section, which begins at `line`.
+    fn tls(&mut self, line: usize) -> Option<TlsSection> {
+        let [cert_file, key_file, client_ca_file] =
+            ["cert_file", "key_file", "client_ca_file"].map(|key| self.files.remove(key));
+        let (least, most) = self.versions;
+        let wrong = [
+            (cert_file.is_none(), "cert_file is missing"),
+            (key_file.is_none(), "key_file is missing"),
+            (
+                self.client == Ok(None) && client_ca_file.is_some(),
+                "client_ca_file is set and client_auth_type is not; set it to RequireAndVerifyClientCert",
+            ),
+            (
+                matches!(self.client, Ok(Some(_))) && client_ca_file.is_none(),
+                "client_ca_file is missing: clients' certificates are to be verified",
+            ),
+            (least > most, "min_version is above max_version"),
+        ];
+        for (_, message) in wrong.iter().filter(|(is_wrong, _)| *is_wrong) {
+            self.report(line, TLS, message);
         }
+        let client_must = self.client == Ok(Some(true));
+        let versions = [12, 13].map(|version| (least..=most).contains(&version));
+        Some(TlsSection { cert_file: cert_file?, key_file: key_file?, client_ca_file, client_must, versions })
+    }
+}
+
+/// Whether clients must show a certificate, if they are asked for one.
+fn client_auth(text: &str) -> Result<Option<bool>, String> {
+    match text {
+        "NoClientCert" => Ok(None),
+        "VerifyClientCertIfGiven" => Ok(Some(false)),
+        "RequireAndVerifyClientCert" => Ok(Some(true)),
+        "RequestClientCert" | "RequireAnyClientCert" | "RequireClientCert" => {
+            Err("not supported: it accepts a certificate that anybody made; \
+                 use RequireAndVerifyClientCert with client_ca_file, or basic_auth_users"
+                .to_owned())
+        }
+        _ => Err("expected NoClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert".to_owned()),
+    }
+}
+
+fn version(text: &str) -> Result<u8, String> {
+    match text {
+        "TLS12" => Ok(12),
+        "TLS13" => Ok(13),
+        "TLS10" | "TLS11" => Err(format!("{text} is broken and not offered; use TLS12 or TLS13")),
+        _ => Err("expected TLS12 or TLS13".to_owned()),
+    }
+}
+
+fn header(name: &str, text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let Some((name, allowed)) = KNOWN_HEADERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))
+    else {
+        let known: Vec<&str> = KNOWN_HEADERS.iter().map(|(known, _)| *known).collect();
+        return Err(format!("this header cannot be set; known here: {}", known.join(", ")));
+    };
+    if !allowed.is_empty() && !allowed.contains(&text) {
+        return Err(format!("expected {}", allowed.join(" or ")));
+    }
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
+    let value = HeaderValue::from_str(text)
+        .map_err(|_| "not a header's value: only visible ASCII characters".to_owned())?;
+    Ok((name, value))
+}
+
+/// Whether a value says nothing, or is reported already.
+fn is_nothing(node: &Node) -> bool {
+    match &node.value {
+        Value::Scalar { text, plain: true } => matches!(&**text, "" | "~" | "null" | "Null" | "NULL"),
+        Value::Sequence(items) => items.is_empty(),
+        Value::Refused => true,
+        Value::Scalar { .. } | Value::Mapping(_) => false,
     }
 }

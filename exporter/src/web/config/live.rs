@@ -1,44 +1,65 @@
-//! The configuration as it is now: the files are read again for every request and every handshake, and understood again
-//! when they changed. Whoever edits them needs no restart.
+//! The configuration as it is now: the files are read again for every request and every handshake, and applied when
+//! they changed, so that a change needs no restart.
 //!
-//! They are read where reading may block. While a disk hangs, one thread waits for it, and everybody is answered by
-//! the configuration that was last good.
+//! What cannot be used leaves everything as it was: a file that is missing, unreadable, wrong or half written, and a
+//! certificate and a key that do not fit together, because nobody replaces the two at the same instant. The same is true for a
+//! change that would admit clients that were refused so far, because an emptied file looks the same as one that is being saved.
+//!
+//! The files are read where reading may block. While a disk hangs, one thread waits for it, and all requests are
+//! answered with the last good configuration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use tracing::{info, warn};
+use chrono::DateTime;
+use qdrant_backup_shared::regular_file::{self, Links};
+use rustls::ServerConfig;
+use tracing::{error, info, warn};
 
-use super::source::{InForce, Source};
+use super::file::WebConfig;
+use super::tls::{MAX_BYTES, Material};
 use crate::stop::Stop;
 use crate::worker::Worker;
 
 /// How long the files are waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What requests are answered by.
+#[derive(Clone, Default)]
+pub struct InForce {
+    /// Users and headers.
+    pub config: Arc<WebConfig>,
+    /// What a handshake needs; nothing where connections are plain.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whether this is what the files say; nothing where there is no file.
+    pub current: Option<bool>,
+}
+
 /// The configuration, kept current.
 pub struct Live {
     /// What was in force at the start.
     first: InForce,
     files: Option<Worker<InForce>>,
-    clock: fn() -> DateTime<Utc>,
-    /// Whether the last look was not answered in time.
+    /// Whether the last read was not answered in time.
     late: AtomicBool,
 }
 
 impl Live {
-    /// Reads the configuration for the first time. Without a file there is nothing to be asked.
+    /// Reads the configuration for the first time. Without a file there is nothing to read.
     ///
     /// # Errors
     /// Whatever is wrong with the file or the files it names.
-    pub fn open(path: Option<&Path>, clock: fn() -> DateTime<Utc>) -> Result<Self, Stop> {
-        let mut live = Self { first: InForce::default(), files: None, clock, late: AtomicBool::new(false) };
+    pub fn open(path: Option<&Path>) -> Result<Self, Stop> {
+        let mut live = Self { first: InForce::default(), files: None, late: AtomicBool::new(false) };
         if let Some(path) = path {
-            let mut source = Source::open(path)?;
-            live.first = source.in_force();
-            live.files = Some(Worker::new(move |now| source.look(now)));
+            let mut source =
+                Source { path: path.to_owned(), in_force: InForce::default(), material: None, problem: None };
+            let (config, material) = read(path)?;
+            source.apply(config, material)?;
+            live.first = source.in_force.clone();
+            live.files = Some(Worker::new(move |_| source.look()));
         }
         Ok(live)
     }
@@ -51,14 +72,17 @@ impl Live {
     /// What is in force now: what the files say, as far as it can be used, or what was last good.
     pub async fn now(&self) -> InForce {
         let Some(files) = &self.files else { return self.first.clone() };
-        // While one look hangs, nobody else waits at all.
+        // While one read hangs, nobody else waits at all.
         let hangs = self.late.load(Ordering::Relaxed) && files.is_busy();
-        let answer = files.ask((self.clock)(), if hangs { Duration::ZERO } else { PATIENCE }).await;
+        let answer = files.ask(DateTime::UNIX_EPOCH, if hangs { Duration::ZERO } else { PATIENCE }).await;
         let late = answer.problem.is_some();
         if self.late.swap(late, Ordering::Relaxed) != late {
             match answer.problem {
                 Some(problem) => {
-                    warn!(err = problem, "Unable to read the web configuration; the one before stays");
+                    warn!(
+                        err = problem,
+                        "Unable to read the web configuration; the previous one stays in force"
+                    );
                 }
                 None => info!("The web configuration can be read again"),
             }
@@ -71,36 +95,79 @@ impl Live {
     }
 }
 
+/// The files, what is in force, and why a newer version of the files is not.
+struct Source {
+    path: PathBuf,
+    in_force: InForce,
+    /// What it was made of, beside the configuration.
+    material: Option<Material>,
+    problem: Option<Stop>,
+}
+
+impl Source {
+    /// Reads the files again.
+    fn look(&mut self) -> InForce {
+        let problem = self.refresh().err();
+        if let Some(new) = problem.as_ref().filter(|new| self.problem.as_ref() != Some(new)) {
+            for line in new.to_string().lines() {
+                error!(err = line, "Unable to use the web configuration; the previous one stays in force");
+            }
+        }
+        self.in_force.current = Some(problem.is_none());
+        self.problem = problem;
+        self.in_force.clone()
+    }
+
+    fn refresh(&mut self) -> Result<(), Stop> {
+        let (config, material) = read(&self.path)?;
+        if config == *self.in_force.config && material == self.material {
+            return Ok(());
+        }
+        if let Some(what) = self.in_force.config.opened_by(&config) {
+            return Err(wrong(&self.path, &format!("{what}; if that is meant, restart the exporter")));
+        }
+        if config.tls.is_some() && self.material.is_none() {
+            return Err(wrong(&self.path, "tls_server_config was added; that needs a restart"));
+        }
+        self.apply(config, material)?;
+        info!(file = %self.path.display(), "Applied the changed web configuration");
+        Ok(())
+    }
+
+    fn apply(&mut self, config: WebConfig, material: Option<Material>) -> Result<(), Stop> {
+        let tls = config.tls.as_ref().zip(material.as_ref());
+        let tls = tls.map(|(section, material)| material.server_config(section)).transpose();
+        let tls = tls.map_err(|problem| wrong(&self.path, &problem))?.map(Arc::new);
+        self.in_force = InForce { config: Arc::new(config), tls, current: Some(true) };
+        self.material = material;
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<(WebConfig, Option<Material>), Stop> {
+    let text = regular_file::read_text(path, Links::Follow, MAX_BYTES).map_err(|error| {
+        Stop::Configuration(format!("--web.config.file: cannot read {}: {error}", path.display()))
+    })?;
+    let config = WebConfig::parse(path, &text)?;
+    let material = config.tls.as_ref().map(Material::read).transpose();
+    Ok((config, material.map_err(|problem| wrong(path, &problem))?))
+}
+
+fn wrong(path: &Path, problem: &str) -> Stop {
+    Stop::Configuration(format!("{}: {problem}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, mpsc};
+    use std::sync::mpsc;
 
-    use super::super::file::WebConfig;
     use super::*;
-
-    fn clock() -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH
-    }
-
-    #[tokio::test]
-    async fn a_change_is_in_force_for_the_next_request() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("web.yml");
-        let put = |text: &str| qdrant_backup_shared::atomic::write(&path, 0o600, text.as_bytes()).unwrap();
-        put("");
-        let live = Live::open(Some(&path), clock).unwrap();
-        assert!(live.now().await.config.rate_limit.is_none());
-        put("rate_limit: {interval: 1s}\n");
-        let in_force = live.now().await;
-        assert!(in_force.config.rate_limit.is_some() && in_force.current == Some(true));
-        assert_eq!(Live::open(None, clock).unwrap().now().await.current, None);
-    }
 
     #[tokio::test]
     async fn while_a_read_hangs_everybody_is_answered_by_what_was_last_good() {
         let (release, hung) = mpsc::channel();
         let mut known = InForce { current: Some(true), ..InForce::default() };
-        let mut live = Live::open(None, clock).unwrap();
+        let mut live = Live::open(None).unwrap();
         live.first = known.clone();
         live.files = Some(Worker::new(move |_| {
             known.config = hung.recv().unwrap_or_default();

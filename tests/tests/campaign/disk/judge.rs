@@ -67,7 +67,7 @@ fn lengths(backups: &Backups) -> Vec<(&str, usize)> {
 fn ends_plainly(ran: &Ran) {
     let code = ran.code.expect("no signal ends it");
     assert!([0, 1, 3, 4, 75, 78].contains(&code), "exit code {code}");
-    for foul in ["panicked", "RUST_BACKTRACE", "stack backtrace", "fault of this program"] {
+    for foul in ["panicked", "RUST_BACKTRACE", "stack backtrace", "error in this program"] {
         assert!(!ran.stderr.contains(foul), "{foul:?} is said");
     }
     for line in ran.stderr.lines() {
