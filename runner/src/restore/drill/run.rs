@@ -27,7 +27,7 @@ use crate::verify::{self, Check};
 pub struct DrillOptions {
     /// Of which collections.
     pub selection: Selection,
-    /// Which backups.
+    /// Backups to test.
     pub which: Which,
     /// Maximum size of a snapshot, in bytes. No limit on a separate server.
     pub max_size_bytes: Option<u64>,
