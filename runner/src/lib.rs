@@ -45,7 +45,7 @@ pub fn command() -> clap::Command {
 }
 
 /// The only place that reads the wall clock.
-#[expect(clippy::disallowed_methods, reason = "the one clock; everything else is given the time")]
+#[expect(clippy::disallowed_methods, reason = "the only clock; all other code gets the time as a parameter")]
 fn wall_clock() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }

@@ -120,7 +120,7 @@ impl AtomicFile {
 pub struct CommitError {
     /// Whether the complete file has, or may have, its final name anyway. It may then be lost after a power failure.
     pub in_place: bool,
-    /// Why.
+    /// Reason that the system gave.
     pub source: io::Error,
 }
 

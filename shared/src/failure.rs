@@ -70,7 +70,7 @@ pub(crate) const LONGEST_MESSAGE: usize = 500;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
-    /// The kind.
+    /// What kind of failure it was, for metrics and decisions.
     pub kind: FailureKind,
     /// One line for people: what failed, for what, why, and what to do. Never contains a secret.
     pub message: String,

@@ -1,7 +1,7 @@
-//! What is fuzzed of this crate. Each function takes whatever bytes come, has them read by the code that reads such input, and holds
-//! what comes of it to its promises. `fuzz/` calls them, and so does the test `fuzzing`, over the inputs that are kept.
+//! The parsers of this crate, for fuzzing. Each function parses any bytes and asserts what must hold for the result. `fuzz/` calls
+//! them, and so does the test `fuzzing`, with the stored inputs.
 
-#![expect(clippy::unwrap_used, reason = "a promise that is not kept ends the run")]
+#![expect(clippy::unwrap_used, reason = "a broken promise ends the run")]
 
 use std::borrow::Cow;
 use std::fmt::Debug;

@@ -12,7 +12,7 @@ use crate::json_file::{JsonFile, SCHEMA_VERSION};
 pub struct Hold {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// The backup.
+    /// Id of the backup that is on hold.
     pub backup_id: BackupId,
     /// When it was put on hold.
     pub held_at: DateTime<Utc>,

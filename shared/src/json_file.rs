@@ -22,21 +22,21 @@ pub enum ReadError {
     /// There is no such file.
     #[error("{}: no such file", path.display())]
     NotFound {
-        /// The file.
+        /// Path that was looked for.
         path: PathBuf,
     },
     /// The file exists but cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Io {
-        /// The file.
+        /// Path of the unreadable file.
         path: PathBuf,
-        /// Why.
+        /// Reason that the system gave.
         source: io::Error,
     },
     /// The file is invalid: torn, edited by hand, or from another program.
     #[error("{}:{line}: not a valid {what}: {problem}", path.display())]
     Malformed {
-        /// The file.
+        /// Path of the invalid file.
         path: PathBuf,
         /// The expected kind of file, such as "backup manifest".
         what: &'static str,
@@ -48,9 +48,9 @@ pub enum ReadError {
     /// The file has another schema version.
     #[error("{}: cannot read schema_version {version}, only {SCHEMA_VERSION}; use the newer qdrant-backup that wrote it", path.display())]
     UnsupportedVersion {
-        /// The file.
+        /// Path of the file that a newer program wrote.
         path: PathBuf,
-        /// The version found.
+        /// Its `schema_version`.
         version: u64,
     },
 }

@@ -13,7 +13,7 @@ use crate::place_name::is_place_name;
 pub struct OffsiteRecord {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// The backup.
+    /// Id of the backup that was copied.
     pub backup_id: BackupId,
     /// The place, as the configuration calls it.
     pub place: String,

@@ -44,7 +44,7 @@ pub struct PlaceStatus {
     /// The result. A failure remains until everything was read back without finding damage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_outcome: Option<CheckOutcome>,
-    /// The problem.
+    /// What the last check found wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_problem: Option<String>,
     /// The current round of reading everything back in shares.

@@ -5,7 +5,7 @@ use std::fmt;
 /// A number of points. If a server does not count exactly (strict mode, rate limits), it is approximate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PointsCount {
-    /// The number.
+    /// Number of points.
     pub points: u64,
     /// Whether it is exact.
     pub exact: bool,

@@ -19,7 +19,7 @@ open_enum! {
 pub struct PointsSample {
     /// Algorithm of the digests.
     pub algorithm: PointDigest,
-    /// The points.
+    /// Sampled points with their digests.
     pub points: Vec<SampledPoint>,
 }
 

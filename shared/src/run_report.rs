@@ -39,7 +39,7 @@ pub struct RunReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OperationReport {
-    /// Which operation.
+    /// Operation that this report is about.
     pub operation: Operation,
     /// The version of the server, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ pub struct OperationReport {
     pub completed_at: DateTime<Utc>,
     /// Duration, measured with a monotonic clock.
     pub duration_seconds: f64,
-    /// The outcome.
+    /// How the operation ended.
     pub outcome: Outcome,
     /// Why the operation as a whole failed. Failures of single collections are listed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ pub struct OperationReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LeftOut {
-    /// Their number.
+    /// Number of collections left out.
     pub collections: u64,
     /// Their stages, added up.
     #[serde(default)]
@@ -81,13 +81,13 @@ pub struct LeftOut {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CollectionReport {
-    /// The collection.
+    /// Name of the collection.
     pub collection: CollectionName,
-    /// The outcome.
+    /// How its part of the operation ended.
     pub outcome: Outcome,
     /// When its processing started.
     pub started_at: DateTime<Utc>,
-    /// Duration.
+    /// Time from start to end.
     pub duration_seconds: f64,
     /// The backup that was made or restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,7 @@ pub struct CollectionReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StageReport {
-    /// Which stage.
+    /// Stage that the time is for.
     pub stage: Stage,
     /// Duration, including failed attempts.
     pub duration_seconds: f64,
@@ -135,15 +135,15 @@ pub struct StageReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckedBackup {
-    /// The backup.
+    /// Id of the backup.
     pub backup_id: BackupId,
     /// How deep the check went.
     pub level: Level,
-    /// The result.
+    /// Whether the backup passed.
     pub outcome: CheckOutcome,
-    /// Duration.
+    /// Time that the check took.
     pub duration_seconds: f64,
-    /// The problem.
+    /// What was found wrong; empty if nothing was.
     #[serde(default)]
     pub findings: Vec<Finding>,
 }
@@ -152,9 +152,9 @@ pub struct CheckedBackup {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackupFate {
-    /// The backup.
+    /// Id of the backup.
     pub backup_id: BackupId,
-    /// The decision.
+    /// Whether it is kept or deleted.
     pub fate: Fate,
     /// The reason: every rule that keeps it, or why it has expired.
     pub reasons: Vec<String>,
@@ -168,9 +168,9 @@ pub struct BackupFate {
 pub struct PlaceReport {
     /// The place, as the configuration calls it.
     pub place: String,
-    /// The outcome.
+    /// How the work at this place ended.
     pub outcome: Outcome,
-    /// Duration.
+    /// Time that the work took.
     pub duration_seconds: f64,
     /// The copied backups, in the order of processing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -196,15 +196,15 @@ pub struct PlaceReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CopiedBackup {
-    /// Its collection.
+    /// Collection of the backup.
     pub collection: CollectionName,
-    /// Its id.
+    /// Id of the backup.
     pub backup_id: BackupId,
     /// Data added to the repository after deduplication, in bytes.
     pub added_bytes: u64,
     /// Size of its snapshots, in bytes.
     pub snapshot_size_bytes: u64,
-    /// Duration.
+    /// Time that the copy took.
     pub duration_seconds: f64,
 }
 
@@ -212,11 +212,11 @@ pub struct CopiedBackup {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotCopied {
-    /// Its collection.
+    /// Collection of the backup.
     pub collection: CollectionName,
-    /// Its id.
+    /// Id of the backup.
     pub backup_id: BackupId,
-    /// Why.
+    /// Why it was not copied.
     pub failure: Failure,
 }
 
@@ -224,11 +224,11 @@ pub struct NotCopied {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ForgottenCopy {
-    /// Its collection.
+    /// Collection of the backup.
     pub collection: CollectionName,
-    /// Its backup.
+    /// Id of the backup whose copy was deleted.
     pub backup_id: BackupId,
-    /// The reason.
+    /// Why the copy has expired.
     pub reasons: Vec<String>,
 }
 

@@ -108,7 +108,7 @@ pub struct CurrentRun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Creating {
-    /// The collection.
+    /// Collection that the snapshot is of.
     pub collection: CollectionName,
     /// The shard. Absent for a snapshot of the whole collection, as far as it is on that node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +129,7 @@ pub struct Creating {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListedSnapshot {
-    /// Its name.
+    /// Name of the snapshot.
     pub name: String,
     /// Its checksum. The name is not enough, because two snapshots of the same second have the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,14 +140,14 @@ pub struct ListedSnapshot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServerSnapshot {
-    /// The collection.
+    /// Collection that the snapshot is of.
     pub collection: CollectionName,
     /// The shard. Absent for a snapshot of the whole collection, as far as it is on that node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard_id: Option<u32>,
     /// URL of its node, without credentials.
     pub node_url: String,
-    /// Its name there.
+    /// Name of the snapshot on the server.
     pub name: String,
     /// Its checksum, if the server gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,7 +174,7 @@ pub struct RestoringShards {
     pub node_url: String,
     /// The collection that was backed up.
     pub collection: CollectionName,
-    /// Its backup.
+    /// Id of the backup that is being restored.
     pub backup_id: BackupId,
     /// Shards whose upload was started.
     #[serde(default)]
@@ -188,9 +188,9 @@ pub struct RestoringShards {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PrunedBackup {
-    /// Its collection.
+    /// Collection of the backup.
     pub collection: CollectionName,
-    /// Its id.
+    /// Id of the backup.
     pub backup_id: BackupId,
 }
 
@@ -244,7 +244,7 @@ pub struct CollectionStatus {
     /// When its last backup attempt started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<DateTime<Utc>>,
-    /// Its outcome.
+    /// How its last backup ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_outcome: Option<Outcome>,
     /// When its last successful backup started. This is the age of the data.

@@ -42,7 +42,7 @@ open_enum! {
 pub struct VerificationRecord {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// The backup.
+    /// Id of the backup that was checked.
     pub backup_id: BackupId,
     /// Checks at each level.
     #[serde(default)]
@@ -73,7 +73,7 @@ pub struct RestoredPoints {
 pub struct LevelRecord {
     /// When the last check ended.
     pub last_at: DateTime<Utc>,
-    /// Its result.
+    /// Whether the last check passed.
     pub outcome: CheckOutcome,
     /// When a check last passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,7 @@ impl Alertmanager {
         self.0.address()
     }
 
-    /// The alerts that it knows now, suppressed ones included.
+    /// The alerts that it knows now, including suppressed ones.
     pub fn alerts(&self) -> Vec<Value> {
         http::get_json(self.address(), "/api/v2/alerts").as_array().expect("a list of alerts").clone()
     }

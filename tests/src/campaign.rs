@@ -11,7 +11,7 @@ use qdrant_backup_shared::atomic;
 /// How much of a campaign is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// What the tests of every change go through: the same cases each time, spread over all of them.
+    /// For the tests of every change: the same cases each time, spread over all cases.
     Short,
     /// Every case.
     Full,

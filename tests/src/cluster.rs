@@ -117,7 +117,7 @@ impl Cluster {
             cluster.fill(&name, from..from + POINTS / 2, &params, Some(key));
             from += POINTS / 2;
             if key == "eu" {
-                // It takes an id, and goes.
+                // It takes an id and is dropped again.
                 let gap = json!({ "shard_key": "gone" });
                 cluster.nodes.ask(0, Method::PUT, &shards, Some(&gap));
                 cluster.nodes.ask(0, Method::POST, &format!("{shards}/delete"), Some(&gap));
@@ -228,7 +228,7 @@ fn point(id: u64, params: &Value) -> Value {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // What a test that has failed leaves on a real cluster goes too.
+        // Also removes what a failed test left on a real cluster.
         if self.stand_in.is_none() {
             for name in self.names() {
                 self.delete(&name);

@@ -100,7 +100,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // With the helper goes the namespace, and with that the mount.
+        // The namespace ends with the helper, and the mount with the namespace.
         drop(self.keeper.kill());
         drop(self.keeper.wait());
     }
@@ -125,7 +125,7 @@ fn with_all_of(mut by: Command, command: &Command) -> Command {
     by
 }
 
-/// A user who owns nothing: `nobody` where the tests run as root, else whoever runs them.
+/// A user who owns nothing: `nobody` if the tests run as root, otherwise the user who runs them.
 pub struct Nobody {
     program: tempfile::TempDir,
 }
@@ -147,7 +147,7 @@ impl Nobody {
     pub fn runs(&self, command: &Command) -> Command {
         let mut by = Command::new(self.program.path().join("qdrant-backup"));
         if is_root() {
-            // The groups of root go with its name.
+            // This also drops root's groups.
             by.uid(NOBODY).gid(NOBODY);
         }
         with_all_of(by, command)

@@ -1,4 +1,4 @@
-//! A plain HTTP/1.1 client that shows everything: over TCP, or over TLS with or without a certificate of its own.
+//! A plain HTTP/1.1 client that returns everything: over TCP, or over TLS with or without a client certificate.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,10 +10,10 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// Longer than any answer takes, shorter than anybody's patience.
+/// Longer than any answer takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An answer.
+/// An HTTP answer, read to its end.
 #[derive(Debug)]
 pub struct Answer {
     /// The status code.
@@ -118,7 +118,7 @@ pub struct Authority {
 
 /// A certificate with its key, in PEM.
 pub struct Identity {
-    /// The certificate.
+    /// Certificate, as PEM.
     pub certificate: String,
     /// Its private key.
     pub key: String,

@@ -50,7 +50,7 @@ impl Nodes {
         self.runtime.block_on(send(&self.client, method, &url, body, self.key.as_deref()))["result"].take()
     }
 
-    /// The `result` of a question; nothing where that does not exist.
+    /// The `result` of a GET request. None if that does not exist.
     #[track_caller]
     pub fn find(&self, node: usize, path: &str) -> Option<Value> {
         let url = format!("{}{path}", self.urls[node]);

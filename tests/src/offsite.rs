@@ -187,7 +187,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// A way to a server that breaks: what is sent through it after so many bytes is lost, with the connection.
+/// A connection to a server that breaks: after this many bytes, data and connection are lost.
 pub struct Breaking {
     /// Where it listens.
     pub port: u16,
@@ -202,7 +202,7 @@ struct BreakingState {
 }
 
 impl Breaking {
-    /// To what listens on `to`; breaks once after `bytes`. Where it does not heal, nothing gets through from then on.
+    /// To the listener on `to`; breaks once after `bytes`. If it does not heal, nothing gets through from then on.
     pub fn after(to: u16, bytes: u64, heals: bool) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("an address").port();

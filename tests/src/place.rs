@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::directory::{Directory, name};
 use crate::programs::program;
 
-/// A temporary place: the backup directory, a configuration file, and what is said to the program.
+/// A temporary place: the backup directory, a configuration file, and the arguments for the program.
 pub struct Place {
     outer: tempfile::TempDir,
     directory: Directory,
@@ -27,7 +27,7 @@ pub struct Stored {
     backup: Backup,
     /// The first of its archives.
     pub archive: PathBuf,
-    /// Its manifest.
+    /// Manifest, as it was read.
     pub manifest: Manifest,
     /// Its verification record, once there is one that can be read.
     pub verification: Option<VerificationRecord>,
@@ -168,8 +168,8 @@ impl Place {
         self.files().into_iter().filter(|name| name.ends_with(".tmp")).collect()
     }
 
-    /// Decompresses every archive and holds it against its manifest: only backups that can be trusted are listed.
-    /// Gives how many there are.
+    /// Decompresses every archive and compares it with its manifest: every listed backup can be trusted. Returns how many
+    /// there are.
     pub fn prove(&self) -> usize {
         prove(&self.layout())
     }

@@ -1,4 +1,4 @@
-//! Random numbers that a seed repeats.
+//! Random numbers, repeatable with a seed.
 
 /// A sequence of numbers.
 pub struct Random(u64);
@@ -17,7 +17,7 @@ impl Random {
         (self.0 >> 16) % limit
     }
 
-    /// One of these.
+    /// A random item.
     ///
     /// # Panics
     /// When there is none.

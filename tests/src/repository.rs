@@ -1,4 +1,4 @@
-//! Files of the repository that tests hold to their word: documents, examples, scripts.
+//! Files of the repository that tests check: documents, examples, scripts.
 
 use std::fs;
 use std::path::{Path, PathBuf};

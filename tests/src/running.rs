@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::place::Ran;
 
-/// Longer than anything that a test waits for takes, also on a busy machine.
+/// Longer than any test has to wait, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Longer than any run takes: some give up only after a minute.

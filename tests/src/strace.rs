@@ -1,4 +1,4 @@
-//! The program under strace: what it asks of the kernel is written down, or answered in the kernel's place.
+//! The program under strace, which records its system calls, or answers them instead of the kernel.
 
 use std::ffi::OsStr;
 use std::process::Command;

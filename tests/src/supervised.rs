@@ -18,7 +18,7 @@ use crate::users::is_root;
 pub struct Call {
     /// Its name, as in `fsync`. One that opens a file and may make it is `create`; variants of one call have one name.
     pub name: String,
-    /// The path below the directory, of a rename the new one: `?` stands for a digit and for what is random.
+    /// The path below the directory (the new path of a rename). `?` stands for a digit or a random character.
     pub pattern: String,
     /// Which of the calls with this name and pattern: 1 is the first. All are 0, and every second is -2.
     pub which: i64,
@@ -44,7 +44,7 @@ pub struct Watched {
     pub ran: Ran,
     /// Its calls on paths below the directory, in order.
     pub calls: Vec<Call>,
-    /// Those that were not left to the kernel alone, with their whole paths.
+    /// The calls that the supervisor answered or delayed, with their full paths.
     pub answered: Vec<String>,
 }
 

@@ -10,7 +10,7 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Fails a test that needs two users where it cannot be both. Nothing about other users goes untested unnoticed.
+/// Fails a test that needs two users unless it runs as root, so that such a test is never skipped silently.
 ///
 /// # Panics
 /// Unless this is root.

@@ -1,4 +1,4 @@
-//! Somebody who is told of alerts: a server that takes whatever Alertmanager posts, and remembers it.
+//! A receiver of alerts: a server that accepts and remembers whatever Alertmanager posts.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,7 +61,7 @@ async fn accept(listener: TcpListener, messages: Arc<Mutex<Vec<Message>>>) {
         let messages = Arc::clone(&messages);
         tokio::spawn(async move {
             let service = service_fn(move |request| take(request, Arc::clone(&messages)));
-            // A client that hangs up is no news.
+            // A client may hang up.
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
     }
@@ -73,9 +73,9 @@ async fn take(
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let body = request.into_body().collect().await?.to_bytes();
-    // What is no JSON is kept as it is, for the test to stumble over.
+    // Anything else is kept as text, so that the test fails on it.
     let body = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into());
     messages.lock().unwrap_or_else(PoisonError::into_inner).push((path, body));
-    // The word that Slack answers.
+    // Slack's answer.
     Ok(Response::new(Full::new(Bytes::from_static(b"ok"))))
 }

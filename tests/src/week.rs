@@ -37,7 +37,7 @@ pub struct Week {
 }
 
 impl Week {
-    /// Has an exporter of `place` tell into `history` of a week that ended well two hours ago, up to `until`.
+    /// Adds answers of an exporter of `place` to `history`: a good week that ended two hours ago, up to `until`.
     pub fn lived(place: Directory, exporter: &Exporter, history: &mut History, until: DateTime<Utc>) -> Self {
         let last = BackupId::at(now() - TimeDelta::hours(2)).time();
         let mut status = Status::new("0.1.0".to_owned(), "backup-host".to_owned());

@@ -143,8 +143,8 @@ const HEAD: &str = "# Basic backup configuration: results
 
 The acceptance of the task that this project began with, point by point: what was asked for, the commands, and what they printed. Written by
 `cargo xtask acceptance`, which runs them against the Qdrant stand-in with genuine snapshots; `cargo xtask test` runs all of them again. Only the
-paths and addresses were replaced by those of a usual installation. Long outputs are cut where it says so. One user typed all of it, to whom the directories
-belong: here root. Against a real Qdrant 1.18.3 all of it printed the same, but for numbers, times, and the line about Qdrant's own disk.
+paths and addresses were replaced by those of a usual installation. Long outputs are cut where it says so. One user, who owns the
+directories, typed everything: here root. A real Qdrant 1.18.3 printed the same, except for numbers, times, and the line about Qdrant's own disk.
 ";
 
 /// Two servers, and a directory in the place of `/opt/qdrant`.

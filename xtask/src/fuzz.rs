@@ -38,7 +38,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         let mut fuzz = Cmd::new(&cargo_fuzz)
             .shown_as("cargo fuzz")
             .env("RUSTUP_TOOLCHAIN", "nightly")
-            // What was freed is kept from being used again for a while, which must not count as a target's memory.
+            // The sanitizer keeps freed memory for a while, which must not count as a target's memory.
             .env("ASAN_OPTIONS", "quarantine_size_mb=32")
             .cwd(&workspace::root().join("fuzz"))
             .args(["run", "--target-dir"])

@@ -14,7 +14,6 @@ mod links;
 mod mutants;
 mod package;
 mod pages;
-mod prose;
 mod schema;
 mod serving;
 mod sh;

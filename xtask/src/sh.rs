@@ -1,4 +1,4 @@
-//! Running other programs: echoed as a person would type them, and with one line when they fail.
+//! Runs other programs: each command is echoed, and a failure is one line.
 
 use std::{
     ffi::{OsStr, OsString},

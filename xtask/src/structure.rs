@@ -23,7 +23,7 @@ const CRATES: [&str; 6] = ["shared", "runner", "exporter", "tests", "xtask", "xt
 /// A module's path from the top of its crate; empty for the top itself.
 type ModulePath = Vec<String>;
 
-/// Who uses whom.
+/// Which module uses which.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 /// A step of `cargo xtask test`.
@@ -218,7 +218,7 @@ impl<'ast> Visit<'ast> for Room {
         }
     }
 
-    /// Most macros are given expressions; in those that have words of their own nothing is seen.
+    /// Most macros take expressions; others, with their own syntax, are not looked into.
     fn visit_macro(&mut self, called: &'ast syn::Macro) {
         let arguments = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
         for expression in called.parse_body_with(arguments).into_iter().flatten() {

@@ -9,7 +9,7 @@ use crate::qdrant::Snapshot;
 pub struct Adopted {
     /// The request that it probably belongs to.
     pub creating: Creating,
-    /// The snapshot.
+    /// Snapshot on the server.
     pub snapshot: Snapshot,
 }
 

@@ -44,7 +44,7 @@ pub enum Looked {
     Nothing {
         /// Whether none will appear later.
         certain: bool,
-        /// The error.
+        /// Why no snapshot can be used.
         failure: BackupError,
     },
 }

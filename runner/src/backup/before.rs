@@ -13,7 +13,7 @@ use crate::qdrant::{self, CollectionCluster, ShardTable};
 
 /// The server's information about a collection before its snapshots.
 pub struct Before {
-    /// Its configuration.
+    /// Configuration of the collection.
     pub config: Value,
     /// Its payload indexes.
     pub payload_schema: Value,

@@ -44,7 +44,7 @@ pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<S
     let result = ask_and_look(run, part, &mut requests, work).await;
     let Requests { all, in_doubt } = requests;
     if !in_doubt.is_empty() {
-        // What comes of them may yet appear in the list.
+        // Their snapshots may still appear in the list.
         run.session.amend_status(|status| status.unanswered_creations.extend(in_doubt));
     }
     let made = match result {
@@ -153,7 +153,7 @@ async fn ask_and_look(
         run.session.warn(format!("{failure}; no snapshot was created, so trying once more"));
         client.pause_before_retry(retries, &error).await?;
         retries += 1;
-        // A request of its own time: by that, what comes of it is known from what comes of the one before.
+        // With its own time, which tells its snapshot from that of the request before.
         let again = asked_again(&creating, run.session.now());
         run.session.write_status(|status| {
             if let Some(current) = &mut status.current_run {

@@ -57,11 +57,11 @@ pub enum BackupError {
     /// One of its shards.
     #[error("shard {shard_id} from node {node}: {cause}")]
     Shard {
-        /// Which.
+        /// Id of the shard.
         shard_id: u32,
         /// The URL of the node that was asked last.
         node: String,
-        /// Why.
+        /// Why its snapshot failed.
         #[source]
         cause: Box<BackupError>,
     },
@@ -142,7 +142,7 @@ pub enum BackupError {
     /// A file of the backup directory.
     #[error("{what}: {source}")]
     Io {
-        /// The operation.
+        /// What was being done.
         what: &'static str,
         /// Why it failed.
         source: io::Error,

@@ -11,7 +11,7 @@ use crate::qdrant::{Client, Subject};
 /// One node.
 #[derive(Debug)]
 pub struct Node {
-    /// Its client.
+    /// Sends requests to this node.
     pub(super) client: Client,
     /// Its process, if it reports one. Requests to an earlier process have died with it.
     pub(super) process: RefCell<Option<String>>,
@@ -21,9 +21,9 @@ pub struct Node {
 /// A snapshot to create on a node.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// The node.
+    /// Node that makes the snapshot.
     pub(super) node: Rc<Node>,
-    /// What of.
+    /// Collection or shard that the snapshot is of.
     pub(super) subject: Subject,
 }
 

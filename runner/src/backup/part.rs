@@ -18,7 +18,7 @@ use crate::store;
 pub struct Obtained {
     /// The node's information about it.
     pub(super) snapshot: Snapshot,
-    /// The download.
+    /// What the download has written.
     pub(super) received: Received,
 }
 

@@ -11,7 +11,7 @@ use crate::archive::write::Compression;
 
 /// All of a collection.
 pub struct Taken {
-    /// Its archives.
+    /// Archives without a final name yet.
     pub archives: Vec<TakenArchive>,
     /// Counts and samples after them.
     pub after: After,
@@ -29,7 +29,7 @@ pub struct Taken {
 pub struct TakenArchive {
     /// Its entry in the manifest.
     pub archive: Archive,
-    /// The file.
+    /// Temporary file with its contents.
     pub file: AtomicFile,
 }
 

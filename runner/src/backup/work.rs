@@ -14,7 +14,7 @@ use crate::qdrant::Subject;
 /// The state for one collection. Several shards may be in progress in one task, so each call borrows it exclusively.
 pub struct Work<'a, 's> {
     run: &'a Run<'s>,
-    /// The collection.
+    /// Collection that is backed up.
     pub(super) collection: &'a CollectionName,
     stages: RefCell<Stages>,
     adopted: RefCell<Vec<Adopted>>,

@@ -21,7 +21,7 @@ pub enum Which {
     LeastRecent,
     /// Every one, the newest first.
     All,
-    /// This one.
+    /// The backup with this id.
     Id(BackupId),
 }
 
@@ -111,7 +111,7 @@ pub enum ChoiceError {
     /// It is incomplete and cannot be used.
     #[error("backup {id} is incomplete: {missing}")]
     Incomplete {
-        /// The backup.
+        /// Id of the backup.
         id: BackupId,
         /// What is missing.
         missing: String,
@@ -119,7 +119,7 @@ pub enum ChoiceError {
     /// It exists only offsite.
     #[error("backup {id} exists only offsite: use --from {places}")]
     OffsiteOnly {
-        /// The backup.
+        /// Id of the backup.
         id: BackupId,
         /// The places that have it, as text.
         places: String,
@@ -129,7 +129,7 @@ pub enum ChoiceError {
         "backup {id} failed verification ({findings}); choose another one, or use it anyway with --force"
     )]
     Failed {
-        /// The backup.
+        /// Id of the backup.
         id: BackupId,
         /// What was found.
         findings: String,

@@ -57,7 +57,7 @@ impl Check {
         }
     }
 
-    /// A warning.
+    /// It works, but may be wrong.
     pub fn doubtful(what: &'static str, text: impl Into<String>) -> Self {
         Self { what, verdict: Verdict::Doubtful, text: text.into() }
     }

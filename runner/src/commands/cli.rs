@@ -174,10 +174,10 @@ pub struct HoldArgs {
     /// The backup's id, as `list` shows it
     #[arg(value_name = "ID")]
     pub backup: String,
-    /// Its collection
+    /// Collection of the backup
     #[arg(long, short = 'c', value_name = "NAME")]
     pub collection: String,
-    /// Reason, shown in the list
+    /// Reason, which `list` shows
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 }
@@ -188,7 +188,7 @@ pub struct UnholdArgs {
     /// The backup's id, as `list` shows it
     #[arg(value_name = "ID")]
     pub backup: String,
-    /// Its collection
+    /// Collection of the backup
     #[arg(long, short = 'c', value_name = "NAME")]
     pub collection: String,
 }
@@ -250,7 +250,7 @@ pub struct VerifyArgs {
 /// Options of `export`.
 #[derive(Args)]
 pub struct ExportArgs {
-    /// The collection
+    /// Collection to export
     #[arg(long, short, value_name = "NAME")]
     pub collection: String,
     /// Backup to export: an id, or `latest` for the newest good one
@@ -371,7 +371,7 @@ impl RestoreArgs {
 #[derive(Args)]
 #[command(after_help = "Exit codes: 0 no difference, 3 points differ; the others as for every command.")]
 pub struct CompareArgs {
-    /// The collection
+    /// Collection to compare
     #[arg(long, short, value_name = "NAME")]
     pub collection: String,
     /// Backup to use: latest (the newest good one), latest-verified, or an id as `list` shows it
@@ -486,7 +486,7 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// Whose entry.
+/// Program that starts the runs.
 #[derive(Subcommand)]
 pub enum ScheduleCommand {
     /// A file for /etc/cron.d, which mails the output of failed runs

@@ -164,7 +164,7 @@ pub async fn lock(
 
 /// The lock, and the session under it. The lock is freed when this is dropped.
 pub struct Held {
-    /// The session.
+    /// Catalog, status and report of this call.
     pub session: Session,
     _lock: Lock,
 }

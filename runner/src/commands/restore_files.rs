@@ -87,7 +87,7 @@ fn is_of_files(manifest: &Manifest) -> bool {
         && manifest.archives.iter().all(|archive| archive.scope == Scope::Files)
 }
 
-/// Makes the directory, or takes one that is empty and the caller's own. Nobody else gets in from then on.
+/// Makes the directory, or uses an empty one that belongs to the caller. Nobody else may enter it from then on.
 fn make_empty(into: &Path) -> Result<EmptyDirectory, Refusal> {
     let made = EmptyDirectory::open(into).and_then(|made| made.close_to_others().map(|()| made));
     made.map_err(|problem| Refusal::failed(format!("--into {}: {problem}", into.display())))

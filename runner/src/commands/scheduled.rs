@@ -11,7 +11,7 @@ use crate::settings::Settings;
 pub struct Done {
     /// How the program ends.
     pub exit: Exit,
-    /// The report.
+    /// Report of the run.
     pub report: RunReport,
 }
 

@@ -1,6 +1,6 @@
 //! Snapshots, as a walk through their tar; stored archives, as read ahead on all cores.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a promise that is not kept ends the run")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a broken promise ends the run")]
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -13,12 +13,12 @@ use sha2::{Digest, Sha256};
 use crate::archive::inspect::{Inspection, Limits, inspect};
 use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
 
-/// So many decoded bytes are compared; the rest of a bomb is left alone.
+/// Maximum number of decoded bytes to compare, so that a decompression bomb ends.
 const COMPARED_BYTES: u64 = 4 << 20;
 /// What a part of a gzip archive begins with, before its length of four bytes.
 const PART: [u8; 16] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, b'Q', b'B', 4, 0];
 
-/// A snapshot, as it comes and with the checksums of its headers put right, behind which little else is seen.
+/// A snapshot: the input itself, and the input with correct header checksums, without which little else is read.
 pub fn snapshot(data: &[u8]) {
     look(data);
     let mut fitting = data.to_vec();
@@ -32,7 +32,7 @@ fn look(bytes: &[u8]) {
     let inspection = within(bytes, &Limits::default());
     inspection.shard_keys();
     inspection.holds_no_points();
-    // However the bytes come.
+    // In pieces of any size.
     let in_pieces = inspect(&mut BufReader::with_capacity(61, bytes), &Limits::default()).unwrap();
     assert_eq!(in_pieces, inspection);
     let tight = Limits {
@@ -57,7 +57,7 @@ fn within(bytes: &[u8], limits: &Limits) -> Inspection {
     assert!(
         inspection.shards.values().map(|shard| shard.segments.len()).sum::<usize>() <= limits.max_segments
     );
-    // And how many there were beyond those that are listed.
+    // The number of findings that are not listed.
     assert!(inspection.findings.len() <= limits.max_findings + 1);
     for finding in &inspection.findings {
         assert_line(&finding.to_string());
@@ -77,7 +77,7 @@ fn put_checksums_right(bytes: &mut [u8]) {
     }
 }
 
-/// An archive in gzip, as it comes and with the checksums of its parts put right.
+/// A gzip archive: the input itself, and the input with correct checksums.
 pub fn gzip(data: &[u8]) {
     stored(data, &Encoding::Gzip);
     let mut fitting = data.to_vec();
@@ -92,7 +92,7 @@ pub fn zstd(data: &[u8]) {
     stored(data, &Encoding::Zstd);
 }
 
-/// Reads ahead on all cores, and from beginning to end with nothing but the libraries: the same must come of both.
+/// Decodes on all cores, and sequentially with only the libraries: both must give the same.
 fn stored(bytes: &[u8], encoding: &Encoding) {
     let one_by_one = match encoding {
         Encoding::Zstd => read(zstd::Decoder::with_buffer(bytes).unwrap()),
@@ -108,7 +108,7 @@ fn stored(bytes: &[u8], encoding: &Encoding) {
     if ahead.bytes.len() as u64 >= COMPARED_BYTES || one_by_one.bytes.len() as u64 >= COMPARED_BYTES {
         return;
     }
-    // No frame at all is a whole file to the library.
+    // The library accepts a file without any frame.
     let whole = one_by_one.error.is_none() && !bytes.is_empty();
     assert_eq!(ahead.error.is_none(), whole, "{:?}, and one by one {:?}", ahead.error, one_by_one.error);
     let stored = if let Some(error) = ahead.error {

@@ -1,4 +1,4 @@
-//! What is fuzzed of the runner: all that it reads of servers, of other programs, of people and of its own archives.
+//! The runner's parsers of untrusted input, for fuzzing: from servers, other programs, people and its own archives.
 //! As in the shared crate's module of this name.
 
 mod archives;

@@ -1,4 +1,4 @@
-//! Cron expressions: when they say that the next start is, and what cron and systemd are told of them.
+//! Cron expressions: their next start, and their translations for cron and systemd.
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use qdrant_backup_shared::fuzzing::{assert_line, halves, text};
@@ -38,7 +38,7 @@ pub fn cron(data: &[u8]) {
             assert!(starts(fields, at), "{schedule}: cron does not start at {at}");
         }
     }
-    // It goes through years of starts, so that not every input can have it.
+    // It goes through years of starts, which is too slow for every input.
     if data.len().is_multiple_of(16) {
         assert!(!schedule.longest_gap(DateTime::UNIX_EPOCH).is_zero(), "{schedule}");
     }

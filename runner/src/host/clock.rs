@@ -14,7 +14,7 @@ impl Clock {
         Self(now)
     }
 
-    /// The time.
+    /// The current time (UTC).
     pub fn now(&self) -> DateTime<Utc> {
         chrono::SubsecRound::trunc_subsecs((self.0)(), 3)
     }

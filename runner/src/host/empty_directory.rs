@@ -1,4 +1,4 @@
-//! An empty directory of the caller's own to put files into, whoever else may write in the one above it.
+//! An empty directory that belongs to the caller, even if others may write to its parent directory.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-/// Nobody but the caller gets in.
+/// Only the caller may enter it.
 const MODE: u32 = 0o700;
 
 /// A directory that is open: what is done through [`EmptyDirectory::inside`] is done there, wherever its name leads by then.
@@ -29,7 +29,7 @@ pub enum DirectoryProblem {
     /// There is something in it.
     #[error("is not empty; name an empty or a new directory")]
     NotEmpty,
-    /// Whoever it belongs to can do with what is in it as they like.
+    /// Its owner could change everything in it.
     #[error("belongs to another user; name a new directory")]
     Strangers,
     /// It is not there, and the system refuses to make it.

@@ -103,7 +103,10 @@ impl Signals {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "whoever asks twice does not want to wait for destructors")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "after a second signal, nobody wants to wait for destructors"
+    )]
     fn end_at_once(&self, signal: Signal) -> ! {
         tracing::error!("stopped at once by a second signal; {}", left(self.status().as_ref()));
         std::process::exit(i32::from(signal.exit_code()))

@@ -23,7 +23,7 @@ pub const ROOT: u32 = 0;
 /// A user, possibly without a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The number.
+    /// Numeric user id.
     pub uid: u32,
     /// The primary group.
     pub gid: u32,

@@ -31,7 +31,7 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
-    /// Its stderr.
+    /// What it wrote to stderr, shortened.
     pub(super) said: String,
 }
 

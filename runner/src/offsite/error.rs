@@ -18,15 +18,15 @@ pub enum OffsiteError {
         "cannot start the program {program}: {why}; install restic (0.14 or newer), or give its path with `restic:`"
     )]
     NoProgram {
-        /// Which.
+        /// Program that was called.
         program: String,
-        /// Why.
+        /// Reason that the system gave.
         why: String,
     },
     /// The program is too old, or is not restic.
     #[error("{program} is {found}; restic 0.14 or newer is needed")]
     TooOld {
-        /// Which.
+        /// Program that was called.
         program: String,
         /// Its version output.
         found: String,
@@ -37,9 +37,9 @@ pub enum OffsiteError {
     /// The password is wrong.
     #[error("the password in {file} does not open the repository {repository}: check password_file")]
     WrongPassword {
-        /// The file.
+        /// Password file.
         file: String,
-        /// The repository.
+        /// Address of the repository, without a password.
         repository: String,
     },
     /// There is no repository.
@@ -47,9 +47,9 @@ pub enum OffsiteError {
         "there is no restic repository at {repository}; is the disk mounted? `qdrant-backup offsite init {place}` creates a new one"
     )]
     NoRepository {
-        /// The place.
+        /// Name of the place.
         place: String,
-        /// Its address.
+        /// Address of the missing repository, without a password.
         repository: String,
     },
     /// It is locked.
@@ -79,18 +79,18 @@ pub enum OffsiteError {
     Failed {
         /// Its exit status.
         status: String,
-        /// Its message.
+        /// restic's message, in one line.
         said: String,
     },
     /// restic's output cannot be understood.
     #[error("cannot understand restic's answer to `{command}`: {why}; is this a newer version of restic?")]
     Answer {
-        /// The command.
+        /// restic command that was run.
         command: &'static str,
         /// What is wrong.
         why: String,
     },
-    /// A signal.
+    /// A signal ended the run.
     #[error("interrupted by a signal")]
     Interrupted,
     /// The archive here cannot be read.
@@ -99,9 +99,9 @@ pub enum OffsiteError {
     /// The archive does not match its manifest.
     #[error("archive {file} is damaged and was not copied: {problem}")]
     NotAsManifest {
-        /// Its name.
+        /// Name of the damaged archive.
         file: String,
-        /// What differs.
+        /// Difference from the manifest.
         problem: String,
     },
     /// This program cannot read it.

@@ -1,4 +1,4 @@
-//! Fuzzed: whatever restic says.
+//! restic's output, for fuzzing.
 
 use std::collections::BTreeSet;
 

@@ -48,7 +48,7 @@ impl Planned {
 ///
 /// # Errors
 /// See [`OffsiteError`]. Copies deleted before the error are in `forgotten`.
-#[expect(clippy::too_many_arguments, reason = "one step of the whole, given its parts")]
+#[expect(clippy::too_many_arguments, reason = "a part of one function, with its variables")]
 pub(super) fn forget_expired(
     restic: &Restic,
     layout: &Layout,

@@ -75,7 +75,7 @@ pub struct Offsite {
 /// Everything that the operation is given.
 #[derive(Debug)]
 pub struct OffsiteContext {
-    /// The places.
+    /// Places to work on, in this order.
     pub places: Vec<Offsite>,
     /// The names of all configured places, for the status.
     pub configured: Vec<String>,

@@ -17,7 +17,7 @@ pub struct Key {
     pub repository_id: String,
     /// The collection's name as in file names. The one for configuration files cannot be a collection's.
     pub component: String,
-    /// The backup.
+    /// Id of the backup.
     pub backup_id: BackupId,
 }
 

@@ -24,7 +24,7 @@ use crate::qdrant::Client;
 use crate::restore::{Destination, Facts, scratch};
 use crate::session::Session;
 
-/// The request.
+/// What to compare, and how.
 #[derive(Debug)]
 pub struct CompareContext {
     /// The server for temporary restores.
@@ -33,7 +33,7 @@ pub struct CompareContext {
     pub live: Client,
     /// How to choose a backup.
     pub source: SourceOptions,
-    /// Which backup.
+    /// Backup to compare.
     pub which: Which,
     /// The backup to compare it with, instead of the live collection.
     pub with: Option<Which>,
@@ -59,12 +59,12 @@ pub enum Other {
     Backup(BackupId),
 }
 
-/// The result.
+/// Outcome of a comparison.
 #[derive(Debug)]
 pub struct Comparison {
-    /// The collection.
+    /// Collection whose points were compared.
     pub collection: CollectionName,
-    /// The backup.
+    /// Backup that was compared.
     pub backup_id: BackupId,
     /// When that was started.
     pub backup_at: DateTime<Utc>,

@@ -132,7 +132,7 @@ fn sparse(vector: &Map<String, Value>) -> Option<Vec<(u64, u32)>> {
 }
 
 fn component(value: &Value) -> Option<f32> {
-    #[expect(clippy::cast_possible_truncation, reason = "it is a 32-bit float, printed and read back")]
+    #[expect(clippy::cast_possible_truncation, reason = "it is a 32-bit float that was printed and parsed")]
     value.as_f64().map(|float| float as f32)
 }
 

@@ -24,7 +24,7 @@ pub enum PointsError {
     /// The server returned points in the wrong order, so a comparison by page is not possible.
     #[error("point {id} came after one with a larger id; does a proxy change the answers?")]
     NotInOrder {
-        /// The point.
+        /// Point that came too late.
         id: PointId,
     },
     /// The live collection does not exist.
@@ -32,9 +32,9 @@ pub enum PointsError {
         "there is no collection \"{collection}\" at {url}; to restore all of it: `qdrant-backup restore --collection NAME`"
     )]
     NoCollection {
-        /// The collection.
+        /// Collection that was looked for.
         collection: CollectionName,
-        /// The server.
+        /// Server that was asked, without credentials.
         url: String,
     },
     /// The points do not fit into the target.
@@ -42,9 +42,9 @@ pub enum PointsError {
         "the points do not fit into \"{target}\": {difference}; choose a collection that they fit into with --into"
     )]
     DoesNotFit {
-        /// The target.
+        /// Collection that would be written to.
         target: CollectionName,
-        /// What differs.
+        /// First difference between the configurations.
         difference: String,
     },
     /// The target is an alias.
@@ -52,7 +52,7 @@ pub enum PointsError {
         "\"{target}\" is an alias of \"{collection}\"; to write there, give the collection itself with --into"
     )]
     IsAlias {
-        /// The target.
+        /// Alias that was given as a collection.
         target: CollectionName,
         /// What it stands for.
         collection: String,
@@ -62,9 +62,9 @@ pub enum PointsError {
         "\"{target}\" has no shard key {key}, which {points} of the points need; create it first (PUT /collections/…/shards)"
     )]
     NoShardKey {
-        /// The target.
+        /// Collection that would be written to.
         target: CollectionName,
-        /// The key.
+        /// Missing shard key, as JSON.
         key: String,
         /// How many points.
         points: u64,
@@ -74,7 +74,7 @@ pub enum PointsError {
         "{count} points differ from what was written, such as {first}; does someone else write to them? `qdrant-backup compare` shows the differences"
     )]
     NotAsWritten {
-        /// How many.
+        /// Number of points that differ.
         count: u64,
         /// One of them.
         first: PointId,
@@ -84,18 +84,18 @@ pub enum PointsError {
         "collection \"{0}\" exists; choose another name, or continue an interrupted import with --resume"
     )]
     Exists(CollectionName),
-    /// A file.
+    /// A file cannot be read or written.
     #[error("{what}: {source}")]
     File {
         /// The file and the operation.
         what: String,
-        /// Why not.
+        /// Reason that the system gave.
         source: io::Error,
     },
     /// An invalid file.
     #[error("{file}, line {line}: {problem}")]
     Line {
-        /// The file.
+        /// Name of the file.
         file: String,
         /// The line's number, from 1.
         line: u64,
@@ -105,7 +105,7 @@ pub enum PointsError {
     /// Imported points are missing.
     #[error("\"{target}\" has {got} points, but the file has {expected}")]
     NotAll {
-        /// The collection.
+        /// Collection that was imported into.
         target: CollectionName,
         /// How many were read.
         expected: u64,

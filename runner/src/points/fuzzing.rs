@@ -1,6 +1,6 @@
-//! Fuzzed: files of points, as `import --points` reads them.
+//! Files of points, as `import --points` reads them, for fuzzing.
 
-#![expect(clippy::unwrap_used, reason = "a promise that is not kept ends the run")]
+#![expect(clippy::unwrap_used, reason = "a broken promise ends the run")]
 
 use std::io::Cursor;
 
@@ -12,7 +12,7 @@ use super::point::Point;
 use super::transfer::{Header, body, end};
 use crate::qdrant::{PayloadIndex, WholePoint};
 
-/// So many lines are read; after that they are as those before.
+/// Maximum number of lines to read.
 const LINES: usize = 1000;
 
 /// A file of points, compressed or not.
@@ -44,7 +44,7 @@ fn of_line(line: &str, input: &Input) {
         Ok(point) => point,
         Err(error) => return assert_line(&error.to_string()),
     };
-    // What goes into a file comes out of it, as the same point.
+    // A point that is written to a file is read back unchanged.
     let written = point.line();
     assert!(!written.contains(['\n', '\r']));
     let again = Point::of(serde_json::from_str(&written).unwrap()).unwrap();

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// A point id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PointId {
-    /// A number.
+    /// An unsigned integer.
     Number(u64),
     /// A UUID, ordered by bytes, which is also the order of the text.
     Uuid(Uuid),

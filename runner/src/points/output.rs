@@ -14,7 +14,7 @@ use super::error::PointsError;
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
 
-/// The output.
+/// A file of lines that is being written, or stdout.
 pub struct Output {
     to: String,
     encoder: Encoder,
@@ -83,7 +83,7 @@ impl Output {
         Ok(Self { to, encoder, replace })
     }
 
-    /// Its name.
+    /// Name of the file, for messages.
     pub fn name(&self) -> &str {
         &self.to
     }

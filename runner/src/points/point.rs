@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use super::id::{NoPointId, PointId};
 use crate::qdrant::WholePoint;
 
-/// A point.
+/// One point, as the server sent it.
 #[derive(Debug, Clone)]
 pub struct Point {
-    /// Its id.
+    /// Id, unique in the collection.
     pub id: PointId,
     /// Its payload, a JSON object or null.
     pub payload: Box<RawValue>,

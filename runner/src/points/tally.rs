@@ -41,7 +41,7 @@ impl Kind {
 /// Points of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// How many.
+    /// Number of points.
     pub count: u64,
     /// The first of them.
     pub first: Vec<PointId>,

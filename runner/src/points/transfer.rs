@@ -40,7 +40,7 @@ pub struct Header {
     pub qdrant_backup_points: u32,
     /// The collection that was backed up.
     pub collection: String,
-    /// The backup.
+    /// Id of the exported backup.
     pub backup_id: String,
     /// The version of the server.
     #[serde(default)]
@@ -56,13 +56,13 @@ pub struct Header {
     pub shard_keys: Option<Vec<ShardKey>>,
 }
 
-/// The request.
+/// What to export, and how.
 pub struct ExportContext {
     /// Where the backup is restored for it.
     pub scratch: Destination,
     /// How to choose it.
     pub source: SourceOptions,
-    /// Which backup.
+    /// Backup to export.
     pub which: Which,
     /// Maximum number of points per second.
     pub most_a_second: Option<NonZeroU32>,
@@ -71,7 +71,7 @@ pub struct ExportContext {
 /// What was exported.
 #[derive(Debug)]
 pub struct Exported {
-    /// The backup.
+    /// Backup that was exported.
     pub backup_id: BackupId,
     /// How many points.
     pub points: u64,
@@ -151,7 +151,7 @@ async fn write_all(
 
 /// What is to be imported.
 pub struct ImportContext {
-    /// The server.
+    /// Server to import into.
     pub client: Client,
     /// The collection to make.
     pub into: CollectionName,

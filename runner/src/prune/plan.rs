@@ -12,7 +12,7 @@ use crate::prune::retention::{Candidate, NoRule, decide, decide_gone};
 /// The plan for one collection's backups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The collection.
+    /// Collection that the plan is for.
     pub collection: CollectionName,
     /// The decision for each backup, newest first.
     pub fates: Vec<BackupFate>,

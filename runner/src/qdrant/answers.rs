@@ -41,9 +41,9 @@ pub(super) struct Aliases {
 /// An alias and the collection that it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Alias {
-    /// The alias.
+    /// Name of the alias.
     pub alias_name: String,
-    /// The collection.
+    /// Collection that it stands for.
     pub collection_name: String,
 }
 
@@ -129,7 +129,7 @@ pub struct CollectionCluster {
 /// A shard transfer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ShardTransfer {
-    /// The shard.
+    /// Id of the shard that is transferred.
     #[serde(default)]
     pub shard_id: u32,
 }
@@ -137,7 +137,7 @@ pub struct ShardTransfer {
 /// A replica on the asked node.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Shard {
-    /// The shard.
+    /// Id of its shard.
     pub shard_id: u32,
     /// Its shard key, with custom sharding.
     #[serde(default)]
@@ -152,7 +152,7 @@ pub struct Shard {
 /// A replica on another node.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RemoteShard {
-    /// The shard.
+    /// Id of its shard.
     pub shard_id: u32,
     /// Its shard key, with custom sharding.
     #[serde(default)]

@@ -13,7 +13,7 @@ use super::error::Error;
 /// An alias to set for a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AliasChange {
-    /// The alias.
+    /// Name of the alias.
     pub alias: String,
     /// Whether it belongs to another collection now, and is moved.
     pub moves: bool,

@@ -47,9 +47,9 @@ pub struct RaftInfo {
 /// A node that answers.
 #[derive(Debug, Clone)]
 pub struct ClusterNode {
-    /// Its id.
+    /// Peer id, as the node itself gave it.
     pub peer_id: u64,
-    /// Its client.
+    /// Sends requests to this node.
     pub client: Client,
 }
 

@@ -12,17 +12,17 @@ pub enum Error {
     /// No connection, so the request was not sent.
     #[error("{what}: cannot reach Qdrant at {url}: {cause}; is it running, and is the URL right?")]
     Unreachable {
-        /// The operation.
+        /// What was being done, such as `listing collections`.
         what: String,
         /// The server, without credentials.
         url: String,
-        /// Why not.
+        /// Reason from the system or the HTTP library.
         cause: String,
     },
     /// No trusted connection, so the request was not sent. Waiting does not help.
     #[error("{what}: cannot reach Qdrant at {url}: {cause}")]
     Tls {
-        /// The operation.
+        /// What was being done.
         what: String,
         /// The server, without credentials.
         url: String,
@@ -32,7 +32,7 @@ pub enum Error {
     /// The server does not speak HTTP: this is not Qdrant's REST port. Waiting does not help.
     #[error("{what}: cannot reach Qdrant at {url}: {cause}")]
     AnotherProtocol {
-        /// The operation.
+        /// What was being done.
         what: String,
         /// The server, without credentials.
         url: String,
@@ -42,23 +42,23 @@ pub enum Error {
     /// The connection broke after the request was sent.
     #[error("{what}: the connection to Qdrant broke: {cause}")]
     Broken {
-        /// The operation.
+        /// What was being done.
         what: String,
-        /// How.
+        /// Reason from the HTTP library.
         cause: String,
     },
     /// The whole answer took too long.
     #[error("{what}: no answer from Qdrant within {limit}")]
     Timeout {
-        /// The operation.
+        /// What was being done.
         what: String,
-        /// The limit.
+        /// How long the program waited, and the setting for that.
         limit: Limit,
     },
     /// A transfer stood still.
     #[error("{what}: no data moved for {limit}")]
     Stalled {
-        /// The operation.
+        /// What was being done.
         what: String,
         /// The stall time-out.
         limit: Limit,
@@ -68,7 +68,7 @@ pub enum Error {
         "{what}: Qdrant denied access ({status}): {message}; check the API key (`config show` prints its source; --to needs --to-api-key-file, a drill needs drill.api_key_file) and that it may write"
     )]
     Unauthorized {
-        /// The operation.
+        /// What was being done.
         what: String,
         /// 401 or 403.
         status: u16,
@@ -78,7 +78,7 @@ pub enum Error {
     /// The server answered with another error.
     #[error("{what}: Qdrant answered {status}: {message}")]
     Status {
-        /// The operation.
+        /// What was being done.
         what: String,
         /// The HTTP status.
         status: u16,
@@ -92,7 +92,7 @@ pub enum Error {
         "{what}: this does not look like an answer from Qdrant: {problem}; does the URL point at Qdrant's REST port?"
     )]
     Unexpected {
-        /// The operation.
+        /// What was being done.
         what: String,
         /// What is wrong with it.
         problem: String,
@@ -149,7 +149,7 @@ impl Error {
         matches!(self.ending(), NotAsked | NoAnswer | Answer(408 | 429 | 500..=599)) && !self.is_over_budget()
     }
 
-    /// How long the server wants to be left alone, where it said so.
+    /// How long to wait before the next request, if the server said so.
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
     }
@@ -231,7 +231,7 @@ mod tests {
         assert!(key(403).is_refusal() && !key(401).is_refusal());
     }
 
-    /// What is asked of an error, in the order of the table below.
+    /// The properties of an error, in the order of the table below.
     fn answers(error: &Error) -> String {
         let all = [
             error.is_transient(),

@@ -1,6 +1,6 @@
-//! Fuzzed: whatever a server answers.
+//! Answers of a server, for fuzzing.
 
-#![expect(clippy::unwrap_used, reason = "a promise that is not kept ends the run")]
+#![expect(clippy::unwrap_used, reason = "a broken promise ends the run")]
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use super::transport::ClientOptions;
 use super::version::minor_version;
 use super::whole_points::WholePoint;
 
-/// Asks nobody.
+/// A client that sends no request.
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     let second = Duration::from_secs(1);
     let options = ClientOptions {
@@ -121,7 +121,7 @@ pub fn server_name(data: &[u8]) {
         snapshot.stamped_at(&Subject::whole(&docs));
         snapshot.stamped_at(&Subject::shard(&docs, 1));
     }
-    // However a collection is called, what is asked for is its snapshots.
+    // For any collection name, the request is for its snapshots.
     if let Ok(url) = CLIENT.path("asking", &["collections", &name, "snapshots"]) {
         let segments: Vec<&str> = url.path().split('/').collect();
         assert!(matches!(segments[..], ["", "prefix", "collections", _, "snapshots"]), "{url}");

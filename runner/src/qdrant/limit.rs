@@ -6,7 +6,7 @@ use std::time::Duration;
 /// A limit on time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// How long.
+    /// Longest time to wait.
     pub duration: Duration,
     /// The key of the setting, if there is one.
     setting: Option<&'static str>,

@@ -7,6 +7,6 @@ use bytes::Bytes;
 pub enum Piece {
     /// The next bytes.
     Data(Bytes),
-    /// The end.
+    /// Nothing follows.
     End,
 }

@@ -52,7 +52,7 @@ impl Client {
         Ok(answer.result.count)
     }
 
-    /// The first `limit` points of a collection, in the order of their ids; fewer where the server has us wait too long.
+    /// The first `limit` points of a collection, in the order of their ids. Fewer if the wait for the server would be too long.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -84,7 +84,7 @@ impl Client {
         Ok(points)
     }
 
-    /// The points with these ids, in no particular order; ids of no point are passed over.
+    /// The points with these ids, in no particular order. Ids without a point are ignored.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -92,7 +92,7 @@ impl Client {
         self.read_points(collection, ids, false).await
     }
 
-    /// The same, and fewer of them where the server has us wait too long: which are missing then means nothing.
+    /// The same, but fewer of them if the wait for the server would be too long: then missing points mean nothing.
     ///
     /// # Errors
     /// As every request: see [`Error`].

@@ -9,7 +9,7 @@ use qdrant_backup_shared::status::{Creating, ServerSnapshot};
 /// A collection, or one shard of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subject {
-    /// The collection.
+    /// Collection, or the one that the shard belongs to.
     pub collection: CollectionName,
     /// The shard. None for the whole collection.
     pub shard_id: Option<u32>,

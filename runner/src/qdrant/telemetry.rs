@@ -10,7 +10,7 @@ use super::answers::Envelope;
 use super::client::{Client, decode};
 use super::error::Error;
 
-/// What a server tells of itself.
+/// A server's report about itself.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Telemetry {
     /// Made at random by each process when it starts.
@@ -42,12 +42,12 @@ impl Telemetry {
         Self { process, collections: Collections::default() }
     }
 
-    /// How many snapshots of `collection` are being made; nothing when the server does not tell.
+    /// Number of snapshots of `collection` that are being made. None if the server does not report it.
     pub fn creations(&self, collection: &CollectionName) -> Option<u64> {
         self.work(collection, |work| work.running_snapshots)
     }
 
-    /// How many snapshots are being restored into `collection`; nothing when the server does not tell.
+    /// Number of snapshots that are being restored into `collection`. None if the server does not report it.
     pub fn restores(&self, collection: &CollectionName) -> Option<u64> {
         self.work(collection, |work| work.running_snapshot_recovery)
     }
@@ -72,7 +72,7 @@ impl Client {
     /// # Errors
     /// As every request: see [`Error`].
     pub async fn telemetry(&self) -> Result<Telemetry, Error> {
-        // The lowest level that tells of snapshots.
+        // The lowest level that includes snapshots.
         self.telemetry_in_detail("2").await
     }
 

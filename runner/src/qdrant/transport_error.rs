@@ -8,7 +8,7 @@ pub enum TransportError {
     /// The file of certificates is unusable.
     #[error("CA file {}: {problem}", path.display())]
     CaFile {
-        /// The file.
+        /// File with certificate authorities.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -18,7 +18,7 @@ pub enum TransportError {
     Identity {
         /// Certificate or key.
         what: &'static str,
-        /// The file.
+        /// File of the client certificate or of its key.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -37,7 +37,7 @@ pub enum TransportError {
     /// The TLS library or the HTTP library refused.
     #[error("cannot set up HTTP: {problem}")]
     Setup {
-        /// Why.
+        /// Message of the HTTP library.
         problem: String,
     },
 }

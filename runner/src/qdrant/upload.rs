@@ -62,7 +62,7 @@ impl UploadProgress {
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct UploadError {
-    /// How.
+    /// Why the upload failed.
     pub error: Error,
     /// Whether the server may have received the whole file and started to restore it. It does not keep an incomplete file.
     pub arrived: bool,
@@ -213,7 +213,7 @@ impl Stream for Content {
                 self.progress.0.complete.store(true, Ordering::Relaxed);
                 None
             }
-            // Without the end of its body the request is worth nothing to the server, and that is right.
+            // The server rejects a body without its end, which is intended.
             None => Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ended early"))),
         })
     }

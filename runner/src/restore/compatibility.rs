@@ -16,7 +16,7 @@ pub enum VersionSkew {
     /// A text is not a version.
     #[error("{text:?} cannot be compared as a version of Qdrant")]
     NoVersion {
-        /// The text.
+        /// Version that cannot be read.
         text: String,
     },
     /// Older, or too much newer.

@@ -38,7 +38,7 @@ pub enum RestoreError {
         "the backup has custom sharding, and Qdrant does not create shard keys from a snapshot: \"{target}\" would be empty; create it with the same configuration and the shard keys {keys}, then restore with --force (docs/recovery.md, section 8)"
     )]
     NeedsShardKeys {
-        /// The target.
+        /// Collection to restore into.
         target: CollectionName,
         /// The keys and their shards.
         keys: String,
@@ -48,7 +48,7 @@ pub enum RestoreError {
         "the backup has custom sharding ({keys}), and \"{target}\" can only be created with these shard keys in cluster mode; start the server in cluster mode (one node is enough), or restore into a cluster (docs/clusters.md)"
     )]
     NeedsClusterMode {
-        /// The target.
+        /// Collection to restore into.
         target: CollectionName,
         /// The keys and their shards.
         keys: String,
@@ -58,9 +58,9 @@ pub enum RestoreError {
         "collection \"{target}\" exists ({points} points), but a backup made shard by shard can only be restored into a new collection, even with --force: restore it as another collection with --as NEW, check it, then move the alias; or delete \"{target}\" first (docs/clusters.md)"
     )]
     TargetExistsByShard {
-        /// The target.
+        /// Collection to restore into.
         target: CollectionName,
-        /// Its points.
+        /// Number of points in it, in words.
         points: String,
     },
     /// A restore is unfinished, and someone has written to its collection.
@@ -68,7 +68,7 @@ pub enum RestoreError {
         "a restore into \"{target}\" is unfinished, and someone has written to it since: its shard {shard_id} has points but was not uploaded yet; delete \"{target}\" if nobody needs it, or restore as another collection with --as NEW"
     )]
     NotAsItWasLeft {
-        /// The target.
+        /// Collection to restore into.
         target: CollectionName,
         /// A shard that should be empty.
         shard_id: u32,
@@ -78,19 +78,19 @@ pub enum RestoreError {
         "\"{target}\" was created, but differs from the collection that was backed up: {problem}; check Qdrant's log"
     )]
     NotAsRecorded {
-        /// The target.
+        /// Collection that was created.
         target: CollectionName,
-        /// What differs.
+        /// First difference.
         problem: String,
     },
     /// One shard could not be restored.
     #[error("shard {shard_id}, to {node}: {cause}; {progress}")]
     Shard {
-        /// Which.
+        /// Id of the shard.
         shard_id: u32,
         /// The URL of the node that was asked last.
         node: String,
-        /// Why.
+        /// Why the upload failed.
         #[source]
         cause: Box<RestoreError>,
         /// The state of the shards.
@@ -101,7 +101,7 @@ pub enum RestoreError {
         "the shards of \"{target}\" differ from those of the backup: {problem}; create it again with the backup's shard keys (docs/recovery.md, section 8)"
     )]
     ShardKeysDiffer {
-        /// The target.
+        /// Collection to restore into.
         target: CollectionName,
         /// How they differ.
         problem: String,
@@ -114,9 +114,9 @@ pub enum RestoreError {
         "collection \"{target}\" exists ({points} points); restore as another collection with --as NEW, or overwrite it with --force"
     )]
     TargetExists {
-        /// The target.
+        /// Collection to restore into.
         target: CollectionName,
-        /// Its points.
+        /// Number of points in it, in words.
         points: String,
     },
     /// Qdrant would refuse the snapshot.
@@ -124,9 +124,9 @@ pub enum RestoreError {
         "Qdrant does not accept the snapshot for \"{target}\", whose configuration differs ({difference}); restore as another collection with --as NEW"
     )]
     Incompatible {
-        /// The target.
+        /// Collection to restore into.
         target: CollectionName,
-        /// What differs.
+        /// First difference between the configurations.
         difference: String,
     },
     /// The target's name is an alias.
@@ -134,7 +134,7 @@ pub enum RestoreError {
         "\"{target}\" is an alias of \"{collection}\", which would be overwritten; restore with --as NEW and switch the alias afterwards"
     )]
     TargetIsAlias {
-        /// The target.
+        /// Alias that was given as a collection.
         target: CollectionName,
         /// What it stands for.
         collection: String,
@@ -144,7 +144,7 @@ pub enum RestoreError {
         "\"{target}\" is a name reserved for drills, which delete such collections; choose another name with --as"
     )]
     TargetIsScratch {
-        /// The target.
+        /// Name that is reserved for scratch collections.
         target: CollectionName,
     },
     /// Too large for a drill on the server that is backed up.
@@ -160,13 +160,13 @@ pub enum RestoreError {
         "collection \"{target}\" of another server cannot be backed up into this repository first; back it up there and pass --no-safety-backup"
     )]
     SafetyElsewhere {
-        /// The target.
+        /// Collection that would be overwritten.
         target: CollectionName,
     },
     /// An alias belongs to another collection.
     #[error("alias \"{alias}\" stands for \"{collection}\"; --force moves it")]
     AliasElsewhere {
-        /// The alias.
+        /// Name of the alias.
         alias: String,
         /// What it stands for.
         collection: String,
@@ -176,7 +176,7 @@ pub enum RestoreError {
         "alias \"{alias}\" also belongs to \"{other}\" in its backup; use --with-aliases for only one of them"
     )]
     AliasClaimedTwice {
-        /// The alias.
+        /// Name of the alias.
         alias: String,
         /// Another collection that is to have it.
         other: CollectionName,
@@ -184,13 +184,13 @@ pub enum RestoreError {
     /// A collection has the alias's name.
     #[error("\"{alias}\" cannot become an alias: a collection has that name")]
     AliasIsCollection {
-        /// The alias.
+        /// Name of the alias.
         alias: String,
     },
     /// The target could not be backed up.
     #[error("the target could not be backed up first ({reason})")]
     SafetyBackup {
-        /// Why.
+        /// Why the safety backup failed.
         reason: String,
     },
     /// Qdrant, or the connection to it.
@@ -207,7 +207,7 @@ pub enum RestoreError {
     Damaged {
         /// The archive's file name.
         file: String,
-        /// What differs.
+        /// Difference from the manifest.
         problem: String,
     },
     /// The lock of readers.

@@ -16,7 +16,7 @@ use crate::qdrant::Client;
 /// Where to restore to.
 #[derive(Debug, Clone)]
 pub struct Destination {
-    /// The node.
+    /// Node that receives the upload.
     pub client: Client,
     /// The nodes of its cluster, where they do not follow from its URL.
     pub nodes: Vec<Url>,
@@ -29,7 +29,7 @@ pub struct Destination {
 /// The backup and its target.
 #[derive(Debug, Clone)]
 pub struct Put<'a> {
-    /// The backup.
+    /// Manifest of the backup.
     pub manifest: &'a Manifest,
     /// The collection to restore into.
     pub target: &'a CollectionName,

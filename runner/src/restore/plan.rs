@@ -24,7 +24,7 @@ use qdrant_backup_shared::scratch_name::is_scratch;
 /// Options for all collections.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
-    /// Which backup.
+    /// Backup to restore.
     pub which: Which,
     /// The collection to restore into, if not the one that was backed up.
     pub target: Option<CollectionName>,
@@ -49,13 +49,13 @@ pub struct PlanOptions {
 /// The server's information, read once.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Its version.
+    /// Version of Qdrant.
     pub version: String,
     /// Its URL, without credentials.
     pub url: String,
-    /// Its collections.
+    /// Collections that it has now.
     pub collections: Vec<CollectionName>,
-    /// Its aliases.
+    /// Aliases that it has now.
     pub aliases: Vec<Alias>,
     /// All nodes, where it is in cluster mode.
     pub nodes: Option<Nodes>,

@@ -26,7 +26,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// The restore failed.
 #[derive(Debug)]
 pub struct PutError {
-    /// Why.
+    /// Why the restore failed.
     pub error: RestoreError,
     /// The state of the target.
     pub state: TargetState,

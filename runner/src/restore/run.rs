@@ -45,7 +45,7 @@ pub struct RestoreContext {
     pub selection: Selection,
     /// Of all of them also those that are retired.
     pub include_retired: bool,
-    /// How.
+    /// Choices that apply to every collection.
     pub options: PlanOptions,
     /// Called with the plans before any change.
     pub announce: Announce,

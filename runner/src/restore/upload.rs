@@ -27,7 +27,7 @@ const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// An upload that did not end in a restored collection.
 #[derive(Debug)]
 pub struct Failed {
-    /// Why.
+    /// Why the upload failed.
     pub error: RestoreError,
     /// Whether the server may have the whole file.
     pub arrived: bool,

@@ -41,7 +41,7 @@ pub enum SessionError {
 /// How a session ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// The report.
+    /// Report of the run, for `--json`, hooks and the status.
     pub report: RunReport,
     /// Whether it is in the status file. If not, monitoring does not see it.
     pub recorded: bool,
@@ -137,7 +137,7 @@ impl Session {
         Ok(session)
     }
 
-    /// The layout.
+    /// Paths of the backup directory and the state directory.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -152,7 +152,7 @@ impl Session {
         self.source = Source::elsewhere(self.layout.clone(), place);
     }
 
-    /// The time.
+    /// Current time, from the clock of this run.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }

@@ -51,7 +51,7 @@ pub struct StatusStore {
     status: Status,
     last_written: Option<Instant>,
     journal_path: PathBuf,
-    /// What the next line can go on from, once the status was written whole.
+    /// What the next line continues from, once the status was written whole.
     journal: Option<Journal>,
 }
 
@@ -271,7 +271,7 @@ fn rebuild(status: &mut Status, catalog: &Catalog) {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+#[expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 mod tests {
     use qdrant_backup_shared::CollectionName;
     use qdrant_backup_shared::status::ServerSnapshot;

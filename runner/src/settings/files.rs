@@ -24,7 +24,7 @@ const EMPTY: &str = "/dev/null";
 
 /// A small text file as it was read.
 pub(super) struct TextFile {
-    /// Its contents.
+    /// Contents of the file.
     pub(super) text: String,
     /// Whether users outside the file's group may read it.
     pub(super) readable_by_others: bool,

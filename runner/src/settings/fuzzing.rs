@@ -1,6 +1,6 @@
-//! Fuzzed: `backup.yaml` with all that is made of it, and env files.
+//! `backup.yaml` with everything derived from it, and env files, for fuzzing.
 
-#![expect(clippy::unwrap_used, reason = "a promise that is not kept ends the run")]
+#![expect(clippy::unwrap_used, reason = "a broken promise ends the run")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -20,7 +20,7 @@ pub enum Source {
         file: PathBuf,
         /// Line number, counted from 1.
         line: usize,
-        /// The variable.
+        /// Name of the variable.
         name: &'static str,
     },
     /// A line of `backup.yaml`.
@@ -32,7 +32,7 @@ pub enum Source {
         /// Dotted key, as in `retention.keep_days`.
         key: &'static str,
     },
-    /// The default.
+    /// Nobody set it: the default applies.
     Default,
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Source {
 /// A value and its source. Reads like the value itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
-    /// The value.
+    /// Value in force.
     pub value: T,
     /// Where it came from.
     pub source: Source,

@@ -34,7 +34,7 @@ impl Places {
 
     fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
         let path = self.path(name);
-        #[expect(clippy::disallowed_methods, reason = "a test's fixture need not survive a power cut")]
+        #[expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         path

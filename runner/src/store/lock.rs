@@ -50,7 +50,7 @@ pub enum LockError {
     Io {
         /// The lock file.
         path: PathBuf,
-        /// Why.
+        /// Reason that the system gave.
         source: io::Error,
     },
     /// The file system has no locks.
@@ -58,7 +58,7 @@ pub enum LockError {
     Unsupported {
         /// The lock file.
         path: PathBuf,
-        /// The error.
+        /// Reason that the system gave.
         source: io::Error,
     },
     /// A deletion is taking too long.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use url::{Host, Url};
 
-/// The result.
+/// Whether the backups share a disk with Qdrant's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnDisk {
     /// The server is not on this machine.

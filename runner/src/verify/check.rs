@@ -17,7 +17,7 @@ use crate::archive::read::{ArchiveError, ArchiveReader, Prove, Source};
 /// Result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// Its level.
+    /// How deep it went.
     pub level: Level,
     /// What it found.
     pub outcome: CheckOutcome,

@@ -30,17 +30,17 @@ pub enum RecordError {
     /// An unreadable record could not be moved aside.
     #[error("{}: cannot be moved aside: {source}", path.display())]
     MoveAside {
-        /// The record.
+        /// Path of the verification record.
         path: PathBuf,
-        /// Why.
+        /// Reason that the system gave.
         source: io::Error,
     },
     /// It could not be written.
     #[error("{}: cannot be written: {source}; the result is not recorded", path.display())]
     Write {
-        /// The record.
+        /// Path of the verification record.
         path: PathBuf,
-        /// Why.
+        /// Reason that the system gave.
         source: io::Error,
     },
 }

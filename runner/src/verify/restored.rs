@@ -58,7 +58,7 @@ fn change(
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+#[expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 mod tests {
     use std::path::Path;
 

@@ -27,7 +27,7 @@ pub struct VerifyOptions {
     pub selection: Selection,
     /// Which of their backups.
     pub extent: Extent,
-    /// How deep.
+    /// How much of each backup to check.
     pub depth: Depth,
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use crate::archive::read::ArchiveReader;
 
-/// The observer.
+/// What to tell of the progress, and when to stop.
 pub(super) struct Watch<'a> {
     /// Receives the number of stored bytes read.
     pub(super) progress: &'a mut dyn FnMut(u64),

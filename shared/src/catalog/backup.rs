@@ -57,7 +57,7 @@ pub struct StoredFile {
 /// A copy of a backup in another place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
-    /// The place.
+    /// Name of the place that has the copy.
     pub place: Box<str>,
     /// When the copy was complete.
     pub copied_at: DateTime<Utc>,
@@ -117,9 +117,9 @@ pub enum Condition {
 /// A backup with its full manifest, as needed to restore, check or export it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Whole {
-    /// Its essentials.
+    /// What the catalog keeps of it.
     pub backup: Backup,
-    /// Its manifest.
+    /// Its manifest, read again.
     pub manifest: Manifest,
 }
 
@@ -135,7 +135,7 @@ pub enum WholeError {
     /// Someone changed the manifest, which must never change.
     #[error("{}: the manifest was changed while this command was reading it; run it again", path.display())]
     Changed {
-        /// The manifest.
+        /// Path of the manifest.
         path: PathBuf,
     },
     /// It cannot be read.

@@ -78,7 +78,7 @@ impl Catalog {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "what others do to the files is neither atomic nor durable")]
+#[expect(clippy::disallowed_methods, reason = "changes by other programs are neither atomic nor durable")]
 mod tests {
     use std::fs;
     use std::path::Path;
@@ -239,7 +239,7 @@ mod tests {
         assert!(place.catalog().unreadable[0].problem.contains("/nowhere/at/all"));
     }
 
-    /// Prunes and commits go on while somebody looks without the lock.
+    /// Prunes and commits may happen while this reads without the lock.
     #[test]
     fn what_vanishes_or_comes_while_it_is_looked_at_is_neither_damage_nor_a_failure() {
         let place = Place::new();

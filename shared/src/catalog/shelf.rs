@@ -30,7 +30,7 @@ pub struct Orphan {
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// What.
+    /// Path of the file or directory.
     pub path: PathBuf,
     /// Why, in one line that names the path.
     pub problem: String,
@@ -47,7 +47,7 @@ pub struct Place {
 /// Result of one scan of a [`Place`].
 #[derive(Debug, Default)]
 pub struct Shelf {
-    /// The collection, once a manifest has told it.
+    /// The collection, once a manifest named it.
     pub collection: Option<Arc<CollectionName>>,
     /// Its backups, oldest first.
     pub backups: Vec<Backup>,
@@ -144,7 +144,7 @@ impl Place {
         Some(Self { of_files, path, component })
     }
 
-    /// The directory.
+    /// Directory that holds these backups.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -440,7 +440,7 @@ impl Unreadable {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "what others do to the files is neither atomic nor durable")]
+#[expect(clippy::disallowed_methods, reason = "changes by other programs are neither atomic nor durable")]
 mod tests {
     use super::super::Condition;
     use super::*;
@@ -479,7 +479,7 @@ mod tests {
             fs::remove_file(self.path(suffix)).unwrap();
         }
 
-        /// What comes of a listing when `change` happens right after it.
+        /// The result of a listing if `change` happens right after it.
         fn overtaken(&self, memory: &mut dyn Memory, change: impl FnOnce(&Self)) -> Shelf {
             let listing = Listing::read(&self.place).unwrap().unwrap();
             change(self);

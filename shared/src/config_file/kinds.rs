@@ -19,7 +19,7 @@ use crate::text::one_line;
 /// A value and its line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Located<T> {
-    /// The value.
+    /// Value as it was read.
     pub value: T,
     /// Line number in the file, from 1. 0 for other sources.
     pub line: usize,
@@ -41,9 +41,9 @@ pub enum Place {
     File,
     /// A variable of the environment or of the env file.
     Variable,
-    /// An option.
+    /// An option on the command line.
     CommandLine,
-    /// The declaration itself.
+    /// The default in the setting's declaration.
     Default,
 }
 

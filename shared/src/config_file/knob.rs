@@ -26,7 +26,7 @@ pub struct About {
     pub variable: Option<&'static str>,
     /// The option of the command line.
     pub option: Option<CommandOption>,
-    /// The default.
+    /// Value if nobody sets it.
     pub otherwise: Otherwise,
     /// A value for the example in the documentation, as YAML. If there is none, the default is used.
     pub(super) example: &'static str,
@@ -34,7 +34,7 @@ pub struct About {
     pub meaning: &'static str,
 }
 
-/// The default.
+/// What a setting is if nobody sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Otherwise {
     /// This text, parsed like a written value.
@@ -80,13 +80,13 @@ pub struct Read {
 
 /// A setting of whatever type.
 pub trait Declared: Send + Sync {
-    /// Its properties.
+    /// Key, help text and default.
     fn about(&self) -> &About;
 
     /// Parses a written value. `None` if it is invalid; the problem is then reported.
     fn read(&self, written: Written<'_>, reading: &mut Reading<'_>) -> Option<Read>;
 
-    /// The default.
+    /// Value if nobody sets it.
     fn unset(&self) -> Read;
 
     /// Parses a value from one of the sources.
@@ -164,12 +164,12 @@ impl<T> Knob<T> {
         self
     }
 
-    /// Its properties.
+    /// Key, help text and default.
     pub fn about(&self) -> &About {
         &self.about
     }
 
-    /// Its dotted key.
+    /// Key in `backup.yaml`, with dots between sections.
     pub fn key(&self) -> &'static str {
         self.about.key
     }

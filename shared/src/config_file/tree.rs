@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 16;
 pub struct Node {
     /// Line number, counted from 1.
     pub line: usize,
-    /// The value.
+    /// Scalar, list or mapping.
     pub value: Value,
 }
 
@@ -29,7 +29,7 @@ pub enum Value {
         /// Whether it was not quoted.
         plain: bool,
     },
-    /// A list.
+    /// The items of a list, in order.
     Sequence(Vec<Node>),
     /// Keys and values in the order of the file, including duplicate keys.
     Mapping(Vec<Entry>),
@@ -44,7 +44,7 @@ pub struct Entry {
     pub key: String,
     /// The key's line, counted from 1. Problems with the value name this line.
     pub line: usize,
-    /// The value.
+    /// Value of this key.
     pub value: Node,
 }
 

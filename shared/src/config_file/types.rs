@@ -64,7 +64,7 @@ pub enum LogLevel {
     Error,
     /// Conditions that may need attention.
     Warn,
-    /// Actions.
+    /// What the program does, step by step.
     #[default]
     Info,
     /// Requests and decisions.

@@ -2,7 +2,7 @@
 //! exporter's both assert, so that neither of them can come to mean something else.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
-#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+#![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 
 #[path = "../../../tests/src/directory.rs"]
 mod directory;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What stands for a file or directory, whatever it is called.
+/// The identity of a file or directory, independent of its name.
 pub(crate) type Id = usize;
 
 /// The directory that is watched.
@@ -13,11 +13,11 @@ pub(crate) const ROOT: Id = 0;
 pub struct Step {
     /// In microseconds since 1970.
     pub at: i64,
-    /// What.
+    /// Change that was made.
     pub change: Change,
 }
 
-/// A change, or that something lasts from here on.
+/// A change, or a sync, after which something is durable.
 #[derive(Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Change {

@@ -1,4 +1,4 @@
-//! A file system: what is on it now, and what of that lasts.
+//! A model of a file system: what is on it now, and which part is durable.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,9 +12,9 @@ pub(crate) type Names = HashMap<Id, BTreeMap<String, Id>>;
 /// A file system, one change after the other.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
-    /// The names that last, up to the first change of names that may be lost.
+    /// The durable names, up to the first change of names that may be lost.
     pub(crate) settled: Names,
-    /// The changes of names since, in their order, and which of them last.
+    /// The changes of names since then, in order, and which of them are durable.
     pub(crate) pending: Vec<(Change, bool)>,
     /// The names as they are now.
     pub(crate) names: Names,
@@ -26,7 +26,7 @@ pub(crate) struct Disk {
 #[derive(Debug, Clone)]
 pub(crate) struct File {
     pub(crate) now: Arc<Vec<u8>>,
-    /// What of it lasts: what it held when it was last synced.
+    /// The durable part: its contents at the last sync.
     pub(crate) synced: Option<Arc<Vec<u8>>>,
 }
 
@@ -37,7 +37,7 @@ impl File {
 }
 
 impl Disk {
-    /// As `tree` is, all of which lasts.
+    /// Starts with the contents of `tree`, all of it durable.
     pub(crate) fn of(tree: &Tree) -> Self {
         let names = HashMap::from([(ROOT, BTreeMap::new())]);
         let mut disk =
@@ -58,7 +58,7 @@ impl Disk {
         disk
     }
 
-    /// What stands for something new.
+    /// A new identity.
     pub(crate) fn new_id(&mut self) -> Id {
         self.next += 1;
         self.next - 1
@@ -133,7 +133,7 @@ impl Disk {
         tree(&self.names, &|id| self.node(id, |file| Blob::of(file.now.to_vec())))
     }
 
-    /// What `id` stands for, where `blob` says what a file holds.
+    /// The node of `id`, where `blob` returns the contents of a file.
     pub(crate) fn node(&self, id: Id, blob: impl Fn(&File) -> Arc<Blob>) -> Node {
         self.files.get(&id).map_or(Node::Directory, |file| Node::File(blob(file)))
     }
@@ -144,7 +144,7 @@ impl Disk {
 pub(crate) enum Kept {
     /// The new one, as it should.
     New,
-    /// Both, as where the two are not changed at once.
+    /// Both, as on file systems where a rename is not atomic.
     Both,
 }
 

@@ -12,12 +12,12 @@ use super::change::{Change, Id};
 use super::disk::{Disk, File, Kept, Names, rename, tree};
 use super::tree::{Blob, Node, Tree};
 
-/// What comes to disk in one piece.
+/// The unit in which data reaches the disk.
 const SECTOR: usize = 512;
 /// More combinations of times of directories than this are not tried.
 const COMBINATIONS_MAX: usize = 64;
 
-/// What became of data that was not synced.
+/// What happened to data that was not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Fate {
     Whole,
@@ -109,7 +109,7 @@ fn after(file: &File, fate: Fate) -> Vec<u8> {
     }
 }
 
-/// One fate for all files, or another for one of them.
+/// The same outcome for all files, or a different one for one file.
 fn all_fates(dirty: &[Id]) -> Vec<HashMap<Id, Fate>> {
     let all = |fate: Fate| dirty.iter().map(|id| (*id, fate)).collect::<HashMap<_, _>>();
     if dirty.is_empty() {
@@ -174,7 +174,7 @@ fn all_names(disk: &Disk) -> Vec<Names> {
                 time
             })
             .collect();
-        // So many at once are spread over.
+        // This many at the same time are enough.
         let step = times.len().div_ceil(COMBINATIONS_MAX);
         times = times.into_iter().step_by(step).collect();
     }

@@ -1,4 +1,4 @@
-//! What strace wrote down, call by call.
+//! The output of strace, call by call.
 
 use std::collections::HashMap;
 

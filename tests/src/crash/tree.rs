@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// Bytes that are known by their digest.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// The bytes.
+    /// Contents of the file.
     pub bytes: Vec<u8>,
     /// Their SHA-256.
     pub sha256: [u8; 32],
@@ -21,9 +21,9 @@ pub struct Blob {
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
-    /// A directory.
+    /// A directory, whose entries are other nodes.
     Directory,
-    /// A file.
+    /// A file with its contents.
     File(Arc<Blob>),
 }
 
@@ -83,7 +83,7 @@ impl Tree {
         }
     }
 
-    /// What tells it from every other.
+    /// A key that differs for each different tree.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         for (path, node) in &self.0 {
@@ -100,7 +100,7 @@ impl Tree {
     }
 }
 
-/// A real directory that shows one tree after the other.
+/// A real directory that is changed to one tree after the other.
 pub struct Stage {
     path: PathBuf,
     shown: Tree,

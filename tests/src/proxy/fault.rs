@@ -12,11 +12,11 @@ const POINTS: [Point; 5] = [Point::Nothing, Point::Head, Point::FirstByte, Point
 /// What goes wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What.
+    /// What goes wrong.
     pub what: What,
-    /// Whether the server has done what was asked for before.
+    /// Whether the server does the request first.
     pub forwarded: bool,
-    /// Whether it goes on with all later requests.
+    /// Whether it continues for all later requests.
     pub lasting: bool,
 }
 
@@ -40,7 +40,7 @@ pub enum Point {
 pub enum What {
     /// The connection is reset when so much of the request's body has come.
     CutRequest(Point),
-    /// The connection is closed after the answer, without a word: the next request meets that.
+    /// The connection is closed after the answer without notice, so that the next request fails.
     CloseAfter,
     /// Nobody listens any more.
     Refuse,
@@ -72,9 +72,9 @@ pub enum What {
     Overrun,
     /// A chunk whose size is no number.
     BrokenChunk,
-    /// Said to be compressed, and is not.
+    /// Announced as compressed, but is not.
     GzipSaid,
-    /// Compressed, unasked for.
+    /// Compressed, though not requested.
     GzipDone,
     /// In HTTP/1.0.
     Http10,

@@ -10,7 +10,7 @@ use super::trap::Trap;
 /// A request that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Its method.
+    /// HTTP method.
     pub method: String,
     /// Its path and query.
     pub path: String,
@@ -52,7 +52,7 @@ impl Shared {
         Self { plan: Mutex::default(), trap: Trap::set(), refusing: watch::Sender::new(false) }
     }
 
-    /// The plan.
+    /// Faults that are planned, and requests that came, locked.
     pub fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }

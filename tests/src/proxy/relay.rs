@@ -107,7 +107,7 @@ async fn spoil(
             let body = whole(&mut from, answer_framing(&head)).await?;
             answer = Some(Response { head, body });
         }
-        // Nothing is said before everything was heard.
+        // No answer before the whole request was read.
         _ => drop(pass(&mut client.from, &mut tokio::io::sink(), framing, u64::MAX).await?),
     }
     for step in script(fault, answer.as_ref(), &shared.trap.url()) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fault::{Fault, Point, What};
 use super::message::Head;
 
-/// Said by every made-up answer of several gigabytes, of which nobody shall take more than a little.
+/// Used in made-up answers of several gigabytes, of which a client must read only a little.
 const HUGE: u64 = 10 << 30;
 /// Between the bytes that come one by one.
 pub const PAUSE: Duration = Duration::from_millis(700);
@@ -23,7 +23,7 @@ const MANY: usize = 10_000;
 /// The server's own answer, whole.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// Its head.
+    /// Status line and headers.
     pub head: Head,
     /// Its body, without chunks.
     pub body: Vec<u8>,
@@ -34,7 +34,7 @@ pub struct Response {
 pub enum Step {
     /// These bytes.
     Send(Vec<u8>),
-    /// A pause.
+    /// Waits before the next step.
     Pause,
     /// So many zeros.
     Zeros(u64),

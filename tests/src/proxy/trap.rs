@@ -1,4 +1,4 @@
-//! Another host, where nothing may ever arrive.
+//! Another host, which must never get a request.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Not where any stand-in of a cluster is.
+/// An address that no stand-in of a cluster uses.
 const HOST: [u8; 4] = [127, 0, 0, 99];
-/// As long as somebody who came may take to say something.
+/// Maximum wait for the request of a connection.
 const LISTENING: Duration = Duration::from_secs(1);
 
-/// Answers everybody, and keeps what they said.
+/// Answers every request and keeps it.
 pub struct Trap {
     address: SocketAddr,
     caught: Arc<Mutex<Vec<String>>>,
@@ -52,7 +52,7 @@ impl Trap {
         format!("http://{}", self.address)
     }
 
-    /// What was said to it.
+    /// The requests that it got.
     pub fn caught(&self) -> Vec<String> {
         self.caught.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

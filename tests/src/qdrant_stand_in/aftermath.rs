@@ -1,4 +1,4 @@
-//! What becomes of a shard's replicas when a snapshot was uploaded into one of them, step by step as clients see it.
+//! What happens to a shard's replicas after an upload into one of them, step by step, as clients see it.
 
 use super::change::{Change, Transfer, When};
 use super::collection::Collection;
@@ -21,7 +21,7 @@ impl Default for Aftermath {
     }
 }
 
-/// Which replica counts when a shard has several.
+/// The authoritative replica of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
     NoSync,

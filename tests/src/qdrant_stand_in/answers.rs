@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::body::ReplyBody;
 
-/// An answer.
+/// An answer of the stand-in.
 pub(crate) type Reply = Response<ReplyBody>;
 
 /// The connection is closed instead of answered.

@@ -1,11 +1,11 @@
-//! Something that happens to a collection without a client's doing, and when.
+//! Events in a collection that no client caused, and their times.
 
 use serde_json::{Value, json};
 
 /// A copy of a shard on its way from one node to another (indices into `State::nodes`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// Which shard.
+    /// Id of the shard that moves.
     pub shard: u32,
     /// From where.
     pub from: usize,
@@ -69,7 +69,7 @@ pub enum Change {
     Begins(Transfer),
     /// It is done: the new replica is `Active` and whole; where the shard was moved, the old one is gone.
     Done(Transfer),
-    /// It came to nothing: it is listed no longer.
+    /// It failed, and is no longer listed.
     Aborted(Transfer),
     /// A resharding begins.
     Resharding(Resharding),

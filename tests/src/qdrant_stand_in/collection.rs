@@ -16,10 +16,10 @@ use super::points::Points;
 use super::shard::{Shard, ranges};
 use super::shard_archive::{Bulk, ShardArchive, ShardOrigin};
 
-/// A collection.
+/// A collection of the stand-in.
 #[derive(Clone, Debug)]
 pub struct Collection {
-    /// Its name.
+    /// Name without escapes.
     pub name: String,
     /// `config` as `GET /collections/{c}` answers it.
     pub config: Value,
@@ -29,7 +29,7 @@ pub struct Collection {
     pub index_params: BTreeMap<String, Value>,
     /// `green`, `yellow`, ….
     pub status: String,
-    /// Its shards.
+    /// Shards, in the order of their ids.
     pub shards: Vec<Shard>,
     /// Its points' content.
     pub points: Points,
@@ -51,7 +51,7 @@ pub struct Collection {
     pub(crate) transfers: Vec<Transfer>,
     /// Reshardings under way.
     pub(crate) reshardings: Vec<Resharding>,
-    /// What happens to it by and by.
+    /// Events that are still to come.
     pub(crate) timeline: Vec<(When, Change)>,
     /// How many points `"exact": false` and `GET /collections/{c}` tell, where that is another number.
     pub estimate: Option<u64>,

@@ -124,7 +124,7 @@ fn parse_range(header: &str, size: u64) -> Option<Option<Range<u64>>> {
     Some(Some(range).filter(|range| range.start < range.end))
 }
 
-/// A body on its way, with what shall go wrong with it.
+/// A body that is being sent, and its faults.
 struct Sending {
     content: Content,
     range: Range<u64>,
@@ -197,7 +197,7 @@ impl Sending {
             if too_short || self.truncate_after.is_some_and(|after| sent >= after) {
                 sleep(BEFORE_CUT).await;
                 let cut = io::Error::new(io::ErrorKind::ConnectionAborted, "cut on purpose");
-                // A client that has gone already needs no cut.
+                // The client has already hung up.
                 drop(sender.send(Err(cut)).await);
                 return;
             }

@@ -14,7 +14,7 @@ pub struct Answer {
     pub status: u16,
     /// Headers besides `content-length`, `vary` and `date`.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// Body of the answer.
     pub body: String,
 }
 
@@ -62,7 +62,7 @@ impl Answer {
     }
 }
 
-/// How the client loses sight of a creation that goes on.
+/// How the client loses contact with a creation that continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// The connection closes without an answer.
@@ -116,15 +116,15 @@ pub enum Effect {
     IgnoreRange,
     /// Downloads: this header says this, or is not there.
     Header {
-        /// Its name.
+        /// Name of the header.
         name: &'static str,
-        /// Its value.
+        /// Value instead of the real one; none removes the header.
         value: Option<String>,
     },
 
-    /// Creation: it takes this long. It goes on when the client hangs up; the name is of the beginning.
+    /// Creation: it takes this long. It continues if the client hangs up; the name has the time of the beginning.
     CreationTakes(Duration),
-    /// Creation: the client loses sight of it.
+    /// Creation: the client loses contact with it.
     CreationCut {
         /// What the client sees, at once.
         cut: Cut,
@@ -146,7 +146,7 @@ pub enum Effect {
         /// When it was begun against our request, in seconds: 0 gives the same name as ours, and ours
         /// replaces it.
         seconds_after_request: i64,
-        /// Its content.
+        /// Contents of that snapshot.
         content: Content,
     },
     /// Creation: right after the response was made, another creation in the same second replaces our

@@ -10,7 +10,7 @@ use super::fill::{self, FillKind};
 use super::plain::plain_config;
 use super::tar_layout::{self, Piece};
 
-/// Longer than the windows of everyday compression levels, so that repeating it saves them nothing.
+/// Longer than the windows of common compression levels, so that repetitions of it do not compress.
 const BASE_BYTES: u64 = 16 << 20;
 const STAMP_EVERY_BYTES: u64 = 1 << 20;
 const STAMP_BYTES: u64 = 64;

@@ -16,7 +16,7 @@ pub struct StoredSnapshot {
     pub name: String,
     /// When it was completed.
     pub created_at: DateTime<Utc>,
-    /// Its bytes.
+    /// Contents of the snapshot.
     pub content: Content,
     /// What the list says; none for uploaded files and in S3.
     pub checksum: Option<String>,

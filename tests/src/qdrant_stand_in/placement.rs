@@ -1,4 +1,4 @@
-//! Onto which nodes the shards of a new collection or key go: evenly, as Qdrant does, but without its dice.
+//! The nodes for the shards of a new collection or key: evenly spread as in Qdrant, but not at random.
 
 /// For each shard the nodes of its replicas: never two on one node, so with fewer nodes than replicas there are fewer replicas.
 pub(crate) fn spread(shards: u32, replication_factor: u32, nodes: &[usize]) -> Vec<Vec<usize>> {

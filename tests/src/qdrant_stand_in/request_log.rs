@@ -9,7 +9,7 @@ use serde_json::Value;
 /// One request.
 #[derive(Clone, Debug)]
 pub struct LoggedRequest {
-    /// The method.
+    /// HTTP method.
     pub method: String,
     /// Path and query as sent, the stand-in's own prefix included.
     pub path_and_query: String,

@@ -296,7 +296,7 @@ fn run(
 async fn accept(listener: TcpListener, core: Arc<Core>, acceptor: Option<TlsAcceptor>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, most likely: some will be free again soon.
+            // Probably out of file descriptors; some will be free again soon.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -321,6 +321,6 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, core: Arc<Core>) {
     let service = service_fn(move |request| handle(core.clone(), request));
     let connection =
         http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-    // Clients that go away and connections cut on purpose both end here; neither is news.
+    // Clients that hang up, and connections that were cut on purpose, end here.
     drop(connection.await);
 }

@@ -43,7 +43,7 @@ pub struct Shard {
     pub points_count: u64,
     /// The index of the first of its points among the collection's; without one they follow those of the shards before it.
     pub first_index: Option<u64>,
-    /// Its copies.
+    /// One replica for each node that has one.
     pub replicas: Vec<Replica>,
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn missing(state: &State, asked: &Asked, kinds: &str) -> Option<Reply
     (!shard.has_replica_on(asked.node)).then(|| error(400, &message, asked.started))
 }
 
-/// The stand-in has no files of its own to recover from, so every location is one that does not exist.
+/// The stand-in has no files to recover from, so every location is answered as missing.
 pub(crate) fn recover(asked: &Asked) -> Reply {
     let location = asked.json.as_ref().and_then(|body| body.get("location")).and_then(Value::as_str);
     let Some(location) = location else { return bad_json(asked) };

@@ -1,4 +1,4 @@
-//! What shall be wrong with a collection right after a restore.
+//! Defects of a collection right after a restore.
 
 use super::collection::Collection;
 use super::effect::Effect;

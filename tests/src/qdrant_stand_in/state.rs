@@ -163,7 +163,7 @@ impl State {
         if let Some(node) = self.nodes.get_mut(node) {
             let folder = node.snapshots.entry(folder.to_owned()).or_default();
             folder.retain(|snapshot| snapshot.name != name);
-            // Alternating ends: who takes the first or last of the list for the newest shall be wrong.
+            // At alternating ends, so that code which takes the first or the last entry for the newest fails.
             let place = if folder.len().is_multiple_of(2) { 0 } else { folder.len() };
             folder.insert(place, stored.clone());
         }

@@ -97,9 +97,9 @@ impl TlsSetup {
 /// A certificate and its key, in PEM.
 #[derive(Clone, Debug)]
 pub struct ClientIdentity {
-    /// The certificate.
+    /// Certificate, as PEM.
     pub certificate: String,
-    /// Its key.
+    /// Private key, as PEM.
     pub key: String,
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> R
 
     let sha256 = content.sha256();
     if let Some(wanted) = wanted.filter(|wanted| !wanted.eq_ignore_ascii_case(&sha256)) {
-        // The words are the wrong way round on a real server too.
+        // The real server mixes up the words as well.
         let message = format!("Checksum mismatch: expected {sha256}, actual {wanted}");
         return error(400, &message, asked.started);
     }
@@ -115,7 +115,7 @@ impl Target {
     }
 }
 
-/// The file stays, whatever comes of it.
+/// The file stays in any case.
 async fn keep_and_restore(
     core: &Arc<Core>,
     (collection, file_name, priority): (&str, &str, Priority),
@@ -216,7 +216,7 @@ fn restore(
     let after = state.after_shard_upload;
     let collection = state.collections.entry(name.to_owned()).or_insert_with(|| {
         let mut created = origin.clone().into_collection(name, content.clone());
-        // Lost on a real server too: the request that makes the collection has no place for them.
+        // A real server loses them as well: the create request has no field for them.
         if let Some(params) = created.config["params"].as_object_mut() {
             params.retain(|key, _| !key.starts_with("read_fan_out_"));
         }

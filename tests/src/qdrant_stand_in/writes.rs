@@ -78,7 +78,7 @@ fn done(asked: &Asked) -> Reply {
     ok(&json!({ "operation_id": 1, "status": status }), asked.started)
 }
 
-/// What Qdrant says against a vector, if it says something.
+/// Qdrant's error for a vector, if there is one.
 fn misfit(vector: &Value, params: &Value) -> Option<String> {
     let dense = &params["vectors"];
     let wrong = |vector: &Value, config: &Value| {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Scale;
 use super::yaml::{Mapping, mapping, mappings, parse, text, unknown};
 
-/// Less than this and a busy machine tells of an alert before the one that inhibits it has arrived.
+/// With less, a busy machine could send an alert before the one that inhibits it has arrived.
 const LEAST_WAIT_MILLISECONDS: u64 = 1_000;
 
 /// The configuration with every wait shortened, and every receiver's messages posted to `url`: the notification itself to
@@ -18,7 +18,7 @@ pub fn alertmanager(file: &str, scale: Scale, url: &str) -> Result<String, Strin
     for (key, value) in parse(file)? {
         let value = match key.as_str() {
             "global" => {
-                // How mail is sent: here none is.
+                // How mail is sent, which does not happen here.
                 if let Some(key) = mapping("global", value)?.keys().find(|key| !key.starts_with("smtp_")) {
                     return unknown("global", key);
                 }
@@ -91,7 +91,7 @@ fn receiver(mut receiver: Mapping, url: &str) -> Result<Value, String> {
     Ok(json!({ "name": name, "webhook_configs": webhooks, "slack_configs": texts }))
 }
 
-/// Slack is the only other way of Alertmanager to post what templates have rendered; the templates are the mail's.
+/// Besides mail, only the Slack receiver posts rendered templates; these are the templates of the mail.
 fn as_text(name: &str, mail: &Mapping, url: &str) -> Result<Value, String> {
     let headers = mapping("headers", mail.get("headers").cloned().unwrap_or_default())?;
     let (Some(subject), 1, Some(text)) = (headers.get("Subject"), headers.len(), mail.get("text")) else {

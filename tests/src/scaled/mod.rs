@@ -1,7 +1,7 @@
 //! The shipped alerting files with every length of time divided by one number, so that a test of hours takes seconds.
 //!
-//! Only times change, and where messages go. Nothing of the logic is written anew: whatever a shipped file has that is not
-//! known here is an error, so that what is tested never silently differs from what is shipped.
+//! Only times and the addresses of messages change. Anything in a shipped file that is not known here is an error, so that the tests
+//! never use other rules than those that are shipped.
 
 mod alertmanager;
 mod promql;

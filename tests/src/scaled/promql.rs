@@ -8,7 +8,7 @@ const LENGTH: &str = "qdrant_backup_schedule_interval_seconds";
 /// Thresholds that are seconds.
 const SECONDS: &[&str] = &["300", "600", "1800", "604800"];
 
-/// Numbers that are none: flags, factors, shares, and the second by which two notes of one backup's time may differ.
+/// Numbers that are not lengths of time, and the second by which two records of one backup's time may differ.
 const FACTORS: &[&str] = &["0", "1", "2", "0.25", "0.5", "1.2"];
 
 /// Functions, operators and labels.

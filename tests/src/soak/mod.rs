@@ -8,6 +8,7 @@ mod ledger;
 mod runs;
 mod watch;
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ struct Soak {
     collections: Collections,
     ledger: Ledger,
     tally: Tally,
+    /// The last runs, with what each said and left on record.
+    trail: VecDeque<String>,
     /// How many times something was done.
     turn: u64,
 }
@@ -94,6 +97,7 @@ impl Soak {
             collections,
             ledger: Ledger::default(),
             tally: Tally::of("soak"),
+            trail: VecDeque::new(),
             turn: 0,
         };
         for _ in 0..3 {

@@ -13,6 +13,8 @@ use crate::running::Running;
 
 /// Longer than a run takes that waits for everything it may wait for.
 const LONGEST: Duration = Duration::from_secs(200);
+/// So many runs are told of when something was lost.
+const TRAIL: usize = 400;
 /// So long a fault lasts that does not end by itself.
 const LASTS: Duration = Duration::from_secs(60);
 /// About as many requests as a run makes.
@@ -97,6 +99,22 @@ impl Soak {
         Duration::from_millis(self.random.below(LONGEST_BEFORE_KILL))
     }
 
+    /// What the status knows to be on the server, to follow how it was lost.
+    fn on_record(&self) -> String {
+        let status = self.place.status();
+        let now = status.current_run.map(|run| (run.creating, run.also_creating));
+        format!(
+            "  undeleted {:?}\n  suspected {:?}\n  unanswered {:?}\n  current {now:?}\n",
+            status.undeleted_snapshots.iter().map(|one| &one.name).collect::<Vec<_>>(),
+            status.suspected_leftovers.iter().map(|one| &one.name).collect::<Vec<_>>(),
+            status
+                .unanswered_creations
+                .iter()
+                .map(|one| (&one.collection, one.requested_at))
+                .collect::<Vec<_>>(),
+        )
+    }
+
     #[track_caller]
     fn check(&mut self, what: &str, trouble: &Trouble, ran: &Ran, honest: &[i32]) {
         let log = &ran.stderr;
@@ -123,6 +141,10 @@ impl Soak {
                 self.tally.count("runs that came through");
             }
         }
+        self.trail.push_back(format!("{what} ended with {:?}:\n{log}{}", ran.code, self.on_record()));
+        if self.trail.len() > TRAIL {
+            self.trail.pop_front();
+        }
         // What a run leaves that was killed, the next backup takes away.
         if ran.code.is_some_and(|code| code < 128)
             && ["[\"backup", "[\"run"].iter().any(|name| what.starts_with(name))
@@ -144,6 +166,9 @@ impl Soak {
             .into_iter()
             .filter(|snapshot| !known.explains(snapshot))
             .collect();
+        if let Some((collection, _)) = unknown.first().and_then(|snapshot| snapshot.split_once(": ")) {
+            self.trail.iter().filter(|run| run.contains(collection)).for_each(|run| println!("{run}"));
+        }
         assert!(unknown.is_empty(), "{what}: {unknown:?} are on the server, and nobody knows:\n{log}");
     }
 }

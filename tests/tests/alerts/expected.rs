@@ -1,4 +1,4 @@
-//! What a person shall be told.
+//! What a person must be told.
 
 use serde_json::Value;
 

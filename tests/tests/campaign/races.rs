@@ -24,7 +24,7 @@ use qdrant_backup_shared::atomic;
 const AT_ONCE: usize = 3;
 const ONE_IN: usize = 60;
 
-/// What root types, and what belongs to the other user.
+/// Root's command, and the files of the other user.
 struct Race {
     name: &'static str,
     /// `@/` stands for the directory in which everything lies.
@@ -212,7 +212,7 @@ impl Stage {
         give(&beside("home"));
         let bytes = GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").unwrap().read().unwrap();
         put("other.snapshot", &bytes);
-        // What must not be touched: a file, and a directory that has everything by the names that are used.
+        // What must not be touched: a file, and a directory with entries of all names in use.
         put("victim", b"root's own");
         fs::set_permissions(beside("victim"), Permissions::from_mode(0o600)).unwrap();
         fs::create_dir_all(beside("victims/collections/docs")).unwrap();

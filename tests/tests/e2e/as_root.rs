@@ -1,7 +1,7 @@
 //! Commands that root types, and files that other users put in the way: what two users on one machine can do to each other.
-//! Only root can be two users, so without root these tests fail, and do not pass in silence.
+//! Only root can be two users, so without root these tests fail.
 
-#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+#![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -124,7 +124,7 @@ fn what_root_runs_in_somebody_elses_directory_is_done_as_them() {
         assert!(ran.code.is_some_and(|code| code < 70), "{arguments:?}: {}", ran.stderr);
         shared.all_is_nobodys(&arguments.join(" "));
     }
-    // And nothing of it is in their way.
+    // And nothing of it blocks the user.
     shared.nobody(&["run"]).success();
     shared.nobody(&["verify", "--backup", "all"]).success();
 }
@@ -217,7 +217,7 @@ fn what_the_owner_cannot_use_is_named_with_its_chown_before_it_fails() {
             (name.as_str() == "minilm_general").then_some(status.failure).flatten()
         });
     assert!(failure.expect("a failure").message.contains(&mends));
-    // What is to be typed helps.
+    // The suggested command helps.
     for path in [&directory, &other] {
         give(path);
     }
@@ -233,7 +233,7 @@ fn a_key_that_the_owner_may_not_read_says_by_whom_it_must_be() {
     let ran = shared.root(&["run", "--api-key-file", &shown(&key)]).code(78);
     ran.says(&["ERROR", &shown(&key), "belongs to root", "readable by nobody", "chgrp nogroup"])
         .never_says("s3cret");
-    // What is to be typed helps.
+    // The suggested command helps.
     chown(&key, None, Some(NOBODY)).unwrap();
     fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
     shared.root(&["run", "--api-key-file", &shown(&key)]).success();
@@ -303,14 +303,14 @@ fn setup_gives_nobody_a_directory_of_roots_that_they_lead_it_to_or_that_holds_ot
     atomic::write(&own.join("passwd"), 0o644, b"x").unwrap();
     set_up(&own).code(78).says(&["ERROR", &shown(&own), "contains other files"]);
     assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away with what is in it");
-    // What a killed setup has left is not in the way of the next one.
+    // The remains of a killed setup do not block the next one.
     let again = shared.place.beside("again");
     fs::create_dir_all(again.join(".probe.x1Y2z3.tmp")).unwrap();
     atomic::write(&again.join(".probe.x1Y2z3.tmp/locked"), 0o600, b"").unwrap();
     set_up(&again).success();
     let left = fs::read_dir(&again).unwrap().map(|entry| entry.unwrap().metadata().unwrap().uid());
     assert!(left.into_iter().chain([fs::metadata(&again).unwrap().uid()]).all(|owner| owner == NOBODY));
-    // Below what is theirs they get what they could make themselves.
+    // Below their directory, they get only what they could make themselves.
     let proper = theirs.join("proper");
     set_up(&proper).success();
     assert_eq!(fs::metadata(&proper).unwrap().uid(), NOBODY);
@@ -334,7 +334,7 @@ fn files_are_restored_into_the_directory_that_was_made_wherever_its_name_leads_b
     give(&parent);
     let into = parent.join("out");
     let mut restoring = shared.command(&["restore", "--files", "--into", &shown(&into)]).spawn().unwrap();
-    // Whoever has the directory above puts a link in its place, as soon as it is there.
+    // The owner of the parent directory replaces it by a link as soon as it exists.
     while fs::metadata(&into).is_err() {
         std::hint::spin_loop();
     }
@@ -403,12 +403,12 @@ fn root_goes_by_no_file_that_others_may_change() {
     assert!(!heard.exists());
     run(&["run"]).success();
     assert!(heard.exists());
-    // Others are told, and may do it: it is done with their rights.
+    // Other users get a warning and may do it, because it is done with their rights.
     give(shared.place.path());
     fs::set_permissions(&config, Permissions::from_mode(0o666)).unwrap();
     let check = shared.nobody(&["config", "check"]);
     assert!(check.stdout.lines().any(|line| line.starts_with("warn  files") && line.contains("chmod go-w")));
-    // Also where root would become somebody: the file says whom.
+    // Also if root would switch users, because the file says to whom.
     shared.root(&["run"]).code(78).says(&["ERROR", "chmod go-w"]);
 }
 
@@ -557,7 +557,7 @@ fn a_hook_of_roots_finds_no_program_where_others_put_them() {
     let script = format!("#!/bin/sh\ntouch {}\n", shown(&heard));
     atomic::write(&directory.join("tell"), 0o755, script.as_bytes()).unwrap();
     let path = format!("{}:.:/nowhere:/usr/bin:/bin", shown(&directory));
-    // Nothing of the text says which program a shell will find, nor which an interpreter's line means.
+    // The text does not say which program a shell or an interpreter line finds.
     for hook in ["tell", "/usr/bin/env tell"] {
         shared.place.configure(&format!("qdrant:\n  retries: 0\nhooks:\n  on_success: {hook}\n"));
         let run = || Ran::of(shared.command(&["run"]).env("PATH", &path).current_dir(&directory));
@@ -605,7 +605,7 @@ fn a_lock_that_is_a_link_or_a_pipe_is_refused_and_what_it_leads_to_is_left_alone
         fs::remove_file(&path).unwrap();
         drop(shared.root(arguments));
     }
-    // Who waits says so in a file of its own.
+    // A waiting run says so in a separate file.
     symlink(&absent, layout.waiting_file()).unwrap();
     drop(shared.root(&["backup", "--lock-wait", "1s"]));
     assert!(!absent.exists());
@@ -696,7 +696,7 @@ fn setup_gives_away_only_what_it_has_made() {
         assert_eq!(fs::symlink_metadata(&marker).unwrap().uid(), 0);
         fs::remove_dir_all(&backups).unwrap();
     }
-    // In a directory that is theirs already, root makes nothing.
+    // In a directory that already belongs to another user, root creates nothing.
     fs::create_dir(&backups).unwrap();
     chown(&backups, Some(NOBODY), Some(NOBODY)).unwrap();
     fs::set_permissions(&backups, Permissions::from_mode(0o2750)).unwrap();

@@ -1,4 +1,4 @@
-//! Backups of single shards, once they are in the directory: exported, imported, verified, held, pruned; and what of them is left on other
+//! Backups of single shards, once they are in the directory: exported, imported, verified, held, pruned; and their leftovers on other
 //! nodes.
 
 use std::fs;
@@ -226,7 +226,7 @@ fn an_exported_directory_becomes_the_same_backup_again() {
             assert_eq!(archive.file_name, format!("{collection}-2025-07-15-14-30-00.shard-{id}.snapshot"));
         }
         to.run(&["verify"]).success();
-        // What came in goes out alike.
+        // An import and an export give the same.
         let again = to.beside("again");
         to.run(&["export", "-c", collection, "-o", text(&again)]).success();
         assert_eq!(fs::read(again.join("README.md")).unwrap(), fs::read(output.join("README.md")).unwrap());
@@ -259,7 +259,7 @@ fn a_directory_that_is_not_as_it_was_exported_is_refused_and_leaves_nothing() {
     refused(&["shard 2: "]);
     fs::remove_file(at("shard-2.snapshot")).unwrap();
     refused(&["shard 2: ", "No such file"]);
-    // Another shard's file is whole, and not this one.
+    // The file of another shard is intact, but not the right one.
     put("shard-2.snapshot", &fs::read(at("shard-3.snapshot")).unwrap());
     refused(&["shard 2: ", "manifest.json says", "not the file that was exported"]);
     put("shard-2.snapshot", &whole);

@@ -1,4 +1,4 @@
-//! The way to the server: keys, TLS, proxies, redirects, retries, and answers that are not Qdrant's.
+//! The connection to the server: keys, TLS, proxies, redirects, retries, and answers that are not from Qdrant.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -145,7 +145,7 @@ fn proxies_of_the_environment_are_ignored() {
 #[test]
 fn a_configured_proxy_is_used() {
     let scene = Scene::new();
-    // A stand-in answers requests in a proxy's form as its own, so it can play the proxy of an address that is none.
+    // A stand-in also answers requests in a proxy's form, so it can be the proxy for an address that does not exist.
     scene.configure(&[("proxy", &scene.server.url())]);
     let mut command = scene.place.command(&["backup"]);
 

@@ -1,4 +1,4 @@
-//! docs/recovery.md is true for clusters: its recipe without our programs works.
+//! The recipe of docs/recovery.md for clusters, without our programs, works.
 
 #![cfg(feature = "outside")]
 

@@ -18,7 +18,7 @@ use e2e::disks::{Disk, Nobody, chmod};
 
 const MIB: u64 = 1 << 20;
 
-/// The program called so, to its end.
+/// The result of this call.
 fn run(mut command: Command) -> Ran {
     Ran::of(&mut command)
 }
@@ -285,7 +285,7 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     disk.fill();
     server.clear_requests();
 
-    // The status cannot be replaced. That is said, the old one stays, and its age is what monitoring sees.
+    // The status cannot be replaced. The log says so, the old one stays, and monitoring sees its age.
     let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
     let ran = ran.says(&["status.json", "No space left on device", "monitoring will not see this run"]);
     let last = log_lines(&ran).pop().unwrap();
@@ -420,7 +420,7 @@ fn a_repository_file_that_cannot_be_trusted_stops_everything() {
         let before = tree(place.path());
         every_command_refuses(&place, &server, &[says]);
         one_line(&place.run(&["init"]).code(78), &[says]);
-        // That it was refused is all that is written.
+        // Only the refusal is written.
         std::fs::remove_file(place.layout().last_refused_file()).expect("it was noted");
         assert_eq!(tree(place.path()), before, "{contents}");
     }

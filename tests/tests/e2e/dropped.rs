@@ -56,7 +56,7 @@ fn a_collection_that_is_dropped_during_the_run_is_a_note_and_no_failure() {
         assert_eq!(scene.place.backups(DOCS).len(), 0, "{moment}");
         assert_eq!(scene.place.temporary(), Vec::<String>::new(), "{moment}");
         assert!(!scene.place.layout().collection(&name(DOCS)).exists(), "{moment}");
-        // What was made of it lies where nothing reaches it, and is on record for the day on which that changes.
+        // Its snapshot is out of reach, and stays on record until that changes.
         let left: Vec<String> =
             status.undeleted_snapshots.iter().map(|snapshot| snapshot.name.clone()).collect();
         assert_eq!(left, scene.on_server(), "{moment}");
@@ -116,7 +116,7 @@ fn a_person_can_take_what_is_out_of_reach_off_the_record() {
 
 #[test]
 fn a_collection_that_is_dropped_and_made_again_is_backed_up() {
-    // The 404 is all that is seen of it.
+    // Only the 404 shows it.
     for endpoint in [Endpoint::CollectionCluster, Endpoint::CountPoints, Endpoint::CreateSnapshot] {
         let scene = scene(vec![Fault::status(404).on(endpoint).collection(DOCS).first(1)]);
 

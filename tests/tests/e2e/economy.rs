@@ -64,7 +64,7 @@ fn written(collections: usize) -> (u64, u64) {
     let Scene { server: _server, place } = Scene::of(setup);
     let run = place.command(&["backup", "--quiet", "--jobs", "16"]);
     let mut shell = Command::new("/bin/sh");
-    // What the shell has waited for counts as its own.
+    // The shell's count includes its children.
     shell.args(["-c", "\"$@\" || exit; cat /proc/$$/io", "sh"]).arg(run.get_program()).args(run.get_args());
     shell.env_clear();
     for (key, value) in run.get_envs() {

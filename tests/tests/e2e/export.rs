@@ -1,4 +1,4 @@
-//! `export`: the plain snapshot, or a clear no.
+//! `export`: the plain snapshot, or a clear error.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Hooks and the dead man's service: who hears of what, and that nothing they do harms the backup.
+//! Hooks and the dead man's switch: who hears of what, and that nothing they do harms the backup.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -50,7 +50,7 @@ fn events(scene: &Scene) -> Vec<&'static str> {
         .collect()
 }
 
-/// A dead man's service that answers with these status lines in turn, the last one for ever, and keeps the paths asked for.
+/// A dead man's switch that answers with these status lines in turn, repeats the last one, and keeps the requested paths.
 fn service(answers: &[&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/s3cret-uuid", listener.local_addr().expect("an address"));

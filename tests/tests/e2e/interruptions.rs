@@ -1,4 +1,4 @@
-//! Runs that end in the middle: signals, kills, and a server that goes away while it is tidied up.
+//! Runs that end in the middle: signals, kills, and a server that disappears during the cleanup.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ fn within_download() -> (Scene, Running) {
     (scene, running)
 }
 
-/// What must hold after a creation that nobody waited for: it is never deleted on a guess.
+/// What must hold after a creation that was not waited for: it is never deleted on a guess.
 fn assert_leftover_is_reported_once(scene: &Scene) {
     eventually("the snapshot appears", || scene.on_server().len() == 1);
     let leftover = scene.on_server();

@@ -62,7 +62,7 @@ fn all_collections_are_backed_up_and_nothing_is_left() {
 fn no_more_than_the_asked_for_number_is_under_way() {
     let (scene, running) = within_downloads();
 
-    let current = scene.place.status().current_run.expect("it goes on");
+    let current = scene.place.status().current_run.expect("it continues");
     let named = current.collection.expect("one is named");
     assert!(["a", "b", "c"].contains(&named.as_str()), "{named}");
     assert_eq!(scene.server.requests_matching("GET", "/collections/d").len(), 0);

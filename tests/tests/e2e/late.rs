@@ -18,7 +18,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// A place of a server on `port` that is waited for so long.
+/// A place whose server on `port` is waited for this long.
 fn place(port: u16, wait: &str) -> Place {
     let place = Place::initialised(&format!("http://127.0.0.1:{port}"));
     place.configure(&configuration(&[("wait_for_server", wait)]));

@@ -39,7 +39,7 @@ fn shows(ran: &Ran, line: &str) {
 fn before_the_first_run_nothing_is_claimed() {
     let Scene { server: _server, place } = Scene::with_samples();
     let ran = look(&place).success();
-    // That nothing has run yet is known.
+    // It is known that nothing has run yet.
     shows(&ran, "up 1");
     shows(&ran, "scrape_collector_success{collector=\"status\"} 1");
     shows(&ran, "scrape_collector_success{collector=\"directory\"} 1");
@@ -105,7 +105,7 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
     let read = Ran::of(Command::new("cat").arg(archive).uid(NOBODY).gid(group));
     assert_ne!(read.code, Some(0), "archives are the owner's alone");
 
-    // Outside the group nothing is claimed.
+    // Outside the group the state is unknown.
     let ran = Ran::of(once(&place, &program).uid(NOBODY).gid(NOBODY)).code(1);
     shows(&ran, "up 0");
     assert!(!ran.stdout.contains("qdrant_backup_backups{"), "{}", ran.stdout);

@@ -1,4 +1,4 @@
-//! Creations that were answered with an error, or by a server that died: what came of them is found, asked for again, or on record.
+//! Creations that ended with an error, or whose server died: the snapshot is found, requested again, or on record.
 
 use std::time::Duration;
 

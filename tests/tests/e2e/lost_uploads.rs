@@ -1,4 +1,4 @@
-//! Uploads whose outcome nobody knows, and files that only a collection of that name would let us delete.
+//! Uploads with an unknown outcome, and files that can only be deleted while a collection of that name exists.
 
 use std::time::Duration;
 

@@ -49,7 +49,6 @@ mod offsite;
 #[cfg(feature = "outside")]
 mod offsite_faults;
 mod options;
-mod pages;
 mod pipes;
 mod points;
 mod prune;

@@ -1,4 +1,4 @@
-//! File systems that refuse what a local disk does, and disks that fail: what they answer is put in the mouth of the kernel by
+//! File systems that lack features of a local disk, and disks that fail. Their errors are injected by
 //! strace, so that no such file system is needed.
 
 use std::fs;
@@ -236,7 +236,7 @@ fn a_file_system_without_locks_is_refused_by_init_and_check_and_by_every_run() {
         for arguments in [&["run"][..], &["prune"], &["verify"]] {
             odd.run(&place, arguments).code(78).says(&["ERROR: ", "this file system has no locks"]);
         }
-        // What is there can be got out.
+        // Existing backups can still be exported.
         odd.run(&place, &["list"]).success();
         let target = place.beside("snapshot");
         odd.run(&place, &["export", "--collection", "vectors", "--output", &target.display().to_string()])
@@ -263,7 +263,7 @@ fn a_disk_without_room_for_the_status_can_be_pruned() {
         assert_eq!((status.pruning.len(), status.current_run), (0, None));
         assert_eq!(status.last_run.unwrap().outcome, Outcome::Success);
     }
-    // What is no lack of room is a reason to delete nothing.
+    // Nothing is deleted after any error but a lack of space.
     let place = Place::initialised("http://127.0.0.1:9");
     place.configure("qdrant:\n  retries: 0\nretention:\n  keep_last: 2\n");
     place.plant_daily("docs", "2025-07-01", 5);

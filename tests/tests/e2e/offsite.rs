@@ -272,7 +272,7 @@ fn rclone_serves_a_place_and_append_only_is_no_failure() {
         place.run(&["run", "--log-level", "trace"]).success().never_says("s3cret");
     }
     assert_eq!(copies(place), 3);
-    // restic's own locks cannot be deleted there by anybody, and that is rclone's word.
+    // There nobody can delete restic's own locks; the message is rclone's.
     let other = StandIn::start(Setup::empty());
     let out = place.run(&["restore", "--all", "--from", "far", "--to", &other.url()]).success();
     out.never_says("s3cret");
@@ -284,7 +284,7 @@ fn rclone_serves_a_place_and_append_only_is_no_failure() {
     assert_eq!(copies(place), 1);
 }
 
-/// docs/offsite.md is true: its recipe with restic and curl alone brings a collection back.
+/// The recipe of docs/offsite.md with only restic and curl restores a collection.
 #[test]
 fn the_recipe_with_restic_and_curl_alone_brings_everything_back() {
     const COLLECTION: &str = "mixtral_embeddings";

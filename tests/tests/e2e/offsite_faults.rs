@@ -1,4 +1,4 @@
-//! What happens to copying that does not come to its end, and what of it can be seen by others.
+//! Copying that is interrupted, and what others see of it.
 
 use std::fs;
 use std::process::Stdio;

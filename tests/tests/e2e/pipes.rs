@@ -1,4 +1,4 @@
-//! Pipes and devices where files are expected: each is an error, none holds anybody up.
+//! Pipes and devices where files are expected: each is an error, and none blocks the program.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ fn a_file_of_the_kernel_that_waits_ends_the_backup_of_files_only() {
     let scene = Scene::new();
     scene.place.configure("backup:\n  include_files: [/proc/kmsg]\n");
 
-    // Root is told that there is nothing to read, anybody else that it is not theirs.
+    // Root gets the error that it is not a file, other users that they may not read it.
     run(&mut scene.place.command(&["backup"])).code(3).says(&["backup.include_files: /proc/kmsg"]);
 
     assert_eq!(scene.place.prove(), 1);

@@ -1,4 +1,4 @@
-//! docs/recovery.md is true: its recipe without our programs works.
+//! The recipe of docs/recovery.md without our programs works.
 
 use std::fs;
 use std::io::Write;

@@ -1,6 +1,6 @@
-//! Starts that are refused: monitoring hears of them, and nothing else is touched.
+//! Starts that are refused: monitoring sees them, and nothing else is changed.
 
-#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+#![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 
 use std::fs;
 

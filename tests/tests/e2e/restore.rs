@@ -1,4 +1,4 @@
-//! Restores, their refusals, and what each failure leaves: on the server nothing of ours, and one line that says it.
+//! Restores, refusals, and the state after each failure: nothing of ours on the server, and one line that says what happened.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ fn count(stand_in: &StandIn, collection: &str) -> Option<u64> {
     stand_in.state(|state| Some(state.collections.get(collection)?.points_count()))
 }
 
-/// What its points are made of: the same on both sides when the restored ones are the backed up ones.
+/// The seed of its points: the same on both sides if the restored points are the backed up ones.
 fn points(stand_in: &StandIn, collection: &str) -> Vec<Value> {
     stand_in.state(|state| {
         let collection = state.collection_mut(collection);

@@ -1,4 +1,4 @@
-//! Downloads that break off and are gone on with: no byte is asked for twice, and none of another file is taken.
+//! Downloads that break off and are resumed: no byte is requested twice, and none of another file is used.
 
 use e2e::Scene;
 use e2e::qdrant_stand_in::{Answer, Effect, Endpoint, Fault, LoggedRequest, Setup};

@@ -104,7 +104,7 @@ fn a_drill_that_cannot_begin_is_a_failed_drill_and_the_run_has_ended() {
         server.url().replace("127.0.0.1", "localhost")
     ));
     let mut running = Running::start(&mut place.command(&["run"]));
-    eventually("the backup goes on", || !server.requests_matching("POST", "/snapshots").is_empty());
+    eventually("the backup continues", || !server.requests_matching("POST", "/snapshots").is_empty());
     std::fs::remove_file(&ca_file).expect("it was there");
     running.until_it_says("Verification succeeded");
 

@@ -1,4 +1,4 @@
-//! `schedule`: the entries of cron and systemd, and a real cron that makes a backup by one.
+//! `schedule`: the entries of cron and systemd, and a real cron that makes a backup with one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

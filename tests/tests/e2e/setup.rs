@@ -1,4 +1,4 @@
-//! `setup`: what it asks, what it tries, what it writes, and what it leaves alone.
+//! `setup`: what it asks, tests and writes, and what it does not change.
 
 use std::fs;
 use std::io::Write;

@@ -108,7 +108,7 @@ fn a_run_that_died_is_told_of_by_the_next_one() {
             "started_at": "2025-07-15T14:30:00Z", "heartbeat_at": "2025-07-15T14:31:00Z",
         });
     });
-    // The process named there lives, and that decides nothing: nobody holds the lock.
+    // The process named there exists, but that decides nothing: nobody holds the lock.
     let status = place.run(&["status"]).success();
     assert!(
         status.stdout.contains("Running or dead: `backup` since 2025-07-15 14:30:00 UTC"),
@@ -281,7 +281,7 @@ fn the_schemas_that_ship_are_those_of_the_types() {
     let mut shipped: Vec<String> = fs::read_dir(&directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        // The exporter's answer is no file of ours; a test of its own watches over that schema.
+        // The exporter's answer is not a file; a separate test checks that schema.
         .filter(|name| !name.starts_with("exporter_"))
         .collect();
     shipped.sort();

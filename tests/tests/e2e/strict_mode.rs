@@ -1,4 +1,4 @@
-//! Servers that refuse some of our requests: backups are made all the same, and what is not known is said.
+//! Servers that refuse some of our requests: backups are still made, and unknown facts are reported as unknown.
 
 use std::time::{Duration, Instant};
 

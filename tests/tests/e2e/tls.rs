@@ -1,4 +1,4 @@
-//! TLS: which certificates are accepted, what is said of those that are not, and our own.
+//! TLS: which certificates are accepted, the errors for the others, and client certificates.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

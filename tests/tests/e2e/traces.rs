@@ -19,7 +19,7 @@ pub fn collection_of(name: &str, size_bytes: u64) -> Collection {
 }
 
 /// Writes a file of a test's own.
-#[expect(clippy::disallowed_methods, reason = "a test's fixture need not survive a power cut")]
+#[expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 #[track_caller]
 pub fn put(path: &Path, contents: impl AsRef<[u8]>) {
     fs::write(path, contents).expect("a test's file can be written");

@@ -110,7 +110,7 @@ impl Server {
         self.ask("PUT", &format!("/collections/{collection}/points?wait=true"), &json!({ "points": points }));
     }
 
-    /// The wrong import: twelve points fewer, and others in the place of the rest.
+    /// The wrong import: twelve points fewer, and the others changed.
     fn damage(&self) {
         match self {
             Self::StandIn(stand_in) => stand_in.state(|state| {
@@ -221,7 +221,7 @@ impl World {
         Some(Self { source, other, place, differences: RefCell::default(), _alone: alone })
     }
 
-    /// The command with what is here in the place of what is documented.
+    /// The documented command, with the paths and addresses of this test.
     fn here(&self, command: &str) -> String {
         let collection = command
             .split_once("--collection ")
@@ -250,7 +250,7 @@ impl World {
         ]
     }
 
-    /// Types a command, and holds how it ends and what it prints against the document.
+    /// Runs a command, and compares its exit code and output with the document.
     fn types(&self, typed: &Typed) {
         self.types_with(typed, &self.source.url());
     }

@@ -1,6 +1,6 @@
-//! Backups of which nobody knows whether they are good, and places behind links.
+//! Backups whose condition is unknown, and directories behind links.
 
-#![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
+#![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 
 use std::fs;
 use std::os::unix::fs::symlink;

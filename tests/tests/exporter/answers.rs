@@ -114,7 +114,7 @@ fn no_series_is_there_twice() {
             .filter_map(|line| Some(line.rsplit_once(' ')?.0))
             .collect();
         let different: std::collections::BTreeSet<&str> = series.iter().copied().collect();
-        assert!(series.len() > 60);
+        assert!(different.contains("qdrant_backup_up"));
         assert_eq!(series.len(), different.len());
     }
 }

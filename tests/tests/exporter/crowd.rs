@@ -14,7 +14,7 @@ use crate::situations;
 /// The most memory that a crowd may cost.
 const MEMORY_BYTES: u64 = 64 << 20;
 
-/// How long the scrapes go on beside each kind of trouble.
+/// How long the scrapes continue during each kind of trouble.
 const TROUBLE: Duration = Duration::from_secs(4);
 
 /// Every connection is one of our files too.
@@ -92,7 +92,7 @@ fn half_open_and_slow_clients_keep_nobody_out() {
     let slowest = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                // Whoever was closed was closed.
+                // Some connections may already be closed.
                 slow.retain_mut(|stream| stream.write_all(b"x").is_ok());
                 std::thread::sleep(Duration::from_millis(300));
             }
@@ -102,7 +102,7 @@ fn half_open_and_slow_clients_keep_nobody_out() {
         slowest
     });
     let memory = exporter.memory("VmHWM");
-    println!("1500 dawdlers: slowest scrape {slowest:?}, at most {} KiB", memory / 1024);
+    println!("1500 slow clients: slowest scrape {slowest:?}, at most {} KiB", memory / 1024);
     assert!(memory < MEMORY_BYTES, "{memory} bytes");
     drop(silent);
 }
@@ -212,7 +212,7 @@ fn a_body_is_never_taken_for_a_request() {
     let length = hidden.len();
     let chunked = "Transfer-Encoding: chunked\r\n";
     for (head, body, expected) in [
-        // Its length is known: it is passed over, and the connection goes on.
+        // Its length is known, so it is skipped, and the connection continues.
         (format!("Content-Length: {length}\r\n"), hidden.to_owned(), ["200", "200"].as_slice()),
         (chunked.to_owned(), format!("{length:x}\r\n{hidden}\r\n0\r\n\r\n"), &["200"]),
         // Two lengths, or one that others read differently.

@@ -1,4 +1,4 @@
-//! Beginning and end.
+//! Start and end of the exporter.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;

@@ -1,8 +1,8 @@
-//! Changes to inputs, by chance and yet the same every time.
+//! Pseudo-random changes to inputs, the same every time.
 
 /// No changed input is longer.
 const LONGEST: usize = 64 << 10;
-/// What formats stumble over.
+/// Values that often break parsers.
 const PIECES: [&[u8]; 18] = [
     b"\0",
     b"\n",

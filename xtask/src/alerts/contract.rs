@@ -1,4 +1,4 @@
-//! What each alert was promised to be: people route by severity and count on the delay.
+//! The severity and delay of each alert, on which people rely.
 
 use super::rules::{Rule, alerts};
 use crate::sh::Result;

@@ -1,4 +1,4 @@
-//! Which alert keeps which from being told, and why the order of the rules matters to that.
+//! Which alert inhibits which, and why the order of the rules matters.
 
 use super::rules::{Rule, alerts};
 use crate::sh::Result;

@@ -175,10 +175,10 @@ fn alertmanager(rules: &[Rule]) -> Result<()> {
     rendered("text", "many", "many")
 }
 
-/// What Alertmanager forgets after that long (`--data.retention`), it tells again.
+/// After this time (`--data.retention`) Alertmanager forgets a message and sends it again.
 const RETENTION_SECONDS: u64 = 120 * 3600;
 
-/// Nothing is repeated later than Alertmanager remembers that it was told.
+/// Every message is repeated before Alertmanager forgets it.
 fn remembered(config: &str) -> Result<()> {
     for interval in config.lines().filter_map(|line| line.trim().strip_prefix("repeat_interval: ")) {
         if mutate::seconds_of(interval).is_none_or(|seconds| seconds >= RETENTION_SECONDS) {

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the whole promise in one screen, with the built programs, in a temporary directory.
+//! `cargo xtask demo`: shows on one screen what the built programs do, in a temporary directory.
 
 mod proof;
 mod stage;

@@ -1,4 +1,4 @@
-//! The licences of the crates that are inside the programs, which everybody who gets the programs has to get.
+//! The licenses of the crates in the programs, which must be distributed with them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

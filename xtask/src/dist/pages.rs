@@ -58,7 +58,6 @@ mod tests {
         let documents = list.iter().filter(|shipped| shipped.form == Form::Document);
         let pages: BTreeMap<PathBuf, String> =
             documents.map(|shipped| (PathBuf::from(&shipped.to), installed(shipped).unwrap())).collect();
-        assert!(pages.len() >= 15, "{:?}", pages.keys());
         assert_eq!(links::broken_links(&pages, |path| there.contains(path)), Vec::<String>::new());
         let install = &pages[Path::new("usr/share/doc/qdrant-backup/docs/install.md")];
         assert!(install.contains("](../examples/backup-path.conf)"));

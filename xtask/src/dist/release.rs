@@ -1,4 +1,4 @@
-//! What is released: which version, of when, for what.
+//! What is released: version, time and platform.
 
 use crate::{
     sh::{Cmd, Context, Result},

@@ -59,7 +59,7 @@ pub(super) fn use_upgrade_and_remove(root: &Root, packages: &Packages) -> Result
     if root.path("/usr/bin/qdrant-backup").exists() {
         return Err("the removal left the program".to_owned());
     }
-    // Its entry is still there, and would have cron write a mail every night.
+    // Its entry would remain, and cron would send a mail every night.
     cron(root)?;
     Ok(kept)
 }

@@ -112,7 +112,7 @@ fn download(release: &str, tar: &Path) -> Result<()> {
     tools::debian("mmdebstrap", "/usr/bin/mmdebstrap")?;
     let directory = tar.parent().unwrap_or(tar);
     fs::create_dir_all(directory).context(directory.display())?;
-    // Whole or not at all: half of one would be unpacked for ever.
+    // Complete or not at all, because an incomplete one would be used forever.
     let partial = directory.join(format!("partial-{}.tar", std::process::id()));
     Cmd::new("mmdebstrap")
         .args(["--quiet", "--variant=essential", &format!("--include={PACKAGES}"), release])

@@ -5,7 +5,7 @@ use std::fmt;
 /// One problem of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The kind.
+    /// Kind of finding.
     pub kind: FindingKind,
     /// The member, with control characters escaped and long names shortened.
     pub member: Option<String>,

@@ -38,7 +38,7 @@ pub(super) enum Next {
 
 /// An archive that is being read.
 pub(super) struct Ahead {
-    /// The output.
+    /// Decoded pieces, in order.
     pub(super) snapshot: Receiver<Next>,
     /// Returns the stored bytes when all are read, or when nobody needs more.
     pub(super) reading: JoinHandle<Stored>,

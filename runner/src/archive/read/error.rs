@@ -17,21 +17,21 @@ pub enum ArchiveError {
     /// It is not a regular file but a directory, a link or a pipe. Links are not followed.
     #[error("{}: not a regular file", path.display())]
     NotAFile {
-        /// The path.
+        /// Path of something that is not a regular file.
         path: PathBuf,
     },
     /// The file system failed, not the archive.
     #[error("{}: cannot be read: {source}", path.display())]
     Io {
-        /// The archive.
+        /// Path of the archive.
         path: PathBuf,
-        /// Why.
+        /// Reason that the system gave.
         source: io::Error,
     },
     /// The stored bytes cannot be decoded.
     #[error("{}: corrupt before byte {position}: {reason}", path.display())]
     Corrupt {
-        /// The archive.
+        /// Path of the archive.
         path: PathBuf,
         /// Number of stored bytes that had been read from disk.
         position: u64,
@@ -41,7 +41,7 @@ pub enum ArchiveError {
     /// This program does not support the encoding of the archive.
     #[error("{}: this version cannot read archives stored as {encoding}; use the newer qdrant-backup that wrote it", path.display())]
     Unsupported {
-        /// The archive.
+        /// Path of the archive.
         path: PathBuf,
         /// The encoding, as the manifest has it.
         encoding: String,

@@ -20,7 +20,7 @@ impl Tally {
         self.sha256.update(piece);
     }
 
-    /// The whole.
+    /// Number of bytes and their digest, of all that passed.
     pub fn finish(self) -> SizeAndDigest {
         SizeAndDigest {
             size_bytes: self.size_bytes,

@@ -80,7 +80,7 @@ fn help(about: &About, option: &CommandOption) -> String {
     }
 }
 
-/// What was given of an option; nothing where the command has no such option.
+/// The given value of an option. None if the command does not have this option.
 fn word(matches: &ArgMatches, option: &CommandOption) -> Option<OsString> {
     match option.follows {
         Follows::Nothing => {

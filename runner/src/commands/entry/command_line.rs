@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// `qdrant-backup run` with its files.
 #[derive(Debug, Clone)]
 pub struct CommandLine {
-    /// The program.
+    /// Absolute path of the program.
     pub program: PathBuf,
     /// `--config`, if it is not the default.
     pub config: Option<PathBuf>,

@@ -43,9 +43,9 @@ pub enum PlaceError {
     /// The system refuses.
     #[error("{}: cannot be written: {source}{}", path.display(), hint(source))]
     Io {
-        /// The file.
+        /// Path of the entry.
         path: PathBuf,
-        /// Why.
+        /// Reason that the system gave.
         source: io::Error,
     },
 }
@@ -171,9 +171,9 @@ pub const CRON: &str = "/etc/cron.d/qdrant-backup";
 pub const SERVICE_DROP_IN: &str = "/etc/systemd/system/qdrant-backup.service.d/schedule.conf";
 /// Drop-in for the package's timer.
 pub const TIMER_DROP_IN: &str = "/etc/systemd/system/qdrant-backup.timer.d/schedule.conf";
-/// The service.
+/// The systemd service that this program writes.
 pub const SERVICE: &str = "/etc/systemd/system/qdrant-backup.service";
-/// The timer.
+/// The systemd timer that this program writes.
 pub const TIMER: &str = "/etc/systemd/system/qdrant-backup.timer";
 /// The link that `systemctl enable` makes.
 pub const TIMER_ENABLED: &str = "/etc/systemd/system/timers.target.wants/qdrant-backup.timer";

@@ -14,11 +14,11 @@ const TIMER: &str = include_str!("../../../../deploy/systemd/qdrant-backup.timer
 /// Machine-specific parts of the service.
 #[derive(Debug)]
 pub struct Service<'a> {
-    /// Its user.
+    /// User that runs the backups.
     pub user: &'a str,
-    /// Its group.
+    /// Group of that user.
     pub group: &'a str,
-    /// Its command.
+    /// Command that the service starts.
     pub command: &'a CommandLine,
     /// Its writable directories.
     pub writes: &'a [&'a Path],

@@ -30,7 +30,7 @@ pub struct ByHand {
 /// A shard key to be made.
 #[derive(Debug, Serialize)]
 pub struct Key {
-    /// The key.
+    /// Shard key to create.
     pub shard_key: Value,
     /// How many shards it gets.
     pub shards_number: u32,

@@ -24,7 +24,7 @@ use crate::store::import::{MANIFEST, shard_file_name};
 pub struct DirectoryError {
     /// The shard that failed, if any.
     pub shard_id: Option<u32>,
-    /// The error.
+    /// Why the export failed.
     pub error: ExportError,
 }
 

@@ -22,7 +22,7 @@ pub enum ExportError {
     Write {
         /// Where to.
         to: String,
-        /// Why not.
+        /// Reason that the system gave.
         source: io::Error,
     },
     /// It is not the snapshot that Qdrant created.
@@ -41,7 +41,7 @@ pub enum Target {
     File {
         /// It.
         file: AtomicFile,
-        /// Its name.
+        /// Path of the finished file.
         path: PathBuf,
         /// Whether it may replace an existing file.
         replace: bool,

@@ -35,7 +35,7 @@ pub struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    /// What happened.
+    /// Event that hooks are told of.
     pub fn event(&self) -> Event {
         match self.exit {
             Exit::Success => Event::Success,

@@ -38,7 +38,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// As configured.
+    /// Takes hooks and ping address from the settings.
     pub fn new(settings: &Settings) -> Self {
         let ping = settings.ping_url.as_ref().and_then(|url| {
             let style = settings.get(&PING_STYLE).unwrap_or(PingStyle::Healthchecks);

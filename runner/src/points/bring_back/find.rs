@@ -36,7 +36,7 @@ pub struct Finding {
 
 /// The backup's side.
 pub struct Scratch<'a> {
-    /// The server.
+    /// Server that has the scratch collection.
     pub client: &'a Client,
     /// The scratch collection.
     pub name: &'a CollectionName,

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::wanted::{Wanted, WhichPoints};
 use crate::points::tally::{Found, Tally};
 
-/// The plan.
+/// What a restore of points would write.
 #[derive(Debug)]
 pub struct PointsPlan {
     /// The collection that was backed up.
     pub collection: CollectionName,
-    /// The backup.
+    /// Backup that the points come from.
     pub backup_id: BackupId,
     /// When that was started.
     pub backup_at: DateTime<Utc>,
@@ -22,7 +22,7 @@ pub struct PointsPlan {
     pub target: CollectionName,
     /// Its server, without credentials.
     pub url: String,
-    /// The request.
+    /// Points that were asked for.
     pub wanted: Wanted,
     /// The differences. New points are only counted if everything was compared.
     pub tally: Tally,

@@ -39,9 +39,9 @@ pub struct BringBackContext {
     pub live: Client,
     /// How to choose the backup.
     pub source: SourceOptions,
-    /// Which backup.
+    /// Backup to bring back from.
     pub which: Which,
-    /// Which points.
+    /// Points that were asked for.
     pub wanted: Wanted,
     /// The collection that points are written to, if not the one that was backed up.
     pub into: Option<CollectionName>,

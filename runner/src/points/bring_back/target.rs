@@ -16,14 +16,14 @@ use crate::restore::RestoreError;
 /// From this version of Qdrant on, a write can leave existing points alone.
 const LEAVES_FROM: (u32, u32) = (1, 17);
 
-/// The collection.
+/// A live collection that points are written to.
 #[derive(Debug)]
 pub struct Target {
-    /// Its name.
+    /// Name of the collection.
     pub name: CollectionName,
-    /// Its client.
+    /// Server that has it.
     pub client: Client,
-    /// Its configuration.
+    /// Configuration, as the server gave it.
     pub config: Value,
     /// Its approximate number of points, if reported.
     pub points_count: Option<u64>,

@@ -18,7 +18,7 @@ pub enum WhichPoints {
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
-    /// Which points.
+    /// How points are chosen.
     pub which: WhichPoints,
     /// Write points that the target lacks.
     pub missing: bool,

@@ -7,11 +7,11 @@ use qdrant_backup_shared::catalog::{Backup, Condition};
 /// One backup of a collection, as far as retention is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its id.
+    /// Id of the backup.
     pub id: BackupId,
     /// Start time. The age counts from here.
     pub started_at: DateTime<Utc>,
-    /// Its state.
+    /// Whether it is good.
     pub standing: Standing,
     /// Whether it passed verification, and does not count as failed.
     pub verified: bool,
@@ -39,12 +39,12 @@ pub enum Standing {
     },
     /// Unknown, because the manifest requires an unsupported feature.
     Unknown {
-        /// The requirement.
+        /// Entry of `requires` that this version does not know.
         requirement: String,
     },
     /// Unknown, because a file cannot be read. It does not count, and is never deleted for this reason.
     Untold {
-        /// What.
+        /// Reason, for people.
         why: String,
     },
 }

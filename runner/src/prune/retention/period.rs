@@ -5,9 +5,9 @@ use chrono::{DateTime, Utc};
 /// A period of which one backup is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
-    /// An hour.
+    /// An hour (UTC).
     Hour,
-    /// A day.
+    /// A day (UTC).
     Day,
     /// A week of ISO 8601: from Monday on, and of the year that its Thursday is in.
     Week,

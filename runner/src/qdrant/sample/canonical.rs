@@ -139,7 +139,10 @@ impl Canonical {
     }
 
     fn component(&mut self, component: &Value) -> Option<()> {
-        #[expect(clippy::cast_possible_truncation, reason = "it is a 32-bit float, printed and read back")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "it is a 32-bit float that was printed and parsed"
+        )]
         let float = component.as_f64()? as f32;
         self.0.update(float.to_bits().to_be_bytes());
         Some(())

@@ -13,12 +13,12 @@ use crate::qdrant::{Client, Error};
 pub enum Mismatch {
     /// It is missing.
     Missing {
-        /// Its id.
+        /// Id of the missing point.
         id: String,
     },
     /// Its payload or vectors differ.
     Differs {
-        /// Its id.
+        /// Id of the point that differs.
         id: String,
     },
 }

@@ -46,7 +46,7 @@ pub fn may_pass(error: &rustls::Error) -> bool {
 /// The problem and advice. `has_identity` is whether a client certificate is configured.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the library has many errors, and these need words of their own"
+    reason = "the library has many errors; only these need a separate message"
 )]
 pub fn explain(error: &rustls::Error, has_identity: bool) -> String {
     match error {
@@ -67,7 +67,7 @@ pub fn explain(error: &rustls::Error, has_identity: bool) -> String {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the library has many errors, and these need words of their own"
+    reason = "the library has many errors; only these need a separate message"
 )]
 fn refused(alert: AlertDescription, has_identity: bool) -> String {
     let wanted = "set qdrant.tls.cert_file and qdrant.tls.key_file";

@@ -32,7 +32,7 @@ impl Identity {
     /// The message contains the file's path, never its contents.
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "the library has many errors, and these need words of their own"
+        reason = "the library has many errors; only these need a separate message"
     )]
     pub fn read(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TransportError> {
         let Self { cert_file, key_file } = self;
@@ -70,7 +70,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the library has many errors, and these need words of their own"
+    reason = "the library has many errors; only these need a separate message"
 )]
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let text = read(path)?;

@@ -175,7 +175,7 @@ fn is_name_of(name: &str, host: &str) -> bool {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the library has many errors, and these need words of their own"
+    reason = "the library has many errors; only these need a separate message"
 )]
 fn explain(error: &CertificateError, certificate: Option<&Certificate>, host: &str, now: UnixTime) -> String {
     let Some(certificate) = certificate else { return format!("it cannot be read ({error})") };

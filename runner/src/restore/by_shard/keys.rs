@@ -15,7 +15,7 @@ const PLACEHOLDER: &str = "qdrant-backup-gap-";
 /// The next key to make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The key.
+    /// Shard key to create.
     pub key: Value,
     /// The id that its first shard gets.
     pub first_id: u32,

@@ -19,7 +19,7 @@ const NAMED: usize = 5;
 
 /// The collection, or a part of it, was not created.
 pub(super) struct NotMade {
-    /// Why.
+    /// Why the collection was not created.
     pub(super) error: RestoreError,
     /// Whether it may exist anyway.
     pub(super) may_exist: bool,

@@ -37,7 +37,7 @@ impl Targets {
         self.nodes.len()
     }
 
-    /// Their clients.
+    /// One client for each node.
     pub(super) fn clients(&self) -> Vec<Client> {
         self.nodes.iter().map(|(_, client)| client.clone()).collect()
     }

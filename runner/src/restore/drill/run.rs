@@ -27,7 +27,7 @@ use crate::verify::{self, Check};
 pub struct DrillOptions {
     /// Of which collections.
     pub selection: Selection,
-    /// Which backups.
+    /// Backups to test.
     pub which: Which,
     /// Whether to skip the version check.
     pub allow_version_skew: bool,

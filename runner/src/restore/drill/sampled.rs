@@ -50,7 +50,7 @@ impl Sampled<'_> {
         )
     }
 
-    /// Whether nothing at all speaks for somebody having written: both counts and the restored one are the same, and every
+    /// Whether there is no sign of writes: both counts and the restored one are the same, and every
     /// point that was seen before the snapshot was there and the same after it.
     fn was_still(&self) -> bool {
         let Some(restored) = self.restored else { return false };

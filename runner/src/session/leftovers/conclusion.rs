@@ -152,7 +152,7 @@ mod tests {
         let (run, uploaded) = (Occasion::Run, Occasion::JustUploaded);
         let person = |unlisted| Occasion::Person { unlisted };
         let failed = || Err(Error::Interrupted);
-        // What came of it, for whom; what becomes of the record, whether all is well, and some of what is said.
+        // The result, the occasion, the effect on the record, whether it succeeded, and a part of the message.
         let table = [
             (Ok(Deletion::Deleted), run, Record::Struck, true, "Deleted snapshot x of docs"),
             (Ok(Deletion::Gone), run, Record::Struck, true, "no longer on the server"),

@@ -33,7 +33,7 @@ pub struct Importer<'a> {
     pub layout: &'a Layout,
     /// The existing backups, read after taking the lock and after each import.
     pub catalog: &'a Catalog,
-    /// The time.
+    /// Gives the current time.
     pub clock: Clock,
     /// The collection that the user named.
     pub collection: Option<&'a CollectionName>,
@@ -48,7 +48,7 @@ pub struct Importer<'a> {
 pub enum Adopted {
     /// It is a backup now.
     New {
-        /// Its manifest.
+        /// Manifest of the new backup.
         manifest: Box<Manifest>,
         /// Remarks, one line each.
         remarks: Vec<String>,

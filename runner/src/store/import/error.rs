@@ -18,7 +18,7 @@ pub enum ImportError {
     Ambiguous {
         /// One way to read it.
         one: String,
-        /// The other.
+        /// Other possible collection.
         other: String,
     },
     /// It is in the directory of another collection.
@@ -58,9 +58,9 @@ pub enum ImportError {
     /// A shard of an exported directory does not match its manifest.
     #[error("shard {shard_id}: {error}")]
     Shard {
-        /// The shard.
+        /// Id of the shard.
         shard_id: u32,
-        /// How.
+        /// Problem with its file.
         error: Box<ImportError>,
     },
     /// It is complete, but not the one of the manifest.

@@ -17,7 +17,7 @@ use crate::text::shortened;
 pub struct RetentionOverride {
     /// The glob, with its line.
     pub glob: Located<String>,
-    /// The rules.
+    /// Rules for the collections that match.
     pub policy: Policy,
 }
 

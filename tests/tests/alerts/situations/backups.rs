@@ -211,7 +211,7 @@ pub fn no_run_any_more(site: &mut Site, chain: &Chain) {
     chain.fires(site, &late);
     chain.is_suppressed(site, "CollectionTooOld", &late);
 
-    // The exporter is started again, and Prometheus notices that it was away: the alert goes on as the one that it was.
+    // The exporter is restarted, and Prometheus notices that it was away: the same alert continues.
     let since = "ALERTS_FOR_STATE{alertname=\"QdrantBackupTooOld\",instance=\"late\"}";
     let before = chain.prometheus.value(since).expect("it is active");
     site.kill_exporter();

@@ -9,7 +9,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::status_journal::{self, Kept};
 use qdrant_backup_shared::{CollectionName, Layout};
 
-/// Which backup.
+/// Collection and id of a backup.
 pub type Which = (CollectionName, BackupId);
 
 /// What a directory tells.

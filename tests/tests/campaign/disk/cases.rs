@@ -33,7 +33,7 @@ fn errors(name: &str) -> &'static [Errno] {
     }
 }
 
-/// What a disk goes on to answer once it has answered so.
+/// The errors that last, once a disk has returned them.
 fn lasting(name: &str) -> &'static [Errno] {
     match name {
         "create" | "write" | "pwrite64" | "writev" | "mkdirat" | "linkat" | "fallocate" => {

@@ -63,7 +63,7 @@ fn lengths(backups: &Backups) -> Vec<(&str, usize)> {
     backups.iter().map(|(name, ids)| (name.as_str(), ids.len())).collect()
 }
 
-/// By itself, with an exit code, and without anything that is for who writes the program.
+/// By itself, with an exit code, and without messages for developers, such as panics.
 fn ends_plainly(ran: &Ran) {
     let code = ran.code.expect("no signal ends it");
     assert!([0, 1, 3, 4, 75, 78].contains(&code), "exit code {code}");

@@ -14,7 +14,7 @@ pub struct Scenario {
     pub is_cluster: bool,
     /// Whether it is a run, which the status tells of.
     pub is_run: bool,
-    /// Whether it is done all the same where the status cannot be written: nobody waits for a disk who has to restore.
+    /// Whether it succeeds although the status cannot be written, as a restore must.
     pub status_may_lack: bool,
     configuration: &'static str,
     /// Makes what is there before.

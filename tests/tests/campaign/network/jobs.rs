@@ -20,7 +20,7 @@ pub struct Job {
     pub configuration: &'static str,
     /// What is so when it begins.
     pub prepare: fn(&World),
-    /// The command.
+    /// Arguments of the program.
     pub command: &'static [&'static str],
     /// Its exit code when nothing goes wrong.
     pub code: i32,
@@ -154,7 +154,7 @@ impl Job {
             Self {
                 name: "leftovers",
                 prepare: |world| {
-                    // Somebody deletes nothing for us.
+                    // Nobody else deletes it.
                     world.foreign_snapshot();
                     leave_something(world);
                 },
@@ -180,7 +180,7 @@ impl Job {
                     assert_eq!(world.place.backups(OTHER).len(), 2);
                 },
                 failed: |world, _, _| assert_eq!(world.place.backups(OTHER).len(), 2),
-                // What is let go is known no more.
+                // What was given up is no longer on record.
                 again: |_, done| if done { None } else { words(&["prune", "--retire", DOCS, "--yes"]) },
                 ..plain
             },

@@ -50,7 +50,7 @@ fn a_node_that_dies_in_a_creation_is_passed_over_and_tidied_up_when_it_is_back()
     assert!(scene.origins(DOCS).values().all(|node| *node != 1), "{:?}", scene.origins(DOCS));
     assert_eq!(scene.place.prove(), 1);
     scene.node(1).come_up();
-    // What was asked for and never answered is forgotten once it cannot come any more.
+    // A request that was never answered is forgotten when its snapshot can no longer appear.
     std::thread::sleep(Duration::from_secs(3));
     scene.backup().success();
     assert_eq!(scene.place.prove(), 2);

@@ -1,4 +1,4 @@
-//! Restores by shard that end half way: what is said of each shard, and how the same command goes on.
+//! Restores by shard that end half way: the message for each shard, and how the same command continues.
 
 use std::time::Duration;
 

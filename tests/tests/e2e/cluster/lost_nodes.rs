@@ -1,4 +1,4 @@
-//! Nodes that are down: done without where another has their shards, waited for where none has, and used when they come back.
+//! Nodes that are down: ignored if another node has their shards, otherwise waited for, and used when they are back.
 
 use e2e::Running;
 use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup};

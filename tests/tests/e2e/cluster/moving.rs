@@ -68,7 +68,7 @@ fn a_shard_that_moves_between_creation_and_download_is_taken_from_where_it_is() 
     assert_eq!(creations_of(&scene, 0), 2);
     assert_eq!(scene.manifest(DOCS).archives.len(), 3);
     assert_eq!((scene.place.prove(), scene.place.temporary()), (1, Vec::new()));
-    // A node that has lost a shard gives nothing of its snapshots away, so this one waits until it has it again.
+    // A node that lost a shard does not release its snapshots, so this one waits until the shard is back.
     let left: Vec<String> =
         scene.place.status().undeleted_snapshots.into_iter().map(|snapshot| snapshot.name).collect();
     assert_eq!(left, scene.node(0).shard_snapshot_names(DOCS, 0));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Scene, TENANTS, docs, keys, tenants, uploads};
 use crate::traces::none;
 
-/// Whoever restores where there is nothing, and waits long enough.
+/// A restore into an empty server, with enough time.
 fn target(nodes: u8) -> (StandInCluster, Nodes) {
     let cluster = StandInCluster::start_with(Setup::cluster(nodes));
     let nodes = Nodes::at(&cluster.urls());

@@ -1,4 +1,4 @@
-//! Bytes that nobody meant well with: no panic, no endless loop, everything consumed.
+//! Hostile bytes: no panic, no endless loop, everything consumed.
 
 use proptest::prelude::*;
 
