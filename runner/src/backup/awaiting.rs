@@ -44,6 +44,8 @@ pub enum Looked {
     Nothing {
         /// Whether none will appear later.
         certain: bool,
+        /// Whether the list could be read at all since the request.
+        was_listed: bool,
         /// Why no snapshot can be used.
         failure: BackupError,
     },
@@ -90,7 +92,8 @@ pub async fn look_for(
             }
         }
         if let Some(certain) = over {
-            return Ok(Looked::Nothing { certain, failure: wait.failure(certain) });
+            let (was_listed, failure) = (wait.was_listed, wait.failure(certain));
+            return Ok(Looked::Nothing { certain, was_listed, failure });
         }
         client.pause(pause.min(wait.left())).await?;
         // Check often before giving up.
@@ -126,6 +129,7 @@ struct Wait<'a> {
     unknown_since: Option<Instant>,
     same_process: bool,
     was_silent: bool,
+    was_listed: bool,
     restarted: bool,
 }
 
@@ -149,6 +153,7 @@ impl<'a> Wait<'a> {
             unknown_since: None,
             same_process: false,
             was_silent: false,
+            was_listed: false,
             restarted: false,
         }
     }
@@ -156,6 +161,7 @@ impl<'a> Wait<'a> {
     /// Evaluates the signs of the server. Returns whether to stop, and whether none will appear later.
     fn look(&mut self, sign: Sign, listed: bool) -> Option<bool> {
         self.was_silent |= sign == Sign::Silent || !listed;
+        self.was_listed |= listed;
         self.restarted |= sign == Sign::Restarted;
         let now = Instant::now();
         self.idle_since = (sign == Sign::Idle && listed).then(|| self.idle_since.unwrap_or(now));

@@ -126,7 +126,7 @@ async fn ask_and_look(
         run.session.show_status();
         let looked = look_for(run, part, &creating, requested, &error).await;
         work.enter(Stage::Create);
-        let (certain, failure) = match looked {
+        let (certain, was_listed, failure) = match looked {
             Ok(Looked::Found { snapshot, others }) => {
                 if error.is_answered() {
                     run.session.warn(format!("{error}; the snapshot was created anyway"));
@@ -134,7 +134,7 @@ async fn ask_and_look(
                 tracing::info!("Found snapshot {} of {}", snapshot.name, part.subject);
                 return Ok(Made::Found { snapshot, others });
             }
-            Ok(Looked::Nothing { certain, failure }) => (certain, failure),
+            Ok(Looked::Nothing { certain, was_listed, failure }) => (certain, was_listed, failure),
             // The list is gone with its collection.
             Err(error) if error.is_not_found() => return Err(error.into()),
             Err(error) => {
@@ -142,7 +142,8 @@ async fn ask_and_look(
                 return Err(error.into());
             }
         };
-        let is_in_doubt = !certain && error.may_have_been_carried_out();
+        // Even a refusal may come from a proxy after the server did it; only the list shows that.
+        let is_in_doubt = !certain && (!was_listed || error.may_have_been_carried_out());
         if is_in_doubt {
             requests.in_doubt.push(creating.clone());
         }
@@ -150,7 +151,7 @@ async fn ask_and_look(
         if retries >= most || !(certain || error.is_answered()) || !error.is_worth_another_creation() {
             return Err(failure);
         }
-        run.session.warn(format!("{failure}; no snapshot was created, so trying once more"));
+        run.session.warn(format!("{failure}; no snapshot was found, so trying once more"));
         client.pause_before_retry(retries, &error).await?;
         retries += 1;
         // With its own time, which tells its snapshot from that of the request before.

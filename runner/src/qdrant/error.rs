@@ -169,6 +169,11 @@ impl Error {
         self.ending() == Ending::Answer(429)
     }
 
+    /// Whether the request left this program.
+    pub fn was_sent(&self) -> bool {
+        self.ending() != Ending::NotAsked
+    }
+
     /// Whether the request may have succeeded anyway. Only a refused request certainly did not.
     pub fn may_have_been_carried_out(&self) -> bool {
         !matches!(self.ending(), Ending::NotAsked | Ending::Answer(401 | 403..=405 | 413 | 422))

@@ -4,10 +4,7 @@ use qdrant_backup_shared::scratch_name::is_scratch;
 
 use reqwest::Method;
 
-use super::Soak;
-
-/// Imported archives do not say which version they are from.
-pub(super) const SKEW: &str = "--allow-version-skew";
+use super::{SKEW, Soak};
 
 impl Soak {
     /// Does something by chance.

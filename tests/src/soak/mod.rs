@@ -20,7 +20,6 @@ use crate::proxy::Proxy;
 use crate::qdrant_stand_in::{Setup, StandIn};
 use crate::random::Random;
 
-use self::actions::SKEW;
 use self::collections::Collections;
 use self::ledger::{KEPT, Ledger};
 use self::watch::Watch;
@@ -29,6 +28,9 @@ use self::watch::Watch;
 const CONFIGURATION: &str = "qdrant:\n  retries: 1\n  wait_for_server: 0s\n  cluster_timeout: 4s\n  connect_timeout: 4s\n  stall_timeout: 4s\n  request_timeout: 10s\n  create_timeout: 20s\n  count_timeout: 10s\nrestore:\n  settle_timeout: 10s\n";
 /// How long what was asked for without an answer may still come.
 const LATE: Duration = Duration::from_secs(21);
+
+/// Imported archives do not say which version they are from.
+const SKEW: &str = "--allow-version-skew";
 
 /// Everything that a soak is about.
 struct Soak {

@@ -244,3 +244,24 @@ fn what_may_be_left_of_a_collection_that_was_dropped_is_known_when_it_is_back() 
     scene.backup().success();
     assert_eq!((scene.on_server(), suspected().len()), (suspected(), 1));
 }
+
+#[test]
+fn a_refusal_after_which_the_list_cannot_be_read_is_on_record() {
+    for status in [401, 403, 405, 413, 422] {
+        let scene = Scene::with([
+            answered_after_doing_it(status),
+            Fault::status(403).on(Endpoint::ListSnapshots).after(1),
+        ]);
+        scene.configure(&[("create_timeout", "2s")]);
+
+        scene.backup().code(1);
+        assert_eq!(scene.on_server().len(), 1, "{status}");
+        assert_eq!(scene.place.status().unanswered_creations.len(), 1, "{status}");
+        scene.heal();
+
+        scene.backup().success();
+        let suspected: Vec<String> =
+            scene.place.status().suspected_leftovers.into_iter().map(|snapshot| snapshot.name).collect();
+        assert_eq!(scene.on_server(), suspected, "{status}");
+    }
+}

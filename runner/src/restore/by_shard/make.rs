@@ -34,13 +34,11 @@ pub(super) async fn create(client: &Client, put: &Put<'_>) -> Result<(), NotMade
     };
     let body = CreateBody::of(config, put.replication_factor.map(std::num::NonZeroU32::get)).body;
     let Err(error) = client.create_collection(put.target, &body).await else { return Ok(()) };
-    if !error.may_have_been_carried_out() {
-        return Err(refused(error.into()));
-    }
+    // Even a refusal may come from a proxy after the server did it.
     match client.exists(put.target).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(refused(error.into())),
-        Err(_) => Err(NotMade { error: error.into(), may_exist: true }),
+        Err(_) => Err(NotMade { may_exist: error.was_sent(), error: error.into() }),
     }
 }
 
