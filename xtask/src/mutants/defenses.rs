@@ -62,12 +62,10 @@ pub(crate) const DEFENSES: &[Defense] = &[
         name: "prune-manifest-first",
         claim: "a prune deletes archives before the manifest",
         file: "runner/src/prune/deletion.rs",
-        there: "        let mut steps = vec![
-            Step::Remove(layout.manifest(collection, id)),
-            Step::Sync(directory.clone()),",
-        instead: "        let mut steps = Self::archives(layout, backup);
-        steps.extend([Step::Remove(layout.manifest(collection, id)), Step::Sync(directory.clone())]);
-        steps.extend([",
+        there: "Step::Remove(layout.offsite(collection, id, place))));
+        steps.extend(Self::archives(layout, backup));",
+        instead: "Step::Remove(layout.offsite(collection, id, place))));
+        drop(steps.splice(0..0, Self::archives(layout, backup)));",
         program: "campaign",
         tests: CRASH,
     },
@@ -97,7 +95,7 @@ pub(crate) const DEFENSES: &[Defense] = &[
     let mut failed = None;
     for archive in archives {",
         instead: "    if json_file::write_new(&layout.manifest(&manifest.collection, manifest.backup_id), manifest).is_ok() {
-        return archives.into_iter().try_for_each(|archive| Ok(archive.commit_new()?));
+        return archives.into_iter().try_for_each(|archive| archive.commit_new().map_err(|error| error.source));
     }
     let mut in_place = Vec::new();
     let mut failed = None;

@@ -54,14 +54,17 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     let mut survived = 0;
     for defense in wanted {
         let began = Instant::now();
-        let programs = copy.build_without(defense)?;
-        let failed = failed_tests(&programs, defense.program, defense.tests)?;
-        survived += usize::from(failed.is_empty());
-        let verdict = if failed.is_empty() {
-            "SURVIVED".to_owned()
-        } else {
-            format!("caught by {}", failed.join(", "))
+        let failed = copy
+            .build_without(defense)
+            .and_then(|programs| failed_tests(&programs, defense.program, defense.tests));
+        let verdict = match failed {
+            Ok(failed) if failed.is_empty() => Err("SURVIVED".to_owned()),
+            Ok(failed) => Ok(format!("caught by {}", failed.join(", "))),
+            // The others are tried all the same.
+            Err(error) => Err(format!("NOT TRIED: {error}")),
         };
+        survived += usize::from(verdict.is_err());
+        let verdict = verdict.unwrap_or_else(|error| error);
         lines.push(format!("{:<22} {:>4.0} s  {verdict}", defense.name, began.elapsed().as_secs_f64()));
         println!("== {}", lines.last().map_or("", String::as_str));
     }
@@ -69,7 +72,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     if survived == 0 {
         Ok(())
     } else {
-        Err(format!("no test notices that {survived} of the defenses are gone"))
+        Err(format!("for {survived} defenses, no test has noticed that they are gone"))
     }
 }
 

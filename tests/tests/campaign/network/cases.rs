@@ -16,8 +16,8 @@ const ALIKE: [usize; 2] = [2, 1];
 /// How many faults that last each request meets in a full campaign, besides every one that does not.
 const LASTING_EACH: usize = 6;
 
-/// What was found by this campaign, and mended: a deletion that a web page answered, one that was said to find nothing, and
-/// two creations of which neither was answered.
+/// What was found by this campaign and the soak, and mended: a deletion that a web page answered, one that was said to find
+/// nothing, two creations of which neither was answered, and one that was refused after it was done.
 fn found() -> Vec<(&'static str, &'static str, Fault)> {
     let before = |what| Fault { what, forwarded: false, lasting: false };
     let for_good = |what| Fault { what, forwarded: true, lasting: true };
@@ -27,6 +27,7 @@ fn found() -> Vec<(&'static str, &'static str, Fault)> {
         ("backup", "DELETE /collections/docs/snapshots/*", before(What::Status(404))),
         ("drill", "DELETE /collections/*/snapshots/*", before(What::Status(404))),
         ("backup", "POST /collections/docs/snapshots", for_good(What::Upgrade)),
+        ("backup", "POST /collections/docs/snapshots", for_good(What::Status(403))),
     ]
 }
 
@@ -53,10 +54,11 @@ impl fmt::Display for Case {
 /// The cases, each with its job's number.
 pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
     let mut faults: Vec<Fault> = Fault::shapes();
-    let lasting: Vec<Fault> =
-        faults.iter().filter(|fault| !fault.what.is_of_body()).cloned().map(Fault::lasting).collect();
     faults.extend(Fault::statuses());
     let every = faults.clone();
+    // A server that is busy for good is waited for ten minutes long.
+    let may_last = |fault: &&Fault| !fault.what.is_of_body() && fault.what != What::Status(429);
+    let lasting: Vec<Fault> = every.iter().filter(may_last).cloned().map(Fault::lasting).collect();
     faults.extend(lasting.iter().cloned());
     let (mut turn, mut lasting) = (faults.iter().cycle(), lasting.iter().cycle());
     let alike_most = if extent == Extent::Short { ALIKE[0] } else { ALIKE[1] };
