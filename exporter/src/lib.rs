@@ -6,9 +6,6 @@
 
 pub mod build_info;
 pub mod cli;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod log;
 pub mod metrics;
 pub mod observe;
@@ -18,6 +15,10 @@ mod start;
 pub mod stop;
 pub mod web;
 mod worker;
+
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use web::fuzzing;
 
 use std::process::ExitCode;
 

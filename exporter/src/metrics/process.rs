@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hostile_program_name_shifts_nothing() {
+    fn figures_are_read_behind_a_hostile_program_name_or_absent() {
         let stat = "7 (a) 1 (b c) S 1 7 7 0 -1 4194560 300 0 0 0 150 50 0 0 20 0 4 0 1000 9000000 500 1";
         let info = parse(stat, "cpu 1 2\nbtime 1752589800\n");
         assert_eq!(info.cpu_seconds, Some(2.0));
@@ -66,10 +66,6 @@ mod tests {
         assert_eq!(info.virtual_memory_bytes, Some(9_000_000));
         assert_eq!(info.resident_memory_bytes, Some(500 * rustix::param::page_size() as u64));
         assert_eq!(info.start_time_seconds, Some(1_752_589_810.0));
-    }
-
-    #[test]
-    fn unreadable_figures_are_absent() {
-        assert_eq!(parse("", ""), ProcessInfo::default());
+        assert_eq!(parse("", ""), ProcessInfo::default(), "what cannot be read is absent");
     }
 }

@@ -1,4 +1,4 @@
-//! Fuzzed: what clients send, and the web configuration.
+//! What is fuzzed of the exporter: what clients send, and the web configuration. As in the shared crate's module of this name.
 
 #![expect(clippy::unwrap_used, reason = "a promise that is not kept ends the run")]
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
-use qdrant_backup_shared::fuzzing::{assert_line, text};
+use qdrant_backup_shared::fuzzing::{Target, assert_line, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -24,6 +24,10 @@ use super::negotiate::{Format, accepts_gzip};
 use super::routes::Routes;
 use super::server::http;
 use crate::observe::Observer;
+
+/// All of this crate.
+pub const TARGETS: &[Target] =
+    &[("request", request), ("request_head", request_head), ("web_configuration", web_configuration)];
 
 /// No more of what a client sends is looked at: requests that only repeat find nothing new.
 const REQUEST_BYTES: usize = 2 << 10;

@@ -8,7 +8,7 @@ mod auth;
 mod complaints;
 mod config;
 #[cfg(feature = "fuzzing")]
-pub(crate) mod fuzzing;
+pub mod fuzzing;
 mod gate;
 mod limits;
 mod negotiate;
