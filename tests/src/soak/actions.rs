@@ -6,6 +6,9 @@ use reqwest::Method;
 
 use super::{SKEW, Soak};
 
+/// Longer than a real server takes for a small collection.
+const AT_WORK: std::time::Duration = std::time::Duration::from_secs(3);
+
 impl Soak {
     /// Does something by chance.
     pub(super) fn act(&mut self) {
@@ -52,6 +55,9 @@ impl Soak {
                 "backup {id} of {collection} restored"
             );
             self.tally.count("restores with every point right");
+        } else if self.stand_in.is_none() {
+            // A real server ends an upload though nobody waits for it.
+            std::thread::sleep(AT_WORK);
         }
         self.drop_beside();
     }
