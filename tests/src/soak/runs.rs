@@ -99,6 +99,11 @@ impl Soak {
         Duration::from_millis(self.random.below(LONGEST_BEFORE_KILL))
     }
 
+    /// Whether it was left to a person to delete this snapshot, which was in the folder of a collection that was gone.
+    pub(super) fn was_given_up(&self, snapshot: &str) -> bool {
+        snapshot.split_once(": ").is_some_and(|(_, name)| self.given_up.contains(name))
+    }
+
     /// What the status knows to be on the server, to follow how it was lost.
     fn on_record(&self) -> String {
         let status = self.place.status();
@@ -141,6 +146,9 @@ impl Soak {
                 self.tally.count("runs that came through");
             }
         }
+        // A person who has leftovers deleted takes those off the record that only a hand on the server's disk can reach.
+        let given_up = log.lines().filter(|line| line.contains("no longer on record, so no run will do it"));
+        self.given_up.extend(given_up.filter_map(|line| Some(line.split(' ').nth(3)?.to_owned())));
         self.trail.push_back(format!("{what} ended with {:?}:\n{log}{}", ran.code, self.on_record()));
         if self.trail.len() > TRAIL {
             self.trail.pop_front();
@@ -164,7 +172,7 @@ impl Soak {
             .collections
             .snapshots(&self.nodes)
             .into_iter()
-            .filter(|snapshot| !known.explains(snapshot))
+            .filter(|snapshot| !known.explains(snapshot) && !self.was_given_up(snapshot))
             .collect();
         if let Some((collection, _)) = unknown.first().and_then(|snapshot| snapshot.split_once(": ")) {
             self.trail.iter().filter(|run| run.contains(collection)).for_each(|run| println!("{run}"));

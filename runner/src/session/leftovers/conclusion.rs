@@ -113,9 +113,19 @@ fn conclusion(
         }
         // With --yes, the person knows where it is.
         (Ok(Deletion::Unreachable), Occasion::Person { .. }) => {
-            (Record::Struck, false, format!("{}; no longer on record", unreachable(leftover)))
+            let text = format!(
+                "{}; delete it there by hand: it is no longer on record, so no run will do it",
+                unreachable(leftover)
+            );
+            (Record::Struck, false, text)
         }
-        (Ok(Deletion::Unreachable), _) => (Record::Stays, false, unreachable(leftover)),
+        (Ok(Deletion::Unreachable), _) => {
+            let text = format!(
+                "{}; delete it there by hand, or a later run deletes it when the collection exists again",
+                unreachable(leftover)
+            );
+            (Record::Stays, false, text)
+        }
         (Err(error), _) => {
             let text = format!(
                 "{error}; the snapshot stays on the server until the next run deletes it: {name} of \"{collection}\""
@@ -129,8 +139,7 @@ fn conclusion(
 fn unreachable(snapshot: &ServerSnapshot) -> String {
     format!(
         "{} stays in the server's snapshot directory of \"{}\", which is unreachable because there is no \
-         such collection; delete it there by hand, or a later run deletes it when the collection exists \
-         again",
+         such collection",
         snapshot.name, snapshot.collection
     )
 }
