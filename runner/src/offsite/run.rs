@@ -209,6 +209,7 @@ impl AtPlace<'_> {
         if matches!(copied, Err(OffsiteError::Interrupted)) {
             return copied;
         }
+        let all_known = if work.copy { self.all_known() } else { Ok(()) };
         // A failure of one does not affect the others, unless the place is unreachable.
         let checked = match &copied {
             Err(_) => Ok(()),
@@ -225,7 +226,19 @@ impl AtPlace<'_> {
             // Nothing is deleted where something may be damaged, or could not be copied.
             _ => Ok(()),
         };
-        copied.and(checked).and(pruned)
+        copied.and(checked).and(pruned).and(all_known)
+    }
+
+    /// A backup whose manifest cannot be read may be missing there.
+    fn all_known(&self) -> Result<(), OffsiteError> {
+        let mut unreadable = self.session.catalog().unreadable_manifests();
+        match (unreadable.next(), unreadable.count()) {
+            (None, _) => Ok(()),
+            (Some(first), 0) => Err(OffsiteError::Manifest(first.problem.clone())),
+            (Some(first), more) => {
+                Err(OffsiteError::Manifest(format!("{} (and {more} more)", first.problem)))
+            }
+        }
     }
 
     fn look_again(&mut self) {

@@ -225,8 +225,7 @@ fn interrupted_failure() -> Failure {
     Failure { kind: FailureKind::Interrupted, message: "interrupted by a signal".to_owned() }
 }
 
-/// Fails for unreadable manifests of the selected collections. Unreadable records do not matter: the next check writes them
-/// again.
+/// Fails for unreadable manifests of the selected collections.
 fn unreadable_manifests(session: &Session, options: &VerifyOptions) -> Result<(), Failure> {
     if matches!(options.extent, Extent::Asked(Which::Id(_))) {
         return Ok(());
@@ -234,9 +233,7 @@ fn unreadable_manifests(session: &Session, options: &VerifyOptions) -> Result<()
     let layout = session.layout();
     let unreadable: Vec<&Unreadable> = session
         .catalog()
-        .unreadable
-        .iter()
-        .filter(|entry| !entry.path.to_string_lossy().ends_with(".verification.json"))
+        .unreadable_manifests()
         .filter(|entry| {
             let names = options.selection.names();
             names.is_empty() || names.iter().any(|name| lies_in(layout, name, &entry.path))

@@ -69,6 +69,12 @@ impl Catalog {
         self.collections.keys().filter(|name| !name.is_files())
     }
 
+    /// Everything unreadable that may be, or hide, a manifest. Verification records are not among it: the next check writes them
+    /// again.
+    pub fn unreadable_manifests(&self) -> impl Iterator<Item = &Unreadable> {
+        self.unreadable.iter().filter(|entry| !entry.path.to_string_lossy().ends_with(".verification.json"))
+    }
+
     /// The newest good backup of each collection that has one.
     pub fn newest_good(&self) -> impl Iterator<Item = (&CollectionName, &Backup)> {
         self.collections

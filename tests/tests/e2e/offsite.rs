@@ -7,7 +7,7 @@ use e2e::offsite::{Nas, Serving, configure};
 use e2e::qdrant_stand_in::{Setup, StandIn};
 use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::{FailureKind, OffsiteRecord, json_file};
+use qdrant_backup_shared::{FailureKind, OffsiteRecord, atomic, json_file};
 use serde_json::Value;
 
 /// A server with genuine collections, backed up, and a place that is a repository.
@@ -212,6 +212,21 @@ fn an_archive_that_is_damaged_here_is_not_copied_and_the_others_are() {
     assert!(record(place, "mixtral_embeddings", "nas").is_none());
     let status = place.status();
     assert_eq!(status.offsite["nas"].failures[&FailureKind::ArchiveCorrupt], 1);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_is_a_failure_of_the_place_and_the_others_are_copied() {
+    let (Scene { server: _server, place }, _nas) = backed_up("nas");
+    let names: Vec<String> = place.catalog().collection_names().map(ToString::to_string).collect();
+    let torn = place.newest(&names[0]);
+    let manifest = place.layout().manifest(&torn.collection, torn.backup_id);
+    atomic::write(&manifest, 0o640, b"{").unwrap();
+
+    let said = place.run(&["offsite", "copy"]).code(3);
+
+    said.says(&["ERROR: Place nas: ", &manifest.display().to_string()]);
+    assert_eq!(copies(&place), names.len() - 1);
+    assert_eq!(place.status().operations[&Operation::Offsite].last_outcome, Some(Outcome::Partial));
 }
 
 #[test]
