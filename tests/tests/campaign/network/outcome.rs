@@ -104,7 +104,9 @@ fn check(world: &World, before: &Before, job: &Job, ran: &Ran) {
     assert!(log.lines().all(|line| line.starts_with('[')), "{log}");
     let code = ran.code.expect("no signal ended it");
     assert!(code == job.code || job.failures.contains(&code), "exit {code}:\n{log}");
-    let errors = log.lines().filter(|line| line.contains("] ERROR: ")).count();
+    // `config check` prints what fails on standard output.
+    let failed = ran.stdout.lines().filter(|line| line.starts_with("FAIL ")).count();
+    let errors = failed + log.lines().filter(|line| line.contains("] ERROR: ")).count();
     if code != job.code {
         assert!((1..=ERRORS_MAX).contains(&errors), "{errors} errors are said:\n{log}");
     }
