@@ -7,32 +7,29 @@ use serde::Serialize;
 /// `text` on one line. Control characters, line separators, bidirectional and invisible characters are escaped, so that a message
 /// from a server cannot forge log lines or control the terminal.
 pub fn one_line(text: &str) -> String {
-    text.trim().chars().fold(String::with_capacity(text.len()), |mut line, character| {
-        if is_unseen(character) {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-        line
-    })
+    escaped(text.trim(), is_unseen).into_owned()
 }
 
 /// A name for display. As [`one_line`], but without trimming and with escaped backslashes, so that different names stay
 /// different.
 pub fn visible(name: &str) -> Cow<'_, str> {
-    let escaped = |character: char| character == '\\' || is_unseen(character);
-    if !name.contains(escaped) {
-        return Cow::Borrowed(name);
+    escaped(name, |character| character == '\\' || is_unseen(character))
+}
+
+/// `text` with those of its characters escaped, as in a Rust string.
+fn escaped(text: &str, which: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&which) {
+        return Cow::Borrowed(text);
     }
-    let mut visible = String::with_capacity(name.len() + 8);
-    for character in name.chars() {
-        if escaped(character) {
-            visible.extend(character.escape_default());
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if which(character) {
+            escaped.extend(character.escape_default());
         } else {
-            visible.push(character);
+            escaped.push(character);
         }
     }
-    Cow::Owned(visible)
+    Cow::Owned(escaped)
 }
 
 /// Whether a character is a control, line separator, bidirectional or invisible character.
@@ -68,19 +65,7 @@ pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
 
 /// `text` of several lines, in which nothing but their ends and tabs is unseen.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    let unseen = |character: char| !['\n', '\t'].contains(&character) && is_unseen(character);
-    if !text.contains(unseen) {
-        return Cow::Borrowed(text);
-    }
-    let mut lines = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        if unseen(character) {
-            lines.extend(character.escape_default());
-        } else {
-            lines.push(character);
-        }
-    }
-    Cow::Owned(lines)
+    escaped(text, |character| !['\n', '\t'].contains(&character) && is_unseen(character))
 }
 
 /// `text` on one line, truncated to at most `most` characters, with `…` if it was truncated.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use qdrant_backup_shared::catalog::{Backup, Catalog};
-use qdrant_backup_shared::manifest::{Encoding, Manifest};
+use qdrant_backup_shared::manifest::{Encoding, Manifest, SizeAndDigest};
 use qdrant_backup_shared::{Layout, Status, VerificationRecord, atomic, json_file, status_journal};
 use sha2::{Digest, Sha256};
 
@@ -175,6 +175,13 @@ impl Place {
     }
 }
 
+/// Fails the test unless what is in `path` has this size and digest.
+#[track_caller]
+fn assert_is(bytes: &[u8], expected: SizeAndDigest, path: &Path) {
+    assert_eq!(bytes.len() as u64, expected.size_bytes, "{}", path.display());
+    assert_eq!(Sha256::digest(bytes)[..], expected.sha256.as_bytes()[..], "{}", path.display());
+}
+
 /// As [`Place::prove`], of any backup directory.
 ///
 /// # Panics
@@ -189,21 +196,8 @@ pub fn prove(layout: &Layout) -> usize {
         for archive in &manifest.archives {
             let path = layout.collection(&manifest.collection).join(&archive.file_name);
             let stored = fs::read(&path).expect("the archive can be read");
-            assert_eq!(stored.len() as u64, archive.stored.size_bytes);
-            assert_eq!(
-                Sha256::digest(&stored)[..],
-                archive.stored.sha256.as_bytes()[..],
-                "{}",
-                path.display()
-            );
-            let plain = decode(&stored, &archive.encoding);
-            assert_eq!(plain.len() as u64, archive.snapshot.size_bytes);
-            assert_eq!(
-                Sha256::digest(&plain)[..],
-                archive.snapshot.sha256.as_bytes()[..],
-                "{}",
-                path.display()
-            );
+            assert_is(&stored, archive.stored, &path);
+            assert_is(&decode(&stored, &archive.encoding), archive.snapshot, &path);
         }
         proven += 1;
     }

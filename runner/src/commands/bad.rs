@@ -39,13 +39,8 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
     let selection = selection(&args.collections)?;
     let layout = repository::layout(settings);
     repository::open(&layout)?;
-    let read = || {
-        Catalog::read(&layout).map_err(|error| {
-            Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
-        })
-    };
     if !args.yes {
-        let catalog = read()?;
+        let catalog = repository::read_catalog(&layout)?;
         let found = find(&catalog, &selection);
         output::print(&table(&found)).map_err(Refusal::failed)?;
         let (going, last) = (going(&found, false).count(), last(&found));
@@ -72,7 +67,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
         return Err(busy());
     };
     // Only after taking the lock, because `hold` shares it.
-    let catalog = read()?;
+    let catalog = repository::read_catalog(&layout)?;
     let found = find(&catalog, &selection);
     let doomed: Vec<Backup> = going(&found, args.even_the_last).map(|bad| bad.backup.clone()).collect();
     delete(session, &doomed, Deletion::of, &signals)?;

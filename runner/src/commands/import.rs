@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::backup_id::BackupId;
-use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::manifest::ServerChecksum;
 use qdrant_backup_shared::text::one_line;
 
@@ -27,7 +26,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
     let mut failed = 0;
     for path in &args.files {
         // Read again for each file, to include those just imported.
-        let catalog = Catalog::read(&layout).map_err(Refusal::failed)?;
+        let catalog = repository::read_catalog(&layout)?;
         let importer = Importer {
             layout: &layout,
             catalog: &catalog,

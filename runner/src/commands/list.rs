@@ -52,9 +52,7 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
     let from = From::look(settings, &args.from, selection.names(), CancellationToken::new(), clock)?;
     let layout = repository::layout(from.settings());
     repository::open(&layout)?;
-    let catalog = Catalog::read(&layout).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
-    })?;
+    let catalog = repository::read_catalog(&layout)?;
     let backups: Vec<&Backup> = catalog
         .collections
         .iter()

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::Layout;
-use qdrant_backup_shared::catalog::{Catalog, Orphan};
+use qdrant_backup_shared::catalog::Orphan;
 
 use super::{Refusal, listen, repository, stopped};
 use crate::commands::exit::Exit;
@@ -67,7 +67,7 @@ pub fn busy() -> Refusal {
 }
 
 fn read(layout: &Layout) -> Result<Vec<Orphan>, Refusal> {
-    Ok(Catalog::read(layout).map_err(Refusal::failed)?.orphans)
+    Ok(repository::read_catalog(layout)?.orphans)
 }
 
 fn table(orphans: &[Orphan]) -> String {

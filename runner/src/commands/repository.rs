@@ -33,13 +33,21 @@ const DRILL_ENDS: Duration = Duration::from_secs(2 * 60);
 /// # Errors
 /// When the directory itself cannot be read.
 pub fn catalog(layout: &Layout) -> Result<Catalog, Refusal> {
-    let catalog = Catalog::read(layout).map_err(|error| {
-        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
-    })?;
+    let catalog = read_catalog(layout)?;
     for unreadable in &catalog.unreadable {
         tracing::warn!("{}", one_line(&unreadable.problem));
     }
     Ok(catalog)
+}
+
+/// As [`catalog`], without the warnings.
+///
+/// # Errors
+/// As [`catalog`].
+pub fn read_catalog(layout: &Layout) -> Result<Catalog, Refusal> {
+    Catalog::read(layout).map_err(|error| {
+        Refusal::failed(format!("{}: cannot be read: {error}", layout.collections().display()))
+    })
 }
 
 /// The layout that the settings describe.

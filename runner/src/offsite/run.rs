@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::Backup;
+use qdrant_backup_shared::catalog::{Backup, Unreadable};
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::place_status::{PlaceStatus, RoundEnd};
 use qdrant_backup_shared::run_report::{CopiedBackup, NotCopied, PlaceReport};
@@ -231,14 +231,8 @@ impl AtPlace<'_> {
 
     /// A backup whose manifest cannot be read may be missing there.
     fn all_known(&self) -> Result<(), OffsiteError> {
-        let mut unreadable = self.session.catalog().unreadable_manifests();
-        match (unreadable.next(), unreadable.count()) {
-            (None, _) => Ok(()),
-            (Some(first), 0) => Err(OffsiteError::Manifest(first.problem.clone())),
-            (Some(first), more) => {
-                Err(OffsiteError::Manifest(format!("{} (and {more} more)", first.problem)))
-            }
-        }
+        let unreadable = self.session.catalog().unreadable_manifests();
+        Unreadable::first_and_more(unreadable).map_or(Ok(()), |told| Err(OffsiteError::Manifest(told)))
     }
 
     fn look_again(&mut self) {

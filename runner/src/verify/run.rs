@@ -242,16 +242,9 @@ fn unreadable_manifests(session: &Session, options: &VerifyOptions) -> Result<()
     for entry in &unreadable {
         tracing::error!("{}", one_line(&entry.problem));
     }
-    match unreadable.split_first() {
+    match Unreadable::first_and_more(unreadable) {
         None => Ok(()),
-        Some((first, others)) => {
-            let more =
-                if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
-            Err(Failure {
-                kind: FailureKind::ManifestInvalid,
-                message: one_line(&format!("{}{more}", first.problem)),
-            })
-        }
+        Some(told) => Err(Failure { kind: FailureKind::ManifestInvalid, message: one_line(&told) }),
     }
 }
 

@@ -430,6 +430,16 @@ fn about<T: json_file::JsonFile>(
 }
 
 impl Unreadable {
+    /// The first of `entries`, and how many more there are; nothing if there are none.
+    pub fn first_and_more<'a>(entries: impl IntoIterator<Item = &'a Self>) -> Option<String> {
+        let mut entries = entries.into_iter();
+        let first = &entries.next()?.problem;
+        Some(match entries.count() {
+            0 => first.clone(),
+            more => format!("{first} (and {more} more)"),
+        })
+    }
+
     fn io(path: &Path, error: &io::Error) -> Self {
         Self { path: path.to_owned(), problem: format!("{}: cannot be read: {error}", path.display()) }
     }

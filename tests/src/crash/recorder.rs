@@ -264,27 +264,26 @@ impl<'a> Recorder<'a> {
         self.disk.place(path).unwrap_or_else(|| panic!("the directory of {path} is not there"))
     }
 
-    fn renamed(&mut self, call: &Call, from: Option<String>, to: Option<String>) {
-        if let (None, None) = (&from, &to) {
-            return;
-        }
-        let (Some(from), Some(to)) = (from, to) else {
-            panic!("a rename across the root is not known to the recorder")
+    /// What is at the first of two names, and both of them; nothing if they are not below the root.
+    fn named(&self, what: &str, from: Option<String>, to: Option<String>) -> Option<(Id, String, String)> {
+        let (from, to) = match (from, to) {
+            (None, None) => return None,
+            (Some(from), Some(to)) => (from, to),
+            _ => panic!("a {what} across the root is not known to the recorder"),
         };
         let id = self.disk.find(&from).unwrap_or_else(|| panic!("{from} is not there"));
+        Some((id, from, to))
+    }
+
+    fn renamed(&mut self, call: &Call, from: Option<String>, to: Option<String>) {
+        let Some((id, from, to)) = self.named("rename", from, to) else { return };
         let ((directory, from), (other, to)) = (self.place(&from), self.place(&to));
         assert_eq!(directory, other, "a rename between directories is not known to the recorder");
         self.step(call, Change::Rename { directory, from, to, id });
     }
 
     fn linked(&mut self, call: &Call, from: Option<String>, to: Option<String>) {
-        if let (None, None) = (&from, &to) {
-            return;
-        }
-        let (Some(from), Some(to)) = (from, to) else {
-            panic!("a link across the root is not known to the recorder")
-        };
-        let id = self.disk.find(&from).unwrap_or_else(|| panic!("{from} is not there"));
+        let Some((id, _, to)) = self.named("link", from, to) else { return };
         let (directory, name) = self.place(&to);
         self.step(call, Change::Name { directory, name, id });
     }

@@ -91,5 +91,5 @@ fn config_check_is_content_with_the_examples() {
             .replace("/opt/qdrant/backups", &place.path().display().to_string())
     };
     let ran = Ran::of(installed(&place, here).args(["config", "check"])).success();
-    assert!(!ran.stdout.is_empty() && !ran.stdout.contains("FAIL"), "{}", ran.stdout);
+    assert!(ran.stdout.lines().count() >= 7 && !ran.stdout.contains("FAIL"), "{}", ran.stdout);
 }

@@ -89,6 +89,7 @@ fn tiles_of(colour: &str, tiles: &Tiles) -> Vec<String> {
 /// The queries that find nothing.
 fn empty(prometheus: &Prometheus, collection: &str) -> Vec<String> {
     let queries = dashboard::queries(&dashboard::shipped());
+    assert!(!queries.is_empty());
     let empty = queries.iter().filter(|query| ask(prometheus, query, collection).is_empty());
     empty.map(|query| query.of.clone()).collect()
 }

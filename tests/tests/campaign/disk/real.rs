@@ -194,7 +194,7 @@ fn a_disk_of_any_size_holds_good_backups_or_says_that_it_is_too_small() {
         succeeded += told;
         tally.count("sizes");
     }
-    assert!(failed > 0 && succeeded > 0, "{failed} failed, {succeeded} succeeded");
+    assert!(failed > 3 && succeeded > 3, "{failed} failed, {succeeded} succeeded");
     tally.done();
 }
 

@@ -135,7 +135,7 @@ fn a_flipped_byte_in_a_header_is_found_or_harmless() {
             }
         }
         headers.retain(|(_, kind)| kinds.is_none_or(|wanted| wanted == *kind));
-        assert!(!headers.is_empty());
+        assert!(headers.len() > 3);
         for (header, byte) in headers.iter().flat_map(|(header, _)| (0..512).map(move |byte| (header, byte)))
         {
             for flip in [0x01, 0x10, 0xff] {

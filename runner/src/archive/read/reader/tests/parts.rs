@@ -148,7 +148,7 @@ fn whatever_is_done_to_an_archive_the_plain_decoders_agree() {
             (ours, plainly) => panic!("{told}: {:?} and {:?}", ours.map(drop), plainly.map(drop)),
         }
     }
-    assert!(whole > 0 && corrupt > 0, "{whole} whole and {corrupt} corrupt");
+    assert!(whole > 100 && corrupt > 100, "{whole} whole and {corrupt} corrupt");
 }
 
 #[test]
