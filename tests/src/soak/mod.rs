@@ -108,6 +108,8 @@ impl Soak {
         for _ in 0..3 {
             soak.collections.make(&soak.nodes, &mut soak.random);
         }
+        // From now on there is a status, whenever a run is killed.
+        soak.plainly(&["backup"], 0);
         soak
     }
 
