@@ -45,6 +45,8 @@ pub(super) fn judge(rules: &str, alert: &str, bound: Duration) -> Result<Verdict
     let output = std::fs::File::create(&said).context(said.display())?;
     let errors = output.try_clone().context(said.display())?;
     let mut child = Cmd::new("promtool")
+        // Fewer garbage collections: about a quarter less CPU time.
+        .env("GOGC", "400")
         .args(["test", "rules"])
         .arg(&test)
         .into_command()
