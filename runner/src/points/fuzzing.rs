@@ -7,7 +7,7 @@ use std::io::Cursor;
 use qdrant_backup_shared::fuzzing::assert_line;
 
 use super::difference::{Rules, difference};
-use super::input::Input;
+use super::input::{Input, POINT_MAX_BYTES};
 use super::point::Point;
 use super::transfer::{Header, body, end};
 use crate::qdrant::{PayloadIndex, WholePoint};
@@ -19,7 +19,7 @@ const LINES: usize = 1000;
 pub fn points(data: &[u8]) {
     let Ok(mut input) = Input::of("file".to_owned(), Cursor::new(data.to_vec())) else { return };
     for _ in 0..LINES {
-        match input.line() {
+        match input.line(POINT_MAX_BYTES) {
             Ok(Some(line)) => {
                 assert!(!line.is_empty() && !line.contains('\n'));
                 of_line(&line, &input);

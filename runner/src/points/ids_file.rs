@@ -7,6 +7,9 @@ use super::id::PointId;
 use super::input::Input;
 use super::tally::Kind;
 
+/// Longer than any kind and id.
+const LINE_MAX_BYTES: usize = 256;
+
 /// Parses ids or names of files. A line in a file may begin with a kind, as in the output of `compare --ids`. The kinds are
 /// ignored, because the points are compared again.
 ///
@@ -20,7 +23,7 @@ pub fn read(words: &[String]) -> Result<Vec<PointId>, PointsError> {
             continue;
         }
         let mut input = Input::open(Path::new(word))?;
-        while let Some(line) = input.line()? {
+        while let Some(line) = input.line(LINE_MAX_BYTES)? {
             let id = Kind::ALL.iter().find_map(|kind| line.strip_prefix(kind.word())?.strip_prefix(' '));
             let id = id.unwrap_or(&line).parse().map_err(|error| input.wrong(format!("{error}")))?;
             ids.push(id);

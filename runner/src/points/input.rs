@@ -8,8 +8,8 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::error::PointsError;
 
-/// Maximum length of a point: servers do not accept larger requests.
-const LINE_MAX_BYTES: u64 = 1 << 30;
+/// Maximum length of a line with a point. Qdrant accepts requests of 32 MiB unless `service.max_request_size_mb` says otherwise.
+pub(super) const POINT_MAX_BYTES: usize = 256 << 20;
 
 /// Lines of a file.
 pub struct Input {
@@ -48,11 +48,11 @@ impl Input {
     /// The next line that is not empty, without its end.
     ///
     /// # Errors
-    /// When it cannot be read, or is not text.
-    pub fn line(&mut self) -> Result<Option<String>, PointsError> {
+    /// When it cannot be read, is not text, or has more than `max_bytes` bytes. A device may be one endless line.
+    pub(super) fn line(&mut self, max_bytes: usize) -> Result<Option<String>, PointsError> {
         loop {
             let mut line = Vec::new();
-            let read = self.lines.by_ref().take(LINE_MAX_BYTES).read_until(b'\n', &mut line);
+            let read = self.lines.by_ref().take(max_bytes as u64 + 1).read_until(b'\n', &mut line);
             let read = read.map_err(|source| PointsError::File {
                 what: format!("{} cannot be read after line {}", self.from, self.line),
                 source,
@@ -61,6 +61,9 @@ impl Input {
                 return Ok(None);
             }
             self.line += 1;
+            if line.len() > max_bytes {
+                return Err(self.wrong(format!("it has more than {max_bytes} bytes")));
+            }
             let line = String::from_utf8(line).map_err(|_| self.wrong("it is not text"))?;
             let line = line.trim();
             if !line.is_empty() {
@@ -80,6 +83,8 @@ mod tests {
     use super::*;
     use crate::points::output::Output;
 
+    const MAX: usize = 1000;
+
     #[test]
     fn what_was_written_is_read_back_whatever_it_was_compressed_with() {
         let directory = tempfile::tempdir().unwrap();
@@ -93,12 +98,12 @@ mod tests {
             output.finish().unwrap();
             let mut input = Input::open(&path).unwrap();
             for line in 0..1000 {
-                assert_eq!(input.line().unwrap(), Some(format!("{{\"line\":{line}}}")));
+                assert_eq!(input.line(MAX).unwrap(), Some(format!("{{\"line\":{line}}}")));
             }
-            assert_eq!(input.line().unwrap(), None);
+            assert_eq!(input.line(MAX).unwrap(), None);
             assert!(Output::open(&path, false).is_err());
             Output::open(&path, true).unwrap().finish().unwrap();
-            assert_eq!(Input::open(&path).unwrap().line().unwrap(), None, "{name}");
+            assert_eq!(Input::open(&path).unwrap().line(MAX).unwrap(), None, "{name}");
         }
     }
 
@@ -114,11 +119,21 @@ mod tests {
         file.set_len(file.metadata().unwrap().len() / 2).unwrap();
         let mut input = Input::open(&path).unwrap();
         let error = loop {
-            match input.line() {
+            match input.line(MAX) {
                 Ok(line) => assert!(line.is_some(), "it ended as if it were whole"),
                 Err(error) => break error,
             }
         };
         assert!(error.to_string().contains("cannot be read after line "), "{error}");
+    }
+    #[test]
+    fn an_endless_line_is_an_error_and_does_not_fill_the_memory() {
+        let mut input = Input::open(Path::new("/dev/zero")).unwrap();
+        let error = input.line(MAX).unwrap_err().to_string();
+        assert!(error.ends_with("/dev/zero, line 1: it has more than 1000 bytes"), "{error}");
+
+        let mut input = Input::of("file".to_owned(), io::Cursor::new([b'7'; MAX])).unwrap();
+        assert_eq!(input.line(MAX).unwrap().map(|line| line.len()), Some(MAX));
+        assert_eq!(input.line(MAX).unwrap(), None);
     }
 }

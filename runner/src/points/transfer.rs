@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::bring_back::upsert;
 use super::error::PointsError;
-use super::input::Input;
+use super::input::{Input, POINT_MAX_BYTES};
 use super::output::Output;
 use super::page_size::PageSize;
 use super::pages::{Pages, Reading, ServerPages};
@@ -181,7 +181,7 @@ pub struct Imported {
 /// See [`PointsError`]. The collection then has only some of the points.
 pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result<Imported, PointsError> {
     let ImportContext { client, into, .. } = context;
-    let Some(first) = input.line()? else { return Err(input.wrong("the file is empty")) };
+    let Some(first) = input.line(POINT_MAX_BYTES)? else { return Err(input.wrong("the file is empty")) };
     let header: Header = serde_json::from_str(&first).map_err(|error| {
         input.wrong(format!("it is not the first line of a file written by `export --points`: {error}"))
     })?;
@@ -243,7 +243,7 @@ async fn write_points(
     let (mut waiting, mut bytes, mut points) = (Vec::new(), 0, 0);
     let (mut size, mut told) = (PageSize::default(), Instant::now());
     loop {
-        let Some(line) = input.line()? else {
+        let Some(line) = input.line(POINT_MAX_BYTES)? else {
             let problem = "the file ends without its closing line, so points are missing; export it again";
             return Err(input.wrong(problem));
         };
