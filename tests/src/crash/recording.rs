@@ -1,4 +1,4 @@
-//! A run of the program under strace, as changes of its backup directory.
+//! Records a run of the program under strace as changes of its backup directory.
 
 use std::fs;
 use std::path::Path;
@@ -12,20 +12,20 @@ use super::tree::Tree;
 use crate::place::Ran;
 use crate::strace::under_strace;
 
-/// What a run did to a directory.
+/// The effect of a run on a directory.
 pub struct Recording {
-    /// The directory as it was.
+    /// The directory before the run.
     pub before: Tree,
-    /// What was done.
+    /// The changes.
     pub steps: Vec<Step>,
-    /// The directory as it was then.
+    /// The directory after the run.
     pub after: Tree,
 }
 
-/// Runs `command`, writes down what it does below `directory`, and gives how it ended.
+/// Runs `command`, records its changes below `directory`, and returns its exit status.
 ///
 /// # Panics
-/// When it does something there that is not known, or that does not explain what the directory is like afterwards.
+/// When it makes an unsupported call there, or the changes do not explain the final state of the directory.
 pub fn record(directory: &Path, trace: &Path, command: &Command) -> (Recording, Ran) {
     let directory = directory.canonicalize().expect("the directory is there");
     let before = Tree::of(&directory);
@@ -53,7 +53,8 @@ impl Recording {
         self.steps.iter().map(|step| step.change.clone()).collect()
     }
 
-    /// Every path that ever had a name here, with what the file held when it got it; first those from before.
+    /// Every path that ever had a name here, with the file's contents when it got the name. Paths from before the run
+    /// come first.
     pub fn named(&self) -> Vec<(String, std::sync::Arc<super::tree::Blob>)> {
         let own = |(path, blob): (&str, &std::sync::Arc<super::tree::Blob>)| (path.to_owned(), blob.clone());
         let mut named: Vec<_> = self.before.files().map(own).collect();
