@@ -1,4 +1,4 @@
-//! What the number of points proves: little on the first restore of a backup, everything on the later ones.
+//! What the number of points proves: little on the first restore of a backup, everything on later ones.
 
 use e2e::qdrant_stand_in::{Collection, Effect, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn};
 use e2e::{Place, Ran, Scene};
@@ -8,7 +8,7 @@ use qdrant_backup_shared::operation::Operation;
 use qdrant_backup_shared::verification::{CheckOutcome, Level, RestoredPoints, VerificationRecord};
 use serde_json::json;
 
-/// A backup of "churn": `counted` points before and after, and `held` in the snapshot.
+/// A backup of "churn": the server counts `counted` points before and after, and the snapshot has `held`.
 fn backed_up(counted: u64, held: u64) -> Scene {
     let churn = Collection::generated("churn", GeneratedSnapshot::new(20_000).points_count(counted));
     let holds = Fault::new(Effect::CreationHoldsPoints(held));
@@ -34,7 +34,7 @@ fn restore(place: &Place, target: &str) -> Ran {
     place.run(&["restore", "--collection", "churn", "--as", target])
 }
 
-/// Of that very backup: one that has failed a drill is not the latest good one any more.
+/// Drills this backup by id. After a failed drill it is no longer the latest good one.
 fn drill(place: &Place) -> Ran {
     let id = place.backups("churn")[0].manifest.backup_id.to_string();
     place.run(&["drill", "--on-source", "--collection", "churn", "--backup", &id])
@@ -177,7 +177,7 @@ fn a_sampled_point_that_differs_condemns_no_backup_of_a_collection_that_was_writ
     assert_eq!(place.backups("churn")[0].condition(), Condition::Good);
     assert_eq!(found(&place).unwrap().sample_matched_at, None);
 
-    // Once a drill has found them all as they were, they must be.
+    // After a drill in which all sampled points matched, they must always match.
     stand_in.faults(|faults| faults.clear());
     drill(&place).success();
     assert!(found(&place).unwrap().sample_matched_at.is_some());

@@ -1,4 +1,4 @@
-//! The backup directory: missing, something else, not mounted, not writable, full; and what `init` makes of it.
+//! The backup directory: missing, of another kind, not mounted, not writable, or full; and what `init` does with it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -18,12 +18,11 @@ use e2e::disks::{Disk, Nobody, chmod};
 
 const MIB: u64 = 1 << 20;
 
-/// The result of this call.
 fn run(mut command: Command) -> Ran {
     Ran::of(&mut command)
 }
 
-/// Every command that needs a repository refuses with exit code 78 and one line, and asks nothing of the server.
+/// Every command that needs a repository fails with exit code 78 and one line, and sends no requests to the server.
 #[track_caller]
 fn every_command_refuses(place: &Place, server: &StandIn, parts: &[&str]) {
     let commands: [&[&str]; 5] =
@@ -36,7 +35,7 @@ fn every_command_refuses(place: &Place, server: &StandIn, parts: &[&str]) {
     assert!(server.requests().is_empty(), "the server was bothered");
 }
 
-/// The failure of `vectors` in a status file, which must have ended as failed.
+/// The failure of `vectors` in a status file whose run must have failed.
 #[track_caller]
 fn recorded_failure(status: &Status) -> FailureKind {
     assert_eq!(status.current_run, None);
@@ -155,7 +154,7 @@ fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_sn
     assert_eq!(asked(&server, "POST", "/snapshots"), none());
     assert_eq!(tree(&disk.path()), before);
 
-    // What is there can still be read.
+    // Existing backups can still be read.
     let list = run(disk.inside(&place.command(&["list"]))).success();
     assert!(list.stdout.contains("vectors"), "{}", list.stdout);
 }
@@ -214,7 +213,7 @@ fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
 #[cfg(feature = "outside")]
 #[test]
 fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() {
-    // The last backup was text, so room for a tenth is thought to be enough; now it is vectors.
+    // The last backup was text, so the estimate is a tenth of the size. Now the data is vectors.
     let text = GeneratedSnapshot::new(4 * MIB).kind(FillKind::Text);
     let server = StandIn::start(Setup::empty().collection(Collection::generated("vectors", text)));
     let place = Place::new(&server.url());
@@ -285,7 +284,7 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     disk.fill();
     server.clear_requests();
 
-    // The status cannot be replaced. The log says so, the old one stays, and monitoring sees its age.
+    // The status cannot be replaced. The log reports it, the old status stays, and monitoring sees its age.
     let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
     let ran = ran.says(&["status.json", "No space left on device", "monitoring will not see this run"]);
     let last = log_lines(&ran).pop().unwrap();
@@ -293,7 +292,7 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     assert_eq!(asked(&server, "POST", "/snapshots"), none(), "it could not be recorded as ours");
     assert_eq!(fs::read(disk.path().join("status.json")).unwrap(), status);
 
-    // With the state elsewhere it is recorded.
+    // With the state in another directory it is recorded.
     let state = place.beside("state");
     let mut command = place.command(&["backup"]);
     command.env("QDRANT_BACKUP_STATE_DIR", &state);
@@ -331,7 +330,7 @@ fn a_disk_full_to_the_last_byte_can_be_pruned_and_the_status_is_true_afterwards(
     let names = tree(&disk.path()).into_keys().filter(|name| name.contains("vectors-")).count();
     assert_eq!(names, 2, "an archive and its manifest");
 
-    // A collection is let go in the same way.
+    // Retiring a collection works in the same way.
     disk.free();
     let path = disk.path().join("status.json");
     edit(&path, |status| status["collections"]["vectors"]["on_server"] = json!(false));
@@ -345,7 +344,7 @@ fn a_disk_full_to_the_last_byte_can_be_pruned_and_the_status_is_true_afterwards(
     assert!(status.collections.is_empty() && status.pruning.is_empty());
 }
 
-/// Nothing but the repository's own few files: no archive, no manifest, nothing temporary.
+/// Checks that only the repository's own files exist: no archives, manifests or temporary files.
 #[track_caller]
 fn assert_only_own_files(root: &Path) {
     let names: Vec<String> = tree(root).into_keys().collect();

@@ -1,4 +1,4 @@
-//! Drills: what they prove, what they find, and that they leave nothing.
+//! Drills: what they prove and find, and that they leave nothing behind.
 
 use std::io::Write;
 use std::process::Child;
@@ -15,7 +15,7 @@ use qdrant_backup_shared::{FailureKind, json_file};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-/// The genuine collections, backed up, and an empty server to drill on.
+/// The genuine collections, backed up, and an empty server for drills.
 fn scene() -> (StandIn, StandIn, Place) {
     let Scene { server: source, place } = Scene::on(StandIn::sample());
     place.run(&["backup"]).success();
@@ -28,7 +28,7 @@ fn drilled(place: &Place, collection: &str) -> Option<LevelRecord> {
     backup.verification?.levels.remove(&Level::Restore)
 }
 
-/// Nothing is left of a drill: no collection, and in no collection's folder a file.
+/// Checks that a drill left nothing: no collection, and no file in any collection's folder.
 #[track_caller]
 fn nothing_left(stand_in: &StandIn, place: &Place, collections: &[&str]) {
     let left: Vec<String> = stand_in.state(|state| state.collections.keys().cloned().collect());
@@ -258,7 +258,7 @@ fn two_drills_do_not_give_way_to_each_other_and_an_interrupted_one_tidies_up() {
     nothing_left(&target, &place, &[]);
 }
 
-/// A backup that takes more than the buffers on the way, and a server that never reads it.
+/// A backup larger than the buffers on the way, and a server that never reads it.
 fn big_scene() -> (StandIn, Place) {
     let big = GeneratedSnapshot::new(64 << 20);
     let source =

@@ -1,4 +1,4 @@
-//! Collections that somebody drops while a run is under way: a note, and no failure.
+//! Collections dropped during a run: a note, not a failure.
 
 use e2e::Scene;
 use e2e::directory::name;
@@ -8,7 +8,7 @@ use qdrant_backup_shared::operation::Outcome;
 
 const OTHER: &str = "other";
 
-/// When somebody drops the collection.
+/// When the collection is dropped.
 fn moments() -> Vec<(&'static str, Vec<Fault>)> {
     let at = |endpoint, after| {
         Fault::new(Effect::DropCollection).on(endpoint).collection(DOCS).after(after).first(1)
@@ -56,7 +56,7 @@ fn a_collection_that_is_dropped_during_the_run_is_a_note_and_no_failure() {
         assert_eq!(scene.place.backups(DOCS).len(), 0, "{moment}");
         assert_eq!(scene.place.temporary(), Vec::<String>::new(), "{moment}");
         assert!(!scene.place.layout().collection(&name(DOCS)).exists(), "{moment}");
-        // Its snapshot is out of reach, and stays on record until that changes.
+        // Its snapshot cannot be deleted and stays on record until it can.
         let left: Vec<String> =
             status.undeleted_snapshots.iter().map(|snapshot| snapshot.name.clone()).collect();
         assert_eq!(left, scene.on_server(), "{moment}");
@@ -116,7 +116,7 @@ fn a_person_can_take_what_is_out_of_reach_off_the_record() {
 
 #[test]
 fn a_collection_that_is_dropped_and_made_again_is_backed_up() {
-    // Only the 404 shows it.
+    // Only the 404 answer shows it.
     for endpoint in [Endpoint::CollectionCluster, Endpoint::CountPoints, Endpoint::CreateSnapshot] {
         let scene = scene(vec![Fault::status(404).on(endpoint).collection(DOCS).first(1)]);
 

@@ -1,4 +1,4 @@
-//! The right server, the right collections, and whole ones.
+//! Checks that the right server and complete collections are backed up.
 
 use e2e::Scene;
 use e2e::directory::name;
@@ -167,7 +167,7 @@ fn globs_choose_the_collections() {
     assert_eq!(scene.collection("a").on_server, Some(true));
     assert!(!scene.place.status().collections.contains_key(&name("b")), "what is left out is not missing");
 
-    // What is asked for by name is not looked for among the patterns.
+    // An explicitly requested collection is backed up even if no pattern matches it.
     scene.place.run(&["backup", "--collection", "b"]).success();
     assert_eq!(scene.place.backups("b").len(), 1);
 }

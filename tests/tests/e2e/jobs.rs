@@ -1,4 +1,4 @@
-//! Several collections at a time: each has its intent, its record and its own end.
+//! Several collections in parallel: each has its own intent, record and result.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn start(scene: &Scene, jobs: &str) -> Running {
     Running::start(&mut scene.place.command(&["backup", "--jobs", jobs]))
 }
 
-/// A run with three downloads in their middle, and a fourth collection that waits for its turn.
+/// A run with three downloads in progress and a fourth collection waiting.
 fn within_downloads() -> (Scene, Running) {
     let stall = Effect::StallAfter { bytes: 100_000, lasting: None };
     let scene = scene([Fault::new(stall).first(3)]);

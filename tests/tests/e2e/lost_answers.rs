@@ -1,4 +1,4 @@
-//! Creations that ended with an error, or whose server died: the snapshot is found, requested again, or on record.
+//! Creations that ended with an error or whose server died: the snapshot is found, requested again, or recorded.
 
 use std::time::Duration;
 

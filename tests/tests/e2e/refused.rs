@@ -1,4 +1,4 @@
-//! Starts that are refused: monitoring sees them, and nothing else is changed.
+//! Refused starts: monitoring reports them, and nothing else changes.
 
 #![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 

@@ -1,4 +1,4 @@
-//! Backups whose condition is unknown, and directories behind links.
+//! Backups whose condition is unknown, and directories reached through links.
 
 #![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 
@@ -18,7 +18,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-/// What is said of the newest backup of [`COLLECTION`] in `list --json`.
+/// The entry of the newest backup of [`COLLECTION`] in `list --json`.
 fn listed(place: &Place) -> Value {
     let list = json(&place.run(&["list", "--json", "--collection", COLLECTION]).success().stdout);
     list["backups"].as_array().expect("a list").last().expect("a backup").clone()

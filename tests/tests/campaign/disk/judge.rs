@@ -1,4 +1,4 @@
-//! What holds after every fault.
+//! The checks after every fault.
 
 use e2e::Ran;
 use e2e::supervised::{Action, Watched};
@@ -11,13 +11,13 @@ use super::cases::Case;
 use super::scenarios::Scenario;
 use super::stage::{Backups, Stage};
 
-/// A scenario, and what it comes to without a fault.
+/// A scenario and its result without a fault.
 pub struct Expected {
     pub scenario: Scenario,
     pub prepared: Stage,
     pub before: Backups,
     pub after: Backups,
-    /// The run before, if there was one.
+    /// The previous run, if there was one.
     pub last_run: Option<String>,
 }
 
@@ -29,7 +29,7 @@ pub fn last_run(stage: &Stage) -> Option<String> {
     Some(status(stage)?.last_run?.run_id)
 }
 
-/// Fails unless the program ended as it should, and left what it should.
+/// Fails unless the program exited correctly and left a correct state.
 pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched) {
     let ran = &watched.ran;
     ends_plainly(ran);
@@ -38,7 +38,7 @@ pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched)
     if succeeded {
         let after = stage.backups();
         let (kept, wanted) = (lengths(&after), lengths(&expected.after));
-        // What could not be read is not pruned either, and that is said.
+        // Unreadable backups are not pruned, and the program reports that.
         let is_more = kept.iter().zip(&wanted).all(|(kept, wanted)| kept.0 == wanted.0 && kept.1 >= wanted.1);
         let is_said = ran.stderr.contains("] WARN: ") && ran.stderr.contains(&text(case));
         assert!(
@@ -63,7 +63,7 @@ fn lengths(backups: &Backups) -> Vec<(&str, usize)> {
     backups.iter().map(|(name, ids)| (name.as_str(), ids.len())).collect()
 }
 
-/// By itself, with an exit code, and without messages for developers, such as panics.
+/// It exited on its own with an exit code, without a panic or similar messages.
 fn ends_plainly(ran: &Ran) {
     let code = ran.code.expect("no signal ends it");
     assert!([0, 1, 3, 4, 75, 78].contains(&code), "exit code {code}");
@@ -76,22 +76,22 @@ fn ends_plainly(ran: &Ran) {
     }
 }
 
-/// With an error, and what the disk said.
+/// It printed an error with the disk's error text.
 fn says_why(case: &Case, ran: &Ran) {
     let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("] ERROR: ")).collect();
     assert!(!errors.is_empty(), "it fails and says no error");
-    // restic writes the same in small letters.
+    // restic prints the same text in lower case.
     let (text, said) = (text(case).to_lowercase(), format!("{}{}", ran.stderr, ran.stdout).to_lowercase());
     assert!(said.contains(&text), "{text:?} is not said");
 }
 
-/// What the disk said, in words.
+/// The error text of the disk.
 fn text(case: &Case) -> String {
     let text = std::io::Error::from(case.errno()).to_string();
     text.split(" (os error").next().expect("a text").to_owned()
 }
 
-/// What is listed as good is, and nothing that was good before has gone but what would have gone without the fault.
+/// Everything listed as good is good, and no good backup is missing that would exist without the fault.
 fn listing_is_true(expected: &Expected, stage: &Stage) {
     stage.place.run(&["list", "--json"]).success();
     let now = stage.backups();
@@ -103,7 +103,7 @@ fn listing_is_true(expected: &Expected, stage: &Stage) {
     }
 }
 
-/// The status tells of this run as the exit code does, or of none since the one before.
+/// The status reports this run with an outcome that matches the exit code, or does not report it at all.
 fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
     let Some(status) = status(stage) else {
         assert_ne!(ran.code, Some(0), "it succeeded, and there is no status");
@@ -121,7 +121,8 @@ fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
         Some(0) => assert_eq!(run.outcome, Outcome::Success),
         Some(3) => assert_eq!(run.outcome, Outcome::Partial),
         _ => {
-            // A status that was written in the end may have failed before, which is what the run then fails for.
+            // The status may have failed to be written before it was finally written. The run then fails for that
+            // reason.
             let unwritten = ran.stderr.contains("status could not be written");
             assert!(
                 unwritten || run.outcome != Outcome::Success,
@@ -156,7 +157,7 @@ fn kinds(run: &RunReport) -> Vec<FailureKind> {
     run.operations.iter().flat_map(of).collect()
 }
 
-/// Nothing of ours is on the server that the status does not know.
+/// Every snapshot of ours on the server is on record.
 fn server_is_known(stage: &Stage) {
     let left = stage.servers.snapshots();
     let Some(status) = status(stage) else {
@@ -171,11 +172,11 @@ fn server_is_known(stage: &Stage) {
     );
 }
 
-/// The next run succeeds, and leaves everything good and nothing in the way.
+/// The next run succeeds, and leaves everything good and no leftovers.
 fn next_repairs(case: &Case, expected: &Expected, stage: &Stage) {
     match expected.scenario.name {
         "init" => drop(stage.place.run(&["init"]).success()),
-        // What is left of a scratch collection is known and waits for the next one.
+        // The remains of a scratch collection are on record and wait for the next drill.
         "drill" => drop(stage.place.run(&["drill", "--on-source"]).success()),
         _ => {}
     }
@@ -187,7 +188,7 @@ fn next_repairs(case: &Case, expected: &Expected, stage: &Stage) {
     assert_eq!(status.pruning, []);
     assert!(status.current_run.is_none());
     stage.backups();
-    // A disk on which nothing can be removed either leaves what a kill does.
+    // If nothing can be removed either, the same files remain as after a kill.
     let may_stay = matches!(case.action, Action::FailsFromThenOn(_));
     assert!(may_stay || stage.place.catalog().orphans.is_empty(), "{:?}", stage.place.catalog().orphans);
 }

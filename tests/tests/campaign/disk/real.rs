@@ -1,4 +1,4 @@
-//! Disks that are really full, or read-only, from some call on; and calls that do less than they were asked for.
+//! Real disks that become full or read-only at some call, and calls that do less than requested.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -22,7 +22,7 @@ const DISK_BYTES: u64 = 24 << 20;
 const ONE_IN: usize = 6;
 const CONFIGURATION: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\nretention:\n  keep_last: 2\n";
 
-/// What happens to the disk.
+/// The fault of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Fills,
@@ -61,7 +61,7 @@ impl OnDisk {
         Layout::new(self.disk.path(), self.disk.path())
     }
 
-    /// What has to happen at the call, as a command.
+    /// The command to run at the call.
     fn action(&self, event: Event) -> Action {
         let path = self.place.path().display();
         Action::Meanwhile(match event {
@@ -136,7 +136,7 @@ fn a_disk_that_fills_or_turns_read_only_before_any_call_costs_no_backup() {
                 while let Some((call, event)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let stage = OnDisk::new();
                     let watched = stage.watched(Some((call, &stage.action(*event))));
-                    // With a file open for writing no disk turns read-only by itself.
+                    // A disk cannot become read-only by itself while a file is open for writing.
                     if watched.answered.is_empty() {
                         continue;
                     }
@@ -166,7 +166,7 @@ fn a_disk_of_any_size_holds_good_backups_or_says_that_it_is_too_small() {
     let mut tally = Tally::of("small disks");
     let (mut failed, mut succeeded) = (0, 0);
     let step = if Extent::asked_for() == Extent::Full { 1 } else { 12 };
-    // Too small for anything, and around what a backup of that size asks to be free.
+    // Sizes that are too small for anything, and sizes around the free space that a backup of this size requires.
     for pages in (2..60).step_by(step).chain((4090..4190).step_by(step)) {
         let snapshot = GeneratedSnapshot::new(100 << 10).points_count(10).kind(FillKind::Random);
         let server = StandIn::start(Setup::empty().collection(Collection::generated("docs", snapshot)));

@@ -1,4 +1,4 @@
-//! Backups of clusters that are ended: by signals, and by kill -9 at any moment.
+//! Interrupted backups of clusters: by signals, and by kill -9 at any moment.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use e2e::random::{Random, seed};
 use crate::kills::assert_list_is_true;
 use crate::traces::none;
 
-/// How many runs are killed.
+/// The number of killed runs.
 const KILLS: u64 = 30;
 
 /// Every snapshot on any node.
@@ -25,7 +25,7 @@ fn left(scene: &Scene) -> Vec<String> {
     left
 }
 
-/// What the status says may be ours, in the same words.
+/// The snapshots that are ours or may be ours according to the status, in the same format.
 fn suspected(scene: &Scene) -> Vec<String> {
     let status = scene.place.status();
     let entries = status.suspected_leftovers.iter();
@@ -81,7 +81,7 @@ fn a_signal_during_a_creation_is_obeyed_and_what_its_node_makes_is_reported_late
 #[test]
 fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
     let mut random = Random::of(seed());
-    // So that every stage lasts long enough to be hit.
+    // Makes every stage long enough to be hit.
     let setup = Setup::cluster(3)
         .spread(docs(6), 2)
         .spread(tenants(), 1)
@@ -101,7 +101,7 @@ fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
         assert!(ended.code().is_none_or(|code| code == 0), "killed or done, never failed: {ended:?}");
         assert_list_is_true(&scene.place);
     }
-    // Creations that were under way when their run died end in the meantime.
+    // Creations in progress when their run died may have finished.
     std::thread::sleep(Duration::from_millis(200));
     let before = assert_list_is_true(&scene.place);
     scene.place.run(&["backup", "--jobs", "3"]).success();
@@ -109,7 +109,7 @@ fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
     assert_eq!(scene.place.temporary(), none());
     let status = scene.place.status();
     assert_eq!((status.current_run, status.undeleted_snapshots), (None, Vec::new()));
-    // No node keeps what is certainly ours; what only may be ours, since no answer named it, is reported.
+    // No node keeps what is certainly ours. What may be ours, because no answer named it, is reported.
     assert_eq!(left(&scene), suspected(&scene));
     scene.place.run(&["verify", "--backup", "all"]).success();
 }

@@ -1,4 +1,5 @@
-//! Nodes that are down: ignored if another node has their shards, otherwise waited for, and used when they are back.
+//! Nodes that are down are skipped if another node has their shards. Otherwise the run waits for them and uses them
+//! when they are back.
 
 use e2e::Running;
 use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup};

@@ -1,4 +1,4 @@
-//! Restores of backups by shard: to as many nodes, to fewer, to one, and to a server outside cluster mode.
+//! Restores of backups by shard: to as many nodes, to fewer, to one, and to a server without cluster mode.
 
 use std::num::NonZeroU8;
 
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use super::{Scene, TENANTS, docs, keys, tenants, uploads};
 use crate::traces::none;
 
-/// A restore into an empty server, with enough time.
+/// A restore to an empty server, with enough time.
 fn target(nodes: u8) -> (StandInCluster, Nodes) {
     let cluster = StandInCluster::start_with(Setup::cluster(nodes));
     let nodes = Nodes::at(&cluster.urls());
     (cluster, nodes)
 }
 
-/// How many copies each shard has, in the order of ids; all of them serve.
+/// The number of replicas of each shard in order of ids. All of them must be active.
 #[track_caller]
 fn copies(nodes: &Nodes, collection: &str) -> Vec<(u64, usize)> {
     let mut copies: Vec<(u64, usize)> = Vec::new();
@@ -226,7 +226,7 @@ fn indexes_aliases_and_what_only_a_patch_sets_come_back_too() {
         assert_eq!(state.aliases["prod"], DOCS);
         assert_eq!(state.aliases["latest"], DOCS);
     });
-    // Without being asked for, no alias is set.
+    // Aliases are set only on request.
     let (other, _nodes) = target(2);
     scene.place.run(&["restore", "--all", "--to", &other.urls()[0]]).success();
     other.state(|state| assert!(state.aliases.is_empty()));
