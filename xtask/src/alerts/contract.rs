@@ -1,4 +1,4 @@
-//! The severity and delay of each alert, on which people rely.
+//! The severity and delay of each alert, which users rely on.
 
 use super::rules::{Rule, alerts};
 use crate::sh::Result;
