@@ -78,7 +78,7 @@ pub struct Read {
     pub shown: Value,
 }
 
-/// A setting of whatever type.
+/// A setting of any type.
 pub trait Declared: Send + Sync {
     /// Key, help text and default.
     fn about(&self) -> &About;
@@ -194,7 +194,7 @@ impl<T: Default> Knob<T> {
 }
 
 impl<T: Default + Send + Sync + 'static> Knob<T> {
-    /// A value as it is handed around.
+    /// A value without its static type.
     pub fn of(&self, value: T) -> Read {
         let shown = (self.kind.show)(&value);
         Read { value: Arc::new(value), shown }
