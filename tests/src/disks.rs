@@ -52,7 +52,7 @@ impl Disk {
         assert_eq!(
             said.trim(),
             "mounted",
-            "a tmpfs cannot be mounted in a namespace of its own, so full and read-only disks cannot be tested here; \
+            "a tmpfs cannot be mounted in a new namespace, so full and read-only disks cannot be tested here; \
              run the tests as root, or allow user namespaces (CAP_SYS_ADMIN in a container)"
         );
         Self { keeper, mounted_on, in_user_namespace }
@@ -156,7 +156,7 @@ impl Nobody {
     /// Makes that user the owner of `path` and everything below it.
     pub fn owns(&self, path: &Path) {
         if is_root() {
-            std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("root may do that");
+            std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("root can change owners");
         }
         if path.is_dir() {
             for entry in fs::read_dir(path).expect("a directory") {

@@ -102,7 +102,7 @@ impl Exporter {
             if let Some(line) = self.log().into_iter().find(|line| line.contains(part)) {
                 return line;
             }
-            assert!(began.elapsed() < PATIENCE, "no line says {part:?}: {:#?}", self.log());
+            assert!(began.elapsed() < PATIENCE, "no line contains {part:?}: {:#?}", self.log());
             thread::sleep(Duration::from_millis(5));
         }
     }

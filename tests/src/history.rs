@@ -127,6 +127,6 @@ impl History {
             .stdout(Stdio::null())
             .status()
             .expect("promtool starts");
-        assert!(status.success(), "promtool cannot make blocks of {}", file.display());
+        assert!(status.success(), "promtool cannot create blocks from {}", file.display());
     }
 }

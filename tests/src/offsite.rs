@@ -125,7 +125,7 @@ impl Nas {
         let mut bytes = fs::read(&path).expect("a pack");
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        fs::remove_file(&path).expect("it was there");
+        fs::remove_file(&path).expect("it existed");
         atomic::write(&path, 0o600, &bytes).expect("it can be written");
     }
 }
@@ -248,7 +248,7 @@ impl BreakingState {
         let mut buffer = [0; 16 << 10];
         while let Ok(count @ 1..) = client.read(&mut buffer) {
             let breaks = {
-                let mut left = self.left.lock().expect("nobody has panicked");
+                let mut left = self.left.lock().expect("no thread has panicked");
                 match left.as_mut() {
                     Some(bytes) if *bytes < count as u64 => left.take().is_some(),
                     Some(bytes) => {

@@ -116,7 +116,7 @@ impl Place {
 
     /// The status in the status file.
     pub fn status(&self) -> Status {
-        let kept = status_journal::read(&self.layout()).expect("there is a status");
+        let kept = status_journal::read(&self.layout()).expect("the status exists");
         assert!(kept.problem.is_none(), "{:?}", kept.problem);
         kept.status
     }
@@ -192,7 +192,7 @@ pub fn prove(layout: &Layout) -> usize {
     let mut proven = 0;
     for backup in catalog.collections.values().flatten() {
         assert_eq!(backup.remarks().missing, None);
-        let manifest = backup.whole(layout).expect("it is still there").manifest;
+        let manifest = backup.whole(layout).expect("it still exists").manifest;
         for archive in &manifest.archives {
             let path = layout.collection(&manifest.collection).join(&archive.file_name);
             let stored = fs::read(&path).expect("the archive can be read");
@@ -241,7 +241,7 @@ fn walk(root: &Path, directory: &Path, files: &mut Vec<String>) {
 impl Stored {
     fn of(backup: Backup, layout: &Layout) -> Self {
         let record = layout.verification(&backup.collection, backup.backup_id);
-        let manifest = backup.whole(layout).expect("it is still there").manifest;
+        let manifest = backup.whole(layout).expect("it still exists").manifest;
         let archive = layout.collection(&manifest.collection).join(&manifest.archives[0].file_name);
         Self { backup, archive, manifest, verification: json_file::read(&record).ok() }
     }
@@ -288,7 +288,7 @@ impl Ran {
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
         let found = self.stderr.lines().any(|line| parts.iter().all(|part| line.contains(part)));
-        assert!(found, "no line says {parts:?}:\n{}", self.stderr);
+        assert!(found, "no line contains {parts:?}:\n{}", self.stderr);
         self
     }
 
@@ -304,7 +304,7 @@ impl Ran {
     /// Fails the test if any line of the log contains `text`.
     #[track_caller]
     pub fn never_says(self, text: &str) -> Self {
-        assert!(!self.stderr.contains(text), "{text:?} is said:\n{}", self.stderr);
+        assert!(!self.stderr.contains(text), "{text:?} was logged:\n{}", self.stderr);
         self
     }
 }

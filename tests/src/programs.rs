@@ -37,5 +37,5 @@ fn build() -> PathBuf {
     assert!(status.success(), "the programs cannot be built");
     let test = std::env::current_exe().expect("a running test has a path");
     // The test is target/debug/deps/test-0123; the programs are two levels up.
-    test.ancestors().nth(2).expect("tests lie in target/<profile>/deps").to_owned()
+    test.ancestors().nth(2).expect("tests are in target/<profile>/deps").to_owned()
 }

@@ -32,7 +32,7 @@ pub fn uncommented(text: &str) -> String {
 pub fn python_program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
     // The test is target/debug/deps/test-0123; the repository is three levels up.
-    let target = test.ancestors().nth(3).expect("tests lie in target/<profile>/deps");
+    let target = test.ancestors().nth(3).expect("tests are in target/<profile>/deps");
     let program = target.join("python/bin").join(name);
     assert!(
         program.is_file(),

@@ -75,7 +75,7 @@ impl Running {
         let stderr = self.stderr.as_mut().expect("it has a log");
         while !self.seen.contains(text) {
             let read = stderr.read_line(&mut self.seen).expect("the log can be read");
-            assert!(read > 0, "{text:?} is not said:\n{}", self.seen);
+            assert!(read > 0, "{text:?} was not logged:\n{}", self.seen);
         }
     }
 
@@ -88,7 +88,7 @@ impl Running {
         let mut byte = [0];
         while !self.seen.ends_with(question) {
             let read = stderr.read(&mut byte).expect("the log can be read");
-            assert!(read > 0, "{question:?} is not asked:\n{}", self.seen);
+            assert!(read > 0, "{question:?} was not asked:\n{}", self.seen);
             // Questions and the text between them are ASCII.
             self.seen.push(char::from(byte[0]));
         }

@@ -151,7 +151,9 @@ impl Server {
     }
 
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
-        let Kind::Real { url, runtime, client } = &self.kind else { panic!("only real servers are asked") };
+        let Kind::Real { url, runtime, client } = &self.kind else {
+            panic!("only real servers get requests")
+        };
         let key = std::env::var("QDRANT_API_KEY").ok();
         runtime.block_on(send(client, method, &format!("{url}{path}"), body, key.as_deref()))
     }

@@ -131,7 +131,7 @@ impl Watched {
         let Ok(path) = path.strip_prefix(directory) else { return };
         let (name, pattern) = (parts[0].to_owned(), pattern(&path.to_string_lossy()));
         let before = self.calls.iter().filter(|call| call.name == name && call.pattern == pattern).count();
-        let which = i64::try_from(before).expect("not so many calls") + 1;
+        let which = i64::try_from(before).expect("fewer calls than an i64 can count") + 1;
         self.calls.push(Call { name, pattern, which });
     }
 }

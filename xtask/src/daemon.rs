@@ -46,7 +46,11 @@ impl Daemon {
         stream.read_to_string(&mut answer).context(self.address)?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let line = head.lines().next().unwrap_or_default();
-        if line.contains(" 200 ") { Ok(body.to_owned()) } else { Err(format!("{} said {line:?}", self.name)) }
+        if line.contains(" 200 ") {
+            Ok(body.to_owned())
+        } else {
+            Err(format!("{} answered {line:?}", self.name))
+        }
     }
 
     /// The current memory use.

@@ -23,7 +23,7 @@ pub(crate) fn check_files() -> Result<()> {
     for line in &broken {
         println!("{line}");
     }
-    println!("{} pages looked at", pages.len());
+    println!("{} pages checked", pages.len());
     if broken.is_empty() { Ok(()) } else { Err(format!("{} broken links, shown above", broken.len())) }
 }
 

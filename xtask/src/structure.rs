@@ -35,13 +35,12 @@ pub(crate) fn check() -> Result<()> {
         let house = House::read(name)?;
         let arrows = house.arrows();
         arrows_in_all += arrows.values().map(BTreeSet::len).sum::<usize>();
-        faults.extend(
-            circles(&arrows).into_iter().map(|circle| format!("{name}: files in a circle: {circle}")),
-        );
+        faults
+            .extend(circles(&arrows).into_iter().map(|circle| format!("{name}: files in a cycle: {circle}")));
         for (level, arrows) in levels(&arrows) {
             let place = if level.is_empty() { name.to_owned() } else { format!("{name}, in {level}") };
             faults.extend(
-                circles(&arrows).into_iter().map(|circle| format!("{place}: modules in a circle: {circle}")),
+                circles(&arrows).into_iter().map(|circle| format!("{place}: modules in a cycle: {circle}")),
             );
         }
     }
@@ -53,8 +52,8 @@ pub(crate) fn check() -> Result<()> {
     for fault in &faults {
         println!("{fault}");
     }
-    println!("{arrows_in_all} arrows between files looked at");
-    if faults.is_empty() { Ok(()) } else { Err(format!("{} faults of structure, shown above", faults.len())) }
+    println!("{arrows_in_all} dependencies between files checked");
+    if faults.is_empty() { Ok(()) } else { Err(format!("{} structure errors, shown above", faults.len())) }
 }
 
 /// The modules of a crate.

@@ -173,7 +173,7 @@ fn scripts() -> Result<()> {
             count += 1;
         }
     }
-    println!("{count} scripts looked at");
+    println!("{count} scripts checked");
     Ok(())
 }
 

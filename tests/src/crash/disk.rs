@@ -43,7 +43,7 @@ impl Disk {
         let mut disk =
             Self { settled: Names::new(), pending: Vec::new(), names, files: HashMap::new(), next: ROOT + 1 };
         for (path, node) in &tree.0 {
-            let (directory, name) = disk.place(path).expect("a directory comes before what is in it");
+            let (directory, name) = disk.place(path).expect("a directory comes before its entries");
             let id = disk.new_id();
             match node {
                 Node::Directory => drop(disk.names.insert(id, BTreeMap::new())),

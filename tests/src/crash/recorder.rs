@@ -182,7 +182,7 @@ impl<'a> Recorder<'a> {
     /// # Panics
     /// When it is not supported. Unknown calls must not be ignored.
     fn unless_ours(&self, call: &Call, known: bool) {
-        assert!(known, "{}({}) is not known to the recorder", call.name, call.arguments.join(", "));
+        assert!(known, "{}({}) is not supported by the recorder", call.name, call.arguments.join(", "));
     }
 
     fn touches(&self, call: &Call) -> bool {
@@ -202,7 +202,7 @@ impl<'a> Recorder<'a> {
         let path = string(argument)?;
         let from = descriptor(directory).map_or(String::new(), |(_, path, _)| path);
         let whole = if path.starts_with('/') { path } else { format!("{from}/{path}") };
-        assert!(!whole.contains("/../"), "{whole} is not known to the recorder");
+        assert!(!whole.contains("/../"), "{whole} is not supported by the recorder");
         self.below(&whole)
     }
 
@@ -216,7 +216,7 @@ impl<'a> Recorder<'a> {
         let path = self.below(&path)?;
         let open = self.open.get(&number)?;
         let same = gone || self.disk.find(&path) == Some(open.id);
-        assert!(same, "descriptor {number} is of {path}, which the recorder takes for another file");
+        assert!(same, "descriptor {number} is of {path}, but the recorder knows it as another file");
         Some(open.clone())
     }
 
@@ -228,7 +228,7 @@ impl<'a> Recorder<'a> {
             Some(id) => id,
             None => {
                 self.unless_ours(call, flags.contains("O_CREAT"));
-                let (directory, name) = self.disk.place(&path).expect("its directory is there");
+                let (directory, name) = self.disk.place(&path).expect("its directory exists");
                 let id = self.disk.new_id();
                 self.step(call, Change::Name { directory, name, id });
                 id
@@ -262,7 +262,7 @@ impl<'a> Recorder<'a> {
 
     /// The parent directory of `path`, and the name in it.
     fn place(&self, path: &str) -> (Id, String) {
-        self.disk.place(path).unwrap_or_else(|| panic!("the directory of {path} is not there"))
+        self.disk.place(path).unwrap_or_else(|| panic!("the directory of {path} does not exist"))
     }
 
     /// The node at the first of two names, and both names. None if they are not below the root.
@@ -270,16 +270,16 @@ impl<'a> Recorder<'a> {
         let (from, to) = match (from, to) {
             (None, None) => return None,
             (Some(from), Some(to)) => (from, to),
-            _ => panic!("a {what} across the root is not known to the recorder"),
+            _ => panic!("a {what} across the root is not supported by the recorder"),
         };
-        let id = self.disk.find(&from).unwrap_or_else(|| panic!("{from} is not there"));
+        let id = self.disk.find(&from).unwrap_or_else(|| panic!("{from} does not exist"));
         Some((id, from, to))
     }
 
     fn renamed(&mut self, call: &Call, from: Option<String>, to: Option<String>) {
         let Some((id, from, to)) = self.named("rename", from, to) else { return };
         let ((directory, from), (other, to)) = (self.place(&from), self.place(&to));
-        assert_eq!(directory, other, "a rename between directories is not known to the recorder");
+        assert_eq!(directory, other, "a rename between directories is not supported by the recorder");
         self.step(call, Change::Rename { directory, from, to, id });
     }
 
@@ -291,7 +291,7 @@ impl<'a> Recorder<'a> {
 
     fn removed(&mut self, call: &Call, path: Option<String>) {
         let Some(path) = path else { return };
-        let id = self.disk.find(&path).unwrap_or_else(|| panic!("{path} is not there"));
+        let id = self.disk.find(&path).unwrap_or_else(|| panic!("{path} does not exist"));
         let (directory, name) = self.place(&path);
         self.step(call, Change::Remove { directory, name, id });
     }
@@ -315,5 +315,5 @@ fn bytes_if_ours(
 }
 
 fn number(argument: &str) -> u64 {
-    argument.parse().unwrap_or_else(|_| panic!("{argument} is no number"))
+    argument.parse().unwrap_or_else(|_| panic!("{argument} is not a number"))
 }

@@ -27,7 +27,7 @@ pub struct Recording {
 /// # Panics
 /// When it makes an unsupported call there, or the changes do not explain the final state of the directory.
 pub fn record(directory: &Path, trace: &Path, command: &Command) -> (Recording, Ran) {
-    let directory = directory.canonicalize().expect("the directory is there");
+    let directory = directory.canonicalize().expect("the directory exists");
     let before = Tree::of(&directory);
     let options = OPTIONS.map(str::to_owned).into_iter().chain([format!("--output={}", trace.display())]);
     let mut traced = under_strace(options, command);
@@ -35,15 +35,15 @@ pub fn record(directory: &Path, trace: &Path, command: &Command) -> (Recording, 
     let ran = Ran::of(&mut traced);
     let text =
         fs::read_to_string(trace).unwrap_or_else(|error| panic!("{}: {error}; {ran:?}", trace.display()));
-    fs::remove_file(trace).expect("it was there");
+    fs::remove_file(trace).expect("it existed");
     let mut recorder = Recorder::new(&directory, &before);
     calls(&text).iter().for_each(|call| recorder.enter(call));
     let (steps, explained) = recorder.end();
     let after = Tree::of(&directory);
     for (path, node) in &after.0 {
-        assert!(explained.0.get(path) == Some(node), "{path} is not what the recorder makes of it");
+        assert!(explained.0.get(path) == Some(node), "{path} differs from the recorder's result");
     }
-    assert_eq!(explained.0.len(), after.0.len(), "the recorder sees files that are not there");
+    assert_eq!(explained.0.len(), after.0.len(), "the recorder has files that do not exist");
     (Recording { before, steps, after }, ran)
 }
 

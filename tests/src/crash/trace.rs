@@ -57,7 +57,7 @@ pub(crate) fn calls(trace: &str) -> Vec<Call> {
 }
 
 fn microseconds(at: &str) -> i64 {
-    at.replace('.', "").parse().unwrap_or_else(|_| panic!("{at} is no time"))
+    at.replace('.', "").parse().unwrap_or_else(|_| panic!("{at} is not a time"))
 }
 
 fn call(at: i64, text: &str) -> Call {
@@ -101,7 +101,7 @@ fn split(arguments: &str) -> Vec<String> {
 /// When strace has truncated the string.
 pub(crate) fn bytes(argument: &str) -> Vec<u8> {
     let text = argument.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    hexadecimal(text.unwrap_or_else(|| panic!("no whole string: {}", &argument[..argument.len().min(80)])))
+    hexadecimal(text.unwrap_or_else(|| panic!("truncated string: {}", &argument[..argument.len().min(80)])))
 }
 
 /// The path in `"\x2f\x61"`, or None for an argument that is not a string.

@@ -140,7 +140,7 @@ fn rebind(address: SocketAddr) -> net::TcpListener {
         }
         std::thread::sleep(BETWEEN_REBINDINGS);
     }
-    panic!("somebody has taken {address}")
+    panic!("{address} is in use")
 }
 
 fn accept(listener: net::TcpListener, upstream: SocketAddr, shared: &Arc<Shared>) -> JoinHandle<()> {

@@ -120,7 +120,7 @@ impl StandIn {
         self.core.state().node_started(self.core.node);
         match Running::start(self.address, self.core.clone(), self.acceptor.clone()) {
             Ok((_, started)) => *running = Some(started),
-            Err(error) => panic!("the stand-in did not come up again at {}: {error}", self.address),
+            Err(error) => panic!("the stand-in did not restart at {}: {error}", self.address),
         }
     }
 

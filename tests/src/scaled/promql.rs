@@ -96,7 +96,7 @@ fn number(text: &str, scale: Scale) -> Result<String, String> {
     }
     match text.parse::<f64>() {
         Ok(seconds) if SECONDS.contains(&text) => Ok(format!("{:?}", seconds / scale.0 as f64)),
-        Ok(_) | Err(_) => Err(format!("nobody said whether {text} is a length of time")),
+        Ok(_) | Err(_) => Err(format!("it is unknown whether {text} is a duration")),
     }
 }
 
@@ -115,7 +115,7 @@ fn divided<'a>(rest: &'a str, out: &mut String, scale: Scale) -> Result<&'a str,
     };
     let (range, after) = range.split_once("])").ok_or("a range of lengths is no call's only argument")?;
     if !out.ends_with(CALL) {
-        return Err(format!("a range of {LENGTH} stands in no {CALL}…)"));
+        return Err(format!("a range of {LENGTH} is not in {CALL}…)"));
     }
     out.truncate(out.len() - CALL.len());
     out.push_str(&format!("({CALL}{selector}[{}]) / {})", scale.duration(range)?, scale.0));

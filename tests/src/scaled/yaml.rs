@@ -65,5 +65,5 @@ pub(super) fn text(what: &str, value: &Value) -> Result<String, String> {
 
 /// The error for an unknown key.
 pub(super) fn unknown<T>(what: &str, key: &str) -> Result<T, String> {
-    Err(format!("{what} has {key}, and nobody said what becomes of it in a test"))
+    Err(format!("{what} has the unknown key {key}"))
 }

@@ -118,7 +118,10 @@ impl Soak {
         let restore = ["restore", "--points", "-c", &collection, "--on-source", "--missing", "--changed"];
         if self.somehow(&restore, &[0]).is_some() {
             let now = self.nodes.points(0, &collection);
-            assert!(expected.iter().all(|point| now.contains(point)), "a point of {collection} is not back");
+            assert!(
+                expected.iter().all(|point| now.contains(point)),
+                "a point of {collection} was not restored"
+            );
             self.tally.count("restores of points that were right");
         }
     }

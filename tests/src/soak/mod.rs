@@ -131,14 +131,14 @@ impl Soak {
         assert_eq!(self.place.temporary(), Vec::<String>::new());
         // Snapshots of deleted collections cannot be reached over the API and stay on record.
         let known = Known::by(&self.place.status()).of(&self.collections.names());
-        assert_eq!(known, Vec::<String>::new(), "on record, though everything was cleaned");
+        assert_eq!(known, Vec::<String>::new(), "still on record after the cleanup");
         let mut left = self.collections.snapshots(&self.nodes);
         left.retain(|snapshot| !self.was_given_up(snapshot));
-        assert_eq!(left, Vec::<String>::new(), "snapshots are left on the server");
+        assert_eq!(left, Vec::<String>::new(), "snapshots were left on the server");
         assert_eq!(
             self.collections.strangers(&self.nodes),
             Vec::<String>::new(),
-            "collections are left on the server"
+            "collections were left on the server"
         );
         println!("{proven} backups proven, {} reported in all", self.ledger.reported());
         self.tally.add("backups reported", self.ledger.reported());

@@ -49,7 +49,7 @@ impl Soak {
         let begun = std::time::Instant::now();
         let mut struck = 0;
         while !running.has_ended() {
-            assert!(begun.elapsed() < LONGEST, "{arguments:?} with {trouble:?} does not end");
+            assert!(begun.elapsed() < LONGEST, "{arguments:?} with {trouble:?} did not end");
             if struck == 0 && begun.elapsed() > LASTS {
                 struck = self.proxy.struck();
                 self.proxy.heal();
@@ -133,7 +133,7 @@ impl Soak {
                     log.contains("] ERROR: ") || honest.contains(&ran.code.unwrap_or(1)),
                     "{what}:\n{log}"
                 );
-                assert_ne!(ran.code, Some(4), "{what} calls a good backup bad:\n{log}");
+                assert_ne!(ran.code, Some(4), "{what} reports a good backup as bad:\n{log}");
                 self.tally.count("runs failed by a fault");
             }
             // If a run is killed before it prunes, the next prune may exceed the limit on deletions and refuse.
@@ -177,6 +177,6 @@ impl Soak {
         if let Some((collection, _)) = unknown.first().and_then(|snapshot| snapshot.split_once(": ")) {
             self.trail.iter().filter(|run| run.contains(collection)).for_each(|run| println!("{run}"));
         }
-        assert!(unknown.is_empty(), "{what}: {unknown:?} are on the server, and nobody knows:\n{log}");
+        assert!(unknown.is_empty(), "{what}: {unknown:?} are on the server but not on record:\n{log}");
     }
 }

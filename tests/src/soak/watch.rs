@@ -98,7 +98,7 @@ impl Watch {
         self.assert_well();
         let seen = self.seen();
         let third = seen.measured.len() / 3;
-        assert!(third > 0, "{} measurements are too few", seen.measured.len());
+        assert!(third > 0, "only {} measurements", seen.measured.len());
         // The median of a third, so that no single measurement decides.
         let middle = |part: &[(u64, u64)], of: fn(&(u64, u64)) -> u64| {
             let mut all: Vec<u64> = part.iter().map(of).collect();

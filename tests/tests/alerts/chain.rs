@@ -42,9 +42,9 @@ impl Chain {
         fs::create_dir(directory.path().join("templates")).expect("a directory");
         put("templates/qdrant-backup.tmpl", &shipped("templates/qdrant-backup.tmpl"));
         let config = scaled::alertmanager(&shipped("alertmanager.yml"), SCALE, &webhook.url());
-        put("alertmanager.yml", &config.expect("Alertmanager's configuration is understood"));
+        put("alertmanager.yml", &config.expect("Alertmanager's configuration can be scaled"));
         let rules = scaled::rules(&shipped("qdrant-backup.rules.yml"), SCALE);
-        put("qdrant-backup.rules.yml", &rules.expect("the rules are understood"));
+        put("qdrant-backup.rules.yml", &rules.expect("the rules can be scaled"));
         // Starts first, because Prometheus sends its first alerts immediately.
         let alertmanager = Alertmanager::start(directory.path());
         let every = SCALE.duration("1m").expect("a duration");
@@ -73,7 +73,7 @@ impl Chain {
         let notified = wait(&what, || self.find(site, expected, true));
         expected.assert_is_said(&notified);
         let lines = notified.lines();
-        let what = format!("{} is told a text with {lines:#?}", expected.receiver());
+        let what = format!("{} gets a text with {lines:#?}", expected.receiver());
         wait(&what, || {
             let holds = |(title, text): &(String, String)| {
                 title.contains(&format!("backups of {}", site.name))

@@ -56,12 +56,12 @@ fn spots(value: &Value, pointer: &str, found: &mut Vec<Spot>) {
 /// `value` with the hostile text at `spot`.
 fn spoiled(value: &Value, spot: &Spot) -> Value {
     let mut value = value.clone();
-    let at = value.pointer_mut(&spot.pointer).expect("it was there");
+    let at = value.pointer_mut(&spot.pointer).expect("it existed");
     match &spot.key {
         None => *at = Value::String(format!("{}{FOREIGN}", at.as_str().expect("a string"))),
         Some(key) => {
             let fields = at.as_object_mut().expect("fields");
-            let field = fields.remove(key).expect("it was there");
+            let field = fields.remove(key).expect("it existed");
             fields.insert(format!("{key}{FOREIGN}"), field);
         }
     }

@@ -302,7 +302,7 @@ fn setup_gives_nobody_a_directory_of_roots_that_they_lead_it_to_or_that_holds_ot
     assert_eq!(fs::read_dir(&own).unwrap().count(), 0, "made a repository through a link");
     atomic::write(&own.join("passwd"), 0o644, b"x").unwrap();
     set_up(&own).code(78).says(&["ERROR", &shown(&own), "contains other files"]);
-    assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away with what is in it");
+    assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away with its contents");
     // The remains of a killed setup do not block the next one.
     let again = shared.place.beside("again");
     fs::create_dir_all(again.join(".probe.x1Y2z3.tmp")).unwrap();
@@ -660,7 +660,7 @@ fn a_collections_directory_is_no_link_of_a_strangers() {
         assert!(exporter().stdout.contains("\nqdrant_backup_unreadable_files 0\n"));
     }
     shared.root(&["backup"]).success();
-    assert!(before() > count, "a link of root's own is followed");
+    assert!(before() > count, "a link that belongs to root is followed");
 }
 
 #[test]

@@ -381,7 +381,7 @@ fn the_log_has_one_form_and_ends_in_a_summary() {
     let last = lines.last().unwrap();
     assert!(last.starts_with("INFO: Backup succeeded: 1 of 1 collections, "), "{last}");
     assert!(last.ends_with(" s"), "{last}");
-    assert!(!ran.stderr.contains(['\r', '\x1b']), "no progress where no terminal is: {:?}", ran.stderr);
+    assert!(!ran.stderr.contains(['\r', '\x1b']), "no progress without a terminal: {:?}", ran.stderr);
     assert!(lines.iter().all(|line| line.starts_with("INFO: ")), "{}", ran.stderr);
 
     let quiet = place.run(&["backup", "--quiet"]).success();
@@ -395,7 +395,7 @@ fn the_log_has_one_form_and_ends_in_a_summary() {
     let quiet = place.run(&["backup", "-q", "-c", "no-such"]).code(1);
     assert!(
         log_lines(&quiet).last().unwrap().contains("no-such"),
-        "errors are never quiet: {}",
+        "errors are always printed: {}",
         quiet.stderr
     );
 }
@@ -471,7 +471,7 @@ fn a_terminal_shows_progress_and_log_lines_stay_whole() {
         drawn.iter().filter(|piece| !piece.starts_with("vectors [") && log_line(piece).is_none()).collect();
     assert_eq!(torn, Vec::<&String>::new(), "only bars and whole lines");
     assert!(lines.last().unwrap().starts_with("INFO: Backup succeeded"), "{lines:?}");
-    assert!(log_line(drawn.last().unwrap()).is_some(), "the bar is gone at the end: {drawn:#?}");
+    assert!(log_line(drawn.last().unwrap()).is_some(), "the bar is removed at the end: {drawn:#?}");
 
     let quiet = Ran::of(&mut on_terminal(&place.command(&["backup", "--quiet"]))).success();
     assert_eq!(pieces(&quiet.stdout), none());

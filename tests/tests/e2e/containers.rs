@@ -123,7 +123,7 @@ fn the_exporters_health_check_tells_whether_it_answers_at_its_port() {
     let place = Place::new("http://127.0.0.1:1");
     let exporter = Exporter::start(place.path(), &[]);
     let address = exporter.address();
-    assert!(healthy(address.port()), "also while there are no backups");
+    assert!(healthy(address.port()), "even without backups");
     drop(exporter);
     assert!(!healthy(address.port()));
     // Another service listens there.

@@ -99,7 +99,7 @@ fn a_full_disk_of_the_server_is_told_in_its_words() {
         "No space left on device",
     ]);
 
-    assert_eq!(scene.hits(), 2, "once more, and no more");
+    assert_eq!(scene.hits(), 2, "exactly one retry");
     scene.assert_failed(FailureKind::HttpStatus);
     scene.assert_server_clean();
 }
@@ -165,7 +165,7 @@ fn a_creation_that_nothing_came_of_is_looked_for_until_its_time_out_and_remember
         "503",
     ]);
 
-    assert_eq!(scene.hits(), 1, "not repeated while it may still be coming");
+    assert_eq!(scene.hits(), 1, "no retry while the snapshot may still appear");
     scene.assert_failed(FailureKind::Timeout);
     assert_eq!(scene.on_server(), Vec::<String>::new());
     let status = scene.place.status();

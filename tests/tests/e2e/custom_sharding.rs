@@ -57,7 +57,7 @@ fn custom_sharding_is_backed_up_verified_and_told_once() {
     assert_eq!(manifest.archives[0].shard_ids, [1, 2, 3]);
     place.run(&["verify"]).success();
     place.run(&["backup"]).success();
-    assert_eq!(place.status().last_run.unwrap().warnings, Vec::<String>::new(), "it is known by now");
+    assert_eq!(place.status().last_run.unwrap().warnings, Vec::<String>::new(), "it is recorded by now");
     assert_eq!(server.snapshot_names(DOCS), Vec::<String>::new());
 }
 

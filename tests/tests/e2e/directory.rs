@@ -32,7 +32,7 @@ fn every_command_refuses(place: &Place, server: &StandIn, parts: &[&str]) {
         one_line(&ran, parts);
         assert_eq!(ran.stdout, "", "{arguments:?}");
     }
-    assert!(server.requests().is_empty(), "the server was bothered");
+    assert!(server.requests().is_empty(), "the server got requests");
 }
 
 /// The failure of `vectors` in a status file whose run must have failed.
@@ -232,7 +232,7 @@ fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() 
     let status: Status = json_file::read(&disk.path().join("status.json")).unwrap();
     assert_eq!(recorded_failure(&status), FailureKind::NoSpace);
     assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
-    assert_eq!(names(), before, "the archive is gone, and what was there is not");
+    assert_eq!(names(), before, "the archive is removed, and older files are kept");
 }
 
 #[cfg(feature = "outside")]
@@ -263,7 +263,7 @@ fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
     assert!(!ran.stderr.contains("monitoring will not see"), "{}", ran.stderr);
     let status: Status = json_file::read(&state.join("status.json")).unwrap();
     assert_eq!(recorded_failure(&status), FailureKind::NoSpace);
-    assert_eq!(fs::read_dir(&collection).unwrap().count(), 0, "the partial archive is gone");
+    assert_eq!(fs::read_dir(&collection).unwrap().count(), 0, "the partial archive is removed");
     assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
 
     disk.free();
@@ -420,7 +420,7 @@ fn a_repository_file_that_cannot_be_trusted_stops_everything() {
         every_command_refuses(&place, &server, &[says]);
         one_line(&place.run(&["init"]).code(78), &[says]);
         // Only the refusal is written.
-        std::fs::remove_file(place.layout().last_refused_file()).expect("it was noted");
+        std::fs::remove_file(place.layout().last_refused_file()).expect("it was recorded");
         assert_eq!(tree(place.path()), before, "{contents}");
     }
 }
@@ -478,7 +478,7 @@ fn init_where_nothing_may_be_written_says_which_file() {
     one_line(&ran, &["repository.json: cannot be written: Permission denied"]);
     assert_eq!(tree(place.path()).len(), 0);
     let mode = fs::metadata(place.path()).unwrap().permissions().mode() & 0o7777;
-    assert_eq!(mode, 0o555, "a directory that was there keeps its mode");
+    assert_eq!(mode, 0o555, "an existing directory keeps its mode");
 }
 
 #[test]
@@ -501,7 +501,7 @@ fn what_earlier_runs_left_under_temporary_names_is_removed_and_nothing_else() {
     place.run(&["backup"]).success().says(&["Removed", "which a run that died left behind"]);
 
     assert!(stale.iter().all(|path| !path.exists()));
-    assert!(kept.iter().all(|path| path.exists()), "an orphan may be a last copy");
+    assert!(kept.iter().all(|path| path.exists()), "an orphan may be the last copy");
     assert_eq!(place.temporary(), [".env.tmp"]);
     assert_eq!(place.prove(), 2);
 }

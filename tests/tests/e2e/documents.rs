@@ -162,9 +162,9 @@ fn the_documented_commands_stop_and_start_the_cron_entry_and_nothing_else_in_its
             atomic::write(&file, 0o644, entry.as_bytes()).unwrap();
             let stopped = run(stop[0]);
             assert_eq!(jobs(&stopped), 0, "{page}: {stopped}");
-            assert_eq!(run(stop[0]), stopped, "{page}: twice is as once");
+            assert_eq!(run(stop[0]), stopped, "{page}: the second time changes nothing");
             assert_eq!(&run(start[0]), entry, "{page}");
-            assert_eq!(&run(start[0]), entry, "{page}: twice is as once");
+            assert_eq!(&run(start[0]), entry, "{page}: the second time changes nothing");
         }
     }
 }

@@ -64,7 +64,7 @@ fn every_backup_is_restored_compared_recorded_and_removed_again() {
         assert_eq!(place.status().operations[&Operation::Drill].last_outcome, Some(Outcome::Success));
         let deleted = target.requests_matching("DELETE", "/snapshots/");
         let dropped: Vec<_> = target.requests_matching("DELETE", "__drill_");
-        assert_eq!((deleted.len(), dropped.len()), (4, 8), "the file goes before the collection");
+        assert_eq!((deleted.len(), dropped.len()), (4, 8), "the file is deleted before the collection");
         place.run(&["list"]).success();
     }
 }
@@ -279,7 +279,7 @@ fn wait(child: Child) -> std::process::Output {
 fn wait_for(condition: impl Fn() -> bool) {
     let since = Instant::now();
     while !condition() {
-        assert!(since.elapsed() < Duration::from_secs(30), "it never came to that");
+        assert!(since.elapsed() < Duration::from_secs(30), "this was never reached");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

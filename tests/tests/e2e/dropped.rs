@@ -50,7 +50,7 @@ fn a_collection_that_is_dropped_during_the_run_is_a_note_and_no_failure() {
 
         assert!(scene.hits() > 0, "{moment}");
         let status = scene.place.status();
-        assert!(!status.collections.contains_key(&name(DOCS)), "{moment}: nothing is expected of it");
+        assert!(!status.collections.contains_key(&name(DOCS)), "{moment}: no backups are expected");
         assert_eq!(scene.operation().last_outcome, Some(Outcome::Success), "{moment}");
         assert_eq!(scene.collection(OTHER).last_outcome, Some(Outcome::Success), "{moment}");
         assert_eq!(scene.place.backups(DOCS).len(), 0, "{moment}");
@@ -76,7 +76,7 @@ fn a_collection_with_backups_that_is_dropped_during_a_run_is_gone_from_the_serve
 
             let docs = scene.collection(DOCS);
             assert_eq!((docs.on_server, docs.failure), (Some(false), None), "{moment}");
-            assert_eq!(docs.last_outcome, Some(Outcome::Success), "{moment}: of the backup before");
+            assert_eq!(docs.last_outcome, Some(Outcome::Success), "{moment}: from the previous backup");
             assert_eq!(scene.place.backups(DOCS).len(), 1, "{moment}: it is kept");
         }
     }
@@ -94,7 +94,7 @@ fn what_was_left_of_a_dropped_collection_is_deleted_once_there_is_one_again() {
     assert_eq!(scene.on_server().len(), 1);
 
     scene.backup().success();
-    assert_eq!(scene.place.status().undeleted_snapshots.len(), 1, "out of reach, and not forgotten");
+    assert_eq!(scene.place.status().undeleted_snapshots.len(), 1, "unreachable, but still on record");
     scene.place.run(&["prune", "--server-leftovers"]).success();
 
     scene.server.state(|state| state.add_collection(generated(DOCS)));

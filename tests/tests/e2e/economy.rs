@@ -47,10 +47,10 @@ fn syncs(place: &Place) -> usize {
 fn a_collection_costs_at_most_eight_syncs_and_a_few_requests() {
     let (few, more) = (costs(FEW), costs(MORE));
     for (which, (few, more)) in ["first", "second"].iter().zip(few.iter().zip(&more)) {
-        assert!(few.0 >= 4 && few.1 >= 4, "{few:?} is no measurement");
+        assert!(few.0 >= 4 && few.1 >= 4, "{few:?} is not a valid measurement");
         let each = |few: usize, more: usize| (more - few).div_ceil(MORE - FEW);
         let (syncs, requests) = (each(few.0, more.0), each(few.1, more.1));
-        println!("{which} backup: {syncs} syncs and {requests} requests a collection");
+        println!("{which} backup: {syncs} syncs and {requests} requests per collection");
         assert!((5..=SYNCS_MAX).contains(&syncs), "{syncs} syncs: {few:?} grew to {more:?}");
         assert!((6..=REQUESTS_MAX).contains(&requests), "{requests} requests: {few:?} grew to {more:?}");
     }
@@ -85,7 +85,7 @@ fn written(collections: usize) -> (u64, u64) {
 fn what_a_run_writes_grows_as_its_collections_do_and_not_as_their_square() {
     let (few, many) = (written(100), written(1000));
     println!("written and status in bytes: {few:?} with 100 collections, {many:?} with 1000");
-    assert!(few.0 > 100 * 1024, "{few:?} is no measurement");
+    assert!(few.0 > 100 * 1024, "{few:?} is not a valid measurement");
     assert!(many.0 < 15 * few.0, "{} bytes grew to {}", few.0, many.0);
     assert!(many.1 < 1 << 20, "a status of {} bytes", many.1);
 }

@@ -350,7 +350,7 @@ fn a_hook_that_fails_or_hangs_is_a_warning() {
 fn an_interrupted_run_is_told_as_a_failure() {
     let scene = told(Scene::with([Fault::new(Effect::NeverAnswer).on(Endpoint::CreateSnapshot)]), "");
     let running = Running::start(&mut scene.place.command(&["run"]));
-    eventually("the creation is asked for", || scene.creations() > 0);
+    eventually("the creation is requested", || scene.creations() > 0);
 
     running.end_with(Signal::TERM).code(143);
 

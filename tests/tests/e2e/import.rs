@@ -94,7 +94,7 @@ fn a_genuine_snapshot_becomes_a_backup_plain_or_compressed() {
         .success()
         .says(&["backup 2025-07-15-14-30-00 already contains this snapshot"]);
     assert_eq!(place.ids("mixtral_embeddings").len(), 1);
-    assert!(fs::exists(&plain).unwrap(), "what was imported is left where it was");
+    assert!(fs::exists(&plain).unwrap(), "the imported file is not moved");
     assert!(place.temporary().is_empty());
 }
 
@@ -203,7 +203,7 @@ fn an_orphan_is_adopted_where_it_lies() {
     place.run(&["import", &file]).code(1).says(&["nothing to import"]);
     let garbage = place.plant("docs", "2025-07-16T14:30:00Z", Planted::Orphan);
     place.run(&["import", &garbage.to_string_lossy()]).code(1).says(&["not a whole snapshot"]);
-    assert!(garbage.exists(), "an orphan that is refused stays");
+    assert!(garbage.exists(), "a refused orphan is kept");
 }
 
 #[test]
@@ -237,12 +237,12 @@ fn the_version_of_an_imported_snapshot_is_that_of_the_backups_around_it() {
         place.backups(name).remove(0).manifest.source.qdrant_version
     };
     assert!(first.source.qdrant_version.is_some());
-    assert_eq!(import("last", peer, &stamp(1)), None, "nothing from later tells");
+    assert_eq!(import("last", peer, &stamp(1)), None, "no later backup proves it");
 
     backup();
     assert_eq!(import("between", peer, &stamp(1)), first.source.qdrant_version);
     assert_eq!(import("foreign", peer + 1, &stamp(1)), None, "another node");
-    assert_eq!(import("before", peer, &stamp(-60)), None, "nothing from earlier tells");
+    assert_eq!(import("before", peer, &stamp(-60)), None, "no earlier backup proves it");
     place.run(&["restore", "--collection", "between"]).success();
     place.run(&["restore", "--collection", "before"]).code(1).says(&["does not say which version"]);
     let drill = ["drill", "--collection", "before", "--on-source"];
@@ -281,7 +281,7 @@ fn a_snapshot_bomb_takes_little_memory_does_not_keep_a_signal_waiting_and_leaves
         let running = Running::start(&mut command);
         eventually("it is read", || !place.temporary().is_empty());
         std::thread::sleep(std::time::Duration::from_secs(1));
-        let taken = running.anonymous_kib().expect("it is still at it");
+        let taken = running.anonymous_kib().expect("it is still running");
         assert!(taken < 32 << 10, "{name}: {taken} KiB of memory");
         let begun = std::time::Instant::now();
         running.end_with(Signal::TERM).code(143).says(&["interrupted by a signal"]);

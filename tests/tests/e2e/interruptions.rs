@@ -29,7 +29,7 @@ fn start(scene: &Scene) -> Running {
 fn within_creation() -> (Scene, Running) {
     let scene = Scene::with([slow_creation()]);
     let running = start(&scene);
-    eventually("a snapshot is asked for", || scene.creations() == 1 && scene.hits() == 1);
+    eventually("a snapshot is requested", || scene.creations() == 1 && scene.hits() == 1);
     (scene, running)
 }
 
@@ -92,7 +92,7 @@ fn a_kill_during_creation_leaves_a_creation_to_look_for() {
 
     assert_eq!(running.end_with(Signal::KILL).code, None);
 
-    let current = scene.place.status().current_run.expect("nobody could say that it ended");
+    let current = scene.place.status().current_run.expect("its end could not be recorded");
     assert_eq!(current.creating.map(|creating| creating.collection), Some(name(DOCS)));
     assert_leftover_is_reported_once_after_death(&scene);
 }
@@ -166,7 +166,7 @@ fn a_second_signal_ends_the_run_at_once_and_says_what_is_left() {
         let (scene, running) = within_download();
         scene.server.faults(|faults| faults.add(Fault::new(Effect::NeverAnswer).on(Endpoint::ListSnapshots)));
         running.signal(first);
-        eventually("it tidies up", || scene.hits() == 2);
+        eventually("it cleans up", || scene.hits() == 2);
         std::thread::sleep(Duration::from_millis(300));
 
         let asked = Instant::now();

@@ -65,15 +65,14 @@ fn a_signal_during_the_creation_is_obeyed_and_what_the_server_makes_is_reported_
     server.faults(|faults| faults.add(Fault::new(Effect::CreationTakes(Duration::from_secs(2))).first(1)));
     let place = Place::initialised(&server.url());
     let running = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || !asked(&server, "POST", "/snapshots").is_empty());
+    eventually("the creation is requested", || !asked(&server, "POST", "/snapshots").is_empty());
     running.signal(Signal::TERM);
     let ran = running.end().code(143);
 
     assert_interrupted(&place, &server, &ran);
     assert_eq!(place.status().unanswered_creations.len(), 1, "the intent is kept");
-    let leftover = eventually_within(PATIENCE, "the server finishes all the same", || {
-        server.snapshot_names("vectors").pop()
-    });
+    let leftover =
+        eventually_within(PATIENCE, "the server finishes anyway", || server.snapshot_names("vectors").pop());
 
     place.run(&["backup"]).success().says(&["WARN", &leftover, "not deleted, because that is not certain"]);
     let status = place.status();
@@ -94,7 +93,7 @@ fn collections_done_before_a_signal_stay_done() {
     running.signal(Signal::TERM);
     let ran = running.end().code(143).says(&["Backup interrupted by a signal: 1 of 2 collections"]);
     assert_eq!(place.prove(), 1);
-    let report: Value = serde_json::from_str(&ran.stdout).expect("the report is printed all the same");
+    let report: Value = serde_json::from_str(&ran.stdout).expect("the report is printed anyway");
     assert_eq!(report["outcome"], "interrupted");
     let status = place.status();
     assert_eq!(status.collections[&CollectionName::new("a").unwrap()].last_outcome, Some(Outcome::Success));
@@ -164,10 +163,10 @@ fn kill_often(kills: u64, jobs: &str, names: &[&str]) {
         std::thread::sleep(Duration::from_micros(random.below(longest)));
         child.kill().unwrap();
         let ended = child.wait().unwrap();
-        assert!(ended.code().is_none_or(|code| code == 0), "killed or done, never failed: {ended:?}");
+        assert!(ended.code().is_none_or(|code| code == 0), "killed or successful, never failed: {ended:?}");
         assert!(
             ended.code().is_none() || place.status().current_run.is_none(),
-            "what is done is not running"
+            "a finished run is not in progress"
         );
         assert_list_is_true(&place);
     }

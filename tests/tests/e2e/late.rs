@@ -32,7 +32,7 @@ fn a_run_waits_for_a_server_that_starts_later() {
         let place = place(port, "60s");
         let mut running = Running::start(&mut place.command(&[command]));
         running.until_it_says("waiting up to 1m for it (qdrant.wait_for_server)");
-        eventually("the status says so", || {
+        eventually("the status reports the wait", || {
             place.status().current_run.is_some_and(|run| run.stage == Stage::WaitForServer)
         });
         let heartbeat = place.status().current_run.expect("it runs").heartbeat_at;

@@ -16,7 +16,7 @@ fn busy(server: &StandIn, place: &Place) -> Running {
     server.faults(|faults| faults.add(Fault::new(Effect::CreationTakes(Duration::from_secs(600))).first(1)));
     server.clear_requests();
     let running = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || !asked(server, "POST", "/snapshots").is_empty());
+    eventually("the creation is requested", || !asked(server, "POST", "/snapshots").is_empty());
     running
 }
 
@@ -75,7 +75,7 @@ fn a_strangers_lock_is_told_of_with_its_process() {
     );
     let stranger = stranger;
     let who = format!("process {} (sleep)", stranger.pid());
-    let second = eventually_within(PATIENCE, "the stranger has the lock", || {
+    let second = eventually_within(PATIENCE, "the other process has the lock", || {
         let second = place.run(&["backup"]);
         (second.code == Some(75)).then_some(second)
     });
@@ -98,7 +98,7 @@ fn a_run_that_waits_for_the_lock_gets_it_when_the_other_ends() {
     let slow = Fault::new(Effect::CreationTakes(Duration::from_millis(1500))).first(1);
     server.faults(|faults| faults.add(slow));
     let first = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || !asked(&server, "POST", "/snapshots").is_empty());
+    eventually("the creation is requested", || !asked(&server, "POST", "/snapshots").is_empty());
     let began = Instant::now();
 
     let second = place.run(&["backup", "--lock-wait", "30s"]).success();
@@ -205,7 +205,7 @@ fn the_lock_of_a_killed_run_is_free_at_once() {
     first.signal(Signal::KILL);
     first.end();
     let holder = fs::read_to_string(place.path().join(".lock")).unwrap();
-    assert!(holder.contains(&pid.to_string()), "its name is still there: {holder}");
+    assert!(holder.contains(&pid.to_string()), "its name is still in the file: {holder}");
 
     place.run(&["backup"]).success().says(&["died in stage create of \"vectors\""]);
 

@@ -103,7 +103,7 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
     shows(&ran, "unreadable_files 0");
     shows(&ran, &format!("backups{{collection=\"{}\"}} 1", server.collections()[1]));
     let read = Ran::of(Command::new("cat").arg(archive).uid(NOBODY).gid(group));
-    assert_ne!(read.code, Some(0), "archives are the owner's alone");
+    assert_ne!(read.code, Some(0), "only the owner can read archives");
 
     // For a user outside the group the state is unknown.
     let ran = Ran::of(once(&place, &program).uid(NOBODY).gid(NOBODY)).code(1);

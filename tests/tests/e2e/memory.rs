@@ -46,7 +46,7 @@ fn the_peak_of_memory_is_small_and_does_not_grow_with_the_snapshot() {
     let gzip = peak_of_backup(96 * MIB, "gzip");
     let zstd = peak_of_backup(96 * MIB, "zstd");
     for peak in [small, large, gzip, zstd] {
-        assert!(peak > 4 << 10, "{peak} KiB is no measurement");
+        assert!(peak > 4 << 10, "{peak} KiB is not a valid measurement");
         assert!(peak < LIMIT_KIB, "{peak} KiB is more than {LIMIT_KIB} KiB");
     }
     assert!(large < small + (8 << 10), "{small} KiB grew to {large} KiB");
@@ -68,7 +68,7 @@ fn the_peak_of_memory_of_a_copy_and_of_a_restore_from_it_is_as_small() {
         let restore = peak_of(&place, &["restore", "--all", "--from", "nas", "--to", &other.url()]);
         println!("{} MiB, {compression}: {} KiB to copy, {} KiB to restore", size_bytes / MIB, copy, restore);
         for peak in [copy, restore] {
-            assert!(peak > 4 << 10, "{peak} KiB is no measurement");
+            assert!(peak > 4 << 10, "{peak} KiB is not a valid measurement");
             assert!(peak < LIMIT_KIB, "{peak} KiB is more than {LIMIT_KIB} KiB");
         }
     }

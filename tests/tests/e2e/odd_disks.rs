@@ -106,7 +106,7 @@ fn a_disk_that_fails_after_the_manifests_rename_fails_the_collection_and_keeps_i
 
     let ran = odd(1).run(&place, &["backup"]).code(1);
     ran.says(&["Backup of vectors failed", "may be lost after a power failure: Input/output error"]);
-    assert_eq!(place.catalog().orphans, Vec::new(), "no manifest ever stood beside that archive");
+    assert_eq!(place.catalog().orphans, Vec::new(), "that archive never had a manifest");
     assert_eq!(place.prove(), 1);
 
     let ran = odd(2).run(&place, &["backup"]).code(1);
@@ -115,7 +115,7 @@ fn a_disk_that_fails_after_the_manifests_rename_fails_the_collection_and_keeps_i
     assert_eq!(status.collections[&vectors()].last_outcome, Some(Outcome::Failed));
     let operation = &status.last_run.unwrap().operations[0];
     assert_eq!(operation.collections[0].failure.as_ref().unwrap().kind, FailureKind::Io);
-    assert_eq!(place.prove(), 2, "the archive is still under its manifest");
+    assert_eq!(place.prove(), 2, "the archive still has its manifest");
     place.run(&["verify", "--backup", "all"]).success();
 }
 

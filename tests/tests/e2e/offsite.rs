@@ -118,7 +118,7 @@ fn retention_takes_what_is_here_down_to_what_a_copy_has_and_the_place_by_its_own
         place.run(&["run"]).success();
     }
     let backups = place.backups("docs");
-    assert_eq!(backups.len(), 4, "the place that keeps everything has them all");
+    assert_eq!(backups.len(), 4, "the place without retention has all copies");
     assert_eq!(backups.iter().filter(|backup| backup.is_good()).count(), 1);
     let of = |name: &str| backups.iter().filter(|backup| backup.copy_in(name).is_some()).count();
     assert_eq!((of("nas"), of("far")), (2, 4));
@@ -382,7 +382,7 @@ fn a_drill_and_a_dry_run_read_from_a_place_too_and_what_exists_is_not_overwritte
         .run(&[&["restore", "--force", "--no-safety-backup"], &collection[..]].concat())
         .success()
         .says(&["Restore succeeded"]);
-    assert!(place.newest("mixtral_embeddings").verification.is_none(), "nothing is entered here");
+    assert!(place.newest("mixtral_embeddings").verification.is_none(), "nothing is recorded here");
 }
 
 #[test]

@@ -409,7 +409,7 @@ fn killed_in_the_middle_the_next_call_tidies_up_and_goes_on() {
         let mut child = scene.place.command(arguments).spawn().unwrap();
         let begun = Instant::now();
         while scene.hits() == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(60), "it never came so far");
+            assert!(begun.elapsed() < Duration::from_secs(60), "this was never reached");
             std::thread::sleep(Duration::from_millis(20));
         }
         child.kill().unwrap();
@@ -486,7 +486,7 @@ fn started(scene: &Scene, arguments: &[&str]) -> Running {
     let running = Running::start(&mut scene.place.command(arguments));
     let begun = Instant::now();
     while scene.hits() == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never came so far");
+        assert!(begun.elapsed() < Duration::from_secs(60), "this was never reached");
         std::thread::sleep(Duration::from_millis(20));
     }
     running

@@ -281,7 +281,7 @@ fn a_prune_killed_anywhere_is_finished_by_the_next() {
         running.until_it_says("Deleted backup");
         // Each round kills at another point of the deletion.
         std::thread::sleep(std::time::Duration::from_micros(round * 700));
-        assert_eq!(running.end_with(Signal::KILL).code, None, "nearly all was still to be deleted");
+        assert_eq!(running.end_with(Signal::KILL).code, None, "most backups were not deleted yet");
         let good = place.backups("docs").iter().filter(|backup| backup.is_good()).count();
         assert!(good >= 8, "{good}");
         assert!(place.catalog().orphans.len() <= 1, "{:?}", place.catalog().orphans);
@@ -432,7 +432,7 @@ fn a_collection_that_is_gone_can_be_retired_and_then_deleted() {
     place.run(&["status"]).success();
     place.configure(ONE);
     place.run(&["prune", "--yes"]).success();
-    assert_eq!(place.ids("old").len(), 3, "retention leaves the retired alone");
+    assert_eq!(place.ids("old").len(), 3, "retention does not touch retired collections");
 
     place.run(&["hold", "2025-07-02-12-00-00", "-c", "old"]).success();
     place.run(&["prune", "--retire", "old", "--yes"]).code(1).says(&["2025-07-02-12-00-00 is on hold"]);
@@ -590,7 +590,7 @@ fn bad_backups_are_listed_and_deleted_when_told_to_but_never_what_may_be_all_tha
     for words in ["failed verification", "is missing", "it is on hold", "no good backup"] {
         assert!(listed.stdout.contains(words), "{words}: {}", listed.stdout);
     }
-    assert!(!listed.stdout.contains("2025-07-05"), "what is unknown is not bad: {}", listed.stdout);
+    assert!(!listed.stdout.contains("2025-07-05"), "an unknown state is not bad: {}", listed.stdout);
     assert_eq!(place.contents(), before, "not even a status or a lock");
     place.run(&["prune", "--bad", "--even-the-last"]).code(2);
 

@@ -108,6 +108,6 @@ fn the_recipe_stops_at_a_damaged_archive_before_it_changes_anything() {
         let ran = by_hand(&recipe(&place, &target));
 
         assert_ne!(ran.code, Some(0), "{damage}: {}", ran.stdout);
-        assert!(target.requests().is_empty(), "{damage}: nothing was even asked");
+        assert!(target.requests().is_empty(), "{damage}: no request was sent");
     }
 }

@@ -75,7 +75,7 @@ fn every_genuine_snapshot_is_restored_counted_and_leaves_nothing() {
         let upload = &target.requests_matching("POST", "/snapshots/upload")[0];
         assert!(upload.path_and_query.contains("?priority=snapshot&checksum="));
         let length: u64 = upload.header("content-length").unwrap().parse().unwrap();
-        assert_eq!(length, upload.body_len, "the length was said beforehand");
+        assert_eq!(length, upload.body_len, "the length was announced");
         let status = place.status();
         assert_eq!(status.operations[&Operation::Restore].last_outcome, Some(Outcome::Success));
         assert!(target.requests_matching("POST", "/aliases").is_empty(), "only with --with-aliases");
@@ -186,7 +186,7 @@ fn force_backs_the_target_up_first_and_restores_over_it() {
     assert_eq!(count(&stand_in, "minilm_general"), Some(100));
     let backups = place.backups("minilm_general");
     assert_eq!(backups.len(), 2);
-    assert_eq!(backups[1].manifest.points_count(), Some(3), "what was overwritten can be had back");
+    assert_eq!(backups[1].manifest.points_count(), Some(3), "the overwritten collection can be restored");
     nothing_left(&stand_in, &place, "minilm_general");
     let run = place.status().last_run.unwrap();
     let operations: Vec<&str> = run.operations.iter().map(|part| part.operation.as_str()).collect();
@@ -263,7 +263,7 @@ fn aliases_are_set_when_asked_for_and_moved_only_by_force() {
     let aside = ["restore", "--collection", "mixtral_embeddings", "--as", "aside", "--with-aliases"];
     let ran = place.run(&aside).code(1);
     assert!(ran.last_line().contains("alias \"prod\" stands for \"mixtral_embeddings\""), "{}", ran.stderr);
-    assert_eq!(count(&stand_in, "aside"), None, "found out beforehand");
+    assert_eq!(count(&stand_in, "aside"), None, "detected in advance");
     place.run(&[&aside[..], &["--force"]].concat()).success().says(&["aliases prod"]);
     assert_eq!(stand_in.state(|state| state.aliases["prod"].clone()), "aside");
 
@@ -360,7 +360,7 @@ fn the_only_backup_that_is_corrupt_has_no_other_and_one_that_cannot_be_read_is_n
     place.run(&restore).code(1).says(&["there is no other good backup of \"minilm_general\""]);
     atomic::write(&path, 0o600, &bytes).unwrap();
     place.run(&["verify", "--collection", "minilm_general", "--backup", "all"]).success();
-    assert!(place.backups("minilm_general")[0].is_good(), "it was the disk's fault after all");
+    assert!(place.backups("minilm_general")[0].is_good(), "the disk was the cause");
 }
 
 #[test]
@@ -600,7 +600,7 @@ fn a_backup_that_needs_what_is_unknown_is_refused() {
 fn wait_for(condition: impl Fn() -> bool) {
     let since = Instant::now();
     while !condition() {
-        assert!(since.elapsed() < Duration::from_secs(30), "it never came to that");
+        assert!(since.elapsed() < Duration::from_secs(30), "this was never reached");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

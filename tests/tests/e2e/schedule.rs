@@ -185,7 +185,7 @@ fn units_are_what_systemd_understands() {
         .args(["verify", "--man=no"])
         .args([unit("qdrant-backup.service"), unit("qdrant-backup.timer")])
         .output()
-        .expect("systemd-analyze, of the Debian package systemd, is there");
+        .expect("systemd-analyze, of the Debian package systemd, is installed");
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();
     let ours: Vec<&str> = said.lines().filter(|line| line.contains("qdrant-backup")).collect();
     assert_eq!(ours, Vec::<&str>::new(), "{said}");

@@ -150,7 +150,7 @@ fn words_and_options_become_the_programs_own() {
         assert_eq!(scripts.called(script, arguments), *called, "{script} {arguments:?}");
     }
 
-    std::fs::remove_file(scripts.place.beside("config/.env")).expect("it was there");
+    std::fs::remove_file(scripts.place.beside("config/.env")).expect("it existed");
     assert_eq!(scripts.called(BACKUP, &[]), ["run"]);
     assert_eq!(scripts.called(RESTORE, &["a"]), ["restore", "--collection=a"]);
 }
@@ -185,7 +185,7 @@ fn exit_codes_are_the_programs() {
     scripts.run(RESTORE, &["docs", "latest", "other"]).code(2).says(&["--all"]);
 
     // It exists but is not a settings file. That is always an error.
-    std::fs::remove_file(scripts.place.beside("config/.env")).expect("it was there");
+    std::fs::remove_file(scripts.place.beside("config/.env")).expect("it existed");
     std::fs::create_dir(scripts.place.beside("config/.env")).expect("a directory");
     scripts.run(BACKUP, &[]).code(78).says(&["--env-file"]);
     scripts.run(RESTORE, &["docs"]).code(78).says(&["--env-file"]);
@@ -266,7 +266,7 @@ fn usage_is_shown() {
             assert!(ran.stderr.is_empty());
         }
         let mode = std::fs::metadata(repository::path(&format!("deploy/scripts/{script}")))
-            .expect("it is there")
+            .expect("it exists")
             .permissions();
         assert_eq!(mode.mode() & 0o111, Permissions::from_mode(0o111).mode(), "{script} is executable");
     }

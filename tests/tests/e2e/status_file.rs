@@ -130,7 +130,7 @@ fn a_run_that_died_is_told_of_by_the_next_one() {
     let warnings = status.last_run.unwrap().warnings;
     assert!(warnings.iter().any(|warning| warning.contains("died in stage")), "{warnings:?}");
     let again = place.run(&["backup"]).success();
-    assert!(!again.stderr.contains("died"), "it is said once: {}", again.stderr);
+    assert!(!again.stderr.contains("died"), "it is reported once: {}", again.stderr);
 }
 
 /// Changes the start time of the only backup of `vectors`, as if the clock had been wrong.
@@ -203,7 +203,7 @@ fn a_second_that_is_taken_gives_the_next_free_one() {
     assert_eq!(backups.len(), 2);
     let second = &backups[1];
     assert_eq!(second.backup_id, id, "the first second that no file uses");
-    assert!(second.started_at < first.started_at + last_taken, "the age is that of the data all the same");
+    assert!(second.started_at < first.started_at + last_taken, "the age is still that of the data");
     let after = tree(&directory);
     for (name, contents) in before {
         assert_eq!(after[&name], contents, "{name}");
@@ -234,7 +234,7 @@ fn every_file_that_runs_write_is_valid_by_its_schema() {
     assert_eq!(schema_problems("run_report.schema.json", &partial), none());
     assert_eq!(partial["outcome"], "partial");
     let lock = fs::File::open(place.path().join(".lock")).unwrap();
-    lock.try_lock().expect("nobody has it");
+    lock.try_lock().expect("no process holds it");
     place.run(&["backup"]).code(75);
     drop(lock);
 

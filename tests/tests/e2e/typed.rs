@@ -131,7 +131,7 @@ impl Server {
                 );
                 self.upsert(DAMAGED, (0..238).map(|id| point(id, json!(vector(id + 1, 16)), "en")).collect());
             }
-            Self::Gone => panic!("nothing is there"),
+            Self::Gone => panic!("there are no collections"),
         }
     }
 
@@ -139,7 +139,7 @@ impl Server {
         match self {
             Self::StandIn(stand_in) => stand_in.state(|state| drop(state.collections.remove(collection))),
             Self::Real(_) => drop(self.ask("DELETE", &format!("/collections/{collection}"), &Value::Null)),
-            Self::Gone => panic!("nothing is there"),
+            Self::Gone => panic!("there are no collections"),
         }
     }
 

@@ -109,7 +109,7 @@ fn the_old_version_reads_what_this_one_writes() {
     place.run(&["run"]).success();
     place.run(&["drill", "--on-source"]).success();
     assert_old_version_reads("status.schema.json", &place.layout().status_file());
-    assert!(!place.layout().status_journal().exists(), "the old version knows no journal");
+    assert!(!place.layout().status_journal().exists(), "the old version does not know the journal");
     assert_old_version_reads("repository.schema.json", &place.path().join("repository.json"));
     let mut read = 0;
     for file in place.files() {

@@ -206,7 +206,7 @@ fn a_manifest_that_cannot_be_read_fails_the_run_and_hides_nothing() {
     let place = backed_up(&server, "gzip");
     let torn = place.newest(&server.collections()[0]).manifest;
     let path = place.layout().manifest(&torn.collection, torn.backup_id);
-    atomic::write(&path, 0o640, b"{\"schema_version\": 1,").expect("it can be torn");
+    atomic::write(&path, 0o640, b"{\"schema_version\": 1,").expect("it can be truncated");
     place.run(&["verify"]).code(1).says(&["2 backups checked (2 passed)", "not a valid backup manifest"]);
     assert_eq!(place.status().operations[&Operation::Verify].failures[&FailureKind::ManifestInvalid], 1);
     place.run(&["verify", "--collection", &server.collections()[1]]).success();

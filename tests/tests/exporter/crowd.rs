@@ -146,7 +146,7 @@ fn handshakes_that_are_never_finished_keep_nobody_out() {
         connections.push(stream);
     }
     let memory = exporter.memory("VmHWM");
-    println!("1400 torn handshakes: at most {} KiB", memory / 1024);
+    println!("1400 incomplete handshakes: at most {} KiB", memory / 1024);
     assert!(memory < MEMORY_BYTES, "{memory} bytes");
     drop(torn);
 }

@@ -136,7 +136,7 @@ fn after_a_bad_night(prometheus: &Prometheus) {
         for series in ask(prometheus, &query, "(products|wiki pages)") {
             let odd =
                 query.expr.contains("$collection") && series["metric"]["collection"] == "support_tickets";
-            assert!(!odd, "{} does not heed the variable", query.of);
+            assert!(!odd, "{} ignores the variable", query.of);
         }
     }
     for [job, instance] in [["another", INSTANCE], ["qdrant-backup", "another:19854"]] {
@@ -158,7 +158,7 @@ fn after_a_bad_night(prometheus: &Prometheus) {
 }
 
 fn without_exporter(prometheus: &Prometheus) {
-    eventually("the exporter is missed", || !prometheus.query("up == 0").is_empty());
+    eventually("the exporter is reported as down", || !prometheus.query("up == 0").is_empty());
     eventually("an alert fires", || !prometheus.query("ALERTS{alertname=\"QdrantBackupBlind\"}").is_empty());
     let seen = tiles(prometheus);
     assert_eq!(tiles_of(GOOD, &seen), Vec::<String>::new());

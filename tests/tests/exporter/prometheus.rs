@@ -150,6 +150,6 @@ fn no_gap_and_no_duplicate_in_either_format_while_backups_come_and_go() {
         "prometheus_target_scrapes_sample_out_of_order_total 0",
         "prometheus_target_scrapes_sample_out_of_bounds_total 0",
     ] {
-        assert!(own.contains(counter), "{counter} is not so");
+        assert!(own.contains(counter), "{counter} has another value");
     }
 }

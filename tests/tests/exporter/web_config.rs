@@ -102,7 +102,7 @@ fn an_unknown_user_costs_a_comparison_too() {
         let began = std::time::Instant::now();
         let answer = exporter.ask("GET", "/-/healthy", &[("Authorization", &basic(user, "wrong"))]);
         assert_eq!(answer.status, 401);
-        assert!(began.elapsed().as_millis() > 5, "{user}: nothing was even compared");
+        assert!(began.elapsed().as_millis() > 5, "{user}: no password was compared");
     }
 }
 
@@ -256,11 +256,11 @@ fn tls_with_a_certificate_that_is_renewed_without_a_restart() {
     assert!(get_tls(&exporter, &first, None).is_err());
 
     files.put("tls/server.key", "torn");
-    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "the one before stays");
+    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "the previous one stays in force");
     exporter.wait_for_line("no private key in PEM (unencrypted) found");
 
     files.put("web.yml", "nonsense: 1\n");
-    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "so does the file before");
+    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "so does the previous file");
 
     files.put("web.yml", &format!("http_server_config: {{http2: true}}\n{TLS}}}\n"));
     assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "and what is not offered");
@@ -276,7 +276,7 @@ fn a_certificate_that_cannot_be_used_leaves_the_one_before_and_a_metric_and_the_
     files.put("web.yml", &format!("{TLS}}}\n"));
     let exporter = files.exporter(&place);
     let success = || {
-        let text = get_tls(&exporter, &authority, None).expect("the one before stays").text();
+        let text = get_tls(&exporter, &authority, None).expect("the previous one stays in force").text();
         let line = text.lines().find(|line| line.starts_with("qdrant_backup_exporter_web_config_success "));
         line.unwrap().ends_with(" 1")
     };

@@ -91,7 +91,7 @@ fn run(name: &'static str, changes: usize) {
     };
     let path = keep(name, &current.lock().unwrap());
     panic!(
-        "{name} {trouble} over {}; once that is mended, the file belongs into fuzz/corpus/{name}",
+        "{name} {trouble} over {}; once that is fixed, add the file to fuzz/corpus/{name}",
         path.display()
     );
 }

@@ -86,7 +86,7 @@ fn the_nodes_of_a_cluster_answer_as_recorded() {
         let file = format!("cluster-node-{number}.spread.snapshot");
         let genuine = GenuineSnapshot::find("1.18.3", &file).unwrap();
         assert_eq!(created["checksum"], json!(genuine.sha256));
-        assert_eq!(node.snapshots("spread").len(), 1, "a snapshot lies on the node that made it only");
+        assert_eq!(node.snapshots("spread").len(), 1, "a snapshot is only on the node that created it");
         let count = post(node, "/collections/spread/points/count", r#"{"exact":true}"#).result();
         assert_eq!(count["count"], json!(300), "every node counts the whole collection");
     }

@@ -21,7 +21,7 @@ fn every_genuine_snapshot_restores_its_points_and_configuration() {
             assert_eq!(response.result(), json!(true));
             assert_eq!(info(&target, "new"), info(&source, collection));
             assert_eq!(points(&target, "new"), points(&source, collection));
-            assert_eq!(target.snapshot_names("new"), ["mine.snapshot"], "the file stays");
+            assert_eq!(target.snapshot_names("new"), ["mine.snapshot"], "the file is kept");
             assert!(target.snapshots("new")[0].checksum.is_none());
             restored += 1;
         }

@@ -185,7 +185,7 @@ fn a_shard_that_is_missing_or_in_anothers_place_is_seen() {
     assert_eq!(points(&target, "docs")[0]["id"], json!(30));
     restore(&target, "docs", 0, &archives[1].1).result();
     assert_eq!(count(&target, "docs").result()["count"], json!(90));
-    assert_eq!(points(&target, "docs").as_array().unwrap().len(), 60, "points of shard 1 are there twice");
+    assert_eq!(points(&target, "docs").as_array().unwrap().len(), 60, "points of shard 1 exist twice");
 }
 
 #[test]

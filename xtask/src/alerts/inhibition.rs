@@ -20,7 +20,7 @@ pub(super) fn check(rules: &[Rule], config: &str) -> Result<()> {
             ));
         }
     }
-    println!("{} inhibited alerts are evaluated before what inhibits them", pairs.len());
+    println!("{} inhibited alerts are evaluated before the alerts that inhibit them", pairs.len());
     Ok(())
 }
 

@@ -116,9 +116,9 @@ pub(super) fn check(rules: &[Rule]) -> Result<()> {
     }
     named("alerts/prometheus.yml", &format!("- job_name: {job}"))?;
     named("alerts/kubernetes/servicemonitor.yml", &format!("replacement: {job}"))?;
-    println!("the operator's rules are the same, and the job is called {job} everywhere");
+    println!("the operator's rules are the same, and the job is {job} everywhere");
     match judge::judge(&groups()?, "kubernetes/replaced_pod", judge::TOGETHER)? {
-        Verdict::Passed => println!("the operator's rules outlive a pod"),
+        Verdict::Passed => println!("the operator's rules survive the replacement of a pod"),
         Verdict::Failed(said) => return Err(format!("the tests of a replaced pod fail:\n{said}")),
     }
     Ok(())

@@ -103,7 +103,7 @@ fn runbook(rules: &[Rule]) -> Result<()> {
             ));
         }
     }
-    println!("{} alerts have their page in docs/runbook.md", alerts(rules).count());
+    println!("{} alerts have a section in docs/runbook.md", alerts(rules).count());
     Ok(())
 }
 
@@ -117,7 +117,7 @@ fn prometheus(rules: &[Rule]) -> Result<()> {
     let directory = tempfile::tempdir().context("a temporary directory")?;
     let file = directory.path().join("prometheus.yml");
     judge::write(&file, &with_choices(&read("alerts/prometheus.yml")?))?;
-    println!("the same with every choice taken:");
+    println!("the same with the optional lines uncommented:");
     Cmd::new("promtool")
         .args(["check", "config", "--syntax-only"])
         .arg(&file)
@@ -205,7 +205,7 @@ fn uncommented(config: &str) -> Result<()> {
     judge::write(&directory.path().join(template), &read(&format!("alerts/{template}"))?)?;
     let file = directory.path().join("alertmanager.yml");
     judge::write(&file, &with_choices(config))?;
-    println!("the same with every choice taken:");
+    println!("the same with the optional lines uncommented:");
     amtool().arg("check-config").arg(&file).shown_as("amtool check-config").run()
 }
 

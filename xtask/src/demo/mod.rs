@@ -30,7 +30,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         tempfile::Builder::new().prefix("qdrant-backup-demo-").tempdir().context("temporary directory")?;
     let outcome = show(directory.path(), opts.verbose);
     if opts.keep {
-        println!("\nleft for you to look at: {}", directory.keep().display());
+        println!("\nkept for inspection: {}", directory.keep().display());
     } else {
         let path = directory.path().to_owned();
         directory.close().context(path.display())?;
@@ -117,7 +117,7 @@ fn damage(backups: &Path) -> Result<(String, u64)> {
 /// Copies the backups to an offsite place and lists the copies, if restic is installed.
 fn show_a_copy(stage: &Stage, directory: &Path) -> Result<()> {
     if Cmd::new("restic").arg("version").read().is_err() {
-        println!("\nrestic is not installed, so no copy in another place is shown (docs/offsite.md).");
+        println!("\nrestic is not installed, so no offsite copy is shown (docs/offsite.md).");
         return Ok(());
     }
     let [config, password] = ["backup.yaml", "restic-password"].map(|name| directory.join(name));

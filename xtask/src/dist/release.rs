@@ -56,7 +56,7 @@ fn epoch() -> Result<u64> {
             .cwd(workspace::root())
             .args(["log", "-1", "--format=%ct"])
             .read()
-            .context("of when are the sources? without git, SOURCE_DATE_EPOCH has to say")?,
+            .context("the date of the sources is unknown; without git, set SOURCE_DATE_EPOCH")?,
     };
     text.trim().parse().context(format!("SOURCE_DATE_EPOCH {:?}", text.trim()))
 }

@@ -47,7 +47,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     for (program, tests) in groups {
         let failed = failed_tests(&unchanged, program, tests)?;
         if !failed.is_empty() {
-            return Err(format!("with every defense in its place, these tests fail: {}", failed.join(", ")));
+            return Err(format!("with all defenses in place, these tests fail: {}", failed.join(", ")));
         }
     }
     let mut lines = Vec::new();
@@ -72,7 +72,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     if survived == 0 {
         Ok(())
     } else {
-        Err(format!("for {survived} defenses, no test has noticed that they are gone"))
+        Err(format!("no test has detected the removal of {survived} defenses"))
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn use_upgrade_and_remove(root: &Root, packages: &Packages) -> Result
     check_backups_are(root, &kept)?;
     let stays = [YAML, "/etc/qdrant-backup/env", CRON, "/var/lib/qdrant-backup/status.json"];
     if let Some(path) = stays.iter().find(|path| !root.path(path).exists()) {
-        return Err(format!("the removal took {path} along"));
+        return Err(format!("the removal deleted {path}"));
     }
     if root.path("/usr/bin/qdrant-backup").exists() {
         return Err("the removal left the program".to_owned());
@@ -78,7 +78,7 @@ fn check_upgraded(root: &Root) -> Result<()> {
         );
     }
     if !root.text("/etc/qdrant-backup/env")?.contains(NEWS) {
-        return Err("the upgrade did not bring the new env, which nobody had changed".to_owned());
+        return Err("the upgrade did not bring the new env, although it was unchanged".to_owned());
     }
     if root.path(TIMER_IS_ON).symlink_metadata().is_err() {
         return Err("the upgrade switched the timer off".to_owned());
@@ -112,7 +112,7 @@ fn expect_exit(root: &Root, command: Cmd, code: i32, what: &str) -> Result<Strin
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     if output.status.code() == Some(code) {
-        println!("{what}: exit code {code}, as it should be");
+        println!("{what}: exit code {code}, as expected");
         return Ok(said);
     }
     Err(format!("{what} ended with {} instead of exit code {code}: {said}", output.status))

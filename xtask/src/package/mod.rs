@@ -42,6 +42,6 @@ pub(crate) fn check() -> Result<()> {
     root.dpkg(&["--purge", "qdrant-backup"])?;
     places::check_gone(&root, &before)?;
     life::check_backups_are(&root, &kept)?;
-    println!("installed, used, upgraded, taken back, removed and purged; the backups are still there");
+    println!("installed, used, upgraded, downgraded, removed and purged; the backups still exist");
     Ok(())
 }

@@ -69,7 +69,7 @@ fn check_links(root: &Root) -> Result<()> {
     if pages.is_empty() || !broken.is_empty() {
         return Err(format!("{} installed documents, with these broken links: {broken:?}", pages.len()));
     }
-    println!("{} installed documents, and every link leads to something that is installed", pages.len());
+    println!("{} installed documents; every link leads to an installed file", pages.len());
     Ok(())
 }
 
@@ -108,5 +108,5 @@ pub(super) fn check_gone(root: &Root, before: &BTreeSet<String>) -> Result<()> {
     if left.is_empty() && lost.is_empty() {
         return Ok(());
     }
-    Err(format!("after the purge these are left: {left:?}, and these are gone: {lost:?}"))
+    Err(format!("after the purge these files remain: {left:?}, and these are missing: {lost:?}"))
 }

@@ -32,7 +32,7 @@ pub fn a_good_run(site: &mut Site, chain: &Chain) {
     // Longer than any alert delay: at most an hour, which is half a minute here.
     let ago = "time() - qdrant_backup_last_attempt_timestamp_seconds{SITE,operation=\"backup\"}";
     chain.sees(site, &format!("{ago} > bool 35"), "1");
-    eventually("the watchdog was heard again and again", || {
+    eventually("the watchdog alert is repeated", || {
         chain.notified().iter().filter(|notified| watchdog.is(notified)).count() >= 5
     });
     for notified in chain.notified().iter().filter(|notified| watchdog.is(notified)) {

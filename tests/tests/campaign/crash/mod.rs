@@ -122,7 +122,7 @@ fn after_a_crash_at_any_change_nothing_is_lost_and_the_next_run_repairs_everythi
     let only = std::env::var("QDRANT_BACKUP_CRASH_OPERATION").ok();
     let chosen = |operation: &&Operation| only.as_ref().is_none_or(|name| operation.name == name);
     let queue: Mutex<Vec<&Operation>> = Mutex::new(operations::ALL.iter().filter(chosen).collect());
-    let next = || queue.lock().expect("nobody has panicked").pop();
+    let next = || queue.lock().expect("no thread has panicked").pop();
     let tried: Mutex<Tried> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -130,7 +130,7 @@ fn after_a_crash_at_any_change_nothing_is_lost_and_the_next_run_repairs_everythi
                 while let Some(operation) = next() {
                     let mut of_one = Tried::default();
                     of_one.go_through(operation, extent);
-                    let mut tried = tried.lock().expect("nobody has panicked");
+                    let mut tried = tried.lock().expect("no thread has panicked");
                     of_one
                         .counts
                         .into_iter()
@@ -142,7 +142,7 @@ fn after_a_crash_at_any_change_nothing_is_lost_and_the_next_run_repairs_everythi
             });
         }
     });
-    let Tried { counts, broken } = tried.into_inner().expect("nobody has panicked");
+    let Tried { counts, broken } = tried.into_inner().expect("no thread has panicked");
     assert!(broken.is_empty(), "{} times:\n{}", broken.len(), broken[..broken.len().min(SHOWN)].join("\n"));
     let mut tally = Tally::of("crash");
     counts.iter().for_each(|(what, count)| tally.add(what, *count));
@@ -190,7 +190,7 @@ fn a_defence_that_is_taken_out_is_missed() {
         }
     }
     let tried: BTreeSet<Mutation> = MUTATIONS.iter().map(|(mutation, ..)| *mutation).collect();
-    assert_eq!(tried, Mutation::ALL.into(), "each defence is taken out");
+    assert_eq!(tried, Mutation::ALL.into(), "each defense is removed");
     assert!(missed.is_empty(), "{missed:#?}");
     tally.done();
 }

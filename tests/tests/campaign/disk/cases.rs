@@ -29,7 +29,7 @@ fn errors(name: &str) -> &'static [Errno] {
         "read" | "pread64" => &[Errno::IO, Errno::STALE, Errno::INTR],
         "flock" => &[Errno::IO, Errno::NOLCK, Errno::INTR],
         "getdents64" | "statx" | "fstat" | "statfs" | "fstatfs" => &[Errno::IO, Errno::STALE],
-        other => panic!("nobody has said how {other} fails"),
+        other => panic!("the errors of {other} are not defined"),
     }
 }
 
@@ -96,7 +96,7 @@ impl Case {
     pub fn errno(&self) -> Errno {
         match self.action {
             Action::Fails(error) | Action::FailsFromThenOn(error) => Errno::from_raw_os_error(error),
-            Action::WritesAtMost(_) | Action::Meanwhile(_) => panic!("{self} is no failure"),
+            Action::WritesAtMost(_) | Action::Meanwhile(_) => panic!("{self} is not a failure"),
         }
     }
 }

@@ -41,10 +41,7 @@ pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched)
         // Unreadable backups are not pruned, and the program reports that.
         let is_more = kept.iter().zip(&wanted).all(|(kept, wanted)| kept.0 == wanted.0 && kept.1 >= wanted.1);
         let is_said = ran.stderr.contains("] WARN: ") && ran.stderr.contains(&text(case));
-        assert!(
-            kept == wanted || is_more && is_said,
-            "it says that it succeeded, and {kept:?} is not {wanted:?}"
-        );
+        assert!(kept == wanted || is_more && is_said, "it reported success, but {kept:?} is not {wanted:?}");
         (expected.scenario.promise)(stage);
     } else {
         says_why(case, ran);
@@ -65,13 +62,13 @@ fn lengths(backups: &Backups) -> Vec<(&str, usize)> {
 
 /// It exited on its own with an exit code, without a panic or similar messages.
 fn ends_plainly(ran: &Ran) {
-    let code = ran.code.expect("no signal ends it");
+    let code = ran.code.expect("a signal ended it");
     assert!([0, 1, 3, 4, 75, 78].contains(&code), "exit code {code}");
     for foul in ["panicked", "RUST_BACKTRACE", "stack backtrace", "error in this program"] {
-        assert!(!ran.stderr.contains(foul), "{foul:?} is said");
+        assert!(!ran.stderr.contains(foul), "{foul:?} was printed");
     }
     for line in ran.stderr.lines() {
-        assert!(line.starts_with('['), "no line of a log: {line:?}");
+        assert!(line.starts_with('['), "not a log line: {line:?}");
         assert!(line.len() < 1000, "a long line: {line}");
     }
 }
@@ -79,10 +76,10 @@ fn ends_plainly(ran: &Ran) {
 /// It printed an error with the disk's error text.
 fn says_why(case: &Case, ran: &Ran) {
     let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("] ERROR: ")).collect();
-    assert!(!errors.is_empty(), "it fails and says no error");
+    assert!(!errors.is_empty(), "it failed without an error message");
     // restic prints the same text in lower case.
     let (text, said) = (text(case).to_lowercase(), format!("{}{}", ran.stderr, ran.stdout).to_lowercase());
-    assert!(said.contains(&text), "{text:?} is not said");
+    assert!(said.contains(&text), "{text:?} was not printed");
 }
 
 /// The error text of the disk.
@@ -98,7 +95,7 @@ fn listing_is_true(expected: &Expected, stage: &Stage) {
     for (name, ids) in &expected.before {
         let kept = &expected.after[name];
         for id in ids.iter().filter(|id| kept.contains(id)) {
-            assert!(now.get(name).is_some_and(|now| now.contains(id)), "backup {id} of {name} is gone");
+            assert!(now.get(name).is_some_and(|now| now.contains(id)), "backup {id} of {name} is missing");
         }
     }
 }
@@ -106,14 +103,14 @@ fn listing_is_true(expected: &Expected, stage: &Stage) {
 /// The status reports this run with an outcome that matches the exit code, or does not report it at all.
 fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
     let Some(status) = status(stage) else {
-        assert_ne!(ran.code, Some(0), "it succeeded, and there is no status");
+        assert_ne!(ran.code, Some(0), "it succeeded, but there is no status");
         return;
     };
     let may_lack =
         expected.scenario.status_may_lack && ran.stderr.contains("monitoring will not see this run");
     let told = status.last_run.filter(|run| Some(&run.run_id) != expected.last_run.as_ref());
     let Some(run) = told else {
-        assert!(may_lack || ran.code != Some(0), "it succeeded, and the status does not say so");
+        assert!(may_lack || ran.code != Some(0), "it succeeded, but the status does not report that");
         return;
     };
     assert!(status.current_run.is_none(), "it has ended");
@@ -126,7 +123,7 @@ fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
             let unwritten = ran.stderr.contains("status could not be written");
             assert!(
                 unwritten || run.outcome != Outcome::Success,
-                "it failed, and the status calls it a success"
+                "it failed, but the status reports a success"
             );
         }
     }
@@ -161,14 +158,14 @@ fn kinds(run: &RunReport) -> Vec<FailureKind> {
 fn server_is_known(stage: &Stage) {
     let left = stage.servers.snapshots();
     let Some(status) = status(stage) else {
-        assert_eq!(left, Vec::<String>::new(), "on the server, and there is no status");
+        assert_eq!(left, Vec::<String>::new(), "on the server, but there is no status");
         return;
     };
     let known = serde_json::to_string(&status).expect("JSON");
     let unknown: Vec<&String> = left.iter().filter(|name| !known.contains(name.as_str())).collect();
     assert!(
         unknown.is_empty() || !status.unanswered_creations.is_empty() || known.contains("\"creating\""),
-        "{unknown:?} on the server are not known"
+        "{unknown:?} are on the server but not on record"
     );
 }
 

@@ -38,7 +38,7 @@ fn whatever_the_disk_refuses_no_backup_is_lost_and_nothing_untrue_is_said() {
     let (expected, calls): (Vec<_>, Vec<_>) = thread::scope(|scope| {
         let running: Vec<_> =
             scenarios::all().into_iter().map(|scenario| scope.spawn(|| without_fault(scenario))).collect();
-        running.into_iter().map(|one| one.join().expect("a scenario goes well without a fault")).unzip()
+        running.into_iter().map(|one| one.join().expect("a scenario succeeds without a fault")).unzip()
     });
     let cases =
         calls.into_iter().enumerate().flat_map(|(scenario, calls)| cases::at(scenario, calls)).collect();

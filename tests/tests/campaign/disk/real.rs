@@ -92,15 +92,15 @@ impl OnDisk {
             Event::TurnsReadOnly => "Read-only file system",
         };
         if ran.code == Some(0) {
-            assert_eq!(good, 2, "it says that it succeeded");
+            assert_eq!(good, 2, "it reported success");
         } else {
             assert!((2..=3).contains(&good), "{good} backups");
             assert!(ran.stderr.contains("] ERROR: "));
-            assert!(ran.stderr.contains(text) || ran.stderr.contains("are free"), "{text:?} is not said");
+            assert!(ran.stderr.contains(text) || ran.stderr.contains("are free"), "{text:?} was not printed");
         }
         let status = status_journal::read(&self.layout()).expect("a status").status;
         let last = status.last_run.filter(|run| run.command == "run");
-        assert!(ran.code != Some(0) || last.is_some(), "it succeeded, and the status does not say so");
+        assert!(ran.code != Some(0) || last.is_some(), "it succeeded, but the status does not report that");
         let failure = last.as_ref().and_then(|run| run.failure());
         if let (Event::Fills, Some(failure)) = (event, failure) {
             assert_eq!(failure.kind, FailureKind::NoSpace, "{}", failure.message);
@@ -188,7 +188,7 @@ fn a_disk_of_any_size_holds_good_backups_or_says_that_it_is_too_small() {
         }
         let good = prove(&Layout::new(disk.path(), disk.path()));
         let told = codes[1..3].iter().filter(|code| **code == Some(0)).count();
-        assert!(good >= told, "{pages} pages: {told} backups succeeded, and {good} are there");
+        assert!(good >= told, "{pages} pages: {told} backups were reported, but {good} exist");
         assert_eq!(server.all_snapshots(), Vec::<String>::new(), "{pages} pages");
         failed += 2 - told;
         succeeded += told;

@@ -128,7 +128,7 @@ pub fn all() -> Vec<Scenario> {
             is_run: false,
             promise: |stage| {
                 let held = stage.place.files().iter().any(|name| name.ends_with(".hold.json"));
-                assert!(held, "nothing is held");
+                assert!(held, "no backup is on hold");
             },
             ..COLLECTION
         },

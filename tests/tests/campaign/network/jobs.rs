@@ -117,7 +117,7 @@ impl Job {
                 failed: |world, _, _| {
                     let verdict = drilled(world);
                     assert_ne!(verdict, Some(CheckOutcome::Failed), "the backup is good");
-                    assert_ne!(verdict, Some(CheckOutcome::Passed), "it was said to have failed");
+                    assert_ne!(verdict, Some(CheckOutcome::Passed), "it was reported as failed");
                 },
                 again: |_, _| words(&["drill", ON_SOURCE]),
                 ..plain
@@ -142,8 +142,11 @@ impl Job {
                 command: &["restore", "--points", "-c", DOCS, ON_SOURCE, "--missing", "--changed"],
                 failures: &[1, 3],
                 done: |world, before, _| {
-                    let points = world.points(DOCS).expect("it is there");
-                    assert!(before.points.iter().all(|point| points.contains(point)), "a point is not back");
+                    let points = world.points(DOCS).expect("it exists");
+                    assert!(
+                        before.points.iter().all(|point| points.contains(point)),
+                        "a point was not restored"
+                    );
                     assert_eq!(points.len() as u64, POINTS + (ADDED.end - ADDED.start));
                 },
                 again: |_, _| {
@@ -161,7 +164,7 @@ impl Job {
                 command: &["prune", "--server-leftovers", "--yes"],
                 failures: &[1],
                 done: |world, before, _| {
-                    assert_eq!(world.snapshots(), before.foreign, "ours are deleted");
+                    assert_eq!(world.snapshots(), before.foreign, "our snapshots are deleted");
                 },
                 again: |_, _| words(&["prune", "--server-leftovers", "--yes"]),
                 ..plain

@@ -60,7 +60,11 @@ pub fn hold(job: &Job, template: &Template, case: &Case) -> Vec<&'static str> {
     let scratch: Vec<String> =
         world.nodes.collections().into_iter().filter(|name| is_scratch(name)).collect();
     let cleans = ["drill", "compare", "restore points"].contains(&job.name);
-    assert!(!cleans || scratch.is_empty(), "{scratch:?} stays\nfirst:\n{first}\nnext:\n{}", next.stderr);
+    assert!(
+        !cleans || scratch.is_empty(),
+        "{scratch:?} was not deleted\nfirst:\n{first}\nnext:\n{}",
+        next.stderr
+    );
     counts(case, &ran, job)
 }
 
@@ -88,7 +92,7 @@ fn watched(world: &World, arguments: &[&str]) -> (Ran, u64) {
     let (begun, mut peak) = (Instant::now(), 0);
     while !running.has_ended() {
         peak = running.anonymous_kib().unwrap_or(0).max(peak);
-        assert!(begun.elapsed() < BOUND, "it does not end");
+        assert!(begun.elapsed() < BOUND, "it did not end");
         thread::sleep(Duration::from_millis(5));
     }
     (running.end(), peak)
@@ -108,29 +112,33 @@ fn check(world: &World, before: &Before, job: &Job, ran: &Ran) {
     let failed = ran.stdout.lines().filter(|line| line.starts_with("FAIL ")).count();
     let errors = failed + log.lines().filter(|line| line.contains("] ERROR: ")).count();
     if code != job.code {
-        assert!((1..=ERRORS_MAX).contains(&errors), "{errors} errors are said:\n{log}");
+        assert!((1..=ERRORS_MAX).contains(&errors), "{errors} errors were printed:\n{log}");
     }
 
-    assert!(!log.contains(KEY) && !ran.stdout.contains(KEY), "the key is said");
+    assert!(!log.contains(KEY) && !ran.stdout.contains(KEY), "the key was printed");
     for file in world.place.files() {
         let bytes = fs::read(world.place.path().join(&file)).expect("a file");
         assert!(!bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "the key is in {file}");
     }
     let caught = world.proxy.trap().caught();
-    assert!(caught.is_empty(), "another host was asked: {caught:?}");
+    assert!(caught.is_empty(), "another host got requests: {caught:?}");
 
     world.place.prove();
     assert_eq!(world.place.temporary(), Vec::<String>::new());
-    assert!(!world.is_under_way(), "the status says that it runs");
+    assert!(!world.is_under_way(), "the status reports a run in progress");
 
     let snapshots = world.snapshots();
     let lost: BTreeSet<_> = before.foreign.difference(&snapshots).collect();
-    assert!(lost.is_empty(), "not ours, and deleted: {lost:?}\n{log}");
+    assert!(lost.is_empty(), "deleted although not ours: {lost:?}\n{log}");
     let known = world.known();
     let unknown: Vec<_> =
         snapshots.difference(&before.foreign).filter(|snapshot| !known.explains(snapshot)).collect();
-    assert!(unknown.is_empty(), "{unknown:?} are on the server, and nobody knows:\n{log}");
-    assert_eq!(world.points(OTHER).map(|points| points.len() as u64), Some(POINTS), "the other collection");
+    assert!(unknown.is_empty(), "{unknown:?} are on the server but not on record:\n{log}");
+    assert_eq!(
+        world.points(OTHER).map(|points| points.len() as u64),
+        Some(POINTS),
+        "the other collection changed"
+    );
     let strange = |name: &String| name != DOCS && name != OTHER && !is_scratch(name);
     assert!(!world.nodes.collections().iter().any(strange), "{:?}", world.nodes.collections());
 }

@@ -44,7 +44,7 @@ fn a_node_that_lacks_shards_is_refused_with_the_shards_named() {
         assert_eq!(status.operations[&Operation::Backup].last_outcome, Some(Outcome::Failed));
         assert!(
             node.requests().iter().all(|request| !request.changes_something()),
-            "no snapshot is made in vain"
+            "no useless snapshot is created"
         );
         assert_eq!(node.snapshot_names("spread"), Vec::<String>::new());
     }

@@ -156,7 +156,7 @@ fn killed_while_keys_are_made_it_goes_on_with_those_that_lack() {
     scene.fault(0, slow);
     let again = ["restore", "--collection", TENANTS, "--as", COPY];
     let running = Running::start(&mut scene.place.command(&again));
-    eventually("the second key is asked for", || {
+    eventually("the second key is requested", || {
         scene.node(0).requests_matching("PUT", "/shards").len() == 2
     });
     running.end_with(Signal::KILL);

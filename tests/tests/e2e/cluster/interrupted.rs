@@ -64,11 +64,11 @@ fn a_signal_during_a_creation_is_obeyed_and_what_its_node_makes_is_reported_late
     let scene = Scene::docs(1);
     scene.fault(1, Fault::new(Effect::CreationTakes(Duration::from_secs(2))).first(1));
     let running = Running::start(&mut scene.place.command(&["backup", "--jobs", "3"]));
-    eventually("the creation is asked for", || !creations(scene.node(1)).is_empty());
+    eventually("the creation is requested", || !creations(scene.node(1)).is_empty());
     running.end_with(Signal::TERM).code(143);
     let unanswered = scene.place.status().unanswered_creations;
     assert!(unanswered.iter().any(|creating| creating.shard_id == Some(1)), "{unanswered:?}");
-    eventually("the node finishes all the same", || !scene.node(1).all_snapshots().is_empty());
+    eventually("the node finishes anyway", || !scene.node(1).all_snapshots().is_empty());
 
     scene.backup().success().says(&["WARN", "was probably left by an interrupted run"]);
 
@@ -98,7 +98,7 @@ fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
         std::thread::sleep(Duration::from_micros(random.below(longest)));
         child.kill().unwrap();
         let ended = child.wait().unwrap();
-        assert!(ended.code().is_none_or(|code| code == 0), "killed or done, never failed: {ended:?}");
+        assert!(ended.code().is_none_or(|code| code == 0), "killed or successful, never failed: {ended:?}");
         assert_list_is_true(&scene.place);
     }
     // Creations in progress when their run died may have finished.

@@ -37,7 +37,7 @@ fn a_shard_that_only_a_lost_node_has_fails_its_collection_with_shard_and_node_na
 
     let lost = format!("shard 1 is only on nodes that do not answer ({peer})");
     scene.assert_failed(DOCS, &FailureKind::ShardsUncovered, &[&lost]);
-    assert!(!scene.failure(DOCS).message.contains("shard 0"), "only what is lost is named");
+    assert!(!scene.failure(DOCS).message.contains("shard 0"), "only missing shards are named");
     assert_eq!(scene.place.backups("pairs").len(), 1);
     assert_eq!(scene.place.prove(), 1);
     let operation = &scene.place.status().operations[&Operation::Backup];

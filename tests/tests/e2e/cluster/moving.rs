@@ -41,7 +41,10 @@ fn a_shard_without_an_active_replica_fails_the_collection_and_is_named() {
     let peers: Vec<String> =
         scene.holders(DOCS)[&2].iter().map(|node| scene.node(*node).peer_id().to_string()).collect();
     scene.assert_failed(DOCS, &FailureKind::ShardsUncovered, &[&peers[0], &peers[1]]);
-    assert!(scene.cluster.nodes().iter().all(|node| creations(node).is_empty()), "nothing is made in vain");
+    assert!(
+        scene.cluster.nodes().iter().all(|node| creations(node).is_empty()),
+        "no useless snapshot is created"
+    );
     scene.assert_clean();
     scene.cluster.state(|server| server.collection_mut(DOCS).set_shard_state(2, "Active"));
     scene.backup().success();
@@ -138,7 +141,7 @@ fn a_key_that_is_made_meanwhile_has_the_collection_begun_anew() {
     let slow = Fault::new(Effect::CreationTakes(Duration::from_secs(2))).shard(1).first(1);
     let scene = Scene::of(Setup::cluster(3).spread(tenants(), 1).fault(slow));
     let running = Running::start(&mut scene.place.command(&["backup"]));
-    eventually("shard 1 is asked for", || !creations(scene.node(0)).is_empty());
+    eventually("shard 1 is requested", || !creations(scene.node(0)).is_empty());
     let path = format!("/collections/{TENANTS}/shards");
     scene.nodes.ask(1, Method::PUT, &path, Some(&json!({ "shard_key": "asia" })));
 

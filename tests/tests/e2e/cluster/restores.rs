@@ -130,7 +130,7 @@ fn shard_keys_get_the_ids_that_they_had_and_no_placeholder_stays() {
         nodes.assert_points(TENANTS, &original);
         assert_eq!(key_mapping(&nodes, TENANTS), expected);
         let made = cluster.nodes()[0].requests_matching("PUT", "/shards").len();
-        assert_eq!(made, 3, "one took the place of the gap");
+        assert_eq!(made, 3, "a placeholder filled the gap");
     }
 }
 
@@ -202,7 +202,7 @@ fn replicas_that_stay_dead_fail_the_restore_and_the_same_command_ends_it_later()
         }
     });
     scene.place.run(&arguments).success();
-    assert_eq!(uploads(scene.cluster.nodes(), "copy"), Vec::<u32>::new(), "every shard was there");
+    assert_eq!(uploads(scene.cluster.nodes(), "copy"), Vec::<u32>::new(), "every shard existed");
     assert_eq!(scene.place.status().restoring, []);
 }
 

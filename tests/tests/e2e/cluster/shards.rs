@@ -132,13 +132,16 @@ fn several_jobs_have_several_nodes_at_work_and_each_of_them_at_one_snapshot() {
         let asked = creations(node);
         assert_eq!(asked.len(), 3);
         for pair in asked.windows(2) {
-            assert!(pair[1].at >= pair[0].at + takes, "the next is asked for once the one before is made");
+            assert!(
+                pair[1].at >= pair[0].at + takes,
+                "the next is requested after the previous one is created"
+            );
         }
     }
     // The three nodes work in parallel, each on a third of the shards.
     let first = nodes.iter().filter_map(|node| Some(creations(node).first()?.at)).max().unwrap();
     let first_download = nodes[0].requests_matching("GET", ".snapshot")[0].at;
-    assert!(first < first_download, "all nodes are asked before the first has answered");
+    assert!(first < first_download, "all nodes get requests before the first has answered");
     assert_eq!(scene.place.prove(), 1);
     scene.assert_clean();
 }
