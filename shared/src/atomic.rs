@@ -1,4 +1,4 @@
-//! Atomic writes: a file is complete under its final name, or not there.
+//! Atomic writes: a file is complete under its final name, or does not exist.
 //!
 //! Every write goes to a temporary name in the same directory, is synced, renamed over the final name,
 //! and the directory is synced. A temporary name begins with a dot and ends in [`TEMPORARY_SUFFIX`]. No final name does, so files

@@ -24,6 +24,7 @@ pub struct Directory {
     _temporary: Option<tempfile::TempDir>,
 }
 
+/// Converts a valid collection name.
 pub fn name(text: &str) -> CollectionName {
     CollectionName::new(text).unwrap()
 }

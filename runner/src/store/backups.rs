@@ -205,7 +205,8 @@ pub fn remove_temporary_files(layout: &Layout, in_collections: &[PathBuf]) -> io
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            // `last_skipped.json` and `last_refused.json` are written by runs that do not hold the lock, so their temporaries are left alone.
+            // `last_skipped.json` and `last_refused.json` are written by runs that do not hold the lock, so their
+            // temporaries are left alone.
             let ours = own.iter().filter_map(|path| path.file_name()).any(|own| {
                 name.strip_prefix('.').and_then(|rest| rest.strip_prefix(&*own.to_string_lossy())).is_some()
             });

@@ -126,7 +126,7 @@ pub struct Whole {
 /// A manifest is no longer available, or is not the one that was listed.
 #[derive(Debug, thiserror::Error)]
 pub enum WholeError {
-    /// It is gone, and the backup with it.
+    /// The manifest was deleted, and with it the backup.
     #[error("{}: the backup was deleted while this command was reading it; `qdrant-backup list` shows what exists", path.display())]
     Gone {
         /// Where it was.

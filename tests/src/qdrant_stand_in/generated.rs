@@ -109,7 +109,7 @@ impl GeneratedSnapshot {
         let wanted = self.size_bytes.next_multiple_of(512);
         let fill = wanted.saturating_sub(overhead) / u64::from(self.shards.max(1));
         let mut pieces = self.pieces(fill_within(fill));
-        // The remaining bytes go behind the end marker, where they are ignored.
+        // The remaining bytes follow the end marker, where they are ignored.
         let missing = wanted.saturating_sub(tar_layout::total(&pieces));
         if missing > 0 {
             pieces.push(Piece::Zeros(missing));

@@ -162,7 +162,7 @@ impl Soak {
         let backed_up: Vec<String> =
             self.place.catalog().collections.keys().map(ToString::to_string).collect();
         let Some(name) = backed_up.into_iter().find(gone) else { return };
-        // If the run is killed, half of them may be gone. That is fine, because they were to be deleted.
+        // If the run is killed, only half of them may be deleted. They all count as deleted.
         self.ledger.forget(&name);
         if self.somehow(&["prune", "--retire", &name, "--yes"], &[0]).is_some() {
             self.tally.count("collections retired");

@@ -40,6 +40,7 @@ impl Collections {
         format!("{}restored", self.stem.replace("soak", "beside"))
     }
 
+    /// The names of all collections.
     pub fn names(&self) -> Vec<String> {
         self.there.iter().cloned().collect()
     }

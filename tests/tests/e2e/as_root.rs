@@ -38,7 +38,7 @@ impl Shared {
         Self { server, place, program }
     }
 
-    /// With a repository owned by nobody.
+    /// With a repository owned by the user nobody.
     fn nobodys() -> Self {
         let shared = Self::new();
         give(shared.place.path());
@@ -61,7 +61,7 @@ impl Shared {
         Ran::of(self.command(arguments).uid(NOBODY).gid(NOBODY).current_dir("/"))
     }
 
-    /// Fails the test unless nobody owns everything in the backup directory.
+    /// Fails the test unless the user nobody owns everything in the backup directory.
     #[track_caller]
     fn all_is_nobodys(&self, after: &str) {
         let mut found = vec![self.place.path().to_owned()];
@@ -75,7 +75,7 @@ impl Shared {
     }
 }
 
-/// Gives everything at `path` to nobody.
+/// Makes the user nobody the owner of everything at `path`.
 fn give(path: &Path) {
     lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     let metadata = fs::symlink_metadata(path).unwrap();

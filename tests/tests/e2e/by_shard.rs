@@ -352,7 +352,7 @@ fn prune_deletes_all_shards_of_a_backup_and_no_others_and_a_hold_keeps_them() {
     assert_eq!((place.stored().len(), place.prove()), (4, 1));
 }
 
-/// A recorded snapshot of ours of this shard, on the node that has it.
+/// A status record of our snapshot of this shard on the node that has it.
 fn leftover(cluster: &StandInCluster, node: usize, shard_id: u32) -> ServerSnapshot {
     let server = &cluster.nodes()[node];
     let file = format!("auto-shard-{shard_id}-2025-07-15-14-30-00.snapshot");

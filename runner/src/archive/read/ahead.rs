@@ -1,7 +1,7 @@
 //! The threads that read an archive ahead of its consumer.
 //!
 //! ```text
-//! read, count, SHA-256, cut ─► decompress (all cores) ─► put in order ─► count, SHA-256 ─► whoever reads
+//! read, count, SHA-256, cut ─► decompress (all cores) ─► put in order ─► count, SHA-256 ─► consumer
 //! ```
 //! They are connected by bounded queues, so that the slowest one sets the pace, and memory does not depend on the size. Each
 //! thread ends when its results are no longer needed.

@@ -9,7 +9,7 @@ use crate::qdrant::{Client, Error, SnapshotName};
 pub enum Deletion {
     /// It is deleted.
     Deleted,
-    /// It was not there any more.
+    /// It did not exist any more.
     Gone,
     /// Another snapshot has its name now, so it must not be deleted.
     Replaced,
