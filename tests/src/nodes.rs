@@ -27,7 +27,7 @@ impl Nodes {
         }
     }
 
-    /// Like [`Nodes::new`], with this key unless the environment has one.
+    /// Like [`Nodes::at`], with this key unless the environment has one.
     #[must_use]
     pub fn with_key(self, key: &str) -> Self {
         Self { key: self.key.or(Some(key.to_owned())), ..self }

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 /// The path of the built program `name`, as in `qdrant-backup`.
 ///
-/// `cargo xtask test` builds the programs first and passes their directory in `QDRANT_BACKUP_BIN_DIR`. A plain `cargo
-/// test` builds them here, once per process, so that no test runs an outdated program.
+/// `cargo xtask test` builds the programs first and passes their directory in `QDRANT_BACKUP_BIN_DIR`. A plain
+/// `cargo test` builds them here, once per process, so that no test runs an outdated program.
 pub fn program(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let directory = DIRECTORY.get_or_init(|| match std::env::var_os("QDRANT_BACKUP_BIN_DIR") {

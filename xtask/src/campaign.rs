@@ -2,8 +2,8 @@
 //! reports them.
 //!
 //! Each campaign counts its cases and writes the counts to a file (`tests/src/campaign.rs`). This command inserts
-//! them into docs/reliability.md between the markers of that campaign, together with the list of defenses that `cargo
-//! xtask mutants` removes.
+//! them into docs/reliability.md between the markers of that campaign, together with the list of defenses that
+//! `cargo xtask mutants` removes.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -15,8 +15,8 @@ pub struct Points {
     pub seed: String,
     /// Whether ids are UUIDs instead of numbers.
     pub uuid_ids: bool,
-    /// Points that differ from the generated ones, by index. Each is a whole point in Qdrant's format: `{"id",
-    /// "payload", "vector"}`.
+    /// Points that differ from the generated ones, by index. Each is a whole point in Qdrant's format:
+    /// `{"id", "payload", "vector"}`.
     pub overrides: BTreeMap<u64, Value>,
     /// Points written by clients; `None` if deleted.
     pub(crate) written: BTreeMap<Key, Option<Value>>,

@@ -96,8 +96,8 @@ pub fn schema_problems(schema: &str, value: &Value) -> Vec<String> {
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
-/// The requests so far with this method whose path contains this text, for example `POST
-/// /collections/vectors/snapshots`.
+/// The requests so far with this method whose path contains this text, for example
+/// `POST /collections/vectors/snapshots`.
 pub fn asked(server: &StandIn, method: &str, part: &str) -> Vec<String> {
     let matching = server.requests_matching(method, part);
     matching.iter().map(|request| format!("{} {}", request.method, request.path_and_query)).collect()
